@@ -1,0 +1,1 @@
+"""The verbs a person types. Each is one module with a `VERB`; none of them knows doit."""

@@ -1,0 +1,60 @@
+"""What several verbs share: opening the workspace a person stands in, and saying things."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from buildlib.commands.call import Call
+from buildlib.workspace import Workspace, find_root
+
+if TYPE_CHECKING:
+    from buildlib.model.label import Label
+
+
+def caller_folder() -> str:
+    """The folder a person stands in."""
+    return os.getcwd()  # noqa: PTH109
+
+
+def open_workspace(call: Call) -> Workspace:
+    """The workspace around the caller's folder, with the call's variables and options."""
+    overrides = {
+        name.lower(): value for name, value in call.variables.items() if name != "VERSION"
+    }
+    workspace = Workspace(find_root(caller_folder()), overrides=overrides)
+    workspace.offline = call.flag("offline")
+    return workspace
+
+
+def say(line: str) -> None:
+    """A line of progress."""
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+def warn(line: str) -> None:
+    """A line beside the answer."""
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def print_json(value: Any) -> None:
+    """An answer for a program."""
+    import json
+
+    say(json.dumps(value, indent=2))
+
+
+def task_name(workspace: Workspace, label: Label) -> str:
+    """A target as a person types it after `doit build:`."""
+    return workspace.graph.task_names[label]
+
+
+def duration(seconds: float) -> str:
+    """A time for people: `0.4 s`, `12 s`, `3 min 20 s`."""
+    if seconds < 10:  # noqa: PLR2004
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"  # noqa: PLR2004

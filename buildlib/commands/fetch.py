@@ -1,0 +1,35 @@
+"""`fetch`: fill the content store ahead of time, so that builds need no network."""
+
+from __future__ import annotations
+
+from buildlib.commands.call import Call, Verb
+from buildlib.commands.common import open_workspace, say
+from buildlib.execution.session import downloads_of
+
+
+def run(call: Call) -> int:
+    """See the module."""
+    workspace = open_workspace(call)
+    labels = workspace.resolve(call.words, folder=call.folder)
+    wanted = downloads_of(workspace, workspace.graph.closure(labels))
+    missing = [entry for entry in wanted if not workspace.store.has(entry.sha256, entry.size)]
+    workspace.fetch(wanted, say)
+    size = sum(entry.size or 0 for entry in {entry.sha256: entry for entry in wanted}.values())
+    say(f"{len(wanted)} files, {size / 1e6:.1f} MB, are in the store; {len(missing)} were fetched")
+    folder = call.options.get("to")
+    if folder:
+        from buildlib.fetch.carry import export_to
+
+        export_to(workspace.store, str(folder), wanted)
+        say(f"they are in {folder}, too: carry it, and set BUILDLIB_STORE to it there")
+    workspace.save()
+    return 0
+
+
+VERB = Verb(
+    "fetch",
+    "fetch ahead all that builds will read",
+    "[TARGET…]",
+    ("--offline", "--to"),
+    run,
+)

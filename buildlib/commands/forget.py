@@ -1,0 +1,21 @@
+"""`forget`: drop the records of targets, so that they are built again."""
+
+from __future__ import annotations
+
+from buildlib.commands.call import Call, Verb
+from buildlib.commands.common import open_workspace, say
+from buildlib.model.label import Reference
+
+
+def run(call: Call) -> int:
+    """See the module."""
+    workspace = open_workspace(call)
+    labels = workspace.resolve(call.words, folder=call.folder)
+    for label in labels:
+        workspace.records.forget(workspace.keys.key(Reference(label)))
+    say(f"forgot {len(labels)} targets; images and files stay as they are")
+    workspace.save()
+    return 0
+
+
+VERB = Verb("forget", "drop records, so that targets are built again", "[TARGET…]", (), run)

@@ -1,0 +1,44 @@
+"""`lock`: refresh or check the pins of all that comes from outside."""
+
+from __future__ import annotations
+
+from buildlib.commands.call import Call, Verb
+from buildlib.commands.common import open_workspace, print_json, say, warn
+from buildlib.errors import InputError
+from buildlib.lock.refresh import SECTIONS, Refresh
+
+
+def run(call: Call) -> int:
+    """See the module."""
+    workspace = open_workspace(call)
+    sections = [word for word in call.words if word in SECTIONS]
+    words = [word for word in call.words if word not in SECTIONS]
+    try:
+        labels = workspace.resolve(words, folder=call.folder)
+    except InputError as error:
+        sections_named = ", ".join(SECTIONS)
+        raise InputError(f"{error.what} (sections of the lock are {sections_named})",
+                         fix=error.fix) from None  # fmt: skip
+    as_json = call.flag("json")
+    refresh = Refresh(workspace, say=warn if as_json else say, upgrade=call.flag("upgrade"))
+    moved = refresh.run(sections or SECTIONS, labels, write=not call.flag("check"))
+    if as_json:
+        print_json([change._asdict() for change in moved])
+    else:
+        for change in moved:
+            say(f"  {change}")
+        if call.flag("check"):
+            say(f"{len(moved)} pins have drifted" if moved else "the lock is up to date")
+        else:
+            say(f"{len(moved)} pins moved" if moved else "no pin moved")
+    workspace.save()
+    return 1 if moved and call.flag("check") else 0
+
+
+VERB = Verb(
+    "lock",
+    "refresh the pins of what comes from outside, or check them",
+    "[SECTION…] [TARGET…]",
+    ("--check", "--upgrade", "--json"),
+    run,
+)

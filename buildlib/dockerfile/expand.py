@@ -1,0 +1,175 @@
+r"""Variables and quotes of one Dockerfile word: `$X`, `${X:-word}`, `"..."`, `\x`.
+
+This is the small shell of Dockerfiles (https://docs.docker.com/reference/dockerfile/, "Environment
+replacement") as far as engine 20.10's own frontend has it. What only later frontends know
+(`${X-word}`, `${X#prefix}`) is refused with the form to write in its place: a guess would be a
+wrong base image or a wrong source. The module knows no instructions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from buildlib.errors import InputError, Location
+
+_SPECIAL = re.compile(r"[$'\"\\`]")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-]")
+_VARIABLE = re.compile(r"\$(?:\{)?([A-Za-z_][A-Za-z0-9_]*)")
+
+
+def variables(word: str) -> tuple[str, ...]:
+    """The names of the variables that a word mentions, in order."""
+    return tuple(_VARIABLE.findall(word)) if "$" in word else ()
+
+
+def expand(
+    word: str,
+    env: Mapping[str, str],
+    where: Location,
+    escape: str = "\\",
+    unset: list[str] | None = None,
+) -> str:
+    """The word with variables replaced and quotes removed.
+
+    Args:
+        word: One word of an instruction, as written.
+        env: Variables that have a value.
+        where: The line of the instruction, for errors.
+        escape: The escape character of the file.
+        unset: Gets the names that have neither a value nor a default; they expand to nothing.
+
+    Raises:
+        InputError: A quote or brace is not closed, or a substitution is of an unknown form.
+    """
+    if _SPECIAL.search(word) is None:
+        return word
+    return _Reader(word, env, where, escape, unset).read("")
+
+
+class _Reader:
+    """Walks once through a word; `at` is the next character."""
+
+    __slots__ = ("at", "env", "escape", "unset", "where", "word")
+
+    def __init__(
+        self,
+        word: str,
+        env: Mapping[str, str],
+        where: Location,
+        escape: str,
+        unset: list[str] | None,
+    ) -> None:
+        self.word = word
+        self.env = env
+        self.where = where
+        self.escape = escape
+        self.unset = unset
+        self.at = 0
+
+    def read(self, stop: str) -> str:
+        """Everything up to the character `stop` (or, where that is empty, to the end)."""
+        out: list[str] = []
+        word = self.word
+        while self.at < len(word):
+            character = word[self.at]
+            if character == stop:
+                self.at += 1
+                return "".join(out)
+            if character == "$":
+                out.append(self.dollar())
+            elif character == "'":
+                out.append(self.single_quoted())
+            elif character == '"':
+                out.append(self.double_quoted())
+            elif character == self.escape:
+                out.append(word[self.at + 1 : self.at + 2])
+                self.at += 2
+            else:
+                out.append(character)
+                self.at += 1
+        if stop:
+            raise self.error(f"has no closing {stop}", f"close it with {stop}")
+        return "".join(out)
+
+    def single_quoted(self) -> str:
+        end = self.word.find("'", self.at + 1)
+        if end < 0:
+            raise self.error("has no closing '", "close it with '")
+        text = self.word[self.at + 1 : end]
+        self.at = end + 1
+        return text
+
+    def double_quoted(self) -> str:
+        out: list[str] = []
+        word = self.word
+        self.at += 1
+        while self.at < len(word):
+            character = word[self.at]
+            if character == '"':
+                self.at += 1
+                return "".join(out)
+            if character == "$":
+                out.append(self.dollar())
+                continue
+            follower = word[self.at + 1 : self.at + 2]
+            if character == self.escape and follower in ('"', "$", self.escape):
+                character = follower
+                self.at += 1
+            out.append(character)
+            self.at += 1
+        raise self.error('has no closing "', 'close it with "')
+
+    def dollar(self) -> str:
+        """The value of the substitution that starts here."""
+        self.at += 1
+        braces = self.word[self.at : self.at + 1] == "{"
+        self.at += braces
+        found = _NAME.match(self.word, self.at)
+        if found is None:
+            if braces:
+                raise self.error("has a substitution without a name", "write ${NAME}")
+            return "$"
+        name = found.group()
+        self.at = found.end()
+        if not braces:
+            return self.value(name)
+        operator = self.word[self.at : self.at + 1]
+        self.at += 1
+        if operator == "}":
+            return self.value(name)
+        if not operator:
+            raise self.error("has no closing }", f"write ${{{name}}}")
+        if operator == "?":
+            return self.required(name, "is not set", empty=True)
+        modifier = self.word[self.at : self.at + 1]
+        if operator != ":" or modifier not in ("-", "+", "?"):
+            raise self.error(
+                f"has a substitution that engine 20.10 does not know (${{{name}{operator}...}})",
+                f"write ${{{name}}}, ${{{name}:-default}} or ${{{name}:+value}}",
+            )
+        self.at += 1
+        if modifier == "?":
+            return self.required(name, "is not set or empty", empty=False)
+        alternative = self.read("}")
+        value = self.env.get(name, "")
+        return (value or alternative) if modifier == "-" else (alternative if value else "")
+
+    def required(self, name: str, problem: str, *, empty: bool) -> str:
+        """The value of `${NAME?message}`, which must be there."""
+        message = self.read("}") or problem
+        value = self.env.get(name)
+        if value or (empty and value is not None):
+            return value
+        raise self.error(f"needs ${name}: {message}", f"ARG {name}=...")
+
+    def value(self, name: str) -> str:
+        value = self.env.get(name)
+        if value is None:
+            if self.unset is not None:
+                self.unset.append(name)
+            return ""
+        return value
+
+    def error(self, problem: str, fix: str) -> InputError:
+        return InputError(f"{self.word} {problem}", where=self.where, fix=fix)

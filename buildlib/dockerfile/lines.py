@@ -1,0 +1,247 @@
+r"""Physical lines of a Dockerfile into instructions: continuations, comments, flags, heredocs.
+
+Follows the format part of https://docs.docker.com/reference/dockerfile/ and, where that is silent,
+what engine 20.10 does. The module knows which flags an instruction can have, but not what any of
+them means.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from buildlib.errors import InputError, Location
+from buildlib.suggest import nearest
+
+_COPY_FLAGS = ("from", "chown", "chmod", "link", "parents", "exclude")
+_ADD_FLAGS = ("chown", "chmod", "link", "checksum", "keep-git-dir", "exclude", "unpack")
+_HEALTH_FLAGS = ("interval", "timeout", "start-period", "start-interval", "retries")
+FLAGS: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("ARG", "CMD", "ENTRYPOINT", "ENV", "EXPOSE", "LABEL", "MAINTAINER"), ()),
+    **dict.fromkeys(("ONBUILD", "SHELL", "STOPSIGNAL", "USER", "VOLUME", "WORKDIR"), ()),
+    "ADD": _ADD_FLAGS,
+    "COPY": _COPY_FLAGS,
+    "FROM": ("platform",),
+    "HEALTHCHECK": _HEALTH_FLAGS,
+    "RUN": ("mount", "network", "security", "device"),
+}
+"""Every instruction with the flags that some released frontend accepts."""
+
+_WITHOUT_VALUE = ("link", "parents", "keep-git-dir", "unpack")
+_REPEATED = ("mount", "exclude", "device")
+_DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(\S.*?)\s*$")
+_FLAG = re.compile(r"""--(?:[^\s'"\\]|\\.|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')*(?:\s+|$)""")
+# The rest is rare: compiled (and kept by `re`) at the first use.
+_QUOTED = r"""\\(.)|["']"""
+_HEREDOC = r"""[0-9]*<<(-?)(['"]?)([A-Za-z_][\w.-]*)\2"""
+_WORDS = {
+    "\\": r"""(?:[^\s'"\\]|\\.|\\$|"(?:[^"\\]|\\.)*"|'[^']*'|['"])+""",
+    "`": r"""(?:[^\s'"`]|`.|`$|"(?:[^"`]|`.)*"|'[^']*'|['"])+""",
+}
+
+
+class Instruction(NamedTuple):
+    """One instruction.
+
+    Attributes:
+        line: Where it starts, from 1.
+        name: In capitals.
+        flags: Name and value of each leading `--flag`, in order; no value is an empty text.
+        rest: What follows the flags, continuation lines joined.
+        heredocs: Names of the heredocs whose bodies follow; the bodies are not kept.
+    """
+
+    line: int
+    name: str
+    flags: tuple[tuple[str, str], ...]
+    rest: str
+    heredocs: tuple[str, ...] = ()
+
+    def flag(self, name: str) -> str:
+        """The value of a flag that can stand once, or an empty text."""
+        for key, value in self.flags:
+            if key == name:
+                return value
+        return ""
+
+
+class Lines(NamedTuple):
+    """A Dockerfile as far as this module understands it.
+
+    Attributes:
+        escape: The escape character: backslash or backtick.
+        syntax: The frontend image of a `# syntax=` line, or an empty text.
+        syntax_line: Its line number, or 0.
+        instructions: In the order of the file.
+    """
+
+    escape: str
+    syntax: str
+    syntax_line: int
+    instructions: list[Instruction]
+
+
+def read_lines(text: str, file: str) -> Lines:
+    """Split a Dockerfile into instructions.
+
+    Raises:
+        InputError: An instruction or flag is unknown, or a continuation or heredoc does not end.
+    """
+    lines = text.removeprefix("\ufeff").split("\n")
+    escape, syntax, syntax_line = _directives(lines, file)
+    found: list[Instruction] = []
+    at = 0
+    total = len(lines)
+    while at < total:
+        line = lines[at].strip()
+        at += 1
+        if not line or line[0] == "#":
+            continue
+        start = at
+        if line[-1] == escape and line[-2:-1] != escape:
+            line, at = _join(lines, start - 1, escape, Location(file, start))
+        name, _, rest = line.partition(" ")
+        if "\t" in name:
+            name, _, rest = line.partition("\t")
+        instruction = _instruction(start, name, rest.strip(), file)
+        if "<<" in rest and instruction.name in ("RUN", "COPY", "ADD"):
+            bodies = _heredocs(instruction.rest, escape)
+            instruction = instruction._replace(heredocs=tuple(body[0] for body in bodies))
+            for word, indented in bodies:
+                at = _skip_body(lines, at, word, indented=indented, where=Location(file, start))
+        found.append(instruction)
+    return Lines(escape, syntax, syntax_line, found)
+
+
+def words(rest: str, escape: str) -> list[str]:
+    """Split at white space outside quotes; quotes and escapes stay in the words."""
+    if "'" not in rest and '"' not in rest and escape not in rest:
+        return rest.split()
+    return re.findall(_WORDS[escape], rest)
+
+
+def _directives(lines: list[str], file: str) -> tuple[str, str, int]:
+    """The `# name=value` lines at the top: escape character, syntax image and its line."""
+    escape, syntax, syntax_line = "\\", "", 0
+    for number, line in enumerate(lines, 1):
+        match = _DIRECTIVE.match(line.strip())
+        if match is None:
+            break
+        name, value = match[1].lower(), match[2]
+        if name == "syntax":
+            syntax, syntax_line = value.split(" ", 1)[0], number
+        elif name == "escape":
+            if value not in _WORDS:
+                raise InputError(
+                    f"the escape character is {value}, but can only be \\ or `",
+                    where=Location(file, number),
+                    fix="# escape=`",
+                )
+            escape = value
+        elif name != "check":
+            break  # any other comment ends the directives
+    return escape, syntax, syntax_line
+
+
+def _join(lines: list[str], first: int, escape: str, where: Location) -> tuple[str, int]:
+    """Join a line that ends in the escape character with those that continue it.
+
+    Comments and empty lines in between belong to nothing, as Docker has it.
+
+    Returns:
+        The joined text, and the index of the line after it.
+    """
+    parts: list[str] = []
+    at = first
+    while at < len(lines):
+        line = lines[at].rstrip(" \t\r")
+        at += 1
+        inner = line.lstrip()
+        if at - 1 > first and (not inner or inner[0] == "#"):
+            continue
+        if line[-1] != escape or line[-2:-1] == escape:
+            parts.append(line)
+            return "".join(parts).strip(), at
+        parts.append(line[:-1])
+    raise InputError(
+        f"the instruction ends in {escape}, but no line follows that continues it",
+        where=where,
+        fix=f"remove the {escape} at the end of the last line",
+    )
+
+
+def _instruction(line: int, name: str, rest: str, file: str) -> Instruction:
+    """Look an instruction up and take its flags off."""
+    upper = name.upper()
+    known = FLAGS.get(upper)
+    where = Location(file, line)
+    if known is None:
+        guess = nearest(upper, FLAGS)
+        raise InputError(
+            f"unknown instruction {name}" + (f"; did you mean {guess}?" if guess else ""),
+            where=where,
+            fix=f"{guess} {rest}".rstrip()
+            if guess
+            else f"remove line {line}, or make it a comment",
+        )
+    if not rest.startswith("--"):
+        return Instruction(line, upper, (), rest)
+    flags: list[tuple[str, str]] = []
+    at = 0
+    while rest.startswith("--", at):
+        match = _FLAG.match(rest, at)
+        if match is None:
+            raise InputError(
+                f"a quote in the flags of {upper} is not closed", where=where, fix="close the quote"
+            )
+        at = match.end()
+        text = match.group().strip()
+        if text == "--":
+            break
+        if "'" in text or '"' in text or "\\" in text:
+            text = re.sub(_QUOTED, r"\1", text)
+        flags.append(_flag(upper, text, known, {key for key, _ in flags}, where))
+    return Instruction(line, upper, tuple(flags), rest[at:])
+
+
+def _flag(
+    name: str, text: str, known: tuple[str, ...], before: set[str], where: Location
+) -> tuple[str, str]:
+    """Check one `--flag=value` of an instruction."""
+    key, equals, value = text[2:].partition("=")
+    if key not in known:
+        guess = nearest(key, known)
+        have = "has no flags" if not known else f"knows {', '.join('--' + flag for flag in known)}"
+        raise InputError(
+            f"{name} has no flag --{key}" + (f"; did you mean --{guess}?" if guess else ""),
+            where=where,
+            fix=f"{name} --{guess}{equals}{value}" if guess else f"remove --{key}: {name} {have}",
+        )
+    if not value and (equals or key not in _WITHOUT_VALUE):
+        raise InputError(
+            f"--{key} of {name} has no value", where=where, fix=f"{name} --{key}=VALUE"
+        )
+    if key in before and key not in _REPEATED:
+        raise InputError(
+            f"{name} has --{key} twice", where=where, fix=f"remove one --{key} of the two"
+        )
+    return key, value
+
+
+def _heredocs(rest: str, escape: str) -> list[tuple[str, bool]]:
+    """Name of each heredoc that an instruction opens, and whether its body is indented by tabs."""
+    if rest.startswith("["):
+        return []
+    matches = (re.fullmatch(_HEREDOC, word) for word in words(rest, escape))
+    return [(match[3], match[1] == "-") for match in matches if match]
+
+
+def _skip_body(lines: list[str], at: int, name: str, *, indented: bool, where: Location) -> int:
+    """The index of the line after the one that ends a heredoc."""
+    for index in range(at, len(lines)):
+        line = lines[index].rstrip("\r")
+        if (line.lstrip("\t") if indented else line) == name:
+            return index + 1
+    raise InputError(
+        f"the heredoc {name} is not closed", where=where, fix=f"add a line that is just {name}"
+    )

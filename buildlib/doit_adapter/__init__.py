@@ -1,0 +1,1 @@
+"""doit, told about our graph: tasks, reporter and commands. The only room that imports doit."""

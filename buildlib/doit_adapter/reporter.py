@@ -1,0 +1,139 @@
+"""One line when a target starts, one when it ends, one at the end; a sign of life in between."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from typing import Any
+
+from buildlib.commands.common import duration
+from buildlib.execution.session import Session
+
+_SIGN_OF_LIFE = 20.0
+"""Seconds of silence after which the running targets are named."""
+
+
+class Reporter:
+    """A doit reporter; doit makes it with its stream and its options.
+
+    Attributes:
+        session: What is being built; set by the adapter before doit runs.
+        quiet: Say nothing but errors.
+    """
+
+    desc = "one line for each target that is built"
+    session: Session
+    quiet = False
+
+    def __init__(self, outstream: Any, options: Any) -> None:
+        del options
+        self._out = outstream
+        self._lock = threading.Lock()
+        self._started: dict[str, float] = {}
+        self._begin = time.monotonic()
+        self._built: list[str] = []
+        self._failed: list[str] = []
+        self._over = threading.Event()
+
+    def _say(self, line: str) -> None:
+        if not self.quiet:
+            with self._lock:
+                self._out.write(line + "\n")
+                self._out.flush()
+
+    def initialize(self, tasks: Any, selected_tasks: Any) -> None:
+        """Doit is about to start: make the plan of what was selected, and what it needs."""
+        labels = [
+            tasks[name].meta["label"] for name in _expand(tasks, selected_tasks) if tasks[name].meta
+        ]
+        if not labels:
+            return
+        plan = self.session.start(labels)
+        count = len(self.session.labels())
+        if not count:
+            self._say(f"nothing to build: {len(plan.fresh)} up to date")
+            return
+        self._say(f"{count} to build, {len(plan.fresh)} up to date")
+        threading.Thread(target=self._live, daemon=True).start()
+
+    def _live(self) -> None:
+        while not self._over.wait(_SIGN_OF_LIFE):
+            now = time.monotonic()
+            with self._lock:
+                running = [
+                    f"{name} {duration(now - since)}" for name, since in self._started.items()
+                ]
+            if running:
+                self._say("  … " + ", ".join(running))
+
+    def get_status(self, task: Any) -> None:
+        """Doit looks whether the task is up to date."""
+
+    def execute_task(self, task: Any) -> None:
+        """A task starts (on a worker's thread)."""
+        if not task.meta:
+            return
+        label = task.meta["label"]
+        step = self.session.plan.step(label)
+        name = task.name.partition(":")[2]
+        self._started[task.name] = time.monotonic()
+        reason = step.reason if step else "asked to build it again"
+        before = f" (last time {duration(step.seconds)})" if step and step.seconds else ""
+        self._say(f"  {name}: {reason}{before}")
+
+    def add_success(self, task: Any) -> None:
+        """A task ended well."""
+        since = self._started.pop(task.name, None)
+        if since is not None:
+            self._built.append(task.name)
+            name = task.name.partition(":")[2]
+            self._say(f"  {name}: done in {duration(time.monotonic() - since)}")
+
+    def add_failure(self, task: Any, fail: Any) -> None:
+        """A task failed; what was built before stays."""
+        self._started.pop(task.name, None)
+        self._failed.append(task.name)
+        text = str(getattr(fail, "message", "") or fail)
+        with self._lock:
+            sys.stderr.write(f"{task.name} failed\n{text}\n")
+            trace = "".join(getattr(fail, "traceback", None) or [])
+            if trace:
+                sys.stderr.write(trace)
+            sys.stderr.flush()
+
+    def skip_uptodate(self, task: Any) -> None:
+        """A task is up to date."""
+
+    def skip_ignore(self, task: Any) -> None:
+        """A task was told to be ignored (`doit ignore`)."""
+        self._say(f"  {task.name}: ignored, as `doit ignore` asked")
+
+    def cleanup_error(self, exception: Any) -> None:
+        """Doit could not clean up."""
+        sys.stderr.write(f"{exception}\n")
+
+    def runtime_error(self, msg: str) -> None:
+        """Doit could not go on."""
+        sys.stderr.write(msg + "\n")
+
+    def teardown_task(self, task: Any) -> None:
+        """A task is torn down."""
+
+    def complete_run(self) -> None:
+        """The run is over."""
+        self._over.set()
+        took = duration(time.monotonic() - self._begin)
+        if self._failed:
+            self._say(f"{len(self._failed)} failed, {len(self._built)} built in {took}")
+        elif self._built:
+            self._say(f"{len(self._built)} built in {took}")
+
+
+def _expand(tasks: Any, names: list[str]) -> list[str]:
+    """The tasks that a selection stands for: a group is its members."""
+    found: list[str] = []
+    for name in names:
+        task = tasks[name]
+        found += task.task_dep if task.has_subtask else [name]
+    return found

@@ -1,0 +1,92 @@
+"""One doit task for each target that can be built.
+
+doit is told names, order and what to call. Whether a task is up to date is asked of our plan
+(doit's own file check trusts mtimes), and what was done is in our records (doit writes its state
+only at the end of a run), so deleting doit's database changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from doit.exceptions import TaskFailed
+
+from buildlib.errors import BuildError
+from buildlib.execution.session import Session
+from buildlib.model.label import Label
+from buildlib.model.target import Target
+
+GROUP = "build"
+
+
+def tasks(session: Session) -> Iterator[dict[str, Any]]:
+    """The tasks of a session's graph, as doit wants them from a `task_build` function."""
+    graph = session.workspace.graph
+    yield {
+        "basename": GROUP,
+        "name": None,
+        "doc": "build all that is stale, or build:TARGET",
+        "watch": [],
+    }
+    for label in graph.order:
+        target = graph[label]
+        if target.rule.product != "none":
+            yield _task(session, target)
+
+
+def _task(session: Session, target: Target) -> dict[str, Any]:
+    names = session.workspace.graph.task_names
+    return {
+        "basename": GROUP,
+        "name": names[target.label],
+        "doc": target.doc or target.rule.kind,
+        "actions": [(_run, [session, target.label])],
+        "uptodate": [_Fresh(session, target.label)],
+        "task_dep": [f"{GROUP}:{names[label]}" for label in _built_below(session, target)],
+        "clean": [(_clean, [session, target.label])],
+        "io": {"capture": False},  # doit's capture swaps sys.stdout for all threads at once
+        "meta": {"label": target.label},
+    }
+
+
+def _built_below(session: Session, target: Target) -> list[Label]:
+    """The nearest dependencies that are tasks, through those that are not."""
+    graph = session.workspace.graph
+    found: dict[Label, None] = {}
+    pending = [dep.ref for dep in target.deps if not dep.by_name]
+    while pending:
+        ref = pending.pop(0)
+        other = graph[ref.label]
+        if ref.parts or other.rule.product == "none":
+            pending += [dep.ref for dep in graph.deps(ref) if not dep.by_name]
+        else:
+            found[ref.label] = None
+    return list(found)
+
+
+class _Fresh:
+    """Asks the plan; doit calls it once for each task, when it is the task's turn."""
+
+    def __init__(self, session: Session, label: Label) -> None:
+        self._session = session
+        self._label = label
+
+    def __call__(self, task: object, values: object) -> bool:
+        del task, values
+        return self._session.is_fresh(self._label)
+
+
+def _run(session: Session, label: Label) -> TaskFailed | None:
+    try:
+        session.run(label)
+    except BuildError as error:
+        return TaskFailed(error.render())
+    return None
+
+
+def _clean(session: Session, label: Label, dryrun: bool) -> None:  # noqa: FBT001 - doit's name
+    from buildlib.commands.clean import clean
+
+    for line in clean(session.workspace, label, dry_run=dryrun):
+        session.say(line)

@@ -1,0 +1,1 @@
+"""Reading `BUILD.py`: checking the subset, running it, recording what it declares."""

@@ -1,0 +1,254 @@
+"""Recording declarations: what a rule's function calls while a `BUILD.py` runs.
+
+The package being loaded is module state for the time of one `exec`, as in every DSL of this kind;
+the loader sets it and takes it away. Rules reach it through the functions below only.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from buildlib.dsl import glob as globs
+from buildlib.errors import InputError, Location
+from buildlib.model.label import Label, is_label, parse_label, parse_reference
+from buildlib.model.settings import Settings
+from buildlib.model.target import Dep, File, Pin, Target
+from buildlib.model.tree import Tree
+from buildlib.rules.base import Rule
+
+BUILD_FILE = "BUILD.py"
+
+
+class Package:
+    """One `BUILD.py` while it runs.
+
+    Args:
+        path: Folder, relative to the workspace.
+        tree: What files are looked up in.
+        names: All files of the package, relative to it (not those of packages below it).
+        settings: For rules that choose by flavour.
+    """
+
+    def __init__(self, path: str, tree: Tree, names: Sequence[str], settings: Settings) -> None:
+        self.path = path
+        self.tree = tree
+        self.names = names
+        self.known = frozenset(names)
+        self.settings = settings
+        self.targets: dict[str, Target] = {}
+        self.build_file = f"{path}/{BUILD_FILE}" if path else BUILD_FILE
+
+    def where(self) -> Location:
+        """The line of this `BUILD.py` that is being run."""
+        frame = sys._getframe(1)  # noqa: SLF001 - the only way to a caller's line
+        while frame is not None:
+            if frame.f_code.co_filename == self.build_file:
+                return Location(self.build_file, frame.f_lineno)
+            frame = frame.f_back  # type: ignore[assignment]
+        return Location(self.build_file, 0)
+
+    def in_workspace(self, name: str) -> str:
+        """A file of the package, as a path in the workspace."""
+        return f"{self.path}/{name}" if self.path else name
+
+
+_current: Package | None = None
+
+
+def enter(package: Package | None) -> None:
+    """Make a package the one that declarations go to (None: there is none)."""
+    global _current  # noqa: PLW0603 - see the module's docstring
+    _current = package
+
+
+def current() -> Package:
+    """The package being loaded.
+
+    Raises:
+        InputError: A rule was called outside of a `BUILD.py`.
+    """
+    if _current is None:
+        raise InputError("rules can be called in a BUILD.py only", fix="./doitw plan")
+    return _current
+
+
+def glob(include: Sequence[str], *, exclude: Sequence[str] = (), allow_empty: bool = False,
+         ) -> list[str]:  # fmt: skip
+    """Names of the package's files that match, sorted.
+
+    Args:
+        include: Patterns: `*` within a folder, `**` across folders. Packages below are left out.
+        exclude: Patterns of what to leave out.
+        allow_empty: Do not insist that something matches.
+
+    Raises:
+        InputError: Nothing matches, or a pattern is not relative to the package.
+    """
+    package = current()
+    if isinstance(include, str) or isinstance(exclude, str):
+        raise InputError("glob takes lists of patterns", where=package.where(),
+                         fix=f'glob(["{include}"])')  # fmt: skip
+    for pattern in (*include, *exclude):
+        if pattern.startswith("/") or ".." in pattern.split("/"):
+            raise InputError(f"pattern {pattern!r} leads out of the package",
+                             where=package.where(), fix="make a filegroup there")  # fmt: skip
+    found = globs.match(package.names, include, (BUILD_FILE, *exclude))
+    if not found and not allow_empty:
+        raise InputError(
+            f"glob({list(include)!r}) matches nothing in {package.path or 'the workspace root'}",
+            where=package.where(),
+            fix="correct the pattern, or say allow_empty=True",
+        )
+    return found
+
+
+def sources(srcs: Iterable[str], *, attribute: str = "srcs", part: str = "",
+            ) -> tuple[list[File], list[Dep]]:  # fmt: skip
+    """Split a list of sources into files of the package and edges to other targets.
+
+    Raises:
+        InputError: A file does not exist, or a source stands there twice.
+    """
+    package = current()
+    if isinstance(srcs, str):
+        raise InputError(f"{attribute} is a text, not a list", where=package.where(),
+                         fix=f'{attribute} = ["{srcs}"]')  # fmt: skip
+    files: list[File] = []
+    deps: list[Dep] = []
+    seen: set[str] = set()
+    for src in srcs:
+        if not isinstance(src, str):
+            raise InputError(f"{attribute} holds {src!r}, which is no text", where=package.where(),
+                             fix=f'{attribute} = ["file", "//label"]')  # fmt: skip
+        if src in seen:
+            raise InputError(f"{src} stands twice in {attribute}", where=package.where(),
+                             fix=f"remove one {src!r}")  # fmt: skip
+        seen.add(src)
+        if is_label(src):
+            ref = parse_reference(src, package=package.path, where=package.where())
+            deps.append(Dep(f"src {src}", ref, part))
+        else:
+            files.append(source(src, attribute=attribute, part=part))
+    return files, deps
+
+
+def source(name: str, *, attribute: str, part: str = "", as_name: str = "") -> File:
+    """A single file of the package.
+
+    Raises:
+        InputError: It does not exist; with the nearest name that does.
+    """
+    package = current()
+    if name not in package.known:
+        _refuse_missing(package, name, attribute)
+    return File(as_name or name, package.in_workspace(name), part)
+
+
+def _refuse_missing(package: Package, name: str, attribute: str) -> None:
+    from buildlib.suggest import did_you_mean, nearest
+
+    where = package.where()
+    if globs.is_glob(name):
+        raise InputError(f"{attribute} holds the pattern {name!r}, but takes names", where=where,
+                         fix=f'{attribute} = glob(["{name}"])')  # fmt: skip
+    if name.startswith("/") or ".." in name.split("/"):
+        raise InputError(f"{name!r} in {attribute} leads out of the package", where=where,
+                         fix="name a target of the other package: //folder:name")  # fmt: skip
+    if package.tree.exists(package.in_workspace(name)):
+        inside = [known for known in package.names if known.startswith(name.rstrip("/") + "/")]
+        if inside:
+            raise InputError(f"{name!r} in {attribute} is a folder", where=where,
+                             fix=f'glob(["{name.rstrip("/")}/**"])')  # fmt: skip
+        raise InputError(
+            f"{name!r} in {attribute} belongs to another package, or is a tool's leaving",
+            where=where,
+            fix="name a target of the other package: //folder:name",
+        )
+    raise InputError(
+        f"{name!r} in {attribute} does not exist in {package.path or 'the workspace root'}"
+        f"{did_you_mean(name, package.names)}",
+        where=where,
+        fix=f"{attribute}: {nearest(name, package.names) or 'remove ' + name}",
+    )
+
+
+def label(text: str) -> Label:
+    """A label written in the package being loaded.
+
+    Raises:
+        InputError: It is none.
+    """
+    package = current()
+    if not isinstance(text, str):
+        raise InputError(f"{text!r} is not a label", where=package.where(), fix='"//images/x"')
+    return parse_label(text, package=package.path, where=package.where())
+
+
+def freeze(value: Any, attribute: str) -> Any:
+    """An attribute's value as a frozen one: lists become tuples, dicts are sorted copies.
+
+    Raises:
+        InputError: It holds something a key cannot stand for.
+    """
+    if value is None or isinstance(value, (bool, int)):
+        return value
+    if isinstance(value, str):
+        if "\0" not in value and " at 0x" not in value:
+            return value
+    elif isinstance(value, (list, tuple)):
+        return tuple(freeze(item, attribute) for item in value)
+    elif isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: freeze(value[key], attribute) for key in sorted(value)}
+    raise InputError(
+        f"{attribute} holds {value!r}, which is no text, number, truth value, list or dict of them",
+        where=current().where(),
+        fix=f"correct {attribute}",
+    )
+
+
+def declare(
+    rule: Rule,
+    *,
+    name: str,
+    doc: str = "",
+    attrs: Mapping[str, Any] | None = None,
+    files: Iterable[File] = (),
+    deps: Iterable[Dep] = (),
+    pins: Iterable[Pin] = (),
+    parts: Iterable[str] = (),
+) -> Label:
+    """Add a target to the package being loaded; see `Target` for the arguments.
+
+    Returns:
+        The label it got.
+
+    Raises:
+        InputError: The name is taken or cannot be a name.
+    """
+    package = current()
+    where = package.where()
+    if not isinstance(name, str) or not name:
+        raise InputError(f"{rule.kind} has no name", where=where, fix='name = "kernel-py"')
+    own = parse_label(f"//{package.path}:{name}", where=where)
+    taken = package.targets.get(name)
+    if taken is not None:
+        raise InputError(f"{own} is declared twice; first at {taken.where}", where=where,
+                         fix=f'give one of them another name than "{name}"')  # fmt: skip
+    first_line, _, more = doc.partition("\n")
+    if more:
+        raise InputError(f"doc of {own} has more than one line", where=where,
+                         fix=f'doc = "{first_line}"')  # fmt: skip
+    package.targets[name] = Target(
+        label=own,
+        rule=rule,
+        where=where,
+        doc=doc,
+        attrs={key: freeze(value, key) for key, value in sorted((attrs or {}).items())},
+        files=tuple(sorted(files)),
+        deps=tuple(sorted(deps)),
+        pins=tuple(sorted(pins)),
+        parts=tuple(sorted(parts)),
+    )
+    return own

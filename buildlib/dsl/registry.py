@@ -1,0 +1,28 @@
+"""Finding rules: every module in `buildlib/rules` that defines a function of its own name."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from buildlib.rules import base
+
+_NOT_RULES = frozenset({"__init__", "base"})
+
+
+@cache
+def names() -> tuple[str, ...]:
+    """All names a `BUILD.py` may import from `buildlib.rules`, sorted."""
+    folder = os.path.dirname(base.__file__)  # noqa: PTH120 - on the path of every build
+    modules = {entry[:-3] for entry in os.listdir(folder) if entry.endswith(".py")}  # noqa: PTH208
+    return tuple(sorted(modules - _NOT_RULES))
+
+
+def function(name: str) -> Callable[..., Any]:
+    """The function that declares a target of this rule; its module is imported on first use."""
+    module = importlib.import_module(f"buildlib.rules.{name}")
+    found: Callable[..., Any] = getattr(module, name)
+    return found

@@ -1,0 +1,51 @@
+"""Everything that talks to the Docker Engine, and nothing else of the build system.
+
+`find` says where the engine is, `api` asks it over its socket, `sdk` does where a socket will not
+do, `client` and `build` run BuildKit through a docker client, `install` makes an engine where
+none is. Callers see `protocol` only; the two functions below choose what stands behind it.
+
+Knows nothing of targets, keys or records: it is given images, folders and references.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from buildlib.engine.find import Endpoint
+    from buildlib.engine.protocol import Builder, Engine
+
+
+def connect(endpoint: Endpoint | None = None, environ: Mapping[str, str] | None = None) -> Engine:
+    """The engine of this machine; nothing is sent yet, so this costs no time and cannot hang.
+
+    Args:
+        endpoint: Where it is; found as the docker client finds it when None.
+        environ: Environment to look in; that of the process when None.
+
+    Raises:
+        InputError: DOCKER_HOST or the docker context says something that cannot be.
+    """
+    from buildlib.engine.find import find_engine
+
+    place = endpoint or find_engine(environ)
+    if place.needs_sdk:
+        from buildlib.engine.sdk import SdkEngine
+
+        return SdkEngine(place)
+    from buildlib.engine.api import SocketEngine
+
+    return SocketEngine(place)
+
+
+def builder(
+    endpoint: Endpoint | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Builder:
+    """The builder that belongs to the engine; looks for a docker client when first used."""
+    from buildlib.engine.build import CliBuilder
+    from buildlib.engine.find import find_engine
+
+    place = endpoint or find_engine(environ)
+    return CliBuilder(place, connect(place), environ)

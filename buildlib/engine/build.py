@@ -1,0 +1,263 @@
+"""Build Dockerfiles with BuildKit, through a docker client.
+
+One `docker build` a request, in a session of its own. The result's id comes from a file and is
+looked up in the engine before it counts, so what is returned is there. Nothing is tagged here.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+
+from buildlib.engine import process
+from buildlib.engine.client import Client, find_client
+from buildlib.engine.failure import Watch
+from buildlib.engine.find import Endpoint, why_not
+from buildlib.engine.protocol import BuildRequest, Engine, Log
+from buildlib.engine.secrets import lend
+from buildlib.errors import ActionError, InputError, Location
+
+_OURS = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+"""Provenance holds times and host names: it would give each build another digest."""
+
+_NOT_OURS = (
+    "BUILDKIT_COLORS",
+    "BUILDKIT_PROGRESS",
+    "DOCKER_DEFAULT_PLATFORM",
+    "SOURCE_DATE_EPOCH",
+)
+"""Variables of a user that would change a result behind its key's back, or its output."""
+
+_BINFMT = "/proc/sys/fs/binfmt_misc"
+_EMULATORS = {
+    "linux/arm64": "qemu-aarch64",
+    "linux/amd64": "qemu-x86_64",
+    "linux/arm/v7": "qemu-arm",
+    "linux/arm/v6": "qemu-arm",
+    "linux/ppc64le": "qemu-ppc64le",
+    "linux/s390x": "qemu-s390x",
+    "linux/riscv64": "qemu-riscv64",
+}
+
+
+class CliBuilder:
+    """A `Builder` that runs a docker client."""
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        engine: Engine,
+        environ: Mapping[str, str] | None = None,
+        binfmt: str = _BINFMT,
+    ) -> None:
+        self._endpoint = endpoint
+        self._engine = engine
+        self._environ = os.environ if environ is None else environ
+        self._binfmt = binfmt
+
+    # the protocol
+
+    def build(self, request: BuildRequest, log: Log, log_file: str | None = None) -> str:
+        """See `Builder.build`."""
+        with tempfile.TemporaryDirectory(prefix="buildlib-") as scratch:
+            iid = os.path.join(scratch, "iid")
+            self._run(request, ["--iidfile", iid], scratch, log, log_file)
+            try:
+                with open(iid, encoding="ascii") as file:
+                    image = file.read().strip()
+            except OSError:
+                image = ""
+        if not image or self._engine.inspect([image])[image] is None:
+            raise ActionError(
+                f"{_shown(request)} was built, but the engine does not have the result",
+                detail=f"the builder named it {image or 'nothing'}",
+                fix="unset BUILDX_BUILDER  # the engine's own builder keeps what it builds",
+            )
+        return image
+
+    def build_tar(
+        self,
+        request: BuildRequest,
+        dest: str,
+        log: Log,
+        log_file: str | None = None,
+    ) -> None:
+        """See `Builder.build_tar`."""
+        part = f"{dest}.{os.getpid()}.part"
+        try:
+            with tempfile.TemporaryDirectory(prefix="buildlib-") as scratch:
+                output = ["--output", _csv("type=tar", f"dest={part}")]
+                self._run(request, output, scratch, log, log_file)
+            os.replace(part, dest)
+        finally:
+            with suppress(FileNotFoundError):
+                os.unlink(part)
+
+    def command(self, request: BuildRequest) -> list[str]:
+        """See `Builder.command`."""
+        client = find_client(self._client_environ())
+        changed = self._added(client)
+        if self._endpoint.context:
+            changed["DOCKER_CONTEXT"] = self._endpoint.context
+        elif self._endpoint.origin:
+            changed["DOCKER_HOST"] = self._endpoint.url
+        plain = request._replace(grants=())
+        assignments = [f"{name}={value}" for name, value in changed.items()]
+        return assignments + self._argv(client, plain, plain.dockerfile, ())
+
+    # how
+
+    def _run(
+        self,
+        request: BuildRequest,
+        output: Sequence[str],
+        scratch: str,
+        log: Log,
+        log_file: str | None,
+    ) -> None:
+        self._check_platform(request)
+        with open(request.dockerfile, encoding="utf-8") as file:
+            text = file.read()
+        dockerfile = request.dockerfile
+        secrets = [("--secret", _csv(f"id={key}", f"src={path}")) for key, path in request.secrets]
+        if request.grants:
+            dockerfile = _write(os.path.join(scratch, "Dockerfile"), lend(text, request.grants))
+            _copy_ignore(request.dockerfile, dockerfile)
+            for grant in request.grants:
+                path = grant.path or _write(os.path.join(scratch, grant.id), grant.text)
+                secrets.append(("--secret", _csv(f"id={grant.id}", f"src={path}")))
+        environ = self._client_environ()
+        client = find_client(environ)
+        extra = [*(word for pair in secrets for word in pair), *output]
+        argv = self._argv(client, request._replace(secrets=()), dockerfile, extra)
+        watch = Watch()
+        with _log_to(log_file) as keep:
+
+            def on_line(line: str) -> None:
+                keep(line)
+                watch.feed(line)
+                log(line)
+
+            code = process.stream(argv, on_line, environ={**environ, **self._added(client)})
+        if code:
+            raise self._failed(request, watch, text, log_file)
+
+    def _argv(
+        self,
+        client: Client,
+        request: BuildRequest,
+        dockerfile: str,
+        extra: Sequence[str],
+    ) -> list[str]:
+        argv = [client.path]
+        if client.buildx:
+            argv += ["buildx", "build"]
+            # The engine's own builder, unless the environment names one: parents of our images
+            # are in the engine, where no other builder sees them.
+            if "BUILDX_BUILDER" not in self._environ:
+                argv += ["--builder", self._endpoint.context or "default"]
+            if "--output" not in extra:
+                argv.append("--load")
+        else:
+            argv.append("build")
+        argv += ["--progress=plain", f"--network={request.network}"]
+        if request.platform:
+            argv.append(f"--platform={request.platform}")
+        if request.target:
+            argv.append(f"--target={request.target}")
+        for name, value in request.args:
+            argv += ["--build-arg", f"{name}={value}"]
+        for name, value in request.labels:
+            argv += ["--label", f"{name}={value}"]
+        for name, path in request.secrets:
+            argv += ["--secret", _csv(f"id={name}", f"src={path}")]
+        return [*argv, *extra, "--file", dockerfile, request.context]
+
+    def _client_environ(self) -> dict[str, str]:
+        kept = {name: value for name, value in self._environ.items() if name not in _NOT_OURS}
+        return self._endpoint.client_environ(kept)
+
+    @staticmethod
+    def _added(client: Client) -> dict[str, str]:
+        return dict(_OURS) if client.buildx else {"DOCKER_BUILDKIT": "1"}
+
+    def _check_platform(self, request: BuildRequest) -> None:
+        """Refuse a platform that RUN could not be run for.
+
+        BuildKit itself would build the COPY steps and stop at the first RUN, or, given a local
+        parent of another platform, build on that without a word.
+        """
+        if not request.platform or "BUILDX_BUILDER" in self._environ:
+            return
+        own = self._engine.platform()
+        emulator = _EMULATORS.get(request.platform)
+        local = self._endpoint.scheme == "unix"
+        if request.platform == own or (
+            emulator and local and os.path.exists(os.path.join(self._binfmt, emulator))
+        ):
+            return
+        raise InputError(
+            f"the engine runs {own} and cannot build {request.platform}: it has no emulator",
+            where=Location(_shown(request), 0),
+            fix="sudo apt-get install -y qemu-user-static binfmt-support"
+            if emulator
+            else f'platform = "{own}"',
+        )
+
+    def _failed(
+        self, request: BuildRequest, watch: Watch, text: str, log_file: str | None
+    ) -> ActionError:
+        failure = watch.failure(text)
+        if request.grants and not failure.step:
+            failure = failure._replace(line=0)  # BuildKit counted lines in our copy
+        if failure.engine_gone:
+            return why_not(self._endpoint, ConnectionError("it went away during the build"))
+        step = f" at {failure.step[:160]}" if failure.step else ""
+        detail = [*failure.tail, failure.reason]
+        if log_file:
+            detail.append(f"all of it: {log_file}")
+        where = Location(_shown(request), failure.line) if failure.line else None
+        what = f"the build of {_shown(request)} failed{step}"
+        return ActionError(what, where=where, detail="\n".join(detail))
+
+
+def _shown(request: BuildRequest) -> str:
+    return request.shown_as or request.dockerfile
+
+
+def _csv(*fields: str) -> str:
+    """Fields of a docker option, which is a line of CSV."""
+    return ",".join(
+        '"{}"'.format(field.replace('"', '""')) if set(field) & set('",') else field
+        for field in fields
+    )
+
+
+def _write(path: str, text: str) -> str:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def _copy_ignore(dockerfile: str, copy: str) -> None:
+    """An ignore file that belongs to the Dockerfile belongs to its copy as well."""
+    import shutil
+
+    with suppress(FileNotFoundError):
+        shutil.copyfile(dockerfile + ".dockerignore", copy + ".dockerignore")
+
+
+@contextmanager
+def _log_to(path: str | None) -> Iterator[Log]:
+    if path is None:
+        yield lambda _: None
+        return
+    with open(path, "w", encoding="utf-8") as file:
+
+        def keep(line: str) -> None:
+            file.write(line + "\n")
+            file.flush()  # a killed build leaves its log
+
+        yield keep

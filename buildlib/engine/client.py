@@ -1,0 +1,97 @@
+"""Find a docker client that can build with BuildKit: the engine cannot take a Dockerfile itself.
+
+A client with the buildx plugin builds with any engine. Without it, clients up to 22 have BuildKit
+built in; later ones only have the legacy builder, which knows neither secrets nor mounts. A
+machine may have several clients, and the first on PATH need not be one that can build.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from buildlib.engine import process
+from buildlib.errors import ActionError
+
+_BUILT_IN = ((19, 3), (22, 255))
+"""First and last (major, minor) of docker clients with BuildKit and `--output` built in."""
+
+_VERSION = re.compile(r"Docker version (\d+)\.(\d+)")
+_USUAL = ("/usr/bin/docker", "/usr/local/bin/docker")
+
+Probe = Callable[[Sequence[str], Mapping[str, str]], tuple[int, str]]
+"""Runs a command and returns its exit code and its output."""
+
+_found: dict[tuple[str, str], Client] = {}
+
+
+class Client(NamedTuple):
+    """A docker client that can build.
+
+    Attributes:
+        path: Of the program.
+        buildx: Whether it builds through the plugin, or with its own BuildKit.
+    """
+
+    path: str
+    buildx: bool
+
+
+def find_client(environ: Mapping[str, str], probe: Probe | None = None) -> Client:
+    """The client to build with: the first with buildx, else the first that can do without.
+
+    Args:
+        environ: Environment of the client: PATH, DOCKER_CONFIG and HOME say where it is sought.
+        probe: Runs the programs; the real one, with its answers kept, when None.
+
+    Raises:
+        ActionError: No client on this machine can build.
+    """
+    if probe is not None:
+        return _search(environ, probe)
+    key = (environ.get("PATH", ""), environ.get("DOCKER_CONFIG", "") or environ.get("HOME", ""))
+    if key not in _found:
+        _found[key] = _search(environ, lambda argv, env: process.capture(argv, environ=env))
+    return _found[key]
+
+
+def _search(environ: Mapping[str, str], probe: Probe) -> Client:
+    built_in: Client | None = None
+    refused = []
+    for path in candidates(environ.get("PATH", "")):
+        if process.stopping():
+            raise process.Stopped
+        code, text = probe([path, "--version"], environ)
+        version = _VERSION.search(text)
+        if code or not version:
+            refused.append(f"{path}: is no docker client")  # podman answers to the name as well
+            continue
+        number = (int(version[1]), int(version[2]))
+        code, _ = probe([path, "buildx", "version"], environ)
+        if code == 0:
+            return Client(path, buildx=True)
+        if _BUILT_IN[0] <= number <= _BUILT_IN[1]:
+            built_in = built_in or Client(path, buildx=False)
+        else:
+            refused.append(f"{path}: {version[0]} has no buildx plugin")
+    if built_in:
+        return built_in
+    raise ActionError(
+        "no docker client on this machine can build images",
+        detail="\n".join(refused) or "there is no docker on PATH",
+        fix="sudo apt-get install -y docker-buildx  # elsewhere: https://docs.docker.com/go/buildx/"
+        if refused
+        else "sudo apt-get install -y docker.io  # elsewhere: https://docs.docker.com/engine/install/",
+    )
+
+
+def candidates(path: str) -> list[str]:
+    """Every docker client on a PATH and in the usual places, each program once."""
+    found: dict[str, str] = {}
+    in_path = [os.path.join(folder, "docker") for folder in path.split(os.pathsep) if folder]
+    for program in (*in_path, *_USUAL):
+        if os.path.isfile(program) and os.access(program, os.X_OK):
+            found.setdefault(os.path.realpath(program), program)
+    return list(found.values())

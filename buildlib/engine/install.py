@@ -1,0 +1,249 @@
+"""Get an engine where none answers: start the one that is installed, or install Debian's.
+
+Only on the machine's own socket, only as root, and not with BUILDLIB_NO_INSTALL=1: an engine
+that someone chose (DOCKER_HOST, a context) and that does not answer is explained, never worked
+around. Whoever may not is told the exact commands. All that touches the machine is in `Machine`.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine, probe, why_not
+from buildlib.errors import ActionError, EngineUnavailable
+
+FORBID = "BUILDLIB_NO_INSTALL"
+PACKAGES = ("docker.io", "ca-certificates")
+CLIENT_PACKAGES = ("docker-cli", "docker-buildx")
+"""Debian 13 and Ubuntu split the client off; earlier ones have it in docker.io."""
+
+_WAIT = 60.0
+_TAIL = 20
+_SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
+_MANUAL = "https://docs.docker.com/engine/install/"
+
+
+class Machine:
+    """What is asked of the machine and done to it."""
+
+    def __init__(self, log: str = "/var/log/dockerd.log", pid_file: str = "/var/run/docker.pid") -> None:
+        self.log = log
+        self.pid_file = pid_file
+
+    def say(self, text: str) -> None:
+        """Tell the user what goes on."""
+        print(text, file=sys.stderr, flush=True)
+
+    def is_root(self) -> bool:
+        """Whether we may install."""
+        return hasattr(os, "geteuid") and os.geteuid() == 0
+
+    def has(self, program: str) -> bool:
+        """Whether a program is installed; daemons are in sbin, which may not be on PATH."""
+        import shutil
+
+        return shutil.which(program, path=f"{os.environ.get('PATH', '')}:{_SBIN}") is not None
+
+    def systemd(self) -> bool:
+        """Whether systemd runs this machine (sd_booted(3))."""
+        return os.path.isdir("/run/systemd/system")
+
+    def probe(self, endpoint: Endpoint) -> OSError | None:
+        """Try to connect."""
+        return probe(endpoint)
+
+    def answers(self, endpoint: Endpoint) -> bool:
+        """Whether the engine answers a question; it accepts connections before it can."""
+        from buildlib.engine.api import SocketEngine
+
+        try:
+            SocketEngine(endpoint).ping()
+        except ActionError:
+            return False
+        return True
+
+    def run(self, argv: Sequence[str], on_line: Callable[[str], None]) -> int:
+        """Run a command to its end."""
+        from buildlib.engine import process
+
+        environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+        environ["PATH"] = f"{environ.get('PATH', '')}:{_SBIN}"
+        return process.stream(argv, on_line, environ=environ)
+
+    def daemon_runs(self) -> bool:
+        """Whether the daemon of the pid file lives, though it may not answer yet."""
+        try:
+            with open(self.pid_file, encoding="ascii") as file:
+                os.kill(int(file.read()), 0)
+        except (OSError, ValueError):
+            return False
+        return True
+
+    def start_daemon(self) -> Callable[[], int | None]:
+        """Start dockerd so that it outlives us; the function returned gives its exit code."""
+        import subprocess
+
+        environ = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{_SBIN}"}
+        with open(self.log, "ab") as log:
+            daemon = subprocess.Popen(
+                ["dockerd"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env=environ,
+                start_new_session=True,  # no ^C and no hang-up of ours reaches it
+            )
+        return daemon.poll
+
+    def log_tail(self) -> str:
+        """The last lines of what the daemon said."""
+        if self.systemd():
+            lines: list[str] = []
+            self.run(["journalctl", "-u", "docker", "-n", str(_TAIL), "--no-pager"], lines.append)
+            return "\n".join(lines)
+        try:
+            with open(self.log, encoding="utf-8", errors="replace") as file:
+                return "".join(file.readlines()[-_TAIL:])
+        except OSError:
+            return ""
+
+    def clock(self) -> float:
+        """Seconds that only grow."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Let time pass."""
+        time.sleep(seconds)
+
+
+def ensure_engine(
+    environ: Mapping[str, str] | None = None,
+    machine: Machine | None = None,
+    wait: float = _WAIT,
+) -> Endpoint:
+    """An endpoint that answers; starts or installs an engine where that is allowed and needed.
+
+    Args:
+        environ: Environment to look in; that of the process when None.
+        machine: The machine; the real one when None.
+        wait: Seconds a started engine has to answer.
+
+    Raises:
+        EngineUnavailable: There is none, and none may be made; `fix` says how to make one.
+        ActionError: The installation or the start failed; the log's tail is in the detail.
+    """
+    env = os.environ if environ is None else environ
+    here = machine or Machine()
+    endpoint = find_engine(env)
+    error = here.probe(endpoint)
+    if error is None:
+        return endpoint
+    ours = not endpoint.origin and endpoint.path == DEFAULT_SOCKET
+    if not ours or error.errno in {errno.EACCES, errno.EPERM}:
+        raise why_not(endpoint, error)
+    installed = here.has("dockerd")
+    forbidden = env.get(FORBID, "") not in {"", "0"}
+    if forbidden or not here.is_root() or not (installed or here.has("apt-get")):
+        raise _left_to_the_user(here, installed=installed, forbidden=forbidden)
+    if not installed:
+        _install(here)
+    # The package may have started it, or another process of ours may be starting it.
+    _start(here, endpoint, wait)
+    return endpoint
+
+
+def _left_to_the_user(here: Machine, *, installed: bool, forbidden: bool) -> EngineUnavailable:
+    sudo = "" if here.is_root() else "sudo "
+    if installed:
+        what = "the Docker Engine is installed but does not run"
+        fix = (
+            f"{sudo}systemctl start docker"
+            if here.systemd()
+            else f"{sudo}sh -c 'nohup dockerd >{here.log} 2>&1 &'"
+        )
+    else:
+        what = "there is no Docker Engine on this machine"
+        fix = f"install one: {_MANUAL}"
+        if here.has("apt-get"):
+            fix = f"{sudo}apt-get update && {sudo}apt-get install -y {' '.join(PACKAGES)}"
+            if sudo:
+                fix += " && sudo usermod -aG docker $USER && newgrp docker"
+    why = f"; {FORBID} forbids to change that" if forbidden else ""
+    return EngineUnavailable(what + why, fix=fix)
+
+
+def _install(here: Machine) -> None:
+    here.say(f"no Docker Engine on this machine: installing docker.io ({FORBID}=1 forbids it)")
+    _apt(here, "update", "-q")
+    packages = [*PACKAGES, *_available(here, CLIENT_PACKAGES)]
+    _apt(here, "install", "-y", "-q", "--no-install-recommends", *packages)
+
+
+def _apt(here: Machine, *args: str) -> None:
+    lines: list[str] = []
+
+    def on_line(line: str) -> None:
+        lines.append(line)
+        if line.startswith("Setting up "):
+            here.say(f"  {line}")
+
+    # Another apt may hold the lock on a machine that was just switched on.
+    argv = ["apt-get", "-o", "DPkg::Lock::Timeout=300", *args]
+    if here.run(argv, on_line):
+        raise ActionError(
+            f"apt-get {args[0]} failed, so there is still no Docker Engine",
+            detail="\n".join(lines[-_TAIL:]),
+            fix=f"apt-get update && apt-get install -y {' '.join(PACKAGES)}",
+        )
+
+
+def _available(here: Machine, packages: Sequence[str]) -> list[str]:
+    """Those that apt could install: `apt-cache policy` names no candidate for others."""
+    lines: list[str] = []
+    here.run(["apt-cache", "policy", *packages], lines.append)
+    found, current = [], ""
+    for line in lines:
+        if line and not line.startswith(" "):
+            current = line.rstrip(":")
+        elif line.startswith("  Candidate:") and "(none)" not in line and current in packages:
+            found.append(current)
+    return found
+
+
+def _start(here: Machine, endpoint: Endpoint, wait: float) -> None:
+    exit_code: Callable[[], int | None] = lambda: None  # noqa: E731
+    if here.systemd():
+        here.say("starting the Docker Engine: systemctl start docker")
+        lines: list[str] = []
+        if here.run(["systemctl", "start", "docker"], lines.append):
+            raise EngineUnavailable(
+                "the Docker Engine cannot be started",
+                detail="\n".join(lines) + "\n" + here.log_tail(),
+                fix="systemctl status docker",
+            )
+    elif here.probe(endpoint) is not None and not here.daemon_runs():
+        here.say(f"starting the Docker Engine: dockerd, log in {here.log}")
+        exit_code = here.start_daemon()
+    begin = here.clock()
+    told = begin
+    while not here.answers(endpoint):
+        now = here.clock()
+        code = exit_code()
+        # Of two daemons started at once one gives up; the other then lives and will answer.
+        if now - begin > wait or (code is not None and not here.daemon_runs()):
+            how = f"does not answer after {wait:.0f} s" if code is None else f"ended, code {code}"
+            raise EngineUnavailable(
+                f"the Docker Engine was started but {how}",
+                detail=here.log_tail(),
+                fix="journalctl -u docker" if here.systemd() else f"less {here.log}",
+            )
+        if now - told >= 5:  # noqa: PLR2004
+            here.say(f"  waiting for the engine: {now - begin:.0f} s of {wait:.0f}")
+            told = now
+        here.sleep(0.2)
+    here.say(f"the Docker Engine answers after {here.clock() - begin:.1f} s")

@@ -1,0 +1,151 @@
+"""Lend the host's trust and mirrors to every RUN of a Dockerfile that may use the network.
+
+The files are BuildKit secrets under /run/secrets, and tools are pointed to them by `ARG`s, which
+RUN sees as environment and the image does not keep. So nothing of the site gets into a layer,
+the image's history (it holds the constant paths only) or a key.
+
+The bundle is not mounted over the image's own: /etc/ssl/certs/ca-certificates.crt would then be
+busy, and the installation of the Debian package ca-certificates, wanted by many, fails at its
+`mv`. Pure but for looking whether the host has a bundle; `build` hands the files over.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Mapping, Sequence
+
+from buildlib.engine.dockerfile import Instruction, instructions
+from buildlib.engine.protocol import Grant
+from buildlib.model.settings import Network
+
+CA = "buildlib-ca"
+
+_CA_VARIABLES = (
+    "SSL_CERT_FILE",  # OpenSSL, Python's ssl, uv, Go, Ruby
+    "REQUESTS_CA_BUNDLE",  # requests, conda
+    "PIP_CERT",
+    "CURL_CA_BUNDLE",  # curl, R
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+    "CARGO_HTTP_CAINFO",
+)
+_CA_CHOSEN = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+_CA_PLACES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Alpine
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
+    "/etc/ssl/ca-bundle.pem",  # SUSE
+    "/etc/ssl/cert.pem",  # macOS
+)
+_DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+
+def grants_for(
+    network: Network,
+    environ: Mapping[str, str] | None = None,
+    *,
+    suite: str = "",
+) -> tuple[Grant, ...]:
+    """What a build with a network is lent: the CA bundle, and mirrors that are not the public ones.
+
+    Args:
+        network: The mirrors of the workspace.
+        environ: Environment that may name a CA bundle; that of the process when None.
+        suite: Debian suite (`bookworm`) of the image; without it, apt keeps its own sources.
+    """
+    env = os.environ if environ is None else environ
+    public = Network()
+    bundle = find_ca(env)
+    apt_sources = _debian_sources(network.apt, suite) if suite and network.apt != public.apt else ""
+    grants = []
+    if bundle:
+        grants += [
+            Grant(CA, _CA_VARIABLES, path=bundle),
+            # wget of Debian knows no variable for the bundle, but one for its settings.
+            Grant("buildlib-wgetrc", ("WGETRC",), text=f"ca_certificate = {_at(CA)}\n"),
+        ]
+    if bundle or apt_sources:
+        text = _apt_conf(bool(bundle), bool(apt_sources))
+        grants.append(Grant("buildlib-apt.conf", ("APT_CONFIG",), text=text))
+    if apt_sources:
+        grants.append(Grant("buildlib-apt.sources", (), text=apt_sources))
+    if network.pypi != public.pypi:
+        uv = f'[[index]]\nurl = "{network.pypi}"\ndefault = true\n'
+        grants += [
+            Grant("buildlib-pip.conf", ("PIP_CONFIG_FILE",), text=_pip_conf(network.pypi)),
+            Grant("buildlib-uv.toml", ("UV_CONFIG_FILE",), text=uv),
+        ]
+    return tuple(grants)
+
+
+def find_ca(environ: Mapping[str, str]) -> str:
+    """The host's CA bundle, or an empty text where it has none."""
+    chosen = [environ.get(name, "") for name in _CA_CHOSEN]
+    return next((path for path in (*chosen, *_CA_PLACES) if path and os.path.isfile(path)), "")
+
+
+def lend(text: str, grants: Sequence[Grant]) -> str:
+    """The text of a Dockerfile in which every RUN is given the grants.
+
+    A RUN that mounts something at the same place keeps its own. ONBUILD instructions stay as
+    they are: they run in builds of others, which know nothing of these files.
+    """
+    lines = text.splitlines()
+    variables = [f"{name}={grant.target}" for grant in grants for name in grant.variables]
+    if not variables:
+        return text
+    changed: list[str] = []
+    at = 0
+    for instruction in instructions(lines):
+        changed += lines[at : instruction.first]
+        body = lines[instruction.first : instruction.end]
+        if instruction.keyword == "RUN":
+            head, keyword, tail = body[0].partition(body[0].split(maxsplit=1)[0])
+            body[0] = head + keyword + "".join(_mounts(instruction, grants)) + tail
+        changed += body
+        if instruction.keyword == "FROM":
+            changed.append("ARG " + " ".join(variables))
+        at = instruction.end
+    return "\n".join([*changed, *lines[at:]]) + "\n"
+
+
+def _mounts(instruction: Instruction, grants: Sequence[Grant]) -> Iterable[str]:
+    own = instruction.text
+    for grant in grants:
+        if not re.search(rf"(target|dst|destination)={re.escape(grant.target)}(?=[\s,])", own):
+            # 0444: by default only root could read it, and RUN may be another user.
+            yield f" --mount=type=secret,id={grant.id},target={grant.target},mode=0444"
+
+
+def _at(name: str) -> str:
+    return Grant(name, ()).target
+
+
+def _apt_conf(bundle: bool, sources: bool) -> str:
+    lines = [f'Acquire::https::CaInfo "{_at(CA)}";'] if bundle else []
+    if sources:
+        # The image's own list of the distribution makes way; lists added to it still count.
+        lines += [
+            f'Dir::Etc::sourcelist "{_at("buildlib-apt.sources")}";',
+            r'Dir::Ignore-Files-Silently { "debian\.sources$"; };',
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _debian_sources(mirror: str, suite: str) -> str:
+    def stanza(folder: str, suites: str) -> str:
+        return (
+            f"Types: deb\nURIs: {mirror}/{folder}\nSuites: {suites}\n"
+            f"Components: main\nSigned-By: {_DEBIAN_KEYS}\n"
+        )
+
+    main = stanza("debian", f"{suite} {suite}-updates")
+    return main + "\n" + stanza("debian-security", f"{suite}-security")
+
+
+def _pip_conf(index: str) -> str:
+    text = f"[global]\nindex-url = {index}\n"
+    if index.startswith("http://"):  # pip refuses an index without TLS that is not named
+        host = index.removeprefix("http://").partition("/")[0].rpartition("@")[2].partition(":")[0]
+        text += f"trusted-host = {host}\n"
+    return text

@@ -1,0 +1,1 @@
+"""Doing what the plan says: staging, building, recording. The first room with effects."""

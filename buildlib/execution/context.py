@@ -1,0 +1,218 @@
+"""What an action is given: its inputs, the store and the builder, and nothing beside them.
+
+A rule reaches the world through a `Context` only. Inputs come out of it as the key saw them:
+sources are checked against their stamps, downloads and the files of other targets against their
+digests.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from buildlib.errors import ActionError
+from buildlib.execution.downloads import FETCHED_SECTIONS, Fetched, download
+from buildlib.execution.stage import InputMovedError, Source, Stage
+from buildlib.keys.compute import pinned
+from buildlib.model.label import Label, Reference
+from buildlib.model.target import File, Target, image_name
+from buildlib.model.output import FileOutput, Output
+from buildlib.store import names
+from buildlib.store.content import EPOCH
+from buildlib.store.state import flat
+
+if TYPE_CHECKING:
+    from buildlib.engine.protocol import Builder, BuildRequest, Engine
+    from buildlib.graph.graph import Graph
+    from buildlib.model.lock import Item
+    from buildlib.pack.tar import Member
+    from buildlib.store.content import ContentStore
+    from buildlib.workspace import Workspace
+
+Log = Callable[[str], None]
+
+
+class Context:
+    """The inputs and tools of one action.
+
+    Args:
+        workspace: Where everything is.
+        engine: Asked for and given images.
+        builder: Builds Dockerfiles.
+        log: Takes the lines that a builder prints.
+        output_of: What another target (or parts of one) came out as.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        engine: Callable[[], Engine],
+        builder: Callable[[], Builder],
+        log: Log,
+        output_of: Callable[[Reference], Output],
+    ) -> None:
+        self._workspace = workspace
+        self._engine = engine
+        self._builder = builder
+        self._log = log
+        self.output = output_of
+        self.graph: Graph = workspace.graph
+        self.store: ContentStore = workspace.store
+
+    def reference(self, target: Target, parts: tuple[str, ...]) -> Reference:
+        """The target, or the parts of it that are being made."""
+        return Reference(target.label, parts)
+
+    def repository(self, label: Label) -> str:
+        """The name of a target's image, without organisation and tag."""
+        return image_name(self.graph[label])
+
+    # -- inputs ------------------------------------------------------------------------------
+
+    def source(self, file: File) -> Source:
+        """A source file, with the stamp that the key holds."""
+        stamp = self._workspace.tree.stamps([file.path])[0]
+        return Source(f"{self._workspace.root}/{file.path}", stamp)
+
+    def keep_source(self, file: File) -> FileOutput:
+        """Put a source file into the content store.
+
+        Raises:
+            InputMovedError: It is not what its key says.
+        """
+        source = self.source(file)
+        kept = self.store.add_file(source.path)
+        if kept != source.stamp.partition(" ")[2]:
+            raise InputMovedError(f"{file.path} changed while it was being read", fix="./doitw build")
+        return FileOutput(kept, os.path.getsize(self.store.path(kept)))  # noqa: PTH202
+
+    def pins(self, target: Target) -> list[tuple[str, Item]]:
+        """The lock's items for a target."""
+        return [
+            item
+            for pin in target.pins
+            for item in pinned(self._workspace.lock, pin, target).items.items()
+        ]
+
+    def fetch(self, target: Target) -> list[Fetched]:
+        """All files that the lock pins for a target, fetched where the store lacks them."""
+        wanted = []
+        for pin in target.pins:
+            if pin.section in FETCHED_SECTIONS:
+                entry = pinned(self._workspace.lock, pin, target)
+                wanted += [
+                    (pin.section, item.version, download(pin, name, item))
+                    for name, item in sorted(entry.items.items())
+                ]
+        self._workspace.fetch([entry for _, _, entry in wanted], self._log)
+        return [
+            Fetched(section, entry.filename, entry.sha256,
+                    os.path.getsize(self.store.path(entry.sha256)))  # noqa: PTH202  # fmt: skip
+            for section, _, entry in wanted
+        ]
+
+    # -- results -----------------------------------------------------------------------------
+
+    def keep_bytes(self, data: bytes) -> FileOutput:
+        """Put a file into the content store."""
+        return FileOutput(self.store.add_bytes(data), len(data))
+
+    def keep_tar(self, members: Sequence[Member]) -> FileOutput:
+        """Write a deterministic tar into the content store."""
+        from buildlib.pack.tar import write_tar
+
+        with self.store.writer() as out:
+            write_tar(members, out, epoch=EPOCH)
+            sha256, size = out.commit()
+        return FileOutput(sha256, size)
+
+    # -- images ------------------------------------------------------------------------------
+
+    def stage(self, target: Target) -> Stage:
+        """The folder that becomes the build context of a target."""
+        return Stage(self._workspace.state.path(f"stage/{flat(target.label)}"), self.store)
+
+    def request(
+        self, target: Target, stage: Stage, labels: Mapping[str, str] | None = None
+    ) -> BuildRequest:
+        """The build of a staged target, as the builder takes it."""
+        from buildlib.engine.protocol import BuildRequest
+
+        args = dict(target.attrs["build_args"])
+        for dep in target.deps:
+            if dep.role.startswith("base "):
+                args[dep.role[len("base ") :]] = self.image_reference(dep.ref.label)
+        network = bool(target.attrs["network"])
+        package = f"{target.label.package}/" if target.label.package else ""
+        return BuildRequest(
+            context=stage.folder,
+            dockerfile=f"{stage.folder}/{target.attrs['dockerfile']}",
+            args=tuple(sorted(args.items())),
+            platform=target.attrs["platform"],
+            network="default" if network else "none",
+            labels=tuple(sorted((labels or {}).items())),
+            grants=self._workspace.grants() if network else (),
+            shown_as=package + target.attrs["dockerfile"],
+        )
+
+    def image_reference(self, label: Label) -> str:
+        """The content tag of another target's image, at the key it has now."""
+        key = self._workspace.keys.key(Reference(label))
+        return names.content_tag(self._workspace.settings, self.repository(label), key)
+
+    def channel_tag(self, label: Label) -> str:
+        """The name that people use for another target's image, with its tag."""
+        return names.channel_tag(self._workspace.settings, self.repository(label),
+                                 self._workspace.channel)  # fmt: skip
+
+    def build_image(self, target: Target, stage: Stage, *, labels: Mapping[str, str]) -> str:
+        """Build a staged Dockerfile; the image gets its tags later.
+
+        Returns:
+            The image's ID.
+        """
+        builder = self._builder()
+        request = self.request(target, stage, labels)
+        self._log("$ " + _shell(builder.command(request)))
+        return builder.build(request, self._log)
+
+    def build_tar(self, target: Target, stage: Stage) -> str:
+        """Build a staged Dockerfile and export its last stage.
+
+        Returns:
+            Path of a tar; the caller removes it.
+        """
+        destination = self._workspace.state.path(f"stage/{flat(target.label)}.tar")
+        request = self.request(target, stage)
+        builder = self._builder()
+        self._log("$ " + _shell(builder.command(request)))
+        builder.build_tar(request, destination, self._log)
+        return destination
+
+    def pull(self, reference: str, platform: str) -> str:
+        """Bring an image of a registry into the engine.
+
+        Returns:
+            The image's ID.
+        """
+        import docker
+        from docker.errors import DockerException
+
+        self._log(f"$ docker pull --platform {platform} {reference}")
+        try:
+            docker.from_env().images.pull(reference, platform=platform)
+        except DockerException as error:
+            raise ActionError(f"{reference} cannot be pulled: {error}",
+                              fix=f"docker pull {reference}") from None  # fmt: skip
+        found = self._engine().inspect([reference])[reference]
+        if found is None:
+            raise ActionError(f"{reference} was pulled and is not there", fix="./doitw build")
+        return found.id
+
+
+def _shell(command: Sequence[str]) -> str:
+    import shlex
+
+    return shlex.join(command)

@@ -1,0 +1,207 @@
+"""Building one target: wait for whoever builds the same, act, record, name.
+
+The order is what makes a build safe to kill at any point: the action's result is complete before
+the record is written, the record before the tag that people use. What is killed in between is
+found again, or made again, by the next run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from buildlib.errors import ActionError
+from buildlib.execution.context import Context
+from buildlib.model.label import Label, Reference
+from buildlib.model.output import Output
+from buildlib.model.target import Target, image_name
+from buildlib.plan.plan import BUILD, FRESH, is_exported
+from buildlib.store import names
+from buildlib.store.content import stamp_ns
+from buildlib.store.state import flat
+
+if TYPE_CHECKING:
+    from buildlib.workspace import Workspace
+
+Say = Callable[[str], None]
+
+
+class Executor:
+    """Builds targets of one workspace.
+
+    Args:
+        workspace: The workspace.
+        say: Takes lines for the person who waits.
+        verbose: Also say what the builder says.
+        force: Build what is fresh, too.
+    """
+
+    def __init__(
+        self, workspace: Workspace, *, say: Say, verbose: bool = False, force: bool = False
+    ) -> None:
+        self._workspace = workspace
+        self._say = say
+        self._verbose = verbose
+        self._force = force
+
+    def execute(self, label: Label) -> bool:
+        """Bring one target up to date; what it depends on must be.
+
+        Returns:
+            Whether anything was built (and not just named again).
+
+        Raises:
+            ActionError: It cannot be built; nothing was recorded.
+        """
+        workspace = self._workspace
+        target = workspace.graph[label]
+        key = workspace.keys.key(Reference(label))
+        with self._alone(label, key):
+            step = workspace.plan([label])
+            mine = next((s for s in (*step.steps, *step.fresh) if s.label == label), None)
+            action = mine.action if mine else FRESH
+            built = action == BUILD or self._force
+            if built:
+                self._build(target)
+            if target.rule.product == "image":
+                self._name_image(target, key)
+            else:
+                self._export(target, key)
+            workspace.state.set_last_key(label, key)
+        return built
+
+    def note_fresh(self, label: Label) -> None:
+        """Remember that a target was found up to date here, so that `why` has a past."""
+        key = self._workspace.keys.key(Reference(label))
+        if self._workspace.state.last_key(label) != key:
+            self._workspace.state.set_last_key(label, key)
+            self._put_parts(Reference(label))
+
+    def _put_parts(self, ref: Reference) -> None:
+        workspace = self._workspace
+        for dep in workspace.graph.deps(ref):
+            self._put_parts(dep.ref)
+        workspace.records.put_parts(workspace.keys.record(ref))
+
+    @contextlib.contextmanager
+    def _alone(self, label: Label, key: str) -> Iterator[None]:
+        """No other build touches this target's folder, nor makes the same key, meanwhile."""
+        workspace = self._workspace
+        with (
+            _locked(workspace.state.path(f"locks/{flat(label)}"), str(label), self._say),
+            _locked(f"{workspace.store.root}/locks/{key[:32]}", str(label), self._say),
+        ):
+            yield
+
+    def _build(self, target: Target) -> None:
+        workspace = self._workspace
+        started = time.monotonic()
+        ref = Reference(target.label)
+        log_path = workspace.state.path(f"logs/{flat(target.label)}.log")
+        os.makedirs(os.path.dirname(log_path), exist_ok=True)  # noqa: PTH103, PTH120
+        with open(log_path, "w", encoding="utf-8", errors="replace") as log_file:  # noqa: PTH123
+
+            def log(line: str) -> None:
+                log_file.write(line + "\n")
+                log_file.flush()
+                if self._verbose:
+                    self._say(line)
+
+            output = target.rule.build(target, (), self._context(log))
+        self._put_parts(ref)
+        seconds = time.monotonic() - started
+        workspace.records.put(workspace.keys.record(ref), output, seconds, label=str(target.label))
+
+    def _context(self, log: Say) -> Context:
+        workspace = self._workspace
+
+        def output_of(ref: Reference) -> Output:
+            return self._output(ref, log)
+
+        return Context(
+            workspace,
+            engine=lambda: workspace.engine,
+            builder=lambda: workspace.builder,
+            log=log,
+            output_of=output_of,
+        )
+
+    def _output(self, ref: Reference, log: Say) -> Output:
+        """What a dependency came out as. Whole targets have a record; groups of files and parts
+        of archives are put together here, since that takes no engine and next to no time."""
+        workspace = self._workspace
+        target = workspace.graph[ref.label]
+        record = workspace.records.get(workspace.keys.key(ref))
+        if record is not None and all(
+            workspace.store.has(made.sha256, made.size) for made in record.files.values()
+        ):
+            return Output(record.images[0] if record.images else "", record.files)
+        if target.rule.product == "none" or ref.parts:
+            output = target.rule.build(target, ref.parts, self._context(log))
+            workspace.records.put(workspace.keys.record(ref), output, 0.0, label=str(ref))
+            return output
+        raise ActionError(f"{ref} is needed and was not built", fix=f"./doitw build {ref.label}")
+
+    def _name_image(self, target: Target, key: str) -> None:
+        """Give the image of a key its content tag, then the tag that people use."""
+        workspace = self._workspace
+        record = workspace.records.get(key)
+        name = image_name(target)
+        content = names.content_tag(workspace.settings, name, key)
+        channel = names.channel_tag(workspace.settings, name)
+        images = record.images if record else ()
+        there = workspace.engine.inspect([content, channel, *images])
+        image = next((image for image in images if there.get(image) is not None), None)
+        if image is None:
+            raise ActionError(f"the image of {target.label} is gone again",
+                              fix=f"./doitw build {target.label}")  # fmt: skip
+        for reference in (content, channel):
+            tagged = there.get(reference)
+            if tagged is None or tagged.id != image:
+                workspace.engine.tag(image, reference)
+
+    def _export(self, target: Target, key: str) -> None:
+        """Write the release file of an archive to `dist/`, whole or not at all."""
+        workspace = self._workspace
+        path = workspace.export_path(target)
+        record = workspace.records.get(key)
+        if not path or record is None:
+            return
+        made = record.files["release.tar"]
+        if is_exported(path, made.sha256):
+            return
+        from buildlib.pack.tar import compress
+
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+        temporary = f"{path}.{os.getpid()}"
+        with (
+            open(workspace.store.path(made.sha256), "rb") as tar,  # noqa: PTH123
+            open(temporary, "wb") as out,  # noqa: PTH123
+        ):
+            compress(tar, out)
+        os.utime(temporary, ns=(stamp_ns(made.sha256),) * 2)
+        os.replace(temporary, path)  # noqa: PTH105
+
+
+@contextlib.contextmanager
+def _locked(path: str, what: str, say: Say) -> Iterator[None]:
+    """Hold a lock that the kernel takes back when the process ends, however it ends."""
+    import fcntl
+
+    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.pread(descriptor, 64, 0).decode(errors="replace").strip() or "another"
+            say(f"{what}: waiting for process {owner}, which builds it")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)

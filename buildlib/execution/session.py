@@ -1,0 +1,188 @@
+"""One build from start to end: what both front doors, `./doitw` and `doit`, drive.
+
+`start` makes the plan, finds (or makes) an engine if the plan needs one, and fetches everything
+that the plan will read, so that no action waits for the network. Then each target is run, in
+whatever order and parallelism the scheduler chooses.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from buildlib.execution.downloads import FETCHED_SECTIONS, download
+from buildlib.execution.executor import Executor
+from buildlib.keys.compute import pinned
+from buildlib.model.label import Label
+from buildlib.plan.plan import BUILD, UNKNOWN, Plan
+
+if TYPE_CHECKING:
+    from buildlib.fetch.source import Download
+    from buildlib.workspace import Workspace
+
+Say = Callable[[str], None]
+
+
+class Session:
+    """A build of one workspace.
+
+    Args:
+        workspace: The workspace.
+        say: Takes lines for the person who waits; called from several threads.
+        verbose: Also say what the builder says.
+        force: Build what is fresh, too.
+    """
+
+    def __init__(
+        self, workspace: Workspace, *, say: Say, verbose: bool = False, force: bool = False
+    ) -> None:
+        self.workspace = workspace
+        self.say = say
+        self.force = force
+        self._plan: Plan | None = None
+        self._roots: tuple[Label, ...] = ()
+        self._lock = threading.Lock()
+        self._executor = Executor(workspace, say=say, verbose=verbose, force=force)
+
+    @property
+    def plan(self) -> Plan:
+        """The plan that was started with."""
+        if self._plan is None:
+            return self.start(self.workspace.graph.order)
+        return self._plan
+
+    def look(self, roots: Iterable[Label]) -> Plan:
+        """Make the plan, and do nothing yet."""
+        self._roots = tuple(roots)
+        self._plan = self.workspace.plan(self._roots)
+        return self._plan
+
+    def start(self, roots: Iterable[Label]) -> Plan:
+        """Make the plan and all that its actions need; called once.
+
+        Raises:
+            ActionError: There is no engine, or something cannot be fetched.
+        """
+        with self._lock:
+            if self._plan is None or tuple(roots) != self._roots:
+                self.look(roots)
+            self._need_engine()
+            self._prefetch()
+            for step in self.plan.fresh:
+                self._executor.note_fresh(step.label)
+            return self.plan
+
+    def labels(self) -> list[Label]:
+        """What will be run, dependencies first."""
+        if self.force:
+            plan = self.plan
+            steps = {step.label for step in (*plan.steps, *plan.fresh)}
+            return [label for label in self.workspace.graph.order if label in steps]
+        return [step.label for step in self.plan.steps]
+
+    def is_fresh(self, label: Label) -> bool:
+        """Whether there is nothing to do for a target, or nobody needs it."""
+        return not self.force and self.plan.step(label) is None
+
+    def run(self, label: Label) -> bool:
+        """Bring one target up to date; see `Executor.execute`."""
+        return self._executor.execute(label)
+
+    def _need_engine(self) -> None:
+        """Find an engine where the plan has use for one; plan again when it can be asked."""
+        uses = [label for label in self.labels() if self._uses_engine(label)]
+        if not uses:
+            return
+        if self.workspace.engine_factory is None:
+            from buildlib.engine.install import ensure_engine
+
+            ensure_engine()
+        self.workspace.engine.ping()
+        if any(step.action == UNKNOWN for step in self.plan.steps):
+            self.look(self._roots)
+
+    def _uses_engine(self, label: Label) -> bool:
+        rule = self.workspace.graph[label].rule
+        return rule.product == "image" or rule.uses_engine
+
+    def _prefetch(self) -> None:
+        """Fetch what the plan's actions read; lock anew what is no longer served."""
+        from buildlib.fetch.failures import NotServed
+
+        try:
+            self.workspace.fetch(self.downloads(), self.say)
+        except NotServed as error:
+            if self.workspace.settings.strict:
+                raise
+            self._lock_anew(error)
+            self.look(self._roots)
+            self.workspace.fetch(self.downloads(), self.say)
+
+    def downloads(self) -> list[Download]:
+        """All files from outside that the plan's actions read."""
+        return downloads_of(
+            self.workspace,
+            [step.label for step in self.plan.steps if step.action == BUILD]
+            if not self.force
+            else self.labels(),
+        )
+
+    def _lock_anew(self, error: Exception) -> None:
+        """A Debian package is gone from the archive: pin what is served now, and say so."""
+        from buildlib.fetch.failures import NotServed
+        from buildlib.lock.refresh import Refresh
+
+        assert isinstance(error, NotServed)  # noqa: S101
+        gone = {download.sha256 for download in error.downloads}
+        stale = [
+            (pin.section, label)
+            for label in self.labels()
+            for pin in self.workspace.graph[label].pins
+            if pin.section in ("rootfs", "apt")
+            and any(
+                item.sha256 in gone
+                for item in pinned(self.workspace.lock, pin, self.workspace.graph[label])
+                .items.values()
+            )
+        ]
+        if not stale:
+            raise error
+        for section, label in stale:
+            self.say(
+                f"warning: packages locked for {label} are no longer served; locking them anew\n"
+                "  fix: git add images.lock && git commit  # the new pins are in the key"
+            )
+            Refresh(self.workspace, say=self.say).run([section], [label])
+
+
+def downloads_of(workspace: Workspace, labels: Iterable[Label]) -> list[Download]:
+    """All files from outside that the actions of some targets read.
+
+    Raises:
+        InputError: The lock lacks an entry.
+    """
+    found: list[Download] = []
+    for label in labels:
+        target = workspace.graph[label]
+        for pin in target.pins:
+            if pin.section in FETCHED_SECTIONS:
+                entry = pinned(workspace.lock, pin, target)
+                found += [download(pin, name, item) for name, item in entry.items.items()]
+        below = [dep.ref.label for dep in target.deps if not dep.by_name]
+        found += downloads_of(
+            workspace,
+            [other for other in below if workspace.graph[other].rule.product == "none"],
+        )
+    return found
+
+
+def build_in_order(session: Session) -> None:
+    """Run all of a started session's targets one after the other, without a scheduler.
+
+    Raises:
+        ActionError: One failed.
+    """
+    for label in session.labels():
+        session.run(label)
+

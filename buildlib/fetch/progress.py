@@ -1,0 +1,117 @@
+"""How far a fetch is: one line that is redrawn on a terminal, a line now and then elsewhere.
+
+Knows four numbers and a stream, nothing of downloads. The rate is that of the last seconds, so
+bytes that an earlier run had brought do not flatter it.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TextIO
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+Observer = Callable[[int, int, int, int], None]
+"""Called with bytes done, bytes in total (as far as known), files ended, files in total."""
+
+_WINDOW = 5.0  # seconds that the rate is taken over
+_QUIET = 5.0  # seconds between two lines where nobody watches
+_CLEAR = "\x1b[K"  # to the end of the line
+
+
+class Progress:
+    """An observer; use it in a `with`, which ends the line, whatever happens.
+
+    Args:
+        stream: Where to write.
+        live: Redraw one line; else write a line every few seconds, and the last.
+        clock: Seconds from anywhere.
+    """
+
+    def __init__(
+        self, stream: TextIO, *, live: bool, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream
+        self._live = live
+        self._clock = clock
+        self._samples: deque[tuple[float, int]] = deque()
+        self._written = clock()
+        self._drawn = False
+        self._line = ""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._live:
+            if self._drawn:
+                self._stream.write("\n")
+        elif self._line:
+            self._stream.write(self._line + "\n")
+        self._stream.flush()
+
+    def __call__(self, done: int, total: int, files: int, all_files: int) -> None:
+        """Take note, and draw if it is time."""
+        now = self._clock()
+        line = _line(done, total, files, all_files, self._rate(now, done))
+        if self._live:
+            if line != self._line:
+                self._stream.write(f"\r{line[: _width(self._stream)]}{_CLEAR}")
+                self._stream.flush()
+                self._drawn = True
+            self._line = line
+        elif now - self._written >= _QUIET:
+            self._stream.write(line + "\n")
+            self._stream.flush()
+            self._written = now
+            self._line = ""
+        else:
+            self._line = line
+
+    def _rate(self, now: float, done: int) -> float:
+        """Bytes a second over the window; 0 where that is not known yet."""
+        samples = self._samples
+        samples.append((now, done))
+        while now - samples[0][0] > _WINDOW:
+            samples.popleft()
+        passed = now - samples[0][0]
+        return max(0.0, (done - samples[0][1]) / passed) if passed > 0 else 0.0
+
+
+def progress_for(stream: TextIO) -> Progress:
+    """The kind of progress that suits a stream: live on a terminal, unless this is a CI run."""
+    terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    return Progress(stream, live=terminal and not os.environ.get("CI"))
+
+
+def _line(done: int, total: int, files: int, all_files: int, rate: float) -> str:
+    count = f"{files:>{len(str(all_files))}}/{all_files} files"
+    line = f"fetch  {count}  {done / 1e6:.1f}/{total / 1e6:.1f} MB"
+    if rate and done < total:
+        line += f"  {rate / 1e6:.1f} MB/s  {_duration((total - done) / rate)} left"
+    return line
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _width(stream: TextIO) -> int:
+    """Columns to use: a full line would wrap, and then could not be redrawn."""
+    try:
+        return max(20, os.get_terminal_size(stream.fileno()).columns - 1)
+    except (OSError, ValueError):
+        return 79

@@ -1,0 +1,1 @@
+"""The graph of declared targets: complete, checked, and free of effects."""

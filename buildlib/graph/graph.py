@@ -1,0 +1,168 @@
+"""The graph: all targets, their edges, and the errors that only the whole can show."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from buildlib.errors import InputError
+from buildlib.model.label import Label, Reference, is_label, is_pattern, match_pattern, task_names
+from buildlib.model.label import parse_label
+from buildlib.model.target import Dep, Target
+from buildlib.suggest import did_you_mean, nearest
+
+TASK_GROUP = "build:"
+
+
+class Graph:
+    """A checked set of targets.
+
+    Args:
+        targets: All that was declared, in order of declaration.
+
+    Raises:
+        InputError: An edge leads nowhere, or back to where it came from.
+    """
+
+    def __init__(self, targets: Mapping[Label, Target]) -> None:
+        self.targets = targets
+        self._check_edges()
+        self.order = self._sort()
+        """All labels, dependencies first."""
+        self.task_names = task_names(targets)
+
+    def __getitem__(self, label: Label) -> Target:
+        return self.targets[label]
+
+    def deps(self, ref: Reference) -> list[Dep]:
+        """The edges of a target, or of the named parts of it."""
+        target = self.targets[ref.label]
+        if not ref.parts:
+            return list(target.deps)
+        return [dep for dep in target.deps if not dep.part or dep.part in ref.parts]
+
+    def closure(self, roots: Iterable[Label]) -> list[Label]:
+        """The roots and all they depend on (as wholes), dependencies first."""
+        wanted: set[Label] = set()
+        pending = list(roots)
+        while pending:
+            label = pending.pop()
+            if label not in wanted:
+                wanted.add(label)
+                deps = self.targets[label].deps
+                pending += [dep.ref.label for dep in deps if not dep.by_name]
+        return [label for label in self.order if label in wanted]
+
+    def dependents(self) -> dict[Label, list[Label]]:
+        """For each label those that depend on it directly."""
+        found: dict[Label, list[Label]] = {label: [] for label in self.targets}
+        for target in self.targets.values():
+            for label in dict.fromkeys(dep.ref.label for dep in target.deps):
+                found[label].append(target.label)
+        return found
+
+    def resolve(self, words: Iterable[str], *, package: str = "") -> list[Label]:
+        """What a person means by labels, patterns, task names or folders; no word twice.
+
+        Args:
+            words: As typed.
+            package: The folder the person stands in, for names relative to it.
+
+        Raises:
+            InputError: A word names nothing; with the nearest name that exists.
+        """
+        found: dict[Label, None] = {}
+        for word in words:
+            found.update(dict.fromkeys(self._resolve(word, package)))
+        return list(found)
+
+    def _resolve(self, word: str, package: str) -> list[Label]:
+        if is_pattern(word):
+            labels = match_pattern(word, self.order)
+            if labels:
+                return labels
+            raise InputError(f"no target matches {word}", fix="./doitw list")
+        if is_label(word):
+            label = parse_label(word, package=package)
+            if label in self.targets:
+                return [label]
+        else:
+            name = word[len(TASK_GROUP) :] if word.startswith(TASK_GROUP) else word
+            for label, task in self.task_names.items():
+                if name in (task, label.short[2:]):
+                    return [label]
+            here = f"{package}/{name}".strip("/").removesuffix("/BUILD.py").removeprefix("./")
+            at_home = [label for label in self.order if label.package == here]
+            if at_home:
+                return at_home
+        raise self._unknown(word)
+
+    def _unknown(self, word: str) -> InputError:
+        known = [
+            *(label.short for label in self.targets),
+            *self.task_names.values(),
+            *(TASK_GROUP + name for name in self.task_names.values()),
+        ]
+        meant = nearest(word, known)
+        return InputError(
+            f"there is no target {word}{did_you_mean(word, known)}",
+            fix=f"./doitw build {meant}" if meant else "./doitw list",
+        )
+
+    def _check_edges(self) -> None:
+        for target in self.targets.values():
+            for dep in target.deps:
+                other = self.targets.get(dep.ref.label)
+                if other is None:
+                    known = [label.short for label in self.targets]
+                    meant = nearest(str(dep.ref.label), known)
+                    raise InputError(
+                        f"{target.label} depends on {dep.ref.label}, which is not declared"
+                        f"{did_you_mean(str(dep.ref.label), known)}",
+                        where=target.where,
+                        fix=f'write "{meant}"' if meant else f"declare it in //{dep.ref.label.package}",
+                    )
+                for part in dep.ref.parts:
+                    if part not in other.parts:
+                        has = ", ".join(other.parts) or "no parts"
+                        raise InputError(
+                            f"{other.label} has no part {part}{did_you_mean(part, other.parts)}",
+                            where=target.where,
+                            fix=f"its parts: {has} ({other.where})",
+                        )
+
+    def _sort(self) -> tuple[Label, ...]:
+        """Dependencies first, else in order of declaration; a cycle is shown with its whole path."""
+        done: set[Label] = set()
+        order: list[Label] = []
+        for root in self.targets:
+            if root in done:
+                continue
+            path: list[Label] = [root]
+            on_path = {root}
+            waiting = [iter(self.targets[root].deps)]
+            while waiting:
+                dep = next(waiting[-1], None)
+                if dep is None:
+                    waiting.pop()
+                    label = path.pop()
+                    on_path.remove(label)
+                    done.add(label)
+                    order.append(label)
+                    continue
+                label = dep.ref.label
+                if label in on_path:
+                    raise self._cycle([*path[path.index(label) :], label])
+                if label not in done:
+                    path.append(label)
+                    on_path.add(label)
+                    waiting.append(iter(self.targets[label].deps))
+        return tuple(order)
+
+    def _cycle(self, path: list[Label]) -> InputError:
+        steps = [f"{label}  ({self.targets[label].where})" for label in path]
+        return InputError(
+            "targets depend on each other in a circle: " + " -> ".join(str(x) for x in path),
+            where=self.targets[path[0]].where,
+            detail="\n".join(steps),
+            fix=f"remove one of these edges, such as {path[-2]} -> {path[-1]}",
+        )

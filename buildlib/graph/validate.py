@@ -1,0 +1,71 @@
+"""What only a Dockerfile and its declaration together can show to be wrong.
+
+A source that is copied and not declared, a parent that `FROM` does not name, what an engine
+cannot build: found before anything runs, and told at the declaration. Results are remembered by
+content, so that a build with nothing to do parses no Dockerfile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from buildlib.errors import InputError
+from buildlib.graph.graph import Graph
+from buildlib.model.target import Target, image_name
+from buildlib.model.tree import Tree
+
+_VERSION = 1
+"""Raised when a check is added or changed."""
+
+
+def validate(graph: Graph, tree: Tree, memo: Any) -> None:
+    """Check every target that has a Dockerfile.
+
+    Args:
+        graph: All targets.
+        tree: Where Dockerfiles are read from.
+        memo: Remembers what was found right; anything with `get` and `__setitem__`.
+
+    Raises:
+        InputError: A Dockerfile and its declaration disagree.
+    """
+    for target in graph.targets.values():
+        name = target.attrs.get("dockerfile")
+        if name:
+            _validate(target, graph, tree, memo)
+
+
+def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
+    package = target.label.package
+    file = f"{package}/{target.attrs['dockerfile']}" if package else target.attrs["dockerfile"]
+    text = tree.read(file)
+    provided = target.rule.staged_names(target, graph)
+    bases: dict[str, str] = {}
+    for dep in target.deps:
+        if dep.role.startswith("base "):
+            base = graph[dep.ref.label]
+            if base.rule.product != "image":
+                raise InputError(f"{dep.ref} is no image, but a {base.rule.kind}",
+                                 where=target.where, fix="name an image as parent")  # fmt: skip
+            bases[dep.role[len("base ") :]] = _reference_name(base)
+    asked = ("dockerfile", _VERSION, text, tuple(provided), tuple(sorted(bases.items())))
+    if memo.get(asked):
+        return
+    from buildlib.dockerfile import check
+    from buildlib.dockerfile.limits import check_engine_limits
+    from buildlib.dockerfile.parse import parse
+
+    dockerfile = parse(text.decode(errors="replace"), file, target.attrs.get("build_args"))
+    check_engine_limits(dockerfile)
+    check.check_parent(dockerfile, bases, target.where)
+    folder = f"{package}/" if package else ""
+    check.check_sources(dockerfile, provided, lambda path: tree.exists(folder + path), target.where)
+    memo[asked] = True
+
+
+def _reference_name(base: Target) -> str:
+    """What `FROM` calls an image: the last part of its name, without tag."""
+    external = str(base.attrs.get("image", ""))
+    if external:
+        return external.rsplit("/", 1)[-1].partition(":")[0]
+    return image_name(base)

@@ -1,0 +1,1 @@
+"""Keys: the one notion of 'the same'. Pure functions of a tree, the lock and the settings."""

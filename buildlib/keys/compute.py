@@ -1,0 +1,126 @@
+"""From targets to keys: pure functions of a tree, the lock and what was declared.
+
+Nothing of the host, the clock, the path of the checkout or the user can get in, since nothing
+here can reach it. Files of one target are stamped in one call, each target once.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from buildlib.errors import InputError
+from buildlib.graph.graph import Graph
+from buildlib.keys.record import KeyRecord, make_record
+from buildlib.model.label import Reference
+from buildlib.model.lock import FILE as LOCK_FILE
+from buildlib.model.lock import Entry, Lock
+from buildlib.model.target import Pin, Target, image_name
+from buildlib.model.tree import Tree
+
+
+class Stamp(NamedTuple):
+    """What a stamped target carries, and what only its key may hold."""
+
+    organization: str
+    registry: str
+    channel: str
+
+
+class Keys:
+    """The keys of a graph's targets, computed when asked for and remembered.
+
+    Args:
+        graph: The targets.
+        tree: The files they name.
+        lock: The pins they need.
+        stamp: What stamped targets carry.
+    """
+
+    def __init__(self, graph: Graph, tree: Tree, lock: Lock, stamp: Stamp) -> None:
+        self._graph = graph
+        self._tree = tree
+        self._lock = lock
+        self._stamp = stamp
+        self._records: dict[Reference, KeyRecord] = {}
+
+    def key(self, ref: Reference) -> str:
+        """The key of a target or of parts of it; see `record`."""
+        return self.record(ref).key
+
+    def record(self, ref: Reference) -> KeyRecord:
+        """The key record of a target or of parts of it.
+
+        Raises:
+            InputError: A source vanished, or the lock lacks what the target needs.
+        """
+        pending = [ref]
+        while ref not in self._records:
+            wanted = pending[-1]
+            missing = [
+                dep.ref
+                for dep in self._graph.deps(wanted)
+                if dep.ref not in self._records and not dep.by_name
+            ]
+            if missing:
+                pending += missing
+                continue
+            self._records[wanted] = self._compute(pending.pop())
+        return self._records[ref]
+
+    def _compute(self, ref: Reference) -> KeyRecord:
+        target = self._graph[ref.label]
+        parts: list[tuple[str, str]] = [("rule", f"{target.rule.kind} {target.rule.version}")]
+        if ref.parts:
+            parts.append(("parts", " ".join(ref.parts)))
+        parts += [(f"attribute {name}", _text(value)) for name, value in target.attrs.items()]
+        if target.rule.stamped:
+            parts += [(f"stamp {name}", value) for name, value in self._stamp._asdict().items()]
+        for dep in self._graph.deps(ref):
+            if dep.by_name:
+                parts.append((dep.role, image_name(self._graph[dep.ref.label])))
+            else:
+                parts.append((dep.role, f"{dep.ref} {self._records[dep.ref].key}"))
+        for pin in target.pins:
+            entry = pinned(self._lock, pin, target)
+            parts += [
+                (f"pin {pin.section} {name}", f"{item.version} {item.sha256}")
+                for name, item in entry.items.items()
+            ]
+        files = target.files
+        if ref.parts:
+            files = tuple(file for file in files if not file.part or file.part in ref.parts)
+        stamps = self._tree.stamps([file.path for file in files])
+        for file, stamp in zip(files, stamps, strict=True):
+            if stamp == "-":
+                raise InputError(f"{file.path} is gone", where=target.where,
+                                 fix=f"git checkout -- {file.path}")  # fmt: skip
+            name = f"{file.part}: {file.name}" if file.part else file.name
+            parts.append((f"file {name}", stamp))
+        return make_record(parts)
+
+
+def _text(value: object) -> str:
+    """A frozen attribute as text; `repr` of texts, numbers, tuples and sorted dicts is stable."""
+    return value if isinstance(value, str) else repr(value)
+
+
+def pinned(lock: Lock, pin: Pin, target: Target) -> Entry:
+    """The lock's entry for a pin.
+
+    Raises:
+        InputError: There is none, or it was locked for another request.
+    """
+    entry = lock.get(pin.section, {}).get(pin.name)
+    if entry is not None and entry.asked == pin.asked:
+        return entry
+    if entry is None:
+        what = f"{LOCK_FILE} has no {pin.section} entry for {pin.name}"
+    else:
+        added = sorted(set(pin.asked) - set(entry.asked))
+        removed = sorted(set(entry.asked) - set(pin.asked))
+        moved = [f"+{word}" for word in added] + [f"-{word}" for word in removed]
+        what = (
+            f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was made for another request"
+            f" ({' '.join(moved)})"
+        )
+    raise InputError(what, where=target.where, fix=f"./doitw lock {pin.section} {pin.name}")

@@ -1,0 +1,128 @@
+"""The digest index: a file's sha256, remembered as long as its stat data cannot lie.
+
+One file, loaded whole and written only when it changed. An entry is trusted when size, mtime,
+ctime and inode are what they were (ctime catches edits that restore size and mtime). A file whose
+timestamps are so young that a later edit could fall into the same clock tick is hashed again the
+next time (git calls these racy). A damaged index is thrown away: it only ever saves time.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import time
+import zlib
+from _hashlib import openssl_sha256  # hashlib itself imports more than a no-op build can spare
+from stat import S_ISDIR, S_ISLNK, S_ISREG
+
+_MAGIC = b"buildlib digest index 2\n"
+_TICK_NS = 50_000_000
+"""More than a kernel's clock tick (up to 10 ms), in nanoseconds."""
+_COARSE_TICK_NS = 2_100_000_000
+"""For file systems that hold whole seconds (or two, as FAT does), in nanoseconds."""
+_BLOCK = 1 << 20
+
+_Entry = tuple[int, int, int, int, int, str]  # mtime_ns, ctime_ns, size, inode, mode, stamp
+
+
+def file_sha256(path: str) -> str:
+    """The sha256 of a file's content, in hex."""
+    digest = openssl_sha256()
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - the hot path
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return str(digest.hexdigest())
+
+
+class DigestIndex:
+    """Stamps of files (see `Tree.stamps`) below one folder.
+
+    Args:
+        root: The folder that paths are relative to.
+        file: Where the index is kept.
+    """
+
+    def __init__(self, root: str, file: str) -> None:
+        self._root = root
+        self._file = file
+        self._entries: dict[str, _Entry] = self._load()
+        self._changed = False
+        self.hashed = 0
+        """How many files had to be read; for tests and `--debug`."""
+
+    def _load(self) -> dict[str, _Entry]:
+        try:
+            with open(self._file, "rb") as file:  # noqa: PTH123
+                data = file.read()
+        except OSError:
+            return {}
+        head = len(_MAGIC)
+        if data[:head] != _MAGIC:
+            return {}
+        payload = data[head + 4 :]
+        if data[head : head + 4] != zlib.crc32(payload).to_bytes(4, "big"):
+            return {}
+        try:
+            entries = marshal.loads(payload)  # noqa: S302 - our own file, checked by its CRC
+        except (ValueError, EOFError, TypeError):
+            return {}
+        return entries if isinstance(entries, dict) else {}
+
+    def save(self) -> None:
+        """Write the index where it changed; a folder that cannot be written is no error."""
+        if not self._changed:
+            return
+        payload = marshal.dumps(self._entries)
+        temporary = f"{self._file}.{os.getpid()}"
+        try:
+            os.makedirs(os.path.dirname(self._file), exist_ok=True)  # noqa: PTH103, PTH120
+            with open(temporary, "wb") as file:  # noqa: PTH123
+                file.write(_MAGIC + zlib.crc32(payload).to_bytes(4, "big") + payload)
+            os.replace(temporary, self._file)  # noqa: PTH105
+        except OSError:
+            return
+        self._changed = False
+
+    def stamp(self, path: str) -> str:
+        """The stamp of one file; see `Tree.stamps`."""
+        full = f"{self._root}/{path}"
+        try:
+            info = os.lstat(full)
+        except OSError:
+            return "-"
+        seen = (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino, info.st_mode)
+        entry = self._entries.get(path)
+        if entry is not None and entry[:5] == seen:
+            return entry[5]
+        return self._restamp(path, full)
+
+    def _restamp(self, path: str, full: str) -> str:
+        """Read the file; take its stat data before and after, so that both are of one content."""
+        while True:
+            try:
+                before = os.lstat(full)
+                now = time.time_ns()
+                if S_ISDIR(before.st_mode):
+                    return "-"
+                if S_ISLNK(before.st_mode):
+                    stamp = "link " + os.readlink(full)  # noqa: PTH115
+                elif S_ISREG(before.st_mode):
+                    mode = "755" if before.st_mode & 0o100 else "644"
+                    stamp = f"{mode} {file_sha256(full)}"
+                    self.hashed += 1
+                else:
+                    return "-"
+                after = os.lstat(full)
+            except FileNotFoundError:
+                return "-"
+            seen = (before.st_mtime_ns, before.st_ctime_ns, before.st_size, before.st_ino)
+            if seen == (after.st_mtime_ns, after.st_ctime_ns, after.st_size, after.st_ino):
+                break
+        youngest = max(before.st_mtime_ns, before.st_ctime_ns)
+        coarse = before.st_ctime_ns % 1_000_000_000 == 0
+        if now - youngest > (_COARSE_TICK_NS if coarse else _TICK_NS):
+            self._entries[path] = (*seen, before.st_mode, stamp)
+            self._changed = True
+        elif self._entries.pop(path, None) is not None:
+            self._changed = True
+        return stamp

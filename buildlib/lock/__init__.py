@@ -1,0 +1,1 @@
+"""Making and checking `images.lock`: the one verb that asks the outside what there is."""

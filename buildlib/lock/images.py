@@ -1,0 +1,31 @@
+"""Pins of images made elsewhere: the digest that a tag stands for, asked of its registry."""
+
+from __future__ import annotations
+
+from buildlib.errors import ActionError
+from buildlib.model.lock import Entry, Item
+from buildlib.model.target import Pin
+from buildlib.workspace import Workspace
+
+
+def image_entry(workspace: Workspace, pin: Pin) -> Entry:
+    """Ask the engine to ask the registry; credentials are those of the docker client.
+
+    Raises:
+        ActionError: The registry does not answer, or has no such image.
+    """
+    import docker
+    from docker.errors import DockerException
+
+    reference = pin.asked[0]
+    workspace.engine.ping()
+    try:
+        found = docker.from_env().api.inspect_distribution(reference)
+        digest = str(found["Descriptor"]["digest"])
+    except DockerException as error:
+        raise ActionError(
+            f"the registry of {reference} does not say what it is: {error}",
+            fix=f"docker pull {reference}  # does it exist, and are you logged in?",
+        ) from None
+    tag = reference.rsplit(":", 1)[-1]
+    return Entry(pin.asked, {reference: Item(tag, digest.removeprefix("sha256:"), 0, reference)})

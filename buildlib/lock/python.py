@@ -1,0 +1,212 @@
+"""Pins of Python packages: uv resolves, we note the one wheel that the image will install.
+
+`X.in` says what is wanted; uv makes `X.lock` of it, with hashes, such that no version of the
+parents' requirements is changed. Of all files that the hashes allow, the wheel that fits the
+image's Python and platform best is pinned in images.lock, so that a build knows without asking.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from packaging.tags import Tag, compatible_tags, cpython_tags
+from packaging.utils import canonicalize_name, parse_wheel_filename
+
+from buildlib.errors import ActionError, InputError
+from buildlib.fetch.locate import index_url
+from buildlib.lock.web import get
+from buildlib.model.lock import Entry, Item
+from buildlib.model.target import File, Target
+from buildlib.rules.docker_image import PARENT_ARG
+from buildlib.store.state import flat
+from buildlib.workspace import Workspace
+
+PYTHON = (3, 11)
+"""Python of Debian 12, which all images have."""
+_GLIBC_MINOR = 36
+"""glibc 2.36, that of Debian 12."""
+_MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
+_REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+?)(?:\s|$)")
+_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+_ACCEPT = "application/vnd.pypi.simple.v1+json"
+
+
+class Requirement(NamedTuple):
+    """One pinned project of a requirements file."""
+
+    name: str
+    version: str
+    hashes: frozenset[str]
+
+
+def python_entry(workspace: Workspace, target: Target, *, write: bool, upgrade: bool) -> Entry:
+    """Resolve a target's requirements and choose its wheels.
+
+    Args:
+        workspace: For settings, and the parents' requirements.
+        target: An image with Python requirements.
+        write: Write the requirements file; else it is only compared.
+        upgrade: Take the newest versions, and not those that the file has.
+
+    Raises:
+        ActionError: uv finds no solution, or the index has no wheel that fits.
+    """
+    file = _requirements(target)
+    path = f"{workspace.root}/{file.path}"
+    text = _resolve(workspace, target, file, upgrade=upgrade)
+    if write:
+        _write_if_changed(path, text)
+        workspace.renew()
+        target = workspace.graph[target.label]
+    pin = next(pin for pin in target.pins if pin.section == "python")
+    tags = list(_tags(target.attrs["platform"]))
+    items: dict[str, Item] = {}
+    for requirement in parse_requirements(text):
+        filename, item = _wheel(workspace, requirement, tags, file)
+        items[filename] = item
+    return Entry(pin.asked, items)
+
+
+def _requirements(target: Target) -> File:
+    """The requirements file of a target: the one that has an `.in` beside it."""
+    return next(file for file in target.files if file.name.endswith(".lock"))
+
+
+def _resolve(workspace: Workspace, target: Target, file: File, *, upgrade: bool) -> str:
+    """What uv makes of the `.in` file, with the parents' files as constraints."""
+    source = file.path.removesuffix(".lock") + ".in"
+    if not os.path.exists(f"{workspace.root}/{source}"):  # noqa: PTH110
+        raise InputError(f"{file.path} has no {source} to be made from", where=target.where,
+                         fix=f"list the wanted packages in {source}")  # fmt: skip
+    machine = _MACHINES.get(target.attrs["platform"])
+    if machine is None:
+        raise InputError(f"no Python wheels are known for {target.attrs['platform']}",
+                         where=target.where, fix=f"platforms: {', '.join(_MACHINES)}")  # fmt: skip
+    constraints = [
+        argument
+        for parent in _parents(workspace, target)
+        for argument in ("--constraint", f"{workspace.root}/{_requirements(parent).path}")
+    ]
+    # uv keeps the versions that its output file has, so it is given a copy to write.
+    out = workspace.state.path(f"uv/{flat(target.label)}.lock")
+    os.makedirs(os.path.dirname(out), exist_ok=True)  # noqa: PTH103, PTH120
+    if os.path.exists(f"{workspace.root}/{file.path}"):  # noqa: PTH110
+        shutil.copyfile(f"{workspace.root}/{file.path}", out)
+    command = [
+        _uv(), "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate",
+        "--only-binary", ":all:", "--no-emit-index-url", "--no-emit-find-links",
+        "--python-version", f"{PYTHON[0]}.{PYTHON[1]}",
+        "--python-platform", f"{machine}-manylinux_2_{_GLIBC_MINOR}",
+        "--default-index", index_url(workspace.settings.network),
+        *constraints, *(["--upgrade"] if upgrade else []), "--output-file", out, source,
+    ]  # fmt: skip
+    environ = {key: value for key, value in os.environ.items() if key != "UV_FIND_LINKS"}
+    done = subprocess.run(command, cwd=workspace.root, env=environ, capture_output=True, text=True,
+                          check=False)  # fmt: skip
+    if done.returncode:
+        hint = "" if upgrade else "  # or with --upgrade, if the present pins stand in the way"
+        raise ActionError(f"uv finds no solution for {source}", where=target.where,
+                          detail=done.stderr, fix=f"edit {source}{hint}")  # fmt: skip
+    with open(out, encoding="utf-8") as made:  # noqa: PTH123
+        return "# Made by `./doitw lock python`; edit the .in file instead.\n" + made.read()
+
+
+def _uv() -> str:
+    """uv of the environment we run in."""
+    path = os.path.join(os.path.dirname(sys.executable), "uv")  # noqa: PTH118, PTH120
+    return path if os.path.exists(path) else "uv"  # noqa: PTH110
+
+
+def _parents(workspace: Workspace, target: Target) -> Iterator[Target]:
+    """The images below a target that have Python requirements, nearest first."""
+    while True:
+        parent = next((d.ref.label for d in target.deps if d.role == f"base {PARENT_ARG}"), None)
+        if parent is None:
+            return
+        target = workspace.graph[parent]
+        if any(pin.section == "python" for pin in target.pins):
+            yield target
+
+
+def _write_if_changed(path: str, text: str) -> None:
+    try:
+        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+            if file.read() == text:
+                return
+    except FileNotFoundError:
+        pass
+    with open(f"{path}.new", "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(text)
+    os.replace(f"{path}.new", path)  # noqa: PTH105
+
+
+def parse_requirements(text: str) -> list[Requirement]:
+    """The pins of a requirements file as uv and pip-compile write it.
+
+    Raises:
+        InputError: A line is no pin with hashes.
+    """
+    joined = text.replace("\\\n", " ")
+    found: list[Requirement] = []
+    for number, line in enumerate(joined.splitlines(), 1):
+        content = line.partition(" #")[0].strip()
+        if not content or content.startswith("#"):
+            continue
+        match = _REQUIREMENT.match(content)
+        hashes = frozenset(_HASH.findall(content))
+        if match is None or not hashes:
+            raise InputError(f"requirement {number}, {content.split(' ')[0]!r}, is no pin with hashes",
+                             fix="./doitw lock python")  # fmt: skip
+        found.append(Requirement(match.group(1), match.group(2), hashes))
+    return found
+
+
+def _tags(platform: str) -> Iterator[Tag]:
+    """The wheel tags that the image's Python takes, best first (PEP 425, 600)."""
+    machine = _MACHINES[platform]
+    platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(_GLIBC_MINOR, 4, -1)]
+    platforms += [f"manylinux2014_{machine}"]
+    if machine == "x86_64":
+        platforms += [f"manylinux2010_{machine}", f"manylinux1_{machine}"]
+    platforms += [f"linux_{machine}"]
+    yield from cpython_tags(PYTHON, platforms=platforms)
+    yield from compatible_tags(PYTHON, interpreter=f"cp{PYTHON[0]}{PYTHON[1]}", platforms=platforms)
+
+
+def _wheel(
+    workspace: Workspace, requirement: Requirement, tags: list[Tag], file: File
+) -> tuple[str, Item]:
+    """The best wheel of a requirement: its file name and pin."""
+    index = index_url(workspace.settings.network)
+    project = canonicalize_name(requirement.name)
+    page = json.loads(get(f"{index}/{project}/", _ACCEPT))
+    rank = {tag: position for position, tag in enumerate(tags)}
+    best: tuple[int, str, int, str] | None = None
+    for offered in page["files"]:
+        name, sha256 = offered["filename"], offered.get("hashes", {}).get("sha256", "")
+        if not name.endswith(".whl") or sha256 not in requirement.hashes:
+            continue
+        places = [rank[tag] for tag in _wheel_tags(name) if tag in rank]
+        if places and (best is None or (min(places), name) < (best[0], best[1])):
+            best = (min(places), name, int(offered.get("size") or 0), sha256)
+    if best is None:
+        raise ActionError(
+            f"the index has no wheel of {requirement.name} {requirement.version} for this platform",
+            fix=f"choose another version in {file.path.removesuffix('.lock')}.in",
+        )
+    _, name, size, sha256 = best
+    return name, Item(requirement.version, sha256, size, project)
+
+
+def _wheel_tags(filename: str) -> Iterable[Tag]:
+    try:
+        return parse_wheel_filename(filename)[3]
+    except ValueError:
+        return ()

@@ -1,0 +1,136 @@
+"""Refreshing the lock, section by section, parents before children.
+
+Each section has one function that says what a target's entry is today. The file is written after
+each entry, so that the next one (a child's packages are resolved inside its parent) builds on it,
+and so that an interrupted refresh loses nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from buildlib.lock import debian, downloads, images, python
+from buildlib.model.label import Label
+from buildlib.model.lock import FILE, Entry, Lock, dump_lock
+from buildlib.model.target import Pin, Target
+from buildlib.workspace import Workspace
+
+Say = Callable[[str], None]
+
+SECTIONS = ("rootfs", "apt", "python", "image", "download")
+
+
+class Moved(NamedTuple):
+    """One pin that is not what it was; None where it does not exist."""
+
+    section: str
+    target: str
+    item: str
+    old: str | None
+    new: str | None
+
+    def __str__(self) -> str:
+        if self.old is None:
+            return f"{self.target}: {self.item} {self.new} added"
+        if self.new is None:
+            return f"{self.target}: {self.item} {self.old} removed"
+        return f"{self.target}: {self.item} {self.old} -> {self.new}"
+
+
+class Refresh:
+    """One run of `lock`.
+
+    Args:
+        workspace: The workspace; it is renewed when the lock is written.
+        say: Takes lines of progress.
+        upgrade: Take the newest Python packages, and not those of the present lock files.
+    """
+
+    def __init__(self, workspace: Workspace, *, say: Say, upgrade: bool = False) -> None:
+        self.workspace = workspace
+        self.say = say
+        self.upgrade = upgrade
+        self.write = True
+        self.archives = debian.Archives(workspace, say)
+
+    def run(
+        self, sections: Iterable[str], labels: Iterable[Label], *, write: bool = True
+    ) -> list[Moved]:
+        """Make the entries of some targets anew.
+
+        Args:
+            sections: Sections of the lock, such as `apt`.
+            labels: Targets; those without pins in a section are passed over.
+            write: Write what moved; else only report it.
+
+        Returns:
+            What moved.
+        """
+        self.write = write
+        sections = set(sections)
+        wanted = set(labels)
+        moved: list[Moved] = []
+        for label in self.workspace.graph.order:
+            if label not in wanted:
+                continue
+            for section in SECTIONS:
+                target = self.workspace.graph[label]
+                pin = next((pin for pin in target.pins if pin.section == section), None)
+                if pin is None or section not in sections:
+                    continue
+                self.say(f"{section} of {label}")
+                moved += self._renew(section, target, pin)
+        return moved
+
+    def _renew(self, section: str, target: Target, pin: Pin) -> list[Moved]:
+        old = self.workspace.lock.get(section, {}).get(pin.name)
+        new = self._make(section, target, pin)
+        if self.write and new != old:
+            lock = {name: dict(entries) for name, entries in self.workspace.lock.items()}
+            lock.setdefault(section, {})[pin.name] = new
+            write_lock(self.workspace, lock)
+        return _differences(section, pin.name, old, new)
+
+    def _make(self, section: str, target: Target, pin: Pin) -> Entry:
+        if section == "rootfs":
+            return debian.rootfs_entry(self.archives, pin)
+        if section == "apt":
+            return debian.apt_entry(self.workspace, target, pin, self.say)
+        if section == "python":
+            return python.python_entry(
+                self.workspace, target, write=self.write, upgrade=self.upgrade
+            )
+        if section == "image":
+            return images.image_entry(self.workspace, pin)
+        return downloads.download_entry(self.workspace, target, pin)
+
+
+def write_lock(workspace: Workspace, lock: Lock) -> None:
+    """Write the lock, without entries of targets that are no more, and read the workspace anew."""
+    wanted = {
+        (pin.section, pin.name) for target in workspace.graph.targets.values() for pin in target.pins
+    }
+    kept = {
+        section: {name: entry for name, entry in entries.items() if (section, name) in wanted}
+        for section, entries in lock.items()
+    }
+    path = f"{workspace.root}/{FILE}"
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "w", encoding="utf-8") as file:  # noqa: PTH123
+        file.write(dump_lock({section: entries for section, entries in kept.items() if entries}))
+    os.replace(temporary, path)  # noqa: PTH105
+    workspace.renew()
+
+
+def _differences(section: str, name: str, old: Entry | None, new: Entry) -> list[Moved]:
+    before = dict(old.items) if old else {}
+    found = []
+    for item in sorted({*before, *new.items}):
+        was, now = before.get(item), new.items.get(item)
+        if was is None or now is None or (was.version, was.sha256) != (now.version, now.sha256):
+            found.append(
+                Moved(section, name, item, was.version if was else None, now.version if now else None)
+            )
+    return found

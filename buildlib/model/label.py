@@ -1,0 +1,137 @@
+"""Names of targets: labels, references to parts of them, patterns, and task names.
+
+`//images/kernel-py:kernel-py` is a label, `//images/kernel-py` its short form. A reference may
+name parts of a target: `//launchers:kernel_image_files[bootstrap, python]`. The task name of a
+label is the shortest form that is unique: `//images/kernel-py` is `kernel-py`, and a person types
+`doit build:kernel-py` (docs/design/names.md). The module knows no graph, only text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from buildlib.errors import InputError, Location
+
+_PACKAGE = re.compile(r"[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+)*\Z")
+_NAME = re.compile(r"[A-Za-z0-9_.+-]+\Z")
+_PARTS = re.compile(r"(?P<label>[^\[\]]+)\[(?P<parts>[^\[\]]*)\]\Z")
+HOME = "images/"
+"""The folder that task names leave out."""
+
+
+class Label(NamedTuple):
+    """The name of one target: its package (a folder, no slashes at the ends) and its own name."""
+
+    package: str
+    name: str
+
+    @property
+    def short(self) -> str:
+        """`//images/kernel-py` where the name repeats the folder, else with `:name`."""
+        if self.package.rsplit("/", 1)[-1] == self.name:
+            return f"//{self.package}"
+        return f"//{self.package}:{self.name}"
+
+    def __str__(self) -> str:
+        return self.short
+
+
+class Reference(NamedTuple):
+    """A target, or named parts of it (empty: the whole)."""
+
+    label: Label
+    parts: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.label}[{', '.join(self.parts)}]" if self.parts else str(self.label)
+
+
+def is_label(text: str) -> bool:
+    """Whether `text` is written as a label (`//…` or `:…`) and not as a path of a file."""
+    return text.startswith(("//", ":"))
+
+
+def parse_label(text: str, *, package: str = "", where: Location | None = None) -> Label:
+    """Read a label; `:name` is one of `package`.
+
+    Raises:
+        InputError: `text` is not a label.
+    """
+    if text.startswith(":"):
+        folder, name = package, text[1:]
+    elif text.startswith("//"):
+        folder, _, name = text[2:].partition(":")
+        name = name or (folder.rsplit("/", 1)[-1] if ":" not in text else "")
+    else:
+        folder, name = "", ""
+    fits = _NAME.match(name) and (not folder or _PACKAGE.match(folder)) and ".." not in folder
+    if not fits or (text.startswith("//:") and not name):
+        stem = text.strip("/:") or "images/kernel-py"
+        raise InputError(f"{text!r} is not a label", where=where, fix=f"write it as //{stem}")
+    return Label(folder, name)
+
+
+def parse_reference(text: str, *, package: str = "", where: Location | None = None) -> Reference:
+    """Read a label with an optional list of parts: `//x:y[a, b]`. Parts are sorted.
+
+    Raises:
+        InputError: `text` is not a reference.
+    """
+    found = _PARTS.match(text)
+    if not found:
+        return Reference(parse_label(text, package=package, where=where))
+    parts = [part.strip() for part in found["parts"].split(",")]
+    if not all(_NAME.match(part) for part in parts):
+        raise InputError(
+            f"{text!r} names no parts in its brackets",
+            where=where,
+            fix=f"{found['label']}[part, part], or {found['label']} for the whole",
+        )
+    label = parse_label(found["label"], package=package, where=where)
+    return Reference(label, tuple(sorted(set(parts))))
+
+
+def match_pattern(pattern: str, labels: Iterable[Label]) -> list[Label]:
+    """The labels that a pattern stands for, in the given order.
+
+    `//...` is all, `//images/...` all at and below a folder, `//images/x:all` all of one package.
+    """
+    if pattern.endswith("..."):
+        folder = pattern[2:-3].rstrip("/")
+        below = folder + "/"
+        return [
+            label
+            for label in labels
+            if not folder or label.package == folder or label.package.startswith(below)
+        ]
+    if pattern.endswith(":all"):
+        return [label for label in labels if label.package == pattern[2:-4]]
+    return []
+
+
+def is_pattern(text: str) -> bool:
+    """Whether `text` is a pattern: `//…/...` or `//…:all`."""
+    return text.startswith("//") and (text.endswith(("/...", "//...")) or text.endswith(":all"))
+
+
+def _forms(label: Label) -> tuple[str, ...]:
+    """The names a label may go by, shortest first."""
+    full = label.short[2:]
+    if full.startswith(HOME):
+        return (full[len(HOME) :], full)
+    return (full,)
+
+
+def task_names(labels: Iterable[Label]) -> dict[Label, str]:
+    """The task name of each label: the shortest of its forms that no other label can go by."""
+    labels = list(labels)
+    users: dict[str, int] = {}
+    for label in labels:
+        for form in _forms(label):
+            users[form] = users.get(form, 0) + 1
+    return {
+        label: next((form for form in _forms(label) if users[form] == 1), label.short[2:])
+        for label in labels
+    }

@@ -1,0 +1,159 @@
+"""`images.lock`: the pins of all that comes from outside, as data.
+
+One committed TOML file. Every entry has the same form: what was *asked* for when it was locked,
+and *items*, a line each: `name = "version sha256 size where"`. Version and sha256 of an item
+enter keys; size and where it is found do not. The file is read with tomllib and written with
+`toml`, sorted, so that a refresh shows in a diff what moved.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from buildlib.errors import InputError, Location
+
+FILE = "images.lock"
+SCHEMA = 1
+_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+
+
+class Item(NamedTuple):
+    """One pinned file or image.
+
+    Attributes:
+        version: Version or tag, for people; no spaces.
+        sha256: Digest of the content, in hex.
+        size: Length in bytes; 0 where it is not known.
+        where: How to find it: a path in an archive, a project of an index, an address.
+    """
+
+    version: str
+    sha256: str
+    size: int
+    where: str
+
+    def __str__(self) -> str:
+        return f"{self.version} {self.sha256} {self.size} {self.where}"
+
+
+class Entry(NamedTuple):
+    """The pins of one target in one section.
+
+    Attributes:
+        asked: What the declaration asked for at the time, as texts.
+        items: The pins by name.
+    """
+
+    asked: tuple[str, ...]
+    items: Mapping[str, Item]
+
+
+Lock = Mapping[str, Mapping[str, Entry]]
+"""Section -> name of the entry -> entry."""
+
+
+def parse_lock(text: str) -> dict[str, dict[str, Entry]]:
+    """Read the text of an images.lock.
+
+    Raises:
+        InputError: It is damaged, or written by a newer version of the build system.
+    """
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"at line (\d+)", str(error))
+        raise InputError(
+            f"{FILE} is not valid TOML: {error}",
+            where=Location(FILE, int(found.group(1)) if found else 1),
+            fix=f"git checkout -- {FILE}, or ./doitw lock",
+        ) from None
+    schema = document.pop("schema", None)
+    if schema != SCHEMA:
+        raise InputError(
+            f"{FILE} has schema {schema!r}; this version reads {SCHEMA}",
+            where=Location(FILE, 1),
+            fix="git pull, so that the lock and the build system are of one commit",
+        )
+    return {
+        section: {name: _entry(section, name, value, text) for name, value in entries.items()}
+        for section, entries in document.items()
+    }
+
+
+def _entry(section: str, name: str, value: Any, text: str) -> Entry:
+    items = value.get("items", {}) if isinstance(value, dict) else None
+    asked = value.get("asked", []) if isinstance(value, dict) else None
+    if not isinstance(items, dict) or not isinstance(asked, list):
+        raise _damaged(section, name, text)
+    parsed: dict[str, Item] = {}
+    for item, line in items.items():
+        fields = line.split(" ", 3) if isinstance(line, str) else []
+        if len(fields) != 4 or not _SHA256.match(fields[1]) or not fields[2].isdigit():  # noqa: PLR2004
+            raise _damaged(section, item, text)
+        parsed[item] = Item(fields[0], fields[1], int(fields[2]), fields[3])
+    return Entry(tuple(asked), parsed)
+
+
+def _damaged(section: str, name: str, text: str) -> InputError:
+    line = next((n for n, row in enumerate(text.splitlines(), 1) if name in row), 1)
+    return InputError(
+        f"{name} of section {section} is damaged",
+        where=Location(FILE, line),
+        fix=f"git checkout -- {FILE}, or ./doitw lock",
+    )
+
+
+def dump_lock(lock: Lock) -> str:
+    """The text of a lock: sorted, schema line first, the same for the same pins."""
+    import toml
+
+    document: dict[str, Any] = {}
+    for section in sorted(lock):
+        document[section] = {
+            name: {
+                "asked": list(entry.asked),
+                "items": {item: str(entry.items[item]) for item in sorted(entry.items)},
+            }
+            for name, entry in sorted(lock[section].items())
+        }
+    body = toml.dumps(document)
+    head = "# Pins of all that comes from outside. Made by `./doitw lock`; do not edit.\n"
+    return f"{head}schema = {SCHEMA}\n\n{body.strip()}\n"
+
+
+def to_plain(lock: Lock) -> Any:
+    """The lock as plain tuples and dicts, which the memo can keep (see `from_plain`)."""
+    return {
+        section: {
+            name: (entry.asked, {item: tuple(pin) for item, pin in entry.items.items()})
+            for name, entry in entries.items()
+        }
+        for section, entries in lock.items()
+    }
+
+
+def from_plain(plain: Any) -> dict[str, dict[str, Entry]]:
+    """The inverse of `to_plain`."""
+    make = Item._make
+    return {
+        section: {
+            name: Entry(asked, {item: make(pin) for item, pin in items.items()})
+            for name, (asked, items) in entries.items()
+        }
+        for section, entries in plain.items()
+    }
+
+
+def digest(items: Iterable[tuple[str, Item]]) -> str:
+    """A short text that stands for some pins; used to notice that a parent's pins moved."""
+    from hashlib import sha256
+
+    text = "\n".join(f"{name} {item.version} {item.sha256}" for name, item in sorted(items))
+    return sha256(text.encode()).hexdigest()[:16]

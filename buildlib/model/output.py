@@ -1,0 +1,30 @@
+"""What an action makes: an image, or files in the content store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class FileOutput(NamedTuple):
+    """A built file.
+
+    Attributes:
+        sha256: Where it is in the content store.
+        size: Its length in bytes.
+    """
+
+    sha256: str
+    size: int
+
+
+class Output(NamedTuple):
+    """What an action made.
+
+    Attributes:
+        image: Image ID (`sha256:…`); empty where no image was made.
+        files: By name, relative to where the target's files go.
+    """
+
+    image: str = ""
+    files: Mapping[str, FileOutput] = {}

@@ -1,0 +1,154 @@
+"""`[tool.buildlib]` of pyproject.toml: what a site may choose without touching a declaration.
+
+Settings hold no secret. Those that can change a result (flavour) enter keys by the rules that
+read them; organisation, registry and mirrors never do (spec: one content, whatever its name and
+wherever it was fetched from).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from buildlib.errors import InputError, Location
+from buildlib.suggest import did_you_mean
+
+FILE = "pyproject.toml"
+FLAVOURS = ("debian", "docker-stacks")
+_REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*\Z")
+_ORGANIZATION = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*\Z")
+
+
+class Network(NamedTuple):
+    """Where things are fetched from. Each address is a base without a trailing slash.
+
+    Attributes:
+        apt: Root that holds `debian/` and `debian-security/`.
+        pypi: A simple index (PEP 503/691).
+    """
+
+    apt: str = "http://deb.debian.org"
+    pypi: str = "https://pypi.org/simple"
+
+
+class Settings(NamedTuple):
+    """The settings of one workspace.
+
+    Attributes:
+        organization: First part of image names (`elyra/kernel-py`).
+        registry: Registry host, with port where it has one; empty for none.
+        flavour: Where base images come from: `debian` or `docker-stacks`.
+        platform: What images are built for, where a declaration does not say; part of keys.
+        strict: Refuse what would otherwise be mended with a warning (for CI).
+        network: Mirrors.
+    """
+
+    organization: str = "elyra"
+    registry: str = ""
+    flavour: str = "debian"
+    platform: str = "linux/amd64"
+    strict: bool = False
+    network: Network = Network()
+
+
+def _refuse(text: str, what: str, word: str, fix: str | None = None) -> InputError:
+    """An error at the first line of pyproject.toml that holds `word` as a key."""
+    line = 0
+    for number, content in enumerate(text.splitlines(), 1):
+        if re.match(rf"\s*\[?[\w.\"]*{re.escape(word)}", content):
+            line = number
+            break
+    return InputError(what, where=Location(FILE, line), fix=fix)
+
+
+def parse_settings(text: str) -> Settings:
+    """The settings in the text of a pyproject.toml; see `table_of` and `settings_from`."""
+    return settings_from(table_of(text), text)
+
+
+def table_of(text: str) -> dict[str, Any]:
+    """The table `[tool.buildlib]` of the text of a pyproject.toml, unchecked.
+
+    Raises:
+        InputError: The text is no TOML, or there is no such table.
+    """
+    try:
+        import tomllib
+    except ModuleNotFoundError:  # Python 3.10
+        import tomli as tomllib
+
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        found = re.search(r"at line (\d+)", str(error))
+        line = int(found.group(1)) if found else 0
+        raise InputError(
+            f"{FILE} is not valid TOML: {error}",
+            where=Location(FILE, line),
+            fix=f"correct line {line} of {FILE}" if line else f"git checkout -- {FILE}",
+        ) from None
+    tool = document.get("tool", {})
+    table = tool.get("buildlib", {}) if isinstance(tool, dict) else {}
+    if not isinstance(table, dict):
+        raise _refuse(text, "[tool.buildlib] is not a table", "buildlib")
+    return table
+
+
+def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
+    """Check the values of a `[tool.buildlib]` table.
+
+    Raises:
+        InputError: A setting is unknown or of the wrong form.
+    """
+    values = dict(table)
+    network = values.pop("network", {})
+    if not isinstance(network, dict):
+        raise _refuse(text, "[tool.buildlib.network] is not a table", "network")
+    _check_names(values, Settings._fields[:-1], "[tool.buildlib]", text)
+    _check_names(network, Network._fields, "[tool.buildlib.network]", text)
+    for name, value in {**values, **network}.items():
+        wanted = bool if name == "strict" else str
+        if not isinstance(value, wanted):
+            kind = "true or false" if wanted is bool else "a text in quotes"
+            raise _refuse(text, f"setting {name} is {value!r}, not {kind}", name)
+    mirrors = Network(**{name: value.rstrip("/") for name, value in network.items()})
+    settings = Settings(**values, network=mirrors)
+    check_names(settings, text)
+    return settings
+
+
+def check_names(settings: Settings, text: str = "") -> None:
+    """Refuse an organisation, registry or flavour that Docker or the graph could not take."""
+    if not _ORGANIZATION.match(settings.organization):
+        raise _refuse(
+            text,
+            f"organization {settings.organization!r} cannot be part of an image name",
+            "organization",
+            'organization = "elyra"  # lower-case letters, digits, and . _ - between them',
+        )
+    if settings.registry and not _REGISTRY.match(settings.registry):
+        raise _refuse(
+            text,
+            f"registry {settings.registry!r} is not a host name with an optional port",
+            "registry",
+            'registry = "registry.example.com:5000"',
+        )
+    if settings.flavour not in FLAVOURS:
+        raise _refuse(
+            text,
+            f"unknown flavour {settings.flavour!r}{did_you_mean(settings.flavour, FLAVOURS)}",
+            "flavour",
+            'flavour = "debian"',
+        )
+
+
+def _check_names(values: dict[str, Any], known: tuple[str, ...], table: str, text: str) -> None:
+    for name in values:
+        if name not in known:
+            raise _refuse(
+                text,
+                f"unknown setting {name!r} in {table}{did_you_mean(name, known)}",
+                name,
+                f"known settings: {', '.join(known)}",
+            )

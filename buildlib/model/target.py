@@ -1,0 +1,93 @@
+"""What a declaration becomes: a frozen target, the same for every rule.
+
+A rule's own attributes live in `attrs`, already checked. What enters the key of a target is
+exactly what stands here (files, dependencies, attributes, lock entries), so a rule cannot forget
+to key an input: what it did not declare, its action cannot see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildlib.errors import Location
+from buildlib.model.label import Label, Reference
+
+if TYPE_CHECKING:
+    from buildlib.rules.base import Rule
+
+
+class File(NamedTuple):
+    """A source file of a target.
+
+    Attributes:
+        name: Its name inside the target (relative to the package, or where it goes in an archive).
+        path: Where it is, relative to the workspace.
+        part: The part of the target it belongs to; empty where the target has no parts.
+    """
+
+    name: str
+    path: str
+    part: str = ""
+
+
+class Dep(NamedTuple):
+    """An edge of the graph.
+
+    Attributes:
+        role: What the dependency is to the target, unique in it: `base BASE_CONTAINER`, `src x.tar`.
+        ref: What is depended on.
+        part: The part of the target that needs it; empty where the target has no parts.
+        by_name: Only the name of the other's image is used, not what is in it.
+    """
+
+    role: str
+    ref: Reference
+    part: str = ""
+    by_name: bool = False
+
+
+class Pin(NamedTuple):
+    """An entry of the lock that a target needs, such as `("apt", "//images/bases/os")`.
+
+    Attributes:
+        section: Section of images.lock.
+        name: Entry in it.
+        asked: What the declaration asks for; an entry that was locked for something else is stale.
+    """
+
+    section: str
+    name: str
+    asked: tuple[str, ...] = ()
+
+
+class Target(NamedTuple):
+    """One declared thing.
+
+    Attributes:
+        label: Its name.
+        rule: What kind of thing it is, and how it is built.
+        where: The declaration.
+        doc: One line for people; never part of the key or of the result.
+        attrs: The rule's attributes; values are text, numbers, booleans, None, and tuples and
+            dicts of them.
+        files: Source files, sorted by name.
+        deps: Edges, sorted by role.
+        pins: Lock entries needed.
+        parts: Names of the parts it has, where it has any.
+    """
+
+    label: Label
+    rule: Rule
+    where: Location
+    doc: str
+    attrs: Mapping[str, Any]
+    files: tuple[File, ...] = ()
+    deps: tuple[Dep, ...] = ()
+    pins: tuple[Pin, ...] = ()
+    parts: tuple[str, ...] = ()
+
+
+def image_name(target: Target) -> str:
+    """The name of a target's image, without organisation and tag."""
+    return str(target.attrs.get("repository") or target.label.name)

@@ -1,0 +1,47 @@
+"""Where sources are read from: the working tree, or a commit. One protocol for both.
+
+Loading, validation and keys see the workspace only through a `Tree`, so the same code gives the
+graph and the keys of the working tree and of any commit. Paths are relative to the workspace,
+with forward slashes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Protocol
+
+JUNK_NAMES = frozenset({"__pycache__", ".git", ".DS_Store", ".buildlib", ".venv", "node_modules"})
+"""Names that no tree shows: what tools leave behind must not differ between a laptop and CI."""
+JUNK_ENDINGS = (".pyc", ".pyo", ".swp", "~", ".orig", ".rej")
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file or folder of this name is a tool's leaving and never a source."""
+    return name in JUNK_NAMES or name.endswith(JUNK_ENDINGS)
+
+
+class Tree(Protocol):
+    """A readable set of files."""
+
+    def read(self, path: str) -> bytes:
+        """The content of a file (of what a symlink points to, inside the tree).
+
+        Raises:
+            FileNotFoundError: There is no such file.
+        """
+
+    def exists(self, path: str) -> bool:
+        """Whether there is a file, symlink or folder at `path`."""
+
+    def files(self, folder: str) -> list[tuple[str, list[str]]]:
+        """All folders at and below `folder` with the names of the files and symlinks in each.
+
+        Folders are named relative to the workspace; junk is left out; the order is unspecified.
+        """
+
+    def stamps(self, paths: Iterable[str]) -> list[str]:
+        """For each path a text that stands for its content and mode.
+
+        `644 <sha256>` or `755 <sha256>` for a file, `link <target>` for a symlink, and `-` where
+        there is nothing (or a folder).
+        """

@@ -1,0 +1,1 @@
+"""Archives with the same bytes wherever and whenever they are written."""

@@ -1,0 +1,95 @@
+"""Why: the difference of two key records, followed down to the leaf that changed.
+
+A part of a record that stands for another target holds that target's key; the explanation goes on
+in the records of that target, so that what a person reads is a changed file or pin, and the path
+from it to the target.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from buildlib.graph.graph import Graph
+from buildlib.keys.compute import Keys
+from buildlib.keys.record import Change, compare
+from buildlib.model.label import Label, Reference
+from buildlib.store.records import Records
+from buildlib.store.state import State
+
+_IN_A_LINE = 3
+"""Leaves named in the one-line reason of a plan."""
+
+
+class Leaf(NamedTuple):
+    """One changed part, where it changed.
+
+    Attributes:
+        path: From the target that is explained to the one whose part changed.
+        change: The part, with its old and new value.
+    """
+
+    path: tuple[Reference, ...]
+    change: Change
+
+
+class Explainer:
+    """Explains why keys are not what they were when this workspace last built.
+
+    Args:
+        graph: All targets.
+        keys: Their keys now.
+        records: The records of earlier keys.
+        state: Which key each target was last built with.
+    """
+
+    def __init__(self, graph: Graph, keys: Keys, records: Records, state: State) -> None:
+        self._graph = graph
+        self._keys = keys
+        self._records = records
+        self._state = state
+
+    def changes(self, label: Label) -> list[Leaf] | None:
+        """The leaves that changed since the last build; None where nothing was built here."""
+        last = self._state.last_key(label)
+        if not last or self._records.parts(last) is None:
+            return None
+        return self._leaves(Reference(label), last, ())
+
+    def _leaves(self, ref: Reference, old_key: str, above: tuple[Reference, ...]) -> list[Leaf]:
+        new = self._keys.record(ref)
+        old = self._records.parts(old_key)
+        path = (*above, ref)
+        if old is None:
+            return [Leaf(path, Change("key", old_key, new.key))]
+        below = {dep.role: dep.ref for dep in self._graph.deps(ref)}
+        leaves: list[Leaf] = []
+        for change in compare(old, new):
+            inner = below.get(change.name)
+            if inner is None or change.old is None or change.new is None:
+                leaves.append(Leaf(path, change))
+                continue
+            was, _, was_key = change.old.rpartition(" ")
+            if was != str(inner):
+                leaves.append(Leaf(path, Change(change.name, was, str(inner))))
+            else:
+                leaves += self._leaves(inner, was_key, path)
+        return leaves
+
+    def reason(self, label: Label) -> str:
+        """One line for a plan."""
+        leaves = self.changes(label)
+        if leaves is None:
+            return "not built yet"
+        if not leaves:
+            return "its record is gone"
+        told = list(dict.fromkeys(describe(leaf) for leaf in leaves))
+        more = f" and {len(told) - _IN_A_LINE} more" if len(told) > _IN_A_LINE else ""
+        return ", ".join(told[:_IN_A_LINE]) + more
+
+
+def describe(leaf: Leaf) -> str:
+    """A leaf in a few words: what changed, and in which target."""
+    change = leaf.change
+    verb = "added" if change.old is None else "removed" if change.new is None else "changed"
+    where = f" in {leaf.path[-1]}" if len(leaf.path) > 1 else ""
+    return f"{change.name} {verb}{where}"

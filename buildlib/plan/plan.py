@@ -1,0 +1,214 @@
+"""The plan: the stale targets in order, each with its reason.
+
+A target is fresh when there is a record of its key and what the record names is still there: an
+image by its ID *and* its content tag, a file in the content store. Labels prove nothing, since
+children inherit them. Nothing is asked of a target that no stale target needs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple, Protocol
+
+from buildlib.graph.graph import Graph
+from buildlib.keys.compute import Keys
+from buildlib.model.label import Label, Reference
+from buildlib.model.settings import Settings
+from buildlib.model.target import Target, image_name
+from buildlib.store import names
+from buildlib.store.content import ContentStore, stamp_ns
+from buildlib.store.records import Record, Records
+from buildlib.store.state import State
+
+FRESH = "fresh"
+BUILD = "build"
+RESTORE = "restore"
+"""What there is gets its name back: a tag, or the file in `dist/`."""
+UNKNOWN = "unknown"
+"""It was built, but no engine could be asked whether it is still there."""
+
+
+class Present(Protocol):
+    """What the engine says of one reference."""
+
+    @property
+    def id(self) -> str:
+        """The image's ID."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """All references the image has."""
+
+
+Presence = Callable[[list[str]], "Mapping[str, Present | None] | None"]
+"""Asks the engine for many references at once; None where no engine answers."""
+
+
+class Step(NamedTuple):
+    """One target of a plan.
+
+    Attributes:
+        label: The target.
+        key: Its key.
+        action: `build`, `restore`, `unknown` or `fresh`.
+        reason: Why, for people; empty where it is fresh.
+        seconds: How long it took the last time it was built; 0 where that is not known.
+    """
+
+    label: Label
+    key: str
+    action: str
+    reason: str
+    seconds: float = 0.0
+
+
+class Plan(NamedTuple):
+    """What a build would do.
+
+    Attributes:
+        steps: Stale targets, dependencies first.
+        fresh: Targets that were looked at and are up to date.
+        engine_asked: Whether an engine said what is still there.
+    """
+
+    steps: tuple[Step, ...]
+    fresh: tuple[Step, ...]
+    engine_asked: bool
+
+    def step(self, label: Label) -> Step | None:
+        """The step of a target that is not fresh."""
+        return next((step for step in self.steps if step.label == label), None)
+
+
+class Planner:
+    """Makes plans from a graph, its keys, the records and an engine's answer.
+
+    Args:
+        graph: All targets.
+        keys: Their keys.
+        records: What was built before.
+        store: Where built files are.
+        state: What was built last in this workspace.
+        settings: Names of images.
+        exports: For a target with a release file, where that file goes (absolute).
+        explain: Why a key differs from the last one, in a few words.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        keys: Keys,
+        records: Records,
+        store: ContentStore,
+        state: State,
+        settings: Settings,
+        *,
+        exports: Callable[[Target], str],
+        explain: Callable[[Label], str],
+    ) -> None:
+        self._graph = graph
+        self._keys = keys
+        self._records = records
+        self._store = store
+        self._state = state
+        self._settings = settings
+        self._exports = exports
+        self._explain = explain
+
+    def plan(self, roots: Iterable[Label], presence: Presence) -> Plan:
+        """The plan for some targets.
+
+        Args:
+            roots: What is wanted.
+            presence: Asked once, for all images that could matter.
+        """
+        roots = list(roots)
+        needed = self._graph.closure(roots)
+        keys = {label: self._keys.key(Reference(label)) for label in needed}
+        kept = {
+            label: self._records.get(keys[label])
+            for label in needed
+            if self._graph[label].rule.product != "none"
+        }
+        references = [
+            reference
+            for label, record in kept.items()
+            if record is not None and self._graph[label].rule.product == "image"
+            for reference in (self._content_tag(label, keys[label]), *record.images)
+        ]
+        there = presence(references) if references else {}
+        steps: dict[Label, Step] = {}
+        pending = list(roots)
+        while pending:
+            label = pending.pop()
+            if label in steps:
+                continue
+            target = self._graph[label]
+            if target.rule.product == "none":
+                steps[label] = Step(label, keys[label], FRESH, "")
+            else:
+                steps[label] = self._step(target, keys[label], kept[label], there)
+            if steps[label].action != FRESH or target.rule.product == "none":
+                deps = self._graph.deps(Reference(label))
+                pending += [dep.ref.label for dep in deps if not dep.by_name]
+        ordered = [steps[label] for label in needed if label in steps]
+        buildable = [x for x in ordered if self._graph[x.label].rule.product != "none"]
+        return Plan(
+            tuple(step for step in buildable if step.action != FRESH),
+            tuple(step for step in buildable if step.action == FRESH),
+            there is not None,
+        )
+
+    def _content_tag(self, label: Label, key: str) -> str:
+        return names.content_tag(self._settings, image_name(self._graph[label]), key)
+
+    def _step(self, target: Target, key: str, record: Record | None,
+              there: Mapping[str, Present | None] | None) -> Step:  # fmt: skip
+        label = target.label
+        if record is None:
+            return Step(label, key, BUILD, self._explain(label), self._last_seconds(label))
+        if target.rule.product == "image":
+            action, reason = self._image_state(target, key, record, there)
+        else:
+            action, reason = self._files_state(target, record)
+        return Step(label, key, action, reason, record.seconds)
+
+    def _last_seconds(self, label: Label) -> float:
+        last = self._state.last_key(label)
+        record = self._records.get(last) if last else None
+        return record.seconds if record else 0.0
+
+    def _image_state(self, target: Target, key: str, record: Record,
+                     there: Mapping[str, Present | None] | None) -> tuple[str, str]:  # fmt: skip
+        if there is None:
+            return UNKNOWN, "built before; no engine answers whether it is still there"
+        tag = self._content_tag(target.label, key)
+        tagged = there.get(tag)
+        if tagged is not None and tagged.id in record.images:
+            channel = names.channel_tag(self._settings, image_name(target))
+            if channel in tagged.tags:
+                return FRESH, ""
+            return RESTORE, f"the tag {channel} is not on it"
+        if any(there.get(image) is not None for image in record.images):
+            return RESTORE, f"the tag {tag} is not on it"
+        if tagged is not None:
+            return BUILD, f"{tag} is not the image that was built"
+        return BUILD, "the image is gone from the engine"
+
+    def _files_state(self, target: Target, record: Record) -> tuple[str, str]:
+        for name, made in record.files.items():
+            if not self._store.has(made.sha256, made.size):
+                return BUILD, f"{name} is gone from the content store"
+        export = self._exports(target)
+        if export and not is_exported(export, record.files["release.tar"].sha256):
+            return RESTORE, f"{os.path.relpath(export)} is not there, or of another content"
+        return FRESH, ""
+
+
+def is_exported(path: str, sha256: str) -> bool:
+    """Whether a release file was written from a content: its mtime says which (see `stamp_ns`)."""
+    try:
+        return os.stat(path).st_mtime_ns == stamp_ns(sha256)  # noqa: PTH116
+    except OSError:
+        return False

@@ -1,0 +1,79 @@
+"""What a rule is: a kind, a version, and an action. Each rule is one module beside this one.
+
+A rule module `foo.py` defines the public function `foo(*, name, …)`, which checks its arguments
+and calls `declare(...)`, and a `Rule` that builds what was declared. Nothing else has to be told
+that it exists: `from buildlib.rules import foo` finds it. Keys, plans, explanations and tasks
+come from what `declare` was given (buildlib/model/target.py).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from buildlib.execution.context import Context
+    from buildlib.graph.graph import Graph
+    from buildlib.model.output import Output
+    from buildlib.model.target import Target
+
+
+PIN_FOLDERS = {"apt": "apt", "python": "wheels"}
+"""Where the files of a lock section lie in a build context."""
+
+
+class Rule:
+    """One kind of target.
+
+    Attributes:
+        kind: The name of the rule's function.
+        version: Raised when the action changes what it makes; part of every key.
+        product: `image`, `files`, or `none` where there is nothing to build.
+        uses_engine: Whether making it takes an engine though it is no image.
+        stamped: Whether the result carries version, organisation or registry.
+    """
+
+    kind: str = ""
+    version: int = 1
+    product: str = "none"
+    stamped: bool = False
+    uses_engine: bool = False
+
+    def output_names(self, target: Target, graph: Graph) -> list[str]:
+        """Names of the files the target will have, as far as declarations tell.
+
+        Args:
+            target: What was declared.
+            graph: For what it depends on.
+        """
+        del target, graph
+        return []
+
+    def staged_names(self, target: Target, graph: Graph) -> list[str]:
+        """Paths that the target's Dockerfile finds in its context; a folder's ends in `/`.
+
+        Args:
+            target: What was declared.
+            graph: For what it depends on.
+        """
+        staged = [file.name for file in target.files]
+        for pin in target.pins:
+            if pin.section in PIN_FOLDERS:
+                staged.append(PIN_FOLDERS[pin.section] + "/")
+        for dep in target.deps:
+            if dep.role.startswith("src "):
+                other = graph[dep.ref.label]
+                staged += other.rule.output_names(other, graph)
+        return staged
+
+    def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
+        """Make the target (or some parts of it).
+
+        Args:
+            target: What was declared.
+            parts: The parts wanted; empty for the whole.
+            context: The only way to inputs, engine and store.
+
+        Returns:
+            What was made. It is recorded by the caller.
+        """
+        raise NotImplementedError(self.kind)

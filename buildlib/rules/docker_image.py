@@ -1,0 +1,193 @@
+"""`docker_image`: an image from a Dockerfile with declared sources.
+
+The Dockerfile is plain Docker. It sees a staged folder that holds what was declared and nothing
+else: the sources, `apt/` with the locked Debian packages, `wheels/` with the locked Python
+packages, and the files of the targets it names. Its parent comes as the build argument
+`BASE_CONTAINER`. Steps have no network unless the declaration says `network=True`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from buildlib.dsl.declare import current, declare, label, source, sources
+from buildlib.errors import InputError
+from buildlib.model.label import Reference
+from buildlib.model.settings import FLAVOURS
+from buildlib.model.target import Dep, File, Pin
+from buildlib.model.output import Output
+from buildlib.rules.base import PIN_FOLDERS, Rule
+from buildlib.suggest import did_you_mean
+
+if TYPE_CHECKING:
+    from buildlib.execution.context import Context
+    from buildlib.model.target import Target
+
+PARENT_ARG = "BASE_CONTAINER"
+IGNORE_FILE = ".dockerignore"
+
+
+def docker_image(
+    *,
+    name: str,
+    parent: str | Mapping[str, str] | None = None,
+    bases: Mapping[str, str] | None = None,
+    dockerfile: str = "Dockerfile",
+    srcs: Sequence[str] = (),
+    apt: Sequence[str] = (),
+    python: str = "",
+    build_args: Mapping[str, str] | None = None,
+    platform: str = "",
+    network: bool = False,
+    repository: str = "",
+    description: str = "",
+    licenses: str = "",
+    doc: str = "",
+) -> None:
+    """Declare an image.
+
+    Args:
+        name: Name of the target.
+        parent: The image that `FROM ${BASE_CONTAINER}` stands for: a label, or one for each
+            flavour; None for a Dockerfile that starts from scratch.
+        bases: Further images: build argument -> label.
+        dockerfile: The Dockerfile, a file of the package.
+        srcs: Files of the package (also by `glob`; `.dockerignore` holds), and labels.
+        apt: Debian packages to add to the parent; locked with all they need by
+            `./doitw lock apt`, and laid in `apt/`.
+        python: A requirements file with hashes (of `./doitw lock python`, from the `.in` file of
+            the same name); its wheels are laid in `wheels/`.
+        build_args: Values of the Dockerfile's `ARG`s.
+        platform: Such as `linux/amd64`; by default the workspace's.
+        network: Let steps use the network; the image is then not hermetic, and says so in `plan`.
+        repository: The image's name without organisation; by default the target's name.
+        description: For the OCI label of the image; it is part of the result, and so of the key.
+        licenses: SPDX expression for the OCI label.
+        doc: One line for `doit list`; not part of the key.
+    """
+    package = current()
+    where = package.where()
+    files, deps = sources(srcs)
+    files = [*_without_ignored(files, dockerfile), source(dockerfile, attribute="dockerfile")]
+    pins: list[Pin] = []
+    own = str(label(f":{name}"))
+    parents = dict(bases or {})
+    chosen = _by_flavour(parent)
+    if chosen:
+        parents[PARENT_ARG] = chosen
+    deps += [Dep(f"base {arg}", Reference(label(text))) for arg, text in parents.items()]
+    if isinstance(apt, str):
+        raise InputError("apt is a text, not a list", where=where, fix=f'apt = ["{apt}"]')
+    if apt:
+        if not chosen:
+            raise InputError("apt needs a parent to add packages to", where=where,
+                             fix='parent = "//images/bases/os"')  # fmt: skip
+        pins.append(Pin("apt", own, tuple(sorted(set(apt)))))
+    if python:
+        requirements = source(python, attribute="python")
+        files.append(requirements)
+        stamp = package.tree.stamps([requirements.path])[0]
+        pins.append(Pin("python", own, (stamp.partition(" ")[2],)))
+    declare(
+        RULE,
+        name=name,
+        doc=doc,
+        attrs={
+            "build_args": build_args or {},
+            "description": description,
+            "dockerfile": dockerfile,
+            "licenses": licenses,
+            "network": network,
+            "platform": platform or package.settings.platform,
+            "repository": repository or name,
+        },
+        files=_unique(files),
+        deps=deps,
+        pins=pins,
+    )
+
+
+def _unique(files: list[File]) -> list[File]:
+    """The Dockerfile or a requirements file may stand in srcs too."""
+    return list(dict.fromkeys(files))
+
+
+def _by_flavour(parent: str | Mapping[str, str] | None) -> str | None:
+    if parent is None or isinstance(parent, str):
+        return parent
+    for flavour in parent:
+        if flavour not in FLAVOURS:
+            raise InputError(
+                f"parent names an unknown flavour {flavour!r}{did_you_mean(flavour, FLAVOURS)}",
+                where=current().where(),
+                fix=f"flavours: {', '.join(FLAVOURS)}",
+            )
+    flavour = current().settings.flavour
+    if flavour not in parent:
+        raise InputError(
+            f"there is no parent for the flavour {flavour}",
+            where=current().where(),
+            fix=f'parent = {{"{flavour}": "//…", …}}',
+        )
+    return parent[flavour]
+
+
+def _without_ignored(files: list[File], dockerfile: str) -> list[File]:
+    """Leave out what Docker would not send: the package's `.dockerignore` holds for srcs too."""
+    package = current()
+    own = f"{dockerfile}{IGNORE_FILE}"
+    ignore = own if own in package.known else IGNORE_FILE
+    if ignore not in package.known:
+        return files
+    from buildlib.dockerfile.ignore import IgnoreRules
+
+    path = package.in_workspace(ignore)
+    rules = IgnoreRules.parse(package.tree.read(path).decode(errors="replace"), file=path)
+    return [file for file in files if file.name != ignore and not rules.excludes(file.name)]
+
+
+class DockerImage(Rule):
+    """Staged by us, built by BuildKit."""
+
+    kind = "docker_image"
+    product = "image"
+
+    def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
+        """See `Rule.build`."""
+        del parts
+        stage = stage_image(target, context)
+        return Output(image=context.build_image(target, stage, labels=_labels(target, context)))
+
+
+def stage_image(target: Target, context: Context) -> Any:
+    """The folder that the Dockerfile of a target sees, filled."""
+    stage = context.stage(target)
+    for file in target.files:
+        stage.add_source(file.name, context.source(file))
+    for fetched in context.fetch(target):
+        folder = PIN_FOLDERS[fetched.section]
+        stage.add_stored(f"{folder}/{fetched.filename}", fetched.sha256)
+    for dep in target.deps:
+        if dep.role.startswith("src "):
+            for name, made in context.output(dep.ref).files.items():
+                stage.add_stored(name, made.sha256)
+    stage.finish()
+    return stage
+
+
+def _labels(target: Target, context: Context) -> dict[str, str]:
+    """OCI labels: nothing that changes with a commit, a day, a tag or an organisation."""
+    attrs = target.attrs
+    labels = {"org.opencontainers.image.title": attrs["repository"]}
+    if attrs["description"]:
+        labels["org.opencontainers.image.description"] = attrs["description"]
+    if attrs["licenses"]:
+        labels["org.opencontainers.image.licenses"] = attrs["licenses"]
+    for dep in target.deps:
+        if dep.role == f"base {PARENT_ARG}":
+            labels["org.opencontainers.image.base.name"] = context.repository(dep.ref.label)
+    return labels
+
+
+RULE = DockerImage()

@@ -1,0 +1,64 @@
+"""`download`: one file from outside, locked by sha256."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from buildlib.dsl.declare import current, declare, label
+from buildlib.errors import InputError
+from buildlib.model.target import Pin
+from buildlib.model.output import FileOutput, Output
+from buildlib.rules.base import Rule
+
+if TYPE_CHECKING:
+    from buildlib.execution.context import Context
+    from buildlib.graph.graph import Graph
+    from buildlib.model.target import Target
+
+
+def download(*, name: str, urls: Sequence[str], filename: str = "", doc: str = "") -> None:
+    """Declare a file to be fetched; `./doitw lock download` pins what it is.
+
+    Args:
+        name: Name of the target.
+        urls: Addresses of the same file, tried in this order.
+        filename: What it is called where it is used; by default the end of the first address.
+        doc: One line for `doit list`.
+    """
+    where = current().where()
+    if isinstance(urls, str) or not urls:
+        raise InputError("urls is a list of addresses, and not empty", where=where,
+                         fix=f"urls = [{urls!r}]")  # fmt: skip
+    for url in urls:
+        if not url.startswith(("https://", "http://")):
+            raise InputError(f"{url!r} is not an address that can be fetched", where=where,
+                             fix='urls = ["https://…"]')  # fmt: skip
+    own = label(f":{name}")
+    declare(
+        RULE,
+        name=name,
+        doc=doc,
+        attrs={"filename": filename or urls[0].rsplit("/", 1)[-1].partition("?")[0]},
+        pins=[Pin("download", str(own), tuple(urls))],
+    )
+
+
+class Download(Rule):
+    """The file comes out of the content store, where the fetcher put it."""
+
+    kind = "download"
+
+    def output_names(self, target: Target, graph: Graph) -> list[str]:
+        """See `Rule.output_names`."""
+        del graph
+        return [target.attrs["filename"]]
+
+    def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
+        """See `Rule.build`."""
+        del parts
+        (fetched,) = context.fetch(target)
+        return Output(files={target.attrs["filename"]: FileOutput(fetched.sha256, fetched.size)})
+
+
+RULE = Download()

@@ -1,0 +1,53 @@
+"""`filegroup`: a name for some files, so that targets of other packages can use them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from buildlib.dsl.declare import declare, sources
+from buildlib.model.output import FileOutput, Output
+from buildlib.rules.base import Rule
+
+if TYPE_CHECKING:
+    from buildlib.execution.context import Context
+    from buildlib.graph.graph import Graph
+    from buildlib.model.target import Target
+
+
+def filegroup(*, name: str, srcs: Sequence[str], doc: str = "") -> None:
+    """Declare a group of files.
+
+    Args:
+        name: Name of the target.
+        srcs: Files of the package (also by `glob`), and labels of other targets whose files join.
+        doc: One line for `doit list`.
+    """
+    files, deps = sources(srcs)
+    declare(RULE, name=name, doc=doc, files=files, deps=deps)
+
+
+class Filegroup(Rule):
+    """Nothing is built: the files are taken where they are."""
+
+    kind = "filegroup"
+
+    def output_names(self, target: Target, graph: Graph) -> list[str]:
+        """See `Rule.output_names`."""
+        own = [file.name for file in target.files]
+        for dep in target.deps:
+            other = graph[dep.ref.label]
+            own += other.rule.output_names(other, graph)
+        return own
+
+    def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
+        """See `Rule.build`."""
+        files: dict[str, FileOutput] = {}
+        for dep in context.graph.deps(context.reference(target, parts)):
+            files.update(context.output(dep.ref).files)
+        for file in target.files:
+            files[file.name] = context.keep_source(file)
+        return Output(files=files)
+
+
+RULE = Filegroup()

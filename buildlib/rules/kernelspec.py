@@ -1,0 +1,144 @@
+"""`kernelspec`: a kernel's folder, with a `kernel.json` that names the image by its present name.
+
+A kernelspec carries organisation, registry and tag: they are in its key, and in no other's. The
+image is named, not contained: a new kernel image leaves the kernelspec as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from buildlib.dsl.declare import current, declare, label, source
+from buildlib.errors import InputError
+from buildlib.model.label import Reference, is_label, parse_reference
+from buildlib.model.output import FileOutput, Output
+from buildlib.model.target import Dep, File
+from buildlib.rules.base import Rule
+
+if TYPE_CHECKING:
+    from buildlib.execution.context import Context
+    from buildlib.graph.graph import Graph
+    from buildlib.model.target import Target
+
+KERNEL_JSON = "kernel.json"
+
+
+def kernelspec(
+    *,
+    name: str,
+    display_name: str,
+    language: str,
+    process_proxy: str,
+    argv: Sequence[str],
+    image: str = "",
+    executor_image: str = "",
+    config: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    resources: Mapping[str, str] | None = None,
+    doc: str = "",
+) -> None:
+    """Declare a kernelspec folder of the same name.
+
+    Args:
+        name: Name of the target and of the folder; the gateway lists it in lower case.
+        display_name: What a notebook's menu shows.
+        language: Language of the kernel.
+        process_proxy: Class that starts it, below `enterprise_gateway.services.processproxies.`.
+        argv: Command, with the gateway's placeholders such as `{kernel_id}`.
+        image: Label of the image that runs the kernel.
+        executor_image: Label of the image that runs Spark's executors.
+        config: Further settings of the process proxy.
+        metadata: Further metadata of the kernelspec.
+        env: Environment stanza.
+        resources: Path in the folder -> file of the package, or label; a path that ends in `/`
+            takes all files of a label.
+        doc: One line for `doit list`.
+    """
+    where = current().where()
+    files: list[File] = []
+    deps: list[Dep] = []
+    for path, origin in (resources or {}).items():
+        if path == KERNEL_JSON:
+            raise InputError("kernel.json is made from the declaration", where=where,
+                             fix="remove it from resources")  # fmt: skip
+        if is_label(origin):
+            ref = parse_reference(origin, package=current().path, where=where)
+            deps.append(Dep(f"member {path}", ref))
+        else:
+            files.append(source(origin, attribute="resources", as_name=path))
+    for role, text in (("image_name", image), ("executor_image_name", executor_image)):
+        if text:
+            deps.append(Dep(role, Reference(label(text)), by_name=True))
+    declare(
+        RULE,
+        name=name,
+        doc=doc,
+        attrs={
+            "argv": list(argv),
+            "config": config or {},
+            "display_name": display_name,
+            "env": env or {},
+            "language": language,
+            "metadata": metadata or {},
+            "process_proxy": process_proxy,
+        },
+        files=files,
+        deps=deps,
+    )
+
+
+class Kernelspec(Rule):
+    """A folder of files, with `kernel.json` written from the declaration."""
+
+    kind = "kernelspec"
+    product = "files"
+    stamped = True
+
+    def output_names(self, target: Target, graph: Graph) -> list[str]:
+        """See `Rule.output_names`."""
+        del graph
+        return [f"{target.label.name}/{KERNEL_JSON}"]
+
+    def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
+        """See `Rule.build`."""
+        import json
+
+        del parts
+        folder = target.label.name
+        attrs = target.attrs
+        config = dict(attrs["config"])
+        files: dict[str, FileOutput] = {}
+        for dep in target.deps:
+            if dep.by_name:
+                config[dep.role] = context.channel_tag(dep.ref.label)
+            else:
+                files |= _placed(folder, dep.role.removeprefix("member "),
+                                 context.output(dep.ref).files)  # fmt: skip
+        for file in target.files:
+            files[f"{folder}/{file.name}"] = context.keep_source(file)
+        proxy = {"class_name": PROXIES + attrs["process_proxy"], "config": config}
+        spec = {
+            "language": attrs["language"],
+            "display_name": attrs["display_name"],
+            "metadata": {**attrs["metadata"], "process_proxy": proxy},
+            "env": attrs["env"],
+            "argv": attrs["argv"],
+        }
+        text = json.dumps(spec, indent=2, ensure_ascii=False) + "\n"
+        files[f"{folder}/{KERNEL_JSON}"] = context.keep_bytes(text.encode())
+        return Output(files=files)
+
+
+PROXIES = "enterprise_gateway.services.processproxies."
+
+
+def _placed(folder: str, path: str, made: Mapping[str, FileOutput]) -> dict[str, FileOutput]:
+    """The files of a label at their place in the folder."""
+    if path.endswith("/"):
+        return {f"{folder}/{path}{name}": file for name, file in made.items()}
+    return {f"{folder}/{path}": file for file in made.values()}
+
+
+RULE = Kernelspec()

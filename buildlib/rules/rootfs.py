@@ -1,0 +1,121 @@
+"""`rootfs`: the root file system of a Debian system, from locked packages.
+
+The packages become one deterministic tar without root and without Debian on the host
+(`buildlib.debian.rootfs`); one step in the engine, without network, configures them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from buildlib.dsl.declare import current, declare, label, source, sources
+from buildlib.model.output import FileOutput, Output
+from buildlib.model.target import Pin
+from buildlib.rules.base import Rule
+
+if TYPE_CHECKING:
+    from buildlib.execution.context import Context
+    from buildlib.graph.graph import Graph
+    from buildlib.model.target import Target
+
+TAR = "rootfs.tar"
+
+
+def rootfs(
+    *,
+    name: str,
+    packages: Sequence[str] = (),
+    files: Sequence[str] = (),
+    strip_prefix: str = "files/",
+    dockerfile: str = "Dockerfile",
+    srcs: Sequence[str] = (),
+    platform: str = "",
+    repository: str = "",
+    doc: str = "",
+) -> None:
+    """Declare a Debian root file system as an image.
+
+    Args:
+        name: Name of the target.
+        packages: Packages beside Debian's required ones and apt; locked with all they need by
+            `./doitw lock rootfs`.
+        files: Files of the package that go into the file system as they are.
+        strip_prefix: Taken off the front of their names; the rest is the path in the system.
+        dockerfile: Adds `rootfs.tar` to nothing and configures it.
+        srcs: Further files that the Dockerfile copies.
+        platform: Such as `linux/amd64`; by default the workspace's.
+        repository: The image's name without organisation; by default the target's name.
+        doc: One line for `doit list`.
+    """
+    declared, deps = sources(srcs)
+    laid, _ = sources(files, attribute="files", part="")
+    declare(
+        RULE,
+        name=name,
+        doc=doc,
+        attrs={
+            "build_args": {},
+            "dockerfile": dockerfile,
+            "files": sorted(file.name for file in laid),
+            "network": False,
+            "platform": platform or current().settings.platform,
+            "repository": repository or name,
+            "strip_prefix": strip_prefix,
+        },
+        files=list(dict.fromkeys([*declared, *laid, source(dockerfile, attribute="dockerfile")])),
+        deps=deps,
+        pins=[Pin("rootfs", str(label(f":{name}")), tuple(sorted(set(packages))))],
+    )
+
+
+class Rootfs(Rule):
+    """A tar of all packages, then one build that configures and flattens it."""
+
+    kind = "rootfs"
+    product = "image"
+
+    def staged_names(self, target: Target, graph: Graph) -> list[str]:
+        """See `Rule.staged_names`."""
+        laid = set(target.attrs["files"])
+        del graph
+        return [TAR, *(file.name for file in target.files if file.name not in laid)]
+
+    def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
+        """See `Rule.build`."""
+        del parts
+        stage = context.stage(target)
+        laid = set(target.attrs["files"])
+        for file in target.files:
+            if file.name not in laid:
+                stage.add_source(file.name, context.source(file))
+        stage.add_stored(TAR, _write_tar(target, context).sha256)
+        stage.finish()
+        labels = {"org.opencontainers.image.title": target.attrs["repository"]}
+        return Output(image=context.build_image(target, stage, labels=labels))
+
+
+def _write_tar(target: Target, context: Context) -> FileOutput:
+    """The packages and the declared files as one tar in the content store."""
+    from pathlib import Path
+
+    from buildlib.debian.rootfs import ExtraFile, write_rootfs
+    from buildlib.store.content import EPOCH
+
+    laid = set(target.attrs["files"])
+    prefix = target.attrs["strip_prefix"]
+    extra = []
+    for file in target.files:
+        if file.name in laid:
+            kept = context.keep_source(file)
+            data = Path(context.store.path(kept.sha256)).read_bytes()
+            executable = context.source(file).stamp.startswith("755 ")
+            extra.append(ExtraFile(file.name.removeprefix(prefix), data, executable))
+    debs = [Path(context.store.path(fetched.sha256)) for fetched in context.fetch(target)]
+    with context.store.writer() as out:
+        write_rootfs(debs, out, epoch=EPOCH, extra=extra)
+        stored = out.commit()
+    return FileOutput(stored.sha256, stored.size)
+
+
+RULE = Rootfs()

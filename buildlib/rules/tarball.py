@@ -1,0 +1,135 @@
+"""`tarball`: a deterministic archive with named parts.
+
+A part is what one consumer takes: an image of one language uses
+`//launchers:kernel_image_files[bootstrap, python]`, and its key then holds the files of those
+parts only. The archive inside images is an uncompressed tar with entries for its folders, so that
+the layer it becomes has the same digest on whatever parent it is `ADD`ed; the release file is the
+same tar, compressed, under the name `archive-VERSION.tar.gz`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from buildlib.dsl.declare import current, declare, freeze, source
+from buildlib.errors import InputError
+from buildlib.model.label import is_label, parse_reference
+from buildlib.model.target import Dep, File
+from buildlib.model.output import Output
+from buildlib.rules.base import Rule
+
+if TYPE_CHECKING:
+    from buildlib.execution.context import Context
+    from buildlib.graph.graph import Graph
+    from buildlib.model.target import Target
+
+
+def tarball(
+    *,
+    name: str,
+    parts: Mapping[str, Mapping[str, str]],
+    executables: tuple[str, ...] | list[str] = (),
+    prefix: str = "",
+    archive: str = "",
+    doc: str = "",
+) -> None:
+    """Declare an archive.
+
+    Args:
+        name: Name of the target; `NAME.tar` where an image uses it.
+        parts: Part -> path in the archive -> file of the package, or label of a target. The path
+            of a label that ends in `/` is the folder its files go to.
+        executables: Paths in the archive that get mode 0755; all others get 0644.
+        prefix: Folder in an image that the archive is unpacked to, such as `usr/local/bin`. It
+            is part of the paths in `NAME.tar`, which is `ADD`ed to `/`: only a folder that has an
+            entry in the archive is the same in the layers of all images.
+        archive: Name of the release file, without version and ending; none is made where empty.
+        doc: One line for `doit list`.
+    """
+    where = current().where()
+    files: list[File] = []
+    deps: list[Dep] = []
+    taken: dict[str, str] = {}
+    if not parts:
+        raise InputError("a tarball needs at least one part", where=where,
+                         fix='parts = {"all": {"path/in/archive": "file"}}')  # fmt: skip
+    for part, members in parts.items():
+        for path, origin in members.items():
+            if path in taken:
+                raise InputError(f"{path} stands in the parts {taken[path]} and {part}",
+                                 where=where, fix=f"remove it from {part}")  # fmt: skip
+            if path.startswith("/") or ".." in path.split("/"):
+                raise InputError(f"{path!r} leads out of the archive", where=where,
+                                 fix="write a relative path")  # fmt: skip
+            taken[path] = part
+            if is_label(origin):
+                ref = parse_reference(origin, package=current().path, where=where)
+                deps.append(Dep(f"member {path}", ref, part))
+            else:
+                files.append(source(origin, attribute="parts", part=part, as_name=path))
+    unknown = [path for path in executables if path not in taken]
+    if unknown:
+        raise InputError(f"executables names {unknown[0]}, which is not in the archive",
+                         where=where, fix="write a path that stands in parts")  # fmt: skip
+    declare(
+        RULE,
+        name=name,
+        doc=doc,
+        attrs={"executables": freeze(sorted(executables), "executables"), "archive": archive,
+               "prefix": prefix.strip("/")},
+        files=files,
+        deps=deps,
+        parts=parts,
+    )
+
+
+EXPORT = "release.tar"
+"""The output that becomes the release file."""
+
+
+class Tarball(Rule):
+    """Written with `buildlib.pack.tar`; modes are 0644 and 0755, whatever the checkout has."""
+
+    kind = "tarball"
+    product = "files"
+
+    def output_names(self, target: Target, graph: Graph) -> list[str]:
+        """See `Rule.output_names`."""
+        del graph
+        return [f"{target.label.name}.tar"]
+
+    def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
+        """See `Rule.build`."""
+        from buildlib.pack.tar import Member
+
+        executables = set(target.attrs["executables"])
+        members: list[Member] = []
+
+        def add(path: str, content: str) -> None:
+            mode = 0o755 if path in executables else 0o644
+            members.append(Member(path, mode, content))
+
+        for file in target.files:
+            if not parts or file.part in parts:
+                add(file.name, context.store.path(context.keep_source(file).sha256))
+        for dep in context.graph.deps(context.reference(target, parts)):
+            path = dep.role.removeprefix("member ")
+            output = context.output(dep.ref).files
+            if not path.endswith("/") and len(output) != 1:
+                raise InputError(
+                    f"{dep.ref} has {len(output)} files, but {path} is one",
+                    where=target.where,
+                    fix=f'end the path with "/": "{path}/"',
+                )
+            for name, made in output.items():
+                add(path + name if path.endswith("/") else path, context.store.path(made.sha256))
+        prefix = target.attrs["prefix"]
+        placed = [m._replace(path=f"{prefix}/{m.path}") for m in members] if prefix else members
+        files = {f"{target.label.name}.tar": context.keep_tar(placed)}
+        if target.attrs["archive"] and not parts:
+            files[EXPORT] = context.keep_tar(members)
+        return Output(files=files)
+
+
+RULE = Tarball()

@@ -1,0 +1,1 @@
+"""Where built and fetched things are kept between builds."""

@@ -1,0 +1,336 @@
+"""Files kept by the sha256 of what they hold: the place where downloads live between builds.
+
+One store serves all workspaces of a user, so nothing here knows what a file is for, where it came
+from or who wants it; `buildlib.fetch` fills it, the rules take from it. It is asked on the path
+of a build that has nothing to do: `has` is one stat, and hashlib is imported by what hashes.
+
+    root/sha256/ab/cdef...   a whole file, read-only, its name proven by its bytes
+    root/incoming/           files being written; what a killed process left goes after a day
+    root/part/               half downloads, resumed by the next fetch
+    root/corrupt/            files whose bytes no longer gave their name
+
+A file gets its final name by one rename, so another process sees all of it or nothing, and two
+that add the same content do no harm. Opening a store writes nothing: it may lie on read-only
+media.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from buildlib.errors import ActionError
+
+if TYPE_CHECKING:
+    from _hashlib import HASH
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+EPOCH = 1_700_000_000
+"""Modification time of every file that enters a build, in whole seconds: tars hold no more."""
+
+_BILLION = 10**9
+_DAY = 86_400
+_CHUNK = 1 << 20
+_EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def stamp_ns(sha256: str) -> int:
+    """The modification time of a file with this content, in nanoseconds.
+
+    The second is the same for all (`EPOCH`), so tars of equal files are equal. The fraction
+    differs with the content: what compares files by size and time only, as the transfer of a
+    build context to BuildKit does, then notices that one was exchanged for another.
+    """
+    return EPOCH * _BILLION + int(sha256[:15], 16) % _BILLION
+
+
+def default_root() -> str:
+    """Where the store is: `$BUILDLIB_STORE`, or `buildlib` in the user's cache folder."""
+    chosen = os.environ.get("BUILDLIB_STORE")
+    if chosen:
+        return os.path.abspath(os.path.expanduser(chosen))
+    cache = os.environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(cache):  # a relative one is to be ignored (XDG base directory spec)
+        cache = os.path.expanduser("~/.cache")
+    return os.path.join(cache, "buildlib")
+
+
+class HashMismatch(ActionError):
+    """Bytes that are not the ones their sha256 names."""
+
+    def __init__(self, what: str, *, expected: str, actual: str) -> None:
+        super().__init__(
+            f"{what} has sha256 {actual}, not {expected}", fix="fetch or copy that file anew"
+        )
+        self.expected = expected
+        self.actual = actual
+
+
+class Stored(NamedTuple):
+    """What a finished `Writer` put into the store."""
+
+    sha256: str
+    size: int
+
+
+class ContentStore:
+    """A folder of files by sha256. Cheap to make; any number of processes may share the folder.
+
+    Args:
+        root: The folder; made when the first file enters.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self._swept = False
+
+    def path(self, sha256: str) -> str:
+        """Where the file with this digest is, or would be."""
+        return f"{self.root}/sha256/{sha256[:2]}/{_digest(sha256)[2:]}"
+
+    def partial(self, sha256: str) -> str:
+        """Where a download of this digest grows; for `buildlib.fetch` only."""
+        return f"{self.root}/part/{_digest(sha256)}.part"
+
+    def has(self, sha256: str, size: int | None = None) -> bool:
+        """Whether the file is there: one stat, no byte is read.
+
+        A file of another size, or an empty one that should not be (both are what a crash of the
+        machine can leave), counts as absent; adding the content again replaces it.
+        """
+        try:
+            found = os.stat(self.path(sha256)).st_size
+        except OSError:
+            return False
+        return found == size if size is not None else found > 0 or sha256 == _EMPTY
+
+    def writer(self) -> Writer:
+        """A file to write into the store: `with store.writer() as out: ...; out.commit()`."""
+        return Writer(self)
+
+    def add_bytes(self, data: bytes) -> str:
+        """Put `data` into the store; returns its sha256."""
+        with self.writer() as out:
+            out.write(data)
+            return out.commit().sha256
+
+    def add_file(self, path: str, expected: str | None = None) -> str:
+        """Put a copy of a file into the store; returns its sha256.
+
+        Raises:
+            HashMismatch: The file is not the one `expected` names; nothing was added.
+        """
+        with open(path, "rb") as source, self.writer() as out:
+            while chunk := source.read(_CHUNK):
+                out.write(chunk)
+            return out.commit(expected, what=path).sha256
+
+    def adopt(self, path: str, sha256: str) -> None:
+        """Give a file on the store's own file system its final name.
+
+        The caller has hashed it while it wrote it; nothing is read here.
+        """
+        if self.has(sha256, os.stat(path).st_size):
+            os.unlink(path)  # keep the file others may have linked to
+            return
+        os.chmod(path, 0o444)
+        stamp = stamp_ns(sha256)
+        os.utime(path, ns=(stamp, stamp))
+        _rename(path, self.path(sha256))
+
+    def verify(self, sha256: str) -> bool:
+        """Read the file and say whether it is what its name says.
+
+        One that is not is moved to `corrupt/`, where nobody finds it by its digest: the next
+        fetch brings a good one.
+        """
+        try:
+            with open(self.path(sha256), "rb") as file:
+                if hash_file(file).hexdigest() == sha256:
+                    return True
+                bad = os.fstat(file.fileno())
+        except FileNotFoundError:
+            return False
+        with suppress(FileNotFoundError):
+            now = os.stat(self.path(sha256))
+            if (now.st_dev, now.st_ino) == (bad.st_dev, bad.st_ino):  # nobody mended it meanwhile
+                _rename(self.path(sha256), f"{self.root}/corrupt/{sha256}")
+        return False
+
+    def link_to(self, sha256: str, dest: str, *, executable: bool = False) -> None:
+        """Make `dest` the file with this digest, replacing what was there in one step.
+
+        A hard link where the file system allows, else a copy with the same mode and time. An
+        executable is always a copy, since a link shares its mode with the store. Write to `dest`
+        only by replacing it: a link shares its bytes, too.
+
+        Raises:
+            ActionError: The store does not have the file.
+        """
+        source = self.path(sha256)
+        try:
+            if not executable and _same(source, dest):
+                return  # a rename of one link over another of the same file would do nothing
+            os.makedirs(os.path.dirname(dest) or ".", exist_ok=True)
+            temporary = f"{dest}.{_unique()}"
+            try:
+                if executable or not _hard_link(source, temporary):
+                    _copy(source, temporary, 0o555 if executable else 0o444, stamp_ns(sha256))
+                os.replace(temporary, dest)
+            finally:
+                _remove(temporary)  # there still if the copy failed
+        except FileNotFoundError:
+            if os.path.exists(source):
+                raise
+            raise absent(self.root, sha256) from None
+
+    def temporary(self) -> str:
+        """A name for a new file of a `Writer`; files that dead processes left there are removed."""
+        folder = f"{self.root}/incoming"
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.root, error) from error
+        if not self._swept:
+            self._swept = True
+            _sweep(folder)
+        return f"{folder}/{_unique()}"
+
+
+class Writer:
+    """A file on its way into the store; left without `commit`, it is gone without a trace."""
+
+    def __init__(self, store: ContentStore) -> None:
+        from hashlib import sha256
+
+        self._store = store
+        self._path = store.temporary()
+        self._file: IO[bytes] = open(self._path, "xb")  # noqa: SIM115  closed by __exit__
+        self._hash = sha256()
+        self._size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        _remove(self._path)
+
+    def write(self, data: bytes) -> None:
+        """Append `data`."""
+        self._file.write(data)
+        self._hash.update(data)
+        self._size += len(data)
+
+    def commit(self, expected: str | None = None, *, what: str = "the content") -> Stored:
+        """Give the file its name; nothing may be written after it.
+
+        Args:
+            expected: The sha256 it must have, if that is known.
+            what: How a message names it.
+
+        Raises:
+            HashMismatch: It has another one; nothing was added.
+        """
+        self._file.close()
+        actual = self._hash.hexdigest()
+        if expected is not None and actual != expected:
+            raise HashMismatch(what, expected=expected, actual=actual)
+        self._store.adopt(self._path, actual)
+        return Stored(actual, self._size)
+
+
+def absent(root: str, sha256: str) -> ActionError:
+    """What to tell where a file should be in the store and is not."""
+    return ActionError(f"sha256 {sha256} is not in the content store {root}", fix="./doitw fetch")
+
+
+def unwritable(root: str, error: OSError) -> ActionError:
+    """What to tell where the disk is full, or the folder is not ours."""
+    return ActionError(
+        f"cannot write to the content store {root}: {error.strerror or error}",
+        fix="export BUILDLIB_STORE=/folder/with/space  # or free space there",
+    )
+
+
+def hash_file(file: IO[bytes]) -> HASH:
+    """The sha256 state after all that is left to read of `file`."""
+    from hashlib import sha256
+
+    state = sha256()
+    while chunk := file.read(_CHUNK):
+        state.update(chunk)
+    return state
+
+
+def _digest(sha256: str) -> str:
+    """Refuse what would make a path that leads out of the store."""
+    if len(sha256) != len(_EMPTY) or not sha256.isalnum() or sha256 != sha256.lower():
+        raise ValueError(f"not a sha256 in lower-case hexadecimal: {sha256!r}")
+    return sha256
+
+
+def _unique() -> str:
+    """A file name no other process or thread takes (`tempfile` costs 10 ms of imports)."""
+    return f".{os.getpid()}-{os.urandom(6).hex()}"
+
+
+def _same(source: str, dest: str) -> bool:
+    """Whether `dest` is already a link to `source` (a symbolic one is not)."""
+    wanted = os.stat(source)
+    try:
+        found = os.lstat(dest)
+    except FileNotFoundError:
+        return False
+    return (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino)
+
+
+def _rename(source: str, dest: str) -> None:
+    try:
+        os.replace(source, dest)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(dest), exist_ok=True)
+        os.replace(source, dest)
+
+
+def _hard_link(source: str, dest: str) -> bool:
+    """Link, or say that this file system (or its limit of links) does not let us."""
+    try:
+        os.link(source, dest)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return False
+    return True
+
+
+def _copy(source: str, dest: str, mode: int, time_ns: int) -> None:
+    with open(source, "rb") as reader, open(dest, "xb") as writer:
+        while chunk := reader.read(_CHUNK):
+            writer.write(chunk)
+    os.chmod(dest, mode)
+    os.utime(dest, ns=(time_ns, time_ns))
+
+
+def _sweep(folder: str) -> None:
+    """Remove what processes that were killed left behind; nobody writes one file for a day."""
+    import time
+
+    old = time.time() - _DAY
+    for entry in os.scandir(folder):
+        with suppress(OSError):  # removed by another process, or not ours
+            if entry.stat().st_mtime < old:
+                os.unlink(entry.path)
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)

@@ -1,0 +1,24 @@
+"""What an image is called in engine and registry."""
+
+from __future__ import annotations
+
+from buildlib.model.settings import Settings
+
+_KEY_LENGTH = 32
+"""Hex digits of a key in a content tag: 128 bits, more than enough to be unique."""
+
+
+def repository(settings: Settings, name: str) -> str:
+    """`registry/organisation/name`, without the registry where none is set."""
+    path = f"{settings.organization}/{name}"
+    return f"{settings.registry}/{path}" if settings.registry else path
+
+
+def content_tag(settings: Settings, name: str, key: str) -> str:
+    """The reference that stands for one content: `elyra/kernel-py:key-0123…`."""
+    return f"{repository(settings, name)}:key-{key[:_KEY_LENGTH]}"
+
+
+def channel_tag(settings: Settings, name: str, channel: str = "dev") -> str:
+    """The reference people use: `elyra/kernel-py:dev`."""
+    return f"{repository(settings, name)}:{channel}"

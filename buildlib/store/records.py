@@ -1,0 +1,109 @@
+"""Records: what was made for a key, and what the key was made of.
+
+Kept in the store that all workspaces of a machine share, since a key means the same in each. A
+record is two small files, written by rename when an action has ended well: what came out (read by
+every build) and the key's parts (read by `why` alone). Failures leave no record. A record says
+what *was* made; whether it is still there is asked of the engine and of the content store.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from buildlib.keys.record import KeyRecord, make_record
+from buildlib.model.output import FileOutput, Output
+
+
+class Record(NamedTuple):
+    """What was made for a key.
+
+    Attributes:
+        images: IDs of images that were built for it: one for each engine that was used.
+        files: Files in the content store, by name.
+        seconds: How long it took, the last time.
+    """
+
+    images: tuple[str, ...]
+    files: Mapping[str, FileOutput]
+    seconds: float
+
+
+class Records:
+    """The records below a folder.
+
+    Args:
+        root: The folder; it is made when something is written.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+
+    def _path(self, key: str, ending: str) -> str:
+        return f"{self._root}/{key[:2]}/{key[2:]}.{ending}"
+
+    def get(self, key: str) -> Record | None:
+        """What was made for a key; None where nothing was, or the record cannot be read."""
+        try:
+            with open(self._path(key, "json"), "rb") as file:  # noqa: PTH123
+                plain = json.loads(file.read())
+            return Record(
+                tuple(plain["images"]),
+                {name: FileOutput(sha, size) for name, (sha, size) in plain["files"].items()},
+                float(plain["seconds"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+
+    def put(self, record: KeyRecord, output: Output, seconds: float, *, label: str) -> None:
+        """Note what was made; images of other engines that the key has are kept.
+
+        Args:
+            record: The key and its parts.
+            output: What was made.
+            seconds: How long it took.
+            label: The target, for people who look into the store.
+        """
+        earlier = self.get(record.key)
+        images = [image for image in (earlier.images if earlier else ()) if image != output.image]
+        plain = {
+            "label": label,
+            "images": ([output.image] if output.image else []) + images,
+            "files": {name: list(made) for name, made in output.files.items()},
+            "seconds": round(seconds, 3),
+        }
+        self.put_parts(record)
+        self._write(self._path(record.key, "json"), plain)
+
+    def put_parts(self, record: KeyRecord) -> None:
+        """Note what a key was made of, for `why`."""
+        path = self._path(record.key, "parts.json")
+        if not os.path.exists(path):  # noqa: PTH110
+            self._write(path, record.parts)
+
+    def _write(self, path: str, plain: object) -> None:
+        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+        temporary = f"{path}.{os.getpid()}"
+        with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+            json.dump(plain, file, indent=0)
+        os.replace(temporary, path)  # noqa: PTH105
+
+    def parts(self, key: str) -> KeyRecord | None:
+        """The record of a key that something was made for."""
+        try:
+            with open(self._path(key, "parts.json"), encoding="utf-8",
+                      errors="surrogateescape") as file:  # noqa: PTH123  # fmt: skip
+                record = make_record([(str(name), str(value)) for name, value in json.load(file)])
+        except (OSError, ValueError, TypeError):
+            return None
+        return record if record.key == key else None
+
+    def forget(self, key: str) -> None:
+        """Remove a record, so that the key is built again."""
+        for ending in ("json", "parts.json"):
+            try:
+                os.unlink(self._path(key, ending))  # noqa: PTH108
+            except FileNotFoundError:
+                continue

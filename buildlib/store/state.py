@@ -1,0 +1,54 @@
+"""What one workspace remembers between runs, in `.buildlib/`; deleting it loses only time.
+
+The last key that each target was built with here is what `why` compares with.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildlib.model.label import Label
+
+FOLDER = ".buildlib"
+
+
+class State:
+    """The folder `.buildlib` of a workspace.
+
+    Args:
+        root: The workspace.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.folder = f"{root}/{FOLDER}"
+
+    def path(self, name: str) -> str:
+        """A file or folder below `.buildlib`."""
+        return f"{self.folder}/{name}"
+
+    def _last(self, label: Label) -> str:
+        return self.path(f"last/{flat(label)}")
+
+    def last_key(self, label: Label) -> str:
+        """The key the target was last built or found with in this workspace, or an empty text."""
+        try:
+            with open(self._last(label)) as file:  # noqa: PTH123
+                return file.read().strip()
+        except OSError:
+            return ""
+
+    def set_last_key(self, label: Label, key: str) -> None:
+        """Note the key of a target that is built; a workspace that cannot be written is no error."""
+        path = self._last(label)
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+            with open(f"{path}.{os.getpid()}", "w") as file:  # noqa: PTH123
+                file.write(key)
+            os.replace(f"{path}.{os.getpid()}", path)  # noqa: PTH105
+        except OSError:
+            return
+
+
+def flat(label: Label) -> str:
+    """A label as a file name: `//images/bases/os` is `images+bases+os+os`."""
+    return f"{label.package}/{label.name}".replace("/", "+")

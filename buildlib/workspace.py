@@ -1,0 +1,260 @@
+"""One workspace, opened: everything a verb needs, each part made when first asked for.
+
+The only place where trees, graph, keys, stores and engine are put together. Opening reads a few
+small files; the engine is not asked before something has to know what is there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from buildlib.dsl.loader import Loader
+from buildlib.errors import EngineUnavailable, InputError, Location
+from buildlib.graph.graph import Graph
+from buildlib.keys.compute import Keys, Stamp
+from buildlib.model.label import Label, Reference
+from buildlib.model.lock import FILE as LOCK_FILE
+from buildlib.model.lock import Lock, from_plain, parse_lock, to_plain
+from buildlib.model.settings import Settings, settings_from
+from buildlib.model.target import Target
+from buildlib.plan.explain import Explainer
+from buildlib.plan.plan import Plan, Planner
+from buildlib.store.content import ContentStore, default_root
+from buildlib.store.memo import Memo
+from buildlib.store.records import Records
+from buildlib.store.state import State
+from buildlib.trees.working import WorkingTree
+
+if TYPE_CHECKING:
+    from buildlib.engine.protocol import Builder, Engine, ImageInfo
+    from buildlib.fetch.source import Download
+
+MARKER = "dodo.py"
+VERSION_FILE = "VERSION"
+DIST = "dist"
+DEV = "dev"
+"""Channel of all builds but releases: the tag of their images."""
+
+
+def find_root(start: str) -> str:
+    """The workspace that a folder is in: the nearest one above with a `dodo.py` and a `VERSION`.
+
+    Raises:
+        InputError: There is none.
+    """
+    folder = os.path.realpath(start)
+    while True:
+        if all(os.path.exists(f"{folder}/{name}") for name in (MARKER, VERSION_FILE)):  # noqa: PTH110
+            return folder
+        above = os.path.dirname(folder)  # noqa: PTH120
+        if above == folder:
+            raise InputError(f"{start} is in no workspace (no {MARKER} and {VERSION_FILE} above it)",
+                             fix="cd to the checkout")  # fmt: skip
+        folder = above
+
+
+class Workspace:
+    """The workspace at a root.
+
+    Args:
+        root: Absolute path.
+        store_root: Where built files, downloads and records are kept; by default the one all
+            workspaces of the machine share.
+        overrides: Settings given for this run (`organization`, `registry`).
+    """
+
+    def __init__(
+        self,
+        root: str,
+        *,
+        store_root: str = "",
+        overrides: Mapping[str, str] | None = None,
+    ) -> None:
+        self.root = root
+        self.overrides = dict(overrides or {})
+        self.state = State(root)
+        self.store = ContentStore(store_root or default_root())
+        self.records = Records(f"{store_root or default_root()}/records")
+        self.offline = False
+        self.channel = DEV
+        self.engine_factory: Callable[[], Engine] | None = None
+        self.builder_factory: Callable[[], Builder] | None = None
+        self._memo = Memo(self.state.path("memo"))
+
+    # -- what is declared ----------------------------------------------------------------------
+
+    @cached_property
+    def settings(self) -> Settings:
+        """`[tool.buildlib]`, with what this run overrides."""
+        text = self._text("pyproject.toml")
+        plain = self._memo.get(("settings", text))
+        if plain is None:
+            from buildlib.model.settings import table_of
+
+            plain = table_of(text)
+            self._memo["settings", text] = plain
+        return settings_from({**plain, **self.overrides}, text)
+
+    @cached_property
+    def version(self) -> str:
+        """The version under development."""
+        return self._text(VERSION_FILE).strip()
+
+    @cached_property
+    def tree(self) -> WorkingTree:
+        """The files."""
+        return WorkingTree(self.root, self.state.path("index"))
+
+    @cached_property
+    def lock(self) -> Lock:
+        """The pins; an absent file is an empty lock."""
+        text = self._text(LOCK_FILE, missing="schema = 1\n")
+        plain = self._memo.get(("lock", text))
+        if plain is not None:
+            return from_plain(plain)
+        lock = parse_lock(text)
+        self._memo["lock", text] = to_plain(lock)
+        return lock
+
+    @cached_property
+    def graph(self) -> Graph:
+        """All targets, checked as far as declarations and Dockerfiles tell."""
+        from buildlib.graph.validate import validate
+
+        graph = Graph(Loader(self.tree, self.settings, _CodeCache(self._memo)).load())
+        validate(graph, self.tree, self._memo)
+        return graph
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The keys of the targets."""
+        stamp = Stamp(self.settings.organization, self.settings.registry, self.channel)
+        return Keys(self.graph, self.tree, self.lock, stamp)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """Says why a key is not what it was."""
+        return Explainer(self.graph, self.keys, self.records, self.state)
+
+    def _text(self, name: str, missing: str | None = None) -> str:
+        try:
+            return self.tree.read(name).decode()
+        except FileNotFoundError:
+            if missing is not None:
+                return missing
+            raise InputError(f"the workspace has no {name}", where=Location(name, 0),
+                             fix=f"git checkout -- {name}") from None  # fmt: skip
+        except UnicodeDecodeError:
+            raise InputError(f"{name} is not UTF-8 text", where=Location(name, 1),
+                             fix=f"git checkout -- {name}") from None  # fmt: skip
+
+    def renew(self) -> None:
+        """Forget what was read, after a file of the workspace was written."""
+        for name in ("settings", "version", "lock", "graph", "keys", "explainer", "planner"):
+            self.__dict__.pop(name, None)
+
+    def save(self) -> None:
+        """Keep what saves time in the next run."""
+        if "tree" in self.__dict__:
+            self.tree.index.save()
+        self._memo.save()
+
+    # -- what is there ---------------------------------------------------------------------------
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The engine that is configured or found.
+
+        Raises:
+            EngineUnavailable: None answers.
+        """
+        if self.engine_factory is not None:
+            return self.engine_factory()
+        from buildlib.engine import connect
+
+        return connect()
+
+    @cached_property
+    def builder(self) -> Builder:
+        """What builds Dockerfiles on the engine."""
+        if self.builder_factory is not None:
+            return self.builder_factory()
+        from buildlib.engine import builder
+
+        return builder()
+
+    def presence(self, references: list[str]) -> Mapping[str, ImageInfo | None] | None:
+        """What the engine has of these references; None where no engine answers."""
+        try:
+            return self.engine.inspect(references)
+        except EngineUnavailable:
+            return None
+
+    @cached_property
+    def planner(self) -> Planner:
+        """Makes plans of this workspace."""
+        return Planner(
+            self.graph,
+            self.keys,
+            self.records,
+            self.store,
+            self.state,
+            self.settings,
+            exports=self.export_path,
+            explain=self.explainer.reason,
+        )
+
+    def plan(self, roots: Iterable[Label]) -> Plan:
+        """What a build of some targets would do."""
+        return self.planner.plan(roots, self.presence)
+
+    def export_path(self, target: Target) -> str:
+        """Where the release file of a target goes in `dist/`; empty where it has none."""
+        archive = target.attrs.get("archive")
+        if not archive:
+            return ""
+        return f"{self.root}/{DIST}/{archive}-{self.version}.tar.gz"
+
+    def resolve(self, words: Sequence[str], *, folder: str = "") -> list[Label]:
+        """Targets that a person names; see `Graph.resolve`. No words: all of them."""
+        if not words:
+            return list(self.graph.order)
+        return self.graph.resolve(words, package=folder)
+
+    def fetch(self, downloads: Sequence[Download], log: Callable[[str], None]) -> None:
+        """Bring files into the content store.
+
+        Raises:
+            ActionError: A file cannot be had, or is not what the lock says.
+        """
+        missing = [entry for entry in downloads if not self.store.has(entry.sha256, entry.size)]
+        if not missing:
+            return
+        from buildlib.fetch.fetcher import Fetcher
+        from buildlib.fetch.progress import progress_for
+
+        log(f"fetching {len(missing)} files")
+        network = self.settings.network
+        with progress_for(sys.stderr) as progress:
+            Fetcher(self.store, network, observer=progress, offline=self.offline).fetch(missing)
+
+    def reference(self, label: Label) -> Reference:
+        """The whole of a target."""
+        return Reference(label)
+
+
+class _CodeCache:
+    """The memo, as the loader's cache of compiled declarations."""
+
+    def __init__(self, memo: Memo) -> None:
+        self._memo = memo
+
+    def get(self, key: Any) -> Any:
+        return self._memo.get(("code", *key))
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        self._memo["code", *key] = value

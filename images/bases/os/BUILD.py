@@ -1,0 +1,11 @@
+"""The root file system that all images of the family stand on."""
+
+from buildlib.rules import glob, rootfs
+
+rootfs(
+    name="os",
+    repository="os",
+    files=glob(["files/**"]),
+    srcs=["configure.sh"],
+    doc="Debian 12, from locked packages",
+)

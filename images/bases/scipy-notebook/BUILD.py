@@ -1,0 +1,12 @@
+"""The scientific Python stack."""
+
+from buildlib.rules import docker_image
+
+docker_image(
+    name="scipy-notebook",
+    parent="//images/bases/minimal-notebook",
+    python="requirements.lock",
+    description="The scientific Python stack of docker-stacks' scipy-notebook, for kernels",
+    licenses="BSD-3-Clause",
+    doc="the scientific Python stack",
+)

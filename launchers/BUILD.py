@@ -1,0 +1,19 @@
+"""What runs inside a kernel image: the bootstrap script and a launcher for each language."""
+
+from buildlib.rules import glob, tarball
+
+PYTHON = "kernel-launchers/python/scripts/"
+
+tarball(
+    name="kernel_image_files",
+    parts={
+        "bootstrap": {"bootstrap-kernel.sh": "bootstrap/bootstrap-kernel.sh"},
+        "python": {
+            PYTHON + path.removeprefix("python/"): path for path in glob(["python/**/*.py"])
+        },
+    },
+    executables=["bootstrap-kernel.sh"],
+    prefix="usr/local/bin",
+    archive="jupyter_enterprise_gateway_kernel_image_files",
+    doc="bootstrap script and launchers, for kernel images",
+)

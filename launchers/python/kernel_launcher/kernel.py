@@ -1,0 +1,99 @@
+"""The kernel's own process: ipykernel on inherited sockets. Knows nothing of the gateway."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from kernel_launcher.clusters import cluster_names
+from kernel_launcher.messages import LauncherError, keep_log
+from kernel_launcher.processes import SHUTDOWN_BEGUN, die_with_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+def run_kernel(settings: dict[str, Any], script_folder: str) -> None:
+    """Run the kernel until it is shut down; `settings` are those of `launch.start_kernel`.
+
+    Raises:
+        LauncherError: when ipykernel or the kernel class is missing.
+    """
+    die_with_parent(settings["parent"])
+    keep_log()
+    for fd in settings["fds"].values():
+        os.set_inheritable(fd, False)  # not for what the user starts
+    sys.argv[1:] = ["-f", settings["connection_file"]]  # what code finds under any ipykernel
+    if script_folder in sys.path:
+        sys.path.remove(script_folder)  # user code must not import from here
+    try:
+        from ipykernel.kernelapp import IPKernelApp
+        from traitlets.utils.importstring import import_item
+    except ImportError as error:
+        raise LauncherError(f"{sys.executable} has no ipykernel: {error}") from error
+    try:
+        kernel_class = import_item(settings["kernel_class"])
+    except ImportError as error:
+        raise LauncherError(f"kernel class {settings['kernel_class']}: {error}", code=2) from error
+
+    class KernelApp(IPKernelApp):
+        def init_kernel(self) -> None:
+            super().init_kernel()  # type: ignore[no-untyped-call]
+            announce_shutdown(self.kernel)
+
+        def init_shell(self) -> None:
+            super().init_shell()  # type: ignore[no-untyped-call]
+            shell = self.shell  # None for a kernel class without one
+            if shell is not None:  # and before the user's start-up files, which may want the names
+                cluster, mode = settings["cluster"], settings["spark_mode"]
+                shell.push(cluster_names(cluster, mode, shell.user_ns), interactive=False)
+
+    inherit_ports({int(port): fd for port, fd in settings["fds"].items()})
+    app: Any = KernelApp.instance(
+        kernel_class=kernel_class,
+        connection_file=settings["connection_file"],
+        parent_handle=1,  # don't look for the parent: `die_with_parent` does. No hints on stdout
+    )
+    app.initialize([])
+    app.start()
+
+
+def announce_shutdown(kernel: Any) -> None:
+    """Let the supervisor know that the kernel has been asked to end.
+
+    It then sees to it that this happens in time. ipykernel alone waits half a minute for children
+    that have ended but were not waited for, and for ever for threads.
+    """
+    plain_do_shutdown = kernel.do_shutdown
+
+    def do_shutdown(restart: bool) -> Any:
+        os.kill(os.getppid(), SHUTDOWN_BEGUN)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+        return plain_do_shutdown(restart)
+
+    kernel.do_shutdown = do_shutdown
+
+
+def inherit_ports(fds: dict[int, int]) -> None:
+    """Let ZMQ take over listening sockets: a bind to one of these ports uses its descriptor.
+
+    In `Socket.bind`, since ipykernel binds in more than one way (the heartbeat in a thread), and
+    only until all are taken over.
+    """
+    import zmq
+
+    plain_bind: Callable[..., Any] = zmq.Socket.bind
+
+    def bind(self: zmq.Socket[Any], address: str) -> Any:
+        port = address.rpartition(":")[2]
+        if port.isdecimal() and int(port) in fds:
+            self.setsockopt(zmq.USE_FD, fds.pop(int(port)))
+            if not fds:
+                zmq.Socket.bind = plain_bind  # type: ignore[method-assign]
+        return plain_bind(self, address)
+
+    zmq.Socket.bind = bind  # type: ignore[assignment,method-assign]

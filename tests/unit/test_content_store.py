@@ -1,0 +1,337 @@
+"""The store of files by sha256: whole or absent, whatever happens."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from buildlib.errors import ActionError
+from buildlib.store import content
+from buildlib.store.content import EPOCH, ContentStore, HashMismatch, default_root, stamp_ns
+
+NONE = hashlib.sha256(b"").hexdigest()
+
+
+def sha(data):
+    return hashlib.sha256(data).hexdigest()
+
+
+@pytest.fixture
+def store(tmp_path):
+    return ContentStore(str(tmp_path / "store"))
+
+
+def files_in(root):
+    return sorted(
+        os.path.relpath(os.path.join(folder, name), root)
+        for folder, _, names in os.walk(root)
+        for name in names
+    )
+
+
+def read(path):
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def test_a_new_store_writes_nothing(store):
+    assert not store.has(sha(b"x"))
+    assert not os.path.exists(store.root)
+
+
+def test_layout_mode_and_time(store):
+    digest = store.add_bytes(b"hello")
+    path = store.path(digest)
+    assert path == f"{store.root}/sha256/{digest[:2]}/{digest[2:]}"
+    stat = os.stat(path)
+    assert stat.st_mode & 0o777 == 0o444
+    assert stat.st_mtime_ns == stamp_ns(digest)
+    assert int(stat.st_mtime) == EPOCH == 1_700_000_000
+    assert files_in(store.root) == [os.path.relpath(path, store.root)]
+
+
+@given(st.binary(max_size=64), st.binary(max_size=64))
+def test_stamps_tell_contents_apart_within_the_same_second(one, two):
+    first, second = stamp_ns(sha(one)), stamp_ns(sha(two))
+    assert first // 10**9 == second // 10**9 == EPOCH
+    assert (first == second) == (one == two)
+
+
+def test_has_asks_for_the_size(store):
+    digest = store.add_bytes(b"hello")
+    assert store.has(digest)
+    assert store.has(digest, 5)
+    assert not store.has(digest, 4)
+
+
+def test_an_empty_file_is_only_believed_of_the_empty_content(store):
+    digest = store.add_bytes(b"hello")
+    os.chmod(store.path(digest), 0o644)
+    os.truncate(store.path(digest), 0)  # what a machine that lost power may leave
+    assert not store.has(digest)
+    store.add_bytes(b"hello")
+    assert read(store.path(digest)) == b"hello"
+    assert store.has(store.add_bytes(b""))
+
+
+@pytest.mark.parametrize("name", ["", "abc", "../" * 21 + "a", "A" * 64, "g" * 63, "a/" * 32])
+def test_what_is_no_digest_is_refused(store, name):
+    with pytest.raises(ValueError, match="not a sha256"):
+        store.path(name)
+
+
+def test_commit_of_something_else_leaves_nothing(store):
+    with store.writer() as out:
+        out.write(b"other")
+        with pytest.raises(HashMismatch) as error:
+            out.commit(sha(b"wanted"))
+    assert sha(b"other") in str(error.value)
+    assert sha(b"wanted") in str(error.value)
+    assert files_in(store.root) == []
+
+
+def test_a_writer_that_is_left_leaves_nothing(store):
+    with store.writer() as out:
+        out.write(b"half")
+    assert files_in(store.root) == []
+
+
+def test_add_file_leaves_the_original_alone(store, tmp_path):
+    original = tmp_path / "a"
+    original.write_bytes(b"data" * 1000)
+    digest = store.add_file(str(original))
+    original.write_bytes(b"changed")
+    assert store.verify(digest)
+    assert digest == sha(b"data" * 1000)
+
+
+def test_adding_again_keeps_the_file(store):
+    digest = store.add_bytes(b"x")
+    before = os.stat(store.path(digest)).st_ino
+    store.add_bytes(b"x")
+    assert os.stat(store.path(digest)).st_ino == before
+
+
+def test_verify_moves_a_bad_file_aside(store):
+    digest = store.add_bytes(b"good")
+    assert store.verify(digest)
+    os.chmod(store.path(digest), 0o644)
+    with open(store.path(digest), "r+b") as file:
+        file.write(b"BAD")
+    assert store.has(digest, 4)  # a stat cannot see it
+    assert not store.verify(digest)
+    assert not store.has(digest)
+    assert files_in(store.root) == [f"corrupt/{digest}"]
+    assert not store.verify(digest)  # absent
+    store.add_bytes(b"good")
+    assert store.verify(digest)
+
+
+def test_link_is_a_hard_link_and_replaces(store, tmp_path):
+    one, two = store.add_bytes(b"one"), store.add_bytes(b"two")
+    dest = str(tmp_path / "out" / "file")
+    store.link_to(one, dest)
+    store.link_to(one, dest)  # a rename of a link over its like does nothing: must leave no rest
+    assert os.path.samefile(dest, store.path(one))
+    store.link_to(two, dest)
+    assert read(dest) == b"two"
+    assert read(store.path(one)) == b"one"
+    assert os.listdir(tmp_path / "out") == ["file"]
+
+
+def test_a_symbolic_link_in_the_way_is_replaced(store, tmp_path):
+    digest = store.add_bytes(b"x")
+    dest = tmp_path / "link"
+    dest.symlink_to(store.path(digest))
+    store.link_to(digest, str(dest))
+    assert not dest.is_symlink()
+
+
+def test_an_executable_is_a_copy(store, tmp_path):
+    digest = store.add_bytes(b"#!/bin/sh\necho run\n")
+    dest = str(tmp_path / "tool")
+    store.link_to(digest, dest, executable=True)
+    assert subprocess.check_output([dest]) == b"run\n"
+    assert os.stat(store.path(digest)).st_mode & 0o777 == 0o444
+    assert os.stat(dest).st_mtime_ns == stamp_ns(digest)
+
+
+def test_copy_where_links_are_not_possible(store, tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(content.os, "link", refuse)
+    digest = store.add_bytes(b"x" * 100)
+    dest = tmp_path / "out"
+    store.link_to(digest, str(dest))
+    assert dest.read_bytes() == b"x" * 100
+    assert not os.path.samefile(dest, store.path(digest))
+    assert dest.stat().st_mtime_ns == stamp_ns(digest)
+    assert dest.stat().st_mode & 0o777 == 0o444
+
+
+@pytest.mark.parametrize("executable", [False, True])
+def test_link_of_what_is_absent(store, tmp_path, executable):
+    with pytest.raises(ActionError, match="not in the content store") as error:
+        store.link_to(NONE, str(tmp_path / "dest"), executable=executable)
+    assert error.value.fix
+    assert os.listdir(tmp_path) == []
+
+
+def test_files_of_dead_processes_go_after_a_day(store):
+    store.add_bytes(b"x")
+    folder = os.path.join(store.root, "incoming")
+    for name, age in (("old", 90_000), ("new", 60)):
+        path = os.path.join(folder, name)
+        with open(path, "wb"):
+            pass
+        os.utime(path, (time.time() - age,) * 2)
+    ContentStore(store.root).add_bytes(b"y")
+    assert os.listdir(folder) == ["new"]
+
+
+def test_a_store_that_cannot_be_made_is_an_error_with_a_fix(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(ActionError, match="cannot write to the content store") as error:
+        ContentStore(str(tmp_path / "file" / "store")).add_bytes(b"x")
+    assert "BUILDLIB_STORE" in error.value.fix
+
+
+def test_default_root(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("BUILDLIB_STORE", raising=False)
+    assert default_root() == "/home/ada/.cache/buildlib"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    assert default_root() == "/home/ada/.cache/buildlib"
+    monkeypatch.setenv("XDG_CACHE_HOME", "/var/cache/ada")
+    assert default_root() == "/var/cache/ada/buildlib"
+    monkeypatch.setenv("BUILDLIB_STORE", "~/mine")
+    assert default_root() == "/home/ada/mine"
+
+
+def _add_many(root, seed):
+    store = ContentStore(root)
+    for number in range(60):
+        data = f"{(number * seed) % 20}".encode() * 50_000
+        assert store.verify(store.add_bytes(data))
+
+
+def test_processes_share_a_store(store):
+    context = multiprocessing.get_context("spawn")
+    workers = [context.Process(target=_add_many, args=(store.root, s)) for s in (1, 3, 7)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0, 0]
+    assert len(files_in(store.root)) == 20
+
+
+def test_killed_while_writing_leaves_no_file_under_a_final_name(store):
+    code = (
+        "import sys, os\n"
+        "from buildlib.store.content import ContentStore\n"
+        "out = ContentStore(sys.argv[1]).writer()\n"
+        "out.write(b'x' * 3_000_000)\n"
+        "print('ready', flush=True)\n"
+        "sys.stdin.read()\n"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, store.root],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    assert child.stdout.readline() == b"ready\n"
+    child.kill()
+    child.communicate()
+    assert [name.split("/")[0] for name in files_in(store.root)] == ["incoming"]
+
+
+def test_the_module_is_light():
+    code = "import sys, buildlib.store.content; print(*sorted(sys.modules))"
+    loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    heavy = {"hashlib", "urllib.request", "urllib3", "tempfile", "shutil", "pathlib", "threading"}
+    assert not heavy & set(loaded)
+
+
+class AnyHistory(RuleBasedStateMachine):
+    """Whatever is added, damaged, verified and taken out: what is there is right, or absent."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.store = ContentStore(os.path.join(self.folder.name, "store"))
+        self.good = {}
+        self.damaged = set()
+
+    def teardown(self):
+        self.folder.cleanup()
+
+    data = st.binary(max_size=40)
+
+    @rule(data=data)
+    def add_bytes(self, data):
+        digest = self.store.add_bytes(data)
+        assert digest == sha(data)
+        self.good[digest] = data
+
+    @rule(data=data, pieces=st.integers(1, 5), commit=st.booleans())
+    def write(self, data, pieces, commit):
+        step = max(1, len(data) // pieces)
+        with self.store.writer() as out:
+            for start in range(0, len(data), step):
+                out.write(data[start : start + step])
+            if commit:
+                assert out.commit(sha(data)) == (sha(data), len(data))
+                self.good[sha(data)] = data
+
+    @rule(data=st.data(), junk=st.binary(max_size=40))
+    def damage(self, data, junk):
+        if self.good:
+            digest = data.draw(st.sampled_from(sorted(self.good)))
+            path = self.store.path(digest)
+            if os.path.exists(path):
+                os.unlink(path)
+                with open(path, "wb") as file:
+                    file.write(junk)
+                if sha(junk) != digest:
+                    self.damaged.add(digest)
+
+    @rule(data=data)
+    def verify(self, data):
+        digest = sha(data)
+        path = self.store.path(digest)
+        intact = os.path.exists(path) and read(path) == data
+        assert self.store.verify(digest) == intact
+        assert os.path.exists(path) == intact
+
+    @rule()
+    def verify_all(self):
+        for digest in list(self.good):
+            if not self.store.verify(digest):
+                assert digest in self.damaged
+                assert not self.store.has(digest)
+                del self.good[digest]
+            self.damaged.discard(digest)
+
+    @invariant()
+    def undamaged_content_is_whole(self):
+        for digest, data in self.good.items():
+            if digest not in self.damaged:
+                assert self.store.has(digest, len(data))
+                assert read(self.store.path(digest)) == data
+
+
+AnyHistory.TestCase.settings = settings(max_examples=30, stateful_step_count=15, deadline=None)
+TestAnyHistory = AnyHistory.TestCase

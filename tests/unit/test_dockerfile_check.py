@@ -1,0 +1,219 @@
+"""A Dockerfile against its declaration: sources, parents, and what engine 20.10 can build."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildlib.dockerfile.check import check_ignore, check_parent, check_sources, repository
+from buildlib.dockerfile.ignore import IgnoreRules
+from buildlib.dockerfile.limits import check_engine_limits
+from buildlib.dockerfile.parse import parse
+from buildlib.errors import InputError, Location
+
+WHERE = Location("images/x/BUILD.py", 4)
+
+
+def dockerfile(text):
+    return parse(text, "images/x/Dockerfile")
+
+
+def sources(line, provided, on_disk=(), **options):
+    found = dockerfile(f"FROM scratch\n{line}\n")
+    check_sources(found, provided, lambda path: path in on_disk, WHERE, **options)
+
+
+def parents(text, bases):
+    check_parent(dockerfile(text), bases, WHERE)
+
+
+def refused(check, *args, **options):
+    with pytest.raises(InputError) as caught:
+        check(*args, **options)
+    assert caught.value.fix
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("line", "provided"),
+    [
+        ("COPY a.py /", ["a.py"]),
+        ("COPY ./conf/a /", ["conf/a"]),
+        ("COPY conf /", ["conf/deep/a"]),
+        ("COPY conf/ /", ["conf"]),
+        ("COPY conf/deep/a /", ["conf"]),
+        ("COPY . /", ["a"]),
+        ("COPY *.py /", ["a.py"]),
+        ("COPY c*/a /", ["conf/a"]),
+        ("COPY c* /", ["conf/deep/a"]),
+        ("COPY [a-c]?[^x].py /", ["a1y.py"]),
+        ("RUN --mount=source=debs,target=/debs true", ["debs/a.deb"]),
+        ("COPY --from=other anything /", []),
+        ("ADD https://example.org/a /", []),
+    ],
+)
+def test_sources_that_are_declared(line, provided):
+    sources(line, provided)
+    sources(line, frozenset(provided))
+
+
+def test_a_source_that_exists_but_is_not_declared():
+    error = refused(sources, "COPY a.py b.py /", ["a.py"], {"a.py", "b.py"})
+    assert error.what == "b.py exists, but is not in srcs (images/x/Dockerfile:2 reads it)"
+    assert error.where == WHERE
+    assert error.fix == 'srcs = [..., "b.py"]'
+    error = refused(sources, "RUN --mount=source=debs/,target=/d true", [], {"debs"})
+    assert error.fix == 'srcs = [..., *glob(["debs/**"])]'
+
+
+def test_a_source_that_does_not_exist():
+    error = refused(sources, "COPY lancher.py /", ["launcher.py"])
+    assert "lancher.py does not exist" in error.what
+    assert error.what.endswith("did you mean launcher.py?")
+    assert error.fix == "images/x/Dockerfile:2: COPY launcher.py"
+    assert "create nothing.like.it" in refused(sources, "COPY nothing.like.it /", ["a"]).fix
+
+
+@pytest.mark.parametrize(
+    ("line", "provided"),
+    [
+        ("COPY *.py /", ["a.txt", "deep/a.py"]),  # * stops at a slash
+        ("COPY conf?a /", ["conf/a"]),
+        ("COPY a*z /", ["a/b/z"]),
+        ("COPY [!a].py /", ["b.py"]),  # Go negates with ^; ! is a character
+    ],
+)
+def test_wildcards_are_those_of_go(line, provided):
+    error = refused(sources, line, provided, set(provided))
+    assert "matches nothing in srcs" in error.what
+
+
+def test_a_folder_is_no_prefix_of_a_name():
+    refused(sources, "COPY conf /", ["config/a", "conf.d"])
+
+
+def test_the_whole_folder_needs_at_least_one_source():
+    assert "srcs is empty" in refused(sources, "COPY . /", []).what
+
+
+def test_a_malformed_wildcard_is_an_error_of_the_dockerfile():
+    assert refused(sources, "COPY [a /x", ["a"]).where == Location("images/x/Dockerfile", 2)
+
+
+def test_a_source_that_the_ignore_file_leaves_out():
+    ignored = IgnoreRules.parse("*.log\n").excludes
+    sources("COPY a.py /", ["a.py", "b.log"], ignored=ignored)
+    error = refused(sources, "COPY b.log /", ["a.py", "b.log"], ignored=ignored)
+    assert "the ignore file leaves it out" in error.what
+    assert error.fix == "!b.log"
+    assert "srcs is empty" not in refused(sources, "COPY . /", ["b.log"], ignored=ignored).what
+
+
+BASE = {"BASE_CONTAINER": "scipy-notebook"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ARG BASE_CONTAINER=elyra/scipy-notebook:dev\nFROM ${BASE_CONTAINER}\n",
+        "ARG BASE_CONTAINER\nFROM $BASE_CONTAINER\n",
+        "ARG BASE_CONTAINER=localhost:5000/a/scipy-notebook@sha256:00\nFROM $BASE_CONTAINER\n",
+        "ARG ORG=elyra\nARG BASE_CONTAINER=$ORG/scipy-notebook\nFROM $BASE_CONTAINER\n",
+        "ARG BASE_CONTAINER=scipy-notebook\nFROM scratch AS a\nFROM a\n"
+        "FROM $BASE_CONTAINER AS b\nFROM b\nCOPY --from=b /x /y\nCOPY --from=0 /x /y\n",
+    ],
+)
+def test_parents_that_agree(text):
+    parents(text, BASE)
+
+
+def test_a_parent_that_disagrees_with_the_default():
+    text = "ARG BASE_CONTAINER=elyra/r-notebook:dev\nFROM $BASE_CONTAINER\n"
+    error = refused(parents, text, BASE)
+    assert error.where == WHERE
+    assert error.what == (
+        "the parent is scipy-notebook, but images/x/Dockerfile:1 says "
+        "BASE_CONTAINER=elyra/r-notebook:dev"
+    )
+    assert error.fix == "ARG BASE_CONTAINER=elyra/scipy-notebook:dev"
+
+
+@pytest.mark.parametrize(
+    ("text", "what", "fix"),
+    [
+        ("FROM debian:12\n", "builds on debian:12, which is not a declared base", "${BASE_CONT"),
+        (
+            "ARG BASE_CONTAINR=a\nFROM $BASE_CONTAINR\n",
+            "did you mean BASE_CONTAINER",
+            "FROM ${BASE_CONTAINER}",
+        ),
+        (
+            "ARG BASE_CONTAINER=scipy-notebook\nFROM $BASE_CONTAINER\nFROM x\n",
+            "Dockerfile:3 builds on x",
+            "FROM ${",
+        ),
+        (
+            "ARG BASE_CONTAINER=scipy-notebook\nFROM $BASE_CONTAINER\n"
+            "COPY --from=elyra/spark:dev a b\n",
+            "copies from elyra/spark:dev",
+            "AS spark, with ARG BASE=elyra/spark:dev",
+        ),
+        (
+            "FROM tool AS one\nFROM scratch AS tool\n",
+            "the stage tool, which stands below it",
+            "move FROM",
+        ),
+        ("FROM scratch\n", "no FROM of images/x/Dockerfile uses that", "FROM ${BASE_CONTAINER}"),
+    ],
+)
+def test_bases_that_are_not_declared_or_not_used(text, what, fix):
+    error = refused(parents, text, BASE)
+    assert what in error.what
+    assert fix in error.fix
+    assert error.where == WHERE
+
+
+def test_a_base_without_any_declaration():
+    assert refused(parents, "FROM elyra/spark:dev\n", {}).fix == 'parent = "//FOLDER/OF/spark"'
+
+
+def test_repository_names():
+    assert repository("localhost:5000/elyra/kernel-py:dev") == "kernel-py"
+    assert repository("debian@sha256:00") == "debian"
+    assert repository("kernel-py") == "kernel-py"
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("# syntax=docker/dockerfile:1\nFROM a\n", 1),
+        ("FROM a\nRUN <<EOF\nx\nEOF\n", 2),
+        ("FROM a\n\nCOPY --link a /b\n", 3),
+        ("FROM a\nCOPY --chmod=u+x a /b\n", 2),
+        ("FROM a\nRUN --mount=type=tmpfs,target=/t,size=1 true\n", 2),
+        ("FROM a\nENV X=${Y#z}\n", 2),
+    ],
+)
+def test_engine_limits_name_the_line(text, line):
+    error = refused(check_engine_limits, dockerfile(text))
+    assert error.where == Location("images/x/Dockerfile", line)
+
+
+def test_what_engines_can_build_is_let_through():
+    check_engine_limits(
+        dockerfile(
+            "FROM a\nCOPY --chmod=0755 --chown=1 a /b\nRUN --mount=type=cache,target=/c x ${Y#z}\n"
+            "ENV X=${Y:-z} Z=${Y:+z}\nCMD echo ${X#a}\n"
+        )
+    )
+
+
+def test_ignore_files_that_docker_clients_read_differently():
+    files = ["src/a.py", "src/b.txt", "x.py"]
+    check_ignore(IgnoreRules.parse("*.txt\nsrc\n"), files)
+    check_ignore(IgnoreRules.parse("*\n!src\n!src/a.py\n"), files)
+    error = refused(check_ignore, IgnoreRules.parse("# all but\n*\n!**/*.py\n", "x/.di"), files)
+    assert error.where == Location("x/.di", 3)
+    assert error.what.startswith("src/a.py is sent to the builder only since Docker 23")
+    assert error.fix == "!src/a.py"
+    error = refused(check_ignore, IgnoreRules.parse("c++\n"), files)
+    assert error.fix == "c??"
