@@ -67,7 +67,7 @@ def _matches(source: Source, paths: Collection[str], dockerfile: Dockerfile) -> 
             raise InputError(
                 f"{source.by} reads {path}, which is no valid pattern: {error}",
                 where=Location(dockerfile.file, source.line),
-                fix=f"{source.by} {re.sub('[[].*', '*', path)}",
+                fix=f"{source.by} {path.partition('[')[0]}*",
             ) from None
         return any(regex.match(found) for found in paths)
     if path in paths or any(found.startswith(path + "/") for found in paths):

@@ -30,7 +30,9 @@ _MANUAL = "https://docs.docker.com/engine/install/"
 class Machine:
     """What is asked of the machine and done to it."""
 
-    def __init__(self, log: str = "/var/log/dockerd.log", pid_file: str = "/var/run/docker.pid") -> None:
+    def __init__(
+        self, log: str = "/var/log/dockerd.log", pid_file: str = "/var/run/docker.pid"
+    ) -> None:
         self.log = log
         self.pid_file = pid_file
 

@@ -173,7 +173,7 @@ class Executor:
         made = record.files["release.tar"]
         if is_exported(path, made.sha256):
             return
-        from buildlib.pack.tar import compress
+        from buildlib.pack.compress import compress
 
         os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
         temporary = f"{path}.{os.getpid()}"

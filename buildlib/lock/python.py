@@ -75,8 +75,10 @@ def python_entry(workspace: Workspace, target: Target, *, write: bool, upgrade: 
 
 
 def _requirements(target: Target) -> File:
-    """The requirements file of a target: the one that has an `.in` beside it."""
-    return next(file for file in target.files if file.name.endswith(".lock"))
+    """The requirements file of a target, with hashes; it may not have been made yet."""
+    package = target.label.package
+    name = str(target.attrs["python"]).removesuffix(".in") + ".lock"
+    return File(name, f"{package}/{name}" if package else name)
 
 
 def _resolve(workspace: Workspace, target: Target, file: File, *, upgrade: bool) -> str:

@@ -56,8 +56,8 @@ def docker_image(
         srcs: Files of the package (also by `glob`; `.dockerignore` holds), and labels.
         apt: Debian packages to add to the parent; locked with all they need by
             `./doitw lock apt`, and laid in `apt/`.
-        python: A requirements file with hashes (of `./doitw lock python`, from the `.in` file of
-            the same name); its wheels are laid in `wheels/`.
+        python: A requirements file that ends in `.in`. `./doitw lock python` makes the `.lock`
+            file of the same name from it, with hashes; its wheels are laid in `wheels/`.
         build_args: Values of the Dockerfile's `ARG`s.
         platform: Such as `linux/amd64`; by default the workspace's.
         network: Let steps use the network; the image is then not hermetic, and says so in `plan`.
@@ -85,10 +85,9 @@ def docker_image(
                              fix='parent = "//images/bases/os"')  # fmt: skip
         pins.append(Pin("apt", own, tuple(sorted(set(apt)))))
     if python:
-        requirements = source(python, attribute="python")
-        files.append(requirements)
-        stamp = package.tree.stamps([requirements.path])[0]
-        pins.append(Pin("python", own, (stamp.partition(" ")[2],)))
+        locked, asked = _requirements(python)
+        files += locked
+        pins.append(Pin("python", own, asked))
     declare(
         RULE,
         name=name,
@@ -99,6 +98,7 @@ def docker_image(
             "dockerfile": dockerfile,
             "licenses": licenses,
             "network": network,
+            "python": python,
             "platform": platform or package.settings.platform,
             "repository": repository or name,
         },
@@ -106,6 +106,19 @@ def docker_image(
         deps=deps,
         pins=pins,
     )
+
+
+def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
+    """The requirements with hashes, once they are made, and what the lock was made for."""
+    package = current()
+    if not python.endswith(".in"):
+        raise InputError(f"python is {python!r}, not a requirements file that ends in .in",
+                         where=package.where(), fix='python = "requirements.in"')  # fmt: skip
+    wanted = source(python, attribute="python")
+    name = python.removesuffix(".in") + ".lock"
+    stamps = package.tree.stamps([wanted.path, package.in_workspace(name)])
+    files = [source(name, attribute="python")] if name in package.known else []
+    return files, tuple(stamp.rpartition(" ")[2] for stamp in stamps)
 
 
 def _unique(files: list[File]) -> list[File]:

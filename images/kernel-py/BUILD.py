@@ -6,7 +6,7 @@ kernel_image(
     name="kernel-py",
     parent="//images/bases/scipy-notebook",
     launchers=["python"],
-    python="requirements.lock",
+    python="requirements.in",
     description="IPython kernel for Jupyter Enterprise Gateway",
     doc="IPython kernel",
 )

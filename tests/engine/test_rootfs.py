@@ -32,6 +32,8 @@ ROOT = Path(__file__).parents[2]
 IMAGE = ROOT / "images/bases/os"
 MIRROR = parse_settings((ROOT / "pyproject.toml").read_text()).network.apt
 EPOCH = 1_735_689_600
+# dpkg lists what its configuration told it to leave out; anything else it says is damage.
+VERIFY = "dpkg --audit; dpkg --verify | grep -v '^missing .*/usr/share/' || true"
 TAG = f"test-rootfs-{os.getpid()}"
 SETUID = {
     *("chfn", "chsh", "gpasswd", "mount", "newgrp", "passwd", "su", "umount"),
@@ -179,8 +181,8 @@ def test_modes_owners_and_hard_links_survive(layer) -> None:
     }
     assert special == SETUID
     assert layer["etc/shadow"].gid == 42
-    assert layer["tmp"].mode == layer["var/tmp"].mode == 0o1777
-    assert layer["root"].mode == 0o700
+    modes = {name: layer[name].mode & 0o7777 for name in ("tmp", "var/tmp", "root")}
+    assert modes == {"tmp": 0o1777, "var/tmp": 0o1777, "root": 0o700}
     assert {layer["usr/bin/perl"].islnk(), layer["usr/bin/perl5.36.0"].islnk()} == {True, False}
     assert layer["bin"].linkname == "usr/bin"
 
@@ -195,8 +197,8 @@ def test_apt_works_with_the_network_and_keeps_no_packages(os_image) -> None:
         sed -i 's|http://deb.debian.org|{MIRROR}|' /etc/apt/sources.list.d/debian.sources
         apt-get update -qq >&2 && apt-get install -qq --no-install-recommends tini >&2
         tini --version
-        dpkg --audit; dpkg --verify
-        find /var/cache/apt -type f ! -name lock; find /usr/share/man -type f
+        {VERIFY}
+        find /var/cache/apt /usr/share/man -type f ! -name lock
     """
     assert inside(os_image, script) == "tini version 0.19.0\n"
 
@@ -211,13 +213,15 @@ def test_locked_packages_install_without_network(os_image, tmp_path) -> None:
     assert "openjdk-17-jre-headless" in names
     assert "bash" not in names, "what the image has is not fetched again"
     fetch(packages, tmp_path / "debs")
-    script = """
+    script = f"""
         apt-get install -qq --no-install-recommends /debs/*.deb >&2
-        dpkg --audit; dpkg --verify; java -version 2>&1 | grep -c '17\\.'
+        java -version 2>&1 | grep -o 'openjdk version "17'
+        {VERIFY}
         find /var/cache/apt /var/lib/apt/lists -type f ! -name lock
     """
     mount = f"type=bind,source={tmp_path / 'debs'},target=/debs,readonly"
-    assert int(inside(os_image, script, "--network=none", "--mount", mount)) > 0
+    answer = inside(os_image, script, "--network=none", "--mount", mount)
+    assert answer == 'openjdk version "17\n'
 
 
 def test_asking_apt_for_an_unknown_package_says_which_one_was_meant(os_image) -> None:

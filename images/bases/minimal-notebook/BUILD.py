@@ -17,7 +17,7 @@ docker_image(
         "tzdata",
         "wget",
     ],
-    python="requirements.lock",
+    python="requirements.in",
     description="The docker-stacks contract for kernels: jovyan, a Python environment, tini",
     licenses="BSD-3-Clause",
     doc="jovyan, a Python environment on PATH, tini",

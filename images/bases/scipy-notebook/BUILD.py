@@ -5,7 +5,7 @@ from buildlib.rules import docker_image
 docker_image(
     name="scipy-notebook",
     parent="//images/bases/minimal-notebook",
-    python="requirements.lock",
+    python="requirements.in",
     description="The scientific Python stack of docker-stacks' scipy-notebook, for kernels",
     licenses="BSD-3-Clause",
     doc="the scientific Python stack",

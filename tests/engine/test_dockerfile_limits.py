@@ -1,0 +1,122 @@
+"""What `limits` and `expand` say of engine 20.10, asked of an engine."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from plain_docker import build, built_files, docker, engine_major
+
+from buildlib.dockerfile.expand import expand
+from buildlib.dockerfile.limits import check_engine_limits
+from buildlib.dockerfile.parse import parse
+from buildlib.errors import InputError, Location
+
+pytestmark = pytest.mark.engine
+
+TAKEN = [
+    "COPY a /b",
+    "COPY --chown=1000:100 --chmod=0755 a /b",
+    "ADD --chmod=700 a /b",
+    'COPY ["a", "/b c"]',
+    "COPY *.txt a /to/",
+    "ARG X=a\nCOPY ${X:-b}${Y:+c} /b",
+    "ENV X=a\nCOPY $X /b",
+    "COPY a / \\\n\n# a comment\n  ",
+    "LABEL a=1 b=${c:-d}\nUSER 1000\nHEALTHCHECK --interval=5s CMD x",
+]
+REFUSED = [
+    "COPY <<EOF /b\ntext\nEOF",
+    "ADD <<EOF /b\ntext\nEOF",
+    "COPY --link a /b",
+    "COPY --link=false a /b",
+    "COPY --parents a /b",
+    "COPY --exclude=x a /b",
+    "ADD --link a /b",
+    "ADD --checksum=sha256:00 a /b",
+    "ADD --keep-git-dir=true a /b",
+    'RUN --network=none ["/a"]',
+    'RUN --security=insecure ["/a"]',
+    'RUN --mount=type=tmpfs,target=/t,size=1m ["/a"]',
+    'RUN --mount=type=secret,id=x,env=X ["/a"]',
+    "HEALTHCHECK --start-interval=5s CMD x",
+    "ENV X=${Y-z}",
+    "LABEL x=${Y#z}",
+]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "a").write_text("a")
+    (tmp_path / "x.txt").write_text("x")
+    return tmp_path
+
+
+@pytest.mark.parametrize("text", TAKEN)
+def test_what_is_let_through_is_built(folder, text):
+    text = f"FROM scratch\n{text}\nCOPY x.txt /last\n"
+    check_engine_limits(parse(text, "Dockerfile"))
+    (folder / "Dockerfile").write_text(text)
+    assert "last" in built_files(folder)
+
+
+@pytest.mark.parametrize("text", REFUSED)
+def test_what_is_refused_engine_20_refuses_too(folder, text):
+    text = f"FROM scratch\nCOPY a /a\n{text}\n"
+    with pytest.raises(InputError) as caught:
+        check_engine_limits(parse(text, "Dockerfile"))
+    assert caught.value.where == Location("Dockerfile", 3)
+    if engine_major() < 23:
+        (folder / "Dockerfile").write_text(text)
+        done = build(folder)
+        assert done.returncode != 0
+        error = done.stderr.decode()
+        assert "parse error" in error or "missing ':'" in error
+
+
+@pytest.mark.parametrize("mode", ["u+x", "$M"])
+def test_other_modes_than_numbers_do_nothing_on_engine_20(folder, mode):
+    text = f"FROM scratch\nARG M=700\nCOPY --chmod={mode} a /b\n"
+    with pytest.raises(InputError, match="does nothing"):
+        check_engine_limits(parse(text, "Dockerfile"))
+    if engine_major() < 23:
+        (folder / "Dockerfile").write_text(text)
+        (folder / "a").chmod(0o640)
+        assert built_files(folder)["b"].mode == 0o640
+
+
+WORDS = [
+    "plain",
+    "$A-${A}-$NONE-${NONE}.",
+    "${A:-x}${NONE:-y}${EMPTY:-z}",
+    "${A:+x}${NONE:+y}${EMPTY:+z}",
+    "${NONE:-$A}${NONE:-${A}b}${A:+'$A'}",
+    '\'$A\'"$A""\\$A"',
+    '\\$A\\\\\\"',
+    '"a b ${A} \' \\x \\\\ \\""',
+    "a'b \"c'd",
+    "$",
+    "a$-b",
+    "${A?no}${A:?no}${EMPTY?no}",
+    "$A_$AB",
+    "${NONE:-}",
+    "x=$A=y",
+    "${NONE:-a\\}b}",
+    '"${NONE:-a b}"',
+]
+
+
+def test_words_are_expanded_as_the_engine_does(folder):
+    """All words as values of labels of one image, read back from its configuration."""
+    labels = "".join(f"LABEL k{index}={word}\n" for index, word in enumerate(WORDS))
+    (folder / "Dockerfile").write_text(f"FROM scratch\nENV A=value EMPTY=\n{labels}COPY a /\n")
+    done = build(folder, "--quiet")
+    assert done.returncode == 0, done.stderr.decode()
+    image = done.stdout.decode().strip()
+    found = json.loads(docker("image", "inspect", image).stdout)[0]["Config"]["Labels"]
+    docker("image", "rm", image)
+    env = {"A": "value", "EMPTY": "", "PATH": "/bin"}
+    where = Location("Dockerfile", 1)
+    assert [expand(word, env, where) for word in WORDS] == [
+        found[f"k{index}"] for index in range(len(WORDS))
+    ]

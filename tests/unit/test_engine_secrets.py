@@ -1,0 +1,131 @@
+"""What a Dockerfile becomes when every RUN is lent files, and what is lent."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildlib.engine.dockerfile import instructions
+from buildlib.engine.protocol import Grant
+from buildlib.engine.secrets import find_ca, grants_for, lend
+from buildlib.model.settings import Network
+
+CA = Grant("ca", ("SSL_CERT_FILE", "PIP_CERT"), path="/host/ca.pem")
+CONF = Grant("conf", (), text="x")
+FLAG = "--mount=type=secret,id=ca,target=/run/secrets/ca,mode=0444"
+ARG = "ARG SSL_CERT_FILE=/run/secrets/ca PIP_CERT=/run/secrets/ca"
+
+
+def lent(*lines: str) -> list[str]:
+    return lend("\n".join(lines) + "\n", [CA]).splitlines()
+
+
+def test_each_stage_knows_the_files_and_each_run_has_them() -> None:
+    assert lent("# mine", "FROM a AS one", "RUN x", "", "FROM b", "COPY --from=one /x /") == [
+        "# mine",
+        "FROM a AS one",
+        ARG,
+        f"RUN {FLAG} x",
+        "",
+        "FROM b",
+        ARG,
+        "COPY --from=one /x /",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (["RUN a && b"], [f"RUN {FLAG} a && b"]),
+        (["run\ta"], [f"run {FLAG}\ta"]),
+        (["  RUN a"], [f"  RUN {FLAG} a"]),
+        (['RUN ["sh", "-c", "RUN x"]'], [f'RUN {FLAG} ["sh", "-c", "RUN x"]']),
+        (["RUN --network=none a"], [f"RUN {FLAG} --network=none a"]),
+        (["RUN \\", "  # why", "", "  RUN \\", "  b"], [f"RUN {FLAG} \\", "  # why", "", "  RUN \\", "  b"]),
+        (["RUN <<EOF", "RUN not this", "EOF", "RUN a"], [f"RUN {FLAG} <<EOF", "RUN not this", "EOF", f"RUN {FLAG} a"]),
+        (["RUN cat <<-'X' && y", "RUN no", "\tX", "RUN a"], [f"RUN {FLAG} cat <<-'X' && y", "RUN no", "\tX", f"RUN {FLAG} a"]),
+        (["COPY <<EOF /x", "RUN not this", "EOF"], ["COPY <<EOF /x", "RUN not this", "EOF"]),
+        (["ONBUILD RUN a"], ["ONBUILD RUN a"]),
+        (["# RUN a"], ["# RUN a"]),
+        (["ENV A=b \\", "  RUN=c"], ["ENV A=b \\", "  RUN=c"]),
+        (['LABEL a="x <<EOF y"', "RUN a"], ['LABEL a="x <<EOF y"', f"RUN {FLAG} a"]),
+    ],
+)  # fmt: skip
+def test_a_run_in_each_of_its_forms(before: list[str], after: list[str]) -> None:
+    assert lent(*before) == after
+
+
+def test_another_escape_character() -> None:
+    assert lent("# escape=`", "RUN a `", "RUN", "RUN b \\", "RUN c") == [
+        "# escape=`",
+        f"RUN {FLAG} a `",
+        "RUN",
+        f"RUN {FLAG} b \\",
+        f"RUN {FLAG} c",
+    ]
+
+
+def test_a_mount_of_the_authors_at_the_same_place_stays() -> None:
+    own = "RUN --mount=type=secret,id=mine,target=/run/secrets/ca a"
+    elsewhere = "RUN --mount=type=secret,id=mine,target=/run/secrets/cab a"
+    assert lent(own) == [own]
+    assert lent(elsewhere) == [elsewhere.replace("RUN", f"RUN {FLAG}")]
+
+
+def test_nothing_to_lend_changes_nothing() -> None:
+    text = "FROM a\r\nRUN x"
+    assert lend(text, []) == text
+
+
+@given(st.text("RUNrun FOM#\\`<E\n\t=-a1", max_size=120))
+def test_no_line_is_lost(text: str) -> None:
+    lines = text.splitlines()
+    changed = [line.replace(f" {FLAG}", "") for line in lend(text, [CA]).splitlines()]
+    assert [line for line in changed if line != ARG] == lines
+    covered = [index for step in instructions(lines) for index in range(step.first, step.end)]
+    assert covered == sorted(set(covered))
+
+
+# what is lent
+
+
+def test_the_bundle_that_the_environment_names_goes_first(tmp_path: Path) -> None:
+    bundle = tmp_path / "site.pem"
+    bundle.write_text("x")
+    assert find_ca({"REQUESTS_CA_BUNDLE": str(bundle)}) == str(bundle)
+    assert find_ca({"SSL_CERT_FILE": "/nonexistent", "CURL_CA_BUNDLE": str(bundle)}) == str(bundle)
+
+
+def test_public_mirrors_are_not_lent(tmp_path: Path) -> None:
+    bundle = tmp_path / "site.pem"
+    bundle.write_text("x")
+    grants = grants_for(Network(), {"SSL_CERT_FILE": str(bundle)}, suite="bookworm")
+    variables = {name for grant in grants for name in grant.variables}
+    assert {"SSL_CERT_FILE", "PIP_CERT", "WGETRC", "APT_CONFIG"} <= variables
+    assert not {"PIP_CONFIG_FILE", "UV_CONFIG_FILE"} & variables
+    assert str(bundle) not in "".join(grant.text for grant in grants)
+
+
+def test_mirrors_of_the_site_are_lent(monkeypatch) -> None:
+    monkeypatch.setattr("buildlib.engine.secrets.find_ca", lambda _: "")
+    site = Network(apt="http://mirror.site", pypi="http://me:pw@pypi.site:81/simple")
+    grants = {grant.id: grant for grant in grants_for(site, {}, suite="bookworm")}
+    assert set(grants) == {
+        "buildlib-apt.conf",
+        "buildlib-apt.sources",
+        "buildlib-pip.conf",
+        "buildlib-uv.toml",
+    }
+    assert "URIs: http://mirror.site/debian-security" in grants["buildlib-apt.sources"].text
+    assert "/run/secrets/buildlib-apt.sources" in grants["buildlib-apt.conf"].text
+    assert "CaInfo" not in grants["buildlib-apt.conf"].text
+    assert "trusted-host = pypi.site\n" in grants["buildlib-pip.conf"].text
+    assert "pw@" not in lend("FROM a\nRUN b\n", list(grants.values()))
+
+
+def test_apt_keeps_its_sources_where_the_suite_is_not_known(monkeypatch) -> None:
+    monkeypatch.setattr("buildlib.engine.secrets.find_ca", lambda _: "")
+    assert grants_for(Network(apt="http://mirror.site"), {}) == ()
