@@ -80,8 +80,9 @@ def verb(name: str) -> Verb:
     import importlib
 
     if name not in VERBS:
-        raise InputError(f"there is no command {name}{did_you_mean(name, VERBS)}",
-                         fix="./doitw help")  # fmt: skip
+        raise InputError(
+            f"there is no command {name}{did_you_mean(name, VERBS)}", fix="./doitw help"
+        )
     found: Verb = importlib.import_module(f"buildlib.commands.{name}").VERB
     return found
 

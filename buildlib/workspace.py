@@ -30,7 +30,7 @@ from buildlib.store.state import State
 from buildlib.trees.working import WorkingTree
 
 if TYPE_CHECKING:
-    from buildlib.engine.protocol import Builder, Engine, ImageInfo
+    from buildlib.engine.protocol import Builder, Engine, Grant, ImageInfo
     from buildlib.fetch.source import Download
 
 MARKER = "dodo.py"
@@ -48,12 +48,14 @@ def find_root(start: str) -> str:
     """
     folder = os.path.realpath(start)
     while True:
-        if all(os.path.exists(f"{folder}/{name}") for name in (MARKER, VERSION_FILE)):  # noqa: PTH110
+        if all(os.path.exists(f"{folder}/{name}") for name in (MARKER, VERSION_FILE)):
             return folder
-        above = os.path.dirname(folder)  # noqa: PTH120
+        above = os.path.dirname(folder)
         if above == folder:
-            raise InputError(f"{start} is in no workspace (no {MARKER} and {VERSION_FILE} above it)",
-                             fix="cd to the checkout")  # fmt: skip
+            raise InputError(
+                f"{start} is in no workspace (no {MARKER} and {VERSION_FILE} above it)",
+                fix="cd to the checkout",
+            )
         folder = above
 
 
@@ -146,11 +148,15 @@ class Workspace:
         except FileNotFoundError:
             if missing is not None:
                 return missing
-            raise InputError(f"the workspace has no {name}", where=Location(name, 0),
-                             fix=f"git checkout -- {name}") from None  # fmt: skip
+            raise InputError(
+                f"the workspace has no {name}",
+                where=Location(name, 0),
+                fix=f"git checkout -- {name}",
+            ) from None
         except UnicodeDecodeError:
-            raise InputError(f"{name} is not UTF-8 text", where=Location(name, 1),
-                             fix=f"git checkout -- {name}") from None  # fmt: skip
+            raise InputError(
+                f"{name} is not UTF-8 text", where=Location(name, 1), fix=f"git checkout -- {name}"
+            ) from None
 
     def renew(self) -> None:
         """Forget what was read, after a file of the workspace was written."""
@@ -193,6 +199,12 @@ class Workspace:
             return self.engine.inspect(references)
         except EngineUnavailable:
             return None
+
+    def grants(self) -> tuple[Grant, ...]:
+        """What a build with a network is lent: the CA bundle and the mirrors, as secrets."""
+        from buildlib.engine.secrets import grants_for
+
+        return grants_for(self.settings.network)
 
     @cached_property
     def planner(self) -> Planner:
@@ -257,4 +269,4 @@ class _CodeCache:
         return self._memo.get(("code", *key))
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self._memo["code", *key] = value
+        self._memo[("code", *key)] = value

@@ -52,10 +52,10 @@ def clean(workspace: Workspace, label: Label, *, dry_run: bool = False) -> list[
                 if not dry_run:
                     workspace.engine.untag(tag)
     export = workspace.export_path(target)
-    if export and os.path.exists(export):  # noqa: PTH110
+    if export and os.path.exists(export):
         told.append(f"remove {os.path.relpath(export, workspace.root)}")
         if not dry_run:
-            os.unlink(export)  # noqa: PTH108
+            os.unlink(export)
     if not dry_run:
         workspace.records.forget(key)
     return told

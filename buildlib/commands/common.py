@@ -15,14 +15,12 @@ if TYPE_CHECKING:
 
 def caller_folder() -> str:
     """The folder a person stands in."""
-    return os.getcwd()  # noqa: PTH109
+    return os.getcwd()
 
 
 def open_workspace(call: Call) -> Workspace:
     """The workspace around the caller's folder, with the call's variables and options."""
-    overrides = {
-        name.lower(): value for name, value in call.variables.items() if name != "VERSION"
-    }
+    overrides = {name.lower(): value for name, value in call.variables.items() if name != "VERSION"}
     workspace = Workspace(find_root(caller_folder()), overrides=overrides)
     workspace.offline = call.flag("offline")
     return workspace

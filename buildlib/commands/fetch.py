@@ -20,7 +20,7 @@ def run(call: Call) -> int:
     if folder:
         from buildlib.fetch.carry import export_to
 
-        export_to(workspace.store, str(folder), wanted)
+        export_to(workspace.store, wanted, str(folder))
         say(f"they are in {folder}, too: carry it, and set BUILDLIB_STORE to it there")
     workspace.save()
     return 0

@@ -17,8 +17,9 @@ def run(call: Call) -> int:
         labels = workspace.resolve(words, folder=call.folder)
     except InputError as error:
         sections_named = ", ".join(SECTIONS)
-        raise InputError(f"{error.what} (sections of the lock are {sections_named})",
-                         fix=error.fix) from None  # fmt: skip
+        raise InputError(
+            f"{error.what} (sections of the lock are {sections_named})", fix=error.fix
+        ) from None
     as_json = call.flag("json")
     refresh = Refresh(workspace, say=warn if as_json else say, upgrade=call.flag("upgrade"))
     moved = refresh.run(sections or SECTIONS, labels, write=not call.flag("check"))

@@ -41,8 +41,9 @@ def run(call: Call) -> int:
     return 0
 
 
-def _tell(workspace: Workspace, label: Label, action: str, reason: str,
-          leaves: list[Leaf] | None) -> None:  # fmt: skip
+def _tell(
+    workspace: Workspace, label: Label, action: str, reason: str, leaves: list[Leaf] | None
+) -> None:
     if workspace.graph[label].rule.product == "none":
         say(f"{label} is a {workspace.graph[label].rule.kind}: nothing is built of it")
     elif action == "fresh":

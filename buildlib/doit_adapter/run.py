@@ -46,7 +46,7 @@ def run_session(session: Session, roots: Iterable[Label], *, jobs: int, quiet: b
     from doit.cmd_base import ModuleTaskLoader
     from doit.doit_cmd import DoitMain
 
-    os.makedirs(session.workspace.state.folder, exist_ok=True)  # noqa: PTH103
+    os.makedirs(session.workspace.state.folder, exist_ok=True)
     session.start(roots)  # errors come out here, as themselves, and not through doit
     signals.install(session.workspace.save)
     Reporter.quiet = quiet

@@ -85,7 +85,7 @@ def _run(session: Session, label: Label) -> TaskFailed | None:
     return None
 
 
-def _clean(session: Session, label: Label, dryrun: bool) -> None:  # noqa: FBT001 - doit's name
+def _clean(session: Session, label: Label, dryrun: bool) -> None:
     from buildlib.commands.clean import clean
 
     for line in clean(session.workspace, label, dry_run=dryrun):

@@ -14,10 +14,35 @@ from buildlib.errors import InputError, Location
 
 RULES_MODULE = "buildlib.rules"
 
-SAFE_BUILTINS = (
-    "abs all any bool dict enumerate filter float int isinstance len list map max min range "
-    "reversed round sorted str sum tuple zip True False None ValueError"
-).split()
+SAFE_BUILTINS = [
+    "abs",
+    "all",
+    "any",
+    "bool",
+    "dict",
+    "enumerate",
+    "filter",
+    "float",
+    "int",
+    "isinstance",
+    "len",
+    "list",
+    "map",
+    "max",
+    "min",
+    "range",
+    "reversed",
+    "round",
+    "sorted",
+    "str",
+    "sum",
+    "tuple",
+    "zip",
+    "True",
+    "False",
+    "None",
+    "ValueError",
+]
 
 ANNOTATION_MODULES = {
     "__future__": ("annotations",),
@@ -33,7 +58,7 @@ _ALLOWED = (
     ast.UnaryOp, ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.ListComp, ast.DictComp,
     ast.GeneratorExp, ast.comprehension, ast.JoinedStr, ast.FormattedValue, ast.ImportFrom,
     ast.alias, ast.Pass, ast.Continue, ast.Break,
-)  # fmt: skip
+)  # fmt: skip  # fmt: skip
 _ALLOWED_IN_DEFS = (ast.FunctionDef, ast.arguments, ast.arg, ast.Return)
 
 _HINTS = {
@@ -107,13 +132,19 @@ def _refuse_node(node: ast.AST, file: str) -> None:
 def _check_import(node: ast.ImportFrom, file: str) -> None:
     module = node.module or ""
     if node.level:
-        raise InputError("relative imports are not allowed", where=_line(node, file),
-                         fix="from images.defs import kernel_image")  # fmt: skip
+        raise InputError(
+            "relative imports are not allowed",
+            where=_line(node, file),
+            fix="from images.defs import kernel_image",
+        )
     if module in ANNOTATION_MODULES:
         for alias in node.names:
             if alias.name not in ANNOTATION_MODULES[module]:
-                raise InputError(f"{alias.name} cannot be imported from {module}",
-                                 where=_line(node, file), fix="leave it out")  # fmt: skip
+                raise InputError(
+                    f"{alias.name} cannot be imported from {module}",
+                    where=_line(node, file),
+                    fix="leave it out",
+                )
         return
     if module != RULES_MODULE and not module.endswith(".defs") and module != "defs":
         raise InputError(
@@ -123,8 +154,11 @@ def _check_import(node: ast.ImportFrom, file: str) -> None:
         )
     for alias in node.names:
         if alias.name == "*":
-            raise InputError("import the names that are used, not *", where=_line(node, file),
-                             fix=f"from {module} import docker_image")  # fmt: skip
+            raise InputError(
+                "import the names that are used, not *",
+                where=_line(node, file),
+                fix=f"from {module} import docker_image",
+            )
 
 
 _FORBIDDEN = {
@@ -145,8 +179,11 @@ def _check_name(name: str, node: ast.AST, file: str) -> None:
             fix=_FORBIDDEN.get(name, "write the value itself"),
         )
     if name.startswith("__"):
-        raise InputError(f"{name} is not part of what a declaration may use",
-                         where=_line(node, file), fix="write the value itself")  # fmt: skip
+        raise InputError(
+            f"{name} is not part of what a declaration may use",
+            where=_line(node, file),
+            fix="write the value itself",
+        )
 
 
 def _check_attribute(node: ast.Attribute, file: str) -> None:

@@ -74,8 +74,12 @@ def current() -> Package:
     return _current
 
 
-def glob(include: Sequence[str], *, exclude: Sequence[str] = (), allow_empty: bool = False,
-         ) -> list[str]:  # fmt: skip
+def glob(
+    include: Sequence[str],
+    *,
+    exclude: Sequence[str] = (),
+    allow_empty: bool = False,
+) -> list[str]:
     """Names of the package's files that match, sorted.
 
     Args:
@@ -88,12 +92,16 @@ def glob(include: Sequence[str], *, exclude: Sequence[str] = (), allow_empty: bo
     """
     package = current()
     if isinstance(include, str) or isinstance(exclude, str):
-        raise InputError("glob takes lists of patterns", where=package.where(),
-                         fix=f'glob(["{include}"])')  # fmt: skip
+        raise InputError(
+            "glob takes lists of patterns", where=package.where(), fix=f'glob(["{include}"])'
+        )
     for pattern in (*include, *exclude):
         if pattern.startswith("/") or ".." in pattern.split("/"):
-            raise InputError(f"pattern {pattern!r} leads out of the package",
-                             where=package.where(), fix="make a filegroup there")  # fmt: skip
+            raise InputError(
+                f"pattern {pattern!r} leads out of the package",
+                where=package.where(),
+                fix="make a filegroup there",
+            )
     found = globs.match(package.names, include, (BUILD_FILE, *exclude))
     if not found and not allow_empty:
         raise InputError(
@@ -104,8 +112,12 @@ def glob(include: Sequence[str], *, exclude: Sequence[str] = (), allow_empty: bo
     return found
 
 
-def sources(srcs: Iterable[str], *, attribute: str = "srcs", part: str = "",
-            ) -> tuple[list[File], list[Dep]]:  # fmt: skip
+def sources(
+    srcs: Iterable[str],
+    *,
+    attribute: str = "srcs",
+    part: str = "",
+) -> tuple[list[File], list[Dep]]:
     """Split a list of sources into files of the package and edges to other targets.
 
     Raises:
@@ -113,18 +125,27 @@ def sources(srcs: Iterable[str], *, attribute: str = "srcs", part: str = "",
     """
     package = current()
     if isinstance(srcs, str):
-        raise InputError(f"{attribute} is a text, not a list", where=package.where(),
-                         fix=f'{attribute} = ["{srcs}"]')  # fmt: skip
+        raise InputError(
+            f"{attribute} is a text, not a list",
+            where=package.where(),
+            fix=f'{attribute} = ["{srcs}"]',
+        )
     files: list[File] = []
     deps: list[Dep] = []
     seen: set[str] = set()
     for src in srcs:
         if not isinstance(src, str):
-            raise InputError(f"{attribute} holds {src!r}, which is no text", where=package.where(),
-                             fix=f'{attribute} = ["file", "//label"]')  # fmt: skip
+            raise InputError(
+                f"{attribute} holds {src!r}, which is no text",
+                where=package.where(),
+                fix=f'{attribute} = ["file", "//label"]',
+            )
         if src in seen:
-            raise InputError(f"{src} stands twice in {attribute}", where=package.where(),
-                             fix=f"remove one {src!r}")  # fmt: skip
+            raise InputError(
+                f"{src} stands twice in {attribute}",
+                where=package.where(),
+                fix=f"remove one {src!r}",
+            )
         seen.add(src)
         if is_label(src):
             ref = parse_reference(src, package=package.path, where=package.where())
@@ -151,16 +172,25 @@ def _refuse_missing(package: Package, name: str, attribute: str) -> None:
 
     where = package.where()
     if globs.is_glob(name):
-        raise InputError(f"{attribute} holds the pattern {name!r}, but takes names", where=where,
-                         fix=f'{attribute} = glob(["{name}"])')  # fmt: skip
+        raise InputError(
+            f"{attribute} holds the pattern {name!r}, but takes names",
+            where=where,
+            fix=f'{attribute} = glob(["{name}"])',
+        )
     if name.startswith("/") or ".." in name.split("/"):
-        raise InputError(f"{name!r} in {attribute} leads out of the package", where=where,
-                         fix="name a target of the other package: //folder:name")  # fmt: skip
+        raise InputError(
+            f"{name!r} in {attribute} leads out of the package",
+            where=where,
+            fix="name a target of the other package: //folder:name",
+        )
     if package.tree.exists(package.in_workspace(name)):
         inside = [known for known in package.names if known.startswith(name.rstrip("/") + "/")]
         if inside:
-            raise InputError(f"{name!r} in {attribute} is a folder", where=where,
-                             fix=f'glob(["{name.rstrip("/")}/**"])')  # fmt: skip
+            raise InputError(
+                f"{name!r} in {attribute} is a folder",
+                where=where,
+                fix=f'glob(["{name.rstrip("/")}/**"])',
+            )
         raise InputError(
             f"{name!r} in {attribute} belongs to another package, or is a tool's leaving",
             where=where,
@@ -234,12 +264,16 @@ def declare(
     own = parse_label(f"//{package.path}:{name}", where=where)
     taken = package.targets.get(name)
     if taken is not None:
-        raise InputError(f"{own} is declared twice; first at {taken.where}", where=where,
-                         fix=f'give one of them another name than "{name}"')  # fmt: skip
+        raise InputError(
+            f"{own} is declared twice; first at {taken.where}",
+            where=where,
+            fix=f'give one of them another name than "{name}"',
+        )
     first_line, _, more = doc.partition("\n")
     if more:
-        raise InputError(f"doc of {own} has more than one line", where=where,
-                         fix=f'doc = "{first_line}"')  # fmt: skip
+        raise InputError(
+            f"doc of {own} has more than one line", where=where, fix=f'doc = "{first_line}"'
+        )
     package.targets[name] = Target(
         label=own,
         rule=rule,

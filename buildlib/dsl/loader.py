@@ -21,7 +21,9 @@ from buildlib.model.target import Target
 from buildlib.model.tree import Tree
 from buildlib.suggest import did_you_mean
 
-_SAFE = {name: getattr(builtins, name) for name in SAFE_BUILTINS if name not in ("True", "False", "None")}
+_SAFE = {
+    name: getattr(builtins, name) for name in SAFE_BUILTINS if name not in ("True", "False", "None")
+}
 
 
 class _Module:
@@ -97,15 +99,22 @@ class Loader:
             try:
                 text = source.decode()
             except UnicodeDecodeError:
-                raise InputError("not UTF-8 text", where=Location(file, 1),
-                                 fix=f"save {file} as UTF-8") from None  # fmt: skip
+                raise InputError(
+                    "not UTF-8 text", where=Location(file, 1), fix=f"save {file} as UTF-8"
+                ) from None
             module: ast.Module = check(text, file)
             code = compile(module, file, "exec", dont_inherit=True)
             self._code_cache[(file, source)] = code
         return code
 
-    def _import(self, name: str, _globals: Any = None, _locals: Any = None,
-                fromlist: tuple[str, ...] = (), _level: int = 0) -> Any:  # fmt: skip
+    def _import(
+        self,
+        name: str,
+        _globals: Any = None,
+        _locals: Any = None,
+        fromlist: tuple[str, ...] = (),
+        _level: int = 0,
+    ) -> Any:
         """`from NAME import FROMLIST` inside a declaration; the names were checked already."""
         if name in ANNOTATION_MODULES:
             return __import__(name, fromlist=fromlist)
@@ -142,12 +151,17 @@ class Loader:
             file = name.replace(".", "/") + ".py"
             if file in self._loading:
                 loop = " -> ".join([*self._loading[self._loading.index(file) :], file])
-                raise InputError(f"macros import each other in a circle: {loop}",
-                                 where=self._importer(name),
-                                 fix=f"remove one of the imports of {loop}")  # fmt: skip
+                raise InputError(
+                    f"macros import each other in a circle: {loop}",
+                    where=self._importer(name),
+                    fix=f"remove one of the imports of {loop}",
+                )
             if not self._tree.exists(file):
-                raise InputError(f"there is no {file} to import", where=self._importer(name),
-                                 fix=f"write {file}, or correct the import")  # fmt: skip
+                raise InputError(
+                    f"there is no {file} to import",
+                    where=self._importer(name),
+                    fix=f"write {file}, or correct the import",
+                )
             self._loading.append(file)
             try:
                 names = self._run(file)
@@ -179,11 +193,20 @@ def _as_input_error(error: Exception, file: str) -> InputError:
     trace = error.__traceback__
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
-        if name == file or name.endswith(("/BUILD.py", "/defs.py")) or name in ("BUILD.py", "defs.py"):
+        if (
+            name == file
+            or name.endswith(("/BUILD.py", "/defs.py"))
+            or name in ("BUILD.py", "defs.py")
+        ):
             place, line = name, trace.tb_lineno
         trace = trace.tb_next
     what = str(error).replace("'__import__'", "import")
     if isinstance(error, TypeError):
-        return InputError(what, where=Location(place, line), fix="docs/rules.md lists the arguments")
-    return InputError(f"{type(error).__name__}: {what}", where=Location(place, line),
-                      fix=f"correct line {line} of {place}")  # fmt: skip
+        return InputError(
+            what, where=Location(place, line), fix="docs/rules.md lists the arguments"
+        )
+    return InputError(
+        f"{type(error).__name__}: {what}",
+        where=Location(place, line),
+        fix=f"correct line {line} of {place}",
+    )

@@ -16,8 +16,8 @@ _NOT_RULES = frozenset({"__init__", "base"})
 @cache
 def names() -> tuple[str, ...]:
     """All names a `BUILD.py` may import from `buildlib.rules`, sorted."""
-    folder = os.path.dirname(base.__file__)  # noqa: PTH120 - on the path of every build
-    modules = {entry[:-3] for entry in os.listdir(folder) if entry.endswith(".py")}  # noqa: PTH208
+    folder = os.path.dirname(base.__file__)
+    modules = {entry[:-3] for entry in os.listdir(folder) if entry.endswith(".py")}
     return tuple(sorted(modules - _NOT_RULES))
 
 

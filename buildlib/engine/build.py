@@ -118,7 +118,7 @@ class CliBuilder:
         log_file: str | None,
     ) -> None:
         self._check_platform(request)
-        with open(request.dockerfile, encoding="utf-8") as file:
+        with open(request.dockerfile, encoding="utf-8-sig") as file:
             text = file.read()
         dockerfile = request.dockerfile
         secrets = [("--secret", _csv(f"id={key}", f"src={path}")) for key, path in request.secrets]

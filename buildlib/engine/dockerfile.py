@@ -32,6 +32,12 @@ class Instruction(NamedTuple):
     text: str
 
 
+def split_lines(text: str) -> list[str]:
+    """The lines of a Dockerfile as BuildKit counts them (`splitlines` knows more ends of line)."""
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    return lines[:-1] if lines[-1] == "" else lines
+
+
 def instructions(lines: Sequence[str]) -> Iterator[Instruction]:
     """The instructions of a Dockerfile given as its lines, in order."""
     escape = _escape(lines)
@@ -49,8 +55,10 @@ def instructions(lines: Sequence[str]) -> Iterator[Instruction]:
                 continue
             more = bool(continued.search(line))
             parts.append(continued.sub("", line).strip() if more else line.strip())
-        keyword, _, text = " ".join(parts).partition(" ")
-        keyword = keyword.upper()
+        words = " ".join(parts).split(None, 1)
+        if not words:  # a lonely escape character
+            continue
+        keyword, text = words[0].upper(), "".join(words[1:])
         if keyword in _WITH_HEREDOC:
             at = _after_heredocs(text, lines, at)
         yield Instruction(keyword, first, at, text.strip())

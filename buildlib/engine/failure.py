@@ -10,7 +10,7 @@ import re
 from collections import deque
 from typing import NamedTuple
 
-from buildlib.engine.dockerfile import instructions
+from buildlib.engine.dockerfile import instructions, split_lines
 
 _TAIL = 20
 _STEP = re.compile(r"#(\d+) \[(?:[^\]]* )?(\d+)/\d+\] (.*)")
@@ -105,7 +105,7 @@ def line_of(step: str, dockerfile: str) -> int:
     wanted = _plain(step)
     if not wanted:
         return 0
-    for found in instructions(dockerfile.splitlines()):
+    for found in instructions(split_lines(dockerfile)):
         text = _plain(f"{found.keyword} {found.text}")
         if text == wanted:
             return found.first + 1
@@ -113,7 +113,7 @@ def line_of(step: str, dockerfile: str) -> int:
     keyword = wanted.split(" ", 1)[0]
     alike = [
         found.first + 1
-        for found in instructions(dockerfile.splitlines())
+        for found in instructions(split_lines(dockerfile))
         if found.keyword == keyword
         and _common(_plain(f"{found.keyword} {found.text}"), wanted) > len(keyword) + 8
     ]

@@ -81,7 +81,7 @@ class Machine:
         try:
             with open(self.pid_file, encoding="ascii") as file:
                 os.kill(int(file.read()), 0)
-        except (OSError, ValueError):
+        except (OSError, ValueError, OverflowError):
             return False
         return True
 

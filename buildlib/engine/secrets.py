@@ -15,7 +15,7 @@ import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from buildlib.engine.dockerfile import Instruction, instructions
+from buildlib.engine.dockerfile import Instruction, instructions, split_lines
 from buildlib.engine.protocol import Grant
 from buildlib.model.settings import Network
 
@@ -90,7 +90,7 @@ def lend(text: str, grants: Sequence[Grant]) -> str:
     A RUN that mounts something at the same place keeps its own. ONBUILD instructions stay as
     they are: they run in builds of others, which know nothing of these files.
     """
-    lines = text.splitlines()
+    lines = split_lines(text)
     variables = [f"{name}={grant.target}" for grant in grants for name in grant.variables]
     if not variables:
         return text
@@ -100,13 +100,12 @@ def lend(text: str, grants: Sequence[Grant]) -> str:
         changed += lines[at : instruction.first]
         body = lines[instruction.first : instruction.end]
         if instruction.keyword == "RUN":
-            head, keyword, tail = body[0].partition(body[0].split(maxsplit=1)[0])
-            body[0] = head + keyword + "".join(_mounts(instruction, grants)) + tail
+            _add_flags(body, "".join(_mounts(instruction, grants)))
         changed += body
         if instruction.keyword == "FROM":
             changed.append("ARG " + " ".join(variables))
         at = instruction.end
-    return "\n".join([*changed, *lines[at:]]) + "\n"
+    return "".join(f"{line}\n" for line in [*changed, *lines[at:]])
 
 
 def _mounts(instruction: Instruction, grants: Sequence[Grant]) -> Iterable[str]:
@@ -115,6 +114,18 @@ def _mounts(instruction: Instruction, grants: Sequence[Grant]) -> Iterable[str]:
         if not re.search(rf"(target|dst|destination)={re.escape(grant.target)}(?=[\s,])", own):
             # 0444: by default only root could read it, and RUN may be another user.
             yield f" --mount=type=secret,id={grant.id},target={grant.target},mode=0444"
+
+
+def _add_flags(body: list[str], flags: str) -> None:
+    """Put flags after the keyword of a RUN given as its lines."""
+    for number, line in enumerate(body):
+        indent = len(line) - len(line.lstrip())
+        end = indent + len("RUN")
+        if line[indent:end].upper() == "RUN":
+            rest = line[end:]
+            space = "" if not rest or rest[0].isspace() else " "  # it may be the escape character
+            body[number] = line[:end] + flags + space + rest
+            return
 
 
 def _at(name: str) -> str:

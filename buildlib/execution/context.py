@@ -16,8 +16,8 @@ from buildlib.execution.downloads import FETCHED_SECTIONS, Fetched, download
 from buildlib.execution.stage import InputMovedError, Source, Stage
 from buildlib.keys.compute import pinned
 from buildlib.model.label import Label, Reference
-from buildlib.model.target import File, Target, image_name
 from buildlib.model.output import FileOutput, Output
+from buildlib.model.target import File, Target, image_name
 from buildlib.store import names
 from buildlib.store.content import EPOCH
 from buildlib.store.state import flat
@@ -85,8 +85,10 @@ class Context:
         source = self.source(file)
         kept = self.store.add_file(source.path)
         if kept != source.stamp.partition(" ")[2]:
-            raise InputMovedError(f"{file.path} changed while it was being read", fix="./doitw build")
-        return FileOutput(kept, os.path.getsize(self.store.path(kept)))  # noqa: PTH202
+            raise InputMovedError(
+                f"{file.path} changed while it was being read", fix="./doitw build"
+            )
+        return FileOutput(kept, os.path.getsize(self.store.path(kept)))
 
     def pins(self, target: Target) -> list[tuple[str, Item]]:
         """The lock's items for a target."""
@@ -108,8 +110,12 @@ class Context:
                 ]
         self._workspace.fetch([entry for _, _, entry in wanted], self._log)
         return [
-            Fetched(section, entry.filename, entry.sha256,
-                    os.path.getsize(self.store.path(entry.sha256)))  # noqa: PTH202  # fmt: skip
+            Fetched(
+                section,
+                entry.filename,
+                entry.sha256,
+                os.path.getsize(self.store.path(entry.sha256)),
+            )
             for section, _, entry in wanted
         ]
 
@@ -164,8 +170,9 @@ class Context:
 
     def channel_tag(self, label: Label) -> str:
         """The name that people use for another target's image, with its tag."""
-        return names.channel_tag(self._workspace.settings, self.repository(label),
-                                 self._workspace.channel)  # fmt: skip
+        return names.channel_tag(
+            self._workspace.settings, self.repository(label), self._workspace.channel
+        )
 
     def build_image(self, target: Target, stage: Stage, *, labels: Mapping[str, str]) -> str:
         """Build a staged Dockerfile; the image gets its tags later.
@@ -204,8 +211,9 @@ class Context:
         try:
             docker.from_env().images.pull(reference, platform=platform)
         except DockerException as error:
-            raise ActionError(f"{reference} cannot be pulled: {error}",
-                              fix=f"docker pull {reference}") from None  # fmt: skip
+            raise ActionError(
+                f"{reference} cannot be pulled: {error}", fix=f"docker pull {reference}"
+            ) from None
         found = self._engine().inspect([reference])[reference]
         if found is None:
             raise ActionError(f"{reference} was pulled and is not there", fix="./doitw build")

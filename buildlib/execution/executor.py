@@ -101,8 +101,8 @@ class Executor:
         started = time.monotonic()
         ref = Reference(target.label)
         log_path = workspace.state.path(f"logs/{flat(target.label)}.log")
-        os.makedirs(os.path.dirname(log_path), exist_ok=True)  # noqa: PTH103, PTH120
-        with open(log_path, "w", encoding="utf-8", errors="replace") as log_file:  # noqa: PTH123
+        os.makedirs(os.path.dirname(log_path), exist_ok=True)
+        with open(log_path, "w", encoding="utf-8", errors="replace") as log_file:
 
             def log(line: str) -> None:
                 log_file.write(line + "\n")
@@ -130,8 +130,11 @@ class Executor:
         )
 
     def _output(self, ref: Reference, log: Say) -> Output:
-        """What a dependency came out as. Whole targets have a record; groups of files and parts
-        of archives are put together here, since that takes no engine and next to no time."""
+        """What a dependency came out as.
+
+        Whole targets have a record; groups of files and parts of archives are put together here,
+        since that takes no engine and next to no time.
+        """
         workspace = self._workspace
         target = workspace.graph[ref.label]
         record = workspace.records.get(workspace.keys.key(ref))
@@ -156,8 +159,9 @@ class Executor:
         there = workspace.engine.inspect([content, channel, *images])
         image = next((image for image in images if there.get(image) is not None), None)
         if image is None:
-            raise ActionError(f"the image of {target.label} is gone again",
-                              fix=f"./doitw build {target.label}")  # fmt: skip
+            raise ActionError(
+                f"the image of {target.label} is gone again", fix=f"./doitw build {target.label}"
+            )
         for reference in (content, channel):
             tagged = there.get(reference)
             if tagged is None or tagged.id != image:
@@ -175,15 +179,15 @@ class Executor:
             return
         from buildlib.pack.compress import compress
 
-        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         temporary = f"{path}.{os.getpid()}"
         with (
-            open(workspace.store.path(made.sha256), "rb") as tar,  # noqa: PTH123
-            open(temporary, "wb") as out,  # noqa: PTH123
+            open(workspace.store.path(made.sha256), "rb") as tar,
+            open(temporary, "wb") as out,
         ):
             compress(tar, out)
         os.utime(temporary, ns=(stamp_ns(made.sha256),) * 2)
-        os.replace(temporary, path)  # noqa: PTH105
+        os.replace(temporary, path)
 
 
 @contextlib.contextmanager
@@ -191,7 +195,7 @@ def _locked(path: str, what: str, say: Say) -> Iterator[None]:
     """Hold a lock that the kernel takes back when the process ends, however it ends."""
     import fcntl
 
-    os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         try:

@@ -142,8 +142,9 @@ class Session:
             if pin.section in ("rootfs", "apt")
             and any(
                 item.sha256 in gone
-                for item in pinned(self.workspace.lock, pin, self.workspace.graph[label])
-                .items.values()
+                for item in pinned(
+                    self.workspace.lock, pin, self.workspace.graph[label]
+                ).items.values()
             )
         ]
         if not stale:
@@ -185,4 +186,3 @@ def build_in_order(session: Session) -> None:
     """
     for label in session.labels():
         session.run(label)
-

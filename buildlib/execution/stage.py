@@ -49,10 +49,11 @@ class Stage:
     def _place(self, name: str) -> str:
         path = f"{self.folder}/{name}"
         if name in self._added:
-            raise ActionError(f"two inputs would both be {name} in the build context",
-                              fix="rename one of them")  # fmt: skip
+            raise ActionError(
+                f"two inputs would both be {name} in the build context", fix="rename one of them"
+            )
         self._added.add(name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         return path
 
     def add_source(self, name: str, source: Source) -> None:
@@ -83,14 +84,14 @@ class Stage:
         if file_sha256(path) != digest:
             _remove(path)
             raise _moved(name)
-        os.chmod(path, bits)  # noqa: PTH101
+        os.chmod(path, bits)
         os.utime(path, ns=(wanted, wanted))
 
     def add_stored(self, name: str, sha256: str) -> None:
         """Link a file of the content store."""
         path = self._place(name)
         try:
-            if os.path.samefile(path, self._store.path(sha256)):  # noqa: PTH121
+            if os.path.samefile(path, self._store.path(sha256)):
                 return
         except OSError:
             pass
@@ -102,25 +103,26 @@ class Stage:
             for name in files + folders:
                 path = f"{here}/{name}"
                 inner = path[len(self.folder) + 1 :]
-                is_folder = name in folders and not os.path.islink(path)  # noqa: PTH114
+                is_folder = name in folders and not os.path.islink(path)
                 if is_folder:
                     if not any(added.startswith(inner + "/") for added in self._added):
                         shutil.rmtree(path)
                 elif inner not in self._added:
-                    os.unlink(path)  # noqa: PTH108
+                    os.unlink(path)
             os.utime(here, ns=(EPOCH * 10**9,) * 2)
 
 
 def _remove(path: str) -> None:
-    if os.path.isdir(path) and not os.path.islink(path):  # noqa: PTH112, PTH114
+    if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
         return
     try:
-        os.unlink(path)  # noqa: PTH108
+        os.unlink(path)
     except FileNotFoundError:
         return
 
 
 def _moved(name: str) -> InputMovedError:
-    return InputMovedError(f"{name} changed while it was being built; nothing was recorded",
-                           fix="./doitw build")  # fmt: skip
+    return InputMovedError(
+        f"{name} changed while it was being built; nothing was recorded", fix="./doitw build"
+    )

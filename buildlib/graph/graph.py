@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from buildlib.errors import InputError
-from buildlib.model.label import Label, Reference, is_label, is_pattern, match_pattern, task_names
-from buildlib.model.label import parse_label
+from buildlib.model.label import (
+    Label,
+    Reference,
+    is_label,
+    is_pattern,
+    match_pattern,
+    parse_label,
+    task_names,
+)
 from buildlib.model.target import Dep, Target
 from buildlib.suggest import did_you_mean, nearest
 
@@ -86,7 +93,7 @@ class Graph:
             if label in self.targets:
                 return [label]
         else:
-            name = word[len(TASK_GROUP) :] if word.startswith(TASK_GROUP) else word
+            name = word.removeprefix(TASK_GROUP)
             for label, task in self.task_names.items():
                 if name in (task, label.short[2:]):
                     return [label]
@@ -119,7 +126,9 @@ class Graph:
                         f"{target.label} depends on {dep.ref.label}, which is not declared"
                         f"{did_you_mean(str(dep.ref.label), known)}",
                         where=target.where,
-                        fix=f'write "{meant}"' if meant else f"declare it in //{dep.ref.label.package}",
+                        fix=f'write "{meant}"'
+                        if meant
+                        else f"declare it in //{dep.ref.label.package}",
                     )
                 for part in dep.ref.parts:
                     if part not in other.parts:

@@ -45,8 +45,11 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
         if dep.role.startswith("base "):
             base = graph[dep.ref.label]
             if base.rule.product != "image":
-                raise InputError(f"{dep.ref} is no image, but a {base.rule.kind}",
-                                 where=target.where, fix="name an image as parent")  # fmt: skip
+                raise InputError(
+                    f"{dep.ref} is no image, but a {base.rule.kind}",
+                    where=target.where,
+                    fix="name an image as parent",
+                )
             bases[dep.role[len("base ") :]] = _reference_name(base)
     asked = ("dockerfile", _VERSION, text, tuple(provided), tuple(sorted(bases.items())))
     if memo.get(asked):

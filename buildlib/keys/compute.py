@@ -92,8 +92,9 @@ class Keys:
         stamps = self._tree.stamps([file.path for file in files])
         for file, stamp in zip(files, stamps, strict=True):
             if stamp == "-":
-                raise InputError(f"{file.path} is gone", where=target.where,
-                                 fix=f"git checkout -- {file.path}")  # fmt: skip
+                raise InputError(
+                    f"{file.path} is gone", where=target.where, fix=f"git checkout -- {file.path}"
+                )
             name = f"{file.part}: {file.name}" if file.part else file.name
             parts.append((f"file {name}", stamp))
         return make_record(parts)

@@ -28,7 +28,7 @@ _Entry = tuple[int, int, int, int, int, str]  # mtime_ns, ctime_ns, size, inode,
 def file_sha256(path: str) -> str:
     """The sha256 of a file's content, in hex."""
     digest = openssl_sha256()
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - the hot path
+    with open(path, "rb", buffering=0) as file:
         while block := file.read(_BLOCK):
             digest.update(block)
     return str(digest.hexdigest())
@@ -52,7 +52,7 @@ class DigestIndex:
 
     def _load(self) -> dict[str, _Entry]:
         try:
-            with open(self._file, "rb") as file:  # noqa: PTH123
+            with open(self._file, "rb") as file:
                 data = file.read()
         except OSError:
             return {}
@@ -75,10 +75,10 @@ class DigestIndex:
         payload = marshal.dumps(self._entries)
         temporary = f"{self._file}.{os.getpid()}"
         try:
-            os.makedirs(os.path.dirname(self._file), exist_ok=True)  # noqa: PTH103, PTH120
-            with open(temporary, "wb") as file:  # noqa: PTH123
+            os.makedirs(os.path.dirname(self._file), exist_ok=True)
+            with open(temporary, "wb") as file:
                 file.write(_MAGIC + zlib.crc32(payload).to_bytes(4, "big") + payload)
-            os.replace(temporary, self._file)  # noqa: PTH105
+            os.replace(temporary, self._file)
         except OSError:
             return
         self._changed = False
@@ -105,7 +105,7 @@ class DigestIndex:
                 if S_ISDIR(before.st_mode):
                     return "-"
                 if S_ISLNK(before.st_mode):
-                    stamp = "link " + os.readlink(full)  # noqa: PTH115
+                    stamp = "link " + os.readlink(full)
                 elif S_ISREG(before.st_mode):
                     mode = "755" if before.st_mode & 0o100 else "644"
                     stamp = f"{mode} {file_sha256(full)}"

@@ -81,7 +81,7 @@ def apt_entry(workspace: Workspace, target: Target, pin: Pin, say: Say) -> Entry
 
         bundle = find_ca(os.environ)
         if bundle:
-            with open(bundle, encoding="utf-8") as file:  # noqa: PTH123
+            with open(bundle, encoding="utf-8") as file:
                 ca = file.read()
     try:
         packages = lock_packages(pin.asked, run, mirror=mirror, ca=ca)

@@ -19,5 +19,5 @@ def download_entry(workspace: Workspace, target: Target, pin: Pin) -> Entry:
         pin: Its addresses; the first is asked.
     """
     sha256 = workspace.store.add_bytes(get(pin.asked[0]))
-    size = os.path.getsize(workspace.store.path(sha256))  # noqa: PTH202
+    size = os.path.getsize(workspace.store.path(sha256))
     return Entry(pin.asked, {target.attrs["filename"]: Item("-", sha256, size, pin.asked[0])})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from buildlib.errors import ActionError
 from buildlib.model.lock import Entry, Item
 from buildlib.model.target import Pin
@@ -20,7 +22,8 @@ def image_entry(workspace: Workspace, pin: Pin) -> Entry:
     reference = pin.asked[0]
     workspace.engine.ping()
     try:
-        found = docker.from_env().api.inspect_distribution(reference)
+        api: Any = docker.from_env().api
+        found = api.inspect_distribution(reference)
         digest = str(found["Descriptor"]["digest"])
     except DockerException as error:
         raise ActionError(

@@ -84,13 +84,19 @@ def _requirements(target: Target) -> File:
 def _resolve(workspace: Workspace, target: Target, file: File, *, upgrade: bool) -> str:
     """What uv makes of the `.in` file, with the parents' files as constraints."""
     source = file.path.removesuffix(".lock") + ".in"
-    if not os.path.exists(f"{workspace.root}/{source}"):  # noqa: PTH110
-        raise InputError(f"{file.path} has no {source} to be made from", where=target.where,
-                         fix=f"list the wanted packages in {source}")  # fmt: skip
+    if not os.path.exists(f"{workspace.root}/{source}"):
+        raise InputError(
+            f"{file.path} has no {source} to be made from",
+            where=target.where,
+            fix=f"list the wanted packages in {source}",
+        )
     machine = _MACHINES.get(target.attrs["platform"])
     if machine is None:
-        raise InputError(f"no Python wheels are known for {target.attrs['platform']}",
-                         where=target.where, fix=f"platforms: {', '.join(_MACHINES)}")  # fmt: skip
+        raise InputError(
+            f"no Python wheels are known for {target.attrs['platform']}",
+            where=target.where,
+            fix=f"platforms: {', '.join(_MACHINES)}",
+        )
     constraints = [
         argument
         for parent in _parents(workspace, target)
@@ -98,8 +104,8 @@ def _resolve(workspace: Workspace, target: Target, file: File, *, upgrade: bool)
     ]
     # uv keeps the versions that its output file has, so it is given a copy to write.
     out = workspace.state.path(f"uv/{flat(target.label)}.lock")
-    os.makedirs(os.path.dirname(out), exist_ok=True)  # noqa: PTH103, PTH120
-    if os.path.exists(f"{workspace.root}/{file.path}"):  # noqa: PTH110
+    os.makedirs(os.path.dirname(out), exist_ok=True)
+    if os.path.exists(f"{workspace.root}/{file.path}"):
         shutil.copyfile(f"{workspace.root}/{file.path}", out)
     command = [
         _uv(), "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate",
@@ -110,20 +116,25 @@ def _resolve(workspace: Workspace, target: Target, file: File, *, upgrade: bool)
         *constraints, *(["--upgrade"] if upgrade else []), "--output-file", out, source,
     ]  # fmt: skip
     environ = {key: value for key, value in os.environ.items() if key != "UV_FIND_LINKS"}
-    done = subprocess.run(command, cwd=workspace.root, env=environ, capture_output=True, text=True,
-                          check=False)  # fmt: skip
+    done = subprocess.run(
+        command, cwd=workspace.root, env=environ, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         hint = "" if upgrade else "  # or with --upgrade, if the present pins stand in the way"
-        raise ActionError(f"uv finds no solution for {source}", where=target.where,
-                          detail=done.stderr, fix=f"edit {source}{hint}")  # fmt: skip
-    with open(out, encoding="utf-8") as made:  # noqa: PTH123
+        raise ActionError(
+            f"uv finds no solution for {source}",
+            where=target.where,
+            detail=done.stderr,
+            fix=f"edit {source}{hint}",
+        )
+    with open(out, encoding="utf-8") as made:
         return "# Made by `./doitw lock python`; edit the .in file instead.\n" + made.read()
 
 
 def _uv() -> str:
-    """uv of the environment we run in."""
-    path = os.path.join(os.path.dirname(sys.executable), "uv")  # noqa: PTH118, PTH120
-    return path if os.path.exists(path) else "uv"  # noqa: PTH110
+    """Uv of the environment we run in."""
+    path = os.path.join(os.path.dirname(sys.executable), "uv")
+    return path if os.path.exists(path) else "uv"
 
 
 def _parents(workspace: Workspace, target: Target) -> Iterator[Target]:
@@ -139,14 +150,14 @@ def _parents(workspace: Workspace, target: Target) -> Iterator[Target]:
 
 def _write_if_changed(path: str, text: str) -> None:
     try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123
+        with open(path, encoding="utf-8") as file:
             if file.read() == text:
                 return
     except FileNotFoundError:
         pass
-    with open(f"{path}.new", "w", encoding="utf-8") as file:  # noqa: PTH123
+    with open(f"{path}.new", "w", encoding="utf-8") as file:
         file.write(text)
-    os.replace(f"{path}.new", path)  # noqa: PTH105
+    os.replace(f"{path}.new", path)
 
 
 def parse_requirements(text: str) -> list[Requirement]:
@@ -164,8 +175,10 @@ def parse_requirements(text: str) -> list[Requirement]:
         match = _REQUIREMENT.match(content)
         hashes = frozenset(_HASH.findall(content))
         if match is None or not hashes:
-            raise InputError(f"requirement {number}, {content.split(' ')[0]!r}, is no pin with hashes",
-                             fix="./doitw lock python")  # fmt: skip
+            raise InputError(
+                f"requirement {number}, {content.split(' ')[0]!r}, is no pin with hashes",
+                fix="./doitw lock python",
+            )
         found.append(Requirement(match.group(1), match.group(2), hashes))
     return found
 

@@ -110,7 +110,9 @@ class Refresh:
 def write_lock(workspace: Workspace, lock: Lock) -> None:
     """Write the lock, without entries of targets that are no more, and read the workspace anew."""
     wanted = {
-        (pin.section, pin.name) for target in workspace.graph.targets.values() for pin in target.pins
+        (pin.section, pin.name)
+        for target in workspace.graph.targets.values()
+        for pin in target.pins
     }
     kept = {
         section: {name: entry for name, entry in entries.items() if (section, name) in wanted}
@@ -118,9 +120,9 @@ def write_lock(workspace: Workspace, lock: Lock) -> None:
     }
     path = f"{workspace.root}/{FILE}"
     temporary = f"{path}.{os.getpid()}"
-    with open(temporary, "w", encoding="utf-8") as file:  # noqa: PTH123
+    with open(temporary, "w", encoding="utf-8") as file:
         file.write(dump_lock({section: entries for section, entries in kept.items() if entries}))
-    os.replace(temporary, path)  # noqa: PTH105
+    os.replace(temporary, path)
     workspace.renew()
 
 
@@ -131,6 +133,8 @@ def _differences(section: str, name: str, old: Entry | None, new: Entry) -> list
         was, now = before.get(item), new.items.get(item)
         if was is None or now is None or (was.version, was.sha256) != (now.version, now.sha256):
             found.append(
-                Moved(section, name, item, was.version if was else None, now.version if now else None)
+                Moved(
+                    section, name, item, was.version if was else None, now.version if now else None
+                )
             )
     return found

@@ -1,4 +1,4 @@
-"""Reading pages of the outside for `lock`: small, with retries, through the fetcher's own client."""
+"""Reading pages of the outside for `lock`, with retries, through the fetcher's own client."""
 
 from __future__ import annotations
 
@@ -18,5 +18,6 @@ def get(url: str, accept: str = "*/*") -> bytes:
     try:
         return Web(Retry(), threading.Event()).page(url, accept)[2]
     except WebError as error:
-        raise ActionError(f"{url} cannot be read: {error}",
-                          fix="check [tool.buildlib.network] of pyproject.toml") from None  # fmt: skip
+        raise ActionError(
+            f"{url} cannot be read: {error}", fix="check [tool.buildlib.network] of pyproject.toml"
+        ) from None

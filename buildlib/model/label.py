@@ -113,7 +113,7 @@ def match_pattern(pattern: str, labels: Iterable[Label]) -> list[Label]:
 
 def is_pattern(text: str) -> bool:
     """Whether `text` is a pattern: `//…/...` or `//…:all`."""
-    return text.startswith("//") and (text.endswith(("/...", "//...")) or text.endswith(":all"))
+    return text.startswith("//") and text.endswith(("/...", ":all"))
 
 
 def _forms(label: Label) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ enter keys; size and where it is found do not. The file is read with tomllib and
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -60,9 +61,9 @@ def parse_lock(text: str) -> dict[str, dict[str, Entry]]:
     Raises:
         InputError: It is damaged, or written by a newer version of the build system.
     """
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ModuleNotFoundError:  # Python 3.10
+    else:
         import tomli as tomllib
 
     try:

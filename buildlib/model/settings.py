@@ -8,6 +8,7 @@ wherever it was fetched from).
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -73,9 +74,9 @@ def table_of(text: str) -> dict[str, Any]:
     Raises:
         InputError: The text is no TOML, or there is no such table.
     """
-    try:
+    if sys.version_info >= (3, 11):
         import tomllib
-    except ModuleNotFoundError:  # Python 3.10
+    else:
         import tomli as tomllib
 
     try:

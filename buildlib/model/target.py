@@ -35,7 +35,7 @@ class Dep(NamedTuple):
     """An edge of the graph.
 
     Attributes:
-        role: What the dependency is to the target, unique in it: `base BASE_CONTAINER`, `src x.tar`.
+        role: What it is to the target, unique in it: `base BASE_CONTAINER`, `src //x:y`.
         ref: What is depended on.
         part: The part of the target that needs it; empty where the target has no parts.
         by_name: Only the name of the other's image is used, not what is in it.

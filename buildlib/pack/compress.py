@@ -1,4 +1,4 @@
-"""gzip without name and time, so that equal archives give equal files (with one version of zlib)."""
+"""gzip without name and time: equal archives give equal files, with one version of zlib."""
 
 from __future__ import annotations
 

@@ -209,7 +209,7 @@ def _content(member: Member) -> tuple[int, Iterable[bytes]]:
         return 0, ()
     if isinstance(member.data, bytes):
         return len(member.data), (member.data,)
-    stream = open(member.data, "rb")  # noqa: PTH123, SIM115  hot; closed by _pieces
+    stream = open(member.data, "rb")  # noqa: SIM115  hot; closed by _pieces
     length = stream.seek(0, 2)
     stream.seek(0)
     return length, _pieces(stream, length, member.data)

@@ -163,8 +163,13 @@ class Planner:
     def _content_tag(self, label: Label, key: str) -> str:
         return names.content_tag(self._settings, image_name(self._graph[label]), key)
 
-    def _step(self, target: Target, key: str, record: Record | None,
-              there: Mapping[str, Present | None] | None) -> Step:  # fmt: skip
+    def _step(
+        self,
+        target: Target,
+        key: str,
+        record: Record | None,
+        there: Mapping[str, Present | None] | None,
+    ) -> Step:
         label = target.label
         if record is None:
             return Step(label, key, BUILD, self._explain(label), self._last_seconds(label))
@@ -179,8 +184,9 @@ class Planner:
         record = self._records.get(last) if last else None
         return record.seconds if record else 0.0
 
-    def _image_state(self, target: Target, key: str, record: Record,
-                     there: Mapping[str, Present | None] | None) -> tuple[str, str]:  # fmt: skip
+    def _image_state(
+        self, target: Target, key: str, record: Record, there: Mapping[str, Present | None] | None
+    ) -> tuple[str, str]:
         if there is None:
             return UNKNOWN, "built before; no engine answers whether it is still there"
         tag = self._content_tag(target.label, key)
@@ -209,6 +215,6 @@ class Planner:
 def is_exported(path: str, sha256: str) -> bool:
     """Whether a release file was written from a content: its mtime says which (see `stamp_ns`)."""
     try:
-        return os.stat(path).st_mtime_ns == stamp_ns(sha256)  # noqa: PTH116
+        return os.stat(path).st_mtime_ns == stamp_ns(sha256)
     except OSError:
         return False

@@ -1,7 +1,7 @@
 """What a `BUILD.py` may import: one function for each rule, and `glob`.
 
-Rules are found by their module's name (see `buildlib.dsl.registry`), so that a new rule is one new module. The
-imports below are for editors and type checkers, which read and do not run.
+Rules are found by their module's name (see `buildlib.dsl.registry`), so that a new rule is one new
+module. The imports below are for editors and type checkers, which read and do not run.
 """
 
 from __future__ import annotations

@@ -56,9 +56,8 @@ class Rule:
             graph: For what it depends on.
         """
         staged = [file.name for file in target.files]
-        for pin in target.pins:
-            if pin.section in PIN_FOLDERS:
-                staged.append(PIN_FOLDERS[pin.section] + "/")
+        sections = [pin.section for pin in target.pins if pin.section in PIN_FOLDERS]
+        staged += [PIN_FOLDERS[section] + "/" for section in sections]
         for dep in target.deps:
             if dep.role.startswith("src "):
                 other = graph[dep.ref.label]

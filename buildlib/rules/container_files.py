@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.declare import current, declare, label, source, sources
 from buildlib.errors import InputError
 from buildlib.model.label import Reference
-from buildlib.model.target import Dep
 from buildlib.model.output import FileOutput, Output
+from buildlib.model.target import Dep
 from buildlib.rules.base import Rule
 
 if TYPE_CHECKING:
@@ -52,8 +52,9 @@ def container_files(
     """
     where = current().where()
     if isinstance(outputs, str) or not outputs:
-        raise InputError("outputs is a list of paths, and not empty", where=where,
-                         fix=f"outputs = [{outputs!r}]")  # fmt: skip
+        raise InputError(
+            "outputs is a list of paths, and not empty", where=where, fix=f"outputs = [{outputs!r}]"
+        )
     files, deps = sources(srcs)
     files.append(source(dockerfile, attribute="dockerfile"))
     deps += [Dep(f"base {arg}", Reference(label(text))) for arg, text in (bases or {}).items()]
@@ -114,7 +115,7 @@ class ContainerFiles(Rule):
                         raise _missing(target, output)
                     files[_output_name(output)] = context.keep_tar(members)
         finally:
-            os.unlink(exported)  # noqa: PTH108
+            os.unlink(exported)
         return Output(files=files)
 
 

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from buildlib.dsl.declare import current, declare, label, source, sources
 from buildlib.errors import InputError
 from buildlib.model.label import Reference
+from buildlib.model.output import Output
 from buildlib.model.settings import FLAVOURS
 from buildlib.model.target import Dep, File, Pin
-from buildlib.model.output import Output
 from buildlib.rules.base import PIN_FOLDERS, Rule
 from buildlib.suggest import did_you_mean
 
@@ -81,8 +81,11 @@ def docker_image(
         raise InputError("apt is a text, not a list", where=where, fix=f'apt = ["{apt}"]')
     if apt:
         if not chosen:
-            raise InputError("apt needs a parent to add packages to", where=where,
-                             fix='parent = "//images/bases/os"')  # fmt: skip
+            raise InputError(
+                "apt needs a parent to add packages to",
+                where=where,
+                fix='parent = "//images/bases/os"',
+            )
         pins.append(Pin("apt", own, tuple(sorted(set(apt)))))
     if python:
         locked, asked = _requirements(python)
@@ -112,8 +115,11 @@ def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
     """The requirements with hashes, once they are made, and what the lock was made for."""
     package = current()
     if not python.endswith(".in"):
-        raise InputError(f"python is {python!r}, not a requirements file that ends in .in",
-                         where=package.where(), fix='python = "requirements.in"')  # fmt: skip
+        raise InputError(
+            f"python is {python!r}, not a requirements file that ends in .in",
+            where=package.where(),
+            fix='python = "requirements.in"',
+        )
     wanted = source(python, attribute="python")
     name = python.removesuffix(".in") + ".lock"
     stamps = package.tree.stamps([wanted.path, package.in_workspace(name)])

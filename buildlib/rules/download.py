@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from buildlib.dsl.declare import current, declare, label
 from buildlib.errors import InputError
-from buildlib.model.target import Pin
 from buildlib.model.output import FileOutput, Output
+from buildlib.model.target import Pin
 from buildlib.rules.base import Rule
 
 if TYPE_CHECKING:
@@ -28,12 +28,16 @@ def download(*, name: str, urls: Sequence[str], filename: str = "", doc: str = "
     """
     where = current().where()
     if isinstance(urls, str) or not urls:
-        raise InputError("urls is a list of addresses, and not empty", where=where,
-                         fix=f"urls = [{urls!r}]")  # fmt: skip
+        raise InputError(
+            "urls is a list of addresses, and not empty", where=where, fix=f"urls = [{urls!r}]"
+        )
     for url in urls:
         if not url.startswith(("https://", "http://")):
-            raise InputError(f"{url!r} is not an address that can be fetched", where=where,
-                             fix='urls = ["https://…"]')  # fmt: skip
+            raise InputError(
+                f"{url!r} is not an address that can be fetched",
+                where=where,
+                fix='urls = ["https://…"]',
+            )
     own = label(f":{name}")
     declare(
         RULE,

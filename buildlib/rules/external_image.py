@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from buildlib.dsl.declare import current, declare, label
 from buildlib.errors import InputError
-from buildlib.model.target import Pin
 from buildlib.model.output import Output
+from buildlib.model.target import Pin
 from buildlib.rules.base import Rule
 
 if TYPE_CHECKING:
@@ -26,8 +26,11 @@ def external_image(*, name: str, image: str, platform: str = "", doc: str = "") 
     """
     where = current().where()
     if "@" in image or ":" not in image.rsplit("/", 1)[-1]:
-        raise InputError(f"{image!r} is not a reference with a tag; the digest stands in the lock",
-                         where=where, fix=f'image = "{image.partition("@")[0]}:TAG"')  # fmt: skip
+        raise InputError(
+            f"{image!r} is not a reference with a tag; the digest stands in the lock",
+            where=where,
+            fix=f'image = "{image.partition("@")[0]}:TAG"',
+        )
     wanted = platform or current().settings.platform
     declare(
         RULE,

@@ -61,8 +61,11 @@ def kernelspec(
     deps: list[Dep] = []
     for path, origin in (resources or {}).items():
         if path == KERNEL_JSON:
-            raise InputError("kernel.json is made from the declaration", where=where,
-                             fix="remove it from resources")  # fmt: skip
+            raise InputError(
+                "kernel.json is made from the declaration",
+                where=where,
+                fix="remove it from resources",
+            )
         if is_label(origin):
             ref = parse_reference(origin, package=current().path, where=where)
             deps.append(Dep(f"member {path}", ref))
@@ -114,8 +117,9 @@ class Kernelspec(Rule):
             if dep.by_name:
                 config[dep.role] = context.channel_tag(dep.ref.label)
             else:
-                files |= _placed(folder, dep.role.removeprefix("member "),
-                                 context.output(dep.ref).files)  # fmt: skip
+                files |= _placed(
+                    folder, dep.role.removeprefix("member "), context.output(dep.ref).files
+                )
         for file in target.files:
             files[f"{folder}/{file.name}"] = context.keep_source(file)
         proxy = {"class_name": PROXIES + attrs["process_proxy"], "config": config}

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.declare import current, declare, freeze, source
 from buildlib.errors import InputError
 from buildlib.model.label import is_label, parse_reference
-from buildlib.model.target import Dep, File
 from buildlib.model.output import Output
+from buildlib.model.target import Dep, File
 from buildlib.rules.base import Rule
 
 if TYPE_CHECKING:
@@ -52,16 +52,23 @@ def tarball(
     deps: list[Dep] = []
     taken: dict[str, str] = {}
     if not parts:
-        raise InputError("a tarball needs at least one part", where=where,
-                         fix='parts = {"all": {"path/in/archive": "file"}}')  # fmt: skip
+        raise InputError(
+            "a tarball needs at least one part",
+            where=where,
+            fix='parts = {"all": {"path/in/archive": "file"}}',
+        )
     for part, members in parts.items():
         for path, origin in members.items():
             if path in taken:
-                raise InputError(f"{path} stands in the parts {taken[path]} and {part}",
-                                 where=where, fix=f"remove it from {part}")  # fmt: skip
+                raise InputError(
+                    f"{path} stands in the parts {taken[path]} and {part}",
+                    where=where,
+                    fix=f"remove it from {part}",
+                )
             if path.startswith("/") or ".." in path.split("/"):
-                raise InputError(f"{path!r} leads out of the archive", where=where,
-                                 fix="write a relative path")  # fmt: skip
+                raise InputError(
+                    f"{path!r} leads out of the archive", where=where, fix="write a relative path"
+                )
             taken[path] = part
             if is_label(origin):
                 ref = parse_reference(origin, package=current().path, where=where)
@@ -70,14 +77,20 @@ def tarball(
                 files.append(source(origin, attribute="parts", part=part, as_name=path))
     unknown = [path for path in executables if path not in taken]
     if unknown:
-        raise InputError(f"executables names {unknown[0]}, which is not in the archive",
-                         where=where, fix="write a path that stands in parts")  # fmt: skip
+        raise InputError(
+            f"executables names {unknown[0]}, which is not in the archive",
+            where=where,
+            fix="write a path that stands in parts",
+        )
     declare(
         RULE,
         name=name,
         doc=doc,
-        attrs={"executables": freeze(sorted(executables), "executables"), "archive": archive,
-               "prefix": prefix.strip("/")},
+        attrs={
+            "executables": freeze(sorted(executables), "executables"),
+            "archive": archive,
+            "prefix": prefix.strip("/"),
+        },
         files=files,
         deps=deps,
         parts=parts,

@@ -189,7 +189,7 @@ def _host_context() -> ssl.SSLContext | None:
     if not os.environ.get("SSL_CERT_FILE"):
         # A Python built elsewhere may look for the bundle where this host has none.
         for bundle in _BUNDLES:
-            if os.path.exists(bundle):  # noqa: PTH110
+            if os.path.exists(bundle):
                 context.load_verify_locations(bundle)
                 return context
     return None
@@ -197,7 +197,7 @@ def _host_context() -> ssl.SSLContext | None:
 
 def _has_certificates(folder: str) -> bool:
     """Whether a folder holds certificates under the hashed names that OpenSSL looks for."""
-    return any(name.endswith(".0") for name in os.listdir(folder))  # noqa: PTH208
+    return any(name.endswith(".0") for name in os.listdir(folder))
 
 
 def _may_install() -> bool:

@@ -88,7 +88,7 @@ def _mirror_of_workspace(root: Path) -> str:
 
 def _index_of_pip(environ: Mapping[str, str]) -> str:
     """`index-url` of pip's configuration: the user's before the machine's, as pip has it."""
-    home = environ.get("HOME") or os.path.expanduser("~")  # noqa: PTH111
+    home = environ.get("HOME") or os.path.expanduser("~")
     config = environ.get("XDG_CONFIG_HOME") or f"{home}/.config"
     files = [
         environ.get("PIP_CONFIG_FILE", ""),

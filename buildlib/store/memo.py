@@ -29,7 +29,7 @@ class Memo:
 
     def _load(self) -> dict[Any, Any]:
         try:
-            with open(self._file, "rb") as file:  # noqa: PTH123
+            with open(self._file, "rb") as file:
                 data = file.read()
         except OSError:
             return {}
@@ -60,9 +60,9 @@ class Memo:
         payload = marshal.dumps(self._used)
         temporary = f"{self._file}.{os.getpid()}"
         try:
-            os.makedirs(os.path.dirname(self._file), exist_ok=True)  # noqa: PTH103, PTH120
-            with open(temporary, "wb") as file:  # noqa: PTH123
+            os.makedirs(os.path.dirname(self._file), exist_ok=True)
+            with open(temporary, "wb") as file:
                 file.write(_MAGIC + zlib.crc32(payload).to_bytes(4, "big") + payload)
-            os.replace(temporary, self._file)  # noqa: PTH105
+            os.replace(temporary, self._file)
         except OSError:
             return

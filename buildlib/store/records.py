@@ -47,7 +47,7 @@ class Records:
     def get(self, key: str) -> Record | None:
         """What was made for a key; None where nothing was, or the record cannot be read."""
         try:
-            with open(self._path(key, "json"), "rb") as file:  # noqa: PTH123
+            with open(self._path(key, "json"), "rb") as file:
                 plain = json.loads(file.read())
             return Record(
                 tuple(plain["images"]),
@@ -80,21 +80,22 @@ class Records:
     def put_parts(self, record: KeyRecord) -> None:
         """Note what a key was made of, for `why`."""
         path = self._path(record.key, "parts.json")
-        if not os.path.exists(path):  # noqa: PTH110
+        if not os.path.exists(path):
             self._write(path, record.parts)
 
     def _write(self, path: str, plain: object) -> None:
-        os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
+        os.makedirs(os.path.dirname(path), exist_ok=True)
         temporary = f"{path}.{os.getpid()}"
-        with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:  # noqa: PTH123
+        with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
             json.dump(plain, file, indent=0)
-        os.replace(temporary, path)  # noqa: PTH105
+        os.replace(temporary, path)
 
     def parts(self, key: str) -> KeyRecord | None:
         """The record of a key that something was made for."""
         try:
-            with open(self._path(key, "parts.json"), encoding="utf-8",
-                      errors="surrogateescape") as file:  # noqa: PTH123  # fmt: skip
+            with open(
+                self._path(key, "parts.json"), encoding="utf-8", errors="surrogateescape"
+            ) as file:
                 record = make_record([(str(name), str(value)) for name, value in json.load(file)])
         except (OSError, ValueError, TypeError):
             return None
@@ -104,6 +105,6 @@ class Records:
         """Remove a record, so that the key is built again."""
         for ending in ("json", "parts.json"):
             try:
-                os.unlink(self._path(key, ending))  # noqa: PTH108
+                os.unlink(self._path(key, ending))
             except FileNotFoundError:
                 continue

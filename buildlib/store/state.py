@@ -30,21 +30,21 @@ class State:
         return self.path(f"last/{flat(label)}")
 
     def last_key(self, label: Label) -> str:
-        """The key the target was last built or found with in this workspace, or an empty text."""
+        """The key the target was last built or found with here, or an empty text."""
         try:
-            with open(self._last(label)) as file:  # noqa: PTH123
+            with open(self._last(label)) as file:
                 return file.read().strip()
         except OSError:
             return ""
 
     def set_last_key(self, label: Label, key: str) -> None:
-        """Note the key of a target that is built; a workspace that cannot be written is no error."""
+        """Note the key of a target that is built; that it cannot be written is no error."""
         path = self._last(label)
         try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)  # noqa: PTH103, PTH120
-            with open(f"{path}.{os.getpid()}", "w") as file:  # noqa: PTH123
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(f"{path}.{os.getpid()}", "w") as file:
                 file.write(key)
-            os.replace(f"{path}.{os.getpid()}", path)  # noqa: PTH105
+            os.replace(f"{path}.{os.getpid()}", path)
         except OSError:
             return
 

@@ -23,7 +23,7 @@ class WorkingTree:
 
     def read(self, path: str) -> bytes:
         """See `Tree.read`."""
-        with open(f"{self.root}/{path}", "rb") as file:  # noqa: PTH123 - the hot path
+        with open(f"{self.root}/{path}", "rb") as file:
             return file.read()
 
     def exists(self, path: str) -> bool:

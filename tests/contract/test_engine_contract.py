@@ -20,7 +20,7 @@ import pytest
 from buildlib.engine import builder as real_builder
 from buildlib.engine import process
 from buildlib.engine.find import Endpoint, find_engine
-from buildlib.engine.protocol import BuildRequest, Builder, Engine, Grant
+from buildlib.engine.protocol import Builder, BuildRequest, Engine, Grant
 from buildlib.errors import ActionError, EngineUnavailable, InputError
 from tests.fakes.engine import FakeBuilder, FakeEngine
 

@@ -42,7 +42,7 @@ def docker(*arguments: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def build(folder: os.PathLike[str], *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """Build a folder, without a registry's leave and without output but errors."""
+    """Build a folder."""
     return docker("build", *arguments, str(folder))
 
 

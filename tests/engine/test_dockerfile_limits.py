@@ -22,7 +22,7 @@ TAKEN = [
     "COPY *.txt a /to/",
     "ARG X=a\nCOPY ${X:-b}${Y:+c} /b",
     "ENV X=a\nCOPY $X /b",
-    "COPY a / \\\n\n# a comment\n  ",
+    "COPY a \\\n\n# a comment\n  /b",
     "LABEL a=1 b=${c:-d}\nUSER 1000\nHEALTHCHECK --interval=5s CMD x",
 ]
 REFUSED = [
@@ -52,12 +52,11 @@ def folder(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("text", TAKEN)
-def test_what_is_let_through_is_built(folder, text):
-    text = f"FROM scratch\n{text}\nCOPY x.txt /last\n"
+def test_what_is_let_through_is_built(folder):
+    text = "FROM scratch\n" + "\n".join(TAKEN) + "\nCOPY x.txt /last\n"
     check_engine_limits(parse(text, "Dockerfile"))
     (folder / "Dockerfile").write_text(text)
-    assert "last" in built_files(folder)
+    assert set(built_files(folder)) == {"b", "b c", "to/a", "to/x.txt", "last"}
 
 
 @pytest.mark.parametrize("text", REFUSED)

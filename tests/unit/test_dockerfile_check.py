@@ -109,6 +109,7 @@ def test_a_source_that_the_ignore_file_leaves_out():
 
 
 BASE = {"BASE_CONTAINER": "scipy-notebook"}
+DEFAULT = "ARG BASE_CONTAINER=scipy-notebook\n"
 
 
 @pytest.mark.parametrize(
@@ -118,8 +119,10 @@ BASE = {"BASE_CONTAINER": "scipy-notebook"}
         "ARG BASE_CONTAINER\nFROM $BASE_CONTAINER\n",
         "ARG BASE_CONTAINER=localhost:5000/a/scipy-notebook@sha256:00\nFROM $BASE_CONTAINER\n",
         "ARG ORG=elyra\nARG BASE_CONTAINER=$ORG/scipy-notebook\nFROM $BASE_CONTAINER\n",
-        "ARG BASE_CONTAINER=scipy-notebook\nFROM scratch AS a\nFROM a\n"
-        "FROM $BASE_CONTAINER AS b\nFROM b\nCOPY --from=b /x /y\nCOPY --from=0 /x /y\n",
+        (
+            f"{DEFAULT}FROM scratch AS a\nFROM a\nFROM $BASE_CONTAINER AS b\nFROM b\n"
+            "COPY --from=b /x /y\nCOPY --from=0 /x /y\n"
+        ),
     ],
 )
 def test_parents_that_agree(text):
@@ -147,13 +150,12 @@ def test_a_parent_that_disagrees_with_the_default():
             "FROM ${BASE_CONTAINER}",
         ),
         (
-            "ARG BASE_CONTAINER=scipy-notebook\nFROM $BASE_CONTAINER\nFROM x\n",
+            f"{DEFAULT}FROM $BASE_CONTAINER\nFROM x\n",
             "Dockerfile:3 builds on x",
             "FROM ${",
         ),
         (
-            "ARG BASE_CONTAINER=scipy-notebook\nFROM $BASE_CONTAINER\n"
-            "COPY --from=elyra/spark:dev a b\n",
+            f"{DEFAULT}FROM $BASE_CONTAINER\nCOPY --from=elyra/spark:dev a b\n",
             "copies from elyra/spark:dev",
             "AS spark, with ARG BASE=elyra/spark:dev",
         ),

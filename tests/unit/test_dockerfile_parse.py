@@ -243,18 +243,20 @@ def test_where_lines_are_broken_changes_nothing(parts, data):
 
 @given(st.text(alphabet="FROM COPYRUN ARG\n\\$\"'{}:-=<#`/.a1[],", max_size=80))
 def test_any_text_is_understood_or_refused_with_a_line(text):
+    refusal = None
     try:
         parse("FROM a\n" + text, "Dockerfile")
     except InputError as error:
-        assert error.fix
-        assert 1 <= error.where.line <= text.count("\n") + 2
+        refusal = error
+    assert refusal is None or refusal.fix
+    assert refusal is None or 1 <= refusal.where.line <= text.count("\n") + 2
 
 
 def test_sixty_lines_are_read_in_a_fraction_of_a_millisecond():
     text = (
         "ARG BASE=elyra/scipy-notebook:dev\nFROM $BASE\nUSER root\n"
         + (
-            "RUN --mount=type=bind,source=debs,target=/debs \\\n    apt-get install -y /debs/*.deb \\\n"
+            "RUN --mount=type=bind,source=debs,target=/debs \\\n    dpkg -i /debs/*.deb \\\n"
             "    && fix-permissions /opt\n\nCOPY --chown=1000:100 a.py b.py /usr/local/\n\n"
         )
         * 10

@@ -146,13 +146,12 @@ def test_a_builder_that_someone_chose_is_used(tmp_path: Path) -> None:
 def test_what_would_change_results_behind_a_keys_back_is_not_handed_on(tmp_path: Path) -> None:
     env, paths = machine(tmp_path, ("Docker version 20.10.24", False))
     seen = tmp_path / "environment"
-    Path(paths[0]).write_text(f'#!/bin/sh\necho "Docker version 20.10.24"; env >{seen}; exit $1\n')
     engine = FakeEngine()
     variables = {"SOURCE_DATE_EPOCH": "1", "DOCKER_DEFAULT_PLATFORM": "linux/arm64", "KEPT": "1"}
     made = CliBuilder(Endpoint("unix:///x.sock"), engine, {**env, **variables})
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     Path(paths[0]).write_text(
-        f'#!/bin/sh\n[ "$1" = buildx ] && exit 1\necho "Docker version 20.10.24"\nenv >{seen}\n'
+        f'#!/bin/sh\n[ "$1" = buildx ] && exit 1\necho "Docker version 20.10.24"\n/usr/bin/env >{seen}\n'
     )
     with pytest.raises(ActionError, match="does not have the result"):
         made.build(BuildRequest(str(tmp_path), str(tmp_path / "Dockerfile")), lambda _: None)

@@ -117,6 +117,6 @@ def test_an_engine_that_went_away(words: str) -> None:
 
 def test_a_line_is_found_for_what_is_filled_in_and_not_guessed() -> None:
     assert line_of("COPY missing /", DOCKERFILE) == 8
-    assert line_of("RUN echo fi", DOCKERFILE) == 2
+    assert line_of("RUN echo one; echo tw…", DOCKERFILE) == 5
     assert line_of("COPY value /somewhere", DOCKERFILE) == 0
     assert line_of("", DOCKERFILE) == 0

@@ -1,4 +1,4 @@
-"""Where the engine is looked for, in the order of the docker client, and what is said if it fails."""
+"""Where the engine is looked for, as docker itself does, and what is said if it fails."""
 
 from __future__ import annotations
 

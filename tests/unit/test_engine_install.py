@@ -13,6 +13,11 @@ from buildlib.engine.find import Endpoint
 from buildlib.engine.install import Machine, ensure_engine
 from buildlib.errors import ActionError, EngineUnavailable
 
+SUDO = (
+    "sudo apt-get update && sudo apt-get install -y docker.io ca-certificates"
+    " && sudo usermod -aG docker $USER && newgrp docker"
+)
+REFUSED = "the Docker Engine at tcp://box:1 (from DOCKER_HOST) is not running: connection refused"
 ENV = {"HOME": "/nonexistent", "USER": "me"}
 
 
@@ -215,8 +220,7 @@ def test_a_service_that_cannot_be_started() -> None:
             FakeMachine(root=False),
             {},
             "there is no Docker Engine on this machine",
-            "sudo apt-get update && sudo apt-get install -y docker.io ca-certificates"
-            " && sudo usermod -aG docker $USER && newgrp docker",
+            SUDO,
         ),
         (
             FakeMachine(root=False, programs=["dockerd", "apt-get"], systemd=True),
@@ -251,8 +255,7 @@ def test_a_service_that_cannot_be_started() -> None:
         (
             FakeMachine(refusal=errno.ECONNREFUSED),
             {"DOCKER_HOST": "tcp://box:1"},
-            "the Docker Engine at tcp://box:1 (from DOCKER_HOST) is not running: "
-            "connection refused",
+            REFUSED,
             "unset DOCKER_HOST  # or start the engine it names",
         ),
         (

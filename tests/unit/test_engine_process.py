@@ -102,7 +102,7 @@ def test_an_error_of_the_reader_ends_the_child() -> None:
         lines.append(line)
         raise ValueError
 
-    with pytest.raises(ValueError):  # noqa: PT011
+    with pytest.raises(ValueError):
         process.stream(["sh", "-c", "echo $$; sleep 60"], refuse)
     assert gone(int(lines[0]), 0.1)
 
@@ -131,8 +131,11 @@ MAIN = """
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    process.stream(["sh", "-c", "trap 'sleep 0.3; echo tidy; exit' TERM; trap 'echo interrupted' INT;"
-                    "echo $$; while :; do sleep 0.1; done"], lambda line: print(line, flush=True))
+    script = (
+        "trap 'sleep 0.3; exit' TERM; trap 'echo interrupted' INT;"
+        "echo $$; while :; do sleep 0.1; done"
+    )
+    process.stream(["sh", "-c", script], lambda line: print(line, flush=True))
 """
 
 

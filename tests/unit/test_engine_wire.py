@@ -133,9 +133,8 @@ def test_answers_without_a_body(tmp_path: Path) -> None:
     ],
 )
 def test_a_broken_answer_is_an_error(tmp_path: Path, answer: bytes) -> None:
-    with served(tmp_path, answer, per_link=1) as endpoint:
-        with pytest.raises(LinkBrokenError):
-            ask(endpoint)
+    with served(tmp_path, answer, per_link=1) as endpoint, pytest.raises(LinkBrokenError):
+        ask(endpoint)
 
 
 def test_an_engine_that_vanishes_in_the_middle_is_explained(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from kernel_launcher.clusters import cluster_names
 from kernel_launcher.messages import LauncherError, keep_log
-from kernel_launcher.processes import SHUTDOWN_BEGUN, die_with_parent
+from kernel_launcher.processes import SHUTDOWN_BEGUN, die_with_parent, send_signal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,7 @@ def announce_shutdown(kernel: Any) -> None:
     plain_do_shutdown = kernel.do_shutdown
 
     def do_shutdown(restart: bool) -> Any:
-        os.kill(os.getppid(), SHUTDOWN_BEGUN)
+        send_signal(os.getppid(), SHUTDOWN_BEGUN)
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass

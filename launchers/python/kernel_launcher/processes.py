@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 
-SHUTDOWN_BEGUN = signal.SIGUSR1  # from the kernel to its supervisor: it has been asked to end
+SHUTDOWN_BEGUN = signal.SIGUSR1  # the kernel to its supervisor: I have been asked to end
 
 _SET_PDEATHSIG = 1  # linux/prctl.h
 _SET_CHILD_SUBREAPER = 36
@@ -33,9 +33,7 @@ def adopt_orphans() -> None:
 
 def die_with_parent(parent: int) -> None:
     """Have this process killed when `parent` is, by whatever means."""
-    _prctl(SHUTDOWN_BEGUN = signal.SIGUSR1  # from the kernel to its supervisor: it has been asked to end
-
-_SET_PDEATHSIG, signal.SIGKILL)
+    _prctl(_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it has happened already
         os._exit(1)
 
@@ -56,7 +54,7 @@ def descendants(pid: int) -> list[int]:
 
 
 class StopSignals:
-    """Notes the signals that ask this process, or its kernel, to end; `wakeup` becomes readable at each.
+    """Notes the signals that ask for the end; `wakeup` becomes readable at each.
 
     Made first of all: without a handler, process 1 of a container ignores `docker stop`.
     """
