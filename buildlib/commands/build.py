@@ -7,11 +7,17 @@ feature. Otherwise doit schedules the plan.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from buildlib.commands import plan as plan_verb
 from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say
+from buildlib.commands.common import open_workspace, print_json, say, warn
 from buildlib.execution.session import Session
+
+if TYPE_CHECKING:
+    from buildlib.model.label import Label
+    from buildlib.workspace import Workspace
 
 DEFAULT_VERBOSITY = 1
 LOUD = 2
@@ -22,22 +28,51 @@ def run(call: Call) -> int:
     if call.flag("dry-run"):
         return plan_verb.run(call)
     workspace = open_workspace(call)
-    roots = workspace.resolve(call.words, folder=call.folder)
-    verbose = call.number("verbosity", DEFAULT_VERBOSITY) >= LOUD
-    session = Session(workspace, say=say, verbose=verbose, force=call.flag("always"))
+    return build(
+        workspace,
+        workspace.resolve(call.words, folder=call.folder),
+        jobs=call.number("jobs", default_jobs()),
+        verbose=call.number("verbosity", DEFAULT_VERBOSITY) >= LOUD,
+        force=call.flag("always"),
+        as_json=call.flag("json"),
+    )
+
+
+def build(
+    workspace: Workspace,
+    roots: Sequence[Label],
+    *,
+    jobs: int = 0,
+    verbose: bool = False,
+    force: bool = False,
+    as_json: bool = False,
+) -> int:
+    """Bring targets of an open workspace up to date.
+
+    Args:
+        workspace: The workspace.
+        roots: The targets wanted.
+        jobs: How many at a time; 0 for as many as is usual.
+        verbose: Show what the builder says.
+        force: Build what is up to date, too.
+        as_json: Say nothing but the plan, as JSON, with the exit code.
+
+    Returns:
+        The exit code.
+    """
+    session = Session(workspace, say=warn if as_json else say, verbose=verbose, force=force)
     plan = session.look(roots)
-    before = plan_verb.as_json(workspace, plan) if call.flag("json") else None
+    before = plan_verb.as_json(workspace, plan) if as_json else {}
     code = 0
-    if plan.steps or session.force:
+    if plan.steps or force:
         from buildlib.doit_adapter.run import run_session
 
-        jobs = call.number("jobs", default_jobs())
-        code = run_session(session, roots, jobs=jobs, quiet=before is not None)
+        code = run_session(session, roots, jobs=jobs or default_jobs(), quiet=as_json)
     else:
         session.start(roots)
-        if before is None:
+        if not as_json:
             say(plan_verb.lines(workspace, plan)[0])
-    if before is not None:
+    if as_json:
         print_json({**before, "exit_code": code})
     workspace.save()
     return code

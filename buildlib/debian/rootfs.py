@@ -18,11 +18,12 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from itertools import pairwise
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 from buildlib.debian import dpkgdb
 from buildlib.debian.deb import Deb, Member, safe_name
 from buildlib.errors import ActionError
+from buildlib.pack.tar import Sink
 
 EXCLUDED = (
     "/usr/share/doc/*",
@@ -76,7 +77,7 @@ class RootfsSummary(NamedTuple):
 
 
 def write_rootfs(
-    debs: Iterable[Path], out: IO[bytes], *, epoch: int, extra: Iterable[ExtraFile] = ()
+    debs: Iterable[Path], out: Sink, *, epoch: int, extra: Iterable[ExtraFile] = ()
 ) -> RootfsSummary:
     """Write the root file system of some packages as an uncompressed tar.
 
@@ -123,7 +124,7 @@ def is_excluded(path: str) -> bool:
 class _Digest:
     """A file that hashes and counts what passes through."""
 
-    def __init__(self, out: IO[bytes]) -> None:
+    def __init__(self, out: Sink) -> None:
         self.out = out
         self.sha256 = hashlib.sha256()
         self.size = 0
@@ -131,7 +132,8 @@ class _Digest:
     def write(self, data: bytes) -> int:
         self.sha256.update(data)
         self.size += len(data)
-        return self.out.write(data)
+        self.out.write(data)
+        return len(data)
 
 
 class _Writer:

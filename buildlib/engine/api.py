@@ -1,7 +1,7 @@
 """The engine over its own socket: what a build asks in every run, at the lowest cost.
 
 The SDK's import alone takes longer than a build with nothing to do. Where a plain socket does
-not reach (TLS, ssh), `sdk` does the same through it. Knows the engine's API and nothing of why
+not reach (TLS), `sdk` does the same through it. Knows the engine's API and nothing of why
 it is asked.
 
 Paths carry no API version, so the engine answers with its newest; only fields that all versions
@@ -35,7 +35,7 @@ _OK, _NOT_FOUND, _CONFLICT = 200, 404, 409
 
 
 class SocketEngine:
-    """An `Engine` on a unix or plain TCP socket. May be used by several threads at once."""
+    """An `Engine` on a unix or plain TCP socket, or behind ssh. Safe for several threads."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint

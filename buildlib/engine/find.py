@@ -77,7 +77,7 @@ class Endpoint(NamedTuple):
     @property
     def needs_sdk(self) -> bool:
         """Whether a plain socket does not reach it."""
-        return self.tls is not None or self.scheme not in {"unix", "tcp", "http"}
+        return self.tls is not None or self.scheme not in {"unix", "tcp", "http", "ssh"}
 
     def client_environ(self, environ: Mapping[str, str]) -> dict[str, str]:
         """`environ` changed so that a docker client uses this endpoint and no other."""
@@ -204,10 +204,10 @@ def _default_socket(env: Mapping[str, str]) -> str:
 
 
 def probe(endpoint: Endpoint, timeout: float = 3.0) -> OSError | None:
-    """Try to connect; the error met, or None. An endpoint that needs the SDK is not tried."""
+    """Try to connect; the error met, or None. Only plain sockets are tried: others take long."""
     import socket
 
-    if endpoint.needs_sdk:
+    if endpoint.needs_sdk or endpoint.scheme == "ssh":
         return None
     try:
         if endpoint.scheme == "unix":
@@ -232,7 +232,7 @@ def why_not(endpoint: Endpoint, error: BaseException | None) -> EngineUnavailabl
     place = endpoint.path if endpoint.scheme == "unix" else endpoint.url
     other = _way_back(endpoint)
     number = error.errno if isinstance(error, OSError) else None
-    if number in {errno.EACCES, errno.EPERM}:
+    if isinstance(error, PermissionError):  # by class: an error of TLS has EPERM's number
         return EngineUnavailable(
             f"you may not use the Docker Engine at {place}{chosen}: permission denied",
             fix="sudo usermod -aG docker $USER && newgrp docker  # or run this with sudo",

@@ -7,7 +7,6 @@ around. Whoever may not is told the exact commands. All that touches the machine
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
 import time
@@ -31,10 +30,12 @@ class Machine:
     """What is asked of the machine and done to it."""
 
     def __init__(
-        self, log: str = "/var/log/dockerd.log", pid_file: str = "/var/run/docker.pid"
+        self,
+        log: str = "/var/log/dockerd.log",
+        pid_files: Sequence[str] = ("/var/run/docker.pid", "/var/run/docker-ssd.pid"),
     ) -> None:
         self.log = log
-        self.pid_file = pid_file
+        self.pid_files = pid_files  # Debian's init script writes the second, before the first
 
     def say(self, text: str) -> None:
         """Tell the user what goes on."""
@@ -77,13 +78,8 @@ class Machine:
         return process.stream(argv, on_line, environ=environ)
 
     def daemon_runs(self) -> bool:
-        """Whether the daemon of the pid file lives, though it may not answer yet."""
-        try:
-            with open(self.pid_file, encoding="ascii") as file:
-                os.kill(int(file.read()), 0)
-        except (OSError, ValueError, OverflowError):
-            return False
-        return True
+        """Whether the daemon of a pid file lives, though it may not answer yet."""
+        return any(map(_lives, self.pid_files))
 
     def start_daemon(self) -> Callable[[], int | None]:
         """Start dockerd so that it outlives us; the function returned gives its exit code."""
@@ -123,6 +119,15 @@ class Machine:
         time.sleep(seconds)
 
 
+def _lives(pid_file: str) -> bool:
+    try:
+        with open(pid_file, encoding="ascii") as file:
+            os.kill(int(file.read()), 0)
+    except (OSError, ValueError, OverflowError):
+        return False
+    return True
+
+
 def ensure_engine(
     environ: Mapping[str, str] | None = None,
     machine: Machine | None = None,
@@ -146,7 +151,7 @@ def ensure_engine(
     if error is None:
         return endpoint
     ours = not endpoint.origin and endpoint.path == DEFAULT_SOCKET
-    if not ours or error.errno in {errno.EACCES, errno.EPERM}:
+    if not ours or isinstance(error, PermissionError):
         raise why_not(endpoint, error)
     installed = here.has("dockerd")
     forbidden = env.get(FORBID, "") not in {"", "0"}

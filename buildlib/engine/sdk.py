@@ -1,7 +1,7 @@
-"""The engine through the docker SDK, for what a plain socket does not reach: TLS and ssh.
+"""The engine through the docker SDK, for what a plain socket does not reach: TLS.
 
 Does what `api` does, call by call. Its import takes a tenth of a second, so it is imported only
-for such an endpoint. ssh uses the `ssh` program and its configuration, as docker itself does.
+for such an endpoint.
 """
 
 from __future__ import annotations
@@ -22,6 +22,16 @@ from buildlib.engine.protocol import ImageInfo, Mount, platform_of, split_ref
 from buildlib.engine.throwaway import run_script
 
 _TIMEOUT = 60
+
+
+class _Client(docker.APIClient):
+    """The SDK's low-level client, deaf to REQUESTS_CA_BUNDLE.
+
+    requests prefers that variable to the authority the connection was given, so the engine's own
+    certificate would be refused wherever a site sets it.
+    """
+
+    trust_env = property(lambda _: False, lambda _, __: None)
 
 
 class SdkEngine:
@@ -54,12 +64,11 @@ class SdkEngine:
                 ca_cert=files.file("ca.pem"),
                 verify=files.verify,
             )
-        return docker.APIClient(
+        return _Client(
             base_url=self.endpoint.url,
             version="auto",
             timeout=_TIMEOUT,
             tls=tls,
-            use_ssh_client=True,
         )
 
     # questions

@@ -1,4 +1,4 @@
-"""As much HTTP/1.1 as the engine's API needs, over a unix or plain TCP socket.
+"""As much HTTP/1.1 as the engine's API needs, over a unix or plain TCP socket, or ssh.
 
 `http.client` costs a third of our start-up time, and cannot send many questions at once. This
 can: twenty answers come back in the time of two. Knows nothing of images or containers; raises
@@ -9,9 +9,12 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildlib.engine.find import Endpoint
+
+if TYPE_CHECKING:
+    from buildlib.engine.ssh import SshSocket
 
 PIPELINE = 64
 """Questions sent before answers are read. More could fill both directions of the socket, with
@@ -41,18 +44,7 @@ class Link:
     """One connection. Not for several threads at once."""
 
     def __init__(self, endpoint: Endpoint, timeout: float | None) -> None:
-        if endpoint.scheme == "unix":
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            try:
-                self._socket.settimeout(timeout)
-                self._socket.connect(endpoint.path)
-            except OSError:
-                self._socket.close()
-                raise
-        else:
-            self._socket = socket.create_connection(endpoint.address, timeout)
-            # An engine that vanishes from the network while we wait without limit is noticed.
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._socket = _open(endpoint, timeout)
         self._buffer = b""
         self.open = True
         """Whether the engine will answer more questions on this connection."""
@@ -140,6 +132,26 @@ class Link:
         if not data:
             raise LinkBrokenError("the connection was closed in the middle of an answer")
         self._buffer += data
+
+
+def _open(endpoint: Endpoint, timeout: float | None) -> socket.socket | SshSocket:
+    if endpoint.scheme == "ssh":
+        from buildlib.engine.ssh import SshSocket
+
+        return SshSocket(endpoint, timeout)
+    if endpoint.scheme != "unix":
+        link = socket.create_connection(endpoint.address, timeout)
+        # An engine that vanishes from the network while we wait without limit is noticed.
+        link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return link
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        link.settimeout(timeout)
+        link.connect(endpoint.path)
+    except OSError:
+        link.close()
+        raise
+    return link
 
 
 def question(

@@ -179,7 +179,7 @@ class Web:
         while True:
             try:
                 return call()
-            except WebError as error:  # noqa: PERF203  a retry is a try in a loop
+            except WebError as error:
                 here = progress()
                 failures = 1 if here > furthest else failures + 1
                 furthest = max(here, furthest)

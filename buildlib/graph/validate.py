@@ -7,6 +7,7 @@ content, so that a build with nothing to do parses no Dockerfile.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from buildlib.errors import InputError
@@ -51,14 +52,15 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
                     fix="name an image as parent",
                 )
             bases[dep.role[len("base ") :]] = _reference_name(base)
-    asked = ("dockerfile", _VERSION, text, tuple(provided), tuple(sorted(bases.items())))
+    args = {**_platform_args(target), **target.attrs.get("build_args", {})}
+    asked = ("dockerfile", _VERSION, text, tuple(provided), _plain(bases), _plain(args))
     if memo.get(asked):
         return
     from buildlib.dockerfile import check
     from buildlib.dockerfile.limits import check_engine_limits
     from buildlib.dockerfile.parse import parse
 
-    dockerfile = parse(text.decode(errors="replace"), file, target.attrs.get("build_args"))
+    dockerfile = parse(text.decode(errors="replace"), file, args)
     check_engine_limits(dockerfile)
     check.check_parent(dockerfile, bases, target.where)
     folder = f"{package}/" if package else ""
@@ -66,9 +68,25 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
     memo[asked] = True
 
 
+def _plain(values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
+    """A dict as something the memo can keep."""
+    return tuple(sorted(values.items()))
+
+
+def _platform_args(target: Target) -> dict[str, str]:
+    """The build arguments that BuildKit gives by itself (docs.docker.com, "Global scope")."""
+    platform = str(target.attrs.get("platform", ""))
+    system, _, rest = platform.partition("/")
+    machine, _, variant = rest.partition("/")
+    values = {"PLATFORM": platform, "OS": system, "ARCH": machine, "VARIANT": variant}
+    return {f"TARGET{name}": value for name, value in values.items()}
+
+
 def _reference_name(base: Target) -> str:
     """What `FROM` calls an image: the last part of its name, without tag."""
     external = str(base.attrs.get("image", ""))
     if external:
-        return external.rsplit("/", 1)[-1].partition(":")[0]
+        from buildlib.dockerfile.check import repository
+
+        return repository(external)
     return image_name(base)

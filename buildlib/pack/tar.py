@@ -19,17 +19,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Protocol
 
 from buildlib.errors import ActionError, InputError
 
 BLOCK = 512
 _CHUNK = 1 << 20
 _TYPES = {"file": b"0", "hardlink": b"1", "link": b"2", "dir": b"5"}
-_GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time, no system
-_GZIP_LEVEL = 6
 _NAME, _PREFIX, _LINK = 100, 155, 100
 _IMPURE = re.compile(r"(?:^|/)(?:\.{0,2})(?:/|\Z)|\0")
+
+
+class Sink(Protocol):
+    """Takes bytes: a file, or a file of the content store on its way in."""
+
+    def write(self, data: bytes, /) -> object:
+        """Append."""
 
 
 class Member(NamedTuple):
@@ -63,7 +68,7 @@ class Packed(NamedTuple):
 
 
 def write_tar(
-    members: Iterable[Member], out: BinaryIO, *, epoch: int, uid: int = 0, gid: int = 0
+    members: Iterable[Member], out: Sink, *, epoch: int, uid: int = 0, gid: int = 0
 ) -> Packed:
     """Write an archive.
 
@@ -79,31 +84,6 @@ def write_tar(
         ActionError: A file changed its size while it was read.
     """
     return _write(*_ordered(members), out.write, epoch, (uid, gid))
-
-
-def write_tar_gz(
-    members: Iterable[Member], out: BinaryIO, *, epoch: int, uid: int = 0, gid: int = 0
-) -> Packed:
-    """Write a gzip-compressed archive (see `write_tar`).
-
-    The header has no name and no time. The compressed bytes still depend on the version of zlib:
-    compare archives by the digest returned, which is that of the bytes before compression.
-    """
-    import zlib
-
-    compressor = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    check = 0
-
-    def write(data: bytes) -> None:
-        nonlocal check
-        check = zlib.crc32(data, check)
-        out.write(compressor.compress(data))
-
-    out.write(_GZIP_HEADER)
-    packed = _write(*_ordered(members), write, epoch, (uid, gid))
-    out.write(compressor.flush())
-    out.write(check.to_bytes(4, "little") + (packed.size & 0xFFFFFFFF).to_bytes(4, "little"))
-    return packed
 
 
 def _ordered(members: Iterable[Member]) -> tuple[list[Member], set[str]]:

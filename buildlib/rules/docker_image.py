@@ -155,15 +155,14 @@ def _by_flavour(parent: str | Mapping[str, str] | None) -> str | None:
 def _without_ignored(files: list[File], dockerfile: str) -> list[File]:
     """Leave out what Docker would not send: the package's `.dockerignore` holds for srcs too."""
     package = current()
-    own = f"{dockerfile}{IGNORE_FILE}"
-    ignore = own if own in package.known else IGNORE_FILE
-    if ignore not in package.known:
+    names = {IGNORE_FILE, f"{dockerfile}{IGNORE_FILE}"}
+    if names.isdisjoint(package.known):
         return files
-    from buildlib.dockerfile.ignore import IgnoreRules
+    from buildlib.dockerfile.ignore import IgnoreRules, ignore_file
 
-    path = package.in_workspace(ignore)
+    path = package.in_workspace(ignore_file(dockerfile, package.known.__contains__) or IGNORE_FILE)
     rules = IgnoreRules.parse(package.tree.read(path).decode(errors="replace"), file=path)
-    return [file for file in files if file.name != ignore and not rules.excludes(file.name)]
+    return [file for file in files if file.name not in names and not rules.excludes(file.name)]
 
 
 class DockerImage(Rule):

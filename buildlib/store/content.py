@@ -172,8 +172,6 @@ class ContentStore:
         """
         source = self.path(sha256)
         try:
-            if not executable and _same(source, dest):
-                return  # a rename of one link over another of the same file would do nothing
             os.makedirs(os.path.dirname(dest) or ".", exist_ok=True)
             temporary = f"{dest}.{_unique()}"
             try:
@@ -181,7 +179,7 @@ class ContentStore:
                     _copy(source, temporary, 0o555 if executable else 0o444, stamp_ns(sha256))
                 os.replace(temporary, dest)
             finally:
-                _remove(temporary)  # there still if the copy failed
+                _remove(temporary)  # a failed copy; or `dest` was this link: rename is a no-op then
         except FileNotFoundError:
             if os.path.exists(source):
                 raise
@@ -281,16 +279,6 @@ def _digest(sha256: str) -> str:
 def _unique() -> str:
     """A file name no other process or thread takes (`tempfile` costs 10 ms of imports)."""
     return f".{os.getpid()}-{os.urandom(6).hex()}"
-
-
-def _same(source: str, dest: str) -> bool:
-    """Whether `dest` is already a link to `source` (a symbolic one is not)."""
-    wanted = os.stat(source)
-    try:
-        found = os.lstat(dest)
-    except FileNotFoundError:
-        return False
-    return (found.st_dev, found.st_ino) == (wanted.st_dev, wanted.st_ino)
 
 
 def _rename(source: str, dest: str) -> None:

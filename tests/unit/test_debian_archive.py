@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import lzma
+from pathlib import Path
 
 import pysequoia
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from buildlib.debian import archive
 from buildlib.debian.archive import Suite, read_archive, verify_signature
 from buildlib.errors import ActionError, InputError
+from buildlib.model.settings import Network
 
 STABLE = Suite("debian", "bookworm")
 SECURITY = Suite("debian-security", "bookworm-security")
@@ -128,3 +130,14 @@ def test_the_committed_keys_are_those_their_readme_names() -> None:
         row = next(line for line in readme.splitlines() if path.name in line)
         assert certificate.fingerprint.upper() in row
         assert hashlib.sha256(path.read_bytes()).hexdigest() in row
+
+
+def test_the_image_installs_from_the_suites_the_lock_reads() -> None:
+    image = Path(__file__).parents[2] / "images/bases/os/files/etc/apt/sources.list.d"
+    found = []
+    for paragraph in (image / "debian.sources").read_text().split("\n\n"):
+        fields = dict(line.split(": ") for line in paragraph.strip().splitlines())
+        root = fields["URIs"].removeprefix(f"{Network().apt}/")
+        found += [Suite(root, name) for name in fields["Suites"].split()]
+        assert fields["Components"] == "main"
+    assert tuple(found) == archive.BOOKWORM

@@ -151,7 +151,8 @@ def test_what_would_change_results_behind_a_keys_back_is_not_handed_on(tmp_path:
     made = CliBuilder(Endpoint("unix:///x.sock"), engine, {**env, **variables})
     (tmp_path / "Dockerfile").write_text("FROM scratch\n")
     Path(paths[0]).write_text(
-        f'#!/bin/sh\n[ "$1" = buildx ] && exit 1\necho "Docker version 20.10.24"\n/usr/bin/env >{seen}\n'
+        '#!/bin/sh\n[ "$1" = buildx ] && exit 1\necho "Docker version 20.10.24"\n'
+        f"/usr/bin/env >{seen}\n"
     )
     with pytest.raises(ActionError, match="does not have the result"):
         made.build(BuildRequest(str(tmp_path), str(tmp_path / "Dockerfile")), lambda _: None)

@@ -37,7 +37,7 @@ def context(home: Path, name: str, host: str, *, tls: bool = False, chosen: bool
         ("box:1234", "tcp", ("box", 1234), False),
         ("tcp://[::1]:99", "tcp", ("::1", 99), False),
         ("tcp://[::1]", "tcp", ("::1", 2375), False),
-        ("ssh://me@box", "ssh", None, True),
+        ("ssh://me@box", "ssh", None, False),
         ("https://box:1", "https", ("box", 1), True),
     ],
 )

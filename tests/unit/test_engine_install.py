@@ -276,7 +276,7 @@ def test_where_it_may_not_the_machine_is_left_alone(
 
 
 def test_a_daemon_is_known_by_its_pid_file(tmp_path: Path) -> None:
-    machine = Machine(pid_file=str(tmp_path / "pid"))
+    machine = Machine(pid_files=[str(tmp_path / "no"), str(tmp_path / "pid")])
     assert not machine.daemon_runs()
     (tmp_path / "pid").write_text(str(os.getpid()))
     assert machine.daemon_runs()

@@ -100,6 +100,12 @@ def test_runs_in_parallel_over_kept_connections(server, store):
     assert server.connections == 4
 
 
+def test_the_largest_comes_first(server, store):
+    downloads = [server.add(f"/f{size}", b"x" * size) for size in (2, 30, 1, 200)]
+    fetch(store, *downloads, jobs=1)
+    assert [path for path, _ in server.requests] == ["/f200", "/f30", "/f2", "/f1"]
+
+
 def test_an_empty_file_and_one_of_unknown_size(server, store):
     empty = server.add("/empty", b"")
     unknown = server.add("/unknown", BIG)._replace(size=None)

@@ -108,11 +108,18 @@ def test_project_names_are_normalised(server, find, name):
     assert find(PyPIFile(name, WHEEL)) == [f"{server.url}/simple/typing-extensions/{WHEEL}"]
 
 
-def test_relative_to_where_the_page_came_from(server, find):
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        (f'<a href="{WHEEL}">', "text/html"),
+        (json.dumps({"files": [{"filename": WHEEL, "url": WHEEL, "hashes": {}}]}), JSON),
+    ],
+)
+def test_relative_to_where_the_page_came_from(server, find, text, kind):
     server.script["/simple/demo/"] = [
         lambda handler, _: handler.head(301, Content_Length=0, Location="/other/demo/")
     ]
-    server.script["/other/demo/"] = [page(f'<a href="{WHEEL}">', "text/html")]
+    server.script["/other/demo/"] = [page(text, kind)]
     assert find(PyPIFile("demo", WHEEL)) == [f"{server.url}/other/demo/{WHEEL}"]
 
 

@@ -44,7 +44,8 @@ class Spark:
     def __init__(self, namespace: dict[str, Any]) -> None:
         self._namespace = namespace
         self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._begun = False
+        self._over = threading.Event()  # an interrupted Thread.join() would take it for ended
         self._stand_ins: dict[str, Any] = {}
         self._parts: dict[str, Any] = {}
         self._problem: Exception | None = None
@@ -74,17 +75,17 @@ class Spark:
         Raises:
             RuntimeError: when there is no session to be had.
         """
-        self._start().join()
+        self._start()
+        self._over.wait()
         if self._problem is not None:
             raise RuntimeError(f"{name}: no Spark session: {self._problem}") from self._problem
         return self._parts[name]
 
-    def _start(self) -> threading.Thread:
+    def _start(self) -> None:
         with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._create, name="spark", daemon=True)
-                self._thread.start()
-            return self._thread
+            if not self._begun:
+                self._begun = True
+                threading.Thread(target=self._create, name="spark", daemon=True).start()
 
     def _create(self) -> None:
         try:
@@ -92,6 +93,8 @@ class Spark:
         except Exception as error:  # noqa: BLE001 - told to whoever uses a name
             log(f"no Spark session: {type(error).__name__}")
             self._problem = error
+        finally:
+            self._over.set()
         for name, part in self._parts.items():
             if self._namespace.get(name) is self._stand_ins[name]:  # else it is the user's by now
                 self._namespace[name] = part

@@ -1,0 +1,99 @@
+"""`release`: give the images that were built a version, in the engine and in `dist/`.
+
+What does not carry the version is not built again: the image that was tested gets one more tag.
+A release tag is never moved. Publishing to a registry comes with a later change; until then a
+release is local, and says so.
+"""
+
+from __future__ import annotations
+
+import os
+
+from buildlib.commands import plan as plan_verb
+from buildlib.commands.build import build
+from buildlib.commands.call import Call, Verb
+from buildlib.commands.common import open_workspace, say
+from buildlib.errors import ActionError, InputError
+from buildlib.model.label import Label, Reference
+from buildlib.model.target import image_name
+from buildlib.model.version import check_release
+from buildlib.store import names
+from buildlib.workspace import Workspace
+
+
+def run(call: Call) -> int:
+    """See the module."""
+    if call.words:
+        raise InputError(f"release takes no targets, but {call.words[0]} was given",
+                         fix="./doitw release VERSION=2.5.0")
+    version = check_release(call.variables.get("VERSION", ""))
+    workspace = open_workspace(call)
+    workspace.version = version
+    workspace.channel = version
+    if call.flag("dry-run"):
+        for line in plan_verb.lines(workspace, workspace.plan(workspace.graph.order)):
+            say(line)
+        for label in _images(workspace):
+            say(f"tag      {_release_tag(workspace, label)}")
+        return 0
+    code = build(workspace, workspace.graph.order)
+    if code:
+        return code
+    moved = _tag(workspace)
+    files = [workspace.export_path(target) for target in workspace.graph.targets.values()]
+    for path in filter(None, files):
+        say(f"wrote {os.path.relpath(path, workspace.root)}")
+    say(f"{version} is in the engine ({moved} tags set) and in dist/; not published")
+    return 0
+
+
+def _images(workspace: Workspace) -> list[Label]:
+    return [
+        label
+        for label in workspace.graph.order
+        if workspace.graph[label].rule.product == "image"
+        and workspace.graph[label].rule.kind != "external_image"
+    ]
+
+
+def _release_tag(workspace: Workspace, label: Label) -> str:
+    name = image_name(workspace.graph[label])
+    return names.channel_tag(workspace.settings, name, workspace.channel)
+
+
+def _tag(workspace: Workspace) -> int:
+    """Put the release tags, after all were seen to be free or right.
+
+    Raises:
+        ActionError: A release of this version exists, with another image.
+    """
+    wanted: dict[str, str] = {}
+    for label in _images(workspace):
+        key = workspace.keys.key(Reference(label))
+        name = image_name(workspace.graph[label])
+        wanted[_release_tag(workspace, label)] = names.content_tag(workspace.settings, name, key)
+    there = workspace.engine.inspect([*wanted, *wanted.values()])
+    missing: dict[str, str] = {}
+    for release, content in wanted.items():
+        image, taken = there[content], there[release]
+        if image is None:
+            raise ActionError(f"{content} is gone from the engine", fix="./doitw build")
+        if taken is None:
+            missing[release] = image.id
+        elif taken.id != image.id:
+            raise ActionError(
+                f"{release} exists and is another image; a release tag is never moved",
+                fix="release under the next version",
+            )
+    for release, image_id in missing.items():
+        workspace.engine.tag(image_id, release)
+    return len(missing)
+
+
+VERB = Verb(
+    "release",
+    "tag what was built with a version (local, not published)",
+    "VERSION=2.5.0",
+    ("--dry-run",),
+    run,
+)

@@ -1,0 +1,76 @@
+"""`test`: lint, types, layers, then the tests, on images that are up to date.
+
+Each step is one of the tools a developer would type by hand, and is shown as such. What follows
+the verb and is no option of ours goes to pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+from buildlib.commands.call import Call, Verb
+from buildlib.commands.common import duration, open_workspace, say
+from buildlib.errors import EngineUnavailable
+from buildlib.workspace import Workspace
+
+_CHECKS = (
+    ("lint", ("ruff", "check", ".")),
+    ("format", ("ruff", "format", "--check", "--quiet", ".")),
+    ("types", ("mypy",)),
+    ("layers", ("lint-imports", "--no-logo")),
+)
+
+
+def run(call: Call) -> int:
+    """See the module."""
+    workspace = open_workspace(call)
+    failed = []
+    if not call.words:
+        failed = [name for name, command in _CHECKS if _step(workspace, name, command)]
+    chosen: list[str] = ["-m", "not engine"] if call.flag("fast") else []
+    if not call.flag("fast") and not call.words:
+        failed += _build(workspace)
+    tests = [sys.executable, "-m", "pytest", *chosen, *call.words]
+    if _step(workspace, "tests", tests):
+        failed.append("tests")
+    if failed:
+        say(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _step(workspace: Workspace, name: str, command: tuple[str, ...] | list[str]) -> int:
+    """Run one tool of the environment at the workspace's root; its output stays as it is."""
+    say(f"== {name}: {' '.join(os.path.basename(part) for part in command)}")
+    tools = os.path.dirname(sys.executable)
+    environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
+    since = time.monotonic()
+    code = subprocess.run(command, cwd=workspace.root, env=environ, check=False).returncode
+    say(f"== {name}: {'ok' if code == 0 else 'FAILED'} after {duration(time.monotonic() - since)}")
+    return code
+
+
+def _build(workspace: Workspace) -> list[str]:
+    """The tests look at images: bring them up to date, where there is an engine to do it.
+
+    Without one, the tests themselves say what was not run (and fail in CI, see tests/conftest.py).
+    """
+    from buildlib.commands.build import build
+
+    try:
+        return ["build"] if build(workspace, workspace.graph.order) else []
+    except EngineUnavailable as error:
+        say(error.render())
+        return []
+
+
+VERB = Verb(
+    "test",
+    "lint, types and tests; words and unknown options go to pytest",
+    "[PYTEST ARGUMENT…]",
+    ("--fast",),
+    run,
+    passes=True,
+)

@@ -1,0 +1,34 @@
+"""What holds for all tests: no test touches the user's store, and a missing engine is told."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+REASON = "no Docker Engine answers; start one, or let ./doitw build do it"
+
+
+def _engine_answers() -> bool:
+    from buildlib.engine.find import find_engine, probe
+
+    return probe(find_engine()) is None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests marked `engine` are reported as not run without one; in CI they fail."""
+    wanting = [item for item in items if item.get_closest_marker("engine")]
+    if not wanting or _engine_answers():
+        return
+    in_ci = os.environ.get("CI", "").lower() in ("1", "true", "yes")
+    for item in wanting:
+        if in_ci:
+            item.add_marker(pytest.mark.usefixtures("engine_missing_in_ci"))
+        else:
+            item.add_marker(pytest.mark.skip(reason=REASON))
+
+
+@pytest.fixture
+def engine_missing_in_ci() -> None:
+    """In CI a test that needs an engine and finds none has failed."""
+    pytest.fail(REASON)

@@ -1,0 +1,90 @@
+"""A socket before the engine's own, with a gate that builds wait at until it is opened.
+
+That is how a test stands in the middle of a build without sleeping: a `docker build` has said
+what it wants, and the engine has not heard of it yet. All else passes. Builds are counted, so a
+test can say that nothing was built twice.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import threading
+from pathlib import Path
+
+_BUILD = re.compile(rb"POST (?:/v[0-9.]+)?/build\?")
+_CHUNK = 1 << 16
+
+
+class Gate:
+    """Listens on a socket of its own; open until `shut` is called.
+
+    Args:
+        path: The socket to make; short, as socket paths must be.
+        engine: The engine's socket.
+        patience: Seconds a build waits at a shut gate.
+    """
+
+    def __init__(self, path: Path, engine: str, patience: float) -> None:
+        self.url = f"unix://{path}"
+        self.builds = 0
+        self._engine = engine
+        self._patience = patience
+        self._open = threading.Event()
+        self._open.set()
+        self._news = threading.Condition()
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(path))
+        self._listener.listen(64)
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def shut(self) -> None:
+        """Let no more builds pass."""
+        self._open.clear()
+
+    def open(self) -> None:
+        """Let builds pass, those that wait included."""
+        self._open.set()
+
+    def wait_for_builds(self, count: int) -> None:
+        """Return when so many builds came to the gate since it was made."""
+        with self._news:
+            came = self._news.wait_for(lambda: self.builds >= count, self._patience)
+        assert came, f"{self.builds} builds came to the gate, not {count}"
+
+    def close(self) -> None:
+        """Listen no more."""
+        self._open.set()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return
+            engine = socket.socket(socket.AF_UNIX)
+            try:
+                engine.connect(self._engine)
+            except OSError:
+                client.close()
+                continue
+            for source, sink, asks in ((client, engine, True), (engine, client, False)):
+                threading.Thread(target=self._pass, args=(source, sink, asks), daemon=True).start()
+
+    def _pass(self, source: socket.socket, sink: socket.socket, asks: bool) -> None:
+        """Hand bytes on until one side ends; then end that direction of the other."""
+        try:
+            while data := source.recv(_CHUNK):
+                if asks and _BUILD.match(data):
+                    with self._news:
+                        self.builds += 1
+                        self._news.notify_all()
+                    self._open.wait(self._patience)
+                sink.sendall(data)
+        except OSError:
+            pass
+        try:
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass

@@ -1,0 +1,177 @@
+"""Parts of the launcher alone: options, ports, requests, the report's perseverance."""
+
+from __future__ import annotations
+
+import json
+import selectors
+import signal
+import socket
+import struct
+import threading
+import time
+
+import pytest
+from fake_gateway import FakeGateway
+from hypothesis import given
+from hypothesis import strategies as st
+from kernel_launcher.comm import Request, parse_request
+from kernel_launcher.connection import candidate_ports, listen_on, write_connection_file
+from kernel_launcher.messages import LauncherError
+from kernel_launcher.options import (
+    launch_timeout,
+    parse_address,
+    parse_options,
+    parse_port_range,
+)
+from kernel_launcher.report import Report, seal
+
+REQUIRED = ["--kernel-id", "k", "--public-key", "p", "--response-address", "h:1"]
+
+
+def test_the_plain_spelling_wins_and_both_are_understood():
+    both = parse_options(
+        ["--RemoteProcessProxy.kernel-id", "old", "--kernel-id", "new", "--port-range"], {}
+    )
+    assert both.kernel_id == "new"
+    assert both.port_range is None
+    old = parse_options(["--RemoteProcessProxy." + option[2:] if option[:2] == "--" else option
+                         for option in REQUIRED], {})  # fmt: skip
+    assert old == parse_options(REQUIRED, {})
+
+
+@pytest.mark.parametrize(
+    ("options", "cluster", "mode"),
+    [
+        ([], "none", "none"),
+        (["--spark-context-initialization-mode", "lazy"], "spark", "lazy"),
+        (["--RemoteProcessProxy.spark-context-initialization-mode", "eager"], "spark", "eager"),
+        (["--cluster-type", "dask"], "dask", "none"),
+        (["--cluster-type", "none", "--spark-context-initialization-mode", "lazy"], "none", "lazy"),
+    ],
+)
+def test_cluster_and_mode(options, cluster, mode):
+    parsed = parse_options(REQUIRED + options, {})
+    assert (parsed.cluster, parsed.spark_mode) == (cluster, mode)
+    assert parsed.kernel_class == "ipykernel.ipkernel.IPythonKernel"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [["--cluster-type", "yarn"], ["--spark-context-initialization-mode", "now"], ["--kernel", "x"]],
+)
+def test_other_options_and_values_are_refused(options):
+    with pytest.raises(LauncherError) as caught:
+        parse_options(REQUIRED + options, {})
+    assert caught.value.code == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "env", "expected"),
+    [
+        ("", {}, None),
+        ("0..0", {}, None),
+        ("40000..40000", {}, None),
+        ("40000..41000", {}, (40000, 41000)),
+        ("40000..40999", {}, LauncherError),
+        ("40000..40010", {"EG_MIN_PORT_RANGE_SIZE": "10"}, (40000, 40010)),
+        (
+            "40000..40010",
+            {"MIN_PORT_RANGE_SIZE": "11", "EG_MIN_PORT_RANGE_SIZE": "1"},
+            LauncherError,
+        ),
+        ("41000..40000", {}, LauncherError),
+        ("1..40000", {}, LauncherError),
+        ("40000..70000", {}, LauncherError),
+        ("40000", {}, LauncherError),
+        ("a..b", {}, LauncherError),
+    ],
+)
+def test_port_range(text, env, expected):
+    if expected is LauncherError:
+        with pytest.raises(LauncherError):
+            parse_port_range(text, env)
+    else:
+        assert parse_port_range(text, env) == expected
+
+
+def test_addresses_and_timeouts():
+    assert parse_address("") is None
+    assert parse_address("10.0.0.1:8877") == ("10.0.0.1", 8877)
+    assert parse_address("[::1]:8877") == ("::1", 8877)
+    for wrong in ("host", "host:", ":1", "host:0", "host:70000", "host:x"):
+        with pytest.raises(LauncherError):
+            parse_address(wrong)
+    assert launch_timeout({}) == 30
+    assert launch_timeout({"EG_KERNEL_LAUNCH_TIMEOUT": "60"}) == 60
+    assert launch_timeout({"KERNEL_LAUNCH_TIMEOUT": "5", "EG_KERNEL_LAUNCH_TIMEOUT": "60"}) == 5
+    assert launch_timeout({"KERNEL_LAUNCH_TIMEOUT": "soon", "EG_KERNEL_LAUNCH_TIMEOUT": "-1"}) == 30
+
+
+def test_a_range_is_used_to_its_last_port_and_then_an_error():
+    with socket.create_server(("0.0.0.0", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert sorted(candidate_ports((port, port + 5))) == list(range(port, port + 6))
+        with pytest.raises(LauncherError, match="all ports of the range are taken"):
+            listen_on(iter([port, port]), 1)
+        with listen_on(iter([port, 0]), 1) as free:
+            assert free.getsockname()[1] != port
+
+
+def test_the_connection_file_is_private_and_stays_in_its_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    path = write_connection_file({"key": "k"}, "../../etc/evil id", None)
+    assert list(tmp_path.iterdir()) == [tmp_path / path]
+    assert (tmp_path / path).stat().st_mode & 0o777 == 0o600
+    with pytest.raises(LauncherError):  # never over a file, or through a link, of somebody else
+        write_connection_file({"key": "k"}, "id", path)
+
+
+@given(st.integers() | st.text() | st.none() | st.booleans() | st.floats() | st.lists(st.none()))
+def test_only_real_signals_are_obeyed(value):
+    text = json.dumps({"signum": value}).encode()
+    if type(value) is int and (value == 0 or value in set(signal.valid_signals())):
+        assert parse_request(text) == Request(value, shutdown=False)
+    else:
+        with pytest.raises(ValueError):
+            parse_request(text)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_request_or_a_value_error(data):
+    try:
+        parse_request(data)
+    except ValueError:
+        pass
+
+
+def test_seal_needs_an_rsa_key():
+    for key in ("", "AAAA", "not base64!"):
+        with pytest.raises(LauncherError, match="--public-key"):
+            seal({}, key)
+
+
+def test_a_report_that_is_reset_is_sent_again():
+    gateway = FakeGateway(socket.create_server(("127.0.0.1", 0)))
+    payload = seal({"kernel_id": "k", "long": "x" * 5000}, gateway.public_key)
+    server = gateway._socket
+
+    def be_rude_twice_then_take_it() -> None:
+        for _ in range(2):
+            connection, _ = server.accept()
+            connection.recv(10)
+            reset = struct.pack("ii", 1, 0)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+            connection.close()
+        gateway._serve()
+
+    threading.Thread(target=be_rude_twice_then_take_it, daemon=True).start()
+    with selectors.DefaultSelector() as selector:
+        report = Report(selector, server.getsockname(), payload)
+        end = time.monotonic() + 20
+        while not report.delivered and time.monotonic() < end:
+            report.tick(time.monotonic())
+            for key, _ in selector.select(0.05) if selector.get_map() else ():
+                key.data()
+    assert report.delivered
+    assert gateway.report_of("k")["long"] == "x" * 5000
+    gateway.close()
