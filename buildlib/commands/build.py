@@ -7,7 +7,7 @@ feature. Otherwise doit schedules the plan.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from buildlib.commands import plan as plan_verb
@@ -60,7 +60,10 @@ def build(
     Returns:
         The exit code.
     """
-    session = Session(workspace, say=warn if as_json else say, verbose=verbose, force=force)
+    tell = warn if as_json else say
+    session = Session(
+        workspace, say=tell, verbose=verbose, force=force, relock=_relock(workspace, tell)
+    )
     plan = session.look(roots)
     before = plan_verb.as_json(workspace, plan) if as_json else {}
     code = 0
@@ -76,6 +79,22 @@ def build(
         print_json({**before, "exit_code": code})
     workspace.save()
     return code
+
+
+def _relock(workspace: Workspace, tell: Callable[[str], None]) -> Callable[[str, Label], None]:
+    """Make a lock entry anew; the lock's modules are imported when that is needed."""
+
+    def renew(section: str, label: Label) -> None:
+        from buildlib.lock.refresh import relock
+
+        relock(workspace, tell)(section, label)
+
+    return renew
+
+
+def new_session(workspace: Workspace, tell: Callable[[str], None]) -> Session:
+    """A session for plain doit, which has no options of ours."""
+    return Session(workspace, say=tell, relock=_relock(workspace, tell))
 
 
 def default_jobs() -> int:

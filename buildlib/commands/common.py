@@ -48,11 +48,3 @@ def print_json(value: Any) -> None:
 def task_name(workspace: Workspace, label: Label) -> str:
     """A target as a person types it after `doit build:`."""
     return workspace.graph.task_names[label]
-
-
-def duration(seconds: float) -> str:
-    """A time for people: `0.4 s`, `12 s`, `3 min 20 s`."""
-    if seconds < 10:  # noqa: PLR2004
-        return f"{seconds:.1f} s"
-    whole = round(seconds)
-    return f"{whole} s" if whole < 60 else f"{whole // 60} min {whole % 60} s"  # noqa: PLR2004

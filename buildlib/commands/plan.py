@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import duration, open_workspace, print_json, say, task_name
+from buildlib.commands.common import open_workspace, print_json, say, task_name
+from buildlib.text import duration
 
 if TYPE_CHECKING:
     from buildlib.plan.plan import Plan, Step

@@ -12,8 +12,9 @@ import sys
 import time
 
 from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import duration, open_workspace, say
+from buildlib.commands.common import open_workspace, say
 from buildlib.errors import EngineUnavailable
+from buildlib.text import duration
 from buildlib.workspace import Workspace
 
 _CHECKS = (

@@ -7,8 +7,8 @@ import threading
 import time
 from typing import Any
 
-from buildlib.commands.common import duration
 from buildlib.execution.session import Session
+from buildlib.text import duration
 
 _SIGN_OF_LIFE = 20.0
 """Seconds of silence after which the running targets are named."""
@@ -62,7 +62,7 @@ class Reporter:
             now = time.monotonic()
             with self._lock:
                 running = [
-                    f"{name} {duration(now - since)}" for name, since in self._started.items()
+                    f"{name.partition(':')[2]} {duration(now - since)}" for name, since in self._started.items()
                 ]
             if running:
                 self._say("  … " + ", ".join(running))

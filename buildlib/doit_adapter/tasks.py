@@ -86,7 +86,7 @@ def _run(session: Session, label: Label) -> TaskFailed | None:
 
 
 def _clean(session: Session, label: Label, dryrun: bool) -> None:
-    from buildlib.commands.clean import clean
+    from buildlib.execution.cleaning import clean
 
     for line in clean(session.workspace, label, dry_run=dryrun):
         session.say(line)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from buildlib.dsl import glob as globs
 from buildlib.errors import InputError, Location
@@ -16,7 +16,9 @@ from buildlib.model.label import Label, is_label, parse_label, parse_reference
 from buildlib.model.settings import Settings
 from buildlib.model.target import Dep, File, Pin, Target
 from buildlib.model.tree import Tree
-from buildlib.rules.base import Rule
+
+if TYPE_CHECKING:
+    from buildlib.rules.base import Rule
 
 BUILD_FILE = "BUILD.py"
 

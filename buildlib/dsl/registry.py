@@ -8,15 +8,13 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from buildlib.rules import base
-
 _NOT_RULES = frozenset({"__init__", "base"})
 
 
 @cache
 def names() -> tuple[str, ...]:
     """All names a `BUILD.py` may import from `buildlib.rules`, sorted."""
-    folder = os.path.dirname(base.__file__)
+    folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), "rules")
     modules = {entry[:-3] for entry in os.listdir(folder) if entry.endswith(".py")}
     return tuple(sorted(modules - _NOT_RULES))
 

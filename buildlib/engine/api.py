@@ -197,7 +197,7 @@ class _SocketContainers:
         path = f"/containers/{name}?force=1&v=1"
         what = f"remove the container {name}"
         # 409: someone else is removing it.
-        self._call("DELETE", path, what=what, allow=(_NOT_FOUND, _CONFLICT), timeout=_SLOW)
+        self._call("DELETE", path, what=what, allow=(_NOT_FOUND, _CONFLICT))
 
 
 def info_of(image: dict[str, Any]) -> ImageInfo:

@@ -18,6 +18,7 @@ from buildlib.model.label import Label
 from buildlib.plan.plan import BUILD, UNKNOWN, Plan
 
 if TYPE_CHECKING:
+    from buildlib.fetch.failures import NotServed
     from buildlib.fetch.source import Download
     from buildlib.workspace import Workspace
 
@@ -32,14 +33,22 @@ class Session:
         say: Takes lines for the person who waits; called from several threads.
         verbose: Also say what the builder says.
         force: Build what is fresh, too.
+        relock: Makes the lock's entry for (section, target) anew; None to fail instead.
     """
 
     def __init__(
-        self, workspace: Workspace, *, say: Say, verbose: bool = False, force: bool = False
+        self,
+        workspace: Workspace,
+        *,
+        say: Say,
+        verbose: bool = False,
+        force: bool = False,
+        relock: Callable[[str, Label], None] | None = None,
     ) -> None:
         self.workspace = workspace
         self.say = say
         self.force = force
+        self._relock = relock
         self._plan: Plan | None = None
         self._roots: tuple[Label, ...] = ()
         self._lock = threading.Lock()
@@ -113,9 +122,9 @@ class Session:
         try:
             self.workspace.fetch(self.downloads(), self.say)
         except NotServed as error:
-            if self.workspace.settings.strict:
+            if self.workspace.settings.strict or self._relock is None:
                 raise
-            self._lock_anew(error)
+            self._lock_anew(error, self._relock)
             self.look(self._roots)
             self.workspace.fetch(self.downloads(), self.say)
 
@@ -128,12 +137,8 @@ class Session:
             else self.labels(),
         )
 
-    def _lock_anew(self, error: Exception) -> None:
+    def _lock_anew(self, error: NotServed, relock: Callable[[str, Label], None]) -> None:
         """A Debian package is gone from the archive: pin what is served now, and say so."""
-        from buildlib.fetch.failures import NotServed
-        from buildlib.lock.refresh import Refresh
-
-        assert isinstance(error, NotServed)  # noqa: S101
         gone = {download.sha256 for download in error.downloads}
         stale = [
             (pin.section, label)
@@ -154,7 +159,7 @@ class Session:
                 f"warning: packages locked for {label} are no longer served; locking them anew\n"
                 "  fix: git add images.lock && git commit  # the new pins are in the key"
             )
-            Refresh(self.workspace, say=self.say).run([section], [label])
+            relock(section, label)
 
 
 def downloads_of(workspace: Workspace, labels: Iterable[Label]) -> list[Download]:

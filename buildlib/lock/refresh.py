@@ -138,3 +138,12 @@ def _differences(section: str, name: str, old: Entry | None, new: Entry) -> list
                 )
             )
     return found
+
+
+def relock(workspace: Workspace, say: Say) -> Callable[[str, Label], None]:
+    """For a build that finds a pin no longer served: makes one entry anew."""
+
+    def renew(section: str, label: Label) -> None:
+        Refresh(workspace, say=say).run([section], [label])
+
+    return renew

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import shutil
 import signal
 import subprocess
@@ -122,6 +123,10 @@ class Family:
         """A family with the sample's files and its download in the store."""
         family = cls(folder, organization, engine)
         write_sample(family.root, organization)
+        # No layer of another test is reused, so no image of another test has the same ID.
+        token = secrets.token_hex(8)
+        family.write("images/base/motd", f"welcome {token}\n")
+        family.write("images/other-base/motd", f"welcome to the other {token}\n")
         family.fill_store()
         return family
 

@@ -42,7 +42,7 @@ class FakeGateway:
         self.public_key = base64.b64encode(self._key.public_key().export_key("DER")).decode()
         self._reports: dict[str, queue.Queue[dict]] = defaultdict(queue.Queue)
         self._socket = listener or socket.create_server(("127.0.0.1", 0), backlog=128)
-        self.address = "127.0.0.1:%d" % self._socket.getsockname()[1]
+        self.address = f"127.0.0.1:{self._socket.getsockname()[1]}"
         if listener is None:
             self.listen()
 

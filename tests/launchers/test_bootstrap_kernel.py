@@ -13,7 +13,8 @@ SCRIPT = Path(__file__).parents[2] / "launchers" / "bootstrap" / "bootstrap-kern
 GATEWAY = {"KERNEL_ID": "id 1; touch x", "RESPONSE_ADDRESS": "1.2.3.4:8877", "PUBLIC_KEY": "MII=="}
 STUB = """#!/bin/sh
 printf '%s\\n' "$0" "$@"
-printf '%s=%s\\n' JPY "${JPY_PARENT_PID-unset}" HOME "$HOME" IPYTHONDIR "${IPYTHONDIR-unset}" PID "$$"
+printf '%s=%s\\n' JPY "${JPY_PARENT_PID-unset}" HOME "$HOME" IPYTHONDIR "${IPYTHONDIR-unset}"
+echo "PID=$$"
 exit 7
 """
 

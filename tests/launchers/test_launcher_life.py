@@ -176,7 +176,7 @@ def bound_but_deaf() -> socket.socket:
 
 def test_a_report_that_nobody_takes_is_an_error_in_time(launch):
     with bound_but_deaf() as deaf:
-        address = "127.0.0.1:%d" % deaf.getsockname()[1]
+        address = f"127.0.0.1:{deaf.getsockname()[1]}"
         kernel = launch(response_address=address, env={"EG_KERNEL_LAUNCH_TIMEOUT": "1.5"})
         assert kernel.wait() == 1
     assert "nobody takes the connection info: Connection refused" in kernel.output
@@ -217,7 +217,7 @@ def test_messages_signed_with_a_wrong_key_are_not_obeyed(launch):
         ({"public_key": None}, "--public-key is missing"),
         ({"kernel_id": None}, "--kernel-id is missing"),
         ({"response_address": "nowhere"}, "--response-address is 'nowhere', not host:port"),
-        ({"profile": "x"}, "unrecognized arguments: --profile x"),
+        ({"profile": "x"}, "unrecognized arguments: --profile"),
         ({"kernel_class_name": "no.such.Kernel"}, "kernel class no.such.Kernel"),
     ],
     ids=lambda value: str(value)[:30],

@@ -41,7 +41,7 @@ sql.SparkSession = SparkSession
 
 @pytest.fixture
 def spark(launch, tmp_path):
-    """Start a kernel with Spark in the given mode; returns it and the folder of the fake's signs."""
+    """Start a kernel with Spark in a mode; returns it and the folder for signs of the fake."""
     folder = tmp_path / "spark"
     (folder / "pyspark").mkdir(parents=True)
     (folder / "pyspark" / "__init__.py").write_text(FAKE_PYSPARK)

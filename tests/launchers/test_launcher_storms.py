@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import statistics
 import time
@@ -51,10 +52,9 @@ def kernel(launch):
 
 
 def send_carelessly(kernel, data: bytes) -> None:
-    try:
+    # refused while we are still writing: its good right
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
         kernel.send(data)
-    except (BrokenPipeError, ConnectionResetError):
-        pass  # refused while we were still writing: its good right
 
 
 def seconds_to_poll(kernel) -> float:

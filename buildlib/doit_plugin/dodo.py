@@ -10,25 +10,15 @@ import sys
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
-from buildlib.commands.build import default_jobs
-from buildlib.commands.call import Call, Option, Verb, parse
+from buildlib.commands.build import default_jobs, new_session
+from buildlib.commands.call import Call, Verb, parse
 from buildlib.commands.common import open_workspace, say
 from buildlib.doit_adapter.run import doit_config
 from buildlib.doit_adapter.tasks import tasks
+from buildlib.doit_plugin.variables import doit_variables
 from buildlib.errors import BuildError
 from buildlib.execution import signals
 from buildlib.execution.session import Session
-
-_NO_OPTIONS: tuple[Option, ...] = ()
-
-
-def doit_variables() -> list[str]:
-    """The `NAME=value` words that doit took off its command line."""
-    from doit import doit_cmd
-
-    taken = getattr(doit_cmd, "_CMDLINE_VARS", None) or {}
-    return [f"{name}={value}" for name, value in taken.items()]
-
 
 def _leave(error: BuildError) -> NoReturn:
     """End doit with our message and exit code: it would show a traceback."""
@@ -41,7 +31,7 @@ def _open() -> Session:
     verb = Verb("doit", "", "", (), lambda _call: 0)
     try:
         call: Call = parse(verb, doit_variables(), "")
-        session = Session(open_workspace(call), say=say)
+        session = new_session(open_workspace(call), say)
         _ = session.workspace.graph
     except BuildError as error:
         _leave(error)

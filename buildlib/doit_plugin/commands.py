@@ -12,7 +12,7 @@ from typing import Any
 from doit.cmd_base import Command
 
 from buildlib import cli
-from buildlib.doit_adapter.dodo import doit_variables
+from buildlib.doit_plugin.variables import doit_variables
 
 
 class _Passing(Command):  # type: ignore[misc]
