@@ -24,8 +24,10 @@ from buildlib.workspace import Workspace
 def run(call: Call) -> int:
     """See the module."""
     if call.words:
-        raise InputError(f"release takes no targets, but {call.words[0]} was given",
-                         fix="./doitw release VERSION=2.5.0")
+        raise InputError(
+            f"release takes no targets, but {call.words[0]} was given",
+            fix="./doitw release VERSION=2.5.0",
+        )
     version = check_release(call.variables.get("VERSION", ""))
     workspace = open_workspace(call)
     workspace.version = version

@@ -44,7 +44,7 @@ def run(call: Call) -> int:
 
 def _step(workspace: Workspace, name: str, command: tuple[str, ...] | list[str]) -> int:
     """Run one tool of the environment at the workspace's root; its output stays as it is."""
-    say(f"== {name}: {' '.join(os.path.basename(part) for part in command)}")
+    say(f"== {name}: {' '.join([os.path.basename(command[0]), *command[1:]])}")
     tools = os.path.dirname(sys.executable)
     environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
     since = time.monotonic()

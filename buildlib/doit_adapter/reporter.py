@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
 from typing import Any
 
 from buildlib.execution.session import Session
+from buildlib.model.label import Label
 from buildlib.text import duration
 
 _SIGN_OF_LIFE = 20.0
-"""Seconds of silence after which the running targets are named."""
+"""Seconds after which the running targets are named, where no terminal shows them."""
+_BLINK = 0.5
+"""Seconds between two looks of the status line."""
 
 
 class Reporter:
@@ -31,6 +35,8 @@ class Reporter:
         self._out = outstream
         self._lock = threading.Lock()
         self._started: dict[str, float] = {}
+        self._labels: dict[str, Label] = {}
+        self._status = ""
         self._begin = time.monotonic()
         self._built: list[str] = []
         self._failed: list[str] = []
@@ -39,8 +45,15 @@ class Reporter:
     def _say(self, line: str) -> None:
         if not self.quiet:
             with self._lock:
+                self._clear()
                 self._out.write(line + "\n")
                 self._out.flush()
+
+    def _clear(self) -> None:
+        """Take the status line off the terminal; the lock is held."""
+        if self._status:
+            self._out.write("\r\x1b[K")
+            self._status = ""
 
     def initialize(self, tasks: Any, selected_tasks: Any) -> None:
         """Doit is about to start: make the plan of what was selected, and what it needs."""
@@ -58,14 +71,30 @@ class Reporter:
         threading.Thread(target=self._live, daemon=True).start()
 
     def _live(self) -> None:
-        while not self._over.wait(_SIGN_OF_LIFE):
+        """Say what is running: a line that stays in place on a terminal, else one now and then."""
+        terminal = not self.quiet and self._out.isatty()
+        while not self._over.wait(_BLINK if terminal else _SIGN_OF_LIFE):
             now = time.monotonic()
+            running = [
+                self._running(name, now - since) for name, since in list(self._started.items())
+            ]
+            if not running:
+                continue
+            line = "  … " + ", ".join(running)
+            if not terminal:
+                self._say(line)
+                continue
             with self._lock:
-                running = [
-                    f"{name.partition(':')[2]} {duration(now - since)}" for name, since in self._started.items()
-                ]
-            if running:
-                self._say("  … " + ", ".join(running))
+                self._clear()
+                self._status = line[: shutil.get_terminal_size().columns - 1]
+                self._out.write(self._status)
+                self._out.flush()
+
+    def _running(self, task_name: str, seconds: float) -> str:
+        label = self._labels.get(task_name)
+        doing = self.session.doing.get(label, "") if label else ""
+        what = f" ({doing})" if doing else ""
+        return f"{task_name.partition(':')[2]} {duration(seconds)}{what}"
 
     def get_status(self, task: Any) -> None:
         """Doit looks whether the task is up to date."""
@@ -75,6 +104,7 @@ class Reporter:
         if not task.meta:
             return
         label = task.meta["label"]
+        self._labels[task.name] = label
         step = self.session.plan.step(label)
         name = task.name.partition(":")[2]
         self._started[task.name] = time.monotonic()
@@ -96,6 +126,7 @@ class Reporter:
         self._failed.append(task.name)
         text = str(getattr(fail, "message", "") or fail)
         with self._lock:
+            self._clear()
             sys.stderr.write(f"{task.name} failed\n{text}\n")
             trace = "".join(getattr(fail, "traceback", None) or [])
             if trace:

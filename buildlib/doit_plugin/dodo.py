@@ -20,6 +20,7 @@ from buildlib.errors import BuildError
 from buildlib.execution import signals
 from buildlib.execution.session import Session
 
+
 def _leave(error: BuildError) -> NoReturn:
     """End doit with our message and exit code: it would show a traceback."""
     sys.stderr.write(error.render() + "\n")

@@ -82,7 +82,7 @@ def _start(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=False,
+            start_new_session=True,
         )
         _children[child.pid] = child
     return child

@@ -36,24 +36,26 @@ class ImageInfo(NamedTuple):
 class Grant(NamedTuple):
     """A file of the host lent to every RUN of a build, and the variables that point tools to it.
 
-    It is mounted as a BuildKit secret at `/run/secrets/<id>`, so it reaches no layer.
+    It is mounted as a BuildKit secret, so it reaches no layer.
 
     Attributes:
         id: Name of the secret.
         variables: Environment variables set to its path during RUN.
         path: File of the host that is lent.
         text: Its content, where there is no such file.
+        at: Where it is mounted; in `/run/secrets` under its id when empty.
     """
 
     id: str
     variables: tuple[str, ...]
     path: str = ""
     text: str = ""
+    at: str = ""
 
     @property
     def target(self) -> str:
         """Where a RUN finds it."""
-        return f"{SECRETS}/{self.id}"
+        return self.at or f"{SECRETS}/{self.id}"
 
 
 class BuildRequest(NamedTuple):

@@ -1,7 +1,7 @@
 """Lend the host's trust and mirrors to every RUN of a Dockerfile that may use the network.
 
-The files are BuildKit secrets under /run/secrets, and tools are pointed to them by `ARG`s, which
-RUN sees as environment and the image does not keep. So nothing of the site gets into a layer,
+The files are BuildKit secrets in /run/secrets, and tools are pointed to them by `ARG`s, which RUN
+sees as environment and the image does not keep (apt's sources alone are mounted over a file). So nothing of the site gets into a layer,
 the image's history (it holds the constant paths only) or a key.
 
 The bundle is not mounted over the image's own: /etc/ssl/certs/ca-certificates.crt would then be
@@ -37,6 +37,7 @@ _CA_PLACES = (
     "/etc/ssl/ca-bundle.pem",  # SUSE
     "/etc/ssl/cert.pem",  # macOS
 )
+_SOURCES = "/etc/apt/sources.list.d/debian.sources"
 _DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -56,7 +57,6 @@ def grants_for(
     env = os.environ if environ is None else environ
     public = Network()
     bundle = find_ca(env)
-    apt_sources = _debian_sources(network.apt, suite) if suite and network.apt != public.apt else ""
     grants = []
     if bundle:
         grants += [
@@ -64,11 +64,12 @@ def grants_for(
             # wget of Debian knows no variable for the bundle, but one for its settings.
             Grant("buildlib-wgetrc", ("WGETRC",), text=f"ca_certificate = {_at(CA)}\n"),
         ]
-    if bundle or apt_sources:
-        text = _apt_conf(bool(bundle), bool(apt_sources))
-        grants.append(Grant("buildlib-apt.conf", ("APT_CONFIG",), text=text))
-    if apt_sources:
-        grants.append(Grant("buildlib-apt.sources", (), text=apt_sources))
+        apt = f'Acquire::https::CaInfo "{_at(CA)}";\n'
+        grants.append(Grant("buildlib-apt.conf", ("APT_CONFIG",), text=apt))
+    if suite and network.apt != public.apt:
+        # In place of the image's own: apt can add sources by a variable, but not leave one out.
+        sources = _debian_sources(network.apt, suite)
+        grants.append(Grant("buildlib-apt.sources", (), text=sources, at=_SOURCES))
     if network.pypi != public.pypi:
         uv = f'[[index]]\nurl = "{network.pypi}"\ndefault = true\n'
         grants += [
@@ -91,9 +92,9 @@ def lend(text: str, grants: Sequence[Grant]) -> str:
     they are: they run in builds of others, which know nothing of these files.
     """
     lines = split_lines(text)
-    variables = [f"{name}={grant.target}" for grant in grants for name in grant.variables]
-    if not variables:
+    if not grants:
         return text
+    variables = [f"{name}={grant.target}" for grant in grants for name in grant.variables]
     changed: list[str] = []
     at = 0
     for instruction in instructions(lines):
@@ -102,7 +103,7 @@ def lend(text: str, grants: Sequence[Grant]) -> str:
         if instruction.keyword == "RUN":
             _add_flags(body, "".join(_mounts(instruction, grants)))
         changed += body
-        if instruction.keyword == "FROM":
+        if instruction.keyword == "FROM" and variables:
             changed.append("ARG " + " ".join(variables))
         at = instruction.end
     return "".join(f"{line}\n" for line in [*changed, *lines[at:]])
@@ -130,17 +131,6 @@ def _add_flags(body: list[str], flags: str) -> None:
 
 def _at(name: str) -> str:
     return Grant(name, ()).target
-
-
-def _apt_conf(bundle: bool, sources: bool) -> str:
-    lines = [f'Acquire::https::CaInfo "{_at(CA)}";'] if bundle else []
-    if sources:
-        # The image's own list of the distribution makes way; lists added to it still count.
-        lines += [
-            f'Dir::Etc::sourcelist "{_at("buildlib-apt.sources")}";',
-            r'Dir::Ignore-Files-Silently { "debian\.sources$"; };',
-        ]
-    return "\n".join(lines) + "\n"
 
 
 def _debian_sources(mirror: str, suite: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from buildlib.workspace import Workspace
 
 Say = Callable[[str], None]
+_STEP = re.compile(r"#\d+ (\[[^\]]*\d+/\d+\] .{0,60})")
+"""How BuildKit's plain output names a step: `#7 [stage-0 2/3] RUN …`."""
 
 
 class Executor:
@@ -36,19 +39,21 @@ class Executor:
         workspace: The workspace.
         say: Takes lines for the person who waits.
         verbose: Also say what the builder says.
-        force: Build what is fresh, too.
     """
 
-    def __init__(
-        self, workspace: Workspace, *, say: Say, verbose: bool = False, force: bool = False
-    ) -> None:
+    def __init__(self, workspace: Workspace, *, say: Say, verbose: bool = False) -> None:
         self._workspace = workspace
         self._say = say
         self._verbose = verbose
-        self._force = force
+        self.doing: dict[Label, str] = {}
+        """The step that the builder of each running target is at, as it says itself."""
 
-    def execute(self, label: Label) -> bool:
+    def execute(self, label: Label, *, force: bool = False) -> bool:
         """Bring one target up to date; what it depends on must be.
+
+        Args:
+            label: The target.
+            force: Build it even if it is fresh.
 
         Returns:
             Whether anything was built (and not just named again).
@@ -63,7 +68,7 @@ class Executor:
             step = workspace.plan([label])
             mine = next((s for s in (*step.steps, *step.fresh) if s.label == label), None)
             action = mine.action if mine else FRESH
-            built = action == BUILD or self._force
+            built = action == BUILD or force
             if built:
                 self._build(target)
             if target.rule.product == "image":
@@ -107,6 +112,9 @@ class Executor:
             def log(line: str) -> None:
                 log_file.write(line + "\n")
                 log_file.flush()
+                step = _STEP.match(line)
+                if step:
+                    self.doing[target.label] = step.group(1)
                 if self._verbose:
                     self._say(line)
 

@@ -8,7 +8,7 @@ whatever order and parallelism the scheduler chooses.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from buildlib.execution.downloads import FETCHED_SECTIONS, download
@@ -32,7 +32,7 @@ class Session:
         workspace: The workspace.
         say: Takes lines for the person who waits; called from several threads.
         verbose: Also say what the builder says.
-        force: Build what is fresh, too.
+        force: Build what is asked for even if it is fresh.
         relock: Makes the lock's entry for (section, target) anew; None to fail instead.
     """
 
@@ -52,7 +52,12 @@ class Session:
         self._plan: Plan | None = None
         self._roots: tuple[Label, ...] = ()
         self._lock = threading.Lock()
-        self._executor = Executor(workspace, say=say, verbose=verbose, force=force)
+        self._executor = Executor(workspace, say=say, verbose=verbose)
+
+    @property
+    def doing(self) -> Mapping[Label, str]:
+        """The step that each running target is at; see `Executor.doing`."""
+        return self._executor.doing
 
     @property
     def plan(self) -> Plan:
@@ -84,19 +89,22 @@ class Session:
 
     def labels(self) -> list[Label]:
         """What will be run, dependencies first."""
-        if self.force:
-            plan = self.plan
-            steps = {step.label for step in (*plan.steps, *plan.fresh)}
-            return [label for label in self.workspace.graph.order if label in steps]
-        return [step.label for step in self.plan.steps]
+        wanted = {step.label for step in self.plan.steps} | self._forced()
+        return [label for label in self.workspace.graph.order if label in wanted]
+
+    def _forced(self) -> set[Label]:
+        """The targets that were asked for and are built though they are up to date."""
+        graph = self.workspace.graph
+        roots = self._roots if self.force else ()
+        return {label for label in roots if graph[label].rule.product != "none"}
 
     def is_fresh(self, label: Label) -> bool:
         """Whether there is nothing to do for a target, or nobody needs it."""
-        return not self.force and self.plan.step(label) is None
+        return self.plan.step(label) is None and label not in self._forced()
 
     def run(self, label: Label) -> bool:
         """Bring one target up to date; see `Executor.execute`."""
-        return self._executor.execute(label)
+        return self._executor.execute(label, force=label in self._forced())
 
     def _need_engine(self) -> None:
         """Find an engine where the plan has use for one; plan again when it can be asked."""
@@ -132,9 +140,7 @@ class Session:
         """All files from outside that the plan's actions read."""
         return downloads_of(
             self.workspace,
-            [step.label for step in self.plan.steps if step.action == BUILD]
-            if not self.force
-            else self.labels(),
+            {step.label for step in self.plan.steps if step.action == BUILD} | self._forced(),
         )
 
     def _lock_anew(self, error: NotServed, relock: Callable[[str, Label], None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterable, Mapping
 
 from buildlib.errors import InputError
@@ -97,7 +98,7 @@ class Graph:
             for label, task in self.task_names.items():
                 if name in (task, label.short[2:]):
                     return [label]
-            here = f"{package}/{name}".strip("/").removesuffix("/BUILD.py").removeprefix("./")
+            here = posixpath.normpath(f"{package}/{name}").strip("/").removesuffix("/BUILD.py")
             at_home = [label for label in self.order if label.package == here]
             if at_home:
                 return at_home
@@ -140,7 +141,7 @@ class Graph:
                         )
 
     def _sort(self) -> tuple[Label, ...]:
-        """Dependencies first, else in order of declaration; a cycle is shown with its whole path."""
+        """Dependencies first, else in order of declaration; a cycle is told with its path."""
         done: set[Label] = set()
         order: list[Label] = []
         for root in self.targets:

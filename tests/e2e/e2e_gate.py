@@ -81,6 +81,8 @@ class Gate:
                         self.builds += 1
                         self._news.notify_all()
                     self._open.wait(self._patience)
+                    if _is_gone(source):
+                        break  # the engine never hears of it
                 sink.sendall(data)
         except OSError:
             pass
@@ -88,3 +90,13 @@ class Gate:
             sink.shutdown(socket.SHUT_WR)
         except OSError:
             pass
+
+
+def _is_gone(peer: socket.socket) -> bool:
+    """Whether the other side closed its end."""
+    try:
+        return peer.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True

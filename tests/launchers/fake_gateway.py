@@ -180,9 +180,11 @@ class LaunchedKernel:
     def begin_and_wait(self, code: str) -> str:
         """Begin to execute code that announces itself by printing; returns the message's id."""
         message_id = self.begin(code)
-        while self.client.get_iopub_msg(timeout=PATIENCE)["msg_type"] != "stream":
-            pass
-        return message_id
+        while True:
+            message = self.client.get_iopub_msg(timeout=PATIENCE)
+            ours = message["parent_header"].get("msg_id") == message_id
+            if ours and message["msg_type"] == "stream":  # ipykernel may print at its start, too
+                return message_id
 
     def send(self, data: bytes, *, timeout: float = PATIENCE) -> None:
         """Write to the comm port."""

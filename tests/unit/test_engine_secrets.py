@@ -14,7 +14,6 @@ from buildlib.engine.secrets import find_ca, grants_for, lend
 from buildlib.model.settings import Network
 
 CA = Grant("ca", ("SSL_CERT_FILE", "PIP_CERT"), path="/host/ca.pem")
-CONF = Grant("conf", (), text="x")
 FLAG = "--mount=type=secret,id=ca,target=/run/secrets/ca,mode=0444"
 ARG = "ARG SSL_CERT_FILE=/run/secrets/ca PIP_CERT=/run/secrets/ca"
 
@@ -127,14 +126,16 @@ def test_mirrors_of_the_site_are_lent(monkeypatch) -> None:
     site = Network(apt="http://mirror.site", pypi="http://me:pw@pypi.site:81/simple")
     grants = {grant.id: grant for grant in grants_for(site, {}, suite="bookworm")}
     assert set(grants) == {
-        "buildlib-apt.conf",
         "buildlib-apt.sources",
         "buildlib-pip.conf",
         "buildlib-uv.toml",
     }
     assert "URIs: http://mirror.site/debian-security" in grants["buildlib-apt.sources"].text
-    assert "/run/secrets/buildlib-apt.sources" in grants["buildlib-apt.conf"].text
-    assert "CaInfo" not in grants["buildlib-apt.conf"].text
+    rewritten = lend("FROM a\nRUN b\n", [grants["buildlib-apt.sources"]])
+    assert rewritten == (
+        "FROM a\nRUN --mount=type=secret,id=buildlib-apt.sources,"
+        "target=/etc/apt/sources.list.d/debian.sources,mode=0444 b\n"
+    )
     assert "trusted-host = pypi.site\n" in grants["buildlib-pip.conf"].text
     assert "pw@" not in lend("FROM a\nRUN b\n", list(grants.values()))
 

@@ -1,0 +1,97 @@
+"""All benchmarks, or one: `.venv/bin/python benchmarks/run.py [--only NAME] [--json]`.
+
+Prints ratios of commands that ran in turn; docs/performance.md says how to read them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from family import Family
+from lab import Lab
+from many import Many
+from measure import Case, machine, measure
+
+CASES: dict[str, Callable[[Family, Many], Case]] = {
+    "noop": lambda family, _: family.noop(),
+    "docker": lambda family, _: family.docker(),
+    "edit": lambda family, _: family.edit(),
+    "touch": lambda family, _: family.touch(),
+    "many": lambda _, many: many.load(),
+}
+
+
+def main() -> int:
+    """Run what was asked for and print it.
+
+    Returns:
+        0: a goal that is missed is a result, not a failure.
+    """
+    options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was made is removed
+    lab = Lab()
+    try:
+        report = _report(lab, options)
+    finally:
+        lab.close()
+    if options.json:
+        json.dump(report, sys.stdout, indent=2)
+        print()
+    return 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description="Compare the build system with its peers.")
+    parser.add_argument("--json", action="store_true", help="print times and ratios as JSON")
+    parser.add_argument(
+        "--only", action="append", choices=CASES, metavar="NAME", help=f"one of {', '.join(CASES)}"
+    )
+    parser.add_argument("--rounds", type=int, default=0, help="runs of each command")
+    return parser.parse_args()
+
+
+def _report(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
+    """Run the cases; for people, each is shown as it ends."""
+    found = machine(lab.engine_version())
+    if not options.json:
+        print(_machine_line(found), flush=True)
+    family, many = Family(lab), Many(lab)
+    results = []
+    for name in options.only or CASES:
+        results.append(measure(CASES[name](family, many), options.rounds))
+        if not options.json:
+            print("\n".join(["", *_lines(results[-1])]), flush=True)
+    return {"schema": 1, "machine": found, "cases": results}
+
+
+def _machine_line(found: dict[str, Any]) -> str:
+    return (
+        f"{found['cpu']}, {found['cores']} cores; {found['system']}; Python {found['python']}; "
+        f"engine {found['engine']}; load {found['load']}"
+    )
+
+
+def _lines(case: dict[str, Any]) -> list[str]:
+    lines = [f"{case['name']}: {case['doc']}"]
+    for side in case["sides"]:
+        median, minimum = side["median"] * 1000, side["minimum"] * 1000
+        lines.append(
+            f"  {side['name']:28} median {median:8.1f} ms  min {minimum:8.1f} ms  "
+            f"({side['runs']} runs)"
+        )
+    for ratio in case["ratios"]:
+        goal = f"  goal {ratio['goal']:.3g}: {ratio['verdict']}" if ratio["verdict"] else ""
+        lines.append(
+            f"  {ratio['ours']} / {ratio['peer']}: "
+            f"medians {ratio['medians']:.3f}, minima {ratio['minima']:.3f}{goal}"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What several tests share: a builder of small workspaces, and golden messages."""
