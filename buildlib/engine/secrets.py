@@ -1,8 +1,8 @@
 """Lend the host's trust and mirrors to every RUN of a Dockerfile that may use the network.
 
 The files are BuildKit secrets in /run/secrets, and tools are pointed to them by `ARG`s, which RUN
-sees as environment and the image does not keep (apt's sources alone are mounted over a file). So nothing of the site gets into a layer,
-the image's history (it holds the constant paths only) or a key.
+sees as environment and the image does not keep; apt's sources alone are mounted over a file. So
+nothing of the site gets into a layer, the history (it holds constant paths only) or a key.
 
 The bundle is not mounted over the image's own: /etc/ssl/certs/ca-certificates.crt would then be
 busy, and the installation of the Debian package ca-certificates, wanted by many, fails at its

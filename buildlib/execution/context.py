@@ -73,8 +73,7 @@ class Context:
 
     def source(self, file: File) -> Source:
         """A source file, with the stamp that the key holds."""
-        stamp = self._workspace.tree.stamps([file.path])[0]
-        return Source(f"{self._workspace.root}/{file.path}", stamp)
+        return Source(f"{self._workspace.root}/{file.path}", self._workspace.keys.seen(file.path))
 
     def keep_source(self, file: File) -> FileOutput:
         """Put a source file into the content store.

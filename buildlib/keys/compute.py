@@ -6,6 +6,7 @@ here can reach it. Files of one target are stamped in one call, each target once
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from buildlib.errors import InputError
@@ -14,7 +15,7 @@ from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.label import Reference
 from buildlib.model.lock import FILE as LOCK_FILE
 from buildlib.model.lock import Entry, Lock
-from buildlib.model.target import Pin, Target, image_name
+from buildlib.model.target import File, Pin, Target, image_name
 from buildlib.model.tree import Tree
 
 
@@ -42,6 +43,11 @@ class Keys:
         self._lock = lock
         self._stamp = stamp
         self._records: dict[Reference, KeyRecord] = {}
+        self._seen: dict[str, str] = {}
+
+    def seen(self, path: str) -> str:
+        """The stamp of a file as the keys hold it: an action must find the same."""
+        return self._seen[path]
 
     def key(self, ref: Reference) -> str:
         """The key of a target or of parts of it; see `record`."""
@@ -89,8 +95,7 @@ class Keys:
         files = target.files
         if ref.parts:
             files = tuple(file for file in files if not file.part or file.part in ref.parts)
-        stamps = self._tree.stamps([file.path for file in files])
-        for file, stamp in zip(files, stamps, strict=True):
+        for file, stamp in zip(files, self._stamps(files), strict=True):
             if stamp == "-":
                 raise InputError(
                     f"{file.path} is gone", where=target.where, fix=f"git checkout -- {file.path}"
@@ -98,6 +103,12 @@ class Keys:
             name = f"{file.part}: {file.name}" if file.part else file.name
             parts.append((f"file {name}", stamp))
         return make_record(parts)
+
+    def _stamps(self, files: Sequence[File]) -> list[str]:
+        """The stamps of files; one that several targets have is looked at once."""
+        new = [file.path for file in files if file.path not in self._seen]
+        self._seen.update(zip(new, self._tree.stamps(new), strict=True))
+        return [self._seen[file.path] for file in files]
 
 
 def _text(value: object) -> str:
