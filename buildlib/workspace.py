@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 MARKER = "dodo.py"
 VERSION_FILE = "VERSION"
 DIST = "dist"
+SUITE = "bookworm"
+"""Debian suite of the images of flavour `debian`."""
 DEV = "dev"
 """Channel of all builds but releases: the tag of their images."""
 
@@ -204,7 +206,8 @@ class Workspace:
         """What a build with a network is lent: the CA bundle and the mirrors, as secrets."""
         from buildlib.engine.secrets import grants_for
 
-        return grants_for(self.settings.network)
+        suite = SUITE if self.settings.flavour == "debian" else ""
+        return grants_for(self.settings.network, suite=suite)
 
     @cached_property
     def planner(self) -> Planner:
