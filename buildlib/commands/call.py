@@ -93,6 +93,7 @@ class Verb(NamedTuple):
         options: Options it takes, beside those that all take.
         run: Does it; returns the exit code.
         passes: Hands unknown options on instead of refusing them.
+        variables: `NAME=value` words it takes.
     """
 
     name: str
@@ -101,6 +102,7 @@ class Verb(NamedTuple):
     options: tuple[str, ...]
     run: Callable[[Call], int]
     passes: bool = False
+    variables: tuple[str, ...] = ("ORGANIZATION", "REGISTRY")
 
 
 def parse(verb: Verb, words: Sequence[str], folder: str) -> Call:
@@ -138,6 +140,9 @@ def parse(verb: Verb, words: Sequence[str], folder: str) -> Call:
             variables[_variable(found.group(1), found.group(2))] = found.group(2)
         else:
             rest.append(word)
+    for name in variables:
+        if name not in verb.variables:
+            raise InputError(f"{verb.name} takes no {name}", fix=f"./doitw help {verb.name}")
     return Call(tuple(rest), options, variables, folder)
 
 

@@ -11,7 +11,7 @@ import os
 
 from buildlib.commands import plan as plan_verb
 from buildlib.commands.build import build
-from buildlib.commands.call import Call, Verb
+from buildlib.commands.call import VARIABLES, Call, Verb
 from buildlib.commands.common import open_workspace, say
 from buildlib.errors import ActionError, InputError
 from buildlib.model.label import Label, Reference
@@ -38,6 +38,7 @@ def run(call: Call) -> int:
         for label in _images(workspace):
             say(f"tag      {_release_tag(workspace, label)}")
         return 0
+    _refuse_taken(workspace)
     code = build(workspace, workspace.graph.order)
     if code:
         return code
@@ -47,6 +48,28 @@ def run(call: Call) -> int:
         say(f"wrote {os.path.relpath(path, workspace.root)}")
     say(f"{version} is in the engine ({moved} tags set) and in dist/; not published")
     return 0
+
+
+def _refuse_taken(workspace: Workspace) -> None:
+    """Refuse a version that was released with other images, before anything is written.
+
+    Raises:
+        ActionError: Such a release exists.
+    """
+    keys = {label: workspace.keys.key(Reference(label)) for label in _images(workspace)}
+    tags = {label: _release_tag(workspace, label) for label in keys}
+    there = workspace.presence(list(tags.values())) or {}
+    for label, key in keys.items():
+        taken, record = there.get(tags[label]), workspace.records.get(key)
+        if taken is not None and (record is None or taken.id not in record.images):
+            raise _taken(tags[label])
+
+
+def _taken(tag: str) -> ActionError:
+    return ActionError(
+        f"{tag} exists and is another image; a release tag is never moved",
+        fix="release under the next version",
+    )
 
 
 def _images(workspace: Workspace) -> list[Label]:
@@ -83,10 +106,7 @@ def _tag(workspace: Workspace) -> int:
         if taken is None:
             missing[release] = image.id
         elif taken.id != image.id:
-            raise ActionError(
-                f"{release} exists and is another image; a release tag is never moved",
-                fix="release under the next version",
-            )
+            raise _taken(release)
     for release, image_id in missing.items():
         workspace.engine.tag(image_id, release)
     return len(missing)
@@ -98,4 +118,5 @@ VERB = Verb(
     "VERSION=2.5.0",
     ("--dry-run",),
     run,
+    variables=VARIABLES,
 )

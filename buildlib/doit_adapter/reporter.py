@@ -67,7 +67,7 @@ class Reporter:
         if not count:
             self._say(f"nothing to build: {len(plan.fresh)} up to date")
             return
-        self._say(f"{count} to build, {len(plan.fresh)} up to date")
+        self._say(f"{count} to do, {len(plan.fresh)} up to date")
         threading.Thread(target=self._live, daemon=True).start()
 
     def _live(self) -> None:
@@ -156,9 +156,9 @@ class Reporter:
         self._over.set()
         took = duration(time.monotonic() - self._begin)
         if self._failed:
-            self._say(f"{len(self._failed)} failed, {len(self._built)} built in {took}")
+            self._say(f"{len(self._failed)} failed, {len(self._built)} done in {took}")
         elif self._built:
-            self._say(f"{len(self._built)} built in {took}")
+            self._say(f"{len(self._built)} done in {took}")
 
 
 def _expand(tasks: Any, names: list[str]) -> list[str]:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from buildlib.commands.build import default_jobs, new_session
-from buildlib.commands.call import Call, Verb, parse
+from buildlib.commands.call import VARIABLES, Call, Verb, parse
 from buildlib.commands.common import open_workspace, say
 from buildlib.doit_adapter.run import doit_config
 from buildlib.doit_adapter.tasks import tasks
@@ -29,7 +29,7 @@ def _leave(error: BuildError) -> NoReturn:
 
 
 def _open() -> Session:
-    verb = Verb("doit", "", "", (), lambda _call: 0)
+    verb = Verb("doit", "", "", (), lambda _call: 0, variables=VARIABLES)
     try:
         call: Call = parse(verb, doit_variables(), "")
         session = new_session(open_workspace(call), say)

@@ -51,6 +51,7 @@ class Session:
         self._relock = relock
         self._plan: Plan | None = None
         self._roots: tuple[Label, ...] = ()
+        self._started = False
         self._lock = threading.Lock()
         self._executor = Executor(workspace, say=say, verbose=verbose)
 
@@ -73,16 +74,19 @@ class Session:
         return self._plan
 
     def start(self, roots: Iterable[Label]) -> Plan:
-        """Make the plan and all that its actions need; called once.
+        """Make the plan and all that its actions need; once started, it is as it is.
 
         Raises:
             ActionError: There is no engine, or something cannot be fetched.
         """
         with self._lock:
+            if self._started:
+                return self.plan
             if self._plan is None or tuple(roots) != self._roots:
                 self.look(roots)
             self._need_engine()
             self._prefetch()
+            self._started = True
             for step in self.plan.fresh:
                 self._executor.note_fresh(step.label)
             return self.plan

@@ -127,6 +127,8 @@ def pinned(lock: Lock, pin: Pin, target: Target) -> Entry:
         return entry
     if entry is None:
         what = f"{LOCK_FILE} has no {pin.section} entry for {pin.name}"
+    elif pin.section == "python":
+        what = f"{target.attrs['python']} or its .lock file changed after {LOCK_FILE} was made"
     else:
         added = sorted(set(pin.asked) - set(entry.asked))
         removed = sorted(set(entry.asked) - set(pin.asked))

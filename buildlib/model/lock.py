@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from buildlib.errors import InputError, Location
@@ -150,11 +150,3 @@ def from_plain(plain: Any) -> dict[str, dict[str, Entry]]:
         }
         for section, entries in plain.items()
     }
-
-
-def digest(items: Iterable[tuple[str, Item]]) -> str:
-    """A short text that stands for some pins; used to notice that a parent's pins moved."""
-    from hashlib import sha256
-
-    text = "\n".join(f"{name} {item.version} {item.sha256}" for name, item in sorted(items))
-    return sha256(text.encode()).hexdigest()[:16]

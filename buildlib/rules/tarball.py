@@ -39,7 +39,7 @@ def tarball(
     Args:
         name: Name of the target; `NAME.tar` where an image uses it.
         parts: Part -> path in the archive -> file of the package, or label of a target. The path
-            of a label that ends in `/` is the folder its files go to.
+            of a label that ends in `/` is the folder its files go to, `./` the archive's root.
         executables: Paths in the archive that get mode 0755; all others get 0644.
         prefix: Folder in an image that the archive is unpacked to, such as `usr/local/bin`. It
             is part of the paths in `NAME.tar`, which is `ADD`ed to `/`: only a folder that has an
@@ -135,8 +135,10 @@ class Tarball(Rule):
                     where=target.where,
                     fix=f'end the path with "/": "{path}/"',
                 )
+            folder = path.removeprefix("./")
             for name, made in output.items():
-                add(path + name if path.endswith("/") else path, context.store.path(made.sha256))
+                where = folder + name if path.endswith("/") else path
+                add(where, context.store.path(made.sha256))
         prefix = target.attrs["prefix"]
         placed = [m._replace(path=f"{prefix}/{m.path}") for m in members] if prefix else members
         files = {f"{target.label.name}.tar": context.keep_tar(placed)}

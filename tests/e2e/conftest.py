@@ -39,12 +39,22 @@ def client() -> Iterator[docker.DockerClient]:
     found.close()
 
 
-@pytest.fixture
-def images(client: docker.DockerClient) -> Iterator[Images]:
-    """The images of an organisation that nobody else uses; gone when the test ends."""
+def _own_images(client: docker.DockerClient) -> Iterator[Images]:
     found = Images(client, f"e2e-{secrets.token_hex(4)}")
     yield found
     found.remove()
+
+
+@pytest.fixture
+def images(client: docker.DockerClient) -> Iterator[Images]:
+    """The images of an organisation that nobody else uses; gone when the test ends."""
+    yield from _own_images(client)
+
+
+@pytest.fixture(scope="module")
+def module_images(client: docker.DockerClient) -> Iterator[Images]:
+    """The same for the tests of a whole module."""
+    yield from _own_images(client)
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ docker_image(
 )
 """,
     "images/right/Dockerfile": """\
-ARG BASE_CONTAINER=sample/base:dev
+ARG BASE_CONTAINER
 FROM ${BASE_CONTAINER}
 COPY made.txt outside.txt shared.txt /data/
 ADD scripts.tar /

@@ -161,10 +161,18 @@ class LaunchedKernel:
         """Execute code; returns what it printed, or `Error: text`."""
         return self.result_of(self.begin(code))
 
-    def result_of(self, message_id: str) -> str:
+    def result_of(self, message_id: str, *, interrupting: bool = False) -> str:
+        """Wait until that code has ended; with `interrupting`, see to it every second."""
         printed = ""
+        end = time.monotonic() + PATIENCE
         while True:
-            message = self.client.get_iopub_msg(timeout=PATIENCE)
+            assert time.monotonic() < end, f"it does not end, and has printed {printed!r}"
+            if interrupting:
+                self.request(signum=2)
+            try:
+                message = self.client.get_iopub_msg(timeout=1)
+            except queue.Empty:
+                continue
             if message["parent_header"].get("msg_id") != message_id:
                 continue
             content = message["content"]
@@ -177,14 +185,22 @@ class LaunchedKernel:
             elif message["msg_type"] == "status" and content["execution_state"] == "idle":
                 return printed
 
-    def begin_and_wait(self, code: str) -> str:
-        """Begin to execute code that announces itself by printing; returns the message's id."""
-        message_id = self.begin(code)
+    def begin_endless(self, code: str = "") -> str:
+        """Have the kernel do something and then never end; returns the message's id.
+
+        It naps: a signal that comes just before a sleep is seen by Python only after it.
+        """
+        message_id = self.begin(f"import time\n{code}\nprint('go')\nwhile True: time.sleep(0.02)")
+        self.wait_for_output(message_id)
+        return message_id
+
+    def wait_for_output(self, message_id: str) -> None:
+        """Wait until that code has printed something."""
         while True:
             message = self.client.get_iopub_msg(timeout=PATIENCE)
             ours = message["parent_header"].get("msg_id") == message_id
             if ours and message["msg_type"] == "stream":  # ipykernel may print at its start, too
-                return message_id
+                return
 
     def send(self, data: bytes, *, timeout: float = PATIENCE) -> None:
         """Write to the comm port."""

@@ -73,9 +73,9 @@ def test_eager_spark_starts_by_itself_and_holds_up_nothing(spark, how):
     kernel, folder = spark(mode, **env)
     assert kernel.run("print('first answer')") == "first answer\n"
     wait_for((folder / "begun").exists)
-    waiting = kernel.begin_and_wait("print('go'); spark.range(2)")
-    kernel.request(signum=2)  # the waiting can be interrupted
-    assert "KeyboardInterrupt" in kernel.result_of(waiting)
+    waiting = kernel.begin("print('go')\nspark.range(2)")
+    kernel.wait_for_output(waiting)
+    assert "KeyboardInterrupt" in kernel.result_of(waiting, interrupting=True)
     kernel.run("sc = 'mine'")
     (folder / "may_start").touch()
     assert kernel.run("spark.range(2)") == "[0, 1]"
@@ -85,7 +85,7 @@ def test_eager_spark_starts_by_itself_and_holds_up_nothing(spark, how):
 def test_an_interrupt_cancels_the_jobs(spark):
     kernel, folder = spark("eager")
     (folder / "may_start").touch()
-    waiting = kernel.begin_and_wait("import time; spark.range(1); print('go'); time.sleep(600)")
+    waiting = kernel.begin_endless("spark.range(1)")
     kernel.request(signum=2)
     assert "KeyboardInterrupt" in kernel.result_of(waiting)
     wait_for((folder / "cancelled").exists)

@@ -42,7 +42,7 @@ def kernel(launch):
     yield kernel
     # whatever has happened: it is up, knows what it knew, obeys, and has not filled the log
     assert kernel.run("kept") == "42"
-    waiting = kernel.begin_and_wait("import time; print('go'); time.sleep(600)")
+    waiting = kernel.begin_endless()
     kernel.request(signum=2)
     assert "KeyboardInterrupt" in kernel.result_of(waiting)
     assert len(kernel.output.splitlines()) < 5
@@ -98,7 +98,7 @@ def test_senders_that_never_end_are_dropped_and_hold_up_nobody(kernel):
 
 
 def test_a_request_in_pieces_is_obeyed_before_the_sender_closes(kernel):
-    waiting = kernel.begin_and_wait("import time; print('go'); time.sleep(600)")
+    waiting = kernel.begin_endless()
     with socket.create_connection(("127.0.0.1", kernel.info["comm_port"])) as sock:
         for piece in (b'{"note": {"a": 1}', b', "signum"', b": 2}"):
             sock.sendall(piece)

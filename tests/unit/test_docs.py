@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from buildlib import cli
-from buildlib.commands.call import parse
+from buildlib.commands.call import OPTIONS, VARIABLES, parse
 from buildlib.dsl import registry
-from buildlib.dsl.check import check
+from buildlib.dsl.check import ANNOTATION_MODULES, SAFE_BUILTINS, check
 from buildlib.graph.graph import Graph
+from buildlib.model.settings import Network, Settings
 from buildlib.workspace import Workspace
 from tools import rules_reference
 
@@ -75,6 +76,11 @@ def graph() -> Graph:
     return Workspace(str(ROOT)).graph
 
 
+def is_placeholder(word: str) -> bool:
+    """Whether a word stands for what a reader has to fill in: `TARGET`, `build:X`."""
+    return word.removeprefix("build:").strip("[]").isupper()
+
+
 def refuse_unknown(words: list[str], graph: Graph) -> None:
     """Raise what the command line would raise for these words."""
     verb = next((word for word in words if word in cli.VERBS or word == "help"), "build")
@@ -84,8 +90,8 @@ def refuse_unknown(words: list[str], graph: Graph) -> None:
         return
     call = parse(cli.verb(verb), [word for word in words if word != verb], "")
     if verb in TAKES_TARGETS:
-        # TARGET and [TARGET] stand for what a reader has to fill in.
-        graph.resolve([word for word in call.words if not word.strip("[]").isupper()])
+        named = [word for word in call.words if not is_placeholder(word)]
+        graph.resolve(named)
 
 
 def refuse_wrong_calls(file: str, source: str) -> None:
@@ -150,6 +156,20 @@ def test_commands_exist_with_their_options_and_targets(page, graph):
 def test_examples_of_declarations_are_accepted(page):
     for file, source in examples_of(text_of(page)):
         refuse_wrong_calls(file, source)
+
+
+def test_the_page_on_commands_has_all_verbs_options_variables_and_settings():
+    page = text_of("docs/commands.md")
+    settings = [*Settings._fields[:-1], *(f"network.{name}" for name in Network._fields)]
+    rows = [f"[`{verb}`](#" for verb in cli.VERBS] + [f"| `{name}` |" for name in settings]
+    assert [row for row in rows if row not in page] == []
+    assert [word for word in (*OPTIONS, *VARIABLES) if word not in page] == []
+
+
+def test_the_page_on_build_files_has_all_that_is_allowed():
+    page = text_of("docs/build-files.md")
+    names = [*SAFE_BUILTINS, *ANNOTATION_MODULES["typing"], *ANNOTATION_MODULES["collections.abc"]]
+    assert [name for name in names if f"`{name}`" not in page] == []
 
 
 def test_every_page_can_be_found_from_the_index():
