@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from buildlib.commands.call import EVERYWHERE, OPTIONS, Verb, parse
+from buildlib.commands.call import EVERYWHERE, OPTIONS, Verb, first_word, parse
 from buildlib.errors import BuildError, InputError
 from buildlib.suggest import did_you_mean
 
@@ -54,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
-    first = next((word for word in words if not word.startswith("-") and "=" not in word), None)
+    first = first_word(words)
     if first is None and any(word in ("-h", "--help") for word in words):
         _help()
         return 0

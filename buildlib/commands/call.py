@@ -105,6 +105,21 @@ class Verb(NamedTuple):
     variables: tuple[str, ...] = ("ORGANIZATION", "REGISTRY")
 
 
+def first_word(words: Sequence[str]) -> str | None:
+    """The first word that is no option, no option's value and no variable: verb or target."""
+    taking = {
+        form for option in OPTIONS.values() if option.takes for form in (option.name, option.short)
+    }
+    pending = list(words)
+    while pending:
+        word = pending.pop(0)
+        if word in taking:
+            pending = pending[1:]
+        elif not word.startswith("-") and (word.startswith("//") or not _VARIABLE.match(word)):
+            return word
+    return None
+
+
 def parse(verb: Verb, words: Sequence[str], folder: str) -> Call:
     """Take the words after a verb apart.
 
@@ -119,31 +134,42 @@ def parse(verb: Verb, words: Sequence[str], folder: str) -> Call:
     pending = list(words)
     while pending:
         word = pending.pop(0)
-        found = _VARIABLE.match(word)
-        if word == "--" or (verb.passes and word not in by_form):
-            rest += pending if word == "--" else [word]
-            if word == "--":
-                break
-        elif word.startswith("-") and word != "-":
-            name, equals, value = word.partition("=")
-            if not equals and name not in by_form and name[:2] in by_form and name[1:2] != "-":
-                name, equals, value = name[:2], "=", name[2:]  # -n4
-            option = by_form.get(name)
-            if option is None:
-                raise _unknown_option(verb, name, by_form)
-            if option.takes and not equals:
-                if not pending:
-                    raise InputError(f"{name} needs a value", fix=f"{name} {option.takes}")
-                value = pending.pop(0)
-            options[option.name[2:]] = value if option.takes else True
-        elif found and not word.startswith("//"):
-            variables[_variable(found.group(1), found.group(2))] = found.group(2)
+        if word == "--":
+            rest += pending
+            break
+        name, value = _split(word, by_form)
+        option = by_form.get(name) if name else None
+        variable = None if word.startswith(("-", "//")) else _VARIABLE.match(word)
+        if option is not None:
+            options[option.name[2:]] = _value(option, name, value, pending)
+        elif word.startswith("-") and word != "-" and not verb.passes:
+            raise _unknown_option(verb, name, by_form)
+        elif variable and not verb.passes:
+            variables[_variable(verb, variable[1], variable[2])] = variable[2]
         else:
             rest.append(word)
-    for name in variables:
-        if name not in verb.variables:
-            raise InputError(f"{verb.name} takes no {name}", fix=f"./doitw help {verb.name}")
     return Call(tuple(rest), options, variables, folder)
+
+
+def _split(word: str, known: Mapping[str, Option]) -> tuple[str, str | None]:
+    """An option and the value written in the same word: `--jobs=4`, `-n4`; no name for others."""
+    if not word.startswith("-") or word == "-":
+        return "", None
+    name, equals, value = word.partition("=")
+    if not equals and name not in known and name[:2] in known and not name.startswith("--"):
+        return name[:2], name[2:]
+    return name, value if equals else None
+
+
+def _value(option: Option, name: str, value: str | None, pending: list[str]) -> str | bool:
+    """What an option was given: in the same word, or in the next one."""
+    if not option.takes:
+        if value is not None:
+            raise InputError(f"{name} takes no value", fix=name)
+        return True
+    if value is None and not pending:
+        raise InputError(f"{name} needs a value", fix=f"{name} {option.takes}")
+    return pending.pop(0) if value is None else value
 
 
 def _unknown_option(verb: Verb, name: str, known: Mapping[str, Option]) -> InputError:
@@ -155,9 +181,12 @@ def _unknown_option(verb: Verb, name: str, known: Mapping[str, Option]) -> Input
     )
 
 
-def _variable(name: str, value: str) -> str:
-    if name.upper() in VARIABLES:
+def _variable(verb: Verb, name: str, value: str) -> str:
+    """The variable of a name, in upper case."""
+    if name.upper() in verb.variables:
         return name.upper()
+    if name.upper() in VARIABLES:
+        raise InputError(f"{verb.name} takes no {name.upper()}", fix=f"./doitw help {verb.name}")
     meant = nearest(name.upper(), VARIABLES)
     raise InputError(
         f"unknown variable {name}{did_you_mean(name.upper(), VARIABLES)}",

@@ -1,0 +1,308 @@
+"""`lock python`: uv resolves against a local index, and one wheel of each project is pinned."""
+
+from __future__ import annotations
+
+import pytest
+from simple_index import SimpleIndex
+from workshop import Verbs, Workshop
+
+from buildlib.errors import InputError
+from buildlib.lock.python import parse_requirements
+
+X86 = "manylinux_2_17_x86_64"
+
+
+@pytest.fixture
+def site(shop: Workshop, index: SimpleIndex) -> Workshop:
+    """An image that wants `thing`."""
+    shop.network(pypi=index.url)
+    return want(shop, "images/a", "thing")
+
+
+def want(shop: Workshop, package: str, *wanted: str, more: str = "", parent: bool = False) -> Workshop:
+    shop.file(f"{package}/requirements.in", "".join(f"{name}\n" for name in wanted))
+    dockerfile = "FROM scratch\n"
+    if parent:
+        dockerfile = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n"
+    return shop.image(package, f'python="requirements.in", {more}', dockerfile)
+
+
+def wheels(shop: Workshop, label: str = "//images/a:a") -> list[str]:
+    """The pinned file names."""
+    return list(shop.read_lock()["python"][label].items)
+
+
+@pytest.mark.parametrize(
+    ("tags", "best"),
+    [
+        (["py3-none-any", f"cp311-cp311-{X86}", f"cp310-abi3-{X86}"], f"cp311-cp311-{X86}"),
+        (["py3-none-any", f"cp38-abi3-{X86}"], f"cp38-abi3-{X86}"),
+        ([f"cp312-cp312-{X86}", f"py3-none-{X86}", "py3-none-any"], f"py3-none-{X86}"),
+        ([f"cp311-cp311-{X86}", "cp311-cp311-manylinux_2_36_x86_64"], "cp311-cp311-manylinux_2_36_x86_64"),
+        (["cp311-cp311-manylinux_2_39_x86_64", "py3-none-any"], "py3-none-any"),
+        (["cp311-cp311-musllinux_1_2_x86_64", "py3-none-any"], "py3-none-any"),
+        (["cp311-cp311-manylinux_2_17_aarch64", "cp311-cp311-macosx_11_0_arm64",
+          "cp311-cp311-win_amd64", "py2.py3-none-any"], "py2.py3-none-any"),
+        (["cp312-abi3-manylinux_2_17_x86_64", "py3-none-any"], "py3-none-any"),
+        ([f"cp311-cp311-{X86}.manylinux2014_x86_64"], f"cp311-cp311-{X86}.manylinux2014_x86_64"),
+    ],
+)  # fmt: skip
+def test_the_wheel_that_fits_best_is_pinned(
+    site: Workshop, verb: Verbs, index: SimpleIndex, tags: list[str], best: str
+) -> None:
+    index.add("thing", "1.0", *tags)
+    told = verb("lock", "python")
+    assert told.code == 0, told.err
+    (name,) = wheels(site)
+    assert name == f"thing-1.0-{best}.whl"
+    pin = site.read_lock()["python"]["//images/a:a"].items[name]
+    assert pin == ("1.0", index.sha256(name), len(index.files[name]), "thing")
+
+
+def test_an_image_of_another_platform_gets_its_own_wheels(
+    shop: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    shop.network(pypi=index.url)
+    want(shop, "images/a", "thing", more='platform="linux/arm64"')
+    index.add("thing", "1.0", f"cp311-cp311-{X86}", "cp311-cp311-manylinux_2_17_aarch64")
+    assert verb("lock").code == 0
+    assert wheels(shop) == ["thing-1.0-cp311-cp311-manylinux_2_17_aarch64.whl"]
+
+
+def test_a_platform_without_wheels_is_an_error_at_the_declaration(
+    shop: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    shop.network(pypi=index.url)
+    want(shop, "images/a", "thing", more='platform="linux/s390x"')
+    told = verb("lock", "python")
+    assert told.code == 3
+    assert "images/a/BUILD.py:2: error: no Python wheels are known for linux/s390x" in told.err
+
+
+def test_what_has_no_wheel_at_all_is_told_with_the_file_to_edit(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    index.add("thing", "1.0", "cp311-cp311-musllinux_1_2_x86_64")
+    before = site.snapshot()
+    told = verb("lock", "python")
+    assert told.code == 1
+    assert "uv finds no solution for images/a/requirements.in" in told.err
+    assert "edit images/a/requirements.in" in told.fixes[0]
+    assert site.snapshot() == before
+
+
+def test_dependencies_are_pinned_too_with_hashes(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    index.add("thing", "1.0", needs=("other>=2",))
+    index.add("other", "1.0")
+    index.add("other", "2.5")
+    assert verb("lock").code == 0
+    assert wheels(site) == ["other-2.5-py3-none-any.whl", "thing-1.0-py3-none-any.whl"]
+    found = parse_requirements((site.root / "images/a/requirements.lock").read_text())
+    assert [(r.name, r.version) for r in found] == [("other", "2.5"), ("thing", "1.0")]
+    assert found[0].hashes == {index.sha256("other-2.5-py3-none-any.whl")}
+
+
+def test_a_child_does_not_change_what_its_parents_have(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    want(site, "images/b", "extra", more='parent="//images/a"', parent=True)
+    want(site, "images/c", "top", more='parent="//images/b"', parent=True)
+    index.add("thing", "1.0", needs=("shared<2",))
+    index.add("shared", "1.0")
+    index.add("shared", "2.0")
+    index.add("extra", "1.0")
+    index.add("top", "1.0", needs=("shared",))
+    assert verb("lock").code == 0
+    assert wheels(site, "//images/c:c") == ["shared-1.0-py3-none-any.whl", "top-1.0-py3-none-any.whl"]
+
+
+def test_a_child_that_contradicts_its_parent_is_an_error(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    want(site, "images/b", "thing>=2", more='parent="//images/a"', parent=True)
+    index.add("thing", "1.0")
+    assert verb("lock", "python", "//images/a").code == 0
+    index.add("thing", "2.0")
+    told = verb("lock", "python", "//images/b")
+    assert told.code == 1
+    assert "images/b/BUILD.py:2: error: uv finds no solution" in told.err
+    assert "thing" in told.err
+
+
+def test_present_pins_stay_until_upgrade_moves_them(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    index.add("thing", "1.0")
+    assert verb("lock").code == 0
+    index.add("thing", "2.0")
+    before = site.snapshot()
+    told = verb("lock", "python")
+    assert "no pin moved" in told.out
+    assert site.snapshot() == before
+    told = verb("lock", "python", "--upgrade")
+    assert told.code == 0
+    assert wheels(site) == ["thing-2.0-py3-none-any.whl"]
+    assert "thing-1.0-py3-none-any.whl 1.0 removed" in told.out
+    assert "thing-2.0-py3-none-any.whl 2.0 added" in told.out
+
+
+def test_a_requirements_file_that_was_removed_is_made_without_memory(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    index.add("thing", "1.0")
+    assert verb("lock").code == 0
+    index.add("thing", "2.0")
+    site.remove("images/a/requirements.lock")
+    assert verb("lock").code == 0
+    assert wheels(site) == ["thing-2.0-py3-none-any.whl"]
+
+
+def test_neither_host_nor_path_of_this_machine_get_into_the_lock(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    want(site, "images/b", "thing", more='parent="//images/a"', parent=True)
+    index.add("thing", "1.0")
+    assert verb("lock").code == 0
+    for name in ("images.lock", "images/a/requirements.lock", "images/b/requirements.lock"):
+        text = (site.root / name).read_text()
+        assert "thing" in text
+        assert index.host not in text
+        assert "127.0.0.1" not in text
+        assert str(site.root) not in text
+        assert "/tmp" not in text
+
+
+def test_the_same_index_gives_the_same_files_elsewhere(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    index.add("thing", "1.0", "py3-none-any", f"cp311-cp311-{X86}", needs=("other",))
+    index.add("other", "1.0")
+    assert verb("lock").code == 0
+    first = {name: data for name, data in site.snapshot().items() if name.endswith(".lock")}
+    for name in first:
+        site.remove(name)
+    site.remove(".buildlib")
+    assert verb("lock").code == 0
+    assert {n: d for n, d in site.snapshot().items() if n.endswith(".lock")} == first
+
+
+def test_check_reports_drift_and_writes_nothing(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    index.add("thing", "1.0")
+    assert verb("lock").code == 0
+    assert verb("lock", "--check").code == 0
+    index.add("thing", "2.0")
+    assert verb("lock", "--check").code == 0
+    before = site.snapshot()
+    told = verb("lock", "--check", "--upgrade")
+    assert told.code == 1
+    assert "thing-2.0-py3-none-any.whl 2.0 added" in told.out
+    assert "2 pins have drifted" in told.out
+    assert site.snapshot() == before
+
+
+def test_check_of_what_was_never_locked_is_drift_not_a_fault(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    index.add("thing", "1.0")
+    before = site.snapshot()
+    told = verb("lock", "--check")
+    assert told.code == 1, told.err
+    assert site.snapshot() == before
+
+
+def test_an_edited_in_file_is_refused_until_it_is_locked(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    index.add("thing", "1.0")
+    assert verb("lock").code == 0
+    site.file("images/a/requirements.in", "thing>=1\n")
+    told = verb("plan")
+    assert told.code == 3
+    assert "images/a/BUILD.py:2: error: the python entry of //images/a:a" in told.err
+    (fix,) = told.fixes
+    assert fix.startswith("./doitw lock python //images/a")
+    assert verb(*fix.split()[1:]).code == 0
+    assert verb("plan").code == 0
+
+
+def test_check_sees_an_edit_that_moves_no_version(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    """Else CI says the lock is up to date, and every build refuses it."""
+    index.add("thing", "1.0")
+    assert verb("lock").code == 0
+    site.file("images/a/requirements.in", "thing>=1\n")
+    assert verb("plan").code == 3
+    assert verb("lock", "--check").code == 1
+
+
+def test_a_requirements_lock_edited_by_hand_is_refused(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    index.add("thing", "1.0")
+    assert verb("lock").code == 0
+    site.replace("images/a/requirements.lock", "thing==1.0", "thing==0.9")
+    told = verb("plan")
+    assert told.code == 3
+    assert told.fixes[0].startswith("./doitw lock python")
+
+
+def test_an_index_that_speaks_html_only_will_do(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    """As the fetcher takes it; many company mirrors have no JSON."""
+    index.add("thing", "1.0")
+    index.html = True
+    told = verb("lock", "python")
+    assert told.code == 0, told.err
+    assert site.read_lock()["python"]["//images/a:a"].items[
+        "thing-1.0-py3-none-any.whl"
+    ].sha256 == index.sha256("thing-1.0-py3-none-any.whl")
+
+
+def test_what_was_locked_can_be_fetched_and_built(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    index.add("thing", "1.0", f"cp311-cp311-{X86}", "py3-none-any")
+    assert verb("lock").code == 0
+    site.file("images/a/Dockerfile", "FROM scratch\nCOPY wheels/ /w/\nCOPY requirements.lock /\n")
+    told = verb("build")
+    assert told.code == 0, told.err
+    (request,) = site.builder.requests
+    staged = site.root / ".buildlib/stage/images+a+a/wheels"
+    assert [path.name for path in staged.iterdir()] == [f"thing-1.0-cp311-cp311-{X86}.whl"]
+    assert request.network == "none"
+
+
+def test_a_missing_in_file_is_told_where_it_is_named(shop: Workshop) -> None:
+    shop.image("images/a", 'python="requirements.in"')
+    assert "'requirements.in' in python does not exist" in shop.error()
+
+
+@pytest.mark.parametrize("line", ["thing", "thing==1", "-e .", "thing @ https://x/y.whl", "thing>=1"])
+def test_a_requirement_without_hash_is_no_pin(line: str) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_requirements(f"# head\n{line}\n")
+    assert caught.value.fix == "./doitw lock python"
+
+
+def test_requirements_as_uv_writes_them_are_read() -> None:
+    text = (
+        "# head\n"
+        f"a-b.c==1.0 \\\n    --hash=sha256:{'0' * 64} \\\n    --hash=sha256:{'1' * 64}\n"
+        f"d[extra]==2!3 ; python_version > '3' \\\n    --hash=sha256:{'2' * 64}  # via a\n"
+    )
+    first, second = parse_requirements(text)
+    assert (first.name, first.version, len(first.hashes)) == ("a-b.c", "1.0", 2)
+    assert (second.name, second.version, second.hashes) == ("d", "2!3", {"2" * 64})
+
+
+def test_an_index_that_does_not_answer_is_no_traceback(site: Workshop, verb: Verbs) -> None:
+    site.network(pypi="http://127.0.0.1:9/simple")
+    told = verb("lock", "python")
+    assert told.code == 1
+    assert "uv finds no solution" in told.err

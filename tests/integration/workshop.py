@@ -1,0 +1,218 @@
+"""A workspace with a fake engine and builder, and the verbs of the front door run in-process.
+
+    shop = Workshop(tmp_path)                     # or the fixture `shop`
+    shop.image("images/a")
+    shop.build_targets("//images/a")              # a session, as `./doitw build` drives it
+    shop.verb("release", "VERSION=2.5.0").code    # a whole command line
+
+Each question opens the workspace anew, as a new run does; engine, builder and store stay.
+"""
+
+from __future__ import annotations
+
+import tarfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from buildlib.execution.session import Session, build_in_order
+from buildlib.model.label import Label, Reference, parse_label
+from buildlib.model.lock import Entry, Item, Lock
+from buildlib.model.target import image_name
+from buildlib.plan.plan import Plan, Step
+from buildlib.store import names
+from buildlib.store.content import ContentStore
+from buildlib.store.records import Record
+from buildlib.workspace import Workspace
+from tests.fakes.engine import FakeBuilder, FakeEngine
+from tests.support.workspace import WorkspaceBuilder, digest
+
+
+class Told(NamedTuple):
+    """How a command line ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def fixes(self) -> list[str]:
+        """The lines to paste, of both streams."""
+        lines = (self.out + "\n" + self.err).splitlines()
+        return [line.strip()[len("fix: ") :] for line in lines if line.strip().startswith("fix: ")]
+
+
+class Workshop(WorkspaceBuilder):
+    """A workspace of a test, with fakes; see the module."""
+
+    def __init__(self, folder: Path, name: str = "ws") -> None:
+        super().__init__(folder, name)
+        self.engine = FakeEngine()
+        self.builder = FakeBuilder(self.engine)
+        self.said: list[str] = []
+        self.real = False
+
+    # -- asking ------------------------------------------------------------------------------
+
+    def open(self) -> Workspace:
+        """The workspace, as a new run sees it."""
+        workspace = super().open()
+        return workspace if self.real else self.lend(workspace)
+
+    def lend(self, workspace: Workspace) -> Workspace:
+        """Give an opened workspace the fakes."""
+        workspace.engine_factory = lambda: self.engine
+        workspace.builder_factory = lambda: self.builder
+        return workspace
+
+    def plan(self, *labels: str) -> Plan:
+        """What a build would do now."""
+        workspace = self.open()
+        return workspace.plan(workspace.resolve(labels))
+
+    def action(self, label: str) -> str:
+        """What a build would do with a target now."""
+        return self.step(label).action
+
+    def step(self, label: str) -> Step:
+        """A target's step, fresh or not."""
+        plan = self.plan(label)
+        return next(s for s in (*plan.steps, *plan.fresh) if s.label == parse_label(label))
+
+    def key(self, label: str) -> str:
+        """The key of a target now."""
+        return self.open().keys.key(Reference(parse_label(label)))
+
+    def record(self, label: str, key: str = "") -> Record | None:
+        """What was recorded for a target, at the key it has now or another."""
+        return self.open().records.get(key or self.key(label))
+
+    def tag(self, label: str, tag: str = "dev") -> str | None:
+        """The image behind a target's name, or None."""
+        workspace = self.open()
+        name = image_name(workspace.graph[parse_label(label)])
+        return self.engine.resolve(names.channel_tag(workspace.settings, name, tag))
+
+    def content_tag(self, label: str, key: str = "") -> str:
+        """The content tag of a target, at the key it has now or another."""
+        workspace = self.open()
+        name = image_name(workspace.graph[parse_label(label)])
+        return names.content_tag(workspace.settings, name, key or self.key(label))
+
+    def made(self, label: str, name: str) -> Path:
+        """A file that was built."""
+        record = self.record(label)
+        assert record is not None, f"{label} has no record"
+        return Path(ContentStore(str(self.store)).path(record.files[name].sha256))
+
+    def members(self, label: str, name: str) -> dict[str, tarfile.TarInfo]:
+        """The entries of a tar that was built."""
+        with tarfile.open(self.made(label, name)) as tar:
+            return {entry.name: entry for entry in tar}
+
+    # -- doing -------------------------------------------------------------------------------
+
+    def session(
+        self,
+        workspace: Workspace | None = None,
+        *,
+        force: bool = False,
+        relock: Callable[[str, Label], None] | None = None,
+    ) -> Session:
+        """A session that notes what it says in `said`."""
+        workspace = workspace or self.open()
+        return Session(workspace, say=self.said.append, force=force, relock=relock)
+
+    def build_targets(self, *labels: str, force: bool = False) -> Session:
+        """Build as `./doitw build` does, one target after the other."""
+        session = self.session(force=force)
+        session.start(session.workspace.resolve(labels))
+        build_in_order(session)
+        session.workspace.save()
+        return session
+
+    def stored(self, data: bytes) -> str:
+        """Put a file into the content store, as if it had been fetched."""
+        return ContentStore(str(self.store)).add_bytes(data)
+
+    def pin(self, section: str, label: str, items: Mapping[str, Item]) -> None:
+        """Write one entry of the lock, for what the declaration asks for."""
+        lock = self._lock()
+        target = self.open().graph[parse_label(label)]
+        asked = next(pin.asked for pin in target.pins if pin.section == section)
+        lock.setdefault(section, {})[str(target.label)] = Entry(asked, items)
+        self.lock(lock)
+
+    def _lock(self) -> dict[str, dict[str, Entry]]:
+        return self.read_lock() if (self.root / "images.lock").exists() else {}
+
+    def network(self, *, apt: str = "", pypi: str = "") -> None:
+        """Set the mirrors."""
+        text = (self.root / "pyproject.toml").read_text().partition("[tool.buildlib.network]")[0]
+        rows = [f'{name} = "{url}"' for name, url in (("apt", apt), ("pypi", pypi)) if url]
+        table = "\n".join(["[tool.buildlib.network]", *rows])
+        self.file("pyproject.toml", f"{text}{table}\n")
+
+    def strict(self) -> None:
+        """Set `strict`, as CI does."""
+        path = self.root / "pyproject.toml"
+        path.write_text(path.read_text().replace("[tool.buildlib]\n", "[tool.buildlib]\nstrict = true\n"))
+
+    def snapshot(self) -> dict[str, bytes]:
+        """The files of the workspace, but for its state."""
+        return {
+            str(path.relative_to(self.root)): path.read_bytes()
+            for path in sorted(self.root.rglob("*"))
+            if path.is_file() and ".buildlib" not in path.parts
+        }
+
+
+class Verbs:
+    """The front door of a workshop.
+
+    Args:
+        shop: The workshop.
+        monkeypatch: Undoes what is changed of the process.
+        capsys: Takes what is printed.
+    """
+
+    def __init__(
+        self,
+        shop: Workshop,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        self._shop = shop
+        self._capsys = capsys
+        monkeypatch.chdir(shop.root)
+        monkeypatch.setenv("BUILDLIB_STORE", str(shop.store))
+        # A signal handler of ours would end the tests, and the collector is theirs.
+        monkeypatch.setattr("buildlib.execution.signals.install", lambda before_exit: None)
+        monkeypatch.setattr("buildlib.cli.gc.disable", lambda: None)
+        monkeypatch.setattr("buildlib.commands.common.Workspace", self._open)
+
+    def _open(self, root: str, **options: object) -> Workspace:
+        workspace = Workspace(root, **options)  # type: ignore[arg-type]
+        return workspace if self._shop.real else self._shop.lend(workspace)
+
+    def __call__(self, *words: str) -> Told:
+        """Run one command line."""
+        from buildlib.cli import main
+
+        self._capsys.readouterr()
+        code = main(words)
+        return Told(code, *self._capsys.readouterr())
+
+
+def deb(name: str, version: str) -> tuple[str, bytes, Item]:
+    """Path in an archive, content and pin of something that is called a package."""
+    path = f"debian/pool/main/{name[0]}/{name}/{name}_{version}_amd64.deb"
+    data = f"{name} {version}".encode()
+    return path, data, Item(version, digest(data.decode()), len(data), path)
+
+
+def lock_of(section: str, name: str, asked: tuple[str, ...], items: Mapping[str, Item]) -> Lock:
+    """A lock of one entry."""
+    return {section: {name: Entry(asked, items)}}
