@@ -14,7 +14,9 @@ from buildlib.commands.call import EVERYWHERE, OPTIONS, Verb, first_word, parse
 from buildlib.errors import BuildError, InputError
 from buildlib.suggest import did_you_mean
 
-VERBS = ("build", "plan", "why", "list", "lock", "fetch", "test", "release", "clean", "forget")
+VERBS = (
+    "build", "verify", "plan", "why", "list", "lock", "fetch", "test", "release", "clean", "forget"
+)  # fmt: skip
 UNEXPECTED = 2
 
 

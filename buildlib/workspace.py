@@ -234,11 +234,23 @@ class Workspace:
             return ""
         return f"{self.root}/{DIST}/{archive}-{self.version}.tar.gz"
 
-    def resolve(self, words: Sequence[str], *, folder: str = "") -> list[Label]:
-        """Targets that a person names; see `Graph.resolve`. No words: all of them."""
+    def resolve(self, words: Sequence[str], *, folder: str = "", verb: str = "") -> list[Label]:
+        """Targets that a person names; see `Graph.resolve`.
+
+        Args:
+            words: As typed; none for all targets.
+            folder: Where the person stands.
+            verb: Take those that this verb makes where a word stands for several.
+        """
         if not words:
-            return list(self.graph.order)
-        return self.graph.resolve(words, package=folder)
+            wanted = set(self.graph.of_verb(verb)) if verb else set(self.graph.targets)
+            return [label for label in self.graph.order if label in wanted]
+        found: dict[Label, None] = {}
+        for word in words:
+            labels = self.graph.resolve([word], package=folder)
+            ours = [label for label in labels if self.graph[label].rule.verb == verb]
+            found.update(dict.fromkeys(ours if verb and len(labels) > 1 else labels))
+        return list(found)
 
     def fetch(self, downloads: Sequence[Download], log: Callable[[str], None]) -> None:
         """Bring files into the content store.

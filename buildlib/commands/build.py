@@ -30,7 +30,7 @@ def run(call: Call) -> int:
     workspace = open_workspace(call)
     return build(
         workspace,
-        workspace.resolve(call.words, folder=call.folder),
+        workspace.resolve(call.words, folder=call.folder, verb="build"),
         jobs=call.number("jobs", default_jobs()),
         verbose=call.number("verbosity", DEFAULT_VERBOSITY) >= LOUD,
         force=call.flag("always"),
@@ -46,6 +46,7 @@ def build(
     verbose: bool = False,
     force: bool = False,
     as_json: bool = False,
+    quiet: bool = False,
 ) -> int:
     """Bring targets of an open workspace up to date.
 
@@ -56,11 +57,13 @@ def build(
         verbose: Show what the builder says.
         force: Build what is up to date, too.
         as_json: Say nothing but the plan, as JSON, with the exit code.
+        quiet: Say nothing on standard output.
 
     Returns:
         The exit code.
     """
-    tell = warn if as_json else say
+    quiet = quiet or as_json
+    tell = warn if quiet else say
     session = Session(
         workspace, say=tell, verbose=verbose, force=force, relock=_relock(workspace, tell)
     )
@@ -70,10 +73,10 @@ def build(
     if plan.steps or force:
         from buildlib.doit_adapter.run import run_session
 
-        code = run_session(session, roots, jobs=jobs or default_jobs(), quiet=as_json)
+        code = run_session(session, roots, jobs=jobs or default_jobs(), quiet=quiet)
     else:
         session.start(roots)
-        if not as_json:
+        if not quiet:
             say(plan_verb.lines(workspace, plan)[0])
     if as_json:
         print_json({**before, "exit_code": code})

@@ -46,5 +46,10 @@ def print_json(value: Any) -> None:
 
 
 def task_name(workspace: Workspace, label: Label) -> str:
-    """A target as a person types it after `doit build:`."""
-    return workspace.graph.task_names[label]
+    """A target's task as a person types it after `doit`: `build:kernel-py`."""
+    return f"{workspace.graph[label].rule.verb}:{workspace.graph.task_names[label]}"
+
+
+def short_name(workspace: Workspace, label: Label) -> str:
+    """A target in a line of a plan: without `build:`, which is what most lines are about."""
+    return task_name(workspace, label).removeprefix("build:")

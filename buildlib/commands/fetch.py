@@ -10,7 +10,7 @@ from buildlib.execution.session import downloads_of
 def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
-    labels = workspace.resolve(call.words, folder=call.folder)
+    labels = workspace.resolve(call.words, folder=call.folder, verb="build")
     wanted = downloads_of(workspace, workspace.graph.closure(labels))
     missing = [entry for entry in wanted if not workspace.store.has(entry.sha256, entry.size)]
     workspace.fetch(wanted, say)

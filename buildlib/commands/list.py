@@ -15,7 +15,7 @@ def run(call: Call) -> int:
             [
                 {
                     "label": str(label),
-                    "task": f"build:{task_name(workspace, label)}",
+                    "task": task_name(workspace, label),
                     "rule": workspace.graph[label].rule.kind,
                     "doc": workspace.graph[label].doc,
                     "where": str(workspace.graph[label].where),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, task_name
+from buildlib.commands.common import open_workspace, print_json, say, short_name, task_name
 from buildlib.text import duration
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
-    plan = workspace.plan(workspace.resolve(call.words, folder=call.folder))
+    plan = workspace.plan(workspace.resolve(call.words, folder=call.folder, verb="build"))
     if call.flag("json"):
         print_json(as_json(workspace, plan))
     else:
@@ -29,9 +29,9 @@ def run(call: Call) -> int:
 def lines(workspace: Workspace, plan: Plan) -> list[str]:
     """The plan for people: one line for each target that would be touched."""
     out: list[str] = []
-    width = max((len(task_name(workspace, step.label)) for step in plan.steps), default=0)
+    width = max((len(short_name(workspace, step.label)) for step in plan.steps), default=0)
     for step in plan.steps:
-        name = task_name(workspace, step.label).ljust(width)
+        name = short_name(workspace, step.label).ljust(width)
         note = "" if is_hermetic(workspace, step) else "  [not hermetic: network=True]"
         before = f"  (last time {duration(step.seconds)})" if step.seconds else ""
         out.append(f"{step.action:8} {name}  {step.reason}{before}{note}")
@@ -62,7 +62,7 @@ def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
     def plain(step: Step) -> dict[str, Any]:
         return {
             "label": str(step.label),
-            "task": f"build:{task_name(workspace, step.label)}",
+            "task": task_name(workspace, step.label),
             "action": step.action,
             "reason": step.reason,
             "key": step.key,

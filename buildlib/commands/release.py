@@ -33,13 +33,13 @@ def run(call: Call) -> int:
     workspace.version = version
     workspace.channel = version
     if call.flag("dry-run"):
-        for line in plan_verb.lines(workspace, workspace.plan(workspace.graph.order)):
+        for line in plan_verb.lines(workspace, workspace.plan(workspace.resolve((), verb="build"))):
             say(line)
         for label in _images(workspace):
             say(f"tag      {_release_tag(workspace, label)}")
         return 0
     _refuse_taken(workspace)
-    code = build(workspace, workspace.graph.order)
+    code = build(workspace, workspace.resolve((), verb="build"))
     if code:
         return code
     moved = _tag(workspace)

@@ -61,7 +61,7 @@ def _build(workspace: Workspace) -> list[str]:
     from buildlib.commands.build import build
 
     try:
-        return ["build"] if build(workspace, workspace.graph.order) else []
+        return ["build"] if build(workspace, workspace.resolve((), verb="build")) else []
     except EngineUnavailable as error:
         say(error.render())
         return []

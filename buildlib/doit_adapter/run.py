@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from buildlib.doit_adapter.reporter import Reporter
-from buildlib.doit_adapter.tasks import GROUP, tasks
+from buildlib.doit_adapter.tasks import DOCS, task_name, tasks
 from buildlib.execution import signals
 from buildlib.execution.session import Session
 from buildlib.model.label import Label
@@ -18,7 +19,7 @@ def doit_config(session: Session, *, jobs: int) -> dict[str, Any]:
     Reporter.session = session
     return {
         "minversion": "0.37.0",
-        "default_tasks": [GROUP],
+        "default_tasks": ["build"],
         "backend": "sqlite3",
         "dep_file": session.workspace.state.path("doit.sqlite3"),
         "reporter": Reporter,
@@ -50,13 +51,11 @@ def run_session(session: Session, roots: Iterable[Label], *, jobs: int, quiet: b
     session.start(roots)  # errors come out here, as themselves, and not through doit
     signals.install(session.workspace.save)
     Reporter.quiet = quiet
-    names = session.workspace.graph.task_names
-    selected = [f"{GROUP}:{names[label]}" for label in session.labels()]
+    selected = [task_name(session, label) for label in session.labels()]
     if not selected:
         sys.stdout.write("" if quiet else "nothing to build\n")
         return 0
-    module = {
-        "DOIT_CONFIG": doit_config(session, jobs=jobs),
-        "task_build": lambda: tasks(session),
-    }
+    module: dict[str, Any] = {"DOIT_CONFIG": doit_config(session, jobs=jobs)}
+    for verb in DOCS:
+        module[f"task_{verb}"] = partial(tasks, session, verb)
     return int(DoitMain(ModuleTaskLoader(module), config_filenames=()).run(["run", *selected]) or 0)

@@ -17,33 +17,37 @@ from buildlib.execution.session import Session
 from buildlib.model.label import Label
 from buildlib.model.target import Target
 
-GROUP = "build"
+DOCS = {
+    "build": "build all that is stale, or build:TARGET",
+    "verify": "prove that built images run kernels, or verify:TARGET",
+}
+"""The groups of tasks, one for each verb that makes targets."""
 
 
-def tasks(session: Session) -> Iterator[dict[str, Any]]:
-    """The tasks of a session's graph, as doit wants them from a `task_build` function."""
+def task_name(session: Session, label: Label) -> str:
+    """The whole name of a target's task: `build:kernel-py`."""
     graph = session.workspace.graph
-    yield {
-        "basename": GROUP,
-        "name": None,
-        "doc": "build all that is stale, or build:TARGET",
-        "watch": [],
-    }
+    return f"{graph[label].rule.verb}:{graph.task_names[label]}"
+
+
+def tasks(session: Session, verb: str) -> Iterator[dict[str, Any]]:
+    """The tasks of one verb, as doit wants them from a `task_VERB` function."""
+    graph = session.workspace.graph
+    yield {"basename": verb, "name": None, "doc": DOCS[verb], "watch": []}
     for label in graph.order:
         target = graph[label]
-        if target.rule.product != "none":
+        if target.rule.product != "none" and target.rule.verb == verb:
             yield _task(session, target)
 
 
 def _task(session: Session, target: Target) -> dict[str, Any]:
-    names = session.workspace.graph.task_names
     return {
-        "basename": GROUP,
-        "name": names[target.label],
+        "basename": target.rule.verb,
+        "name": session.workspace.graph.task_names[target.label],
         "doc": target.doc or target.rule.kind,
         "actions": [(_run, [session, target.label])],
         "uptodate": [_Fresh(session, target.label)],
-        "task_dep": [f"{GROUP}:{names[label]}" for label in _built_below(session, target)],
+        "task_dep": [task_name(session, label) for label in _built_below(session, target)],
         "clean": [(_clean, [session, target.label])],
         "io": {"capture": False},  # doit's capture swaps sys.stdout for all threads at once
         "meta": {"label": target.label},

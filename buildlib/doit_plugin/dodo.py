@@ -46,4 +46,9 @@ DOIT_CONFIG = doit_config(SESSION, jobs=default_jobs())
 
 def task_build() -> Iterator[dict[str, Any]]:
     """Build all that is stale, or build:TARGET."""
-    yield from tasks(SESSION)
+    yield from tasks(SESSION, "build")
+
+
+def task_verify() -> Iterator[dict[str, Any]]:
+    """Prove that built images run kernels, or verify:TARGET."""
+    yield from tasks(SESSION, "verify")

@@ -7,6 +7,7 @@ digests.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from buildlib.workspace import Workspace
 
 Log = Callable[[str], None]
+_TAIL = 40
+"""Lines of a child's output that an error shows."""
 
 
 class Context:
@@ -57,6 +60,7 @@ class Context:
         self._engine = engine
         self._builder = builder
         self._log = log
+        self._tail: list[str] = []
         self.output = output_of
         self.graph: Graph = workspace.graph
         self.store: ContentStore = workspace.store
@@ -196,6 +200,46 @@ class Context:
         self._log("$ " + _shell(builder.command(request)))
         builder.build_tar(request, destination, self._log)
         return destination
+
+    def run_module(
+        self, target: Target, module: str, arguments: Sequence[str]
+    ) -> tuple[int, bytes]:
+        """Run a Python module of the workspace as a child, in our own environment.
+
+        Args:
+            target: On whose behalf; for the name of the report.
+            module: Name of a package at the workspace's root.
+            arguments: Its arguments; `--json FILE` is added.
+
+        Returns:
+            Its exit code, and the report it wrote.
+        """
+        import sys
+
+        from buildlib.engine.process import stream
+
+        report = self._workspace.state.path(f"reports/{flat(target.label)}.json")
+        os.makedirs(os.path.dirname(report), exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(report)
+        command = [sys.executable, "-m", module, *arguments, "--json", report]
+        self._log("$ " + _shell(command))
+
+        def on_line(line: str) -> None:
+            self._tail.append(line)
+            self._log(line)
+
+        environ = {**os.environ, "PYTHONPATH": self._workspace.root}
+        code = stream(command, on_line, environ=environ, cwd=self._workspace.root)
+        try:
+            with open(report, "rb") as file:
+                return code, file.read()
+        except FileNotFoundError:
+            return code or 1, b""
+
+    def tail(self) -> str:
+        """The last lines that a child wrote."""
+        return "\n".join(list(self._tail)[-_TAIL:])
 
     def pull(self, reference: str, platform: str) -> str:
         """Bring an image of a registry into the engine.

@@ -64,7 +64,7 @@ class Session:
     def plan(self) -> Plan:
         """The plan that was started with."""
         if self._plan is None:
-            return self.start(self.workspace.graph.order)
+            return self.start(self.workspace.graph.of_verb("build"))
         return self._plan
 
     def look(self, roots: Iterable[Label]) -> Plan:

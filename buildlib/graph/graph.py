@@ -18,7 +18,15 @@ from buildlib.model.label import (
 from buildlib.model.target import Dep, Target
 from buildlib.suggest import did_you_mean, nearest
 
-TASK_GROUP = "build:"
+BUILD, VERIFY = "build", "verify"
+
+
+def _group(word: str) -> tuple[str, str]:
+    """The verb of a task name, and the rest: `verify:kernel-py`; without one it is `build`."""
+    for verb in (BUILD, VERIFY):
+        if word.startswith(verb + ":"):
+            return verb, word[len(verb) + 1 :]
+    return BUILD, word
 
 
 class Graph:
@@ -36,10 +44,18 @@ class Graph:
         self._check_edges()
         self.order = self._sort()
         """All labels, dependencies first."""
-        self.task_names = task_names(targets)
+        self.task_names = {
+            label: name
+            for verb in sorted({target.rule.verb for target in targets.values()})
+            for label, name in task_names(self.of_verb(verb)).items()
+        }
 
     def __getitem__(self, label: Label) -> Target:
         return self.targets[label]
+
+    def of_verb(self, verb: str) -> list[Label]:
+        """The targets that a verb makes, in order of declaration."""
+        return [label for label, target in self.targets.items() if target.rule.verb == verb]
 
     def deps(self, ref: Reference) -> list[Dep]:
         """The edges of a target, or of the named parts of it."""
@@ -94,9 +110,9 @@ class Graph:
             if label in self.targets:
                 return [label]
         else:
-            name = word.removeprefix(TASK_GROUP)
-            for label, task in self.task_names.items():
-                if name in (task, label.short[2:]):
+            verb, name = _group(word)
+            for label in self.of_verb(verb):
+                if name in (self.task_names[label], label.short[2:]):
                     return [label]
             here = posixpath.normpath(f"{package}/{name}").strip("/").removesuffix("/BUILD.py")
             at_home = [label for label in self.order if label.package == here]
@@ -108,7 +124,7 @@ class Graph:
         known = [
             *(label.short for label in self.targets),
             *self.task_names.values(),
-            *(TASK_GROUP + name for name in self.task_names.values()),
+            *(f"{self[label].rule.verb}:{name}" for label, name in self.task_names.items()),
         ]
         meant = nearest(word, known)
         return InputError(

@@ -117,8 +117,11 @@ def is_pattern(text: str) -> bool:
 
 
 def _forms(label: Label) -> tuple[str, ...]:
-    """The names a label may go by, shortest first."""
-    full = label.short[2:]
+    """The names a label may go by, shortest first.
+
+    A check named `verify` goes by the folder it stands in: its task is `verify:kernel-py`.
+    """
+    full = label.package if label.name == "verify" and label.package else label.short[2:]
     if full.startswith(HOME):
         return (full[len(HOME) :], full)
     return (full,)
@@ -132,6 +135,6 @@ def task_names(labels: Iterable[Label]) -> dict[Label, str]:
         for form in _forms(label):
             users[form] = users.get(form, 0) + 1
     return {
-        label: next((form for form in _forms(label) if users[form] == 1), label.short[2:])
+        label: next((form for form in _forms(label) if users[form] == 1), _forms(label)[-1])
         for label in labels
     }

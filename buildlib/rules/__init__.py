@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from buildlib.rules.external_image import external_image as external_image
     from buildlib.rules.filegroup import filegroup as filegroup
     from buildlib.rules.glob import glob as glob
+    from buildlib.rules.kernel_check import kernel_check as kernel_check
     from buildlib.rules.kernelspec import kernelspec as kernelspec
     from buildlib.rules.rootfs import rootfs as rootfs
     from buildlib.rules.tarball import tarball as tarball

@@ -29,6 +29,7 @@ class Rule:
         version: Raised when the action changes what it makes; part of every key.
         product: `image`, `files`, or `none` where there is nothing to build.
         uses_engine: Whether making it takes an engine though it is no image.
+        verb: The verb that makes it, and the group of its tasks: `build` or `verify`.
         stamped: Whether the result carries version, organisation or registry.
     """
 
@@ -37,6 +38,7 @@ class Rule:
     product: str = "none"
     stamped: bool = False
     uses_engine: bool = False
+    verb: str = "build"
 
     def output_names(self, target: Target, graph: Graph) -> list[str]:
         """Names of the files the target will have, as far as declarations tell.

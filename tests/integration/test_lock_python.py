@@ -27,7 +27,7 @@ def want(shop: Workshop, package: str, *wanted: str, more: str = "", parent: boo
     return shop.image(package, f'python="requirements.in", {more}', dockerfile)
 
 
-def wheels(shop: Workshop, label: str = "//images/a:a") -> list[str]:
+def wheels(shop: Workshop, label: str = "//images/a") -> list[str]:
     """The pinned file names."""
     return list(shop.read_lock()["python"][label].items)
 
@@ -55,7 +55,7 @@ def test_the_wheel_that_fits_best_is_pinned(
     assert told.code == 0, told.err
     (name,) = wheels(site)
     assert name == f"thing-1.0-{best}.whl"
-    pin = site.read_lock()["python"]["//images/a:a"].items[name]
+    pin = site.read_lock()["python"]["//images/a"].items[name]
     assert pin == ("1.0", index.sha256(name), len(index.files[name]), "thing")
 
 
@@ -115,7 +115,7 @@ def test_a_child_does_not_change_what_its_parents_have(
     index.add("extra", "1.0")
     index.add("top", "1.0", needs=("shared",))
     assert verb("lock").code == 0
-    assert wheels(site, "//images/c:c") == ["shared-1.0-py3-none-any.whl", "top-1.0-py3-none-any.whl"]
+    assert wheels(site, "//images/c") == ["shared-1.0-py3-none-any.whl", "top-1.0-py3-none-any.whl"]
 
 
 def test_a_child_that_contradicts_its_parent_is_an_error(
@@ -222,7 +222,7 @@ def test_an_edited_in_file_is_refused_until_it_is_locked(
     site.file("images/a/requirements.in", "thing>=1\n")
     told = verb("plan")
     assert told.code == 3
-    assert "images/a/BUILD.py:2: error: the python entry of //images/a:a" in told.err
+    assert "images/a/BUILD.py:2: error: requirements.in or its .lock file changed" in told.err
     (fix,) = told.fixes
     assert fix.startswith("./doitw lock python //images/a")
     assert verb(*fix.split()[1:]).code == 0
@@ -259,7 +259,7 @@ def test_an_index_that_speaks_html_only_will_do(
     index.html = True
     told = verb("lock", "python")
     assert told.code == 0, told.err
-    assert site.read_lock()["python"]["//images/a:a"].items[
+    assert site.read_lock()["python"]["//images/a"].items[
         "thing-1.0-py3-none-any.whl"
     ].sha256 == index.sha256("thing-1.0-py3-none-any.whl")
 

@@ -1,0 +1,104 @@
+"""`verify`: prove that the built images run kernels, and show the cases in a table.
+
+Proofs are targets: those whose image and code did not change are taken from their records.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from buildlib.commands import plan as plan_verb
+from buildlib.commands.build import DEFAULT_VERBOSITY, LOUD, build
+from buildlib.commands.call import Call, Verb
+from buildlib.commands.common import open_workspace, print_json, say
+from buildlib.errors import InputError
+from buildlib.graph.graph import VERIFY
+from buildlib.model.label import Label, Reference
+from buildlib.rules.kernel_check import REPORT
+from buildlib.text import duration
+from buildlib.workspace import Workspace
+
+
+def run(call: Call) -> int:
+    """See the module."""
+    workspace = open_workspace(call)
+    checks = _checks(workspace, workspace.resolve(call.words, folder=call.folder, verb=VERIFY))
+    if call.flag("dry-run"):
+        for line in plan_verb.lines(workspace, workspace.plan(checks)):
+            say(line)
+        return 0
+    quiet = call.flag("json")
+    code = build(
+        workspace,
+        checks,
+        jobs=call.number("jobs", 1),  # proofs measure times: one at a time, unless asked
+        verbose=call.number("verbosity", DEFAULT_VERBOSITY) >= LOUD,
+        force=call.flag("always"),
+        quiet=quiet,
+    )
+    reports = {label: _report(workspace, label) for label in checks}
+    if quiet:
+        print_json({str(label): report for label, report in reports.items()})
+    else:
+        for line in _table(reports):
+            say(line)
+    return code
+
+
+def _checks(workspace: Workspace, labels: list[Label]) -> list[Label]:
+    """The proofs among some targets, and those of the images among them."""
+    graph = workspace.graph
+    found: dict[Label, None] = {}
+    for label in labels:
+        if graph[label].rule.verb == VERIFY:
+            found[label] = None
+            continue
+        mine = [
+            check
+            for check in graph.of_verb(VERIFY)
+            if any(d.role == "image" and d.ref.label == label for d in graph[check].deps)
+        ]
+        if not mine:
+            raise InputError(
+                f"nothing proves {label}",
+                where=graph[label].where,
+                fix=f'kernel_check(name="verify", image=":{label.name}")',
+            )
+        found.update(dict.fromkeys(mine))
+    return list(found)
+
+
+def _report(workspace: Workspace, label: Label) -> Any:
+    """The report of a proof at its present key; None where it has not passed."""
+    record = workspace.records.get(workspace.keys.key(Reference(label)))
+    if record is None or not workspace.store.has(record.files[REPORT].sha256):
+        return None
+    with open(workspace.store.path(record.files[REPORT].sha256), "rb") as file:
+        return json.load(file)
+
+
+def _table(reports: dict[Label, Any]) -> list[str]:
+    """A line for each case of each proof."""
+    lines: list[str] = []
+    for label, report in reports.items():
+        if report is None:
+            lines.append(f"{label}: not proved")
+            continue
+        cases = report["cases"]
+        width = max(len(case["name"]) for case in cases)
+        total = duration(sum(case["seconds"] for case in cases))
+        lines.append(f"{label}: {len(cases)} cases in {total}")
+        for case in cases:
+            verdict = "ok" if case["ok"] else "FAILED"
+            lines.append(f"  {case['name'].ljust(width)}  {verdict:6}  {case['seconds']:6.2f} s")
+    return lines
+
+
+VERB = Verb(
+    "verify",
+    "prove that built images run kernels",
+    "[TARGET…]",
+    ("--jobs", "--verbosity", "--always", "--dry-run", "--json"),
+    run,
+)

@@ -1,0 +1,96 @@
+"""`kernel_check`: proof that a built image runs a kernel, kept by key like anything built.
+
+The proof is a run of `python -m verify` (see docs/verify.md) against the image as it is in the
+engine. Its report is the result; the key holds the image's key and the code of the proof, so a
+check runs again when either changed, and `plan` and `why` speak of it as of any target. A check
+that fails leaves no record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from buildlib.dsl.declare import declare, label, sources
+from buildlib.errors import ActionError
+from buildlib.model.label import Reference
+from buildlib.model.output import Output
+from buildlib.model.target import Dep
+from buildlib.rules.base import Rule
+
+if TYPE_CHECKING:
+    from buildlib.execution.context import Context
+    from buildlib.graph.graph import Graph
+    from buildlib.model.target import Target
+
+REPORT = "report.json"
+MODULE = "verify"
+
+
+def kernel_check(
+    *,
+    name: str,
+    image: str,
+    arguments: Sequence[str] = (),
+    with_images: Mapping[str, str] | None = None,
+    srcs: Sequence[str] = ("//verify",),
+    doc: str = "",
+) -> None:
+    """Declare a proof.
+
+    Args:
+        name: Name of the target; `verify` beside the image gives the task `verify:IMAGE`.
+        image: Label of the image to prove; it comes first among the arguments.
+        arguments: Further arguments of `python -m verify`.
+        with_images: Label of images that the run needs too -> the option that names them, empty
+            where they are found by their usual name.
+        srcs: Labels of the code of the proof.
+        doc: One line for `doit list`.
+    """
+    files, deps = sources(srcs)
+    deps.append(Dep("image", Reference(label(image))))
+    needed = {str(label(text)): option for text, option in (with_images or {}).items()}
+    deps += [Dep(f"with {text}", Reference(label(text))) for text in needed]
+    declare(
+        RULE,
+        name=name,
+        doc=doc,
+        attrs={"arguments": list(arguments), "with_images": needed},
+        files=files,
+        deps=deps,
+    )
+
+
+class KernelCheck(Rule):
+    """A child process that starts containers and reports."""
+
+    kind = "kernel_check"
+    product = "files"
+    verb = "verify"
+    uses_engine = True
+
+    def output_names(self, target: Target, graph: Graph) -> list[str]:
+        """See `Rule.output_names`."""
+        del target, graph
+        return [REPORT]
+
+    def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
+        """See `Rule.build`."""
+        del parts
+        images = {dep.role: dep.ref.label for dep in target.deps if not dep.role.startswith("src ")}
+        arguments = [*target.attrs["arguments"], context.image_reference(images["image"])]
+        for text, option in target.attrs["with_images"].items():
+            if option:
+                arguments += [option, context.image_reference(images[f"with {text}"])]
+        code, report = context.run_module(target, MODULE, arguments)
+        if code:
+            raise ActionError(
+                f"{images['image']} does not run a kernel as the gateway needs it",
+                where=target.where,
+                detail=context.tail(),
+                fix=f"./doitw verify {images['image']} -v 2",
+            )
+        return Output(files={REPORT: context.keep_bytes(report)})
+
+
+RULE = KernelCheck()

@@ -1,0 +1,88 @@
+"""`[tool.buildlib]`: what is wrong is told with its line, and nothing is ignored."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildlib.errors import InputError
+from buildlib.model.settings import Network, Settings, parse_settings
+
+
+def line_of(text: str) -> str:
+    with pytest.raises(InputError) as refused:
+        parse_settings(text)
+    assert refused.value.where is not None
+    assert refused.value.fix, refused.value.what
+    return str(refused.value.where)
+
+
+def test_what_is_not_said_has_a_default() -> None:
+    assert parse_settings("") == parse_settings("[tool]\n") == Settings()
+    assert parse_settings("[tool.buildlib]\n") == Settings()
+
+
+def test_what_is_said_is_taken() -> None:
+    text = """
+        [tool.buildlib]
+        organization = "acme"
+        registry = "example.org:5000/team"
+        flavour = "docker-stacks"
+        platform = "linux/arm64"
+        strict = true
+        [tool.buildlib.network]
+        apt = "http://mirror.example.org/"
+        pypi = "https://pypi.example.org/simple/"
+    """
+    assert parse_settings(text) == Settings(
+        "acme",
+        "example.org:5000/team",
+        "docker-stacks",
+        "linux/arm64",
+        strict=True,
+        network=Network("http://mirror.example.org", "https://pypi.example.org/simple"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "where"),
+    [
+        ("[tool.buildlib]\nx = = 1\n", "pyproject.toml:2"),
+        ("[tool.buildlib\n", "pyproject.toml:1"),
+        ("[tool.buildlib]\nflavour = 'debian\n", "pyproject.toml:2"),
+        ("\n\n[tool]\nbuildlib = 3\n", "pyproject.toml:4"),
+        ("[tool.buildlib]\nnetwork = 'x'\n", "pyproject.toml:2"),
+        ("[tool.buildlib]\n\n# c\nregistry = 5\n", "pyproject.toml:4"),
+        ("[tool.buildlib]\norganization = ''\n", "pyproject.toml:2"),
+        ("[tool.buildlib.network]\napt = true\n", "pyproject.toml:2"),
+        ("[tool.buildlib.network]\nnpm = 'x'\n", "pyproject.toml:2"),
+        ("[project]\nversion = '1'\n[tool.buildlib]\nversion = '2'\n", "pyproject.toml:4"),
+        ("[tool.mypy]\nstrict = true\n[tool.buildlib]\nstrict = 1\n", "pyproject.toml:4"),
+        ("[tool.buildlib]\nstrict = 1\n[tool.mypy]\nstrict = true\n", "pyproject.toml:2"),
+        ("# flavour = 'x'\n[tool.buildlib]\n'flavour' = 'x'\n", "pyproject.toml:3"),
+        ("[tool.buildlib]\nplatform = 'amd64'\n", "pyproject.toml:2"),
+        ("[tool.buildlib.network]\napt = 'deb.debian.org'\n", "pyproject.toml:2"),
+    ],
+)
+def test_what_is_wrong_is_told_with_its_line(text: str, where: str) -> None:
+    assert line_of(text) == where
+
+
+@pytest.mark.parametrize("name", ["a", "a-b", "a.b_c", "acme2", "a--b"])
+def test_organizations_that_docker_takes(name: str) -> None:
+    assert parse_settings(f"[tool.buildlib]\norganization = '{name}'\n").organization == name
+
+
+@pytest.mark.parametrize("name", ["A", "a b", "-a", "a-", "a/b", ".a", "a:b", "\u00e4", "a\\n"])
+def test_organizations_that_it_does_not(name: str) -> None:
+    line_of(f'[tool.buildlib]\norganization = "{name}"\n')
+
+
+@given(st.text(max_size=40))
+def test_no_text_is_a_traceback(text: str) -> None:
+    try:
+        parse_settings(text)
+        parse_settings(f"[tool.buildlib]\n{text}")
+    except InputError as error:
+        assert error.where is not None  # noqa: PT017
