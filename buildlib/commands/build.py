@@ -32,7 +32,7 @@ def run(call: Call) -> int:
         workspace,
         workspace.resolve(call.words, folder=call.folder, verb="build"),
         jobs=call.number("jobs", default_jobs()),
-        verbose=call.number("verbosity", DEFAULT_VERBOSITY) >= LOUD,
+        verbose=call.number("verbosity", DEFAULT_VERBOSITY, least=0) >= LOUD,
         force=call.flag("always"),
         as_json=call.flag("json"),
     )

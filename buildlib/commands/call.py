@@ -71,15 +71,15 @@ class Call(NamedTuple):
         """Whether a flag was given."""
         return bool(self.options.get(name))
 
-    def number(self, name: str, default: int) -> int:
+    def number(self, name: str, default: int, *, least: int = 1) -> int:
         """An option's value as a number.
 
         Raises:
-            InputError: It is none.
+            InputError: It is none, or less than the least that makes sense.
         """
         value = str(self.options.get(name, default))
-        if not value.isdigit():
-            raise InputError(f"--{name} {value} is not a number", fix=f"--{name} {default}")
+        if not (value.isascii() and value.isdigit() and int(value) >= least):
+            raise InputError(f"--{name} {value} is not a number from {least}", fix=f"--{name} {default}")
         return int(value)
 
 
@@ -167,7 +167,7 @@ def _value(option: Option, name: str, value: str | None, pending: list[str]) -> 
         if value is not None:
             raise InputError(f"{name} takes no value", fix=name)
         return True
-    if value is None and not pending:
+    if value == "" or (value is None and (not pending or pending[0].startswith("-"))):
         raise InputError(f"{name} needs a value", fix=f"{name} {option.takes}")
     return pending.pop(0) if value is None else value
 

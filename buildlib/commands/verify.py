@@ -33,7 +33,7 @@ def run(call: Call) -> int:
         workspace,
         checks,
         jobs=call.number("jobs", 1),  # proofs measure times: one at a time, unless asked
-        verbose=call.number("verbosity", DEFAULT_VERBOSITY) >= LOUD,
+        verbose=call.number("verbosity", DEFAULT_VERBOSITY, least=0) >= LOUD,
         force=call.flag("always"),
         quiet=quiet,
     )

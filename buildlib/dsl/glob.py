@@ -15,7 +15,7 @@ from functools import lru_cache
 @lru_cache(maxsize=4096)
 def compile_patterns(patterns: tuple[str, ...]) -> re.Pattern[str]:
     """One regular expression that matches what any of the patterns does."""
-    return re.compile("|".join(f"(?:{_translate(pattern)})" for pattern in patterns) + r"\Z")
+    return re.compile("(?:" + "|".join(_translate(pattern) for pattern in patterns) + r")\Z")
 
 
 def _translate(pattern: str) -> str:

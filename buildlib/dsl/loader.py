@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from types import CodeType
 from typing import Any
 
-from buildlib.dsl import declare, registry
-from buildlib.dsl.check import ANNOTATION_MODULES, RULES_MODULE, SAFE_BUILTINS, check
+from buildlib.dsl import check, declare, registry
+from buildlib.dsl.check import ANNOTATION_MODULES, RULES_MODULE, SAFE_BUILTINS
 from buildlib.errors import BuildError, InputError, Location
 from buildlib.model.label import Label
 from buildlib.model.settings import Settings
@@ -94,7 +94,7 @@ class Loader:
 
     def _compile(self, file: str) -> CodeType:
         source = self._tree.read(file)
-        code: CodeType | None = self._code_cache.get((file, source))
+        code: CodeType | None = self._code_cache.get((check.VERSION, file, source))
         if code is None:
             try:
                 text = source.decode()
@@ -102,9 +102,9 @@ class Loader:
                 raise InputError(
                     "not UTF-8 text", where=Location(file, 1), fix=f"save {file} as UTF-8"
                 ) from None
-            module: ast.Module = check(text, file)
+            module: ast.Module = check.check(text, file)
             code = compile(module, file, "exec", dont_inherit=True)
-            self._code_cache[(file, source)] = code
+            self._code_cache[(check.VERSION, file, source)] = code
         return code
 
     def _import(

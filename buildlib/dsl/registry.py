@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from buildlib.dsl.arguments import checked
+
 _NOT_RULES = frozenset({"__init__", "base"})
 
 
@@ -19,8 +21,9 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(modules - _NOT_RULES))
 
 
+@cache
 def function(name: str) -> Callable[..., Any]:
     """The function that declares a target of this rule; its module is imported on first use."""
     module = importlib.import_module(f"buildlib.rules.{name}")
     found: Callable[..., Any] = getattr(module, name)
-    return found
+    return found if name == "glob" else checked(name, found)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from buildlib.errors import ActionError
 from buildlib.execution.context import Context
 from buildlib.model.label import Label, Reference
-from buildlib.model.output import Output
+from buildlib.model.output import EXPORT, Output
 from buildlib.model.target import Target, image_name
 from buildlib.plan.plan import BUILD, FRESH, is_exported
 from buildlib.store import names
@@ -182,7 +182,7 @@ class Executor:
         record = workspace.records.get(key)
         if not path or record is None:
             return
-        made = record.files["release.tar"]
+        made = record.files[EXPORT]
         if is_exported(path, made.sha256):
             return
         from buildlib.pack.compress import compress

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from buildlib.errors import InputError
 from buildlib.model.label import (
@@ -15,7 +15,7 @@ from buildlib.model.label import (
     parse_label,
     task_names,
 )
-from buildlib.model.target import Dep, Target
+from buildlib.model.target import Dep, Target, image_name
 from buildlib.suggest import did_you_mean, nearest
 
 BUILD, VERIFY = "build", "verify"
@@ -42,6 +42,7 @@ class Graph:
     def __init__(self, targets: Mapping[Label, Target]) -> None:
         self.targets = targets
         self._check_edges()
+        self._check_image_names()
         self.order = self._sort()
         """All labels, dependencies first."""
         self.task_names = {
@@ -156,6 +157,21 @@ class Graph:
                             fix=f"its parts: {has} ({other.where})",
                         )
 
+    def _check_image_names(self) -> None:
+        """Two targets that make one image would take its tag from each other."""
+        makers: dict[str, Target] = {}
+        for target in self.targets.values():
+            if "repository" in target.attrs:
+                name = image_name(target)
+                first = makers.setdefault(name, target)
+                if first is not target:
+                    raise InputError(
+                        f"{first.label} ({first.where}) and {target.label} both make the image"
+                        f" {name}",
+                        where=target.where,
+                        fix='repository = "another-name"',
+                    )
+
     def _sort(self) -> tuple[Label, ...]:
         """Dependencies first, else in order of declaration; a cycle is told with its path."""
         done: set[Label] = set()
@@ -165,7 +181,7 @@ class Graph:
                 continue
             path: list[Label] = [root]
             on_path = {root}
-            waiting = [iter(self.targets[root].deps)]
+            waiting = [self._needs(root)]
             while waiting:
                 dep = next(waiting[-1], None)
                 if dep is None:
@@ -181,8 +197,12 @@ class Graph:
                 if label not in done:
                     path.append(label)
                     on_path.add(label)
-                    waiting.append(iter(self.targets[label].deps))
+                    waiting.append(self._needs(label))
         return tuple(order)
+
+    def _needs(self, label: Label) -> Iterator[Dep]:
+        """The edges of a target but those to images that it only names."""
+        return (dep for dep in self.targets[label].deps if not dep.by_name)
 
     def _cycle(self, path: list[Label]) -> InputError:
         steps = [f"{label}  ({self.targets[label].where})" for label in path]

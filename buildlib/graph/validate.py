@@ -39,7 +39,14 @@ def validate(graph: Graph, tree: Tree, memo: Any) -> None:
 def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
     package = target.label.package
     file = f"{package}/{target.attrs['dockerfile']}" if package else target.attrs["dockerfile"]
-    text = tree.read(file)
+    try:
+        text = tree.read(file)
+    except FileNotFoundError:
+        raise InputError(
+            f"{file} cannot be read: it is a link that leads nowhere in the workspace",
+            where=target.where,
+            fix=f"git checkout -- {file}",
+        ) from None
     provided = target.rule.staged_names(target, graph)
     bases: dict[str, str] = {}
     for dep in target.deps:

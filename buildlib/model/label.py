@@ -66,8 +66,8 @@ def parse_label(text: str, *, package: str = "", where: Location | None = None) 
         name = name or (folder.rsplit("/", 1)[-1] if ":" not in text else "")
     else:
         folder, name = "", ""
-    fits = _NAME.match(name) and (not folder or _PACKAGE.match(folder)) and ".." not in folder
-    if not fits or (text.startswith("//:") and not name):
+    fits = _NAME.match(name) and (not folder or _PACKAGE.match(folder))
+    if not fits or any(not piece.strip(".") for piece in (name, *folder.split("/")) if piece):
         stem = text.strip("/:") or "images/kernel-py"
         raise InputError(f"{text!r} is not a label", where=where, fix=f"write it as //{stem}")
     return Label(folder, name)
@@ -121,10 +121,11 @@ def _forms(label: Label) -> tuple[str, ...]:
 
     A check named `verify` goes by the folder it stands in: its task is `verify:kernel-py`.
     """
-    full = label.package if label.name == "verify" and label.package else label.short[2:]
-    if full.startswith(HOME):
-        return (full[len(HOME) :], full)
-    return (full,)
+    names = [label.short[2:]]
+    if label.name == "verify" and label.package:
+        names.insert(0, label.package)
+    forms = [form for name in names for form in (name.removeprefix(HOME), name)]
+    return tuple(dict.fromkeys(forms))
 
 
 def task_names(labels: Iterable[Label]) -> dict[Label, str]:

@@ -18,6 +18,7 @@ from buildlib.errors import InputError, Location
 FILE = "images.lock"
 SCHEMA = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_SIZE = re.compile(r"(0|[1-9][0-9]*)\Z", re.ASCII)
 
 
 class Item(NamedTuple):
@@ -76,12 +77,15 @@ def parse_lock(text: str) -> dict[str, dict[str, Entry]]:
             fix=f"git checkout -- {FILE}, or ./doitw lock",
         ) from None
     schema = document.pop("schema", None)
-    if schema != SCHEMA:
+    if schema != SCHEMA or isinstance(schema, bool):
         raise InputError(
             f"{FILE} has schema {schema!r}; this version reads {SCHEMA}",
             where=Location(FILE, 1),
             fix="git pull, so that the lock and the build system are of one commit",
         )
+    for section, entries in document.items():
+        if not isinstance(entries, dict):
+            raise _damaged(section, section, text)
     return {
         section: {name: _entry(section, name, value, text) for name, value in entries.items()}
         for section, entries in document.items()
@@ -96,7 +100,7 @@ def _entry(section: str, name: str, value: Any, text: str) -> Entry:
     parsed: dict[str, Item] = {}
     for item, line in items.items():
         fields = line.split(" ", 3) if isinstance(line, str) else []
-        if len(fields) != 4 or not _SHA256.match(fields[1]) or not fields[2].isdigit():  # noqa: PLR2004
+        if len(fields) != 4 or not _SHA256.match(fields[1]) or not _SIZE.match(fields[2]):  # noqa: PLR2004
             raise _damaged(section, item, text)
         parsed[item] = Item(fields[0], fields[1], int(fields[2]), fields[3])
     return Entry(tuple(asked), parsed)

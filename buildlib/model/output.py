@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 
+EXPORT = "release.tar"
+"""The output of an archive that becomes its release file."""
+
+
 class FileOutput(NamedTuple):
     """A built file.
 

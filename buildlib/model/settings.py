@@ -18,6 +18,7 @@ from buildlib.suggest import did_you_mean
 FILE = "pyproject.toml"
 FLAVOURS = ("debian", "docker-stacks")
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*\Z")
+_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?\Z")
 _ORGANIZATION = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*\Z")
 
 
@@ -112,7 +113,8 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
         wanted = bool if name == "strict" else str
         if not isinstance(value, wanted):
             kind = "true or false" if wanted is bool else "a text in quotes"
-            raise _refuse(text, f"setting {name} is {value!r}, not {kind}", name)
+            fix = f"{name} = true" if wanted is bool else f'{name} = "…"'
+            raise _refuse(text, f"setting {name} is {value!r}, not {kind}", name, fix)
     mirrors = Network(**{name: value.rstrip("/") for name, value in network.items()})
     settings = Settings(**values, network=mirrors)
     check_names(settings, text)
@@ -134,6 +136,13 @@ def check_names(settings: Settings, text: str = "") -> None:
             f"registry {settings.registry!r} is not a host name with an optional port",
             "registry",
             'registry = "registry.example.com:5000"',
+        )
+    if not _PLATFORM.match(settings.platform):
+        raise _refuse(
+            text,
+            f"platform {settings.platform!r} is not a system and a machine",
+            "platform",
+            'platform = "linux/amd64"',
         )
     if settings.flavour not in FLAVOURS:
         raise _refuse(

@@ -61,10 +61,11 @@ class Explainer:
         path = (*above, ref)
         if old is None:
             return [Leaf(path, Change("key", old_key, new.key))]
-        below = {dep.role: dep.ref for dep in self._graph.deps(ref)}
+        below = {dep.role: dep for dep in self._graph.deps(ref)}
         leaves: list[Leaf] = []
         for change in compare(old, new):
-            inner = below.get(change.name)
+            dep = below.get(change.name)
+            inner = None if dep is None or dep.by_name else dep.ref
             if inner is None or change.old is None or change.new is None:
                 leaves.append(Leaf(path, change))
                 continue
@@ -77,6 +78,8 @@ class Explainer:
 
     def reason(self, label: Label) -> str:
         """One line for a plan."""
+        if self._state.last_key(label) == self._keys.key(Reference(label)):
+            return "its record is gone"
         leaves = self.changes(label)
         if leaves is None:
             return "not built yet"

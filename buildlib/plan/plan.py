@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 from buildlib.graph.graph import Graph
 from buildlib.keys.compute import Keys
 from buildlib.model.label import Label, Reference
+from buildlib.model.output import EXPORT
 from buildlib.model.settings import Settings
 from buildlib.model.target import Target, image_name
 from buildlib.store import names
@@ -149,7 +150,7 @@ class Planner:
                 steps[label] = Step(label, keys[label], FRESH, "")
             else:
                 steps[label] = self._step(target, keys[label], kept[label], there)
-            if steps[label].action != FRESH or target.rule.product == "none":
+            if steps[label].action in (BUILD, UNKNOWN) or target.rule.product == "none":
                 deps = self._graph.deps(Reference(label))
                 pending += [dep.ref.label for dep in deps if not dep.by_name]
         ordered = [steps[label] for label in needed if label in steps]
@@ -207,7 +208,9 @@ class Planner:
             if not self._store.has(made.sha256, made.size):
                 return BUILD, f"{name} is gone from the content store"
         export = self._exports(target)
-        if export and not is_exported(export, record.files["release.tar"].sha256):
+        if export and EXPORT not in record.files:
+            return BUILD, "its record lacks the release file"
+        if export and not is_exported(export, record.files[EXPORT].sha256):
             return RESTORE, f"{os.path.relpath(export)} is not there, or of another content"
         return FRESH, ""
 

@@ -6,7 +6,7 @@ image is named, not contained: a new kernel image leaves the kernelspec as it is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from buildlib.dsl.declare import current, declare, label, source
@@ -60,6 +60,10 @@ def kernelspec(
     files: list[File] = []
     deps: list[Dep] = []
     for path, origin in (resources or {}).items():
+        if path.startswith("/") or ".." in path.split("/"):
+            raise InputError(
+                f"{path!r} leads out of the kernelspec", where=where, fix="write a relative path"
+            )
         if path == KERNEL_JSON:
             raise InputError(
                 "kernel.json is made from the declaration",
@@ -101,8 +105,14 @@ class Kernelspec(Rule):
 
     def output_names(self, target: Target, graph: Graph) -> list[str]:
         """See `Rule.output_names`."""
-        del graph
-        return [f"{target.label.name}/{KERNEL_JSON}"]
+        folder = target.label.name
+        names = [f"{folder}/{KERNEL_JSON}", *(f"{folder}/{file.name}" for file in target.files)]
+        for dep in target.deps:
+            if not dep.by_name:
+                other = graph[dep.ref.label]
+                path = dep.role.removeprefix("member ")
+                names += _places(folder, path, other.rule.output_names(other, graph))
+        return names
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
         """See `Rule.build`."""
@@ -117,9 +127,9 @@ class Kernelspec(Rule):
             if dep.by_name:
                 config[dep.role] = context.channel_tag(dep.ref.label)
             else:
-                files |= _placed(
-                    folder, dep.role.removeprefix("member "), context.output(dep.ref).files
-                )
+                path = dep.role.removeprefix("member ")
+                made = context.output(dep.ref).files
+                files.update(zip(_places(folder, path, made), made.values(), strict=True))
         for file in target.files:
             files[f"{folder}/{file.name}"] = context.keep_source(file)
         proxy = {"class_name": PROXIES + attrs["process_proxy"], "config": config}
@@ -138,11 +148,9 @@ class Kernelspec(Rule):
 PROXIES = "enterprise_gateway.services.processproxies."
 
 
-def _placed(folder: str, path: str, made: Mapping[str, FileOutput]) -> dict[str, FileOutput]:
-    """The files of a label at their place in the folder."""
-    if path.endswith("/"):
-        return {f"{folder}/{path}{name}": file for name, file in made.items()}
-    return {f"{folder}/{path}": file for file in made.values()}
+def _places(folder: str, path: str, names: Iterable[str]) -> list[str]:
+    """Where the files of a label go in the folder."""
+    return [f"{folder}/{path}{name}" if path.endswith("/") else f"{folder}/{path}" for name in names]
 
 
 RULE = Kernelspec()

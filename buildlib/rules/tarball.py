@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.declare import current, declare, freeze, source
 from buildlib.errors import InputError
 from buildlib.model.label import is_label, parse_reference
-from buildlib.model.output import Output
+from buildlib.model.output import EXPORT, Output
 from buildlib.model.target import Dep, File
 from buildlib.rules.base import Rule
 
@@ -95,10 +95,6 @@ def tarball(
         deps=deps,
         parts=parts,
     )
-
-
-EXPORT = "release.tar"
-"""The output that becomes the release file."""
 
 
 class Tarball(Rule):

@@ -34,7 +34,7 @@ class State:
         try:
             with open(self._last(label)) as file:
                 return file.read().strip()
-        except OSError:
+        except (OSError, UnicodeDecodeError):
             return ""
 
     def set_last_key(self, label: Label, key: str) -> None:
@@ -51,4 +51,4 @@ class State:
 
 def flat(label: Label) -> str:
     """A label as a file name: `//images/bases/os` is `images+bases+os+os`."""
-    return f"{label.package}/{label.name}".replace("/", "+")
+    return f"{label.package}/{label.name}".replace("+", "%2B").replace("/", "+")

@@ -52,9 +52,7 @@ class Images:
     def content_tags(self, name: str) -> set[str]:
         """The content tags of an image's name."""
         stem = f"{self.organization}/{name}:"
-        return {
-            tag.removeprefix(stem) for tag in self.tags() if tag.startswith(stem + "key-")
-        }
+        return {tag.removeprefix(stem) for tag in self.tags() if tag.startswith(stem + "key-")}
 
     def files(self, name: str, tag: str = "dev") -> dict[str, str]:
         """The text of each file in an image."""

@@ -10,7 +10,13 @@ from __future__ import annotations
 import re
 import socket
 import threading
+import time
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from e2e_process import Running
 
 _BUILD = re.compile(rb"POST (?:/v[0-9.]+)?/build\?")
 _CHUNK = 1 << 16
@@ -46,11 +52,17 @@ class Gate:
         """Let builds pass, those that wait included."""
         self._open.set()
 
-    def wait_for_builds(self, count: int) -> None:
-        """Return when so many builds came to the gate since it was made."""
+    def wait_for_builds(self, count: int, *builders: Running) -> None:
+        """Return when so many builds came to the gate since it was made; not if builders end."""
+        deadline = time.monotonic() + self._patience
         with self._news:
-            came = self._news.wait_for(lambda: self.builds >= count, self._patience)
-        assert came, f"{self.builds} builds came to the gate, not {count}"
+            while self.builds < count:
+                said = "\n".join(one.text for one in builders)
+                assert any(one.process.poll() is None for one in builders), said
+                assert time.monotonic() < deadline, (
+                    f"{self.builds} builds came:\n{said}"
+                )
+                self._news.wait(0.2)
 
     def close(self) -> None:
         """Listen no more."""
@@ -86,10 +98,8 @@ class Gate:
                 sink.sendall(data)
         except OSError:
             pass
-        try:
+        with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)
-        except OSError:
-            pass
 
 
 def _is_gone(peer: socket.socket) -> bool:

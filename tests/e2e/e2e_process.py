@@ -78,9 +78,12 @@ class Running:
 
     def wait_for(self, words: str) -> None:
         """Return when it has said `words`."""
+        deadline = time.monotonic() + PATIENCE
         with self._news:
-            said = self._news.wait_for(lambda: words in self.text, PATIENCE)
-        assert said, f"never said {words!r}:\n{self.text}"
+            while words not in self.text:
+                over = not self._reader.is_alive() or time.monotonic() > deadline
+                assert not over, f"never said {words!r}:\n{self.text}"
+                self._news.wait(0.2)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, and to it alone."""

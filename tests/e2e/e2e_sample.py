@@ -1,8 +1,8 @@
 """A small family of targets, one of each kind, as files of a workspace.
 
     images/base     FROM scratch, a file
-    images/left     on base: globbed files, a build argument, the launcher's parts bootstrap and left
-    images/right    on base: the launcher's parts bootstrap and right, a container file, a download
+    images/left     on base: globbed files, a build argument, the parts bootstrap and left
+    images/right    on base: the parts bootstrap and right, a container file, a download
     launchers:scripts, //tools:made (container_files), //data:group, //data:fetched, //specs:left
 
 Images are `FROM scratch`, so a build of all takes seconds and no network. Knows nothing of how
@@ -64,7 +64,12 @@ from buildlib.rules import docker_image
 docker_image(
     name="right",
     parent={"debian": "//images/base", "docker-stacks": "//images/other-base"},
-    srcs=["//launchers:scripts[bootstrap, right]", "//tools:made", "//data:fetched", "//data:group"],
+    srcs=[
+        "//launchers:scripts[bootstrap, right]",
+        "//tools:made",
+        "//data:fetched",
+        "//data:group",
+    ],
     doc="the right one",
 )
 """,

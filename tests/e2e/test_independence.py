@@ -62,7 +62,9 @@ def test_another_user_computes_equal_keys(offline: Family, open_folder: Path) ->
     clone = Family(open_folder / "nobody", offline.organization)
     shutil.copytree(offline.root, clone.root, symlinks=True)
     own = clone.folder / "lib"
-    shutil.copytree(ROOT / "buildlib", own / "buildlib", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "buildlib", own / "buildlib", ignore=shutil.ignore_patterns("__pycache__")
+    )
     if sys.version_info < (3, 11):
         import tomli
 
@@ -89,12 +91,16 @@ def test_another_user_computes_equal_keys(offline: Family, open_folder: Path) ->
     assert {step["label"]: step["key"] for step in answer["steps"]} == offline.keys()
 
 
-def test_a_workspace_that_cannot_be_written_can_be_asked(offline: Family, open_folder: Path) -> None:
+def test_a_workspace_that_cannot_be_written_can_be_asked(
+    offline: Family, open_folder: Path
+) -> None:
     """CI systems mount checkouts read-only; a question needs to write nothing."""
     offline.run("plan")
     shutil.rmtree(offline.root / ".buildlib")
     if os.geteuid() == 0:  # root may write anywhere but to a read-only mount
-        script = f'mount --bind -o ro "{offline.root}" "{offline.root}" && cd "{offline.root}" && "$@"'
+        script = (
+            f'mount --bind -o ro "{offline.root}" "{offline.root}" && cd "{offline.root}" && "$@"'
+        )
         prefix = ["unshare", "--mount", "sh", "-c", script, "-"]
         keys = offline.keys(prefix=prefix)
     else:

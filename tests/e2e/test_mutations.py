@@ -131,7 +131,7 @@ MUTATIONS = [
     ),
     Mutation(
         "the Dockerfile",
-        lambda family: family.replace("images/left/Dockerfile", "COPY files", "ENV A=b\nCOPY files"),
+        lambda family: family.replace("images/left/Dockerfile", "COPY fi", "ENV A=b\nCOPY fi"),
         {LEFT},
         LEFT,
         (("file Dockerfile", LEFT),),
@@ -168,7 +168,7 @@ MUTATIONS = [
     Mutation(
         "a part that nobody takes",
         lambda family: family.replace(
-            "launchers/BUILD.py", "    },\n    exec", '        "third": {"x": "left/left.txt"},\n    },\n    exec'
+            "launchers/BUILD.py", "    parts={", '    parts={"third": {"x": "left/left.txt"},'
         ),
         {SCRIPTS},
         SCRIPTS,
@@ -262,7 +262,7 @@ MUTATIONS = [
     ),
     # what can change no result
     Mutation("a line for people", in_left('"the left one"', '"the one on the left"'), set()),
-    Mutation("the order of a declaration", in_left('    name="left",\n', '\n\n    name="left",\n'), set()),
+    Mutation("the line of a declaration", in_left("docker_image(\n", "\n\ndocker_image(\n"), set()),
     Mutation("the time of every source", touch_all, set()),
     Mutation(
         "who may read a file",
@@ -336,7 +336,9 @@ def test_a_rule_that_changed_makes_its_targets_stale(fresh: Family) -> None:
     keep_out = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "buildlib", changed / "buildlib", ignore=keep_out)
     rule = changed / "buildlib/rules/kernelspec.py"
-    rule.write_text(rule.read_text().replace("    stamped = True\n", "    stamped = True\n    version = 99\n"))
+    rule.write_text(
+        rule.read_text().replace("    stamped = True\n", "    stamped = True\n    version = 99\n")
+    )
     fresh.env["PYTHONPATH"] = str(changed)
     assert fresh.plan() == {SPEC: "build"}
     assert fresh.why(SPEC) == [("rule", SPEC)]
@@ -362,7 +364,9 @@ def test_why_of_what_is_up_to_date_says_that(fresh: Family) -> None:
     assert f"{LEFT} is up to date" in fresh.run("why", "left").out
 
 
-def test_equal_archives_under_two_names_are_two_things(fresh: Family, module_images: Images) -> None:
+def test_equal_archives_under_two_names_are_two_things(
+    fresh: Family, module_images: Images
+) -> None:
     declared = 'tarball(name="{}", parts={{"all": {{"a": "bootstrap.sh"}}}})\n'
     text = fresh.read("launchers/BUILD.py")
     fresh.write("launchers/BUILD.py", text + declared.format("twin-a") + declared.format("twin-b"))

@@ -30,7 +30,7 @@ def test_an_edit_after_an_image_got_its_files_counts_for_the_next_build(
     before = gated.read("images/base/motd")
     gate.shut()
     build = gated.start("build", "base")
-    gate.wait_for_builds(1)
+    gate.wait_for_builds(1, build)
     gated.write("images/base/motd", "edited meanwhile\n")
     gate.open()
     assert build.wait() == 0, build.text
@@ -50,7 +50,9 @@ def test_an_edit_before_an_image_gets_its_files_is_never_taken_for_the_old_state
 ) -> None:
     gate.shut()
     build = gated.start("build", "left")
-    gate.wait_for_builds(1)  # of its parent: the keys are made, left has not got its files yet
+    gate.wait_for_builds(
+        1, build
+    )  # of its parent: the keys are made, left has not got its files yet
     gated.write("images/left/files/one.txt", "edited meanwhile\n")
     gate.open()
     code = build.wait()
@@ -74,7 +76,7 @@ def test_an_edited_file_of_a_tarball_is_never_taken_for_the_old_state(
 ) -> None:
     gate.shut()
     build = gated.start("build", "-n1", "left")  # one at a time: the tarball's turn comes later
-    gate.wait_for_builds(1)
+    gate.wait_for_builds(1, build)
     gated.write("launchers/left/left.txt", "edited meanwhile\n")
     gate.open()
     build.wait()
@@ -91,7 +93,7 @@ def test_two_builds_of_one_workspace_do_the_work_once(
 ) -> None:
     gate.shut()
     first = gated.start("build")
-    gate.wait_for_builds(1)
+    gate.wait_for_builds(1, first)
     second = gated.start("build")
     second.wait_for("waiting for process")
     gate.open()
@@ -109,7 +111,7 @@ def test_two_builds_of_clones_that_share_a_store_do_the_work_once(
     other = clone("other")
     gate.shut()
     first = gated.start("build")
-    gate.wait_for_builds(1)
+    gate.wait_for_builds(1, first)
     second = other.start("build")
     second.wait_for("waiting for process")
     gate.open()
@@ -128,7 +130,7 @@ def test_builds_of_different_states_of_one_image_do_not_mix(
     other.write("images/base/motd", "of the other clone\n")
     gate.shut()
     builds = [gated.start("build", "base"), other.start("build", "base")]
-    gate.wait_for_builds(2)
+    gate.wait_for_builds(2, *builds)
     gate.open()
     for build in builds:
         assert build.wait() == 0, build.text
@@ -154,7 +156,7 @@ def test_a_stopped_build_leaves_no_child_and_moves_no_tag(
     before, count = images.tags(), gate.builds
     gate.shut()
     build = gated.start("build", "left")
-    gate.wait_for_builds(count + 1)
+    gate.wait_for_builds(count + 1, build)
     assert children_of(gated), "the docker client runs"
     build.signal(number)
     assert build.wait() == code, build.text
@@ -175,7 +177,7 @@ def test_what_was_finished_before_the_stop_is_kept(
     count = gate.builds
     gate.shut()
     build = gated.start("build", "launchers:scripts", "left")
-    gate.wait_for_builds(count + 1)
+    gate.wait_for_builds(count + 1, build)
     build.signal(signal.SIGTERM)
     assert build.wait() == 143
     gate.open()

@@ -79,10 +79,18 @@ def test_from_a_subfolder_names_are_those_of_the_root_and_of_the_folder(
 
 
 def test_a_pattern_is_all_targets_at_and_below_a_folder(asked: Family) -> None:
-    everything = {*LEFT, "//images/other-base", "//images/right", "//tools:made", "//specs:left_spec"}
+    everything = {
+        *LEFT,
+        "//images/other-base",
+        "//images/right",
+        "//tools:made",
+        "//specs:left_spec",
+    }
     assert set(planned(asked, "plan", "//...", "--json")) == everything
     assert set(planned(asked, "plan", "--json")) == everything
-    assert set(planned(asked, "plan", "//images/...", "--json")) == everything - {"//specs:left_spec"}
+    assert set(planned(asked, "plan", "//images/...", "--json")) == everything - {
+        "//specs:left_spec"
+    }
 
 
 @pytest.mark.parametrize(
@@ -214,9 +222,7 @@ def test_doit_list_shows_subtasks_with_their_lines(asked: Family) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else value,
 )
-def test_doit_refuses_misspelt_words_too(
-    asked: Family, words: tuple[str, ...], meant: str
-) -> None:
+def test_doit_refuses_misspelt_words_too(asked: Family, words: tuple[str, ...], meant: str) -> None:
     done = asked.doit(*words)
     assert done.code == 3, done.text
     assert meant in done.err

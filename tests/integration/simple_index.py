@@ -90,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._answer(404, "text/plain", b"")
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815  the name that http.server calls
 
     def _answer(self, code: int, kind: str, body: bytes) -> None:
         self.send_response(code)

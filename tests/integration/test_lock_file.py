@@ -100,8 +100,10 @@ def test_a_damaged_lock_is_an_error_at_its_line(old: str, new: str, line: int) -
     assert caught.value.fix
 
 
-@pytest.mark.parametrize("text", ["schema = 1\napt = 3\n", "schema = 1\n[apt]\nx = 1\n",
-                                  "schema = 1\n[apt.x]\nasked = 1\n"])
+@pytest.mark.parametrize(
+    "text",
+    ["schema = 1\napt = 3\n", "schema = 1\n[apt]\nx = 1\n", "schema = 1\n[apt.x]\nasked = 1\n"],
+)
 def test_a_lock_of_another_form_is_an_error_of_ours(text: str) -> None:
     with pytest.raises(InputError):
         parse_lock(text)

@@ -10,6 +10,7 @@ from buildlib.errors import InputError
 from buildlib.lock.python import parse_requirements
 
 X86 = "manylinux_2_17_x86_64"
+NEWEST = "manylinux_2_36_x86_64"
 
 
 @pytest.fixture
@@ -19,7 +20,9 @@ def site(shop: Workshop, index: SimpleIndex) -> Workshop:
     return want(shop, "images/a", "thing")
 
 
-def want(shop: Workshop, package: str, *wanted: str, more: str = "", parent: bool = False) -> Workshop:
+def want(
+    shop: Workshop, package: str, *wanted: str, more: str = "", parent: bool = False
+) -> Workshop:
     shop.file(f"{package}/requirements.in", "".join(f"{name}\n" for name in wanted))
     dockerfile = "FROM scratch\n"
     if parent:
@@ -38,7 +41,7 @@ def wheels(shop: Workshop, label: str = "//images/a") -> list[str]:
         (["py3-none-any", f"cp311-cp311-{X86}", f"cp310-abi3-{X86}"], f"cp311-cp311-{X86}"),
         (["py3-none-any", f"cp38-abi3-{X86}"], f"cp38-abi3-{X86}"),
         ([f"cp312-cp312-{X86}", f"py3-none-{X86}", "py3-none-any"], f"py3-none-{X86}"),
-        ([f"cp311-cp311-{X86}", "cp311-cp311-manylinux_2_36_x86_64"], "cp311-cp311-manylinux_2_36_x86_64"),
+        ([f"cp311-cp311-{X86}", f"cp311-cp311-{NEWEST}"], f"cp311-cp311-{NEWEST}"),
         (["cp311-cp311-manylinux_2_39_x86_64", "py3-none-any"], "py3-none-any"),
         (["cp311-cp311-musllinux_1_2_x86_64", "py3-none-any"], "py3-none-any"),
         (["cp311-cp311-manylinux_2_17_aarch64", "cp311-cp311-macosx_11_0_arm64",
@@ -283,7 +286,9 @@ def test_a_missing_in_file_is_told_where_it_is_named(shop: Workshop) -> None:
     assert "'requirements.in' in python does not exist" in shop.error()
 
 
-@pytest.mark.parametrize("line", ["thing", "thing==1", "-e .", "thing @ https://x/y.whl", "thing>=1"])
+@pytest.mark.parametrize(
+    "line", ["thing", "thing==1", "-e .", "thing @ https://x/y.whl", "thing>=1"]
+)
 def test_a_requirement_without_hash_is_no_pin(line: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_requirements(f"# head\n{line}\n")

@@ -10,6 +10,7 @@ Each question opens the workspace anew, as a new run does; engine, builder and s
 
 from __future__ import annotations
 
+import sys
 import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +18,9 @@ from typing import NamedTuple
 
 import pytest
 
+from buildlib.debian.archive import Archive, Candidate
+from buildlib.debian.package import DebPackage
+from buildlib.debian.resolve import MINIMAL
 from buildlib.execution.session import Session, build_in_order
 from buildlib.model.label import Label, Reference, parse_label
 from buildlib.model.lock import Entry, Item, Lock
@@ -158,7 +162,9 @@ class Workshop(WorkspaceBuilder):
     def strict(self) -> None:
         """Set `strict`, as CI does."""
         path = self.root / "pyproject.toml"
-        path.write_text(path.read_text().replace("[tool.buildlib]\n", "[tool.buildlib]\nstrict = true\n"))
+        path.write_text(
+            path.read_text().replace("[tool.buildlib]\n", "[tool.buildlib]\nstrict = true\n")
+        )
 
     def snapshot(self) -> dict[str, bytes]:
         """The files of the workspace, but for its state."""
@@ -186,6 +192,7 @@ class Verbs:
     ) -> None:
         self._shop = shop
         self._capsys = capsys
+        self._monkeypatch = monkeypatch
         monkeypatch.chdir(shop.root)
         monkeypatch.setenv("BUILDLIB_STORE", str(shop.store))
         # A signal handler of ours would end the tests, and the collector is theirs.
@@ -199,8 +206,12 @@ class Verbs:
 
     def __call__(self, *words: str) -> Told:
         """Run one command line."""
+        from doit import cmd_run
+
         from buildlib.cli import main
 
+        # doit has taken the stdout that was there when it was first imported: an earlier test's.
+        self._monkeypatch.setitem(cmd_run.opt_outfile, "default", sys.stdout)
         self._capsys.readouterr()
         code = main(words)
         return Told(code, *self._capsys.readouterr())
@@ -211,6 +222,21 @@ def deb(name: str, version: str) -> tuple[str, bytes, Item]:
     path = f"debian/pool/main/{name[0]}/{name}/{name}_{version}_amd64.deb"
     data = f"{name} {version}".encode()
     return path, data, Item(version, digest(data.decode()), len(data), path)
+
+
+def offered(names: Mapping[str, str], *, expired: tuple[str, ...] = ()) -> Archive:
+    """An archive with these packages in these versions, beside a minimal system's."""
+    found = {}
+    for name, version in {**dict.fromkeys(MINIMAL, "1"), **names}.items():
+        package = DebPackage(  # what it holds is its name and version
+            name, version, "amd64", digest(f"{name} {version}"), len(f"{name} {version}"),
+            f"debian/pool/{name}.deb",
+        )  # fmt: skip
+        found[name] = Candidate(
+            package, "optional", essential=False,
+            pre_depends="", depends="", conflicts="", breaks="", provides="",
+        )  # fmt: skip
+    return Archive(found, expired)
 
 
 def lock_of(section: str, name: str, asked: tuple[str, ...], items: Mapping[str, Item]) -> Lock:

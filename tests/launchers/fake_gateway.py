@@ -162,16 +162,16 @@ class LaunchedKernel:
         return self.result_of(self.begin(code))
 
     def result_of(self, message_id: str, *, interrupting: bool = False) -> str:
-        """Wait until that code has ended; with `interrupting`, see to it every second."""
+        """Wait until that code has ended; with `interrupting`, ask for it while it is silent."""
         printed = ""
         end = time.monotonic() + PATIENCE
         while True:
             assert time.monotonic() < end, f"it does not end, and has printed {printed!r}"
-            if interrupting:
-                self.request(signum=2)
             try:
                 message = self.client.get_iopub_msg(timeout=1)
             except queue.Empty:
+                if interrupting:
+                    self.request(signum=2)
                 continue
             if message["parent_header"].get("msg_id") != message_id:
                 continue

@@ -37,7 +37,9 @@ def family(folder: Path, name: str = "ws") -> WorkspaceBuilder:
         "images/foreign",
         'external_image(name="foreign", image="docker.io/library/debian:12", doc="not ours")',
     )
-    made.file("images/base/Dockerfile", "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\nCOPY . /opt/\n")
+    made.file(
+        "images/base/Dockerfile", "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\nCOPY . /opt/\n"
+    )
     made.file("images/base/conf/a.conf", "a\n").file("images/base/conf/b.conf", "b\n")
     made.file("images/base/notes.md", "left out\n").file("images/base/.dockerignore", "*.md\n")
     made.link("images/base/conf/current", "a.conf")

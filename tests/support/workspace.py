@@ -155,13 +155,19 @@ class WorkspaceBuilder:
         workspace = self.open()
         return keys_of(workspace.graph, workspace.keys, references)
 
-    def error(self) -> str:
-        """The whole message of what is wrong with the declarations, or with the lock."""
+    def told(self) -> str:
+        """What is wrong with the declarations or the lock: the whole message; empty for nothing."""
         try:
             self.keys()
         except InputError as error:
             return error.render()
-        raise AssertionError("nothing is wrong with this workspace")
+        return ""
+
+    def error(self) -> str:
+        """What is wrong, where something must be."""
+        message = self.told()
+        assert message, "nothing is wrong with this workspace"
+        return message
 
     # -- git -------------------------------------------------------------------------------------
 

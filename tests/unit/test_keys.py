@@ -78,12 +78,17 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
         lambda w: w.remove("images/base/conf/b.conf").file("images/base/conf/c.conf", "b\n"),
         OWN,
     ),
-    "Dockerfile": (lambda w: w.file("images/os/Dockerfile", "FROM scratch\nADD rootfs.tar /\n"), ON_OS),
+    "Dockerfile": (
+        lambda w: w.file("images/os/Dockerfile", "FROM scratch\nADD rootfs.tar /\n"),
+        ON_OS,
+    ),
     "Dockerfile's comment": (
-        lambda w: w.file("images/base/Dockerfile",
-                         "ARG BASE_CONTAINER\n#\nFROM ${BASE_CONTAINER}\nCOPY . /opt/\n"),
+        lambda w: w.file(
+            "images/base/Dockerfile",
+            "ARG BASE_CONTAINER\n#\nFROM ${BASE_CONTAINER}\nCOPY . /opt/\n",
+        ),
         OWN,
-    ),  # fmt: skip
+    ),
     ".dockerignore lets a file in": (lambda w: w.file("images/base/.dockerignore", ""), OWN),
     ".dockerignore leaves a file out": (
         lambda w: w.file("images/base/.dockerignore", "*.md\n**/b.conf\n"),
@@ -96,7 +101,10 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "file that .dockerignore leaves out": (lambda w: w.file("images/base/notes.md", "n"), set()),
     "file that nobody declared": (lambda w: w.file("images/base/other.txt", ""), set()),
     "what a tool left": (lambda w: w.file("images/base/conf/__pycache__/x.pyc", ""), set()),
-    "comment in a BUILD.py": (lambda w: w.replace("pack/BUILD.py", "tarball(", "#\ntarball("), set()),
+    "comment in a BUILD.py": (
+        lambda w: w.replace("pack/BUILD.py", "tarball(", "#\ntarball("),
+        set(),
+    ),
     "file of a root file system": (lambda w: w.file("images/os/files/etc/motd", "hi\n"), ON_OS),
     "script of a root file system": (
         lambda w: w.file("images/os/configure.sh", "#!/bin/sh\n:\n", mode=0o755),
@@ -106,8 +114,10 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "file of one part": (lambda w: w.file("pack/python/run.py", "1\n"), PYTHON),
     "file of the other part": (lambda w: w.file("pack/r/run.r", "2\n"), R),
     "file joins a part's glob": (lambda w: w.file("pack/python/more.py", ""), PYTHON),
-    "file of a part nobody takes": (lambda w: w.file("pack/common.sh", "#!/bin/sh\n:\n", mode=0o755),
-                                    {"//pack:files"}),
+    "file of a part nobody takes": (
+        lambda w: w.file("pack/common.sh", "#!/bin/sh\n:\n", mode=0o755),
+        {"//pack:files"},
+    ),
     "place in the archive": (in_build("pack", '"r/run.r": "r', '"r/go.r": "r'), R),
     "prefix": (in_build("pack", '"usr/local/bin"', '"opt"'), PACK),
     "executables of another part": (
@@ -117,7 +127,10 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     # attributes
     "build argument": (in_build("images/base", '{"LEVEL": "1"}', '{"LEVEL": "2"}'), OWN),
     "build argument's name": (in_build("images/base", '{"LEVEL": "1"}', '{"DEPTH": "1"}'), OWN),
-    "build argument of files": (in_build("tools", '{"DEPTH": "1"}', '{"DEPTH": "2"}'), {"//tools:jre"}),
+    "build argument of files": (
+        in_build("tools", '{"DEPTH": "1"}', '{"DEPTH": "2"}'),
+        {"//tools:jre"},
+    ),
     "outputs": (in_build("tools", '["opt/jre/"]', '["opt/jre/", "x"]'), {"//tools:jre"}),
     "platform": (in_build("images/base", "build_args", 'platform="linux/arm64", build_args'), OWN),
     "description": (in_build("images/base", '"a base"', '"the base"'), OWN),
@@ -125,15 +138,15 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "network": (in_build("images/base", "build_args", "network=True, build_args"), OWN),
     "repository": (in_build("images/base", "build_args", 'repository="b", build_args'), OWN),
     "repository of the named": (
-        in_build("images/py", 'parent=', 'repository="p", parent='),
+        in_build("images/py", "parent=", 'repository="p", parent='),
         {"//images/py", *SPEC},
     ),
     "dockerfile": (
-        lambda w: w.file("images/base/Other",
-                         "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\nCOPY . /opt/\n")
-        .replace("images/base/BUILD.py", "build_args", 'dockerfile="Other", build_args'),
+        lambda w: w.file(
+            "images/base/Other", "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\nCOPY . /opt/\n"
+        ).replace("images/base/BUILD.py", "build_args", 'dockerfile="Other", build_args'),
         OWN,
-    ),  # fmt: skip
+    ),
     "strip_prefix": (in_build("images/os", "srcs", 'strip_prefix="files/etc/", srcs'), ON_OS),
     "argv": (in_build("kernelspecs", '"{kernel_id}"', '"{kernel}"'), SPEC),
     "order of argv": (
@@ -150,7 +163,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "resource": (lambda w: w.file("tools/logo.svg", "<svg />\n"), {"//tools:logos", *SPEC}),
     "image that is named": (in_build("kernelspecs", '"//images/py"', '"//images/r"'), SPEC),
     "file name of a download": (
-        in_build("tools", "spark.tgz\"]", 'spark.tgz"], filename="s.tgz"'),
+        in_build("tools", 'spark.tgz"]', 'spark.tgz"], filename="s.tgz"'),
         {"//tools:spark"},
     ),
     # descriptions for people
@@ -158,23 +171,35 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "doc of an image": (in_build("images/base", '"the base"', '"another"'), set()),
     "doc of an archive": (in_build("pack", '"launchers"', '"another"'), set()),
     "doc of a foreign image": (in_build("images/foreign", '"not ours"', '"another"'), set()),
-    "name of the release file": (in_build("pack", 'archive="files"', 'archive="f"'), {"//pack:files"}),
+    "name of the release file": (
+        in_build("pack", 'archive="files"', 'archive="f"'),
+        {"//pack:files"},
+    ),
     # the lock
-    "digest of an apt pin": (
-        in_lock("apt", "//images/base", "curl", sha256=digest("new")), OWN),
+    "digest of an apt pin": (in_lock("apt", "//images/base", "curl", sha256=digest("new")), OWN),
     "version of an apt pin": (in_lock("apt", "//images/base", "curl", version="2"), OWN),
     "where a pin is found": (in_lock("apt", "//images/base", "curl", where="elsewhere"), set()),
     "size of a pin": (in_lock("apt", "//images/base", "curl", size=9), set()),
     "pin of the root file system": (
-        in_lock("rootfs", "//images/os", "tini", sha256=digest("new")), ON_OS),
+        in_lock("rootfs", "//images/os", "tini", sha256=digest("new")),
+        ON_OS,
+    ),
     "pin of Python packages": (
-        in_lock("python", "//images/base", "item", sha256=digest("new")), OWN),
+        in_lock("python", "//images/base", "item", sha256=digest("new")),
+        OWN,
+    ),
     "pin of a download": (
-        in_lock("download", "//tools:spark", "item", sha256=digest("new")), {"//tools:spark"}),
+        in_lock("download", "//tools:spark", "item", sha256=digest("new")),
+        {"//tools:spark"},
+    ),
     "pin of a foreign image": (
-        in_lock("image", "//images/foreign", "item", sha256=digest("new")), {"//images/foreign"}),
+        in_lock("image", "//images/foreign", "item", sha256=digest("new")),
+        {"//images/foreign"},
+    ),
     "another address of a download": (
-        then_lock(in_build("tools", "example.org", "example.com")), set()),
+        then_lock(in_build("tools", "example.org", "example.com")),
+        set(),
+    ),
     "one more package": (then_lock(in_build("images/base", '"wget"', '"wget", "less"')), OWN),
     "order of packages": (in_build("images/base", '"curl", "wget"', '"wget", "curl"'), set()),
     # settings
@@ -190,7 +215,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     "parent": (in_build("images/r", '"//images/base"', '"//images/os"'), {"//images/r"}),
     "parts that are taken": (in_build("images/r", "[r]", "[common, r]"), {"//images/r"}),
     "one more target": (lambda w: w.image("images/more"), {"//images/more"}),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")
@@ -210,7 +235,9 @@ def test_a_change_reaches_exactly_the_keys_it_should(
     made.root, made.store = tmp_path / "ws", tmp_path / "store"
     change(made)
     after = made.keys(PARTS)
-    assert {label for label in {*before, *after} if before.get(label) != after.get(label)} == expected
+    assert {
+        label for label in {*before, *after} if before.get(label) != after.get(label)
+    } == expected
 
 
 def test_the_family_has_no_two_equal_keys(pristine: tuple[Path, dict[str, str]]) -> None:
@@ -295,7 +322,14 @@ print(json.dumps(made.keys(PARTS)))
 
 def keys_elsewhere(made: WorkspaceBuilder, **environ: str) -> dict[str, str]:
     done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(Path(__file__).parents[2]), str(made.root), str(made.store)],
+        [
+            sys.executable,
+            "-c",
+            SCRIPT,
+            str(Path(__file__).parents[2]),
+            str(made.root),
+            str(made.store),
+        ],
         env={"PATH": "/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1", **environ},
         capture_output=True,
         text=True,
@@ -315,11 +349,13 @@ def keys_elsewhere(made: WorkspaceBuilder, **environ: str) -> dict[str, str]:
         {"LC_ALL": "tr_TR.UTF-8", "USER": "somebody", "HOME": "/nonexistent"},
         {"PYTHONOPTIMIZE": "2", "SOURCE_DATE_EPOCH": "1"},
     ],
-    ids=lambda environ: " ".join(environ),
+    ids=" ".join,
 )
 def test_keys_do_not_depend_on_the_environment(tmp_path: Path, environ: dict[str, str]) -> None:
     made = family(tmp_path)
-    made.file("images/base/conf/gr\u00fc\u00dfe \u65e5.conf", "x").file("images/base/conf/\u00e4", "")
+    made.file("images/base/conf/gr\u00fc\u00dfe \u65e5.conf", "x").file(
+        "images/base/conf/\u00e4", ""
+    )
     assert keys_elsewhere(made, **environ) == made.keys(PARTS)
 
 
@@ -381,11 +417,14 @@ def test_a_comparison_leads_from_the_old_record_to_the_new(
 
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers(-3, 3) | st.sampled_from(["", "None", "1", "True", "()"])
+    st.none()
+    | st.booleans()
+    | st.integers(-3, 3)
+    | st.sampled_from(["", "None", "1", "True", "()"])
     | TEXTS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
     max_leaves=6,
-)  # fmt: skip
+)
 
 
 def shape(value: object) -> object:
@@ -411,14 +450,15 @@ def test_no_two_values_of_an_attribute_have_one_text(one: object, other: object)
 
 
 def test_an_archives_key_tells_parts_from_paths(tmp_path: Path) -> None:
+    """What stands in the record as `file a: b: c` must have one meaning."""
     keys = []
     for number, parts in enumerate(['{"a": {"b: c": "f"}}', '{"a: b": {"c": "f"}}']):
         made = WorkspaceBuilder(tmp_path, f"ws{number}").file("p/f")
         made.build("p", f'tarball(name="t", parts={parts})')
-        try:
-            keys.append(made.keys()["//p:t"])
-        except Exception as error:  # noqa: BLE001 - a name that cannot be a part's may be refused
-            assert "p/BUILD.py:2: error: " in str(error)
+        message = made.told()
+        assert not message or message.startswith("p/BUILD.py:2: error: ")
+        keys += [] if message else [made.keys()["//p:t"]]
+    assert keys
     assert len(set(keys)) == len(keys)
 
 
@@ -435,7 +475,7 @@ def test_a_source_that_vanishes_is_told(tmp_path: Path) -> None:
     workspace = made.open()
     graph: Graph = workspace.graph
     made.remove("images/os/configure.sh")
-    with pytest.raises(Exception, match="images/os/configure.sh is gone") as caught:
+    with pytest.raises(Exception, match=r"images/os/configure\.sh is gone") as caught:
         workspace.keys.key(Reference(Label("images/os", "os")))
     assert "images/os/BUILD.py:2" in str(caught.value)
     assert isinstance(graph[Label("images/os", "os")].rule, Rule)

@@ -24,7 +24,7 @@ FOLDERS = st.one_of(
     st.lists(WORDS, max_size=3).map("/".join),
     st.sampled_from(["images", "images/a", "images/images/a", "a", "build"]),
 ).filter(lambda folder: ".." not in folder)
-LABELS = st.builds(Label, FOLDERS, WORDS) | FOLDERS.filter(bool).map(
+LABELS = st.builds(Label, FOLDERS, WORDS | st.just("verify")) | FOLDERS.filter(bool).map(
     lambda folder: Label(folder, folder.rsplit("/", 1)[-1])
 )
 
@@ -118,6 +118,12 @@ def test_a_task_name_leaves_the_folder_of_images_out_where_it_may() -> None:
         "//images/tools": "images/tools",
         "//tools": "tools",
     }
+
+
+@pytest.mark.parametrize("folder", ["a", "images/a"])
+def test_a_target_named_verify_leaves_its_folders_name_to_the_folders_own(folder: str) -> None:
+    names = task_names([Label(folder, "a"), Label(folder, "verify")])
+    assert len(set(names.values())) == 2
 
 
 @given(LABELS, LABELS)

@@ -3,6 +3,8 @@
 A new message: `BUILDLIB_GOLDEN=write python -m pytest tests/unit/test_messages.py`, then read it.
 """
 
+# ruff: noqa: ERA001 - the tables are read across
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -26,9 +28,12 @@ def two(first: str, second: str) -> Make:
 def one(declaration: str) -> Make:
     """A package `a` with files and a declaration over several lines."""
     return lambda w: (
-        w.file("a/run.py").file("a/conf/x").file("a/Dockerfile", "FROM scratch\n")
-        .image("images/os").build("a", declaration)
-    )  # fmt: skip
+        w.file("a/run.py")
+        .file("a/conf/x")
+        .file("a/Dockerfile", "FROM scratch\n")
+        .image("images/os")
+        .build("a", declaration)
+    )
 
 
 def cycle(made: WorkspaceBuilder) -> None:
@@ -56,9 +61,14 @@ MESSAGES: dict[str, Make] = {
     "unknown-label": lambda w: w.image("images/os").image("a", 'parent="//images/so"', CHILD),
     "unknown-label-nothing-like-it": lambda w: w.image("a", 'parent="//zzz/q"', CHILD),
     "not-a-label": one('docker_image(name="a", parent="images/os")'),
-    "unknown-part": lambda w: w.file("p/x").build("p", 'tarball(name="t", parts={"python": {"x": "x"}})')
-    .build("q", 'filegroup(name="q", srcs=["//p:t[pyton]"])'),
-    "no-such-parts": lambda w: w.image("images/os").build("q", 'filegroup(name="q", srcs=["//images/os[x]"])'),
+    "unknown-part": lambda w: (
+        w.file("p/x")
+        .build("p", 'tarball(name="t", parts={"python": {"x": "x"}})')
+        .build("q", 'filegroup(name="q", srcs=["//p:t[pyton]"])')
+    ),
+    "no-such-parts": lambda w: w.image("images/os").build(
+        "q", 'filegroup(name="q", srcs=["//images/os[x]"])'
+    ),
     "empty-parts": one('filegroup(name="q", srcs=["//images/os[]"])'),
     "cycle": cycle,
     "cycle-of-one": one('filegroup(name="x", srcs=[":x"])'),
@@ -68,8 +78,9 @@ MESSAGES: dict[str, Make] = {
     "source-is-a-folder": one('filegroup(name="x", srcs=["conf"])'),
     "source-is-a-pattern": one('filegroup(name="x", srcs=["*.py"])'),
     "source-leads-out": one('filegroup(name="x", srcs=["../VERSION"])'),
-    "source-of-another-package": lambda w: w.file("a/b/x").build("a/b").build(
-        "a", 'filegroup(name="x", srcs=["b/x"])'),
+    "source-of-another-package": lambda w: (
+        w.file("a/b/x").build("a/b").build("a", 'filegroup(name="x", srcs=["b/x"])')
+    ),
     "source-twice": one('filegroup(name="x", srcs=["run.py", "run.py"])'),
     "srcs-is-a-text": one('filegroup(name="x", srcs="run.py")'),
     "srcs-holds-a-number": one('filegroup(name="x", srcs=[1])'),
@@ -78,18 +89,23 @@ MESSAGES: dict[str, Make] = {
     "glob-is-a-text": one('filegroup(name="x", srcs=glob("*"))'),
     "glob-leads-out": one('filegroup(name="x", srcs=glob(["../*"]))'),
     # Dockerfile against declaration
-    "undeclared-source": lambda w: w.file("a/run.py").image("a", "", "FROM scratch\nCOPY run.py /\n"),
+    "undeclared-source": lambda w: w.file("a/run.py").image(
+        "a", "", "FROM scratch\nCOPY run.py /\n"
+    ),
     "undeclared-source-that-is-not-there": lambda w: w.file("a/run.py").image(
-        "a", 'srcs=["run.py"]', "FROM scratch\nCOPY rum.py /\n"),
-    "source-that-dockerignore-leaves-out": lambda w: w.file("a/run.py").file("a/.dockerignore", "*.py\n")
-    .image("a", 'srcs=["run.py"]', "FROM scratch\nCOPY run.py /\n"),
-    "parent-disagrees": lambda w: w.image("images/os").image("images/so").image(
-        "a", 'parent="//images/so"', CHILD),
+        "a", 'srcs=["run.py"]', "FROM scratch\nCOPY rum.py /\n"
+    ),
+    "parent-disagrees": lambda w: (
+        w.image("images/os").image("images/so").image("a", 'parent="//images/so"', CHILD)
+    ),
     "parent-not-used": lambda w: w.image("images/os").image("a", 'parent="//images/os"'),
     "parent-not-declared": lambda w: w.image("images/os").image("a", "", CHILD),
     "parent-is-no-image": lambda w: w.build("f", 'filegroup(name="f", srcs=[])').image(
-        "a", 'parent="//f"', CHILD),
-    "bad-dockerignore": lambda w: w.file("a/.dockerignore", "ok\n[\n").image("a", "srcs=glob(['**'])"),
+        "a", 'parent="//f"', CHILD
+    ),
+    "bad-dockerignore": lambda w: w.file("a/.dockerignore", "ok\n[\n").image(
+        "a", "srcs=glob(['**'])"
+    ),
     # attributes
     "misspelt-attribute": one('docker_image(name="a", parrent="//images/os")'),
     "missing-attribute": one('filegroup(name="a")'),
@@ -102,8 +118,12 @@ MESSAGES: dict[str, Make] = {
     "apt-without-parent": one('docker_image(name="a", apt=["curl"])'),
     "python-is-no-requirements": one('docker_image(name="a", python="requirements.txt")'),
     "unknown-flavour": one('docker_image(name="a", parent={"debain": "//images/os"})'),
-    "no-parent-for-the-flavour": one('docker_image(name="a", parent={"docker-stacks": "//images/os"})'),
-    "parent-twice": one('docker_image(name="a", parent="//images/os", bases={"BASE_CONTAINER": "//images/os"})'),
+    "no-parent-for-the-flavour": one(
+        'docker_image(name="a", parent={"docker-stacks": "//images/os"})'
+    ),
+    "parent-twice": one(
+        'docker_image(name="a", parent="//images/os", bases={"BASE_CONTAINER": "//images/os"})'
+    ),
     "image-name-docker-refuses": one('docker_image(name="Kernel-Py")'),
     "image-name-twice": lambda w: w.image("a/x").image("b/x"),
     "address-that-cannot-be-fetched": one('download(name="d", urls=["ftp://example.org/x"])'),
@@ -111,33 +131,47 @@ MESSAGES: dict[str, Make] = {
     "external-image-without-a-tag": one('external_image(name="d", image="debian")'),
     "rootfs-with-a-label-in-files": one('rootfs(name="r", files=["//images/os"])'),
     "tarball-path-leads-out": one('tarball(name="t", parts={"a": {"../x": "run.py"}})'),
-    "tarball-path-twice": one('tarball(name="t", parts={"a": {"x": "run.py"}, "b": {"x": "run.py"}})'),
+    "tarball-path-twice": one(
+        'tarball(name="t", parts={"a": {"x": "run.py"}, "b": {"x": "run.py"}})'
+    ),
     "tarball-without-parts": one('tarball(name="t", parts={})'),
-    "tarball-unknown-executable": one('tarball(name="t", parts={"a": {"x": "run.py"}}, executables=["y"])'),
+    "tarball-unknown-executable": one(
+        'tarball(name="t", parts={"a": {"x": "run.py"}}, executables=["y"])'
+    ),
     "kernelspec-writes-kernel-json": one(
         'kernelspec(name="k", display_name="K", language="k", process_proxy="p", argv=["k"],\n'
-        '    resources={"kernel.json": "run.py"})'),
+        '    resources={"kernel.json": "run.py"})'
+    ),
     "kernelspec-path-leads-out": one(
         'kernelspec(name="k", display_name="K", language="k", process_proxy="p", argv=["k"],\n'
-        '    resources={"../x": "run.py"})'),
+        '    resources={"../x": "run.py"})'
+    ),
     "container-files-without-outputs": one('container_files(name="c", outputs=[])'),
     # macros and imports
     "unknown-rule": lambda w: w.file("a/BUILD.py", "from buildlib.rules import docker_imgae\n"),
     "unknown-macro": lambda w: w.file("images/defs.py", "def kernel_image():\n    pass\n").file(
-        "a/BUILD.py", "from images.defs import kernel_imag\n"),
-    "no-such-macros": lambda w: w.file("a/BUILD.py", "x = 1\nfrom images.defs import kernel_image\n"),
+        "a/BUILD.py", "from images.defs import kernel_imag\n"
+    ),
+    "no-such-macros": lambda w: w.file(
+        "a/BUILD.py", "x = 1\nfrom images.defs import kernel_image\n"
+    ),
     "import-of-a-library": lambda w: w.file("a/BUILD.py", "import os\n"),
     "import-from-a-library": lambda w: w.file("a/BUILD.py", "from os import environ\n"),
-    "macros-in-a-circle": lambda w: w.file("x/defs.py", "from y.defs import b\n")
-    .file("y/defs.py", "from x.defs import a\n").file("a/BUILD.py", "from x.defs import a\n"),
+    "macros-in-a-circle": lambda w: (
+        w.file("x/defs.py", "from y.defs import b\n")
+        .file("y/defs.py", "from x.defs import a\n")
+        .file("a/BUILD.py", "from x.defs import a\n")
+    ),
     "error-in-a-macro": lambda w: w.file("defs.py", "def f(x):\n    return x['absent']\n").file(
-        "a/BUILD.py", "from defs import f\n\nf({})\n"),
+        "a/BUILD.py", "from defs import f\n\nf({})\n"
+    ),
     "wrong-call-of-a-macro": lambda w: w.file("defs.py", "def f(x):\n    return x\n").file(
-        "a/BUILD.py", "from defs import f\n\nf(y=1)\n"),
+        "a/BUILD.py", "from defs import f\n\nf(y=1)\n"
+    ),
     "rule-called-by-macros-themselves": lambda w: w.file(
-        "defs.py", "from buildlib.rules import filegroup\n\nfilegroup(name='x', srcs=[])\nY = 1\n")
-    .file("a/BUILD.py", "from defs import Y\n"),
-    "unknown-name": lambda w: w.file("a/BUILD.py", "x = 1\ny = os.environ\n"),
+        "defs.py", "from buildlib.rules import filegroup\n\nfilegroup(name='x', srcs=[])\nY = 1\n"
+    ).file("a/BUILD.py", "from defs import Y\n"),
+    "unknown-name": lambda w: w.file("a/BUILD.py", "x = 1\ny = environ\n"),
     "not-python": lambda w: w.file("a/BUILD.py", "x = 1\nfilegroup(name='x'\n"),
     "function-in-a-build-file": lambda w: w.file("a/BUILD.py", "def f():\n    pass\n"),
     # the lock
@@ -146,24 +180,33 @@ MESSAGES: dict[str, Make] = {
     "lock-is-no-toml": lambda w: w.image("a").file("images.lock", "schema = 1\nx = = 1\n"),
     "lock-of-another-schema": lambda w: w.image("a").file("images.lock", "schema = 2\n"),
     "lock-with-a-damaged-pin": lambda w: w.image("a").file(
-        "images.lock", 'schema = 1\n[apt."//a"]\nasked = []\n[apt."//a".items]\ncurl = "1 2 3"\n'),
-    "lock-with-a-section-that-is-none": lambda w: w.image("a").file("images.lock", "schema = 1\napt = 3\n"),
+        "images.lock", 'schema = 1\n[apt."//a"]\nasked = []\n[apt."//a".items]\ncurl = "1 2 3"\n'
+    ),
+    "lock-with-a-section-that-is-none": lambda w: w.image("a").file(
+        "images.lock", "schema = 1\napt = 3\n"
+    ),
     # settings
     "settings-no-toml": lambda w: w.image("a").file("pyproject.toml", "[tool.buildlib]\nx = = 1\n"),
     "settings-unknown": lambda w: w.image("a").file(
-        "pyproject.toml", '[project]\nname = "x"\n[tool.buildlib]\norganisation = "x"\n'),
+        "pyproject.toml", '[project]\nname = "x"\n[tool.buildlib]\norganisation = "x"\n'
+    ),
     "settings-wrong-type": lambda w: w.image("a").file(
-        "pyproject.toml", "[tool.mypy]\nstrict = true\n[tool.buildlib]\nstrict = 'yes'\n"),
+        "pyproject.toml", "[tool.mypy]\nstrict = true\n[tool.buildlib]\nstrict = 'yes'\n"
+    ),
     "settings-bad-organization": lambda w: w.image("a").file(
-        "pyproject.toml", '[tool.buildlib]\n\norganization = "Elyra"\n'),
+        "pyproject.toml", '[tool.buildlib]\n\norganization = "Elyra"\n'
+    ),
     "settings-bad-registry": lambda w: w.image("a").file(
-        "pyproject.toml", '[tool.buildlib]\nregistry = "http://example.org"\n'),
+        "pyproject.toml", '[tool.buildlib]\nregistry = "http://example.org"\n'
+    ),
     "settings-unknown-flavour": lambda w: w.image("a").file(
-        "pyproject.toml", '[tool.buildlib]\nflavour = "debain"\n'),
+        "pyproject.toml", '[tool.buildlib]\nflavour = "debain"\n'
+    ),
     "settings-bad-platform": lambda w: w.image("a").file(
-        "pyproject.toml", '[tool.buildlib]\nplatform = "amd64"\n'),
+        "pyproject.toml", '[tool.buildlib]\nplatform = "amd64"\n'
+    ),
     "settings-not-utf8": lambda w: w.image("a").file("pyproject.toml", b"# \xff\n"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", MESSAGES)

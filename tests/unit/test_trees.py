@@ -49,7 +49,9 @@ def test_both_list_the_same(trees: tuple[Tree, Tree], folder: str) -> None:
 def test_what_tools_leave_is_in_neither(trees: tuple[Tree, Tree]) -> None:
     for tree in trees:
         names = [f"{folder}/{name}" for folder, found in tree.files("") for name in found]
-        assert not [n for n in names if any(w in n for w in ("pyc", ".orig", "~", ".git/", "node_"))]
+        assert not [
+            n for n in names if any(w in n for w in ("pyc", ".orig", "~", ".git/", "node_"))
+        ]
 
 
 def test_both_stamp_the_same(trees: tuple[Tree, Tree]) -> None:
@@ -64,7 +66,16 @@ def test_both_stamp_the_same(trees: tuple[Tree, Tree]) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["a/x", "a/run", "a/deep/er/y", "a/empty", "a/sp ace\tand \u00fc.txt", "a/link", "a/up", "a/chain"],
+    [
+        "a/x",
+        "a/run",
+        "a/deep/er/y",
+        "a/empty",
+        "a/sp ace\tand \u00fc.txt",
+        "a/link",
+        "a/up",
+        "a/chain",
+    ],
 )
 def test_both_read_the_same(trees: tuple[Tree, Tree], made: WorkspaceBuilder, path: str) -> None:
     for tree in trees:

@@ -1,0 +1,9 @@
+"""The script that starts kernel containers; it lies in the kernelspecs, not in kernel images."""
+
+from buildlib.rules import filegroup
+
+filegroup(
+    name="docker",
+    srcs=["launch_docker.py"],
+    doc="starts a kernel with Docker or Docker Swarm",
+)

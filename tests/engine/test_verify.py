@@ -1,0 +1,196 @@
+"""Images that break a rule are found out, and the rule is named; what was started is removed."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import docker
+import docker.errors
+import pytest
+
+import verify.__main__
+import verify.cases
+import verify.kernel
+from verify import stopping
+
+pytestmark = pytest.mark.engine
+
+ROOT = Path(__file__).resolve().parents[2]
+IMAGE = os.environ.get("TEST_IMAGES", "elyra/{name}:dev").format(name="kernel-py")
+BOOTSTRAP = "/usr/local/bin/bootstrap-kernel.sh"
+LEAK = "until cat /tmp/kernel-*.json 2>/dev/null; do sleep 0.02; done"
+REPORT_IN_CLEAR = """
+import os, socket, time
+host, port = os.environ["RESPONSE_ADDRESS"].split(":")
+with socket.create_connection((host, int(port))) as sock:
+    sock.sendall(b'{"shell_port": 1}')
+time.sleep(60)
+"""
+ONE_TRY = """
+import os, socket
+host, port = os.environ["RESPONSE_ADDRESS"].split(":")
+socket.create_connection((host, int(port))).close()
+"""
+
+# What the image runs, the cases to run, and the rule that each of them finds broken.
+BROKEN = {
+    "no bootstrap": (["/usr/local/bin/none.sh"], {"report": "start", "execute": "start"}),
+    "ends at once": (["true"], {"report": "start", "missing-variable": "missing-variable"}),
+    "never reports": (["sleep", "60"], {"report": "report-time"}),
+    "reports in clear": (["python", "-c", REPORT_IN_CLEAR], {"report": "report-form"}),
+    "logs the key": (["sh", "-c", f"({LEAK}) & exec {BOOTSTRAP}"], {"report": "secret-in-log"}),
+    "logs the environment": (["sh", "-c", f"env; exec {BOOTSTRAP}"], {"report": "secret-in-log"}),
+    "ignores the end": (
+        ["sh", "-c", f"trap '' TERM; {BOOTSTRAP}; sleep 60"],
+        {"shutdown": "shutdown", "terminate": "terminate"},
+    ),
+    "hides the exit code": (["sh", "-c", f"{BOOTSTRAP}; exit 7"], {"shutdown": "shutdown"}),
+    "leaves its file": (
+        ["sh", "-c", f"cp -r /dev/null /tmp/kernel-$KERNEL_ID.json; exec {BOOTSTRAP}"],
+        {"shutdown": "leftovers"},
+    ),
+    "tries once": (
+        ["sh", "-c", f'python -c "$ONE_TRY" && exec {BOOTSTRAP}'],
+        {"late-report": "report-retry"},
+    ),
+    "one user only": (
+        [
+            "sh",
+            "-c",
+            f"touch /home/jovyan/.mine && chmod 600 /home/jovyan/.mine && exec {BOOTSTRAP}",
+        ],
+        {"any-user": "any-user"},
+    ),
+    "one language only": (
+        ["sh", "-c", f"KERNEL_LANGUAGE=python PORT_RANGE=0..0 exec {BOOTSTRAP}"],
+        {"unknown-language": "unknown-language", "port-range": "port-range"},
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def engine():
+    client = docker.from_env()
+    try:
+        client.images.get(IMAGE)
+    except docker.errors.ImageNotFound:
+        pytest.fail(f"{IMAGE} is not in the engine; fix: ./doitw build:kernel-py")
+    yield client
+    client.close()
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before():
+    before = {number: signal.getsignal(number) for number in stopping.SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def derived(engine):
+    """`derived(command)` is the tag of an image that runs that instead."""
+    tags = []
+
+    def make(command):
+        text = (
+            f"FROM {IMAGE}\nENV ONE_TRY={json.dumps(ONE_TRY.strip())}\nCMD {json.dumps(command)}\n"
+        )
+        text = text.replace(json.dumps(ONE_TRY.strip()), quoted(ONE_TRY))
+        tags.append(f"verify-test:{uuid.uuid4().hex[:12]}")
+        engine.images.build(fileobj=io.BytesIO(text.encode()), tag=tags[-1], rm=True)
+        return tags[-1]
+
+    yield make
+    for tag in tags:
+        engine.images.remove(tag)
+
+
+def quoted(code):
+    return '"' + "; ".join(code.strip().splitlines()).replace('"', "'") + '"'
+
+
+def left(engine, since):
+    """Containers and networks of verify that are younger than the test."""
+    containers = engine.containers.list(all=True, filters={"label": "verify"}, ignore_removed=True)
+    networks = engine.networks.list(filters={"label": "verify"})
+    return [found.name for found in (*containers, *networks) if found.name not in since]
+
+
+@pytest.fixture
+def nothing_left(engine):
+    before = left(engine, ())
+    yield
+    assert left(engine, before) == []
+
+
+def run(tmp_path, *words):
+    """Run the command; returns its exit code and its JSON."""
+    target = tmp_path / "out.json"
+    code = verify.__main__.main([*words, "--json", str(target)])
+    return code, json.loads(target.read_text())
+
+
+def test_the_image_of_the_family_works(engine, nothing_left, tmp_path, capsys):
+    names = ["report", "execute", "rich-output", "stdin", "interrupt", "wrong-key", "garbage"]
+    code, found = run(tmp_path, IMAGE, "--case", *names, "shutdown")
+    assert code == 0, capsys.readouterr().out
+    assert found["verdict"] == "works"
+    assert found["language"] == "python"
+    assert found["image_id"] == engine.images.get(IMAGE).id
+    assert [case["name"] for case in found["cases"]] == [*names, "shutdown"]
+    assert not has_a_key(capsys.readouterr().out)
+
+
+def has_a_key(text):
+    """Whether something that looks like a key was printed; our launcher's are hexadecimal."""
+    return bool(re.search(r"[0-9a-f]{32}", text))
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_rule_is_named(name, derived, nothing_left, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(verify.kernel, "PATIENCE", 1.0)
+    monkeypatch.setattr(verify.cases, "PATIENCE", 3.0)
+    monkeypatch.setattr(verify.cases, "LATE_SECONDS", 1.5)
+    command, expected = BROKEN[name]
+    timeout = "3" if name == "never reports" else "30"
+    image = derived(command)
+    code, found = run(tmp_path, image, "--timeout", timeout, "--case", *expected)
+    assert {case["name"]: case["rule"] for case in found["cases"]} == expected
+    assert code == 1
+    text = capsys.readouterr().out
+    for rule in expected.values():
+        assert f"docs/verify.md#{rule}" in text
+    assert not has_a_key(text.replace(found["image_id"], ""))
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stop_leaves_nothing(number, code, engine, nothing_left):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "verify", IMAGE],
+        cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
+    )  # fmt: skip
+    assert process.stdout
+    process.stdout.readline()
+    process.stdout.readline()  # the first case has ended: a kernel runs
+    time.sleep(0.2)
+    process.send_signal(number)
+    _, error = process.communicate(timeout=60)
+    assert process.returncode == code
+    assert "has been removed" in error
+    assert "Traceback" not in error
+
+
+def test_an_image_that_is_not_there(engine, capsys):
+    assert verify.__main__.main([IMAGE.replace("kernel", "kernle")]) == 3
+    assert f"did you mean {IMAGE}?" in capsys.readouterr().err

@@ -1,0 +1,448 @@
+"""`lock` of Debian packages, images and downloads; what is unknown, what is gone."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from workshop import Verbs, Workshop, lock_of, offered
+
+from buildlib.debian.apt import apt_script
+from buildlib.debian.archive import Archive
+from buildlib.debian.resolve import MINIMAL
+from buildlib.errors import InputError
+from buildlib.model.lock import Item
+from tests.support.workspace import digest
+from tests.unit.fetch_server import Server, status
+
+MIRROR = "http://mirror.example.com"
+CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n"
+
+
+@pytest.fixture
+def debian(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
+    """`debian({"tini": "1"})`: what the archive offers from now on; the list notes each reading."""
+    readings: list[dict[str, Any]] = []
+
+    def offer(names: Mapping[str, str], **options: Any) -> list[dict[str, Any]]:
+        def read(get: Callable[[str], bytes], **asked: Any) -> Archive:
+            readings.append(asked)
+            return offered(names, **options)
+
+        monkeypatch.setattr("buildlib.lock.debian.read_archive", read)
+        return readings
+
+    return offer
+
+
+def os_image(
+    shop: Workshop, package: str = "images/os", packages: str = '["tini"]', more: str = ""
+) -> None:
+    shop.file(f"{package}/Dockerfile", "FROM scratch\nADD rootfs.tar /\n")
+    name = package.rpartition("/")[2]
+    shop.build(package, f'rootfs(name="{name}", packages={packages}, {more})')
+
+
+def test_a_root_file_system_is_locked_to_what_debian_offers(
+    shop: Workshop, verb: Verbs, debian
+) -> None:
+    os_image(shop)
+    debian({"tini": "0.19", "unwanted": "1"})
+    told = verb("lock", "rootfs")
+    assert told.code == 0, told.err
+    entry = shop.read_lock()["rootfs"]["//images/os"]
+    assert entry.asked == ("tini",)
+    assert sorted(entry.items) == sorted({*MINIMAL, "tini"})
+    assert entry.items["tini"] == Item("0.19", digest("tini 0.19"), 9, "debian/pool/tini.deb")
+    assert "//images/os: tini 0.19 added" in told.out
+
+
+def test_check_tells_what_moved_in_debian_and_writes_nothing(
+    shop: Workshop, verb: Verbs, debian
+) -> None:
+    os_image(shop)
+    debian({"tini": "1"})
+    assert verb("lock").code == 0
+    debian({"tini": "2"})
+    before = shop.snapshot()
+    told = verb("lock", "--check")
+    assert told.code == 1
+    assert "//images/os: tini 1 -> 2" in told.out
+    assert "1 pins have drifted" in told.out
+    assert shop.snapshot() == before
+    told = verb("lock", "--check", "--json")
+    assert told.code == 1
+    assert '"new": "2"' in told.out
+    assert shop.snapshot() == before
+
+
+def test_the_archive_is_read_once_for_all_root_file_systems(
+    shop: Workshop, verb: Verbs, debian
+) -> None:
+    os_image(shop)
+    os_image(shop, "images/other", "[]")
+    readings = debian({"tini": "1"})
+    assert verb("lock").code == 0
+    assert len(readings) == 1
+
+
+def test_a_root_file_system_of_another_platform_gets_packages_of_it(
+    shop: Workshop, verb: Verbs, debian
+) -> None:
+    os_image(shop, more='platform="linux/arm64"')
+    readings = debian({"tini": "1"})
+    verb("lock")
+    assert [asked.get("arch") for asked in readings] == ["arm64"]
+
+
+def test_a_mirror_that_stands_still_is_a_warning(shop: Workshop, verb: Verbs, debian) -> None:
+    os_image(shop)
+    shop.network(apt=MIRROR)
+    debian({"tini": "1"}, expired=("bookworm-security",))
+    told = verb("lock")
+    assert told.code == 0
+    assert f"warning: bookworm-security of {MIRROR} is past its Valid-Until" in told.out
+
+
+def test_an_unknown_package_is_told_where_it_is_wanted(shop: Workshop, verb: Verbs, debian) -> None:
+    os_image(shop, packages='["tinny"]')
+    debian({"tini": "1"})
+    told = verb("lock")
+    assert told.code == 3
+    assert "tini" in told.err
+    assert "images/os/BUILD.py:2: error:" in told.err
+    assert "images.lock" not in shop.snapshot()
+
+
+def test_a_changed_list_is_refused_until_it_is_locked(shop: Workshop, verb: Verbs, debian) -> None:
+    os_image(shop)
+    debian({"tini": "1", "curl": "8"})
+    assert verb("lock").code == 0
+    os_image(shop, packages='["curl", "tini"]')
+    told = verb("plan")
+    assert told.code == 3
+    assert "(+curl)" in told.err
+    assert told.fixes == ["./doitw lock rootfs //images/os"]
+    assert verb("lock", "rootfs", "//images/os").code == 0
+    assert verb("plan").code == 0
+
+
+def test_check_sees_a_changed_list_that_moves_no_package(
+    shop: Workshop, verb: Verbs, debian
+) -> None:
+    """The lock holds the package already, but not that it is asked for: a build refuses it."""
+    os_image(shop)
+    debian({"tini": "1"})
+    assert verb("lock").code == 0
+    os_image(shop, packages=f'["tini", "{MINIMAL[0]}"]')
+    assert verb("plan").code == 3
+    assert verb("lock", "--check").code == 1
+
+
+# -- apt -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def aptish(shop: Workshop) -> Workshop:
+    """An image that adds `curl` to its parent by apt."""
+    shop.network(apt=MIRROR)
+    shop.image("images/base")
+    return shop.image("images/a", 'parent="//images/base", apt=["curl"]', CHILD)
+
+
+def answer(shop: Workshop, version: str, *wanted: str) -> str:
+    """Let apt answer with one version of curl; the script it is asked with."""
+    script = apt_script(wanted or ("curl",), mirror=MIRROR)
+    line = (
+        f"'{MIRROR}/debian/pool/main/c/curl/curl_{version}_amd64.deb' "
+        f"curl_{version}_amd64.deb 5 SHA256:{digest(f'curl {version}')}"
+    )
+    shop.engine.teach(script, stdout=f"{line}\nend of answer\n")
+    return script
+
+
+def test_an_images_packages_are_resolved_by_the_apt_of_its_parent(
+    aptish: Workshop, verb: Verbs
+) -> None:
+    script = answer(aptish, "8.0")
+    told = verb("lock", "apt")
+    assert told.code == 0, told.err
+    assert "building //images/base, whose packages count" in told.out
+    assert aptish.engine.scripts == [(aptish.content_tag("//images/base"), script)]
+    assert aptish.read_lock()["apt"]["//images/a"].items == {
+        "curl": Item("8.0", digest("curl 8.0"), 5, "debian/pool/main/c/curl/curl_8.0_amd64.deb")
+    }
+    assert len(aptish.builder.requests) == 1
+    assert verb("lock", "apt").out.count("building") == 0
+    assert len(aptish.builder.requests) == 1
+
+
+def test_no_mirror_gets_into_the_lock(aptish: Workshop, verb: Verbs) -> None:
+    answer(aptish, "8.0")
+    assert verb("lock").code == 0
+    assert "mirror.example.com" not in (aptish.root / "images.lock").read_text()
+
+
+def test_what_apt_says_to_an_unknown_name_is_told_at_the_declaration(
+    aptish: Workshop, verb: Verbs
+) -> None:
+    script = apt_script(["curl"], mirror=MIRROR)
+    aptish.engine.teach(script, stdout="unknown curl\nknown curly\nend of answer\n")
+    told = verb("lock", "apt")
+    assert told.code == 3
+    assert (
+        "images/a/BUILD.py:2: error: Debian has no package 'curl'; did you mean curly?" in told.err
+    )
+
+
+def test_an_apt_that_fails_is_told_at_the_declaration(aptish: Workshop, verb: Verbs) -> None:
+    script = apt_script(["curl"], mirror=MIRROR)
+    aptish.engine.teach(script, stderr="E: Could not resolve\n", code=100)
+    told = verb("lock", "apt")
+    assert told.code == 1
+    assert "images/a/BUILD.py:2: error:" in told.err
+    assert "E: Could not resolve" in told.err
+
+
+def test_lock_of_packages_without_an_engine_says_what_to_do(aptish: Workshop, verb: Verbs) -> None:
+    aptish.engine.down = True
+    told = verb("lock", "apt")
+    assert told.code == 1
+    assert told.fixes == ["sudo systemctl start docker"]
+
+
+# -- images ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What a registry says, by reference; an exception is raised."""
+    import docker
+    import docker.errors
+
+    answers: dict[str, Any] = {}
+
+    def inspect(reference: str) -> dict[str, Any]:
+        if reference not in answers:
+            raise docker.errors.NotFound("manifest unknown")
+        return {"Descriptor": {"digest": f"sha256:{answers[reference]}"}}
+
+    client = SimpleNamespace(api=SimpleNamespace(inspect_distribution=inspect))
+    monkeypatch.setattr(docker, "from_env", lambda: client)
+    return answers
+
+
+def test_an_image_is_locked_to_the_digest_of_its_tag(
+    shop: Workshop, verb: Verbs, registry: dict[str, Any]
+) -> None:
+    shop.build("images/x", 'external_image(name="x", image="localhost:5000/library/debian:12")')
+    registry["localhost:5000/library/debian:12"] = digest("one")
+    assert verb("lock", "image").code == 0
+    entry = shop.read_lock()["image"]["//images/x"]
+    assert entry.asked == ("localhost:5000/library/debian:12", "linux/amd64")
+    reference = "localhost:5000/library/debian:12"
+    assert entry.items == {reference: Item("12", digest("one"), 0, reference)}
+    before = shop.key("//images/x")
+    registry[reference] = digest("two")
+    assert verb("lock", "--check").code == 1
+    assert verb("lock").code == 0
+    assert shop.key("//images/x") != before
+
+
+def test_a_tag_that_moved_is_drift_though_its_name_is_the_same(
+    shop: Workshop, verb: Verbs, registry: dict[str, Any]
+) -> None:
+    shop.build("images/x", 'external_image(name="x", image="debian:12")')
+    registry["debian:12"] = digest("one")
+    assert verb("lock").code == 0
+    registry["debian:12"] = digest("two")
+    told = verb("lock", "--check")
+    assert told.code == 1
+    assert "12 -> 12" not in told.out, "a person sees no difference in it"
+
+
+def test_an_image_that_no_registry_has_is_told_with_what_to_try(
+    shop: Workshop, verb: Verbs, registry: dict[str, Any]
+) -> None:
+    shop.build("images/x", 'external_image(name="x", image="debian:13")')
+    told = verb("lock")
+    assert told.code == 1
+    assert "the registry of debian:13 does not say what it is" in told.err
+    assert told.fixes[0].startswith("docker pull debian:13")
+
+
+# -- downloads -------------------------------------------------------------------------------------
+
+
+def fetched(shop: Workshop, *urls: str, more: str = "") -> Workshop:
+    return shop.build("tools", f'download(name="spark", urls={list(urls)!r}, {more})')
+
+
+def test_a_download_is_locked_to_what_its_address_serves(
+    shop: Workshop, verb: Verbs, outside: Server
+) -> None:
+    outside.add("/spark-3.5.tgz", b"spark")
+    fetched(shop, f"{outside.url}/spark-3.5.tgz?mirror=1")
+    outside.files["/spark-3.5.tgz?mirror=1"] = b"spark"
+    assert verb("lock", "download").code == 0
+    entry = shop.read_lock()["download"]["//tools:spark"]
+    assert entry.items == {
+        "spark-3.5.tgz": Item("-", digest("spark"), 5, f"{outside.url}/spark-3.5.tgz?mirror=1")
+    }
+
+
+def test_a_download_that_changed_is_drift(shop: Workshop, verb: Verbs, outside: Server) -> None:
+    outside.add("/f", b"one")
+    fetched(shop, f"{outside.url}/f")
+    assert verb("lock").code == 0
+    outside.files["/f"] = b"two"
+    before = shop.snapshot()
+    assert verb("lock", "--check").code == 1
+    assert shop.snapshot() == before
+
+
+def test_the_second_address_will_do_where_the_first_is_gone(
+    shop: Workshop, verb: Verbs, outside: Server
+) -> None:
+    outside.add("/new/f", b"one")
+    fetched(shop, f"{outside.url}/old/f", f"{outside.url}/new/f")
+    told = verb("lock")
+    assert told.code == 0, told.err
+    assert shop.read_lock()["download"]["//tools:spark"].items["f"].sha256 == digest("one")
+
+
+def test_an_address_that_serves_nothing_is_no_traceback(
+    shop: Workshop, verb: Verbs, outside: Server
+) -> None:
+    outside.script["/f"] = [status(404)]
+    fetched(shop, f"{outside.url}/f")
+    told = verb("lock")
+    assert told.code == 1
+    assert f"{outside.url}/f cannot be read" in told.err
+
+
+def test_what_is_locked_is_what_a_fetch_gets_from_a_server_that_labels_archives_as_encoded(
+    shop: Workshop, verb: Verbs, outside: Server
+) -> None:
+    """Some servers say `Content-Encoding: gzip` of a .tgz: the file is the bytes as sent."""
+    packed = gzip.compress(b"spark", mtime=0)
+
+    def serve(handler, data):
+        handler.head(200, Content_Length=len(packed), Content_Encoding="gzip")
+        handler.wfile.write(packed)
+
+    outside.script["/spark.tgz"] = [serve] * 8
+    fetched(shop, f"{outside.url}/spark.tgz")
+    assert verb("lock").code == 0
+    shop.remove("../store")
+    told = verb("fetch")
+    assert told.code == 0, told.err
+    pin = shop.read_lock()["download"]["//tools:spark"].items["spark.tgz"]
+    assert shop.open().store.has(pin.sha256, len(packed))
+
+
+# -- sections, targets, what is gone ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "meant"),
+    [(("pyton",), "python"), (("rootf",), "rootfs"), (("downloads",), "download")],
+)
+def test_a_misspelt_section_is_refused_with_the_line_to_paste(
+    shop: Workshop, verb: Verbs, words: tuple[str, ...], meant: str
+) -> None:
+    shop.image("images/a")
+    told = verb("lock", *words)
+    assert told.code == 3
+    assert f"did you mean {meant}?" in told.err
+    assert told.fixes == [f"./doitw lock {meant}"]
+
+
+def test_a_misspelt_target_is_refused_with_the_line_to_paste(shop: Workshop, verb: Verbs) -> None:
+    shop.image("images/kernel-py")
+    told = verb("lock", "//images/kernel-pi")
+    assert told.code == 3
+    assert "did you mean //images/kernel-py?" in told.err
+    assert told.fixes == ["./doitw lock //images/kernel-py"]
+
+
+def test_only_what_is_named_is_locked(shop: Workshop, verb: Verbs, outside: Server, debian) -> None:
+    os_image(shop)
+    debian({"tini": "1"})
+    outside.add("/f", b"one")
+    fetched(shop, f"{outside.url}/f")
+    assert verb("lock", "download", "//...").code == 0
+    assert list(shop.read_lock()) == ["download"]
+    assert verb("lock", "//images/os").code == 0
+    assert list(shop.read_lock()) == ["download", "rootfs"]
+
+
+def test_entries_of_removed_targets_go_when_another_moves(
+    shop: Workshop, verb: Verbs, outside: Server, debian
+) -> None:
+    os_image(shop)
+    debian({"tini": "1"})
+    outside.add("/f", b"one")
+    fetched(shop, f"{outside.url}/f")
+    assert verb("lock").code == 0
+    shop.remove("tools")
+    debian({"tini": "2"})
+    assert verb("lock").code == 0
+    assert list(shop.read_lock()) == ["rootfs"]
+
+
+def test_entries_of_removed_targets_go_though_nothing_else_moves(
+    shop: Workshop, verb: Verbs, debian
+) -> None:
+    os_image(shop)
+    os_image(shop, "images/other", "[]")
+    debian({"tini": "1"})
+    assert verb("lock").code == 0
+    shop.remove("images/other")
+    assert verb("lock").code == 0
+    assert list(shop.read_lock()["rootfs"]) == ["//images/os"]
+
+
+def test_an_interrupted_refresh_keeps_what_was_locked_before(
+    shop: Workshop, verb: Verbs, outside: Server
+) -> None:
+    outside.add("/one", b"one")
+    shop.build(
+        "tools",
+        f'download(name="a", urls=["{outside.url}/one"])',
+        f'download(name="b", urls=["{outside.url}/gone"])',
+    )
+    assert verb("lock").code == 1
+    assert list(shop.read_lock()["download"]) == ["//tools:a"]
+
+
+def test_a_missing_entry_is_told_at_the_declaration_with_the_line_that_makes_it(
+    shop: Workshop, verb: Verbs, outside: Server
+) -> None:
+    outside.add("/f", b"one")
+    fetched(shop, f"{outside.url}/f")
+    told = verb("plan")
+    assert told.code == 3
+    assert "tools/BUILD.py:2: error: images.lock has no download entry" in told.err
+    (fix,) = told.fixes
+    assert fix == "./doitw lock download //tools:spark"
+    assert verb(*fix.split()[1:]).code == 0
+    assert verb("plan").code == 0
+
+
+def test_pins_of_another_request_are_not_taken(shop: Workshop) -> None:
+    fetched(shop, "https://example.org/b")
+    shop.lock(lock_of("download", "//tools:spark", ("https://example.org/a",), {}))
+    with pytest.raises(InputError, match=r"\+https://example.org/b -https://example.org/a"):
+        shop.key("//tools:spark")
+
+
+def test_an_error_in_a_declaration_stays_what_it_is(shop: Workshop, verb: Verbs) -> None:
+    shop.build("images/a", 'docker_image(name="a", dockerfile="Dockerfil")')
+    told = verb("lock")
+    assert told.code == 3
+    assert told.err.startswith("images/a/BUILD.py:2: error: ")
+    assert "sections of the lock" not in told.err

@@ -1,0 +1,258 @@
+"""Rules on a real engine: files out of containers, and steps with and without a network.
+
+The images are made of the shell of this machine, so nothing is pulled and nothing must be built
+before. Names are of an organisation of our own, and go when a test ends.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from workshop import Verbs, Workshop
+
+from buildlib.engine import connect
+
+pytestmark = pytest.mark.engine
+
+SHELL = "ARG SHELL_IMAGE\nFROM ${SHELL_IMAGE}"
+
+
+@pytest.fixture
+def real(shop: Workshop) -> Iterator[Workshop]:
+    """The workshop on the engine of this machine, with an image in which `/bin/sh` runs."""
+    shop.real = True
+    shop.setting("organization", f"buildlib-test-{os.getpid()}-{os.urandom(3).hex()}")
+    for program in ("sh", "cat", "ls", "mkdir", "ln", "date"):
+        path = shutil.which(program)
+        assert path, f"this machine has no {program}"
+        listed = subprocess.run(["ldd", path], check=True, capture_output=True, text=True).stdout
+        libraries = re.findall(r"(/\S+) \(0x", listed)
+        for source, name in [(path, f"bin/{program}"), *((lib, lib[1:]) for lib in libraries)]:
+            data = Path(os.path.realpath(source)).read_bytes()
+            shop.file(f"images/shell/root/{name}", data, mode=0o755)
+    for name in ("passwd", "group"):  # BuildKit looks users up in them, also those with a number
+        shop.file(f"images/shell/root/etc/{name}", "root:x:0:0::/:/bin/sh\n")
+    shop.image("images/shell", 'srcs=glob(["root/**"])', "FROM scratch\nCOPY root/ /\n")
+    yield shop
+    shop.build_targets("//images/shell")  # so that there is an engine to clean up in
+    engine = connect()
+    for tag in engine.tags(f"{shop.open().settings.organization}/*"):
+        engine.untag(tag)
+
+
+def in_shell(shop: Workshop, package: str, arguments: str, *steps: str) -> Workshop:
+    """An image on the shell."""
+    dockerfile = "\n".join(["ARG BASE_CONTAINER", "FROM ${BASE_CONTAINER}", *steps, ""])
+    return shop.image(package, f'parent="//images/shell", {arguments}', dockerfile)
+
+
+def layers(image: str, folder: Path) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of all files of all layers of an image, and its configuration."""
+    archive = folder / "saved.tar"
+    subprocess.run(["docker", "save", "-o", str(archive), image], check=True)
+    with tarfile.open(archive) as saved:
+        for entry in saved:
+            file = saved.extractfile(entry) if entry.isfile() else None
+            if file is None:
+                continue
+            if not entry.name.endswith("layer.tar") and "/blobs/" not in f"/{entry.name}":
+                yield entry.name, file.read()
+                continue
+            try:
+                with tarfile.open(fileobj=file) as layer:
+                    for inner in layer:
+                        content = layer.extractfile(inner) if inner.isfile() else None
+                        yield inner.name, content.read() if content else b""
+            except tarfile.ReadError:
+                file.seek(0)
+                yield entry.name, file.read()
+
+
+# -- container_files -------------------------------------------------------------------------------
+
+MAKE = """\
+ARG OS
+FROM ${OS} AS make
+RUN mkdir -p /out/jre/bin /out/jre/empty; \\
+    date +%N > /ignored; \\
+    cat /bin/sh > /out/jre/bin/java; \\
+    ln -s bin/java /out/jre/java; \\
+    echo one > /out/one.txt; \\
+    ln /out/one.txt /out/jre/same.txt; \\
+    echo $DEPTH > /out/jre/depth
+FROM scratch
+COPY --from=make /out/ /
+"""
+
+
+@pytest.fixture
+def tools(real: Workshop) -> Workshop:
+    """Files that a container makes: a file, and a folder of all kinds of things."""
+    real.file("t/Dockerfile", MAKE)
+    return real.build(
+        "t",
+        """
+        container_files(name="f", bases={"OS": "//images/shell"}, outputs=["one.txt", "jre/"])
+        """,
+    )
+
+
+def test_a_file_and_a_folder_come_out_of_a_container(tools: Workshop) -> None:
+    tools.build_targets("//t:f")
+    assert tools.made("//t:f", "one.txt").read_text() == "one\n"
+    found = tools.members("//t:f", "jre.tar")
+    assert {name: entry.type for name, entry in found.items()} == {
+        "bin": tarfile.DIRTYPE,
+        "bin/java": tarfile.REGTYPE,
+        "depth": tarfile.REGTYPE,
+        "empty": tarfile.DIRTYPE,
+        "java": tarfile.SYMTYPE,
+        "same.txt": tarfile.REGTYPE,
+    }
+    assert found["java"].linkname == "bin/java"
+    with tarfile.open(tools.made("//t:f", "jre.tar")) as tar:
+        same = tar.extractfile("same.txt")
+        assert same is not None
+        assert same.read() == b"one\n"
+    assert {entry.mtime for entry in found.values()} == {1_700_000_000}
+    assert {(entry.uid, entry.gid) for entry in found.values()} == {(0, 0)}
+    assert list((tools.root / ".buildlib/stage").glob("*.tar")) == []
+
+
+def test_what_comes_out_is_the_same_each_time(tools: Workshop) -> None:
+    tools.build_targets("//t:f")
+    first = tools.record("//t:f")
+    # Another step, so that nothing comes from the builder's cache; what it makes is the same.
+    tools.replace("t/Dockerfile", "date +%N", "date +%s%N")
+    tools.build_targets("//t:f")
+    second = tools.record("//t:f")
+    assert first is not None
+    assert second is not None
+    assert first.files == second.files
+
+
+def test_files_of_a_container_are_used_by_an_image(tools: Workshop, verb: Verbs) -> None:
+    in_shell(tools, "images/a", 'srcs=["//t:f"]', "ADD jre.tar /opt/jre/", "COPY one.txt /")
+    assert verb("build").code == 0
+    image = tools.content_tag("//images/a")
+    assert connect().run(image, "cat /one.txt /opt/jre/same.txt") == "one\none\n"
+    assert verb("build").out.startswith("nothing to build")
+
+
+# -- network ---------------------------------------------------------------------------------------
+
+MARK = "CERTIFICATE-OF-A-TEST-THAT-STAYS-OUTSIDE"
+HAS_BUNDLE = f'RUN case "$(cat "$SSL_CERT_FILE")" in *{MARK[:11]}*) ;; *) exit 7;; esac'
+HAS_NETWORK = (
+    "RUN while read -r line; do case $line in eth0:*) exit 0;; esac; done </proc/net/dev; exit 8"
+)
+HAS_NONE = "RUN while read -r line; do case $line in eth0:*) exit 9;; esac; done </proc/net/dev"
+
+
+@pytest.fixture
+def bundle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The CA bundle of the host, as the builder finds it."""
+    path = tmp_path / "ca-of-this-host.pem"
+    path.write_text(f"{MARK}\n")
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    return path
+
+
+def test_steps_with_a_network_are_lent_the_trust_of_the_host(
+    real: Workshop, bundle: Path, tmp_path: Path
+) -> None:
+    in_shell(real, "images/a", "network=True", HAS_BUNDLE, HAS_NETWORK, "USER 1000", HAS_BUNDLE)
+    real.build_targets("//images/a")
+    image = real.content_tag("//images/a")
+    found = dict(layers(image, tmp_path))
+    assert "bin/sh" in found, "the layers were looked into"
+    for name, content in found.items():
+        assert MARK.encode() not in content, name
+        assert str(bundle).encode() not in content, name
+    assert (
+        connect()
+        .run(image, 'echo "[$SSL_CERT_FILE]"; ls /run/secrets 2>&1 || true')
+        .startswith("[]")
+    )
+
+
+def test_steps_have_no_network_unless_it_is_declared(real: Workshop, bundle: Path) -> None:
+    in_shell(real, "images/a", "", HAS_NONE, 'RUN case "$SSL_CERT_FILE" in "") ;; *) exit 7;; esac')
+    real.build_targets("//images/a")
+
+
+def test_trust_and_mirrors_are_in_no_key(
+    real: Workshop, bundle: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    in_shell(real, "images/a", "network=True", HAS_BUNDLE)
+    before = real.key("//images/a")
+    other = tmp_path / "other.pem"
+    other.write_text("another\n")
+    monkeypatch.setenv("SSL_CERT_FILE", str(other))
+    real.network(apt="http://apt.example.com", pypi="https://pypi.example.com/simple")
+    assert real.key("//images/a") == before
+    in_shell(real, "images/a", "network=False", HAS_BUNDLE)
+    assert real.key("//images/a") != before
+
+
+def test_the_mirrors_of_the_site_reach_the_steps_and_stay_outside(
+    real: Workshop, bundle: Path, tmp_path: Path
+) -> None:
+    real.network(pypi="https://pypi.example.com/simple")
+    step = 'RUN case "$(cat "$PIP_CONFIG_FILE")" in *pypi.example.com*) ;; *) exit 7;; esac'
+    in_shell(real, "images/a", "network=True", step)
+    real.build_targets("//images/a")
+    for name, content in layers(real.content_tag("//images/a"), tmp_path):
+        assert b"pypi.example.com/simple" not in content, name
+
+
+def test_a_plan_marks_what_is_not_hermetic(real: Workshop, verb: Verbs) -> None:
+    in_shell(real, "images/a", "network=True", HAS_NETWORK)
+    in_shell(real, "images/b", "", HAS_NONE)
+    lines = verb("plan", "//images/a", "//images/b").out.splitlines()
+    marked = [line.split()[1] for line in lines if "[not hermetic: network=True]" in line]
+    assert marked == ["a"]
+
+
+# -- executor --------------------------------------------------------------------------------------
+
+
+def test_an_untagged_image_is_restored_and_a_removed_one_rebuilt(
+    real: Workshop, verb: Verbs
+) -> None:
+    in_shell(real, "images/a", "", f"RUN echo {os.urandom(8).hex()} > /unique")
+    assert verb("build").code == 0
+    organization = real.open().settings.organization
+    content, channel = real.content_tag("//images/a"), f"{organization}/a:dev"
+    engine = connect()
+    image = engine.inspect([channel])[channel]
+    assert image is not None
+    engine.untag(channel)
+    assert real.action("//images/a") == "restore"
+    assert verb("build").code == 0
+    again = engine.inspect([channel])[channel]
+    assert again is not None
+    assert again.id == image.id
+    engine.untag(channel)
+    engine.untag(content)
+    assert real.action("//images/a") == "build"
+    assert verb("build").code == 0
+    assert engine.inspect([channel])[channel]
+
+
+def test_a_step_that_fails_leaves_no_tag_and_names_its_line(real: Workshop, verb: Verbs) -> None:
+    in_shell(real, "images/a", "", "RUN echo before", "RUN exit 3")
+    told = verb("build", "//images/a")
+    assert told.code == 1
+    assert "images/a/Dockerfile:4" in told.err
+    organization = real.open().settings.organization
+    assert connect().tags(f"{organization}/a") == {}
+    assert real.record("//images/a") is None
+    assert real.action("//images/shell") == "fresh"

@@ -1,0 +1,164 @@
+"""The command line: nothing that is typed is ignored."""
+
+from __future__ import annotations
+
+import pytest
+
+from buildlib.commands.call import OPTIONS, VARIABLES, Call, Verb, first_word, parse
+from buildlib.errors import InputError
+
+BUILD = Verb(
+    "build", "", "", ("--jobs", "--verbosity", "--dry-run", "--json", "--to"), lambda _: 0,
+    variables=VARIABLES,
+)  # fmt: skip
+TEST = BUILD._replace(name="test", options=("--fast",), passes=True)
+
+
+def call(*words: str) -> Call:
+    return parse(BUILD, words, "")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--json", "-n", "4", "py", "//images/..."),
+        ("py", "//images/...", "--json", "-n", "4"),
+        ("py", "--json", "//images/...", "-n4"),
+        ("py", "--jobs=4", "//images/...", "--json"),
+        ("-n=4", "py", "//images/...", "--json"),
+    ],
+)
+def test_options_may_stand_anywhere(words: tuple[str, ...]) -> None:
+    found = call(*words)
+    assert found.words == ("py", "//images/...")
+    assert found.options == {"json": True, "jobs": "4"}
+    assert found.number("jobs", 1) == 4
+    assert found.flag("json")
+    assert not found.flag("dry-run")
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("--jsno", "--json"),
+        ("--dryrun", "--dry-run"),
+        ("--job", "--jobs"),
+        ("--verbose", "--verbosity"),
+        ("--job=4", "--jobs"),
+    ],
+)
+def test_a_misspelt_option_is_told_with_the_nearest(word: str, meant: str) -> None:
+    with pytest.raises(InputError) as refused:
+        call(word)
+    name = word.partition("=")[0]
+    assert refused.value.what == f"build has no option {name}; did you mean {meant}?"
+    assert refused.value.fix == f"./doitw build {meant}"
+
+
+@pytest.mark.parametrize("word", ["--zzz", "-q", "-zzz", "--", "---", "-"])
+def test_an_option_like_none(word: str) -> None:
+    if word in ("--", "-"):
+        assert call(word).options == {}
+        return
+    with pytest.raises(InputError, match="build has no option"):
+        call(word)
+
+
+def test_an_option_of_another_verb_is_refused() -> None:
+    with pytest.raises(InputError, match="build has no option --check"):
+        call("--check")
+
+
+@pytest.mark.parametrize("words", [("--json=yes",), ("--dry-run=no",), ("--json=",)])
+def test_a_flag_takes_no_value(words: tuple[str, ...]) -> None:
+    with pytest.raises(InputError, match="takes no value"):
+        call(*words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--jobs",), ("py", "-n"), ("--jobs", "--json"), ("--to", "--json"), ("--jobs=",), ("-n=",)],
+)
+def test_an_option_that_lacks_its_value_is_told(words: tuple[str, ...]) -> None:
+    with pytest.raises(InputError, match="needs a value") as refused:
+        call(*words)
+    assert refused.value.fix
+
+
+@pytest.mark.parametrize("value", ["x", "-1", "1.5", "0", "\u00b2", "\u0663", ""])
+def test_what_is_no_number_of_jobs_is_told(value: str) -> None:
+    with pytest.raises(InputError) as refused:
+        call(f"--jobs={value}").number("jobs", 3)
+    assert refused.value.fix
+
+
+def test_variables_have_one_spelling() -> None:
+    assert call("VERSION=2.5.0").variables == {"VERSION": "2.5.0"}
+    assert call("py", "version=2.5.0").variables == {"VERSION": "2.5.0"}
+    assert call("REGISTRY=").variables == {"REGISTRY": ""}
+    assert call("REGISTRY=a=b").variables == {"REGISTRY": "a=b"}
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [("VERSON=2.5.0", "VERSION"), ("ORGANISATION=x", "ORGANIZATION"), ("registri=x", "REGISTRY")],
+)
+def test_a_misspelt_variable_is_told_with_the_nearest(word: str, meant: str) -> None:
+    name, _, value = word.partition("=")
+    with pytest.raises(InputError) as refused:
+        call(word)
+    assert refused.value.what == f"unknown variable {name}; did you mean {meant}?"
+    assert refused.value.fix == f"{meant}={value}"
+
+
+def test_a_variable_like_none_is_told_with_all() -> None:
+    with pytest.raises(InputError, match="unknown variable X") as refused:
+        call("X=1")
+    assert refused.value.fix is not None
+    assert all(name in refused.value.fix for name in VARIABLES)
+
+
+def test_a_variable_that_the_verb_does_not_take_is_refused() -> None:
+    with pytest.raises(InputError, match="plan takes no VERSION"):
+        parse(BUILD._replace(name="plan", variables=()), ["VERSION=1"], "")
+
+
+def test_what_follows_two_dashes_is_as_it_is() -> None:
+    assert call("--json", "--", "--json", "X=1").words == ("--json", "X=1")
+
+
+def test_a_label_with_an_equals_sign_is_no_variable() -> None:
+    assert call("//a=b").words == ("//a=b",)
+
+
+def test_a_verb_that_passes_words_on_changes_none() -> None:
+    words = ["-k", "name", "--fast", "tests/unit", "-x", "A=1", "--lf", "-n4", "--", "--fast"]
+    found = parse(TEST, words, "here")
+    assert found.words == ("-k", "name", "tests/unit", "-x", "A=1", "--lf", "-n4", "--fast")
+    assert found.options == {"fast": True}
+    assert found.folder == "here"
+
+
+@pytest.mark.parametrize(
+    ("words", "first"),
+    [
+        ("build", "build"),
+        ("--json plan py", "plan"),
+        ("-n 4 build", "build"),
+        ("-n4 build", "build"),
+        ("--jobs=4 py", "py"),
+        ("VERSION=1 release", "release"),
+        ("--json", None),
+        ("", None),
+        ("-n", None),
+        ("//a=b", "//a=b"),
+    ],
+)
+def test_the_verb_is_the_first_word_that_is_nothing_else(words: str, first: str | None) -> None:
+    assert first_word(words.split()) == first
+
+
+def test_no_two_options_share_a_form() -> None:
+    forms = [form for option in OPTIONS.values() for form in (option.name, option.short) if form]
+    assert len(set(forms)) == len(forms)
+    assert all(option.doc for option in OPTIONS.values())

@@ -1,0 +1,205 @@
+"""What `python -m verify` says and how it ends, as far as that needs no engine."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from verify import __main__ as command
+from verify import results, stopping
+from verify.cases import NAMES, cases
+from verify.gateway_cases import cases as gateway_cases
+from verify.languages import LANGUAGES
+from verify.results import FAULT, Board, Case, Result
+from verify.rules import RULES, Broken, Late
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before():
+    before = {number: signal.getsignal(number) for number in stopping.SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def breaks(rule, kind=Broken):
+    def run():
+        raise kind(rule, f"seen {rule}")
+
+    return run
+
+
+def run(*named):
+    out = io.StringIO()
+    found = results.run([Case(name, "", what) for name, what in named], Board(out))
+    return found, out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["an/image", "--case", "interupt"], "did you mean interrupt?"),
+        (["an/image", "--case", "cook"], "there are report, execute"),
+        (["--gateway", "an/image", "--case", "cullin"], "did you mean culling?"),
+        (["--list", "--language", "pyton"], "did you mean python?"),
+        (["an/image", "--swarm"], "--gateway IMAGE"),
+        (["an/image", "--gateway", "another"], "name one image"),
+        ([], "name one image"),
+        (["an/image", "--timeout", "0"], "--timeout is 0"),
+        (["an/image", "--timeout", "soon"], "--timeout"),
+    ],
+)
+def test_wrong_input_is_refused_at_once(words, said, capsys):
+    assert command.main(words) == 3
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
+
+
+@pytest.mark.parametrize("words", [["--list"], ["--list", "--gateway", "x"]])
+def test_cases_are_listed(words, capsys):
+    assert command.main(words) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) >= 10
+    assert all(len(line.split()) > 3 for line in lines)
+
+
+def test_no_engine_is_an_error_with_a_way_out():
+    env = {**os.environ, "DOCKER_HOST": "unix:///nowhere/docker.sock"}
+    done = subprocess.run(
+        [sys.executable, "-m", "verify", "an/image"],
+        cwd=ROOT, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "no Docker Engine answers" in done.stderr
+    assert "fix:" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_each_case_has_a_row_and_a_broken_rule_is_named():
+    found, text = run(("one", lambda: "a remark"), ("two", breaks("stop")), ("three", lambda: None))
+    assert [(result.name, result.ok, result.rule) for result in found] == [
+        ("one", True, ""),
+        ("two", False, "stop"),
+        ("three", True, ""),
+    ]
+    assert "\033" not in text
+    assert "\r" not in text
+    assert "docs/verify.md#stop" in text
+    assert "a remark" in text
+    assert results.exit_code(found) == 1
+
+
+def test_a_fault_of_ours_is_no_broken_rule_and_does_not_end_the_run():
+    found, _ = run(("one", lambda: 1 // 0), ("two", lambda: None))
+    assert [result.rule for result in found] == [FAULT, ""]
+    assert results.exit_code(found) == 2
+
+
+def test_what_is_late_once_is_tried_again_and_late_twice_is_broken():
+    times = iter([Late("stop", "late"), None, Late("stop", "late"), Late("stop", "later")])
+
+    def sometimes():
+        error = next(times)
+        if error:
+            raise error
+
+    found, _ = run(("once", sometimes), ("twice", sometimes))
+    assert [result.ok for result in found] == [True, False]
+
+
+def test_a_stop_ends_the_run():
+    stopping.install()
+    with pytest.raises(stopping.Stopped):
+        run(("one", lambda: signal.raise_signal(signal.SIGTERM)))
+
+
+def test_a_signal_waits_while_something_is_made():
+    stopping.install()
+    made = []
+
+    def make():
+        with stopping.held():
+            signal.raise_signal(signal.SIGTERM)
+            made.append("whole")
+
+    with pytest.raises(stopping.Stopped) as caught:
+        make()
+    assert made == ["whole"]
+    assert caught.value.code == 143
+
+
+@pytest.mark.parametrize(
+    ("rules", "verdict"),
+    [
+        ([""], "works"),
+        (["", "secret-in-log"], "works, with faults"),
+        (["secret-in-log", "report-form"], "fails"),
+        ([FAULT], "fails"),
+    ],
+)
+def test_verdict(rules, verdict):
+    assert results.verdict(Result("x", not rule, 0, rule) for rule in rules) == verdict
+
+
+def test_json_is_what_it_is_documented_to_be(tmp_path):
+    found = [Result("report", True, 1.5), Result("stop", False, 0.5, "stop", "seen")]
+    target = tmp_path / "out.json"
+    results.write_json(str(target), {"image": "i", "image_id": "sha256:1", "language": "l"}, found)
+    assert json.loads(target.read_text()) == {
+        "schema": 1,
+        "image": "i",
+        "image_id": "sha256:1",
+        "language": "l",
+        "verdict": "works, with faults",
+        "cases": [
+            {
+                "name": "report", "ok": True, "seconds": 1.5, "rule": "", "message": "",
+                "document": "",
+            },
+            {
+                "name": "stop", "ok": False, "seconds": 0.5, "rule": "stop", "message": "seen",
+                "document": "docs/verify.md#stop",
+            },
+        ],
+    }  # fmt: skip
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_every_rule_and_case_is_documented_and_every_rule_can_be_broken():
+    headings = set(re.findall(r"^#+ (\S+)$", PAGE, re.MULTILINE))
+    assert set(RULES) <= headings, set(RULES) - headings
+    listed = [*NAMES, *(case.name for case in gateway_cases(None, ["KERNELSPEC"]))]
+    assert not [name for name in listed if f"`{name}`" not in PAGE]
+    sources = "".join(path.read_text() for path in (ROOT / "verify").glob("*.py"))
+    assert not [rule for rule in RULES if sources.count(f'"{rule}"') < 2]
+
+
+def test_a_language_without_a_snippet_has_fewer_cases():
+    language = LANGUAGES["python"]._replace(ask="", unfit="")
+    names = [case.name for case in cases(language, None)]
+    assert set(NAMES) - set(names) == {"stdin", "versions"}
+
+
+def test_of_the_build_system_it_knows_the_errors_only():
+    code = (
+        "import sys, pkgutil, importlib, verify\n"
+        "for m in pkgutil.iter_modules(verify.__path__):\n"
+        "    m.name.isupper() or importlib.import_module('verify.' + m.name)\n"
+        "print(*sorted(m for m in sys.modules if m.startswith('buildlib.')))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["buildlib.errors"]

@@ -1,0 +1,195 @@
+"""The command line: `python -m verify IMAGE`, `python -m verify --gateway IMAGE`.
+
+Heavy imports (docker, jupyter_client) happen once the words are understood.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import difflib
+import sys
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from buildlib.errors import BuildError, InputError
+from verify import results, stopping
+from verify.languages import LANGUAGES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from verify.engine import Engine
+    from verify.results import Board, Case, Result
+
+LAUNCH_TIMEOUT = 30.0  # the gateway's EG_KERNEL_LAUNCH_TIMEOUT
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise InputError(message, fix="python -m verify --help")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the cases that were asked for; returns the exit code (docs/verify.md lists them)."""
+    stopping.install()
+    try:
+        options = _parse(argv)
+        return _gateway(options) if options.gateway else _image(options)
+    except BuildError as error:
+        print(error.render(), file=sys.stderr)
+        return error.exit_code
+    except stopping.Stopped as stopped:
+        print(f"{stopped}; what was started has been removed", file=sys.stderr)
+        return stopped.code
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = _Parser(
+        prog="python -m verify",
+        description="Does a container image run a kernel under Jupyter Enterprise Gateway?",
+        epilog="exit codes: 0 yes, 1 a rule is broken, 2 a fault of verify, 3 wrong input, "
+        "130 and 143 stopped",
+    )
+    add = parser.add_argument
+    add("image", nargs="?", metavar="IMAGE", help="the kernel image, which is in the engine")
+    add("--gateway", metavar="IMAGE", help="run the real gateway of this image instead")
+    add("--kernelspec", nargs="+", action="extend", metavar="NAME", default=[],
+        help="with --gateway: those to start (python_docker, or python_swarm)")  # fmt: skip
+    add("--swarm", action="store_true", help="with --gateway: as a service of a swarm")
+    add("--language", metavar="NAME",
+        help=f"{', '.join(LANGUAGES)} (default: the image's KERNEL_LANGUAGE)")  # fmt: skip
+    add("--case", nargs="+", action="extend", metavar="NAME", default=[], help="run only these")
+    add("--list", action="store_true", help="list the cases, run nothing")
+    add("--json", metavar="FILE", help="write the results there, too; - for standard output")
+    add("--timeout", type=float, default=LAUNCH_TIMEOUT, metavar="S",
+        help="seconds a kernel has to report (default: %(default)g, as the gateway's)")  # fmt: skip
+    add("--debug", action="store_true", help="show a traceback where verify itself fails")
+    options = parser.parse_args(argv)
+    if bool(options.image) == bool(options.gateway) and not options.list:
+        fix = "python -m verify elyra/kernel-py:dev"
+        raise InputError("name one image, of a kernel or with --gateway", fix=fix)
+    if (options.kernelspec or options.swarm) and not options.gateway:
+        raise InputError("--kernelspec and --swarm go with --gateway IMAGE")
+    if options.timeout <= 0:
+        raise InputError(
+            f"--timeout is {options.timeout:g}, which leaves no time", fix="--timeout 30"
+        )
+    return options
+
+
+def _image(options: argparse.Namespace) -> int:
+    from verify.cases import NAMES, cases
+
+    for name in options.case:  # before anything costs time
+        _known(name, NAMES, "case")
+    if options.list:
+        language = LANGUAGES[_known(options.language or "python", LANGUAGES, "language")]
+        return _list(cases(language, None))
+    from verify.engine import Engine
+    from verify.lab import Lab
+
+    engine = Engine()
+    found = engine.image(options.image)
+    name = _language(options.language, found["Config"].get("Env") or [])
+    chosen = _choose(cases(LANGUAGES[name], None), options.case)
+    about = {"image": options.image, "image_id": found["Id"], "language": name}
+    with _cleared(engine) as at_end:
+        lab = Lab(engine, found["Id"], name, LANGUAGES[name], options.timeout)
+        at_end.callback(lab.close)
+        ready = [case for case in cases(LANGUAGES[name], lab) if case.name in chosen]
+        return _run(ready, options, about, f"{options.image} ({name})")
+
+
+def _gateway(options: argparse.Namespace) -> int:
+    from verify.gateway_cases import cases
+
+    default = "python_swarm" if options.swarm else "python_docker"
+    kernelspecs = list(dict.fromkeys(options.kernelspec)) or [default]
+    listed = cases(None, kernelspecs)
+    if options.list:
+        return _list(listed)
+    chosen = _choose(listed, options.case)
+    from verify.engine import Engine
+    from verify.server import Server
+    from verify.swarm import SwarmServer
+
+    engine = Engine()
+    found = engine.image(options.gateway)
+    about = {
+        "image": options.gateway,
+        "image_id": found["Id"],
+        "language": "",
+        "kernelspecs": kernelspecs,
+        "swarm": options.swarm,
+    }
+    server = (SwarmServer if options.swarm else Server)(engine, found, options.timeout)
+    with _cleared(engine) as at_end:
+        at_end.callback(server.close)
+        ready = [case for case in cases(server, kernelspecs) if case.name in chosen]
+        return _run(ready, options, about, f"{options.gateway} ({', '.join(kernelspecs)})")
+
+
+def _run(
+    cases: Sequence[Case], options: argparse.Namespace, about: dict[str, Any], title: str
+) -> int:
+    board = results.Board(sys.stderr if options.json == "-" else sys.stdout)
+    board.title(title)
+    found: list[Result] = results.run(cases, board, debug=options.debug)
+    _conclude(board, found)
+    if options.json:
+        results.write_json(options.json, about, found)
+    return results.exit_code(found)
+
+
+def _conclude(board: Board, found: Sequence[Result]) -> None:
+    failed = sum(not result.ok for result in found)
+    seconds = sum(result.seconds for result in found)
+    counted = f"{len(found)} cases, {failed} failed, {seconds:.1f} s"
+    board.title(f"{results.verdict(found)}: {counted}")
+
+
+@contextlib.contextmanager
+def _cleared(engine: Engine) -> Iterator[contextlib.ExitStack]:
+    """Remove at the end what was made, and let no second ^C stop that."""
+    with contextlib.ExitStack() as at_end:
+        at_end.callback(engine.clear)
+        try:
+            yield at_end
+        finally:
+            stopping.ignore()
+
+
+def _choose(cases: Sequence[Case], names: Sequence[str]) -> set[str]:
+    """The cases asked for, all if none is named.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    known = [case.name for case in cases]
+    return {_known(name, known, "case") for name in names} or set(known)
+
+
+def _language(wanted: str | None, env: Sequence[str]) -> str:
+    if wanted:
+        return _known(wanted.lower(), LANGUAGES, "language")
+    of_image = dict(entry.partition("=")[::2] for entry in env).get("KERNEL_LANGUAGE", "")
+    return _known(of_image.lower() or "python", LANGUAGES, "language")
+
+
+def _known(name: str, known: Any, what: str) -> str:
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, list(known), n=1)
+    hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}"
+    option = f"--{what} {near[0]}" if near else "python -m verify --list"
+    raise InputError(f"there is no {what} {name!r}{hint}", fix=option)
+
+
+def _list(cases: Sequence[Case]) -> int:
+    for case in cases:
+        print(f"{case.name:<24} {case.about}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,394 @@
+"""The cases of a kernel image, in the order in which they are run.
+
+First those that talk to one kernel, then those that end it, then those that need containers of
+their own. A case takes the lab, returns a remark or nothing, and raises `Broken`.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import secrets
+import socket
+import statistics
+import time
+from typing import TYPE_CHECKING, NamedTuple
+
+from verify.kernel import PATIENCE, Kernel, Wish
+from verify.results import Case
+from verify.rules import Broken, Late
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from verify.lab import Lab
+    from verify.languages import Language
+
+INTERRUPT_SECONDS = 5.0
+CONNECT_SECONDS = 0.005  # the gateway's EG_SOCKET_TIMEOUT
+LATE_SECONDS = 5.0  # how long nobody listens at the response address
+PORTS = (42000, 43000)  # the gateway asks for 1000 at least
+USERS = ("2000:0", "12345:100")  # OpenShift's way, and a uid without a name in group users
+RAPID = 1000
+GARBAGE = (
+    b"",
+    b"{",
+    b"\xff\x00\xfe",
+    b"null",
+    b"[]",
+    b'{"signum": "2"}',
+    b'{"signum": 99999}',
+    b'{"signum": -1}',
+    b'{"shutdown": 0}',
+    b"[" * 100_000,
+    b'{"signum": 0, "filler": "' + b"x" * 1_000_000 + b'"}',
+)
+
+
+def report(lab: Lab) -> str:
+    """The report comes in time, is well-formed, and its ports are open; no secret in the log."""
+    with lab.shared() as kernel:
+        reported = time.monotonic() - kernel.started
+        kernel.check_ports()
+        _ = kernel.talk
+        ready = time.monotonic() - kernel.started
+        kernel.check_log()
+    return f"reported {reported:.1f} s after the start, idle {ready:.1f} s"
+
+
+def execute(lab: Lab) -> None:
+    """Code prints what it should."""
+    with lab.shared() as kernel:
+        _expect(kernel, lab.language.hello)
+
+
+def versions(lab: Lab) -> None:
+    """No package is known to fail under the gateway."""
+    with lab.shared() as kernel:
+        unfit = kernel.talk.run(lab.language.unfit).text.strip()
+    if unfit:
+        raise Broken("versions", unfit)
+
+
+def rich_output(lab: Lab) -> str:
+    """HTML is shown, and a plot as PNG where there is something to plot with."""
+    with lab.shared() as kernel:
+        return _show(kernel, lab.language.rich)
+
+
+def stdin(lab: Lab) -> None:
+    """Code asks for a line, and gets it."""
+    with lab.shared() as kernel:
+        outcome = kernel.talk.run(lab.language.ask, answer="verify", seconds=PATIENCE)
+    if "got verify" not in outcome.text:
+        raise Broken("stdin", f"the answer has not arrived: {outcome}")
+
+
+def poll(lab: Lab) -> str:
+    """The comm port takes signum 0 as fast as the gateway demands, and it changes nothing."""
+    with lab.shared() as kernel:
+        _expect(kernel, lab.language.hello)
+        median = _check_polls(kernel)
+        _expect(kernel, lab.language.hello)
+    return f"{median * 1000:.1f} ms"
+
+
+def interrupt(lab: Lab) -> str:
+    """A running cell ends at signum 2; the kernel and what it knows stay."""
+    with lab.shared() as kernel:
+        return _check_interrupt(lab, kernel)
+
+
+def wrong_key(lab: Lab) -> None:
+    """Requests with a wrong signature, or none, are not obeyed."""
+    with lab.shared() as kernel:
+        kernel.talk.run(lab.language.set_state)
+        for key in (secrets.token_hex(32), ""):  # jupyter_client signs nothing with an empty key
+            stranger = kernel.new_talk(key)
+            try:
+                stranger.send_and_forget(lab.language.change_state)
+                time.sleep(0.5)
+            finally:
+                stranger.close()
+            if kernel.exit_code() is not None:
+                raise Broken("wrong-key", "a shutdown request with a wrong key has ended it")
+            outcome = kernel.talk.run(lab.language.get_state)
+            if outcome.text.strip() != "42":
+                raise Broken("wrong-key", f"code with a wrong key was executed: {outcome}")
+
+
+def garbage(lab: Lab) -> str:
+    """Empty, malformed, oversized, unfinished and very many requests disturb nothing."""
+    with lab.shared() as kernel, contextlib.ExitStack() as open_ones:
+        _ = kernel.talk
+        try:
+            for _ in range(5):  # begun, and never finished
+                sock = socket.create_connection((kernel.address, kernel.ports["comm_port"]), 1)
+                open_ones.enter_context(sock)
+                sock.sendall(b'{"signum"')
+            for data in GARBAGE:
+                with contextlib.suppress(ConnectionResetError, BrokenPipeError):  # its good right
+                    kernel.send(data)
+            started = time.monotonic()
+            for _ in range(RAPID):
+                kernel.send(b'{"signum": 0}')
+            seconds = time.monotonic() - started
+            _check_polls(kernel)
+            _check_interrupt(lab, kernel)
+        except Late:
+            raise
+        except (OSError, Broken) as error:
+            ended = kernel.exit_code() is not None
+            what = "the kernel has ended" if ended else "the comm port no longer works"
+            raise Broken("garbage", f"{what}: {error}; {kernel.last_line()}") from error
+        kernel.check_log()
+    return f"{RAPID} requests in {seconds:.1f} s"
+
+
+def shutdown(lab: Lab) -> str:
+    """What the gateway sends at a shutdown ends the container, which leaves nothing behind."""
+    with lab.shared(last=True) as kernel:
+        _ = kernel.talk
+        asked = time.time()
+        _ask_to_end(kernel)
+        code = kernel.wait_end("shutdown", asked)
+        if code != 0:
+            raise Broken("shutdown", f"the container has ended {kernel.last_words()}")
+        _check_remains(kernel)
+    return f"exit code {code}"
+
+
+def restart(lab: Lab) -> None:
+    """A new container under the same id answers, and knows nothing of the old one."""
+    with lab.kernel() as first:
+        _ = first.talk
+        first.talk.run(lab.language.set_state)
+        old_key = first.key
+        _ask_to_end(first)
+    second = lab.launch(Wish(kernel_id=first.id))
+    lab.adopt(second)  # to be removed on failure, and used on success
+    with lab.shared():
+        second.wait_report(lab.timeout)
+        if second.key == old_key:
+            raise Broken("restart", "two kernels have the same key")
+        outcome = second.talk.run(lab.language.get_state)
+        if outcome.status == "ok":
+            raise Broken("restart", f"a variable of the old kernel is still set: {outcome}")
+
+
+def terminate(lab: Lab) -> str:
+    """Signum 15 ends the container, in the middle of a cell."""
+    with lab.shared(last=True) as kernel:
+        kernel.talk.wait_for_text(kernel.talk.begin(lab.language.endless))
+        asked = time.time()
+        kernel.request(signum=15)
+        code = kernel.wait_end("terminate", asked)
+        _check_remains(kernel)
+    return f"exit code {code}"
+
+
+def docker_stop(lab: Lab) -> str:
+    """`docker stop` need not kill."""
+    with lab.kernel() as kernel:
+        _ = kernel.talk
+        asked = time.time()
+        kernel.stop()
+        code = kernel.wait_end("stop", asked)
+        _check_remains(kernel)
+    return f"exit code {code}"
+
+
+def late_report(lab: Lab) -> str:
+    """The gateway listens only a few seconds after the kernel's start, and gets the report."""
+    listener = lab.listener_for_later()
+    kernel = lab.launch(listener=listener)
+    try:
+        while time.monotonic() < kernel.started + LATE_SECONDS:
+            if kernel.exit_code() is not None:
+                raise Broken("report-retry", f"the container has ended {kernel.last_words()}")
+            time.sleep(0.1)
+        listener.listen()
+        try:
+            kernel.wait_report(lab.timeout)
+        except Broken as broken:
+            if broken.rule not in {"start", "report-time"}:
+                raise
+            raise Broken("report-retry", broken.message) from broken
+        after = time.monotonic() - kernel.started - LATE_SECONDS
+        _expect(kernel, lab.language.hello)
+    finally:
+        kernel.remove()
+        listener.close()
+    return f"{after:.1f} s after it could"
+
+
+def port_range(lab: Lab) -> None:
+    """All six ports lie in the range."""
+    low, high = PORTS
+    with lab.kernel(Wish(env={"PORT_RANGE": f"{low}..{high}"})) as kernel:
+        for name, port in kernel.ports.items():
+            if not low <= port <= high:
+                raise Broken("port-range", f"{name} is {port}, PORT_RANGE was {low}..{high}")
+        kernel.check_ports()
+        _expect(kernel, lab.language.hello)
+
+
+def any_user(lab: Lab) -> None:
+    """Users the image does not know run a kernel."""
+    with contextlib.ExitStack() as at_end:
+        kernels: dict[str, Kernel] = {}
+        for user in USERS:
+            kernels[user] = lab.launch(Wish(user=user))
+            at_end.callback(kernels[user].remove)
+        for user, kernel in kernels.items():
+            try:
+                kernel.wait_report(lab.timeout)
+                _expect(kernel, lab.language.hello)
+                if lab.language.rich:
+                    _show(kernel, lab.language.rich)
+            except Broken as broken:
+                raise Broken("any-user", f"as {user}: {broken.message}") from broken
+
+
+def unknown_language(lab: Lab) -> str:
+    """The image says so when it lacks the language."""
+    kernel = lab.launch(Wish(env={"KERNEL_LANGUAGE": "cobol"}), refused=True)
+    return _check_refusal(kernel, "unknown-language", "KERNEL_LANGUAGE", "cobol")
+
+
+def missing_variable(lab: Lab) -> None:
+    """Without one of the variables of the protocol the container ends and names it."""
+    names = ("KERNEL_ID", "RESPONSE_ADDRESS", "PUBLIC_KEY")
+    kernels = {name: lab.launch(Wish(env={name: None}), refused=True) for name in names}
+    for name, kernel in kernels.items():
+        _check_refusal(kernel, "missing-variable", name)
+
+
+def _expect(kernel: Kernel, code: str) -> None:
+    outcome = kernel.talk.run(code)
+    if outcome.status != "ok" or outcome.text.strip() != "42":
+        raise Broken("execute", f"{code!r} should print 42: {outcome}")
+
+
+def _show(kernel: Kernel, code: str) -> str:
+    outcome = kernel.talk.run(code)
+    shown = {kind: data for display in outcome.shown for kind, data in display.items()}
+    if "text/html" not in shown:
+        raise Broken("rich-output", f"no HTML has come: {outcome}")
+    if "png" not in outcome.text:
+        return "html; the image has nothing to plot with"
+    image = base64.b64decode(shown.get("image/png", ""))
+    if not image.startswith(b"\x89PNG"):
+        raise Broken("rich-output", f"no plot has come: {outcome}")
+    return "html, png"
+
+
+def _check_polls(kernel: Kernel) -> float:
+    """Poll as the gateway does; returns the median in seconds. One slow poll is the machine's."""
+    try:
+        times = [kernel.send(b'{"signum": 0}') for _ in range(20)]
+    except OSError as error:
+        raise Broken("comm-port", f"a poll is refused: {error}") from error
+    median = statistics.median(times)
+    if median > CONNECT_SECONDS:
+        message = f"a poll takes {median * 1000:.1f} ms, the gateway waits 5 ms"
+        raise Late("comm-port", message)
+    return median
+
+
+def _check_interrupt(lab: Lab, kernel: Kernel) -> str:
+    language = lab.language
+    kernel.talk.run(language.set_state)
+    message_id = kernel.talk.begin(language.endless)
+    kernel.talk.wait_for_text(message_id)
+    started = time.monotonic()
+    kernel.request(signum=2)
+    try:
+        outcome = kernel.talk.finish(message_id, seconds=INTERRUPT_SECONDS)
+    except Broken as broken:
+        raise Broken("interrupt", f"{broken.message}; {kernel.last_line()}") from broken
+    seconds = time.monotonic() - started
+    if outcome.status == "ok" or (language.interrupted and outcome.error != language.interrupted):
+        raise Broken("interrupt", f"the cell should have ended with an error: {outcome}")
+    outcome = kernel.talk.run(language.get_state)
+    if outcome.text.strip() != "42":
+        raise Broken("interrupt", f"the state is gone: {outcome}")
+    return f"{seconds:.2f} s"
+
+
+def _ask_to_end(kernel: Kernel) -> None:
+    """What the gateway sends, in its order."""
+    kernel.request(signum=2)
+    kernel.talk.shutdown()
+    with contextlib.suppress(Broken):  # it may have ended by now
+        kernel.request(shutdown=1)
+
+
+def _check_remains(kernel: Kernel) -> None:
+    kernel.check_log()
+    left = kernel.connection_files()
+    if left:
+        raise Broken("leftovers", f"{left[0]} is left, with the kernel's key in it")
+
+
+def _check_refusal(kernel: Kernel, rule: str, name: str, value: str = "") -> str:
+    try:
+        code = kernel.wait_end(rule, time.time(), seconds=PATIENCE)
+        log = kernel.log()
+        if code == 0:
+            case = f"{name} is {value}" if value else f"{name} is not set"
+            raise Broken(rule, f"exit code 0, although {case}; {kernel.last_line()}")
+        if not (name in log or (value and value in log)) or "Traceback" in log:
+            raise Broken(rule, f"no clear message names {name}; {kernel.last_line()}")
+        kernel.check_log()
+    finally:
+        kernel.remove()
+    return f"exit code {code}"
+
+
+class _Entry(NamedTuple):
+    run: Callable[[Lab], str | None]
+    snippet: str = ""  # of the language, without which there is nothing to run
+
+
+_ENTRIES = {
+    "report": _Entry(report),
+    "execute": _Entry(execute),
+    "versions": _Entry(versions, "unfit"),
+    "rich-output": _Entry(rich_output, "rich"),
+    "stdin": _Entry(stdin, "ask"),
+    "poll": _Entry(poll),
+    "interrupt": _Entry(interrupt),
+    "wrong-key": _Entry(wrong_key),
+    "garbage": _Entry(garbage),
+    "shutdown": _Entry(shutdown),
+    "restart": _Entry(restart),
+    "terminate": _Entry(terminate),
+    "docker-stop": _Entry(docker_stop),
+    "late-report": _Entry(late_report),
+    "port-range": _Entry(port_range),
+    "any-user": _Entry(any_user),
+    "unknown-language": _Entry(unknown_language),
+    "missing-variable": _Entry(missing_variable),
+}
+
+
+NAMES = tuple(_ENTRIES)
+
+
+def cases(language: Language, lab: Lab | None) -> list[Case]:
+    """The cases of a language; without a lab to be listed only."""
+
+    def bound(entry: _Entry) -> Callable[[], str | None]:
+        def run() -> str | None:
+            if lab is None:
+                raise AssertionError("cases without a lab are for listing")
+            return entry.run(lab)
+
+        return run
+
+    return [
+        Case(name, (entry.run.__doc__ or "").splitlines()[0], bound(entry))
+        for name, entry in _ENTRIES.items()
+        if not entry.snippet or getattr(language, entry.snippet)
+    ]

@@ -1,0 +1,191 @@
+"""This run's corner of the Docker Engine: a network and labelled containers, removed at the end.
+
+Knows nothing of kernels. Everything it makes carries the label `verify=<run>` or lies on the run's
+network; `clear` removes what is found by either, so it needs no memory of what was made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import secrets
+import socket
+import time
+from typing import TYPE_CHECKING, Any
+
+import docker
+import docker.errors
+import requests.exceptions
+
+from buildlib.errors import ActionError, EngineUnavailable, InputError
+from verify.stopping import held
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from docker.models.containers import Container
+    from docker.models.networks import Network
+
+LABEL = "verify"
+GONE = (docker.errors.NotFound, docker.errors.APIError)  # removing what is being removed: 409
+
+
+class Engine:
+    """The engine, and what this run has made in it.
+
+    Attributes:
+        run: The run's name, `verify-<random>`; all names begin with it.
+        client: The docker SDK's client.
+    """
+
+    def __init__(self) -> None:
+        """Connect.
+
+        Raises:
+            EngineUnavailable: no engine answers.
+        """
+        self.run = f"verify-{secrets.token_hex(4)}"
+        try:
+            self.client = docker.from_env(timeout=60)
+            self.client.ping()
+        except (docker.errors.DockerException, requests.exceptions.RequestException) as error:
+            raise EngineUnavailable(
+                f"no Docker Engine answers: {error}", fix="docker version  # must show a server"
+            ) from error
+        self._network: Network | None = None
+
+    def image(self, reference: str) -> dict[str, Any]:
+        """What `docker image inspect` shows of an image that is in the engine.
+
+        Raises:
+            InputError: it is not there.
+        """
+        try:
+            return self.client.images.get(reference).attrs
+        except (docker.errors.ImageNotFound, docker.errors.APIError) as error:
+            known = [tag for image in self.client.images.list() for tag in image.tags]
+            near = difflib.get_close_matches(reference, known, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            fix = f"python -m verify {near[0]}" if near else f"docker pull {reference}"
+            raise InputError(f"image {reference!r} is not in the engine{hint}", fix=fix) from error
+
+    @property
+    def network(self) -> Network:
+        """The run's own bridge network, made when first asked for."""
+        if self._network is None:
+            self._network = self.make_network("bridge")
+        return self._network
+
+    def make_network(self, driver: str) -> Network:
+        """Make the run's network.
+
+        Raises:
+            ActionError: the engine refuses.
+        """
+        try:
+            with held():
+                self._network = self.client.networks.create(
+                    self.run, driver=driver, labels={LABEL: self.run}
+                )
+        except docker.errors.APIError as error:
+            raise ActionError(
+                f"the engine makes no network: {error.explanation}",
+                fix="docker network prune  # where its address pools are used up",
+            ) from error
+        self._network.reload()
+        return self._network
+
+    @property
+    def host_address(self) -> str:
+        """This machine's address on the run's network, under which containers reach us.
+
+        Raises:
+            EngineUnavailable: the network is not on this machine.
+        """
+        address = str(self.network.attrs["IPAM"]["Config"][0]["Gateway"])
+        try:
+            socket.create_server((address, 0)).close()
+        except OSError as error:
+            raise EngineUnavailable(
+                f"the engine's network is not on this machine ({address}: {error.strerror}); "
+                "verify needs a Docker Engine on the Linux it runs on, and must not itself run in "
+                "a container, unless with --network host",
+                fix="run it where dockerd runs  # DOCKER_HOST, Docker Desktop: inside that machine",
+            ) from error
+        return address
+
+    def start(
+        self,
+        image: str,
+        name: str,
+        *,
+        env: Mapping[str, str],
+        labels: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> Container:
+        """Start an image's own command on the run's network.
+
+        Raises:
+            ActionError: the engine cannot start it.
+        """
+        try:
+            with held():
+                container = self.client.containers.run(
+                    image,
+                    name=name,
+                    hostname=name[:63],
+                    environment=dict(env),
+                    labels={LABEL: self.run, **(labels or {})},
+                    network=self.network.name,
+                    detach=True,
+                    **settings,
+                )
+            container.reload()  # it has an address only since it was started
+        except docker.errors.APIError as error:
+            raise ActionError(f"the engine cannot start {image}: {error.explanation}") from error
+        return container
+
+    def containers(self) -> list[Container]:
+        """All of the run, also those a gateway has made: by label, name and network."""
+        found = {
+            container.id: container
+            for key, value in (
+                ("label", f"{LABEL}={self.run}"),
+                ("name", self.run),
+                ("network", self.run),
+            )
+            for container in self.client.containers.list(
+                all=True, filters={key: value}, ignore_removed=True
+            )
+        }
+        return list(found.values())
+
+    def remove(self, container: Container) -> None:
+        """Remove a container; one that is gone is no error."""
+        with contextlib.suppress(*GONE):
+            container.remove(force=True, v=True)
+
+    def clear(self, *, seconds: float = 20) -> None:
+        """Remove all the run has made.
+
+        Raises:
+            ActionError: something is still there when the time is up.
+        """
+        end = time.monotonic() + seconds
+        while True:
+            for container in self.containers():
+                self.remove(container)
+            networks = self.client.networks.list(filters={"label": f"{LABEL}={self.run}"})
+            for network in networks:
+                with contextlib.suppress(*GONE):  # an endpoint that is just going
+                    network.remove()
+            if not networks and not self.containers():
+                self._network = None
+                return
+            if time.monotonic() > end:
+                raise ActionError(
+                    f"what {self.run} has made cannot all be removed",
+                    fix=f"docker rm -f $(docker ps -aqf name={self.run}); "
+                    f"docker network rm {self.run}",
+                )
+            time.sleep(0.1)

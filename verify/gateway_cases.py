@@ -1,0 +1,320 @@
+"""The cases of the real gateway, over REST and websocket, in the order in which they are run."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import time
+from typing import TYPE_CHECKING, Any
+
+from verify.languages import LANGUAGES, Language
+from verify.results import Case
+from verify.rules import Broken, Late
+from verify.server import CULL_INTERVAL, CULL_SECONDS
+from verify.waiting import until
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from verify.rest import Channels
+    from verify.server import Server
+
+OK, CREATED, NO_CONTENT, NOT_FOUND = 200, 201, 204, 404
+GONE_SECONDS = 2.0
+REFUSE_SECONDS = 15.0  # half of the launch timeout: the gateway has noticed, not waited
+INTERRUPT_SECONDS = 5.0
+SLACK = 15.0  # for what the gateway does at intervals of its own
+NO_IMAGE = "verify.invalid/no-such-kernel:none"  # a name that is never resolved (RFC 6761)
+
+
+class Session:
+    """One kernel of the gateway, and the websocket to it."""
+
+    def __init__(self, server: Server, kernelspec: str) -> None:
+        """Start it, and connect.
+
+        Raises:
+            Broken: `gateway-start-kernel`.
+        """
+        self.server = server
+        started = time.monotonic()
+        self.id = start_kernel(server, kernelspec)
+        self.channels: Channels = server.rest.connect(self.id)
+        self.channels.wait_ready()
+        self.seconds = time.monotonic() - started
+
+    def restart(self) -> None:
+        """Restart it, and connect anew.
+
+        Raises:
+            Broken: `gateway-restart`.
+        """
+        reply = self.server.rest.call("POST", f"/kernels/{self.id}/restart")
+        if reply.status != OK or reply.body.get("id") != self.id:
+            raise Broken("gateway-restart", f"the restart is answered by {_said(reply)}")
+        old, self.channels = self.channels, self.server.rest.connect(self.id)
+        old.close()  # not before: a kernel that nobody is connected to may be culled
+        try:
+            self.channels.wait_ready()
+        except Broken as broken:
+            raise Broken("gateway-restart", broken.message) from broken
+
+    def delete(self) -> float:
+        """Delete it; returns the seconds until its container was gone.
+
+        Raises:
+            Broken: `gateway-delete`.
+        """
+        self.channels.close()
+        reply = self.server.rest.call("DELETE", f"/kernels/{self.id}")
+        if reply.status != NO_CONTENT:
+            raise Broken("gateway-delete", f"the deletion is answered by {_said(reply)}")
+        self.server.kernels.pop(self.id, None)
+        started = time.monotonic()
+        reply = self.server.rest.call("GET", f"/kernels/{self.id}")
+        if reply.status != NOT_FOUND:
+            raise Broken("gateway-delete", "the gateway still knows the kernel")
+        if not until(lambda: not self.server.kernel_containers(self.id), GONE_SECONDS + SLACK):
+            raise Broken("gateway-delete", "the kernel's container is still there")
+        seconds = time.monotonic() - started
+        if seconds > GONE_SECONDS:
+            raise Late("gateway-delete", f"the container is gone after {seconds:.1f} s only")
+        return seconds
+
+    def expect(self, code: str, rule: str) -> None:
+        """Execute code that should print 42.
+
+        Raises:
+            Broken: the rule.
+        """
+        outcome = self.channels.run(code)
+        if outcome.status != "ok" or outcome.text.strip() != "42":
+            raise Broken(rule, f"{code!r} should print 42: {outcome}")
+
+
+def start_kernel(server: Server, kernelspec: str) -> str:
+    """Start a kernel and connect to nothing; returns its id.
+
+    Raises:
+        Broken: `gateway-start-kernel`.
+    """
+    reply = _post(server, kernelspec)
+    if reply.status != CREATED:
+        message = f"the start of {kernelspec} is answered by {_said(reply)}"
+        raise Broken("gateway-start-kernel", f"{message}; {server.last_line()}")
+    kernel_id = str(reply.body["id"])
+    server.kernels[kernel_id] = kernelspec
+    return kernel_id
+
+
+class Life:
+    """The cases of one kernelspec; they share a kernel, from its start to its deletion."""
+
+    def __init__(self, server: Server, kernelspec: str) -> None:
+        self._server = server
+        self._kernelspec = kernelspec
+        self._session: Session | None = None
+        self._hopeless = False
+
+    def start(self) -> str:
+        """A kernel starts and becomes idle."""
+        return f"idle after {self._shared().seconds:.1f} s"
+
+    def execute(self) -> None:
+        """Code prints what it should."""
+        self._shared().expect(self._language.hello, "gateway-execute")
+
+    def interrupt(self) -> str:
+        """A running cell ends; the state stays."""
+        session, language = self._shared(), self._language
+        session.channels.run(language.set_state)
+        message_id = session.channels.begin(language.endless)
+        session.channels.wait_for_text(message_id)
+        started = time.monotonic()
+        reply = self._server.rest.call("POST", f"/kernels/{session.id}/interrupt")
+        if reply.status != NO_CONTENT:
+            raise Broken("gateway-interrupt", f"it is answered by {_said(reply)}")
+        try:
+            outcome = session.channels.finish(message_id, INTERRUPT_SECONDS)
+        except Broken as broken:
+            raise Broken("gateway-interrupt", broken.message) from broken
+        if outcome.status == "ok":
+            raise Broken("gateway-interrupt", f"the cell has ended well: {outcome}")
+        seconds = time.monotonic() - started
+        session.expect(language.get_state, "gateway-interrupt")
+        return f"{seconds:.2f} s"
+
+    def restart(self) -> str:
+        """It answers again under the same id; the state is gone."""
+        session, language = self._shared(), self._language
+        session.channels.run(language.set_state)
+        started = time.monotonic()
+        session.restart()
+        seconds = time.monotonic() - started
+        outcome = session.channels.run(language.get_state)
+        if outcome.status == "ok":
+            raise Broken("gateway-restart", f"a variable is still set: {outcome}")
+        session.expect(language.hello, "gateway-restart")
+        return f"idle after {seconds:.1f} s"
+
+    def delete(self) -> str:
+        """Kernel and container are gone."""
+        session, self._session = self._shared(), None
+        return f"gone after {session.delete():.1f} s"
+
+    def _shared(self) -> Session:
+        if self._hopeless:
+            raise Broken("gateway-start-kernel", "not tried: no kernel starts, see above")
+        if self._session is None:
+            try:
+                self._session = Session(self._server, self._kernelspec)
+            except Broken:
+                self._hopeless = True
+                raise
+        return self._session
+
+    @property
+    def _language(self) -> Language:
+        return _language(self._server, self._kernelspec)
+
+
+def kernelspecs(server: Server, names: Sequence[str]) -> str:
+    """The kernelspecs are listed, and their images are in the engine."""
+    listed = _kernelspecs(server)
+    for name in names:
+        if name not in listed:
+            near = difflib.get_close_matches(name, listed, n=1)
+            hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(listed)}"
+            raise Broken("gateway-kernelspecs", f"{name} is not listed{hint}")
+        _language(server, name)
+        proxy = listed[name]["spec"].get("metadata", {}).get("process_proxy", {})
+        image = str(proxy.get("config", {}).get("image_name", ""))
+        if ":" not in image.rpartition("/")[2] and "@" not in image:
+            raise Broken("gateway-kernelspecs", f"{name} names image {image!r}, without a tag")
+        if image.endswith(":VERSION"):
+            raise Broken("gateway-kernelspecs", f"{name} names {image!r}, which was not stamped")
+    return f"{len(listed)} listed"
+
+
+def two_kernels(server: Server, kernelspec: str) -> str:
+    """Two kernels run beside each other, each with its own state."""
+    language = _language(server, kernelspec)
+    first = Session(server, kernelspec)
+    with contextlib.closing(first.channels):
+        second = Session(server, kernelspec)
+        with contextlib.closing(second.channels):
+            first.channels.run(language.set_state)
+            outcome = second.channels.run(language.get_state)
+            if outcome.status == "ok":
+                raise Broken("gateway-two-kernels", f"one sees the other's variable: {outcome}")
+            first.expect(language.get_state, "gateway-two-kernels")
+            second.delete()
+            first.expect(language.get_state, "gateway-two-kernels")
+            first.delete()
+    return f"idle after {first.seconds:.1f} and {second.seconds:.1f} s"
+
+
+def culling(server: Server, kernelspec: str) -> str:
+    """A kernel that nobody is connected to is culled, with its container."""
+    kernel_id = start_kernel(server, kernelspec)
+    started = time.monotonic()
+
+    def gone() -> bool:
+        known = server.rest.call("GET", f"/kernels/{kernel_id}").status != NOT_FOUND
+        return not known and not server.kernel_containers(kernel_id)
+
+    limit = CULL_SECONDS + CULL_INTERVAL + SLACK
+    if not until(gone, limit, pause=0.3):
+        message = f"a kernel idle for {limit:.0f} s is still there (limit {CULL_SECONDS} s)"
+        raise Broken("gateway-culling", message)
+    server.kernels.pop(kernel_id, None)
+    return f"after {time.monotonic() - started:.1f} s, the limit was {CULL_SECONDS} s"
+
+
+def wrong_image(server: Server, kernelspec: str) -> str:
+    """An image that does not exist is refused soon, and named."""
+    started = time.monotonic()
+    reply = _post(server, kernelspec, KERNEL_IMAGE=NO_IMAGE)
+    seconds = time.monotonic() - started
+    if reply.status == CREATED:
+        server.kernels[str(reply.body["id"])] = kernelspec
+        raise Broken("gateway-wrong-image", f"a kernel of {NO_IMAGE} has started")
+    if seconds > REFUSE_SECONDS:
+        raise Broken("gateway-wrong-image", f"the error has come after {seconds:.0f} s only")
+    said = _said(reply) + server.log()
+    words = ("no such image", "not found", "not in the engine", "does not exist", "cannot")
+    lines = [line.lower() for line in said.splitlines() if NO_IMAGE in line]
+    if not any(word in line for line in lines for word in words):
+        message = f"neither the answer nor the log says what is wrong: {_said(reply)}"
+        raise Broken("gateway-wrong-image", message)
+    return f"{reply.status} after {seconds:.1f} s"
+
+
+def leftovers(server: Server) -> None:
+    """When all kernels are deleted, no container is left."""
+    for kernel_id in list(server.kernels):  # of cases that have failed
+        server.rest.call("DELETE", f"/kernels/{kernel_id}")
+        del server.kernels[kernel_id]
+    if server.rest.call("GET", "/kernels").body:
+        raise Broken("gateway-leftovers", "the gateway still lists kernels")
+    if not until(lambda: not server.kernel_containers(), SLACK):
+        names = ", ".join(server.kernel_containers())
+        raise Broken("gateway-leftovers", f"containers of kernels are still there: {names}")
+
+
+def cases(server: Server | None, names: Sequence[str]) -> list[Case]:
+    """The cases of these kernelspecs; without a server to be listed only."""
+
+    def bound(run: Callable[..., str | None], *arguments: Any) -> Callable[[], str | None]:
+        def call() -> str | None:
+            if server is None:
+                raise AssertionError("cases without a server are for listing")
+            return run(*arguments)
+
+        return call
+
+    def case(name: str, run: Callable[..., str | None], *arguments: Any) -> Case:
+        return Case(name, (run.__doc__ or "").splitlines()[0], bound(run, *arguments))
+
+    found = [case("kernelspecs", kernelspecs, server, names)]
+    for name in names:
+        life = Life(server, name)  # type: ignore[arg-type]  # not called without a server
+        found += [
+            case(f"{name}/{step.__name__}", step)
+            for step in (life.start, life.execute, life.interrupt, life.restart, life.delete)
+        ]
+    first = names[0]
+    return [
+        *found,
+        case("two-kernels", two_kernels, server, first),
+        case("culling", culling, server, first),
+        case("wrong-image", wrong_image, server, first),
+        case("leftovers", leftovers, server),
+    ]
+
+
+def _post(server: Server, kernelspec: str, **env: str) -> Any:
+    # The user's name begins the container's: by it, all that is left is found.
+    body = {"name": kernelspec, "env": {"KERNEL_USERNAME": server.engine.run, **env}}
+    return server.rest.call("POST", "/kernels", body)
+
+
+def _kernelspecs(server: Server) -> dict[str, Any]:
+    reply = server.rest.call("GET", "/kernelspecs")
+    if reply.status != OK:
+        raise Broken("gateway-kernelspecs", f"/api/kernelspecs is answered by {_said(reply)}")
+    found: dict[str, Any] = reply.body["kernelspecs"]
+    return found
+
+
+def _language(server: Server, kernelspec: str) -> Language:
+    name = str(_kernelspecs(server)[kernelspec]["spec"]["language"]).lower()
+    if name not in LANGUAGES:
+        raise Broken("gateway-kernelspecs", f"verify knows no language {name!r} of {kernelspec}")
+    return LANGUAGES[name]
+
+
+def _said(reply: Any) -> str:
+    body = reply.body
+    message = body.get("message") or body.get("reason") if isinstance(body, dict) else body
+    return f"{reply.status or 'nothing'}: {str(message)[:300]}"

@@ -1,0 +1,203 @@
+"""A client of the gateway's REST interface and websocket, over nothing but the protocol.
+
+Requests never go through a proxy: the gateway is on this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import json
+import time
+import urllib.error
+import urllib.request
+import uuid
+from typing import Any, NamedTuple
+
+from tornado.httpclient import HTTPClientError, HTTPRequest
+from tornado.websocket import websocket_connect
+
+from verify.outcome import Outcome
+from verify.rules import Broken
+
+REQUEST_SECONDS = 120.0
+RUN_SECONDS = 60.0
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class Reply(NamedTuple):
+    """An answer: its status, 0 where nobody answers, and its body (parsed, if it is JSON)."""
+
+    status: int
+    body: Any
+
+
+class Rest:
+    """The gateway at a URL, such as `http://127.0.0.1:8888`."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url = url
+        self._headers = {"Authorization": f"token {token}"}
+
+    def call(
+        self, method: str, path: str, body: Any = None, seconds: float = REQUEST_SECONDS
+    ) -> Reply:
+        """Ask for a path below `/api`; an error status is an answer, too."""
+        request = urllib.request.Request(  # noqa: S310 - our own http:// address
+            f"{self._url}/api{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={**self._headers, "Content-Type": "application/json"},
+        )
+        try:
+            with _OPENER.open(request, timeout=seconds) as answer:
+                return Reply(answer.status, _parsed(answer.read()))
+        except urllib.error.HTTPError as error:
+            return Reply(error.code, _parsed(error.read()))
+        except OSError as error:
+            return Reply(0, str(error))
+
+    def connect(self, kernel_id: str) -> Channels:
+        """The websocket of a kernel.
+
+        Raises:
+            Broken: `gateway-start-kernel`, when it is refused.
+        """
+        url = self._url.replace("http", "ws", 1) + f"/api/kernels/{kernel_id}/channels"
+        try:
+            return Channels(HTTPRequest(url, headers=self._headers, connect_timeout=20))
+        except (HTTPClientError, OSError) as error:
+            raise Broken("gateway-start-kernel", f"the websocket is refused: {error}") from error
+
+
+class Channels:
+    """A kernel's channels on one websocket. The loop runs only while something is awaited."""
+
+    def __init__(self, request: HTTPRequest) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._session = uuid.uuid4().hex
+        self._reading: asyncio.Future[str | bytes | None] | None = None
+        try:
+            self._socket = self._loop.run_until_complete(self._open(request))
+        except BaseException:
+            self._loop.close()
+            raise
+
+    async def _open(self, request: HTTPRequest) -> Any:
+        return await websocket_connect(request)
+
+    def close(self) -> None:
+        """Disconnect."""
+        if self._loop.is_closed():
+            return
+        self._socket.close()
+        self._loop.run_until_complete(asyncio.sleep(0.05))  # for the closing message
+        self._loop.close()
+
+    def send(self, kind: str, content: dict[str, Any]) -> str:
+        """Send a message on the shell channel; returns its id."""
+        header = {
+            "msg_id": uuid.uuid4().hex,
+            "msg_type": kind,
+            "session": self._session,
+            "username": "verify",
+            "version": "5.3",
+            "date": dt.datetime.now(dt.timezone.utc).isoformat(),
+        }
+        message = {
+            "header": header,
+            "parent_header": {},
+            "metadata": {},
+            "content": content,
+            "channel": "shell",
+        }
+        self._loop.run_until_complete(self._write(json.dumps(message)))
+        return str(header["msg_id"])
+
+    def wait_ready(self, seconds: float = RUN_SECONDS) -> None:
+        """Wait until the kernel answers; a question that came too early may be lost.
+
+        Raises:
+            Broken: `gateway-start-kernel`.
+        """
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            asked = self.send("kernel_info_request", {})
+            again = time.monotonic() + 2
+            while time.monotonic() < again:
+                message = self._receive(again - time.monotonic())
+                ours = message.get("parent_header", {}).get("msg_id") == asked
+                if ours and message["msg_type"] == "kernel_info_reply":
+                    return
+        raise Broken("gateway-start-kernel", f"no kernel_info_reply within {seconds:.0f} s")
+
+    def begin(self, code: str) -> str:
+        """Have code executed; returns the message's id."""
+        content = {"code": code, "silent": False, "allow_stdin": False, "stop_on_error": True}
+        return self.send("execute_request", {**content, "store_history": True})
+
+    def run(self, code: str) -> Outcome:
+        """Execute code to its end.
+
+        Raises:
+            Broken: `gateway-execute`.
+        """
+        return self.finish(self.begin(code))
+
+    def wait_for_text(self, message_id: str) -> None:
+        """Wait until code has printed something.
+
+        Raises:
+            Broken: `gateway-execute`.
+        """
+        self._until(message_id, Outcome(), to_the_end=False, seconds=RUN_SECONDS)
+
+    def finish(self, message_id: str, seconds: float = RUN_SECONDS) -> Outcome:
+        """Wait until code has ended.
+
+        Raises:
+            Broken: `gateway-execute`.
+        """
+        return self._until(message_id, Outcome(), to_the_end=True, seconds=seconds)
+
+    def _until(
+        self, message_id: str, outcome: Outcome, *, to_the_end: bool, seconds: float
+    ) -> Outcome:
+        end, idle = time.monotonic() + seconds, False
+        while not ((idle and outcome.status) if to_the_end else outcome.text):
+            left = end - time.monotonic()
+            if left <= 0:
+                raise Broken("gateway-execute", f"code hangs for {seconds:.0f} s: {outcome}")
+            message = self._receive(left)
+            if message.get("parent_header", {}).get("msg_id") == message_id:
+                kind, content = message["msg_type"], message["content"]
+                idle = idle or (kind == "status" and content["execution_state"] == "idle")
+                outcome.add(kind, content)
+        return outcome
+
+    async def _write(self, text: str) -> None:
+        await self._socket.write_message(text)
+
+    def _receive(self, seconds: float) -> dict[str, Any]:
+        """The next message; empty where none comes in time."""
+        return self._loop.run_until_complete(self._read(seconds))
+
+    async def _read(self, seconds: float) -> dict[str, Any]:
+        if self._reading is None:
+            self._reading = asyncio.ensure_future(self._socket.read_message())
+        await asyncio.wait([self._reading], timeout=max(0.0, seconds))
+        if not self._reading.done():
+            return {}
+        text = self._reading.result()
+        self._reading = None
+        if text is None:
+            raise Broken("gateway-execute", "the gateway has closed the websocket")
+        message: dict[str, Any] = json.loads(text)
+        return message
+
+
+def _parsed(data: bytes) -> Any:
+    try:
+        return json.loads(data)
+    except ValueError:
+        return data.decode(errors="replace")

@@ -1,0 +1,148 @@
+"""Cases, what they end with, and how that is shown. Knows neither engine nor kernels."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+import traceback
+from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
+
+from verify.rules import RULES, Broken, Late, document
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+SCHEMA = 1
+FAULT = "fault-of-verify"  # stands where a rule would: the case itself has failed
+
+
+class Case(NamedTuple):
+    """Something to try.
+
+    Attributes:
+        name: As in `--case`.
+        about: One line for `--list`.
+        run: Tries it; returns a remark (or nothing), raises `Broken`.
+    """
+
+    name: str
+    about: str
+    run: Callable[[], str | None]
+
+
+class Result(NamedTuple):
+    """How a case ended; `rule` is the one that is broken, empty where none is."""
+
+    name: str
+    ok: bool
+    seconds: float
+    rule: str = ""
+    message: str = ""
+
+
+class Board:
+    """The table, a row as each case ends; on a terminal the running case is shown as well."""
+
+    def __init__(self, out: TextIO) -> None:
+        self._out = out
+        self._live = out.isatty() and os.environ.get("TERM") != "dumb"
+        self._explained: set[str] = set()
+        self._colour = self._live and not os.environ.get("NO_COLOR")
+
+    def title(self, text: str) -> None:
+        """What is verified."""
+        self._write(text + "\n")
+
+    def running(self, name: str, number: int, total: int) -> None:
+        """A case begins; shown on a terminal only."""
+        if self._live:
+            self._write(f"{name:<24} {number} of {total} ...")
+
+    def row(self, result: Result) -> None:
+        """A case has ended."""
+        word = self._paint("ok    ", "32") if result.ok else self._paint("FAILED", "31")
+        line = f"{result.name:<24} {word} {result.seconds:6.1f} s"
+        if result.ok:
+            line += f"  {result.message}"
+        self._write(("\r\033[K" if self._live else "") + line.rstrip() + "\n")
+        if not result.ok:
+            self._write(f"  {result.rule}: {result.message}\n")
+            if result.rule in RULES.keys() - self._explained:
+                self._explained.add(result.rule)
+                self._write(f"  rule: {RULES[result.rule].text} ({document(result.rule)})\n")
+
+    def abandon(self) -> None:
+        """The running case will have no row."""
+        if self._live:
+            self._write("\r\033[K")
+
+    def _paint(self, text: str, colour: str) -> str:
+        return f"\033[{colour}m{text}\033[0m" if self._colour else text
+
+    def _write(self, text: str) -> None:
+        self._out.write(text)
+        self._out.flush()
+
+
+def run(cases: Sequence[Case], board: Board, *, debug: bool = False) -> list[Result]:
+    """Run cases, one after the other; a case that fails does not keep the others from running."""
+    results = []
+    for number, case in enumerate(cases, 1):
+        board.running(case.name, number, len(cases))
+        started = time.monotonic()
+        rule, message = "", ""
+        try:
+            message = _tried(case) or ""
+        except Broken as broken:
+            rule, message = broken.rule, broken.message
+        except Exception as error:  # noqa: BLE001 - an odd image must not hide the other results
+            if debug:
+                traceback.print_exc()
+            rule, message = FAULT, f"{type(error).__name__}: {error} (--debug shows where)"
+        except BaseException:
+            board.abandon()
+            raise
+        seconds = round(time.monotonic() - started, 3)
+        results.append(Result(case.name, not rule, seconds, rule, message))
+        board.row(results[-1])
+    return results
+
+
+def _tried(case: Case) -> str | None:
+    try:
+        return case.run()
+    except Late:
+        return case.run()
+
+
+def verdict(results: Iterable[Result]) -> str:
+    """`works`, `works, with faults` or `fails`: whether the gateway can use what was tried."""
+    failed = [result.rule for result in results if not result.ok]
+    if any(rule not in RULES or RULES[rule].required for rule in failed):
+        return "fails"
+    return "works, with faults" if failed else "works"
+
+
+def exit_code(results: Iterable[Result]) -> int:
+    """0 all is well, 1 a rule is broken, 2 a case has failed through a fault of ours."""
+    rules = {result.rule for result in results if not result.ok}
+    return 2 if FAULT in rules else 1 if rules else 0
+
+
+def write_json(target: str, about: dict[str, Any], results: Iterable[Result]) -> None:
+    """Write what was found to a file (in one step), or to standard output for `-`."""
+    results = list(results)
+    cases = [
+        {**result._asdict(), "document": document(result.rule) if result.rule in RULES else ""}
+        for result in results
+    ]
+    found = {"schema": SCHEMA, **about, "verdict": verdict(results), "cases": cases}
+    text = json.dumps(found, indent=2) + "\n"
+    if target == "-":
+        print(text, end="")
+        return
+    half = f"{target}.{os.getpid()}"
+    with open(half, "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(half, target)
