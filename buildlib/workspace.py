@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from buildlib.model.lock import Lock, from_plain, parse_lock, to_plain
 from buildlib.model.settings import Settings, settings_from
 from buildlib.model.target import Target
 from buildlib.plan.explain import Explainer
-from buildlib.plan.plan import Plan, Planner
+from buildlib.plan.plan import Plan, Planner, Presence
 from buildlib.store.content import ContentStore, default_root
 from buildlib.store.memo import Memo
 from buildlib.store.records import Records
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from buildlib.engine.protocol import Builder, Engine, Grant, ImageInfo
     from buildlib.fetch.source import Download
 
+_ASKED = "asked"
+"""What the first plan of a run asked the engine for."""
 MARKER = "dodo.py"
 VERSION_FILE = "VERSION"
 DIST = "dist"
@@ -88,6 +91,7 @@ class Workspace:
         self.engine_factory: Callable[[], Engine] | None = None
         self.builder_factory: Callable[[], Builder] | None = None
         self._memo = Memo(self.state.path("memo"))
+        self._asked: list[str] = []
 
     # -- what is declared ----------------------------------------------------------------------
 
@@ -169,6 +173,8 @@ class Workspace:
         """Keep what saves time in the next run."""
         if "tree" in self.__dict__:
             self.tree.index.save()
+        if self._asked:
+            self.state.set_lines(_ASKED, self._asked)
         self._memo.save()
 
     # -- what is there ---------------------------------------------------------------------------
@@ -193,7 +199,7 @@ class Workspace:
             return self.builder_factory()
         from buildlib.engine import builder
 
-        return builder()
+        return builder(notes=self.state.path("client"))
 
     def presence(self, references: list[str]) -> Mapping[str, ImageInfo | None] | None:
         """What the engine has of these references; None where no engine answers."""
@@ -225,7 +231,33 @@ class Workspace:
 
     def plan(self, roots: Iterable[Label]) -> Plan:
         """What a build of some targets would do."""
-        return self.planner.plan(roots, self.presence)
+        return self.planner.plan(roots, self.presence if self._asked else self._first_presence())
+
+    def _first_presence(self) -> Presence:
+        """As `presence`, for the first plan of a run.
+
+        What the last run asked for is asked right now: the engine answers while files are looked
+        at. It is a guess; what it misses is asked for when it is known.
+        """
+        foreseen = self.state.lines(_ASKED)
+        early = None
+        if foreseen:
+            with suppress(EngineUnavailable, InputError):
+                early = self.engine.start_inspect(foreseen)
+
+        def presence(references: list[str]) -> Mapping[str, ImageInfo | None] | None:
+            nonlocal early
+            answers: Mapping[str, ImageInfo | None] = {}
+            self._asked = self._asked or references
+            if early:
+                with suppress(EngineUnavailable):
+                    answers = early()
+                early = None
+            rest = [name for name in references if name not in answers]
+            found = self.presence(rest) if rest else {}
+            return None if found is None else {**answers, **found}
+
+        return presence
 
     def export_path(self, target: Target) -> str:
         """Where the release file of a target goes in `dist/`; empty where it has none."""

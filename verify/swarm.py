@@ -46,20 +46,21 @@ class SwarmServer(Server):
             for service in client.services.list(filters={"name": self.engine.run}):
                 with contextlib.suppress(docker.errors.APIError):
                     service.remove()
+        try:
             self.engine.clear(seconds=LEAVE_SECONDS)
-        if self._joined:
-            self.engine.clear(seconds=LEAVE_SECONDS)
-            client.swarm.leave(force=True)
-            if not self._had_bridge:
-                until(self._remove_bridge, LEAVE_SECONDS, pause=0.5)
+        finally:
+            if self._joined:
+                client.swarm.leave(force=True)
+                if not self._had_bridge:
+                    until(self._remove_bridge, LEAVE_SECONDS, pause=0.5)
 
     def log(self) -> str:
-        """What it has printed."""
-        if self._service is None:
-            return ""
+        """What it has printed; from its container, as the log of a service comes late."""
+        found = self.engine.client.containers.list(
+            all=True, filters={"label": f"{LABEL}={self.engine.run}"}, ignore_removed=True
+        )
         with contextlib.suppress(docker.errors.APIError):
-            lines = self._service.logs(stdout=True, stderr=True)
-            return b"".join(lines).decode(errors="replace")
+            return b"".join(container.logs() for container in found).decode(errors="replace")
         return ""
 
     def _launch(self) -> str:

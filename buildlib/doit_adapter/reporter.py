@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Any
 
+from buildlib.errors import BuildError
 from buildlib.execution.session import Session
 from buildlib.model.label import Label
 from buildlib.text import duration
@@ -62,7 +63,11 @@ class Reporter:
         ]
         if not labels:
             return
-        plan = self.session.start(labels)
+        try:
+            plan = self.session.start(labels)
+        except BuildError as error:  # doit would show a traceback
+            sys.stderr.write(error.render() + "\n")
+            raise SystemExit(error.exit_code) from None
         count = len(self.session.labels())
         if not count:
             self._say(f"nothing to build: {len(plan.fresh)} up to date")

@@ -8,14 +8,15 @@ only at the end of a run), so deleting doit's database changes nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-from doit.exceptions import TaskFailed
+from typing import TYPE_CHECKING, Any
 
 from buildlib.errors import BuildError
 from buildlib.execution.session import Session
 from buildlib.model.label import Label
 from buildlib.model.target import Target
+
+if TYPE_CHECKING:
+    from doit.exceptions import TaskFailed
 
 DOCS = {
     "build": "build all that is stale, or build:TARGET",
@@ -82,6 +83,8 @@ class _Fresh:
 
 
 def _run(session: Session, label: Label) -> TaskFailed | None:
+    from doit.exceptions import TaskFailed
+
     try:
         session.run(label)
     except BuildError as error:

@@ -6,19 +6,26 @@ are refused here since doit would not.
 
 from __future__ import annotations
 
+import gc
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
+from doit.doit_cmd import DoitMain
+
+from buildlib.cli import VERBS
 from buildlib.commands.build import default_jobs, new_session
 from buildlib.commands.call import VARIABLES, Call, Verb, parse
 from buildlib.commands.common import open_workspace, say
+from buildlib.commands.plan import lines
 from buildlib.doit_adapter.run import doit_config
-from buildlib.doit_adapter.tasks import tasks
+from buildlib.doit_adapter.tasks import DOCS, task_name, tasks
 from buildlib.doit_plugin.variables import doit_variables
-from buildlib.errors import BuildError
+from buildlib.errors import BuildError, InputError
 from buildlib.execution import signals
 from buildlib.execution.session import Session
+from buildlib.suggest import did_you_mean, nearest
 
 
 def _leave(error: BuildError) -> NoReturn:
@@ -28,19 +35,61 @@ def _leave(error: BuildError) -> NoReturn:
     raise SystemExit(error.exit_code)
 
 
+def _refuse_misspelt(session: Session, words: Sequence[str]) -> None:
+    """Say what was meant by a word that is neither task nor command; doit would only refuse it.
+
+    Raises:
+        InputError: One of the words names nothing.
+    """
+    tasks_known = [task_name(session, label) for label in session.workspace.graph.order]
+    commands = [command.get_name() for command in DoitMain.DOIT_CMDS]
+    known = [*DOCS, *tasks_known, *commands, *VERBS]
+    first = next((word for word in words if word[:1].isalpha()), "")
+    for word in words:
+        is_ours = word.startswith(("//", *(f"{verb}:" for verb in DOCS))) or word == first
+        if is_ours and word not in known and "*" not in word and "=" not in word:
+            meant = nearest(word, known)
+            raise InputError(f"there is no task or command {word}{did_you_mean(word, known)}",
+                             fix=f"doit {meant}" if meant else "doit list")  # fmt: skip
+
+
 def _open() -> Session:
     verb = Verb("doit", "", "", (), lambda _call: 0, variables=VARIABLES)
     try:
         call: Call = parse(verb, doit_variables(), "")
         session = new_session(open_workspace(call), say)
-        _ = session.workspace.graph
+        _refuse_misspelt(session, sys.argv[1:])
     except BuildError as error:
         _leave(error)
     signals.install(session.workspace.save)
     return session
 
 
+def _leave_if_nothing_to_do(session: Session, words: Sequence[str]) -> None:
+    """End here where doit would run our tasks and find them all up to date.
+
+    What doit does before and after them takes half as long as all that was done until now. Only
+    a command line of nothing but targets to build is decided here: doit knows its own options.
+    """
+    if any(word != "build" and not word.startswith("build:") for word in words):
+        return
+    workspace = session.workspace
+    try:
+        roots = workspace.resolve(() if "build" in words else words, verb="build")
+        if session.look(roots).steps:
+            return
+        plan = session.start(roots)
+    except BuildError:
+        return  # it is told in doit's own time
+    workspace.save()
+    say(lines(workspace, plan)[0])
+    os._exit(0)
+
+
+gc.disable()  # as in cli.main
 SESSION = _open()
+if os.path.basename(sys.argv[0]) == "doit":
+    _leave_if_nothing_to_do(SESSION, sys.argv[1:])
 DOIT_CONFIG = doit_config(SESSION, jobs=default_jobs())
 
 

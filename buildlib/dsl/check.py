@@ -97,7 +97,8 @@ def check(source: str, file: str) -> ast.Module:
             fix=f"correct the line: {(error.text or '').strip()}" if error.text else None,
         ) from None
     except ValueError as error:
-        raise InputError(f"not valid Python: {error}", where=Location(file, 1)) from None
+        raise InputError(f"not valid Python: {error}", where=Location(file, 1),
+                         fix=f"git checkout -- {file}") from None  # fmt: skip
     allowed = _ALLOWED + _ALLOWED_IN_DEFS if is_defs(file) else _ALLOWED
     for node in ast.walk(module):
         if not isinstance(node, allowed):

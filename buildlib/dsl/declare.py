@@ -6,13 +6,14 @@ the loader sets it and takes it away. Rules reach it through the functions below
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from buildlib.dsl import glob as globs
 from buildlib.errors import InputError, Location
-from buildlib.model.label import Label, is_label, parse_label, parse_reference
+from buildlib.model.label import Label, is_label, is_name, parse_label, parse_reference
 from buildlib.model.settings import Settings
 from buildlib.model.target import Dep, File, Pin, Target
 from buildlib.model.tree import Tree
@@ -21,6 +22,19 @@ if TYPE_CHECKING:
     from buildlib.rules.base import Rule
 
 BUILD_FILE = "BUILD.py"
+_REPOSITORY = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*\Z")
+_NOT_IN_REPOSITORY = re.compile(r"[^a-z0-9]+")
+
+
+def _line_of(ending: str) -> Location | None:
+    """The innermost line being run of a file whose path ends so."""
+    frame = sys._getframe(1)  # noqa: SLF001 - the only way to a caller's line
+    while frame is not None:
+        file = frame.f_code.co_filename
+        if file == ending or file.endswith("/" + ending):
+            return Location(file, frame.f_lineno)
+        frame = frame.f_back  # type: ignore[assignment]
+    return None
 
 
 class Package:
@@ -35,6 +49,7 @@ class Package:
 
     def __init__(self, path: str, tree: Tree, names: Sequence[str], settings: Settings) -> None:
         self.path = path
+        self._before = f"{path}/" if path else ""
         self.tree = tree
         self.names = names
         self.known = frozenset(names)
@@ -44,16 +59,11 @@ class Package:
 
     def where(self) -> Location:
         """The line of this `BUILD.py` that is being run."""
-        frame = sys._getframe(1)  # noqa: SLF001 - the only way to a caller's line
-        while frame is not None:
-            if frame.f_code.co_filename == self.build_file:
-                return Location(self.build_file, frame.f_lineno)
-            frame = frame.f_back  # type: ignore[assignment]
-        return Location(self.build_file, 0)
+        return _line_of(self.build_file) or Location(self.build_file, 0)
 
     def in_workspace(self, name: str) -> str:
         """A file of the package, as a path in the workspace."""
-        return f"{self.path}/{name}" if self.path else name
+        return self._before + name
 
 
 _current: Package | None = None
@@ -65,6 +75,13 @@ def enter(package: Package | None) -> None:
     _current = package
 
 
+def leave() -> Package | None:
+    """Make no package the current one, while a file of macros is read; returns which it was."""
+    package = _current
+    enter(None)
+    return package
+
+
 def current() -> Package:
     """The package being loaded.
 
@@ -72,7 +89,11 @@ def current() -> Package:
         InputError: A rule was called outside of a `BUILD.py`.
     """
     if _current is None:
-        raise InputError("rules can be called in a BUILD.py only", fix="./doitw plan")
+        raise InputError(
+            "rules are called while a BUILD.py is read, not by the file of macros itself",
+            where=_line_of("defs.py"),
+            fix="move the call into a function, and call that in a BUILD.py",
+        )
     return _current
 
 
@@ -103,6 +124,12 @@ def glob(
                 f"pattern {pattern!r} leads out of the package",
                 where=package.where(),
                 fix="make a filegroup there",
+            )
+        if not globs.is_valid(pattern):
+            raise InputError(
+                f"pattern {pattern!r} has a class that means nothing",
+                where=package.where(),
+                fix="a class is [abc], [a-z] or [!abc]",
             )
     found = globs.match(package.names, include, (BUILD_FILE, *exclude))
     if not found and not allow_empty:
@@ -157,19 +184,28 @@ def sources(
     return files, deps
 
 
-def source(name: str, *, attribute: str, part: str = "", as_name: str = "") -> File:
+def source(
+    name: str, *, attribute: str, part: str = "", as_name: str = "", makes: bool = False
+) -> File:
     """A single file of the package.
+
+    Args:
+        name: As written in the declaration.
+        attribute: Where it is written.
+        part: The part of the target it belongs to.
+        as_name: What it is called in the target; by default as in the package.
+        makes: The file is one that a person writes; say so where it does not exist.
 
     Raises:
         InputError: It does not exist; with the nearest name that does.
     """
     package = current()
     if name not in package.known:
-        _refuse_missing(package, name, attribute)
+        _refuse_missing(package, name, attribute, makes=makes)
     return File(as_name or name, package.in_workspace(name), part)
 
 
-def _refuse_missing(package: Package, name: str, attribute: str) -> None:
+def _refuse_missing(package: Package, name: str, attribute: str, *, makes: bool) -> None:
     from buildlib.suggest import did_you_mean, nearest
 
     where = package.where()
@@ -202,7 +238,9 @@ def _refuse_missing(package: Package, name: str, attribute: str) -> None:
         f"{name!r} in {attribute} does not exist in {package.path or 'the workspace root'}"
         f"{did_you_mean(name, package.names)}",
         where=where,
-        fix=f"{attribute}: {nearest(name, package.names) or 'remove ' + name}",
+        fix=f"write {package.in_workspace(name)}"
+        if makes and not nearest(name, package.names)
+        else f"{attribute}: {nearest(name, package.names) or 'remove ' + name}",
     )
 
 
@@ -216,6 +254,21 @@ def label(text: str) -> Label:
     if not isinstance(text, str):
         raise InputError(f"{text!r} is not a label", where=package.where(), fix='"//images/x"')
     return parse_label(text, package=package.path, where=package.where())
+
+
+def image_repository(name: str) -> str:
+    """The name of an image, checked.
+
+    Raises:
+        InputError: No registry would take it (OCI distribution specification, "name").
+    """
+    if not _REPOSITORY.match(name):
+        raise InputError(
+            f"{name!r} cannot be the name of an image",
+            where=current().where(),
+            fix=f'repository = "{_NOT_IN_REPOSITORY.sub("-", name.lower()).strip("-")}"',
+        )
+    return name
 
 
 def freeze(value: Any, attribute: str) -> Any:
@@ -263,7 +316,11 @@ def declare(
     where = package.where()
     if not isinstance(name, str) or not name:
         raise InputError(f"{rule.kind} has no name", where=where, fix='name = "kernel-py"')
-    own = parse_label(f"//{package.path}:{name}", where=where)
+    if not is_name(name):
+        raise InputError(
+            f"{name!r} cannot be a name", where=where, fix="letters, digits and _ . + -"
+        )
+    own = Label(package.path, name)
     taken = package.targets.get(name)
     if taken is not None:
         raise InputError(

@@ -35,7 +35,8 @@ def _translate_piece(piece: str) -> str:
     position = 0
     while position < len(piece):
         char = piece[position]
-        end = piece.find("]", position + 2) if char == "[" else -1
+        first = position + (2 if piece[position + 1 : position + 2] == "!" else 1)
+        end = piece.find("]", first + 1) if char == "[" else -1
         if char == "*":
             out.append("[^/]*")
         elif char == "?":
@@ -61,6 +62,15 @@ def match(names: Iterable[str], include: Sequence[str], exclude: Sequence[str] =
         refused = compile_patterns(tuple(exclude)).match
         return sorted(name for name in names if wanted(name) and not refused(name))
     return sorted(name for name in names if wanted(name))
+
+
+def is_valid(pattern: str) -> bool:
+    """Whether a pattern's classes mean something: `[z-a]` does not."""
+    try:
+        compile_patterns((pattern,))
+    except re.error:
+        return False
+    return True
 
 
 def is_glob(text: str) -> bool:

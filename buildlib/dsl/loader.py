@@ -163,9 +163,11 @@ class Loader:
                     fix=f"write {file}, or correct the import",
                 )
             self._loading.append(file)
+            package = declare.leave()
             try:
                 names = self._run(file)
             finally:
+                declare.enter(package)
                 self._loading.pop()
             self._macros[name] = _Module(
                 {key: value for key, value in names.items() if not key.startswith("__")}

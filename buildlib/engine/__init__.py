@@ -42,10 +42,18 @@ def connect(endpoint: Endpoint | None = None, environ: Mapping[str, str] | None 
 def builder(
     endpoint: Endpoint | None = None,
     environ: Mapping[str, str] | None = None,
+    *,
+    notes: str = "",
 ) -> Builder:
-    """The builder that belongs to the engine; looks for a docker client when first used."""
+    """The builder that belongs to the engine; looks for a docker client when first used.
+
+    Args:
+        endpoint: Where the engine is; found as the docker client finds it when None.
+        environ: Environment to look in; that of the process when None.
+        notes: File that keeps which client was found (see `client.find_client`).
+    """
     from buildlib.engine.build import CliBuilder
     from buildlib.engine.find import find_engine
 
     place = endpoint or find_engine(environ)
-    return CliBuilder(place, connect(place), environ)
+    return CliBuilder(place, connect(place), environ, notes=notes)

@@ -51,11 +51,14 @@ class CliBuilder:
         engine: Engine,
         environ: Mapping[str, str] | None = None,
         binfmt: str = _BINFMT,
+        *,
+        notes: str = "",
     ) -> None:
         self._endpoint = endpoint
         self._engine = engine
         self._environ = os.environ if environ is None else environ
         self._binfmt = binfmt
+        self._notes = notes
 
     # the protocol
 
@@ -97,7 +100,7 @@ class CliBuilder:
 
     def command(self, request: BuildRequest) -> list[str]:
         """See `Builder.command`."""
-        client = find_client(self._client_environ())
+        client = find_client(self._client_environ(), notes=self._notes)
         changed = self._added(client)
         if self._endpoint.context:
             changed["DOCKER_CONTEXT"] = self._endpoint.context
@@ -129,7 +132,7 @@ class CliBuilder:
                 path = grant.path or _write(os.path.join(scratch, grant.id), grant.text)
                 secrets.append(("--secret", _csv(f"id={grant.id}", f"src={path}")))
         environ = self._client_environ()
-        client = find_client(environ)
+        client = find_client(environ, notes=self._notes)
         extra = [*(word for pair in secrets for word in pair), *output]
         argv = self._argv(client, request._replace(secrets=()), dockerfile, extra)
         watch = Watch()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from buildlib.execution.downloads import FETCHED_SECTIONS, download
@@ -102,6 +103,11 @@ class Session:
         roots = self._roots if self.force else ()
         return {label for label in roots if graph[label].rule.product != "none"}
 
+    def is_chain(self) -> bool:
+        """Whether each target to be run needs the one before it, so that none can run beside."""
+        closure = self.workspace.graph.closure
+        return all(first in closure([then]) for first, then in pairwise(self.labels()))
+
     def is_fresh(self, label: Label) -> bool:
         """Whether there is nothing to do for a target, or nobody needs it."""
         return self.plan.step(label) is None and label not in self._forced()
@@ -129,10 +135,13 @@ class Session:
 
     def _prefetch(self) -> None:
         """Fetch what the plan's actions read; lock anew what is no longer served."""
-        from buildlib.fetch.failures import NotServed
+        wanted = self.downloads()
+        if not wanted:
+            return
+        from buildlib.fetch.failures import NotServed  # with urllib and http: 3 ms
 
         try:
-            self.workspace.fetch(self.downloads(), self.say)
+            self.workspace.fetch(wanted, self.say)
         except NotServed as error:
             if self.workspace.settings.strict or self._relock is None:
                 raise

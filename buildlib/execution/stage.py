@@ -17,6 +17,9 @@ from buildlib.keys.index import file_sha256
 from buildlib.store.content import EPOCH, ContentStore, stamp_ns
 
 
+_FOLDER_MODE = 0o755
+
+
 class Source(NamedTuple):
     """A source file as the key saw it.
 
@@ -45,16 +48,37 @@ class Stage:
         self.folder = folder
         self._store = store
         self._added: set[str] = set()
+        self._folders: set[str] = set()
+        os.makedirs(folder, exist_ok=True)
+        os.chmod(folder, _FOLDER_MODE)
 
     def _place(self, name: str) -> str:
-        path = f"{self.folder}/{name}"
-        if name in self._added:
-            raise ActionError(
-                f"two inputs would both be {name} in the build context", fix="rename one of them"
-            )
+        """Where an input goes, with its folder made; nothing of the last time is in the way.
+
+        Raises:
+            ActionError: The name leads out of the folder, or another input has it.
+        """
+        pieces = name.split("/")
+        if any(piece in ("", ".", "..") for piece in pieces):
+            raise ActionError(f"{name!r} cannot be a path in a build context", fix="rename the input")
+        for above in ("/".join(pieces[:depth]) for depth in range(1, len(pieces))):
+            if above in self._added:
+                raise _both(above)
+            if above not in self._folders:
+                self._make_folder(above)
+        if name in self._added or name in self._folders:
+            raise _both(name)
         self._added.add(name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        return path
+        return f"{self.folder}/{name}"
+
+    def _make_folder(self, name: str) -> None:
+        """A folder of the context: never a link of the last time, whatever the umask."""
+        path = f"{self.folder}/{name}"
+        if os.path.islink(path) or not os.path.isdir(path):
+            _remove(path)
+            os.mkdir(path)
+        os.chmod(path, _FOLDER_MODE)
+        self._folders.add(name)
 
     def add_source(self, name: str, source: Source) -> None:
         """Copy a source file, and check that it still is what its key says.
@@ -78,10 +102,10 @@ class Stage:
             pass
         _remove(path)
         try:
-            shutil.copyfile(source.path, path)
-        except FileNotFoundError:
+            shutil.copyfile(source.path, path, follow_symlinks=False)
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError, shutil.SpecialFileError):
             raise _moved(name) from None
-        if file_sha256(path) != digest:
+        if os.path.islink(path) or file_sha256(path) != digest:
             _remove(path)
             raise _moved(name)
         os.chmod(path, bits)
@@ -95,6 +119,8 @@ class Stage:
                 return
         except OSError:
             pass
+        if os.path.isdir(path):
+            _remove(path)
         self._store.link_to(sha256, path)
 
     def finish(self) -> None:
@@ -105,7 +131,7 @@ class Stage:
                 inner = path[len(self.folder) + 1 :]
                 is_folder = name in folders and not os.path.islink(path)
                 if is_folder:
-                    if not any(added.startswith(inner + "/") for added in self._added):
+                    if inner not in self._folders:
                         shutil.rmtree(path)
                 elif inner not in self._added:
                     os.unlink(path)
@@ -120,6 +146,12 @@ def _remove(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         return
+
+
+def _both(name: str) -> ActionError:
+    return ActionError(
+        f"two inputs would both be {name} in the build context", fix="rename one of them"
+    )
 
 
 def _moved(name: str) -> InputMovedError:

@@ -95,20 +95,23 @@ class Keys:
         files = target.files
         if ref.parts:
             files = tuple(file for file in files if not file.part or file.part in ref.parts)
-        for file, stamp in zip(files, self._stamps(files), strict=True):
-            if stamp == "-":
-                raise InputError(
-                    f"{file.path} is gone", where=target.where, fix=f"git checkout -- {file.path}"
-                )
-            name = f"{file.part}: {file.name}" if file.part else file.name
-            parts.append((f"file {name}", stamp))
+        stamps = self._stamps(files)
+        if "-" in stamps:
+            gone = files[stamps.index("-")].path
+            raise InputError(f"{gone} is gone", where=target.where, fix=f"git checkout -- {gone}")
+        parts += [
+            (f"file {part}: {name}" if part else f"file {name}", stamp)
+            for (name, _, part), stamp in zip(files, stamps, strict=True)
+        ]
         return make_record(parts)
 
     def _stamps(self, files: Sequence[File]) -> list[str]:
         """The stamps of files; one that several targets have is looked at once."""
-        new = [file.path for file in files if file.path not in self._seen]
-        self._seen.update(zip(new, self._tree.stamps(new), strict=True))
-        return [self._seen[file.path] for file in files]
+        seen = self._seen
+        paths = [file.path for file in files]
+        new = [path for path in paths if path not in seen]
+        seen.update(zip(new, self._tree.stamps(new), strict=True))
+        return [seen[path] for path in paths]
 
 
 def _text(value: object) -> str:

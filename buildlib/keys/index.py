@@ -13,16 +13,18 @@ import os
 import time
 import zlib
 from _hashlib import openssl_sha256  # hashlib itself imports more than a no-op build can spare
+from collections.abc import Iterable
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
-_MAGIC = b"buildlib digest index 2\n"
+_MAGIC = b"buildlib digest index 3\n"
 _TICK_NS = 50_000_000
 """More than a kernel's clock tick (up to 10 ms), in nanoseconds."""
 _COARSE_TICK_NS = 2_100_000_000
 """For file systems that hold whole seconds (or two, as FAT does), in nanoseconds."""
 _BLOCK = 1 << 20
 
-_Entry = tuple[int, int, int, int, int, str]  # mtime_ns, ctime_ns, size, inode, mode, stamp
+_Seen = tuple[int, int, int, int, int]  # mtime_ns, ctime_ns, size, inode, mode
+_Entry = tuple[_Seen, str]  # with the stamp of what was seen so
 
 
 def file_sha256(path: str) -> str:
@@ -85,16 +87,31 @@ class DigestIndex:
 
     def stamp(self, path: str) -> str:
         """The stamp of one file; see `Tree.stamps`."""
-        full = f"{self._root}/{path}"
-        try:
-            info = os.lstat(full)
-        except OSError:
-            return "-"
-        seen = (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino, info.st_mode)
-        entry = self._entries.get(path)
-        if entry is not None and entry[:5] == seen:
-            return entry[5]
-        return self._restamp(path, full)
+        return self.stamps([path])[0]
+
+    def stamps(self, paths: Iterable[str]) -> list[str]:
+        """See `Tree.stamps`. The one loop that every file of a workspace goes through."""
+        lstat, known, before = os.lstat, self._entries.get, f"{self._root}/"
+        found: list[str] = []
+        for path in paths:
+            full = before + path
+            try:
+                info = lstat(full)
+            except OSError:
+                found.append("-")
+                continue
+            entry = known(path)
+            if entry is not None and entry[0] == (
+                info.st_mtime_ns,
+                info.st_ctime_ns,
+                info.st_size,
+                info.st_ino,
+                info.st_mode,
+            ):
+                found.append(entry[1])
+            else:
+                found.append(self._restamp(path, full))
+        return found
 
     def _restamp(self, path: str, full: str) -> str:
         """Read the file; take its stat data before and after, so that both are of one content."""
@@ -121,7 +138,7 @@ class DigestIndex:
         youngest = max(before.st_mtime_ns, before.st_ctime_ns)
         coarse = before.st_ctime_ns % 1_000_000_000 == 0
         if now - youngest > (_COARSE_TICK_NS if coarse else _TICK_NS):
-            self._entries[path] = (*seen, before.st_mode, stamp)
+            self._entries[path] = ((*seen, before.st_mode), stamp)
             self._changed = True
         elif self._entries.pop(path, None) is not None:
             self._changed = True

@@ -7,6 +7,7 @@ The record is kept beside the key, so that two keys that differ can be compared 
 from __future__ import annotations
 
 from _hashlib import openssl_sha256
+from itertools import chain
 from typing import NamedTuple
 
 SCHEMA = "1"
@@ -31,7 +32,7 @@ def make_record(parts: list[tuple[str, str]]) -> KeyRecord:
     NUL stands between all names and values and in none of them, so that no two different records
     give the same text.
     """
-    text = "\0".join([SCHEMA, *(text for part in parts for text in part)])
+    text = "\0".join([SCHEMA, *chain.from_iterable(parts)])
     return KeyRecord(
         tuple(parts), str(openssl_sha256(text.encode("utf-8", "surrogateescape")).hexdigest())
     )

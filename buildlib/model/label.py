@@ -48,6 +48,11 @@ class Reference(NamedTuple):
         return f"{self.label}[{', '.join(self.parts)}]" if self.parts else str(self.label)
 
 
+def is_name(text: str) -> bool:
+    """Whether `text` can be the name of a target or of a part."""
+    return bool(_NAME.match(text)) and bool(text.strip("."))
+
+
 def is_label(text: str) -> bool:
     """Whether `text` is written as a label (`//…` or `:…`) and not as a path of a file."""
     return text.startswith(("//", ":"))

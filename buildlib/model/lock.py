@@ -95,7 +95,8 @@ def parse_lock(text: str) -> dict[str, dict[str, Entry]]:
 def _entry(section: str, name: str, value: Any, text: str) -> Entry:
     items = value.get("items", {}) if isinstance(value, dict) else None
     asked = value.get("asked", []) if isinstance(value, dict) else None
-    if not isinstance(items, dict) or not isinstance(asked, list):
+    texts = isinstance(asked, list) and all(isinstance(word, str) for word in asked)
+    if not isinstance(items, dict) or not isinstance(asked, list) or not texts:
         raise _damaged(section, name, text)
     parsed: dict[str, Item] = {}
     for item, line in items.items():

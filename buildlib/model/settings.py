@@ -55,10 +55,12 @@ class Settings(NamedTuple):
 
 
 def _refuse(text: str, what: str, word: str, fix: str | None = None) -> InputError:
-    """An error at the first line of pyproject.toml that holds `word` as a key."""
-    line = 0
+    """An error at the line of our tables in pyproject.toml that holds `word` as a key."""
+    line, ours = 0, False
     for number, content in enumerate(text.splitlines(), 1):
-        if re.match(rf"\s*\[?[\w.\"]*{re.escape(word)}", content):
+        if content.lstrip().startswith("["):
+            ours = "buildlib" in content
+        if (ours or word == "buildlib") and re.match(rf"\s*\[?[\w.\"]*{re.escape(word)}", content):
             line = number
             break
     return InputError(what, where=Location(FILE, line), fix=fix)
@@ -93,7 +95,7 @@ def table_of(text: str) -> dict[str, Any]:
     tool = document.get("tool", {})
     table = tool.get("buildlib", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
-        raise _refuse(text, "[tool.buildlib] is not a table", "buildlib")
+        raise _refuse(text, "[tool.buildlib] is not a table", "buildlib", "[tool.buildlib]")
     return table
 
 
@@ -106,7 +108,8 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
     values = dict(table)
     network = values.pop("network", {})
     if not isinstance(network, dict):
-        raise _refuse(text, "[tool.buildlib.network] is not a table", "network")
+        raise _refuse(text, "[tool.buildlib.network] is not a table", "network",
+                      "[tool.buildlib.network]")  # fmt: skip
     _check_names(values, Settings._fields[:-1], "[tool.buildlib]", text)
     _check_names(network, Network._fields, "[tool.buildlib.network]", text)
     for name, value in {**values, **network}.items():

@@ -53,9 +53,19 @@ class Explainer:
         last = self._state.last_key(label)
         if not last or self._records.parts(last) is None:
             return None
-        return self._leaves(Reference(label), last, ())
+        return self._leaves(Reference(label), last, (), set())
 
-    def _leaves(self, ref: Reference, old_key: str, above: tuple[Reference, ...]) -> list[Leaf]:
+    def _leaves(
+        self,
+        ref: Reference,
+        old_key: str,
+        above: tuple[Reference, ...],
+        told: set[tuple[Reference, str]],
+    ) -> list[Leaf]:
+        """The leaves below a target; what was reached before by another way is told once."""
+        if (ref, old_key) in told:
+            return []
+        told.add((ref, old_key))
         new = self._keys.record(ref)
         old = self._records.parts(old_key)
         path = (*above, ref)
@@ -73,7 +83,7 @@ class Explainer:
             if was != str(inner):
                 leaves.append(Leaf(path, Change(change.name, was, str(inner))))
             else:
-                leaves += self._leaves(inner, was_key, path)
+                leaves += self._leaves(inner, was_key, path, told)
         return leaves
 
     def reason(self, label: Label) -> str:

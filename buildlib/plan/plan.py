@@ -122,7 +122,8 @@ class Planner:
 
         Args:
             roots: What is wanted.
-            presence: Asked once, for all images that could matter.
+            presence: Asked for all images that could matter at once; for a second time where
+                a content tag is not on its image.
         """
         roots = list(roots)
         needed = self._graph.closure(roots)
@@ -132,13 +133,12 @@ class Planner:
             for label in needed
             if self._graph[label].rule.product != "none"
         }
-        references = [
-            reference
+        images = {
+            self._content_tag(label, keys[label]): record
             for label, record in kept.items()
             if record is not None and self._graph[label].rule.product == "image"
-            for reference in (self._content_tag(label, keys[label]), *record.images)
-        ]
-        there = presence(references) if references else {}
+        }
+        there = _look_up(images, presence)
         steps: dict[Label, Step] = {}
         pending = list(roots)
         while pending:
@@ -213,6 +213,29 @@ class Planner:
         if export and not is_exported(export, record.files[EXPORT].sha256):
             return RESTORE, f"{os.path.relpath(export)} is not there, or of another content"
         return FRESH, ""
+
+
+def _look_up(
+    images: Mapping[str, Record], presence: Presence
+) -> Mapping[str, Present | None] | None:
+    """What the engine has of some images, by content tag and, where the tag is lost, by ID.
+
+    A tag that is where it belongs says all there is to know, so IDs are asked for the others only.
+    """
+    if not images:
+        return {}
+    tagged = presence(list(images))
+    if tagged is None:
+        return None
+    lost: dict[str, None] = {}
+    for tag, record in images.items():
+        found = tagged.get(tag)
+        if found is None or found.id not in record.images:
+            lost.update(dict.fromkeys(record.images))
+    if not lost:
+        return tagged
+    by_id = presence(list(lost))
+    return None if by_id is None else {**tagged, **by_id}
 
 
 def is_exported(path: str, sha256: str) -> bool:

@@ -58,6 +58,10 @@ class Rule:
             graph: For what it depends on.
         """
         staged = [file.name for file in target.files]
+        python = str(target.attrs.get("python") or "")
+        locked = python.removesuffix(".in") + ".lock"
+        if python and locked not in staged:  # it is not there before the first `lock python`
+            staged.append(locked)
         sections = [pin.section for pin in target.pins if pin.section in PIN_FOLDERS]
         staged += [PIN_FOLDERS[section] + "/" for section in sections]
         for dep in target.deps:

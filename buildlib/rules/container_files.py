@@ -53,10 +53,10 @@ def container_files(
     where = current().where()
     if isinstance(outputs, str) or not outputs:
         raise InputError(
-            "outputs is a list of paths, and not empty", where=where, fix=f"outputs = [{outputs!r}]"
+            "outputs is a list of paths, and not empty", where=where, fix=f"outputs = [{outputs or 'opt/jre/'!r}]"
         )
     files, deps = sources(srcs)
-    files.append(source(dockerfile, attribute="dockerfile"))
+    files.append(source(dockerfile, attribute="dockerfile", makes=True))
     deps += [Dep(f"base {arg}", Reference(label(text))) for arg, text in (bases or {}).items()]
     declare(
         RULE,

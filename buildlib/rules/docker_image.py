@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from buildlib.dsl.declare import current, declare, label, source, sources
+from buildlib.dsl.declare import current, declare, image_repository, label, source, sources
 from buildlib.errors import InputError
 from buildlib.model.label import Reference
 from buildlib.model.output import Output
@@ -69,11 +69,17 @@ def docker_image(
     package = current()
     where = package.where()
     files, deps = sources(srcs)
-    files = [*_without_ignored(files, dockerfile), source(dockerfile, attribute="dockerfile")]
+    files = [*_without_ignored(files, dockerfile), source(dockerfile, attribute="dockerfile", makes=True)]
     pins: list[Pin] = []
     own = str(label(f":{name}"))
     parents = dict(bases or {})
     chosen = _by_flavour(parent)
+    if chosen and PARENT_ARG in parents:
+        raise InputError(
+            f"{PARENT_ARG} stands in bases and is the parent too",
+            where=where,
+            fix=f"remove {PARENT_ARG} from bases",
+        )
     if chosen:
         parents[PARENT_ARG] = chosen
     deps += [Dep(f"base {arg}", Reference(label(text))) for arg, text in parents.items()]
@@ -103,7 +109,7 @@ def docker_image(
             "network": network,
             "python": python,
             "platform": platform or package.settings.platform,
-            "repository": repository or name,
+            "repository": image_repository(repository or name),
         },
         files=_unique(files),
         deps=deps,

@@ -89,6 +89,7 @@ def kernelspec(
             "env": env or {},
             "language": language,
             "metadata": metadata or {},
+            "name": name,  # of the folder
             "process_proxy": process_proxy,
         },
         files=files,

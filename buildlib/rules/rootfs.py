@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from buildlib.dsl.declare import current, declare, label, source, sources
+from buildlib.dsl.declare import current, declare, image_repository, label, source, sources
+from buildlib.errors import InputError
 from buildlib.model.output import FileOutput, Output
 from buildlib.model.target import Pin
 from buildlib.rules.base import Rule
@@ -49,7 +50,13 @@ def rootfs(
         doc: One line for `doit list`.
     """
     declared, deps = sources(srcs)
-    laid, _ = sources(files, attribute="files", part="")
+    laid, foreign = sources(files, attribute="files")
+    if foreign:
+        raise InputError(
+            f"files holds {foreign[0].ref}, but takes files of the package only",
+            where=current().where(),
+            fix=f"remove {foreign[0].ref} from files",
+        )
     declare(
         RULE,
         name=name,
@@ -60,10 +67,10 @@ def rootfs(
             "files": sorted(file.name for file in laid),
             "network": False,
             "platform": platform or current().settings.platform,
-            "repository": repository or name,
+            "repository": image_repository(repository or name),
             "strip_prefix": strip_prefix,
         },
-        files=list(dict.fromkeys([*declared, *laid, source(dockerfile, attribute="dockerfile")])),
+        files=list(dict.fromkeys([*declared, *laid, source(dockerfile, attribute="dockerfile", makes=True)])),
         deps=deps,
         pins=[Pin("rootfs", str(label(f":{name}")), tuple(sorted(set(packages))))],
     )

@@ -47,7 +47,8 @@ def tarball(
         archive: Name of the release file, without version and ending; none is made where empty.
         doc: One line for `doit list`.
     """
-    where = current().where()
+    package = current()
+    where = package.where()
     files: list[File] = []
     deps: list[Dep] = []
     taken: dict[str, str] = {}
@@ -59,20 +60,20 @@ def tarball(
         )
     for part, members in parts.items():
         for path, origin in members.items():
-            if path in taken:
+            if path in taken and not path.endswith("/"):
                 raise InputError(
                     f"{path} stands in the parts {taken[path]} and {part}",
                     where=where,
                     fix=f"remove it from {part}",
                 )
-            if path.startswith("/") or ".." in path.split("/"):
+            if path[:1] == "/" or (".." in path and ".." in path.split("/")):
                 raise InputError(
                     f"{path!r} leads out of the archive", where=where, fix="write a relative path"
                 )
             taken[path] = part
             if is_label(origin):
-                ref = parse_reference(origin, package=current().path, where=where)
-                deps.append(Dep(f"member {path}", ref, part))
+                ref = parse_reference(origin, package=package.path, where=where)
+                deps.append(Dep(f"member {part}:{path}", ref, part))
             else:
                 files.append(source(origin, attribute="parts", part=part, as_name=path))
     unknown = [path for path in executables if path not in taken]
@@ -89,6 +90,7 @@ def tarball(
         attrs={
             "executables": freeze(sorted(executables), "executables"),
             "archive": archive,
+            "name": name,  # of the file that an image finds
             "prefix": prefix.strip("/"),
         },
         files=files,
@@ -123,7 +125,7 @@ class Tarball(Rule):
             if not parts or file.part in parts:
                 add(file.name, context.store.path(context.keep_source(file).sha256))
         for dep in context.graph.deps(context.reference(target, parts)):
-            path = dep.role.removeprefix("member ")
+            path = dep.role.partition(":")[2]
             output = context.output(dep.ref).files
             if not path.endswith("/") and len(output) != 1:
                 raise InputError(

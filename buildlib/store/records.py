@@ -10,11 +10,14 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.output import FileOutput, Output
+
+_BLOCK = 1 << 16
 
 
 class Record(NamedTuple):
@@ -47,15 +50,20 @@ class Records:
     def get(self, key: str) -> Record | None:
         """What was made for a key; None where nothing was, or the record cannot be read."""
         try:
-            with open(self._path(key, "json"), "rb") as file:
-                plain = json.loads(file.read())
-            return Record(
-                tuple(plain["images"]),
-                {name: FileOutput(sha, size) for name, (sha, size) in plain["files"].items()},
-                float(plain["seconds"]),
-            )
+            plain = json.loads(_read(self._path(key, "json")))
+            images = tuple(plain["images"])
+            files = {name: FileOutput(sha, size) for name, (sha, size) in plain["files"].items()}
+            seconds = float(plain["seconds"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
+        if not isinstance(plain["images"], list):
+            return None
+        texts = [*images, *(made.sha256 for made in files.values())]
+        if not all(isinstance(text, str) for text in texts):
+            return None
+        if not all(isinstance(made.size, int) for made in files.values()):
+            return None
+        return Record(images, files, seconds)
 
     def put(self, record: KeyRecord, output: Output, seconds: float, *, label: str) -> None:
         """Note what was made; images of other engines that the key has are kept.
@@ -79,13 +87,12 @@ class Records:
 
     def put_parts(self, record: KeyRecord) -> None:
         """Note what a key was made of, for `why`."""
-        path = self._path(record.key, "parts.json")
-        if not os.path.exists(path):
-            self._write(path, record.parts)
+        if self.parts(record.key) is None:
+            self._write(self._path(record.key, "parts.json"), record.parts)
 
     def _write(self, path: str, plain: object) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        temporary = f"{path}.{os.getpid()}"
+        temporary = f"{path}.{os.getpid()}-{threading.get_ident()}"
         with open(temporary, "w", encoding="utf-8", errors="surrogateescape") as file:
             json.dump(plain, file, indent=0)
         os.replace(temporary, path)
@@ -108,3 +115,15 @@ class Records:
                 os.unlink(self._path(key, ending))
             except FileNotFoundError:
                 continue
+
+
+def _read(path: str) -> str:
+    """A whole file; `open` makes twice as many system calls, and every build reads every record."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        text = b""
+        while block := os.read(descriptor, _BLOCK):
+            text += block
+    finally:
+        os.close(descriptor)
+    return text.decode("utf-8", "surrogateescape")

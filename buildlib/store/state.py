@@ -39,14 +39,31 @@ class State:
 
     def set_last_key(self, label: Label, key: str) -> None:
         """Note the key of a target that is built; that it cannot be written is no error."""
-        path = self._last(label)
+        _write(self._last(label), key)
+
+    def lines(self, name: str) -> list[str]:
+        """The lines of a file that `set_lines` wrote; none where there is none."""
         try:
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            with open(f"{path}.{os.getpid()}", "w") as file:
-                file.write(key)
-            os.replace(f"{path}.{os.getpid()}", path)
-        except OSError:
-            return
+            with open(self.path(name)) as file:
+                return file.read().splitlines()
+        except (OSError, UnicodeDecodeError):
+            return []
+
+    def set_lines(self, name: str, lines: list[str]) -> None:
+        """Keep some lines where they are not what is kept; a failure is no error."""
+        if lines != self.lines(name):
+            _write(self.path(name), "\n".join(lines))
+
+
+def _write(path: str, text: str) -> None:
+    """Write a file whole or not at all."""
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(f"{path}.{os.getpid()}", "w") as file:
+            file.write(text)
+        os.replace(f"{path}.{os.getpid()}", path)
+    except OSError:
+        return
 
 
 def flat(label: Label) -> str:

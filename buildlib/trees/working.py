@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable
 
 from buildlib.keys.index import DigestIndex
-from buildlib.model.tree import JUNK_ENDINGS, JUNK_NAMES
+from buildlib.model.tree import JUNK_ENDINGS, JUNK_NAMES, is_junk
 
 
 class WorkingTree:
@@ -23,28 +23,51 @@ class WorkingTree:
 
     def read(self, path: str) -> bytes:
         """See `Tree.read`."""
-        with open(f"{self.root}/{path}", "rb") as file:
-            return file.read()
+        full = f"{self.root}/{path}"
+        if os.path.islink(full) or ".." in path:
+            full = self._inside(path)
+        try:
+            with open(full, "rb") as file:
+                return file.read()
+        except (IsADirectoryError, NotADirectoryError):
+            raise FileNotFoundError(path) from None
+
+    def _inside(self, path: str) -> str:
+        """What a path leads to, if that is in the tree: a commit has nothing else either."""
+        try:
+            full = os.path.realpath(f"{self.root}/{path}", strict=True)
+        except OSError:
+            raise FileNotFoundError(path) from None
+        root = os.path.realpath(self.root)
+        if not full.startswith(root + "/") or os.path.isabs(_link_text(f"{self.root}/{path}")):
+            raise FileNotFoundError(path)
+        return full
 
     def exists(self, path: str) -> bool:
         """See `Tree.exists`."""
-        return os.path.lexists(f"{self.root}/{path}")
+        pieces = path.split("/") if path else []
+        if any(piece == ".." or is_junk(piece) for piece in pieces):
+            return False
+        above = [f"{self.root}/{'/'.join(pieces[:depth])}" for depth in range(1, len(pieces))]
+        return os.path.lexists(f"{self.root}/{path}") and not any(map(os.path.islink, above))
 
     def files(self, folder: str) -> list[tuple[str, list[str]]]:
         """See `Tree.files`."""
         found: list[tuple[str, list[str]]] = []
         pending = [folder]
+        junk, endings = JUNK_NAMES, JUNK_ENDINGS
         while pending:
             here = pending.pop()
+            before = f"{here}/" if here else ""
             names: list[str] = []
             try:
                 with os.scandir(f"{self.root}/{here}" if here else self.root) as entries:
                     for entry in entries:
                         name = entry.name
-                        if name in JUNK_NAMES or name.endswith(JUNK_ENDINGS):
+                        if name in junk or name.endswith(endings):
                             continue
                         if entry.is_dir(follow_symlinks=False):
-                            pending.append(f"{here}/{name}" if here else name)
+                            pending.append(before + name)
                         else:
                             names.append(name)
             except (FileNotFoundError, NotADirectoryError):
@@ -54,5 +77,12 @@ class WorkingTree:
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
         """See `Tree.stamps`."""
-        stamp = self.index.stamp
-        return [stamp(path) for path in paths]
+        return self.index.stamps(paths)
+
+
+def _link_text(path: str) -> str:
+    """Where a symlink says it leads; an empty text for anything else."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""

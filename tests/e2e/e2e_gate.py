@@ -59,9 +59,7 @@ class Gate:
             while self.builds < count:
                 said = "\n".join(one.text for one in builders)
                 assert any(one.process.poll() is None for one in builders), said
-                assert time.monotonic() < deadline, (
-                    f"{self.builds} builds came:\n{said}"
-                )
+                assert time.monotonic() < deadline, f"{self.builds} builds came:\n{said}"
                 self._news.wait(0.2)
 
     def close(self) -> None:

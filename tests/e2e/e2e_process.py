@@ -240,7 +240,8 @@ class Family:
 
 
 BUILDLIB = (sys.executable, "-m", "buildlib")
-DOIT = (sys.executable, "-m", "doit")
+DOIT = (str(Path(sys.executable).with_name("doit")),)
+"""doit's own script, as the environment has it."""
 
 
 def environment(folder: Path, engine: str) -> dict[str, str]:

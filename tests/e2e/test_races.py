@@ -50,9 +50,8 @@ def test_an_edit_before_an_image_gets_its_files_is_never_taken_for_the_old_state
 ) -> None:
     gate.shut()
     build = gated.start("build", "left")
-    gate.wait_for_builds(
-        1, build
-    )  # of its parent: the keys are made, left has not got its files yet
+    # The build of its parent: the keys are made, left has not got its files yet.
+    gate.wait_for_builds(1, build)
     gated.write("images/left/files/one.txt", "edited meanwhile\n")
     gate.open()
     code = build.wait()
