@@ -1,6 +1,6 @@
 """The gateway's server, with the kernelspecs for its engine."""
 
-from buildlib.rules import docker_image
+from buildlib.rules import docker_image, kernel_check
 
 docker_image(
     name="enterprise-gateway",
@@ -14,4 +14,11 @@ docker_image(
     description="Jupyter Enterprise Gateway: starts kernels in containers for remote notebooks",
     licenses="BSD-3-Clause",
     doc="the gateway's server",
+)
+kernel_check(
+    name="verify",
+    image=":enterprise-gateway",
+    arguments=["--kernelspec", "python_docker", "--gateway"],
+    with_images={"//images/kernel-py": ""},
+    doc="kernels under the real gateway, in Docker",
 )

@@ -1,5 +1,7 @@
 """The Python kernel."""
 
+from buildlib.rules import kernel_check
+
 from images.defs import kernel_image
 
 kernel_image(
@@ -9,4 +11,10 @@ kernel_image(
     python="requirements.in",
     description="IPython kernel for Jupyter Enterprise Gateway",
     doc="IPython kernel",
+)
+
+kernel_check(
+    name="verify",
+    image=":kernel-py",
+    doc="the Python kernel, as the gateway needs it",
 )
