@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from buildlib.commands.call import EVERYWHERE, OPTIONS, Verb, first_word, parse
-from buildlib.errors import BuildError, InputError
+from buildlib.errors import BuildError, InputError, UnknownTarget
 from buildlib.suggest import did_you_mean
 
 VERBS = (
@@ -74,7 +74,12 @@ def _dispatch(words: list[str]) -> int:
     if call.flag("help"):
         _help(chosen)
         return 0
-    return chosen.run(call)
+    try:
+        return chosen.run(call)
+    except UnknownTarget as error:
+        if error.meant:
+            error.fix = f"./doitw {chosen.name} {error.meant}"
+        raise
 
 
 def verb(name: str) -> Verb:

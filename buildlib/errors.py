@@ -72,6 +72,20 @@ class InputError(BuildError):
     exit_code = 3
 
 
+class UnknownTarget(InputError):
+    """A word names no target.
+
+    Attributes:
+        word: As typed.
+        meant: The nearest name there is, or None.
+    """
+
+    def __init__(self, what: str, *, word: str, meant: str | None) -> None:
+        super().__init__(what, fix=f"./doitw build {meant}" if meant else "./doitw list")
+        self.word = word
+        self.meant = meant
+
+
 class ActionError(BuildError):
     """An action of the build (a fetch, a docker build, a command) did not succeed."""
 

@@ -166,7 +166,7 @@ class Workspace:
 
     def renew(self) -> None:
         """Forget what was read, after a file of the workspace was written."""
-        for name in ("settings", "version", "lock", "graph", "keys", "explainer", "planner"):
+        for name in ("settings", "lock", "graph", "keys", "explainer", "planner"):
             self.__dict__.pop(name, None)
 
     def save(self) -> None:
@@ -225,6 +225,7 @@ class Workspace:
             self.store,
             self.state,
             self.settings,
+            channel=self.channel if self.channel == DEV else "",
             exports=self.export_path,
             explain=self.explainer.reason,
         )
@@ -290,7 +291,8 @@ class Workspace:
         Raises:
             ActionError: A file cannot be had, or is not what the lock says.
         """
-        missing = [entry for entry in downloads if not self.store.has(entry.sha256, entry.size)]
+        wanted = {entry.sha256: entry for entry in downloads}.values()
+        missing = [entry for entry in wanted if not self.store.has(entry.sha256, entry.size)]
         if not missing:
             return
         from buildlib.fetch.fetcher import Fetcher

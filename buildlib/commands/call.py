@@ -79,7 +79,9 @@ class Call(NamedTuple):
         """
         value = str(self.options.get(name, default))
         if not (value.isascii() and value.isdigit() and int(value) >= least):
-            raise InputError(f"--{name} {value} is not a number from {least}", fix=f"--{name} {default}")
+            raise InputError(
+                f"--{name} {value} is not a number from {least}", fix=f"--{name} {default}"
+            )
         return int(value)
 
 

@@ -11,10 +11,11 @@ def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
     labels = workspace.resolve(call.words, folder=call.folder, verb="build")
-    wanted = downloads_of(workspace, workspace.graph.closure(labels))
+    found = downloads_of(workspace, workspace.graph.closure(labels))
+    wanted = list({entry.sha256: entry for entry in found}.values())
     missing = [entry for entry in wanted if not workspace.store.has(entry.sha256, entry.size)]
     workspace.fetch(wanted, say)
-    size = sum(entry.size or 0 for entry in {entry.sha256: entry for entry in wanted}.values())
+    size = sum(entry.size or 0 for entry in wanted)
     say(f"{len(wanted)} files, {size / 1e6:.1f} MB, are in the store; {len(missing)} were fetched")
     folder = call.options.get("to")
     if folder:

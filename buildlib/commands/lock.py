@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from buildlib.commands.call import Call, Verb
 from buildlib.commands.common import open_workspace, print_json, say, warn
-from buildlib.errors import InputError
+from buildlib.errors import InputError, UnknownTarget
 from buildlib.lock.refresh import SECTIONS, Refresh
+from buildlib.suggest import nearest
 
 
 def run(call: Call) -> int:
@@ -15,10 +16,14 @@ def run(call: Call) -> int:
     words = [word for word in call.words if word not in SECTIONS]
     try:
         labels = workspace.resolve(words, folder=call.folder)
-    except InputError as error:
-        sections_named = ", ".join(SECTIONS)
+    except UnknownTarget as error:
+        meant = nearest(error.word, SECTIONS)
+        if error.word.startswith("//") or meant is None:
+            error.what += f" (sections of the lock are {', '.join(SECTIONS)})"
+            raise
         raise InputError(
-            f"{error.what} (sections of the lock are {sections_named})", fix=error.fix
+            f"{error.word} is no section of the lock, nor a target; did you mean {meant}?",
+            fix=f"./doitw lock {meant}",
         ) from None
     as_json = call.flag("json")
     refresh = Refresh(workspace, say=warn if as_json else say, upgrade=call.flag("upgrade"))

@@ -59,7 +59,11 @@ def checked(name: str, rule: Callable[..., Any]) -> Callable[..., Any]:
             raise _misfit(name, known, required, positional, arguments)
         for parameter, value in arguments.items():
             kind = kinds.get(parameter)
-            if kind and not kind[1](value) and not (value is None and defaults.get(parameter) is None):
+            if (
+                kind
+                and not kind[1](value)
+                and not (value is None and defaults.get(parameter) is None)
+            ):
                 raise InputError(
                     f"{parameter} is {value!r}, not {kind[0]}",
                     where=current().where(),
@@ -95,6 +99,4 @@ def _misfit(
         return InputError(
             f"the arguments of {name} have names", where=where, fix=f"{first} = {positional[0]!r}"
         )
-    return InputError(
-        f"{name} needs {', '.join(missing)}", where=where, fix=f"{missing[0]} = …"
-    )
+    return InputError(f"{name} needs {', '.join(missing)}", where=where, fix=f"{missing[0]} = …")

@@ -9,12 +9,15 @@ ruff and mypy still read as Python.
 from __future__ import annotations
 
 import ast
+from types import CodeType
 
+from buildlib.dsl.steady import guard
 from buildlib.errors import InputError, Location
 
+VERSION = 2
+"""Raised when more or less is refused: what was compiled before is then looked at again."""
+
 RULES_MODULE = "buildlib.rules"
-VERSION = 1
-"""Raised when the subset gets smaller: files that were let through are looked at again."""
 
 SAFE_BUILTINS = [
     "abs",
@@ -90,15 +93,8 @@ def check(source: str, file: str) -> ast.Module:
     """
     try:
         module = ast.parse(source, file)
-    except SyntaxError as error:
-        raise InputError(
-            f"not valid Python: {error.msg}",
-            where=Location(file, error.lineno or 0),
-            fix=f"correct the line: {(error.text or '').strip()}" if error.text else None,
-        ) from None
-    except ValueError as error:
-        raise InputError(f"not valid Python: {error}", where=Location(file, 1),
-                         fix=f"git checkout -- {file}") from None  # fmt: skip
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise _no_python(error, source, file) from None
     allowed = _ALLOWED + _ALLOWED_IN_DEFS if is_defs(file) else _ALLOWED
     for node in ast.walk(module):
         if not isinstance(node, allowed):
@@ -109,7 +105,35 @@ def check(source: str, file: str) -> ast.Module:
             _check_name(node.id, node, file)
         elif isinstance(node, ast.Attribute):
             _check_attribute(node, file)
+        elif isinstance(node, ast.FunctionDef):
+            _check_name(node.name, node, file)
+        elif isinstance(node, ast.arg):
+            _check_name(node.arg, node, file)
     return module
+
+
+def compile_file(source: str, file: str) -> CodeType:
+    """Check a `BUILD.py` or `defs.py` and compile it; see `check` and `steady.guard`.
+
+    Raises:
+        InputError: It is no Python, or no declaration; with the line.
+    """
+    module = check(source, file)
+    try:
+        return compile(guard(module), file, "exec", dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise _no_python(error, source, file) from None
+
+
+def _no_python(error: Exception, source: str, file: str) -> InputError:
+    line = error.lineno or 1 if isinstance(error, SyntaxError) else 1
+    text = "".join(source.splitlines()[line - 1 : line]).strip()
+    what = error.msg if isinstance(error, SyntaxError) else str(error) or "it is nested too deeply"
+    return InputError(
+        f"not valid Python: {what}",
+        where=Location(file, line),
+        fix=f"correct the line: {text[:80]}",
+    )
 
 
 def is_defs(file: str) -> bool:
@@ -142,6 +166,7 @@ def _check_import(node: ast.ImportFrom, file: str) -> None:
         )
     if module in ANNOTATION_MODULES:
         for alias in node.names:
+            _check_name(alias.asname or "", node, file)
             if alias.name not in ANNOTATION_MODULES[module]:
                 raise InputError(
                     f"{alias.name} cannot be imported from {module}",
@@ -156,6 +181,8 @@ def _check_import(node: ast.ImportFrom, file: str) -> None:
             fix=f"from {RULES_MODULE} import …, or from images.defs import …",
         )
     for alias in node.names:
+        _check_name(alias.name, node, file)
+        _check_name(alias.asname or "", node, file)
         if alias.name == "*":
             raise InputError(
                 "import the names that are used, not *",
@@ -189,10 +216,22 @@ def _check_name(name: str, node: ast.AST, file: str) -> None:
         )
 
 
+_METHODS = frozenset(
+    name for kind in (str, bytes, list, tuple, dict, int) for name in dir(kind) if name[0] != "_"
+) - {"format", "format_map"}
+"""Methods of data. Frames, code and types have attributes without underscores, too."""
+
+
 def _check_attribute(node: ast.Attribute, file: str) -> None:
-    if node.attr.startswith("_") or node.attr in ("format", "format_map"):
+    if node.attr not in _METHODS:
         raise InputError(
             f".{node.attr} is not part of what a declaration may use",
             where=_line(node, file),
             fix="use an f-string" if node.attr.startswith("format") else "write the value itself",
+        )
+    if not isinstance(node.ctx, ast.Load):
+        raise InputError(
+            f".{node.attr} cannot be set: a declaration changes nothing outside of it",
+            where=_line(node, file),
+            fix="give the value a name of its own",
         )

@@ -75,11 +75,9 @@ def enter(package: Package | None) -> None:
     _current = package
 
 
-def leave() -> Package | None:
-    """Make no package the current one, while a file of macros is read; returns which it was."""
-    package = _current
-    enter(None)
-    return package
+def peek() -> Package | None:
+    """The package being loaded, if there is one."""
+    return _current
 
 
 def current() -> Package:
@@ -242,6 +240,11 @@ def _refuse_missing(package: Package, name: str, attribute: str, *, makes: bool)
         if makes and not nearest(name, package.names)
         else f"{attribute}: {nearest(name, package.names) or 'remove ' + name}",
     )
+
+
+def leads_out(path: str) -> bool:
+    """Whether a path is none inside of a folder."""
+    return not path or path[0] == "/" or (".." in path and ".." in path.split("/")) or "\0" in path
 
 
 def label(text: str) -> Label:

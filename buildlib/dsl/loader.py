@@ -6,7 +6,6 @@ read through the same tree, so that the graph of a commit is made from that comm
 
 from __future__ import annotations
 
-import ast
 import builtins
 from collections.abc import Mapping
 from types import CodeType
@@ -14,6 +13,7 @@ from typing import Any
 
 from buildlib.dsl import check, declare, registry
 from buildlib.dsl.check import ANNOTATION_MODULES, RULES_MODULE, SAFE_BUILTINS
+from buildlib.dsl.steady import GUARD, Text, steady
 from buildlib.errors import BuildError, InputError, Location
 from buildlib.model.label import Label
 from buildlib.model.settings import Settings
@@ -23,7 +23,7 @@ from buildlib.suggest import did_you_mean
 
 _SAFE = {
     name: getattr(builtins, name) for name in SAFE_BUILTINS if name not in ("True", "False", "None")
-}
+} | {"str": Text, GUARD: steady}
 
 
 class _Module:
@@ -86,15 +86,23 @@ class Loader:
         code = self._compile(file)
         try:
             exec(code, namespace)  # noqa: S102 - checked above to be a declaration
-        except BuildError:
+        except BuildError as error:
+            error.where = error.where or _place(error, file)
             raise
         except Exception as error:
-            raise _as_input_error(error, file) from error
+            raise _as_input_error(error, _place(error, file)) from error
         return namespace
 
     def _compile(self, file: str) -> CodeType:
-        source = self._tree.read(file)
-        code: CodeType | None = self._code_cache.get((check.VERSION, file, source))
+        try:
+            source = self._tree.read(file)
+        except FileNotFoundError:
+            raise InputError(
+                f"{file} is a link to nothing in the workspace",
+                where=Location(file, 0),
+                fix=f"write {file} as a file",
+            ) from None
+        code: CodeType | None = self._code_cache.get((file, check.VERSION, source))
         if code is None:
             try:
                 text = source.decode()
@@ -102,9 +110,8 @@ class Loader:
                 raise InputError(
                     "not UTF-8 text", where=Location(file, 1), fix=f"save {file} as UTF-8"
                 ) from None
-            module: ast.Module = check.check(text, file)
-            code = compile(module, file, "exec", dont_inherit=True)
-            self._code_cache[(check.VERSION, file, source)] = code
+            code = check.compile_file(text, file)
+            self._code_cache[(file, check.VERSION, source)] = code
         return code
 
     def _import(
@@ -129,7 +136,7 @@ class Loader:
             return _Module({wanted: registry.function(wanted) for wanted in fromlist})
         module = self._macro(name)
         for wanted in fromlist:
-            if not hasattr(module, wanted):
+            if wanted not in vars(module):
                 raise InputError(
                     f"{name} has no {wanted}{did_you_mean(wanted, vars(module))}",
                     where=self._importer(name),
@@ -163,7 +170,8 @@ class Loader:
                     fix=f"write {file}, or correct the import",
                 )
             self._loading.append(file)
-            package = declare.leave()
+            package = declare.peek()
+            declare.enter(None)  # macros declare when they are called, not when they are read
             try:
                 names = self._run(file)
             finally:
@@ -189,9 +197,9 @@ def _package_files(folders: Mapping[str, list[str]], homes: frozenset[str]) -> d
     return contents
 
 
-def _as_input_error(error: Exception, file: str) -> InputError:
-    """An exception of a declaration's own code, at the innermost line of a declaration."""
-    line, place = 0, file
+def _place(error: BaseException, file: str) -> Location:
+    """The innermost line of a declaration that an exception went through."""
+    place = Location(file, 0)
     trace = error.__traceback__
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
@@ -200,15 +208,16 @@ def _as_input_error(error: Exception, file: str) -> InputError:
             or name.endswith(("/BUILD.py", "/defs.py"))
             or name in ("BUILD.py", "defs.py")
         ):
-            place, line = name, trace.tb_lineno
+            place = Location(name, trace.tb_lineno)
         trace = trace.tb_next
+    return place
+
+
+def _as_input_error(error: Exception, place: Location) -> InputError:
+    """An exception of a declaration's own code."""
     what = str(error).replace("'__import__'", "import")
     if isinstance(error, TypeError):
-        return InputError(
-            what, where=Location(place, line), fix="docs/rules.md lists the arguments"
-        )
-    return InputError(
-        f"{type(error).__name__}: {what}",
-        where=Location(place, line),
-        fix=f"correct line {line} of {place}",
-    )
+        return InputError(what, where=place, fix="docs/rules.md lists the arguments")
+    if not isinstance(error, ValueError):
+        what = f"{type(error).__name__}: {what}"
+    return InputError(what, where=place, fix=f"correct line {place.line} of {place.file}")

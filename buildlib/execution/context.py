@@ -91,7 +91,8 @@ class Context:
             raise InputMovedError(
                 f"{file.path} changed while it was being read", fix="./doitw build"
             )
-        return FileOutput(kept, os.path.getsize(self.store.path(kept)))
+        size = os.path.getsize(self.store.path(kept))
+        return FileOutput(kept, size, source.stamp.startswith("755 "))
 
     def pins(self, target: Target) -> list[tuple[str, Item]]:
         """The lock's items for a target."""

@@ -23,6 +23,7 @@ from buildlib.plan.plan import BUILD, FRESH, is_exported
 from buildlib.store import names
 from buildlib.store.content import stamp_ns
 from buildlib.store.state import flat
+from buildlib.workspace import DEV
 
 if TYPE_CHECKING:
     from buildlib.workspace import Workspace
@@ -170,7 +171,8 @@ class Executor:
             raise ActionError(
                 f"the image of {target.label} is gone again", fix=f"./doitw build {target.label}"
             )
-        for reference in (content, channel):
+        # The tags of a release are set together, at its end; `dev` is not what it is made of.
+        for reference in (content, channel) if workspace.channel == DEV else (content,):
             tagged = there.get(reference)
             if tagged is None or tagged.id != image:
                 workspace.engine.tag(image, reference)

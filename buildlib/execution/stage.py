@@ -16,7 +16,6 @@ from buildlib.errors import ActionError
 from buildlib.keys.index import file_sha256
 from buildlib.store.content import EPOCH, ContentStore, stamp_ns
 
-
 _FOLDER_MODE = 0o755
 
 
@@ -60,7 +59,9 @@ class Stage:
         """
         pieces = name.split("/")
         if any(piece in ("", ".", "..") for piece in pieces):
-            raise ActionError(f"{name!r} cannot be a path in a build context", fix="rename the input")
+            raise ActionError(
+                f"{name!r} cannot be a path in a build context", fix="rename the input"
+            )
         for above in ("/".join(pieces[:depth]) for depth in range(1, len(pieces))):
             if above in self._added:
                 raise _both(above)
@@ -111,7 +112,7 @@ class Stage:
         os.chmod(path, bits)
         os.utime(path, ns=(wanted, wanted))
 
-    def add_stored(self, name: str, sha256: str) -> None:
+    def add_stored(self, name: str, sha256: str, *, executable: bool = False) -> None:
         """Link a file of the content store."""
         path = self._place(name)
         try:
@@ -121,7 +122,7 @@ class Stage:
             pass
         if os.path.isdir(path):
             _remove(path)
-        self._store.link_to(sha256, path)
+        self._store.link_to(sha256, path, executable=executable)
 
     def finish(self) -> None:
         """Remove what was not added, and date the folders."""

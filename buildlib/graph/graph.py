@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
 
-from buildlib.errors import InputError
+from buildlib.errors import InputError, UnknownTarget
 from buildlib.model.label import (
     Label,
     Reference,
@@ -128,9 +128,8 @@ class Graph:
             *(f"{self[label].rule.verb}:{name}" for label, name in self.task_names.items()),
         ]
         meant = nearest(word, known)
-        return InputError(
-            f"there is no target {word}{did_you_mean(word, known)}",
-            fix=f"./doitw build {meant}" if meant else "./doitw list",
+        return UnknownTarget(
+            f"there is no target {word}{did_you_mean(word, known)}", word=word, meant=meant
         )
 
     def _check_edges(self) -> None:

@@ -62,6 +62,9 @@ class Keys:
         pending = [ref]
         while ref not in self._records:
             wanted = pending[-1]
+            if wanted in self._records:
+                pending.pop()
+                continue
             missing = [
                 dep.ref
                 for dep in self._graph.deps(wanted)
@@ -78,7 +81,8 @@ class Keys:
         parts: list[tuple[str, str]] = [("rule", f"{target.rule.kind} {target.rule.version}")]
         if ref.parts:
             parts.append(("parts", " ".join(ref.parts)))
-        parts += [(f"attribute {name}", _text(value)) for name, value in target.attrs.items()]
+        attrs = target.rule.attrs_of(target, ref.parts) if ref.parts else target.attrs
+        parts += [(f"attribute {name}", _text(value)) for name, value in attrs.items()]
         if target.rule.stamped:
             parts += [(f"stamp {name}", value) for name, value in self._stamp._asdict().items()]
         for dep in self._graph.deps(ref):
@@ -115,8 +119,11 @@ class Keys:
 
 
 def _text(value: object) -> str:
-    """A frozen attribute as text; `repr` of texts, numbers, tuples and sorted dicts is stable."""
-    return value if isinstance(value, str) else repr(value)
+    """A frozen attribute as text, different for `"1"` and `1`.
+
+    `repr` of texts, numbers, tuples and sorted dicts is stable.
+    """
+    return repr(value)
 
 
 def pinned(lock: Lock, pin: Pin, target: Target) -> Entry:

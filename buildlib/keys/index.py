@@ -16,12 +16,16 @@ from _hashlib import openssl_sha256  # hashlib itself imports more than a no-op 
 from collections.abc import Iterable
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
+from buildlib.errors import InputError, Location
+
 _MAGIC = b"buildlib digest index 3\n"
 _TICK_NS = 50_000_000
 """More than a kernel's clock tick (up to 10 ms), in nanoseconds."""
 _COARSE_TICK_NS = 2_100_000_000
 """For file systems that hold whole seconds (or two, as FAT does), in nanoseconds."""
 _BLOCK = 1 << 20
+_PATIENCE = 20
+"""How often a file that changes while it is read is read again."""
 
 _Seen = tuple[int, int, int, int, int]  # mtime_ns, ctime_ns, size, inode, mode
 _Entry = tuple[_Seen, str]  # with the stamp of what was seen so
@@ -115,7 +119,7 @@ class DigestIndex:
 
     def _restamp(self, path: str, full: str) -> str:
         """Read the file; take its stat data before and after, so that both are of one content."""
-        while True:
+        for _ in range(_PATIENCE):
             try:
                 before = os.lstat(full)
                 now = time.time_ns()
@@ -132,9 +136,17 @@ class DigestIndex:
                 after = os.lstat(full)
             except FileNotFoundError:
                 return "-"
+            except OSError as error:
+                raise InputError(
+                    f"{path} cannot be read: {error.strerror}",
+                    where=Location(path, 0),
+                    fix=f"chmod u+r {path}",
+                ) from None
             seen = (before.st_mtime_ns, before.st_ctime_ns, before.st_size, before.st_ino)
             if seen == (after.st_mtime_ns, after.st_ctime_ns, after.st_size, after.st_ino):
                 break
+        else:  # it is written all the time: what was read is not remembered, and actions look again
+            return stamp
         youngest = max(before.st_mtime_ns, before.st_ctime_ns)
         coarse = before.st_ctime_ns % 1_000_000_000 == 0
         if now - youngest > (_COARSE_TICK_NS if coarse else _TICK_NS):

@@ -8,13 +8,11 @@ a throw-away container of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from functools import cached_property
 
 from buildlib.debian.apt import lock_packages
 from buildlib.debian.archive import Archive, read_archive
 from buildlib.debian.package import DebPackage
 from buildlib.debian.resolve import minimal_system
-from buildlib.errors import ActionError
 from buildlib.lock.web import get
 from buildlib.model.label import Label
 from buildlib.model.lock import Entry, Item
@@ -36,29 +34,36 @@ class Archives:
     def __init__(self, workspace: Workspace, say: Say) -> None:
         self._workspace = workspace
         self._say = say
+        self._read: dict[str, Archive] = {}
 
-    @cached_property
-    def archive(self) -> Archive:
+    def archive(self, arch: str) -> Archive:
         """The newest candidate of each package.
+
+        Args:
+            arch: Debian's name of an architecture; it is Docker's, too, for amd64 and arm64.
 
         Raises:
             ActionError: The mirror does not answer, or a signature does not hold.
         """
+        if arch in self._read:
+            return self._read[arch]
         mirror = self._workspace.settings.network.apt
-        found = read_archive(lambda path: get(f"{mirror}/{path}"))
+        found = self._read[arch] = read_archive(lambda path: get(f"{mirror}/{path}"), arch=arch)
         for suite in found.expired:
             self._say(f"warning: {suite} of {mirror} is past its Valid-Until: is it a live mirror?")
         return found
 
 
-def rootfs_entry(archives: Archives, pin: Pin) -> Entry:
+def rootfs_entry(archives: Archives, target: Target, pin: Pin) -> Entry:
     """The packages of a minimal system with some more.
 
     Args:
         archives: What Debian offers.
+        target: The `rootfs`, for its platform.
         pin: What the declaration asks for.
     """
-    return _entry(pin, minimal_system(archives.archive.candidates, pin.asked))
+    arch = target.attrs["platform"].split("/")[1]
+    return _entry(pin, minimal_system(archives.archive(arch).candidates, pin.asked))
 
 
 def apt_entry(workspace: Workspace, target: Target, pin: Pin, say: Say) -> Entry:
@@ -83,12 +88,7 @@ def apt_entry(workspace: Workspace, target: Target, pin: Pin, say: Say) -> Entry
         if bundle:
             with open(bundle, encoding="utf-8") as file:
                 ca = file.read()
-    try:
-        packages = lock_packages(pin.asked, run, mirror=mirror, ca=ca)
-    except ActionError as error:
-        error.where = error.where or target.where
-        raise
-    return _entry(pin, packages)
+    return _entry(pin, lock_packages(pin.asked, run, mirror=mirror, ca=ca))
 
 
 def _built(workspace: Workspace, label: Label, say: Say) -> str:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-
-from buildlib.lock.web import get
+from buildlib.errors import ActionError
+from buildlib.lock.web import store
 from buildlib.model.lock import Entry, Item
 from buildlib.model.target import Pin, Target
 from buildlib.workspace import Workspace
@@ -16,8 +15,17 @@ def download_entry(workspace: Workspace, target: Target, pin: Pin) -> Entry:
     Args:
         workspace: For the store.
         target: The `download`.
-        pin: Its addresses; the first is asked.
+        pin: Its addresses; the first that answers counts.
+
+    Raises:
+        ActionError: None of them does.
     """
-    sha256 = workspace.store.add_bytes(get(pin.asked[0]))
-    size = os.path.getsize(workspace.store.path(sha256))
-    return Entry(pin.asked, {target.attrs["filename"]: Item("-", sha256, size, pin.asked[0])})
+    failures: list[ActionError] = []
+    for url in pin.asked:
+        try:
+            sha256, size = store(workspace.store, url)
+        except ActionError as error:
+            failures.append(error)
+            continue
+        return Entry(pin.asked, {target.attrs["filename"]: Item("-", sha256, size, url)})
+    raise failures[0]

@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
@@ -35,7 +36,7 @@ _GLIBC_MINOR = 36
 _MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+?)(?:\s|$)")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
-_ACCEPT = "application/vnd.pypi.simple.v1+json"
+_ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
 
 
 class Requirement(NamedTuple):
@@ -107,6 +108,8 @@ def _resolve(workspace: Workspace, target: Target, file: File, *, upgrade: bool)
     os.makedirs(os.path.dirname(out), exist_ok=True)
     if os.path.exists(f"{workspace.root}/{file.path}"):
         shutil.copyfile(f"{workspace.root}/{file.path}", out)
+    elif os.path.exists(out):  # of an earlier run: it would keep versions that nobody sees
+        os.unlink(out)
     command = [
         _uv(), "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate",
         "--only-binary", ":all:", "--no-emit-index-url", "--no-emit-find-links",
@@ -201,16 +204,15 @@ def _wheel(
     """The best wheel of a requirement: its file name and pin."""
     index = index_url(workspace.settings.network)
     project = canonicalize_name(requirement.name)
-    page = json.loads(get(f"{index}/{project}/", _ACCEPT))
+    offers = _offers(f"{index}/{project}/")
     rank = {tag: position for position, tag in enumerate(tags)}
     best: tuple[int, str, int, str] | None = None
-    for offered in page["files"]:
-        name, sha256 = offered["filename"], offered.get("hashes", {}).get("sha256", "")
+    for name, sha256, size in offers:
         if not name.endswith(".whl") or sha256 not in requirement.hashes:
             continue
         places = [rank[tag] for tag in _wheel_tags(name) if tag in rank]
         if places and (best is None or (min(places), name) < (best[0], best[1])):
-            best = (min(places), name, int(offered.get("size") or 0), sha256)
+            best = (min(places), name, size, sha256)
     if best is None:
         raise ActionError(
             f"the index has no wheel of {requirement.name} {requirement.version} for this platform",
@@ -218,6 +220,32 @@ def _wheel(
         )
     _, name, size, sha256 = best
     return name, Item(requirement.version, sha256, size, project)
+
+
+def _offers(page: str) -> list[tuple[str, str, int]]:
+    """Name, sha256 and size (0 where it is not told) of the files of a project's page.
+
+    Raises:
+        ActionError: It is no page of a simple index, neither JSON (PEP 691) nor HTML (PEP 503).
+    """
+    text = get(page, _ACCEPT).decode(errors="replace")
+    if text.lstrip().startswith("<"):
+        links = re.findall(r"<a\s[^>]*?href=[\"']([^\"'#]+)#sha256=([0-9a-f]{64})", text)
+        return [(unquote(url.partition("?")[0].rpartition("/")[2]), sha, 0) for url, sha in links]
+    try:
+        return [
+            (
+                str(f["filename"]),
+                str(f.get("hashes", {}).get("sha256", "")),
+                int(f.get("size") or 0),
+            )
+            for f in json.loads(text)["files"]
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ActionError(
+            f"{page} is not a page of a simple index",
+            fix="set pypi in [tool.buildlib.network] of pyproject.toml",
+        ) from None
 
 
 def _wheel_tags(filename: str) -> Iterable[Tag]:

@@ -11,14 +11,16 @@ import os
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
+from buildlib.errors import BuildError
 from buildlib.lock import debian, downloads, images, python
 from buildlib.model.label import Label
-from buildlib.model.lock import FILE, Entry, Lock, dump_lock
+from buildlib.model.lock import FILE, Entry, Item, Lock, dump_lock
 from buildlib.model.target import Pin, Target
 from buildlib.workspace import Workspace
 
 Say = Callable[[str], None]
 
+_DIGEST = 64
 SECTIONS = ("rootfs", "apt", "python", "image", "download")
 
 
@@ -82,11 +84,17 @@ class Refresh:
                     continue
                 self.say(f"{section} of {label}")
                 moved += self._renew(section, target, pin)
+        if self.write and unwanted(self.workspace):
+            write_lock(self.workspace, self.workspace.lock)
         return moved
 
     def _renew(self, section: str, target: Target, pin: Pin) -> list[Moved]:
         old = self.workspace.lock.get(section, {}).get(pin.name)
-        new = self._make(section, target, pin)
+        try:
+            new = self._make(section, target, pin)
+        except BuildError as error:
+            error.where = error.where or target.where
+            raise
         if self.write and new != old:
             lock = {name: dict(entries) for name, entries in self.workspace.lock.items()}
             lock.setdefault(section, {})[pin.name] = new
@@ -95,7 +103,7 @@ class Refresh:
 
     def _make(self, section: str, target: Target, pin: Pin) -> Entry:
         if section == "rootfs":
-            return debian.rootfs_entry(self.archives, pin)
+            return debian.rootfs_entry(self.archives, target, pin)
         if section == "apt":
             return debian.apt_entry(self.workspace, target, pin, self.say)
         if section == "python":
@@ -109,11 +117,7 @@ class Refresh:
 
 def write_lock(workspace: Workspace, lock: Lock) -> None:
     """Write the lock, without entries of targets that are no more, and read the workspace anew."""
-    wanted = {
-        (pin.section, pin.name)
-        for target in workspace.graph.targets.values()
-        for pin in target.pins
-    }
+    wanted = _wanted(workspace)
     kept = {
         section: {name: entry for name, entry in entries.items() if (section, name) in wanted}
         for section, entries in lock.items()
@@ -126,18 +130,44 @@ def write_lock(workspace: Workspace, lock: Lock) -> None:
     workspace.renew()
 
 
+def _wanted(workspace: Workspace) -> set[tuple[str, str]]:
+    """The entries that targets ask for."""
+    targets = workspace.graph.targets.values()
+    return {(pin.section, pin.name) for target in targets for pin in target.pins}
+
+
+def unwanted(workspace: Workspace) -> bool:
+    """Whether the lock has entries of targets that are no more."""
+    wanted = _wanted(workspace)
+    return any(
+        (section, name) not in wanted
+        for section, entries in workspace.lock.items()
+        for name in entries
+    )
+
+
 def _differences(section: str, name: str, old: Entry | None, new: Entry) -> list[Moved]:
     before = dict(old.items) if old else {}
     found = []
+    if old is not None and old.asked != new.asked:
+        found.append(Moved(section, name, "request", _brief(old.asked), _brief(new.asked)))
     for item in sorted({*before, *new.items}):
         was, now = before.get(item), new.items.get(item)
         if was is None or now is None or (was.version, was.sha256) != (now.version, now.sha256):
-            found.append(
-                Moved(
-                    section, name, item, was.version if was else None, now.version if now else None
-                )
-            )
+            same = was is not None and now is not None and was.version == now.version
+            found.append(Moved(section, name, item, _shown(was, same), _shown(now, same)))
     return found
+
+
+def _shown(item: Item | None, with_digest: bool) -> str | None:
+    """An item's version, with a piece of its digest where that alone differs."""
+    if item is None:
+        return None
+    return f"{item.version} ({item.sha256[:12]})" if with_digest else item.version
+
+
+def _brief(asked: tuple[str, ...]) -> str:
+    return " ".join(word[:12] if len(word) == _DIGEST else word for word in asked) or "nothing"
 
 
 def relock(workspace: Workspace, say: Say) -> Callable[[str, Label], None]:

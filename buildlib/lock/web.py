@@ -7,6 +7,7 @@ import threading
 from buildlib.errors import ActionError
 from buildlib.fetch.trouble import WebError
 from buildlib.fetch.web import Retry, Web
+from buildlib.store.content import ContentStore, Stored
 
 
 def get(url: str, accept: str = "*/*") -> bytes:
@@ -18,6 +19,33 @@ def get(url: str, accept: str = "*/*") -> bytes:
     try:
         return Web(Retry(), threading.Event()).page(url, accept)[2]
     except WebError as error:
-        raise ActionError(
-            f"{url} cannot be read: {error}", fix="check [tool.buildlib.network] of pyproject.toml"
-        ) from None
+        raise _unreadable(url, error) from None
+
+
+def store(content: ContentStore, url: str) -> Stored:
+    """Put the file at an address into the store, byte for byte as the fetcher will get it.
+
+    A page may be unpacked on the way; a `.tgz` that is served as "encoded" must not be.
+
+    Raises:
+        ActionError: It cannot be had.
+    """
+    web = Web(Retry(), threading.Event())
+
+    def once() -> Stored:
+        answer = web.get(url, {"Accept-Encoding": "identity"})
+        with content.writer() as out:
+            for chunk in web.chunks(answer):
+                out.write(chunk)
+            return out.commit()
+
+    try:
+        return web.retrying(once)
+    except WebError as error:
+        raise _unreadable(url, error) from None
+
+
+def _unreadable(url: str, error: WebError) -> ActionError:
+    return ActionError(
+        f"{url} cannot be read: {error}", fix="check [tool.buildlib.network] of pyproject.toml"
+    )

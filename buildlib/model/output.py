@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-
 EXPORT = "release.tar"
 """The output of an archive that becomes its release file."""
 
@@ -16,10 +15,12 @@ class FileOutput(NamedTuple):
     Attributes:
         sha256: Where it is in the content store.
         size: Its length in bytes.
+        executable: Whether it is laid into a build context with mode 0555, and not 0444.
     """
 
     sha256: str
     size: int
+    executable: bool = False
 
 
 class Output(NamedTuple):

@@ -54,16 +54,18 @@ class Settings(NamedTuple):
     network: Network = Network()
 
 
-def _refuse(text: str, what: str, word: str, fix: str | None = None) -> InputError:
-    """An error at the line of our tables in pyproject.toml that holds `word` as a key."""
-    line, ours = 0, False
+def _refuse(text: str, what: str, word: str, fix: str) -> InputError:
+    """An error at the line of pyproject.toml that gives `word`, inside `[tool.buildlib]`."""
+    table = ""
+    key = re.compile(rf"""\s*(?:[\w.-]+\.)?["']?{re.escape(word)}["']?\s*[=.]""")
     for number, content in enumerate(text.splitlines(), 1):
-        if content.lstrip().startswith("["):
-            ours = "buildlib" in content
-        if (ours or word == "buildlib") and re.match(rf"\s*\[?[\w.\"]*{re.escape(word)}", content):
-            line = number
-            break
-    return InputError(what, where=Location(FILE, line), fix=fix)
+        header = re.match(r"\s*\[\s*([\w.\s-]+?)\s*\]", content)
+        if header:
+            table = header.group(1).replace(" ", "")
+        inside = table.startswith("tool.buildlib") or (table == "tool" and "buildlib" in content)
+        if inside and (table.endswith(f".{word}") if header else key.match(content)):
+            return InputError(what, where=Location(FILE, number), fix=fix)
+    return InputError(what, where=Location(FILE, 0), fix=fix)
 
 
 def parse_settings(text: str) -> Settings:
@@ -86,11 +88,11 @@ def table_of(text: str) -> dict[str, Any]:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         found = re.search(r"at line (\d+)", str(error))
-        line = int(found.group(1)) if found else 0
+        line = int(found.group(1)) if found else max(1, len(text.splitlines()))
         raise InputError(
             f"{FILE} is not valid TOML: {error}",
             where=Location(FILE, line),
-            fix=f"correct line {line} of {FILE}" if line else f"git checkout -- {FILE}",
+            fix=f"correct line {line} of {FILE}",
         ) from None
     tool = document.get("tool", {})
     table = tool.get("buildlib", {}) if isinstance(tool, dict) else {}
@@ -108,16 +110,23 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
     values = dict(table)
     network = values.pop("network", {})
     if not isinstance(network, dict):
-        raise _refuse(text, "[tool.buildlib.network] is not a table", "network",
-                      "[tool.buildlib.network]")  # fmt: skip
+        name = "[tool.buildlib.network]"
+        raise _refuse(text, f"{name} is not a table", "network", name)
     _check_names(values, Settings._fields[:-1], "[tool.buildlib]", text)
     _check_names(network, Network._fields, "[tool.buildlib.network]", text)
     for name, value in {**values, **network}.items():
         wanted = bool if name == "strict" else str
         if not isinstance(value, wanted):
             kind = "true or false" if wanted is bool else "a text in quotes"
-            fix = f"{name} = true" if wanted is bool else f'{name} = "…"'
-            raise _refuse(text, f"setting {name} is {value!r}, not {kind}", name, fix)
+            right = "true" if wanted is bool else f'"{value}"'
+            raise _refuse(
+                text, f"setting {name} is {value!r}, not {kind}", name, f"{name} = {right}"
+            )
+    for name, value in network.items():
+        if "://" not in value:
+            raise _refuse(
+                text, f"{name} is {value!r}, not an address", name, f'{name} = "https://{value}"'
+            )
     mirrors = Network(**{name: value.rstrip("/") for name, value in network.items()})
     settings = Settings(**values, network=mirrors)
     check_names(settings, text)

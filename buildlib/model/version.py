@@ -10,6 +10,8 @@ import re
 
 from buildlib.errors import InputError
 
+_LONGEST = 128
+"""Characters of a tag (the registries' own limit)."""
 _SHAPE = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(.*)\Z", re.DOTALL)
 
 
@@ -38,6 +40,10 @@ def check_release(text: str) -> str:
             f"version {text!r} is not three numbers, with an optional pre-release", fix=fix
         )
     rest = shape.group(4)
+    if rest[1:2].isdigit() and rest[0] == ".":
+        raise InputError(f"version {text!r} has more than three numbers", fix=fix)
+    if len(text) > _LONGEST:
+        raise InputError(f"version {text!r} is longer than a tag may be", fix=fix)
     if not (_is_semver(text) if rest.startswith("-") else _is_pep440(text)):
         raise InputError(f"version {text!r} is neither PEP 440 nor semver", fix=fix)
     if "dev" in rest:

@@ -92,6 +92,7 @@ class Planner:
         store: Where built files are.
         state: What was built last in this workspace.
         settings: Names of images.
+        channel: Tag that images must have beside that of their content; empty for none.
         exports: For a target with a release file, where that file goes (absolute).
         explain: Why a key differs from the last one, in a few words.
     """
@@ -105,6 +106,7 @@ class Planner:
         state: State,
         settings: Settings,
         *,
+        channel: str,
         exports: Callable[[Target], str],
         explain: Callable[[Label], str],
     ) -> None:
@@ -114,6 +116,7 @@ class Planner:
         self._store = store
         self._state = state
         self._settings = settings
+        self._channel = channel
         self._exports = exports
         self._explain = explain
 
@@ -193,8 +196,8 @@ class Planner:
         tag = self._content_tag(target.label, key)
         tagged = there.get(tag)
         if tagged is not None and tagged.id in record.images:
-            channel = names.channel_tag(self._settings, image_name(target))
-            if channel in tagged.tags:
+            channel = names.channel_tag(self._settings, image_name(target), self._channel)
+            if not self._channel or channel in tagged.tags:
                 return FRESH, ""
             return RESTORE, f"the tag {channel} is not on it"
         if any(there.get(image) is not None for image in record.images):

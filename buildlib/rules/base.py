@@ -8,9 +8,11 @@ come from what `declare` was given (buildlib/model/target.py).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from buildlib.execution.context import Context
     from buildlib.graph.graph import Graph
     from buildlib.model.output import Output
@@ -39,6 +41,16 @@ class Rule:
     stamped: bool = False
     uses_engine: bool = False
     verb: str = "build"
+
+    def attrs_of(self, target: Target, parts: tuple[str, ...]) -> Mapping[str, Any]:
+        """The attributes that can change some parts of a target; they enter the parts' key.
+
+        Args:
+            target: What was declared.
+            parts: The parts, at least one.
+        """
+        del parts
+        return target.attrs
 
     def output_names(self, target: Target, graph: Graph) -> list[str]:
         """Names of the files the target will have, as far as declarations tell.

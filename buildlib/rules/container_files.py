@@ -53,7 +53,17 @@ def container_files(
     where = current().where()
     if isinstance(outputs, str) or not outputs:
         raise InputError(
-            "outputs is a list of paths, and not empty", where=where, fix=f"outputs = [{outputs or 'opt/jre/'!r}]"
+            "outputs is a list of paths, and not empty",
+            where=where,
+            fix=f"outputs = [{outputs or 'opt/jre/'!r}]",
+        )
+    named = [_output_name(path) for path in outputs]
+    twice = next((name for name in named if named.count(name) > 1), "")
+    if twice:
+        raise InputError(
+            f"two outputs would both be called {twice}",
+            where=where,
+            fix="give one of them another name in the Dockerfile's last stage",
         )
     files, deps = sources(srcs)
     files.append(source(dockerfile, attribute="dockerfile", makes=True))
@@ -78,6 +88,7 @@ class ContainerFiles(Rule):
     """Exported as a tar, from which the outputs are taken."""
 
     kind = "container_files"
+    version = 2
     product = "files"
     uses_engine = True
 
@@ -103,9 +114,11 @@ class ContainerFiles(Rule):
                     if not output.endswith("/"):
                         entry = entries.get(output)
                         data = tar.extractfile(entry) if entry is not None else None
-                        if data is None:
+                        if entry is None or data is None:
                             raise _missing(target, output)
-                        files[_output_name(output)] = context.keep_bytes(data.read())
+                        kept = context.keep_bytes(data.read())
+                        executable = bool(entry.mode & 0o100)
+                        files[_output_name(output)] = kept._replace(executable=executable)
                         continue
                     members: list[Member] = []
                     for path, entry in entries.items():

@@ -69,7 +69,10 @@ def docker_image(
     package = current()
     where = package.where()
     files, deps = sources(srcs)
-    files = [*_without_ignored(files, dockerfile), source(dockerfile, attribute="dockerfile", makes=True)]
+    files = [
+        *_without_ignored(files, dockerfile),
+        source(dockerfile, attribute="dockerfile", makes=True),
+    ]
     pins: list[Pin] = []
     own = str(label(f":{name}"))
     parents = dict(bases or {})
@@ -195,7 +198,7 @@ def stage_image(target: Target, context: Context) -> Any:
     for dep in target.deps:
         if dep.role.startswith("src "):
             for name, made in context.output(dep.ref).files.items():
-                stage.add_stored(name, made.sha256)
+                stage.add_stored(name, made.sha256, executable=made.executable)
     stage.finish()
     return stage
 

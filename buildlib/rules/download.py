@@ -43,7 +43,7 @@ def download(*, name: str, urls: Sequence[str], filename: str = "", doc: str = "
         RULE,
         name=name,
         doc=doc,
-        attrs={"filename": filename or urls[0].rsplit("/", 1)[-1].partition("?")[0]},
+        attrs={"filename": filename or urls[0].partition("?")[0].rsplit("/", 1)[-1]},
         pins=[Pin("download", str(own), tuple(urls))],
     )
 

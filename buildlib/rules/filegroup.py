@@ -31,6 +31,7 @@ class Filegroup(Rule):
     """Nothing is built: the files are taken where they are."""
 
     kind = "filegroup"
+    version = 2
 
     def output_names(self, target: Target, graph: Graph) -> list[str]:
         """See `Rule.output_names`."""

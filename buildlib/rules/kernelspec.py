@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from buildlib.dsl.declare import current, declare, label, source
+from buildlib.dsl.declare import current, declare, label, leads_out, source
 from buildlib.errors import InputError
 from buildlib.model.label import Reference, is_label, parse_reference
 from buildlib.model.output import FileOutput, Output
@@ -60,7 +60,7 @@ def kernelspec(
     files: list[File] = []
     deps: list[Dep] = []
     for path, origin in (resources or {}).items():
-        if path.startswith("/") or ".." in path.split("/"):
+        if leads_out(path):
             raise InputError(
                 f"{path!r} leads out of the kernelspec", where=where, fix="write a relative path"
             )
@@ -130,6 +130,12 @@ class Kernelspec(Rule):
             else:
                 path = dep.role.removeprefix("member ")
                 made = context.output(dep.ref).files
+                if not path.endswith("/") and len(made) != 1:
+                    raise InputError(
+                        f"{dep.ref} has {len(made)} files, but {path} is one",
+                        where=target.where,
+                        fix=f'end the path with "/": "{path}/"',
+                    )
                 files.update(zip(_places(folder, path, made), made.values(), strict=True))
         for file in target.files:
             files[f"{folder}/{file.name}"] = context.keep_source(file)
@@ -151,7 +157,9 @@ PROXIES = "enterprise_gateway.services.processproxies."
 
 def _places(folder: str, path: str, names: Iterable[str]) -> list[str]:
     """Where the files of a label go in the folder."""
-    return [f"{folder}/{path}{name}" if path.endswith("/") else f"{folder}/{path}" for name in names]
+    return [
+        f"{folder}/{path}{name}" if path.endswith("/") else f"{folder}/{path}" for name in names
+    ]
 
 
 RULE = Kernelspec()

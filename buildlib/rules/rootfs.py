@@ -70,7 +70,11 @@ def rootfs(
             "repository": image_repository(repository or name),
             "strip_prefix": strip_prefix,
         },
-        files=list(dict.fromkeys([*declared, *laid, source(dockerfile, attribute="dockerfile", makes=True)])),
+        files=list(
+            dict.fromkeys(
+                [*declared, *laid, source(dockerfile, attribute="dockerfile", makes=True)]
+            )
+        ),
         deps=deps,
         pins=[Pin("rootfs", str(label(f":{name}")), tuple(sorted(set(packages))))],
     )

@@ -10,9 +10,9 @@ same tar, compressed, under the name `archive-VERSION.tar.gz`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from buildlib.dsl.declare import current, declare, freeze, source
+from buildlib.dsl.declare import current, declare, freeze, leads_out, source
 from buildlib.errors import InputError
 from buildlib.model.label import is_label, parse_reference
 from buildlib.model.output import EXPORT, Output
@@ -66,7 +66,7 @@ def tarball(
                     where=where,
                     fix=f"remove it from {part}",
                 )
-            if path[:1] == "/" or (".." in path and ".." in path.split("/")):
+            if leads_out(path):
                 raise InputError(
                     f"{path!r} leads out of the archive", where=where, fix="write a relative path"
                 )
@@ -104,6 +104,13 @@ class Tarball(Rule):
 
     kind = "tarball"
     product = "files"
+
+    def attrs_of(self, target: Target, parts: tuple[str, ...]) -> Mapping[str, Any]:
+        """See `Rule.attrs_of`: a part is no release file, and has executables of its own."""
+        own = {file.name for file in target.files if file.part in parts}
+        own |= {dep.role.partition(":")[2] for dep in target.deps if dep.part in parts}
+        executables = tuple(path for path in target.attrs["executables"] if path in own)
+        return {**target.attrs, "archive": "", "executables": executables}
 
     def output_names(self, target: Target, graph: Graph) -> list[str]:
         """See `Rule.output_names`."""

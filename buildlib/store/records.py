@@ -52,7 +52,7 @@ class Records:
         try:
             plain = json.loads(_read(self._path(key, "json")))
             images = tuple(plain["images"])
-            files = {name: FileOutput(sha, size) for name, (sha, size) in plain["files"].items()}
+            files = {name: FileOutput(*made) for name, made in plain["files"].items()}
             seconds = float(plain["seconds"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None

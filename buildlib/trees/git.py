@@ -65,6 +65,8 @@ class GitTree:
         for _ in range(8):  # as deep as anyone's links go; the rest is a loop
             if mode != _LINK:
                 return data
+            if data.startswith(b"/"):
+                break
             folder = path.rpartition("/")[0]
             path = _normalise(f"{folder}/{data.decode()}")
             mode, data = self._blob(path)

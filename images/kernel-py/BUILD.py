@@ -1,7 +1,6 @@
 """The Python kernel."""
 
 from buildlib.rules import kernel_check
-
 from images.defs import kernel_image
 
 kernel_image(
