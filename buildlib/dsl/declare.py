@@ -319,10 +319,12 @@ def declare(
     where = package.where()
     if not isinstance(name, str) or not name:
         raise InputError(f"{rule.kind} has no name", where=where, fix='name = "kernel-py"')
-    if not is_name(name):
-        raise InputError(
-            f"{name!r} cannot be a name", where=where, fix="letters, digits and _ . + -"
-        )
+    parts = tuple(parts)
+    for word in (name, *parts):
+        if not is_name(word):
+            raise InputError(
+                f"{word!r} cannot be a name", where=where, fix="letters, digits and _ . + -"
+            )
     own = Label(package.path, name)
     taken = package.targets.get(name)
     if taken is not None:
