@@ -105,7 +105,13 @@ class Workspace:
 
             plain = table_of(text)
             self._memo["settings", text] = plain
-        return settings_from({**plain, **self.overrides}, text)
+        settings = settings_from(plain, text)
+        if self.overrides:
+            try:
+                settings = settings_from({**plain, **self.overrides})
+            except InputError as error:  # said on the command line, so no file is to blame
+                raise InputError(error.what, fix=error.fix) from None
+        return settings
 
     @cached_property
     def version(self) -> str:
@@ -277,12 +283,18 @@ class Workspace:
         """
         if not words:
             wanted = set(self.graph.of_verb(verb)) if verb else set(self.graph.targets)
-            return [label for label in self.graph.order if label in wanted]
+            return [
+                label
+                for label in self.graph.order
+                if label in wanted and not (verb and self.graph[label].manual)
+            ]
         found: dict[Label, None] = {}
         for word in words:
             labels = self.graph.resolve([word], package=folder)
-            ours = [label for label in labels if self.graph[label].rule.verb == verb]
-            found.update(dict.fromkeys(ours if verb and len(labels) > 1 else labels))
+            if verb and len(labels) > 1:  # a pattern, or a folder
+                ours = [label for label in labels if self.graph[label].rule.verb == verb]
+                labels = [label for label in ours if not self.graph[label].manual]
+            found.update(dict.fromkeys(labels))
         return list(found)
 
     def fetch(self, downloads: Sequence[Download], log: Callable[[str], None]) -> None:

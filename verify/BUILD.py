@@ -1,9 +1,18 @@
-"""The code of the proofs: a part of every proof's key."""
+"""The code of the proofs, a part of every proof's key; and the proofs of no single image."""
 
-from buildlib.rules import filegroup, glob
+from buildlib.rules import filegroup, glob, kernel_check
 
 filegroup(
     name="verify",
-    srcs=glob(["**/*.py"]),
+    srcs=glob(["**/*.py"], exclude=["BUILD.py"]),
     doc="code that proves images",
+)
+
+kernel_check(
+    name="swarm",
+    image="//images/enterprise-gateway",
+    arguments=["--swarm", "--kernelspec", "python_swarm", "--gateway"],
+    with_images={"//images/kernel-py": ""},
+    manual=True,
+    doc="kernels under the real gateway, in a swarm; changes the engine's mode for a while",
 )

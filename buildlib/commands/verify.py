@@ -57,7 +57,8 @@ def _checks(workspace: Workspace, labels: list[Label]) -> list[Label]:
         mine = [
             check
             for check in graph.of_verb(VERIFY)
-            if any(d.role == "image" and d.ref.label == label for d in graph[check].deps)
+            if not graph[check].manual
+            and any(d.role == "image" and d.ref.label == label for d in graph[check].deps)
         ]
         if not mine:
             raise InputError(

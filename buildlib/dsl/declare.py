@@ -306,6 +306,7 @@ def declare(
     deps: Iterable[Dep] = (),
     pins: Iterable[Pin] = (),
     parts: Iterable[str] = (),
+    manual: bool = False,
 ) -> Label:
     """Add a target to the package being loaded; see `Target` for the arguments.
 
@@ -348,5 +349,6 @@ def declare(
         deps=tuple(sorted(deps)),
         pins=tuple(sorted(pins)),
         parts=tuple(sorted(parts)),
+        manual=manual,
     )
     return own

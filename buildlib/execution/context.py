@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from buildlib.errors import ActionError
+from buildlib.errors import ActionError, InputError
 from buildlib.execution.downloads import FETCHED_SECTIONS, Fetched, download
 from buildlib.execution.stage import InputMovedError, Source, Stage
 from buildlib.keys.compute import pinned
@@ -86,6 +86,11 @@ class Context:
             InputMovedError: It is not what its key says.
         """
         source = self.source(file)
+        if source.stamp.startswith("link "):
+            raise InputError(
+                f"{file.path} is a symlink, and only files can be taken here",
+                fix="name the file it leads to",
+            )
         kept = self.store.add_file(source.path)
         if kept != source.stamp.partition(" ")[2]:
             raise InputMovedError(

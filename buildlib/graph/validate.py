@@ -7,7 +7,7 @@ content, so that a build with nothing to do parses no Dockerfile.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from buildlib.errors import InputError
@@ -60,7 +60,9 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
                 )
             bases[dep.role[len("base ") :]] = _reference_name(base)
     args = {**_platform_args(target), **target.attrs.get("build_args", {})}
-    asked = ("dockerfile", _VERSION, text, tuple(provided), _plain(bases), _plain(args))
+    folder = f"{package}/" if package else ""
+    ignore, ignored = _ignore_rules(tree, folder, target.attrs["dockerfile"])
+    asked = ("dockerfile", _VERSION, text, tuple(provided), _plain(bases), _plain(args), ignore)
     if memo.get(asked):
         return
     from buildlib.dockerfile import check
@@ -70,9 +72,24 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
     dockerfile = parse(text.decode(errors="replace"), file, args)
     check_engine_limits(dockerfile)
     check.check_parent(dockerfile, bases, target.where)
-    folder = f"{package}/" if package else ""
-    check.check_sources(dockerfile, provided, lambda path: tree.exists(folder + path), target.where)
+    check.check_sources(
+        dockerfile, provided, lambda path: tree.exists(folder + path), target.where, ignored
+    )
     memo[asked] = True
+
+
+def _ignore_rules(
+    tree: Tree, folder: str, dockerfile: str
+) -> tuple[bytes, Callable[[str], bool] | None]:
+    """The text of the ignore file that counts, and what it leaves out."""
+    names = (f"{dockerfile}.dockerignore", ".dockerignore")
+    name = next((name for name in names if tree.exists(folder + name)), None)
+    if name is None:
+        return b"", None
+    from buildlib.dockerfile.ignore import IgnoreRules
+
+    text = tree.read(folder + name)
+    return text, IgnoreRules.parse(text.decode(errors="replace"), folder + name).excludes
 
 
 def _plain(values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -124,11 +124,14 @@ def is_pattern(text: str) -> bool:
 def _forms(label: Label) -> tuple[str, ...]:
     """The names a label may go by, shortest first.
 
-    A check named `verify` goes by the folder it stands in: its task is `verify:kernel-py`.
+    A proof named `verify` goes by the folder it stands in, and one in the folder `verify` by its
+    own name: their tasks are `verify:kernel-py` and `verify:swarm`.
     """
     names = [label.short[2:]]
     if label.name == "verify" and label.package:
         names.insert(0, label.package)
+    elif label.package == "verify":
+        names.insert(0, label.name)
     forms = [form for name in names for form in (name.removeprefix(HOME), name)]
     return tuple(dict.fromkeys(forms))
 

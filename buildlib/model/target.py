@@ -75,6 +75,7 @@ class Target(NamedTuple):
         deps: Edges, sorted by role.
         pins: Lock entries needed.
         parts: Names of the parts it has, where it has any.
+        manual: Only made when it is asked for by name; never part of the key.
     """
 
     label: Label
@@ -86,6 +87,7 @@ class Target(NamedTuple):
     deps: tuple[Dep, ...] = ()
     pins: tuple[Pin, ...] = ()
     parts: tuple[str, ...] = ()
+    manual: bool = False
 
 
 def image_name(target: Target) -> str:

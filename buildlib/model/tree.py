@@ -10,7 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Protocol
 
-JUNK_NAMES = frozenset({"__pycache__", ".git", ".DS_Store", ".buildlib", ".venv", "node_modules"})
+JUNK_NAMES = frozenset(
+    {
+        ".DS_Store",
+        ".buildlib",
+        ".git",
+        ".hypothesis",
+        ".ipynb_checkpoints",
+        ".mypy_cache",
+        ".pytest_cache",
+        ".ruff_cache",
+        ".venv",
+        "__pycache__",
+        "node_modules",
+    }
+)
 """Names that no tree shows: what tools leave behind must not differ between a laptop and CI."""
 JUNK_ENDINGS = (".pyc", ".pyo", ".swp", "~", ".orig", ".rej")
 

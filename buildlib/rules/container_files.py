@@ -16,6 +16,7 @@ from buildlib.model.label import Reference
 from buildlib.model.output import FileOutput, Output
 from buildlib.model.target import Dep
 from buildlib.rules.base import Rule
+from buildlib.rules.docker_image import without_ignored
 
 if TYPE_CHECKING:
     import tarfile
@@ -66,6 +67,7 @@ def container_files(
             fix="give one of them another name in the Dockerfile's last stage",
         )
     files, deps = sources(srcs)
+    files = without_ignored(files, dockerfile)
     files.append(source(dockerfile, attribute="dockerfile", makes=True))
     deps += [Dep(f"base {arg}", Reference(label(text))) for arg, text in (bases or {}).items()]
     declare(

@@ -70,7 +70,7 @@ def docker_image(
     where = package.where()
     files, deps = sources(srcs)
     files = [
-        *_without_ignored(files, dockerfile),
+        *without_ignored(files, dockerfile),
         source(dockerfile, attribute="dockerfile", makes=True),
     ]
     pins: list[Pin] = []
@@ -161,7 +161,7 @@ def _by_flavour(parent: str | Mapping[str, str] | None) -> str | None:
     return parent[flavour]
 
 
-def _without_ignored(files: list[File], dockerfile: str) -> list[File]:
+def without_ignored(files: list[File], dockerfile: str) -> list[File]:
     """Leave out what Docker would not send: the package's `.dockerignore` holds for srcs too."""
     package = current()
     names = {IGNORE_FILE, f"{dockerfile}{IGNORE_FILE}"}

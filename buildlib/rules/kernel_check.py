@@ -34,6 +34,7 @@ def kernel_check(
     arguments: Sequence[str] = (),
     with_images: Mapping[str, str] | None = None,
     srcs: Sequence[str] = ("//verify",),
+    manual: bool = False,
     doc: str = "",
 ) -> None:
     """Declare a proof.
@@ -45,6 +46,7 @@ def kernel_check(
         with_images: Label of images that the run needs too -> the option that names them, empty
             where they are found by their usual name.
         srcs: Labels of the code of the proof.
+        manual: Run only when asked for by name: the proof changes more than its own containers.
         doc: One line for `doit list`.
     """
     files, deps = sources(srcs)
@@ -58,6 +60,7 @@ def kernel_check(
         attrs={"arguments": list(arguments), "with_images": needed},
         files=files,
         deps=deps,
+        manual=manual,
     )
 
 
