@@ -366,6 +366,10 @@ def start(client: Any, request: Request, clock: Callable[[], float] = time.monot
     end = clock() + request.timeout
     if request.swarm:
         settings = service_settings(request)
+        if len(client.nodes.list()) == 1:
+            # The gateway removes a rejected service, and this script with it, before it can say
+            # why. With one node it is known beforehand; with more, another may have the image.
+            pull_if_missing(client, request)
         service = create(client.services, request, settings)
         watch_service(service, request, end, clock)
         return

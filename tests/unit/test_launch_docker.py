@@ -454,6 +454,15 @@ class FakeContainer:
         return [{"Status": states.pop(0) if len(states) > 1 else states[0]}]
 
 
+class FakeNodes:
+    """The nodes of a swarm."""
+
+    count = 1
+
+    def list(self) -> list[str]:
+        return ["node"] * self.count
+
+
 class FakeEngine:
     """Stands in for `docker.DockerClient`: containers, services, images and pulls."""
 
@@ -470,6 +479,7 @@ class FakeEngine:
         self.ends_with: int | None = None
         self.task_states: list[dict[str, str]] = [{"State": "running"}]
         self.containers = self.services = self.images = self.api = self
+        self.nodes = FakeNodes()
 
     def list(self, *, filters: Any, **more: bool) -> list[FakeContainer]:
         assert bool(more) != self.swarm  # stopped containers too; services know no such thing
@@ -662,6 +672,26 @@ def test_a_service_that_no_node_starts_is_told_and_removed():
     assert error.code == 66
     assert "No such image" in str(error)
     assert engine.made == []
+
+
+def test_a_missing_image_is_told_before_a_service_of_the_only_node_is_made():
+    """The gateway removes a rejected service before the launcher could say why."""
+    engine = FakeEngine(swarm=True)
+    engine.has_image = False
+    engine.pull_lines = [{"error": "pull access denied"}]
+    error = failure(engine)
+    assert error.code == 66
+    assert "elyra/kernel-py:dev" in str(error)
+    assert engine.asked == []
+
+
+def test_an_image_that_only_another_node_may_have_is_left_to_the_swarm():
+    engine = FakeEngine(swarm=True)
+    engine.has_image = False
+    engine.nodes.count = 2
+    launcher.start(engine, request(EG_DOCKER_MODE="swarm", EG_DOCKER_NETWORK="overlay"))
+    assert engine.pulled == []
+    assert len(engine.asked) == 1
 
 
 def test_the_mode_is_swarm_unless_the_gateway_says_otherwise():
