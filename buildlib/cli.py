@@ -67,6 +67,8 @@ def _dispatch(words: list[str]) -> int:
     if first in VERBS:
         words.remove(first)
         chosen = verb(first)
+    elif first is not None and first.startswith("verify:"):
+        chosen = verb("verify")
     else:
         chosen = verb("build")
         _refuse_misspelt_verb(first)

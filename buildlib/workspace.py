@@ -26,6 +26,7 @@ from buildlib.plan.explain import Explainer
 from buildlib.plan.plan import Plan, Planner, Presence
 from buildlib.store.content import ContentStore, default_root
 from buildlib.store.memo import Memo
+from buildlib.store.names import DEV
 from buildlib.store.records import Records
 from buildlib.store.state import State
 from buildlib.trees.working import WorkingTree
@@ -41,8 +42,6 @@ VERSION_FILE = "VERSION"
 DIST = "dist"
 SUITE = "bookworm"
 """Debian suite of the images of flavour `debian`."""
-DEV = "dev"
-"""Channel of all builds but releases: the tag of their images."""
 
 
 def find_root(start: str) -> str:

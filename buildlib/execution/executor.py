@@ -22,8 +22,8 @@ from buildlib.model.target import Target, image_name
 from buildlib.plan.plan import BUILD, FRESH, is_exported
 from buildlib.store import names
 from buildlib.store.content import stamp_ns
+from buildlib.store.names import DEV
 from buildlib.store.state import flat
-from buildlib.workspace import DEV
 
 if TYPE_CHECKING:
     from buildlib.workspace import Workspace

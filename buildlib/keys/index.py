@@ -8,17 +8,16 @@ next time (git calls these racy). A damaged index is thrown away: it only ever s
 
 from __future__ import annotations
 
-import marshal
 import os
 import time
-import zlib
 from _hashlib import openssl_sha256  # hashlib itself imports more than a no-op build can spare
 from collections.abc import Iterable
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
+from buildlib import marshalled
 from buildlib.errors import InputError, Location
 
-_MAGIC = b"buildlib digest index 3\n"
+_KIND = "digest index 4"
 _TICK_NS = 50_000_000
 """More than a kernel's clock tick (up to 10 ms), in nanoseconds."""
 _COARSE_TICK_NS = 2_100_000_000
@@ -51,43 +50,20 @@ class DigestIndex:
     def __init__(self, root: str, file: str) -> None:
         self._root = root
         self._file = file
-        self._entries: dict[str, _Entry] = self._load()
+        self._entries: dict[str, _Entry] = marshalled.load(file, _KIND)
         self._changed = False
         self.hashed = 0
         """How many files had to be read; for tests and `--debug`."""
 
-    def _load(self) -> dict[str, _Entry]:
-        try:
-            with open(self._file, "rb") as file:
-                data = file.read()
-        except OSError:
-            return {}
-        head = len(_MAGIC)
-        if data[:head] != _MAGIC:
-            return {}
-        payload = data[head + 4 :]
-        if data[head : head + 4] != zlib.crc32(payload).to_bytes(4, "big"):
-            return {}
-        try:
-            entries = marshal.loads(payload)  # noqa: S302 - our own file, checked by its CRC
-        except (ValueError, EOFError, TypeError):
-            return {}
-        return entries if isinstance(entries, dict) else {}
-
     def save(self) -> None:
-        """Write the index where it changed; a folder that cannot be written is no error."""
-        if not self._changed:
-            return
-        payload = marshal.dumps(self._entries)
-        temporary = f"{self._file}.{os.getpid()}"
-        try:
-            os.makedirs(os.path.dirname(self._file), exist_ok=True)
-            with open(temporary, "wb") as file:
-                file.write(_MAGIC + zlib.crc32(payload).to_bytes(4, "big") + payload)
-            os.replace(temporary, self._file)
-        except OSError:
-            return
-        self._changed = False
+        """Write the index where it changed, without files that are gone."""
+        if self._changed:
+            there = {
+                path: entry
+                for path, entry in self._entries.items()
+                if os.path.lexists(f"{self._root}/{path}")
+            }
+            self._changed = not marshalled.save(self._file, _KIND, there)
 
     def stamp(self, path: str) -> str:
         """The stamp of one file; see `Tree.stamps`."""

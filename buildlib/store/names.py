@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from buildlib.model.settings import Settings
 
+DEV = "dev"
+"""Channel of all builds but releases: the tag of their images."""
 _KEY_LENGTH = 32
 """Hex digits of a key in a content tag: 128 bits, more than enough to be unique."""
 
@@ -19,6 +21,6 @@ def content_tag(settings: Settings, name: str, key: str) -> str:
     return f"{repository(settings, name)}:key-{key[:_KEY_LENGTH]}"
 
 
-def channel_tag(settings: Settings, name: str, channel: str = "dev") -> str:
+def channel_tag(settings: Settings, name: str, channel: str = DEV) -> str:
     """The reference people use: `elyra/kernel-py:dev`."""
     return f"{repository(settings, name)}:{channel}"

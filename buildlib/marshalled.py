@@ -1,0 +1,62 @@
+"""A dict in a file that only ever saves time: read whole, written whole, never trusted damaged.
+
+`marshal` is built in and loads faster than anything else, but what it reads must be what it
+wrote: a magic line (with the version of Python, whose code objects may be in it) and a CRC stand
+before the data, and whatever does not fit is an empty dict.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import sys
+import zlib
+from typing import Any
+
+_PYTHON = f"{sys.implementation.cache_tag} {sys.hexversion:x}"
+
+
+def load(file: str, kind: str) -> dict[Any, Any]:
+    """What `save` wrote to a file; empty where there is none, or it is damaged or foreign.
+
+    Args:
+        file: Its path.
+        kind: What is in it and in which form; another kind is foreign.
+    """
+    try:
+        with open(file, "rb") as opened:
+            data = opened.read()
+    except OSError:
+        return {}
+    magic = _magic(kind)
+    head = len(magic)
+    payload = data[head + 4 :]
+    if data[:head] != magic or data[head : head + 4] != zlib.crc32(payload).to_bytes(4, "big"):
+        return {}
+    try:
+        found = marshal.loads(payload)  # noqa: S302 - our own file, checked by its CRC
+    except (ValueError, EOFError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def save(file: str, kind: str, entries: dict[Any, Any]) -> bool:
+    """Write a dict of plain values, by rename; that it cannot be written is no error.
+
+    Returns:
+        Whether it was written.
+    """
+    payload = marshal.dumps(entries)
+    temporary = f"{file}.{os.getpid()}"
+    try:
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        with open(temporary, "wb") as opened:
+            opened.write(_magic(kind) + zlib.crc32(payload).to_bytes(4, "big") + payload)
+        os.replace(temporary, file)
+    except OSError:
+        return False
+    return True
+
+
+def _magic(kind: str) -> bytes:
+    return f"buildlib {kind} {_PYTHON}\n".encode()
