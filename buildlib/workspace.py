@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildlib.dsl.loader import Loader
 from buildlib.errors import EngineUnavailable, InputError, Location
-from buildlib.graph.graph import Graph
+from buildlib.graph.graph import BUILD, VERIFY, Graph
 from buildlib.keys.compute import Keys, Stamp
 from buildlib.model.label import Label, Reference
 from buildlib.model.lock import FILE as LOCK_FILE
@@ -235,9 +235,10 @@ class Workspace:
             explain=self.explainer.reason,
         )
 
-    def plan(self, roots: Iterable[Label]) -> Plan:
+    def plan(self, roots: Iterable[Label], *, force: bool = False) -> Plan:
         """What a build of some targets would do."""
-        return self.planner.plan(roots, self.presence if self._asked else self._first_presence())
+        presence = self.presence if self._asked else self._first_presence()
+        return self.planner.plan(roots, presence, force=force)
 
     def _first_presence(self) -> Presence:
         """As `presence`, for the first plan of a run.
@@ -289,12 +290,21 @@ class Workspace:
             ]
         found: dict[Label, None] = {}
         for word in words:
-            labels = self.graph.resolve([word], package=folder)
-            if verb and len(labels) > 1:  # a pattern, or a folder
-                ours = [label for label in labels if self.graph[label].rule.verb == verb]
-                labels = [label for label in ours if not self.graph[label].manual]
+            labels = self._resolve(word, folder, verb)
+            if not labels:
+                raise InputError(f"{word} names nothing that {verb} makes", fix="./doitw list")
             found.update(dict.fromkeys(labels))
         return list(found)
+
+    def _resolve(self, word: str, folder: str, verb: str) -> list[Label]:
+        """What one word stands for; see `resolve`."""
+        if word in (BUILD, VERIFY):  # the name of a group of tasks stands for all of it
+            return self.resolve((), verb=word)
+        labels = self.graph.resolve([word], package=folder)
+        if verb and len(labels) > 1:  # a pattern, or a folder
+            ours = [label for label in labels if self.graph[label].rule.verb == verb]
+            return [label for label in ours if not self.graph[label].manual]
+        return labels
 
     def fetch(self, downloads: Sequence[Download], log: Callable[[str], None]) -> None:
         """Bring files into the content store.

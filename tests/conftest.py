@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +28,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.usefixtures("engine_missing_in_ci"))
         else:
             item.add_marker(pytest.mark.skip(reason=REASON))
+
+
+@pytest.fixture(autouse=True)
+def own_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Whoever asks for the store of this machine gets one of the test's own."""
+    folder = tmp_path_factory.mktemp("store")
+    before = os.environ.get("BUILDLIB_STORE")
+    os.environ["BUILDLIB_STORE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["BUILDLIB_STORE"]
+    else:
+        os.environ["BUILDLIB_STORE"] = before
 
 
 @pytest.fixture

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from buildlib.commands.call import Call, Verb
 from buildlib.commands.common import open_workspace, say
+from buildlib.execution import signals
 from buildlib.execution.session import downloads_of
 
 
 def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
+    signals.install(workspace.save)
     labels = workspace.resolve(call.words, folder=call.folder, verb="build")
     found = downloads_of(workspace, workspace.graph.closure(labels))
     wanted = list({entry.sha256: entry for entry in found}.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from buildlib.commands.call import Call, Verb
 from buildlib.commands.common import open_workspace, print_json, say, warn
 from buildlib.errors import InputError, UnknownTarget
+from buildlib.execution import signals
 from buildlib.lock.refresh import SECTIONS, Refresh
 from buildlib.suggest import nearest
 
@@ -12,6 +13,7 @@ from buildlib.suggest import nearest
 def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
+    signals.install(workspace.save)
     sections = [word for word in call.words if word in SECTIONS]
     words = [word for word in call.words if word not in SECTIONS]
     try:

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
-    plan = workspace.plan(workspace.resolve(call.words, folder=call.folder, verb="build"))
+    roots = workspace.resolve(call.words, folder=call.folder, verb="build")
+    plan = workspace.plan(roots, force=call.flag("always"))
     if call.flag("json"):
         print_json(as_json(workspace, plan))
     else:

@@ -14,6 +14,7 @@ import time
 from buildlib.commands.call import Call, Verb
 from buildlib.commands.common import open_workspace, say
 from buildlib.errors import EngineUnavailable
+from buildlib.execution import signals
 from buildlib.text import duration
 from buildlib.workspace import Workspace
 
@@ -28,6 +29,7 @@ _CHECKS = (
 def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
+    signals.install(workspace.save)
     failed = []
     if not call.words:
         failed = [name for name, command in _CHECKS if _step(workspace, name, command)]

@@ -6,6 +6,8 @@ Proofs are targets: those whose image and code did not change are taken from the
 from __future__ import annotations
 
 import json
+import os
+from contextlib import suppress
 from typing import Any
 
 from buildlib.commands import plan as plan_verb
@@ -16,6 +18,7 @@ from buildlib.errors import InputError
 from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
 from buildlib.rules.kernel_check import REPORT
+from buildlib.store.state import report_path
 from buildlib.text import duration
 from buildlib.workspace import Workspace
 
@@ -25,10 +28,13 @@ def run(call: Call) -> int:
     workspace = open_workspace(call)
     checks = _checks(workspace, workspace.resolve(call.words, folder=call.folder, verb=VERIFY))
     if call.flag("dry-run"):
-        for line in plan_verb.lines(workspace, workspace.plan(checks)):
+        for line in plan_verb.lines(workspace, workspace.plan(checks, force=call.flag("always"))):
             say(line)
         return 0
     quiet = call.flag("json")
+    for label in checks:  # what a failed run left says nothing of this one
+        with suppress(FileNotFoundError):
+            os.unlink(report_path(workspace.state, label))
     code = build(
         workspace,
         checks,
@@ -71,12 +77,17 @@ def _checks(workspace: Workspace, labels: list[Label]) -> list[Label]:
 
 
 def _report(workspace: Workspace, label: Label) -> Any:
-    """The report of a proof at its present key; None where it has not passed."""
+    """The report of a proof: the one that is kept, or that of this run where a case failed."""
     record = workspace.records.get(workspace.keys.key(Reference(label)))
-    if record is None or not workspace.store.has(record.files[REPORT].sha256):
+    if record is not None and workspace.store.has(record.files[REPORT].sha256):
+        path = workspace.store.path(record.files[REPORT].sha256)
+    else:
+        path = report_path(workspace.state, label)
+    try:
+        with open(path, "rb") as file:
+            return json.load(file)
+    except (OSError, ValueError):
         return None
-    with open(workspace.store.path(record.files[REPORT].sha256), "rb") as file:
-        return json.load(file)
 
 
 def _table(reports: dict[Label, Any]) -> list[str]:

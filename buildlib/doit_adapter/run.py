@@ -44,8 +44,8 @@ def run_session(session: Session, roots: Iterable[Label], *, jobs: int, quiet: b
         doit's exit code.
     """
     os.makedirs(session.workspace.state.folder, exist_ok=True)
-    session.start(roots)  # errors come out here, as themselves, and not through doit
     signals.install(session.workspace.save)
+    session.start(roots)  # errors come out here, as themselves, and not through doit
     Reporter.session, Reporter.quiet = session, quiet
     selected = [task_name(session, label) for label in session.labels()]
     if not selected:

@@ -42,9 +42,14 @@ def tasks(session: Session, verb: str) -> Iterator[dict[str, Any]]:
 
 
 def _task(session: Session, target: Target) -> dict[str, Any]:
-    return {
+    # A member of a group runs with the group; what is only made when asked for stands alone.
+    own = {"basename": task_name(session, target.label)}
+    member = {
         "basename": target.rule.verb,
         "name": session.workspace.graph.task_names[target.label],
+    }
+    return {
+        **(own if target.manual else member),
         "doc": target.doc or target.rule.kind,
         "actions": [(_run, [session, target.label])],
         "uptodate": [_Fresh(session, target.label)],

@@ -19,9 +19,13 @@ from contextlib import contextmanager, suppress
 from buildlib.errors import ActionError
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
+_patience: dict[int, float] = {}
+"""Seconds that a child has between TERM and KILL, where it has more than usual to tidy up."""
 _cleanups: dict[int, Callable[[], None]] = {}
 _lock = threading.RLock()  # a handler may run in the thread that holds it
 _stopping = threading.Event()
+GRACE = 2.0
+"""Seconds between TERM and KILL."""
 
 
 class Stopped(ActionError):
@@ -42,8 +46,16 @@ def stream(
     *,
     environ: Mapping[str, str] | None = None,
     cwd: str | None = None,
+    grace: float = GRACE,
 ) -> int:
     """Run a child to its end, handing over each line it writes; return its exit code.
+
+    Args:
+        argv: The command.
+        on_line: Takes each line.
+        environ: Its environment; that of the process when None.
+        cwd: Its working folder.
+        grace: Seconds it may take to tidy up when it is told to stop.
 
     Its stdout and stderr are one stream, and it has nothing to read. An exception, that of
     `on_line` included, ends the child before it goes on.
@@ -52,7 +64,7 @@ def stream(
         Stopped: The process is being stopped; the child, if it was started, has ended.
         OSError: The program cannot be started.
     """
-    child = _start(argv, environ, cwd)
+    child = _start(argv, environ, cwd, grace)
     try:
         assert child.stdout is not None  # noqa: S101  _start always makes the pipe
         for line in child.stdout:
@@ -60,17 +72,18 @@ def stream(
         code = child.wait()
     finally:
         if child.poll() is None:
-            _end([child.pid], 2.0)
+            _end([child.pid], grace)
         child.__exit__(None, None, None)  # closes the pipe and reaps: no zombie is left
         with _lock:
             _children.pop(child.pid, None)
+            _patience.pop(child.pid, None)
     if stopping():
         raise Stopped
     return code
 
 
 def _start(
-    argv: Sequence[str], environ: Mapping[str, str] | None, cwd: str | None
+    argv: Sequence[str], environ: Mapping[str, str] | None, cwd: str | None, grace: float
 ) -> subprocess.Popen[bytes]:
     with _lock:  # so that `stop_all` sees every child that was started before it
         if stopping():
@@ -85,6 +98,8 @@ def _start(
             start_new_session=True,
         )
         _children[child.pid] = child
+        if grace > GRACE:
+            _patience[child.pid] = grace
     return child
 
 
@@ -113,14 +128,15 @@ def on_stop(cleanup: Callable[[], None]) -> Iterator[None]:
             _cleanups.pop(key, None)
 
 
-def stop_all(grace: float = 2.0) -> None:
+def stop_all(grace: float = GRACE) -> None:
     """End every child and run every cleanup; from now on nothing new starts.
 
     Made for signal handlers: takes no lock that a thread could hold while it waits, reaps nothing
-    that another frame waits for, and returns within about `grace` seconds.
+    that another frame waits for, and returns within about `grace` seconds, or those that a child
+    was given when it was started.
 
     Args:
-        grace: Seconds between TERM and KILL.
+        grace: Seconds between TERM and KILL for a child that was not given more.
     """
     _stopping.set()
     with _lock:
@@ -141,10 +157,17 @@ def reset() -> None:
 def _end(pids: Sequence[int], grace: float) -> None:
     """TERM, wait until the leaders are gone, KILL what is left of their groups."""
     _signal(pids, signal.SIGTERM)
-    deadline = time.monotonic() + grace
-    while any(map(_alive, pids)) and time.monotonic() < deadline:
+    began = time.monotonic()
+    left = list(pids)
+    while left and not all(_late(pid, began, grace) for pid in left):
+        left = [pid for pid in left if _alive(pid)]
         time.sleep(0.02)
     _signal(pids, signal.SIGKILL)
+
+
+def _late(pid: int, began: float, grace: float) -> bool:
+    """Whether a child has had the time it was given."""
+    return time.monotonic() - began >= max(grace, _patience.get(pid, grace))
 
 
 def _signal(pids: Sequence[int], number: signal.Signals) -> None:

@@ -21,7 +21,7 @@ from buildlib.model.output import FileOutput, Output
 from buildlib.model.target import File, Target, image_name
 from buildlib.store import names
 from buildlib.store.content import EPOCH
-from buildlib.store.state import flat
+from buildlib.store.state import flat, report_path
 
 if TYPE_CHECKING:
     from buildlib.engine.protocol import Builder, BuildRequest, Engine
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from buildlib.workspace import Workspace
 
 Log = Callable[[str], None]
+_TIDYING = 60.0
+"""Seconds that a proof may take to remove what it started, a swarm included."""
 _TAIL = 40
 """Lines of a child's output that an error shows."""
 
@@ -222,9 +224,10 @@ class Context:
         """
         import sys
 
+        from buildlib.engine.find import find_engine
         from buildlib.engine.process import stream
 
-        report = self._workspace.state.path(f"reports/{flat(target.label)}.json")
+        report = report_path(self._workspace.state, target.label)
         os.makedirs(os.path.dirname(report), exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(report)
@@ -235,8 +238,8 @@ class Context:
             self._tail.append(line)
             self._log(line)
 
-        environ = {**os.environ, "PYTHONPATH": self._workspace.root}
-        code = stream(command, on_line, environ=environ, cwd=self._workspace.root)
+        environ = find_engine().client_environ({**os.environ, "PYTHONPATH": self._workspace.root})
+        code = stream(command, on_line, environ=environ, cwd=self._workspace.root, grace=_TIDYING)
         try:
             with open(report, "rb") as file:
                 return code, file.read()
@@ -256,9 +259,13 @@ class Context:
         import docker
         from docker.errors import DockerException
 
+        from buildlib.engine.find import find_engine
+
         self._log(f"$ docker pull --platform {platform} {reference}")
         try:
-            docker.from_env().images.pull(reference, platform=platform)
+            docker.from_env(environment=find_engine().client_environ(os.environ)).images.pull(
+                reference, platform=platform
+            )
         except DockerException as error:
             raise ActionError(
                 f"{reference} cannot be pulled: {error}", fix=f"docker pull {reference}"

@@ -65,7 +65,7 @@ class Executor:
         workspace = self._workspace
         target = workspace.graph[label]
         key = workspace.keys.key(Reference(label))
-        with self._alone(label, key):
+        with self._alone(label, key), _told(label):
             step = workspace.plan([label])
             mine = next((s for s in (*step.steps, *step.fresh) if s.label == label), None)
             action = mine.action if mine else FRESH
@@ -190,7 +190,7 @@ class Executor:
         from buildlib.pack.compress import compress
 
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        temporary = f"{path}.{os.getpid()}"
+        temporary = workspace.state.path(f"export.{os.getpid()}")
         with (
             open(workspace.store.path(made.sha256), "rb") as tar,
             open(temporary, "wb") as out,
@@ -198,6 +198,18 @@ class Executor:
             compress(tar, out)
         os.utime(temporary, ns=(stamp_ns(made.sha256),) * 2)
         os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def _told(label: Label) -> Iterator[None]:
+    """A full disk or a file in the way is nobody's fault of ours: say which, without a trace."""
+    try:
+        yield
+    except OSError as error:
+        raise ActionError(
+            f"{label}: {error.strerror or error}: {error.filename or 'an unnamed file'}",
+            fix="df -h . ~/.cache  # is there space, and may you write there?",
+        ) from error
 
 
 @contextlib.contextmanager

@@ -71,7 +71,7 @@ class Session:
     def look(self, roots: Iterable[Label]) -> Plan:
         """Make the plan, and do nothing yet."""
         self._roots = tuple(roots)
-        self._plan = self.workspace.plan(self._roots)
+        self._plan = self.workspace.plan(self._roots, force=self.force)
         return self._plan
 
     def start(self, roots: Iterable[Label]) -> Plan:
@@ -94,14 +94,7 @@ class Session:
 
     def labels(self) -> list[Label]:
         """What will be run, dependencies first."""
-        wanted = {step.label for step in self.plan.steps} | self._forced()
-        return [label for label in self.workspace.graph.order if label in wanted]
-
-    def _forced(self) -> set[Label]:
-        """The targets that were asked for and are built though they are up to date."""
-        graph = self.workspace.graph
-        roots = self._roots if self.force else ()
-        return {label for label in roots if graph[label].rule.product != "none"}
+        return [step.label for step in self.plan.steps]
 
     def is_chain(self) -> bool:
         """Whether each target to be run needs the one before it, so that none can run beside."""
@@ -110,11 +103,11 @@ class Session:
 
     def is_fresh(self, label: Label) -> bool:
         """Whether there is nothing to do for a target, or nobody needs it."""
-        return self.plan.step(label) is None and label not in self._forced()
+        return self.plan.step(label) is None
 
     def run(self, label: Label) -> bool:
         """Bring one target up to date; see `Executor.execute`."""
-        return self._executor.execute(label, force=label in self._forced())
+        return self._executor.execute(label, force=self.force and label in self._roots)
 
     def _need_engine(self) -> None:
         """Find an engine where the plan has use for one; plan again when it can be asked."""
@@ -153,7 +146,7 @@ class Session:
         """All files from outside that the plan's actions read."""
         return downloads_of(
             self.workspace,
-            {step.label for step in self.plan.steps if step.action == BUILD} | self._forced(),
+            [step.label for step in self.plan.steps if step.action == BUILD],
         )
 
     def _lock_anew(self, error: NotServed, relock: Callable[[str, Label], None]) -> None:
@@ -173,12 +166,25 @@ class Session:
         ]
         if not stale:
             raise error
-        for section, label in stale:
-            self.say(
-                f"warning: packages locked for {label} are no longer served; locking them anew\n"
-                "  fix: git add images.lock && git commit  # the new pins are in the key"
-            )
-            relock(section, label)
+        moved: set[Label] = set()
+        for label in self.labels():  # parents first: a child's packages are resolved in its parent
+            for section in [section for section, other in stale if other == label]:
+                self.say(
+                    f"warning: packages locked for {label} are no longer served; locking them anew\n"
+                    "  fix: git add images.lock && git commit  # the new pins are in the key"
+                )
+                relock(section, label)
+                moved.add(label)
+            if label not in moved and self._adds_to(label, moved):
+                self.say(f"warning: {label} adds packages to what moved; locking them anew")
+                relock("apt", label)
+                moved.add(label)
+
+    def _adds_to(self, label: Label, moved: set[Label]) -> bool:
+        """Whether a target's Debian packages were resolved in an image that has moved."""
+        graph = self.workspace.graph
+        has_apt = any(pin.section == "apt" for pin in graph[label].pins)
+        return has_apt and not moved.isdisjoint(graph.closure([label]))
 
 
 def downloads_of(workspace: Workspace, labels: Iterable[Label]) -> list[Download]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable
+from contextlib import suppress
 from types import FrameType
 
 SIGINT_CODE = 130
@@ -29,12 +29,13 @@ def install(before_exit: Callable[[], None]) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         code = SIGINT_CODE if number == signal.SIGINT else SIGTERM_CODE
-        sys.stderr.write("\nstopping; what was finished is kept\n")
-        stop_all()
-        before_exit()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code)
+        try:
+            with suppress(OSError):  # past sys.stderr, which may be in the middle of a line
+                os.write(2, b"\nstopping; what was finished is kept\n")
+            stop_all()
+            before_exit()
+        finally:
+            os._exit(code)
 
     signal.signal(signal.SIGINT, leave)
     signal.signal(signal.SIGTERM, leave)

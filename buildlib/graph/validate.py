@@ -8,14 +8,17 @@ content, so that a build with nothing to do parses no Dockerfile.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from buildlib.errors import InputError
+from buildlib.errors import InputError, Location
 from buildlib.graph.graph import Graph
 from buildlib.model.target import Target, image_name
 from buildlib.model.tree import Tree
 
-_VERSION = 1
+if TYPE_CHECKING:
+    from buildlib.dockerfile.model import Dockerfile
+
+_VERSION = 2
 """Raised when a check is added or changed."""
 
 
@@ -62,7 +65,16 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
     args = {**_platform_args(target), **target.attrs.get("build_args", {})}
     folder = f"{package}/" if package else ""
     ignore, ignored = _ignore_rules(tree, folder, target.attrs["dockerfile"])
-    asked = ("dockerfile", _VERSION, text, tuple(provided), _plain(bases), _plain(args), ignore)
+    asked = (
+        "dockerfile",
+        _VERSION,
+        text,
+        tuple(provided),
+        _plain(bases),
+        _plain(args),
+        ignore,
+        bool(target.attrs.get("network")),
+    )
     if memo.get(asked):
         return
     from buildlib.dockerfile import check
@@ -71,11 +83,35 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
 
     dockerfile = parse(text.decode(errors="replace"), file, args)
     check_engine_limits(dockerfile)
+    if not target.attrs.get("network"):
+        _check_hermetic(dockerfile)
     check.check_parent(dockerfile, bases, target.where)
     check.check_sources(
         dockerfile, provided, lambda path: tree.exists(folder + path), target.where, ignored
     )
     memo[asked] = True
+
+
+def _check_hermetic(dockerfile: Dockerfile) -> None:
+    """Refuse what reaches a result past its key: fetched addresses, and mounts that remember.
+
+    Raises:
+        InputError: An `ADD` of an address, or a cache mount.
+    """
+    for stage in dockerfile.stages:
+        for remote in stage.remotes:
+            raise InputError(
+                f"ADD fetches {remote.name}, which no pin holds",
+                where=Location(dockerfile.file, remote.line),
+                fix='declare download(name=…, urls=["…"]), name it in srcs, and ADD the file',
+            )
+        for instruction in stage.instructions:
+            if any(name == "mount" and "type=cache" in value for name, value in instruction.flags):
+                raise InputError(
+                    "a cache mount keeps what no key holds from one build to the next",
+                    where=Location(dockerfile.file, instruction.line),
+                    fix="remove --mount=type=cache; what is fetched comes from wheels/ and apt/",
+                )
 
 
 def _ignore_rules(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
+from buildlib.engine.find import find_engine
 from buildlib.errors import ActionError
 from buildlib.model.lock import Entry, Item
 from buildlib.model.target import Pin
@@ -22,7 +24,7 @@ def image_entry(workspace: Workspace, pin: Pin) -> Entry:
     reference = pin.asked[0]
     workspace.engine.ping()
     try:
-        api: Any = docker.from_env().api
+        api: Any = docker.from_env(environment=find_engine().client_environ(os.environ)).api
         found = api.inspect_distribution(reference)
         digest = str(found["Descriptor"]["digest"])
     except DockerException as error:

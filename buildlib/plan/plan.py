@@ -26,6 +26,7 @@ FRESH = "fresh"
 BUILD = "build"
 RESTORE = "restore"
 """What there is gets its name back: a tag, or the file in `dist/`."""
+FORCED = "asked to build it again"
 UNKNOWN = "unknown"
 """It was built, but no engine could be asked whether it is still there."""
 
@@ -120,11 +121,12 @@ class Planner:
         self._exports = exports
         self._explain = explain
 
-    def plan(self, roots: Iterable[Label], presence: Presence) -> Plan:
+    def plan(self, roots: Iterable[Label], presence: Presence, *, force: bool = False) -> Plan:
         """The plan for some targets.
 
         Args:
             roots: What is wanted.
+            force: Build the roots even if they are up to date.
             presence: Asked for all images that could matter at once; for a second time where
                 a content tag is not on its image.
         """
@@ -153,6 +155,8 @@ class Planner:
                 steps[label] = Step(label, keys[label], FRESH, "")
             else:
                 steps[label] = self._step(target, keys[label], kept[label], there)
+                if force and label in roots and steps[label].action != BUILD:
+                    steps[label] = steps[label]._replace(action=BUILD, reason=FORCED)
             if steps[label].action in (BUILD, UNKNOWN) or target.rule.product == "none":
                 deps = self._graph.deps(Reference(label))
                 pending += [dep.ref.label for dep in deps if not dep.by_name]

@@ -86,6 +86,13 @@ class KernelCheck(Rule):
             if option:
                 arguments += [option, context.image_reference(images[f"with {text}"])]
         code, report = context.run_module(target, MODULE, arguments)
+        if code not in (0, 1):
+            raise ActionError(
+                f"the proof of {images['image']} could not be made (exit code {code})",
+                where=target.where,
+                detail=context.tail(),
+                fix=f"./doitw verify {images['image']} -v 2",
+            )
         if code:
             raise ActionError(
                 f"{images['image']} does not run a kernel as the gateway needs it",

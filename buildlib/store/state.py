@@ -69,3 +69,8 @@ def _write(path: str, text: str) -> None:
 def flat(label: Label) -> str:
     """A label as a file name: `//images/bases/os` is `images+bases+os+os`."""
     return f"{label.package}/{label.name}".replace("+", "%2B").replace("/", "+")
+
+
+def report_path(state: State, label: Label) -> str:
+    """Where the last run of a proof wrote its report."""
+    return state.path(f"reports/{flat(label)}.json")

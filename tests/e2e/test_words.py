@@ -226,3 +226,10 @@ def test_doit_refuses_misspelt_words_too(asked: Family, words: tuple[str, ...], 
     done = asked.doit(*words)
     assert done.code == 3, done.text
     assert meant in done.err
+
+
+def test_the_name_of_a_group_stands_for_its_targets(asked: Family) -> None:
+    assert asked.run("plan", "build").out == asked.run("plan").out
+    refused = asked.run("plan", "verify")
+    assert refused.code == 3
+    assert "verify names nothing" in refused.err

@@ -231,7 +231,7 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         return {"Descriptor": {"digest": f"sha256:{answers[reference]}"}}
 
     client = SimpleNamespace(api=SimpleNamespace(inspect_distribution=inspect))
-    monkeypatch.setattr(docker, "from_env", lambda: client)
+    monkeypatch.setattr(docker, "from_env", lambda **_: client)
     return answers
 
 

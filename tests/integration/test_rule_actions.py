@@ -319,7 +319,7 @@ def foreign(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> tuple[Workshop, 
         shop.engine.add(reference)
 
     client = SimpleNamespace(images=SimpleNamespace(pull=pull))
-    monkeypatch.setattr(docker, "from_env", lambda: client)
+    monkeypatch.setattr(docker, "from_env", lambda **_: client)
     shop.build("images/deb", 'external_image(name="deb", image="docker.io/library/debian:12")')
     pin = Item("12", digest("debian"), 0, "docker.io/library/debian:12")
     shop.pin("image", "//images/deb", {"docker.io/library/debian:12": pin})

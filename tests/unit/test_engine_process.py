@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -152,3 +153,26 @@ def test_a_handler_may_stop_what_its_own_thread_waits_for(number: int, code: int
     assert gone(child)
     assert "interrupted" not in program.stdout.read()
     program.stdout.close()
+
+
+def test_a_child_that_was_given_time_may_tidy_up(tmp_path):
+    """A proof removes its containers, and a swarm, when it is told to stop."""
+    done = tmp_path / "tidied"
+    script = (
+        f"trap 'sleep 2.5; echo yes > {done}; exit 1' TERM; echo up; while :; do sleep 0.1; done"
+    )
+    up = threading.Event()
+
+    def run() -> None:
+        with contextlib.suppress(process.Stopped):
+            process.stream(["sh", "-c", script], lambda _: up.set(), grace=30)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        assert up.wait(20)
+        process.stop_all()
+        thread.join(20)
+        assert done.read_text() == "yes\n"
+    finally:
+        process.reset()
