@@ -170,7 +170,8 @@ class Session:
         for label in self.labels():  # parents first: a child's packages are resolved in its parent
             for section in [section for section, other in stale if other == label]:
                 self.say(
-                    f"warning: packages locked for {label} are no longer served; locking them anew\n"
+                    f"warning: packages locked for {label} are no longer served;"
+                    " locking them anew\n"
                     "  fix: git add images.lock && git commit  # the new pins are in the key"
                 )
                 relock(section, label)

@@ -27,7 +27,7 @@ PAGES = sorted(
     for path in (str(found.relative_to(ROOT)) for found in ROOT.rglob("*.md"))
     if not HIDDEN.search(path)
 )
-TAKES_TARGETS = {"build", "plan", "why", "list", "fetch", "clean", "forget"}
+TAKES_TARGETS = {"build", "plan", "why", "list", "fetch", "clean", "forget", "verify"}
 
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"^(?: {4}|\t)(.*)$", re.MULTILINE)
