@@ -184,7 +184,7 @@ class DockerImage(Rule):
         """See `Rule.build`."""
         del parts
         stage = stage_image(target, context)
-        return Output(image=context.build_image(target, stage, labels=_labels(target, context)))
+        return Output(image=context.build_image(target, stage, labels=oci_labels(target, context)))
 
 
 def stage_image(target: Target, context: Context) -> Any:
@@ -203,7 +203,7 @@ def stage_image(target: Target, context: Context) -> Any:
     return stage
 
 
-def _labels(target: Target, context: Context) -> dict[str, str]:
+def oci_labels(target: Target, context: Context) -> dict[str, str]:
     """OCI labels: nothing that changes with a commit, a day, a tag or an organisation."""
     attrs = target.attrs
     labels = {"org.opencontainers.image.title": attrs["repository"]}

@@ -14,6 +14,7 @@ from buildlib.errors import InputError
 from buildlib.model.output import FileOutput, Output
 from buildlib.model.target import Pin
 from buildlib.rules.base import Rule
+from buildlib.rules.docker_image import oci_labels
 
 if TYPE_CHECKING:
     from buildlib.execution.context import Context
@@ -33,6 +34,8 @@ def rootfs(
     srcs: Sequence[str] = (),
     platform: str = "",
     repository: str = "",
+    description: str = "",
+    licenses: str = "",
     doc: str = "",
 ) -> None:
     """Declare a Debian root file system as an image.
@@ -47,6 +50,8 @@ def rootfs(
         srcs: Further files that the Dockerfile copies.
         platform: Such as `linux/amd64`; by default the workspace's.
         repository: The image's name without organisation; by default the target's name.
+        description: For the OCI label of the image; it is part of the result, and so of the key.
+        licenses: SPDX expression for the OCI label.
         doc: One line for `doit list`.
     """
     declared, deps = sources(srcs)
@@ -63,8 +68,10 @@ def rootfs(
         doc=doc,
         attrs={
             "build_args": {},
+            "description": description,
             "dockerfile": dockerfile,
             "files": sorted(file.name for file in laid),
+            "licenses": licenses,
             "network": False,
             "platform": platform or current().settings.platform,
             "repository": image_repository(repository or name),
@@ -102,8 +109,7 @@ class Rootfs(Rule):
                 stage.add_source(file.name, context.source(file))
         stage.add_stored(TAR, _write_tar(target, context).sha256)
         stage.finish()
-        labels = {"org.opencontainers.image.title": target.attrs["repository"]}
-        return Output(image=context.build_image(target, stage, labels=labels))
+        return Output(image=context.build_image(target, stage, labels=oci_labels(target, context)))
 
 
 def _write_tar(target: Target, context: Context) -> FileOutput:

@@ -7,5 +7,6 @@ rootfs(
     repository="os",
     files=glob(["files/**"]),
     srcs=["configure.sh"],
+    description="Debian 12, from locked packages",
     doc="Debian 12, from locked packages",
 )

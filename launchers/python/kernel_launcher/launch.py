@@ -55,6 +55,8 @@ def launch(options: Options, signals: StopSignals, script: str, deadline: float)
             payload = seal(info, options.public_key)
             supervisor.serve(listener)
             supervisor.report(options.response_address, payload, deadline)
+        else:
+            listener.close()  # nobody was told of it
         return supervisor.run()
     finally:
         listener.close()
