@@ -9,6 +9,7 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from errno import EDQUOT, ENOSPC, EROFS
 
 from buildlib.commands.call import EVERYWHERE, OPTIONS, Verb, first_word, parse
 from buildlib.errors import BuildError, InputError, UnknownTarget
@@ -47,6 +48,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
+        if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EROFS):
+            sys.stderr.write(
+                f"error: {error.strerror}: {error.filename or 'an unnamed file'}\n"
+                "  fix: df -h . ~/.cache  # make space, or a place that can be written\n"
+            )
+            return 1
         sys.stderr.write(
             f"error: {type(error).__name__}: {error}\n"
             "  this is a fault of the build system, not yours\n"

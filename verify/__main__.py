@@ -38,6 +38,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BuildError as error:
         print(error.render(), file=sys.stderr)
         return error.exit_code
+    except OSError as error:  # the errors of requests are OSErrors, too
+        print(
+            f"error: the Docker Engine went away: {error}\n"
+            "  fix: start it again, then docker ps --filter label=verify, and remove what is left",
+            file=sys.stderr,
+        )
+        return 2
     except stopping.Stopped as stopped:
         print(f"{stopped}; what was started has been removed", file=sys.stderr)
         return stopped.code

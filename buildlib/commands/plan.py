@@ -37,7 +37,9 @@ def lines(workspace: Workspace, plan: Plan) -> list[str]:
         before = f"  (last time {duration(step.seconds)})" if step.seconds else ""
         out.append(f"{step.action:8} {name}  {step.reason}{before}{note}")
     if not plan.steps:
-        out.append(f"nothing to build: {targets(len(plan.fresh))} up to date")
+        verbs = {workspace.graph[step.label].rule.verb for step in plan.fresh}
+        verb = "verify" if verbs == {"verify"} else "build"
+        out.append(f"nothing to {verb}: {targets(len(plan.fresh))} up to date")
     else:
         estimate = sum(step.seconds for step in plan.steps if step.action == "build")
         total = f", about {duration(estimate)} by the last times" if estimate else ""

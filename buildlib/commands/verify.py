@@ -79,10 +79,9 @@ def _checks(workspace: Workspace, labels: list[Label]) -> list[Label]:
 def _report(workspace: Workspace, label: Label) -> Any:
     """The report of a proof: the one that is kept, or that of this run where a case failed."""
     record = workspace.records.get(workspace.keys.key(Reference(label)))
-    if record is not None and workspace.store.has(record.files[REPORT].sha256):
+    path = report_path(workspace.state, label)
+    if record is not None and not os.path.exists(path):
         path = workspace.store.path(record.files[REPORT].sha256)
-    else:
-        path = report_path(workspace.state, label)
     try:
         with open(path, "rb") as file:
             return json.load(file)

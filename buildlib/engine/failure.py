@@ -26,6 +26,7 @@ _FAILED = re.compile(r"#(\d+) ERROR:? ?(.*)")
 _GONE = re.compile(
     r"Cannot connect to the Docker daemon|error during connect|transport is closing"
     r"|code = Unavailable|connection reset by peer|unexpected EOF"
+    r"|server did not provide an image ID"
 )
 _FLAG = re.compile(r"--[a-z]+=\S+\s*")
 _NOISE = re.compile(r"#\d+ (?:sha256:|CACHED|DONE|transferring|exporting)|-{4,}$|\s*$")

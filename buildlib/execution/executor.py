@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from buildlib.errors import ActionError
 from buildlib.execution.context import Context
+from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
 from buildlib.model.output import EXPORT, Output
 from buildlib.model.target import Target, image_name
@@ -71,6 +72,8 @@ class Executor:
             action = mine.action if mine else FRESH
             built = action == BUILD or force
             if built:
+                if target.rule.verb == VERIFY:  # a proof that fails now is no proof any more
+                    workspace.records.forget(key)
                 self._build(target)
             if target.rule.product == "image":
                 self._name_image(target, key)
@@ -119,7 +122,12 @@ class Executor:
                 if self._verbose:
                     self._say(line)
 
-            output = target.rule.build(target, (), self._context(log))
+            try:
+                output = target.rule.build(target, (), self._context(log))
+            except ActionError as error:
+                shown = os.path.relpath(log_path, workspace.root)
+                error.detail = f"{error.detail or ''}\nall of it: {shown}".strip()
+                raise
         self._put_parts(ref)
         seconds = time.monotonic() - started
         workspace.records.put(workspace.keys.record(ref), output, seconds, label=str(target.label))
@@ -190,7 +198,7 @@ class Executor:
         from buildlib.pack.compress import compress
 
         os.makedirs(os.path.dirname(path), exist_ok=True)
-        temporary = workspace.state.path(f"export.{os.getpid()}")
+        temporary = workspace.state.path(f"export-{flat(target.label)}.{os.getpid()}")
         with (
             open(workspace.store.path(made.sha256), "rb") as tar,
             open(temporary, "wb") as out,

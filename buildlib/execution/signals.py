@@ -12,12 +12,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType
 
-SIGINT_CODE = 130
-SIGTERM_CODE = 143
+_STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def install(before_exit: Callable[[], None]) -> None:
-    """Leave with 130 on SIGINT and 143 on SIGTERM, after all children ended.
+    """Leave with 130 on SIGINT, 143 on SIGTERM, 129 on SIGHUP, after all children ended.
 
     Args:
         before_exit: Keeps what is worth keeping; it must be quick.
@@ -26,16 +25,15 @@ def install(before_exit: Callable[[], None]) -> None:
     def leave(number: int, _frame: FrameType | None) -> None:
         from buildlib.engine.process import stop_all
 
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        code = SIGINT_CODE if number == signal.SIGINT else SIGTERM_CODE
+        for each in _STOPPING:
+            signal.signal(each, signal.SIG_IGN)
         try:
             with suppress(OSError):  # past sys.stderr, which may be in the middle of a line
                 os.write(2, b"\nstopping; what was finished is kept\n")
             stop_all()
             before_exit()
         finally:
-            os._exit(code)
+            os._exit(128 + number)
 
-    signal.signal(signal.SIGINT, leave)
-    signal.signal(signal.SIGTERM, leave)
+    for each in _STOPPING:
+        signal.signal(each, leave)

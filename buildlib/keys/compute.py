@@ -147,4 +147,5 @@ def pinned(lock: Lock, pin: Pin, target: Target) -> Entry:
             f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was made for another request"
             f" ({' '.join(moved)})"
         )
-    raise InputError(what, where=target.where, fix=f"./doitw lock {pin.section} {pin.name}")
+    section = f"{pin.section} " if entry is not None else ""  # what is new needs all of its pins
+    raise InputError(what, where=target.where, fix=f"./doitw lock {section}{pin.name}")

@@ -36,6 +36,7 @@ _GLIBC_MINOR = 36
 _MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+?)(?:\s|$)")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
+_UNREACHED = re.compile(r"Failed to fetch|dns error|error sending request|Request failed")
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
 
 
@@ -122,6 +123,12 @@ def _resolve(workspace: Workspace, target: Target, file: File, *, upgrade: bool)
     done = subprocess.run(
         command, cwd=workspace.root, env=environ, capture_output=True, text=True, check=False
     )
+    if done.returncode and _UNREACHED.search(done.stderr):
+        raise ActionError(
+            "the Python index cannot be reached",
+            detail=done.stderr,
+            fix="check the network, and pypi in [tool.buildlib.network] of pyproject.toml",
+        )
     if done.returncode:
         hint = "" if upgrade else "  # or with --upgrade, if the present pins stand in the way"
         raise ActionError(

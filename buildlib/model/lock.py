@@ -74,7 +74,7 @@ def parse_lock(text: str) -> dict[str, dict[str, Entry]]:
         raise InputError(
             f"{FILE} is not valid TOML: {error}",
             where=Location(FILE, int(found.group(1)) if found else 1),
-            fix=f"git checkout -- {FILE}, or ./doitw lock",
+            fix=f"git checkout HEAD -- {FILE}  # then ./doitw lock TARGET, for what you changed",
         ) from None
     schema = document.pop("schema", None)
     if schema != SCHEMA or isinstance(schema, bool):
@@ -112,7 +112,7 @@ def _damaged(section: str, name: str, text: str) -> InputError:
     return InputError(
         f"{name} of section {section} is damaged",
         where=Location(FILE, line),
-        fix=f"git checkout -- {FILE}, or ./doitw lock",
+        fix=f"git checkout HEAD -- {FILE}  # then ./doitw lock TARGET, for what you changed",
     )
 
 

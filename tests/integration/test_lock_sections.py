@@ -428,7 +428,7 @@ def test_a_missing_entry_is_told_at_the_declaration_with_the_line_that_makes_it(
     assert told.code == 3
     assert "tools/BUILD.py:2: error: images.lock has no download entry" in told.err
     (fix,) = told.fixes
-    assert fix == "./doitw lock download //tools:spark"
+    assert fix == "./doitw lock //tools:spark"
     assert verb(*fix.split()[1:]).code == 0
     assert verb("plan").code == 0
 
