@@ -17,7 +17,7 @@ from buildlib.dsl.loader import Loader
 from buildlib.errors import EngineUnavailable, InputError, Location
 from buildlib.graph.graph import BUILD, VERIFY, Graph
 from buildlib.keys.compute import Keys, Stamp
-from buildlib.model.label import Label, Reference
+from buildlib.model.label import Label
 from buildlib.model.lock import FILE as LOCK_FILE
 from buildlib.model.lock import Lock, from_plain, parse_lock, to_plain
 from buildlib.model.settings import Settings, settings_from
@@ -323,10 +323,6 @@ class Workspace:
         network = self.settings.network
         with progress_for(sys.stderr) as progress:
             Fetcher(self.store, network, observer=progress, offline=self.offline).fetch(missing)
-
-    def reference(self, label: Label) -> Reference:
-        """The whole of a target."""
-        return Reference(label)
 
 
 class _CodeCache:

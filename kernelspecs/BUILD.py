@@ -35,7 +35,7 @@ for name, display_name, language, proxy, image, metadata in BY_DOCKER:
         ],
         resources={
             "logo-64x64.png": f"logos/{language}.png",
-            "scripts/launch_docker.py": "//launchers/docker",
+            "scripts/": "//launchers/docker",
         },
         doc=display_name,
     )

@@ -6,18 +6,8 @@ of the settings, so a mirror can change without the lock.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import NamedTuple
-
-from buildlib.errors import InputError, Location
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")
-_VERSION = re.compile(r"[0-9A-Za-z.+:~-]+\Z")
-_ARCH = re.compile(r"[a-z0-9-]+\Z")
-_SHA256 = re.compile(r"[0-9a-f]{64}\Z")
-_SIZE = re.compile(r"[1-9][0-9]*\Z")
-_PATH = re.compile(r"[A-Za-z0-9_-]+/pool/[A-Za-z0-9+._~/-]+\.deb\Z")
 
 
 class DebPackage(NamedTuple):
@@ -44,40 +34,6 @@ class DebPackage(NamedTuple):
     def filename(self) -> str:
         """Base name of the .deb."""
         return self.path.rsplit("/", 1)[-1]
-
-    def to_lock(self) -> str:
-        """The one line that stands beside the name in `images.lock`."""
-        return f"{self.version} {self.arch} {self.sha256} {self.size} {self.path}"
-
-    @classmethod
-    def from_lock(cls, name: str, text: str, where: Location | None = None) -> DebPackage:
-        """Read what `to_lock` wrote.
-
-        Args:
-            name: Package name, the key of the line.
-            text: `version arch sha256 size path`.
-            where: Place of the line, for the error.
-
-        Raises:
-            InputError: A part is missing or not of its form (a damaged or hand-edited lock).
-        """
-        words = text.split()
-        forms = (_VERSION, _ARCH, _SHA256, _SIZE, _PATH)
-        good = (
-            _NAME.match(name)
-            and len(words) == len(forms)
-            and all(form.match(word) for form, word in zip(forms, words, strict=True))
-            and ".." not in words[4].split("/")
-        )
-        if not good:
-            raise InputError(
-                f"the lock's entry for Debian package {name!r} is not of the form "
-                "'version arch sha256 size path'",
-                where=where,
-                fix="./doitw lock",
-            )
-        version, arch, sha256, size, path = words
-        return cls(name, version, arch, sha256, int(size), path)
 
 
 class Change(NamedTuple):

@@ -1,18 +1,16 @@
 """Does a Dockerfile agree with what its target declares?
 
 Pure checks: what is declared and whether a file exists come in as values. Each raises the first
-disagreement it finds, at the line that has to change: the declaration for sources and parents, the
-ignore file for what Docker clients would read differently. What engine 20.10 cannot build is in
-`limits`.
+disagreement it finds, with the declaration that has to change. What engine 20.10 cannot build is
+in `limits`.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from buildlib.dockerfile.glob import PatternError, glob_regex
-from buildlib.dockerfile.ignore import IgnoreRules
 from buildlib.dockerfile.model import Dockerfile, Source, Stage
 from buildlib.errors import InputError, Location
 from buildlib.suggest import did_you_mean, nearest
@@ -206,40 +204,6 @@ def _undeclared_base(
         guess = next(iter(same or bases), "")
     fix = f"FROM ${{{guess}}}" if guess else f'parent = "//FOLDER/OF/{repository(stage.image)}"'
     return InputError(what, where=where, fix=fix)
-
-
-def check_ignore(rules: IgnoreRules, paths: Iterable[str]) -> None:
-    """Every Docker client must leave out the same paths, or one key would have two contents.
-
-    Not needed where the context that is built holds nothing but what `IgnoreRules` lets through.
-
-    Args:
-        rules: The ignore file.
-        paths: All files of the folder, declared or not.
-
-    Raises:
-        InputError: A path is sent by clients before Docker 23 only, or since Docker 23 only.
-    """
-    from buildlib.dockerfile.legacy import first_difference, misread
-
-    for rule in rules.rules:
-        character = misread(rule)
-        if character:
-            raise InputError(
-                f"clients before Docker 23 do not take {character} in {rule.pattern} as it is",
-                where=Location(rules.file, rule.line),
-                fix=("!" if rule.keep else "") + re.sub(r"[+(){}|]", "?", rule.pattern),
-            )
-    path = first_difference(rules, paths)
-    if path is not None:
-        rule_found = rules.reason(path)
-        line = rule_found.line if rule_found else 0
-        since = "only before" if rules.excludes(path) else "only since"
-        raise InputError(
-            f"{path} is sent to the builder {since} Docker 23, by the exceptions (!) here",
-            where=Location(rules.file, line),
-            fix=path if rules.excludes(path) else f"!{path}",
-        )
 
 
 def _at(dockerfile: Dockerfile, line: int) -> str:

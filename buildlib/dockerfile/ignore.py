@@ -4,7 +4,8 @@ The rules are those of today's Docker clients (https://docs.docker.com/build/con
 ".dockerignore files", and, where that is silent, moby's patternmatcher 0.6): every pattern is
 matched against the path and each folder above it, and the last pattern that matches decides. So a
 pattern that names a folder takes in all below it, and `!` brings paths back even from there.
-`legacy` has what clients before Docker 23 do otherwise.
+Clients before Docker 23 read some exceptions otherwise; it does not matter, as no ignore file is
+staged: what it leaves out is left out by us.
 
 The Dockerfile and the ignore file are sent to the builder in any case, but a `COPY` finds them only
 where no pattern matches them; they need no exception here. A pattern that Docker refuses, or that
@@ -31,13 +32,11 @@ class Rule(NamedTuple):
     """One line of an ignore file.
 
     Attributes:
-        line: Its number.
         pattern: The pattern as Docker cleans it, without the `!`.
         keep: Whether it is an exception (`!`).
         regex: The pattern as a regular expression for a whole path.
     """
 
-    line: int
     pattern: str
     keep: bool
     regex: str
@@ -47,14 +46,12 @@ class IgnoreRules:
     """The rules of one ignore file, compiled.
 
     Attributes:
-        file: Its name in messages.
         rules: In the order of the file.
     """
 
-    __slots__ = ("_groups", "_only", "file", "rules")
+    __slots__ = ("_groups", "_only", "rules")
 
-    def __init__(self, rules: tuple[Rule, ...], file: str = DEFAULT) -> None:
-        self.file = file
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.rules = rules
         groups: list[tuple[list[str], bool]] = []
         for rule in rules:
@@ -76,7 +73,7 @@ class IgnoreRules:
         Raises:
             InputError: A pattern is malformed.
         """
-        return cls(tuple(_rules(text, file)), file)
+        return cls(tuple(_rules(text, file)))
 
     def excludes(self, path: str) -> bool:
         """Whether a path (relative to the context, with slashes, no `./`) is left out."""
@@ -86,13 +83,6 @@ class IgnoreRules:
             if regex.match(path) is not None:
                 return verdict
         return False
-
-    def reason(self, path: str) -> Rule | None:
-        """The rule that decides about a path, or None where none matches it."""
-        for rule in reversed(self.rules):
-            if _compile([rule.regex]).match(path) is not None:
-                return rule
-        return None
 
 
 def ignore_file(dockerfile: str, exists: Callable[[str], bool]) -> str | None:
@@ -108,13 +98,13 @@ def ignore_file(dockerfile: str, exists: Callable[[str], bool]) -> str | None:
     return None
 
 
-def pattern_regex(pattern: str, *, shortcuts: bool = True) -> str:
+def pattern_regex(pattern: str) -> str:
     """A cleaned pattern as a regular expression for a whole path.
+
+    A pattern without wildcards but for `**` at one end is plain text: `**x` is "ends in x".
 
     Args:
         pattern: Without `!` and leading slash.
-        shortcuts: Match patterns without wildcards but for `**` at one end as plain text, as
-            clients do since Docker 23. It differs for `**x`, which then is "ends in x".
 
     Raises:
         PatternError: Docker refuses the pattern, or reads it as something else than it says.
@@ -151,7 +141,7 @@ def pattern_regex(pattern: str, *, shortcuts: bool = True) -> str:
             plain = plain and character != "]"
     if misread and not plain:
         raise PatternError(f"Docker does not take {misread} beside a wildcard as it is")
-    return _plain_regex(pattern) if shortcuts and plain else "".join(out)
+    return _plain_regex(pattern) if plain else "".join(out)
 
 
 def _plain_regex(pattern: str) -> str:
@@ -217,7 +207,7 @@ def _rules(text: str, file: str) -> list[Rule]:
             raise InputError("! stands without a pattern", where=where, fix="!PATH")
         pattern = pattern[keep:]
         try:
-            rules.append(Rule(number, pattern, keep, pattern_regex(pattern)))
+            rules.append(Rule(pattern, keep, pattern_regex(pattern)))
         except PatternError as error:
             raise InputError(
                 f"the pattern {pattern} cannot be used: {error}",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from buildlib.engine import process
 from buildlib.engine.client import Client, find_client
@@ -62,11 +62,11 @@ class CliBuilder:
 
     # the protocol
 
-    def build(self, request: BuildRequest, log: Log, log_file: str | None = None) -> str:
+    def build(self, request: BuildRequest, log: Log) -> str:
         """See `Builder.build`."""
         with tempfile.TemporaryDirectory(prefix="buildlib-") as scratch:
             iid = os.path.join(scratch, "iid")
-            self._run(request, ["--iidfile", iid], scratch, log, log_file)
+            self._run(request, ["--iidfile", iid], scratch, log)
             try:
                 with open(iid, encoding="ascii") as file:
                     image = file.read().strip()
@@ -80,19 +80,13 @@ class CliBuilder:
             )
         return image
 
-    def build_tar(
-        self,
-        request: BuildRequest,
-        dest: str,
-        log: Log,
-        log_file: str | None = None,
-    ) -> None:
+    def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
         """See `Builder.build_tar`."""
         part = f"{dest}.{os.getpid()}.part"
         try:
             with tempfile.TemporaryDirectory(prefix="buildlib-") as scratch:
                 output = ["--output", _csv("type=tar", f"dest={part}")]
-                self._run(request, output, scratch, log, log_file)
+                self._run(request, output, scratch, log)
             os.replace(part, dest)
         finally:
             with suppress(FileNotFoundError):
@@ -118,34 +112,30 @@ class CliBuilder:
         output: Sequence[str],
         scratch: str,
         log: Log,
-        log_file: str | None,
     ) -> None:
         self._check_platform(request)
         with open(request.dockerfile, encoding="utf-8-sig") as file:
             text = file.read()
         dockerfile = request.dockerfile
-        secrets = [("--secret", _csv(f"id={key}", f"src={path}")) for key, path in request.secrets]
+        secrets: list[str] = []
         if request.grants:
             dockerfile = _write(os.path.join(scratch, "Dockerfile"), lend(text, request.grants))
             _copy_ignore(request.dockerfile, dockerfile)
             for grant in request.grants:
                 path = grant.path or _write(os.path.join(scratch, grant.id), grant.text)
-                secrets.append(("--secret", _csv(f"id={grant.id}", f"src={path}")))
+                secrets += ["--secret", _csv(f"id={grant.id}", f"src={path}")]
         environ = self._client_environ()
         client = find_client(environ, notes=self._notes)
-        extra = [*(word for pair in secrets for word in pair), *output]
-        argv = self._argv(client, request._replace(secrets=()), dockerfile, extra)
+        argv = self._argv(client, request, dockerfile, [*secrets, *output])
         watch = Watch()
-        with _log_to(log_file) as keep:
 
-            def on_line(line: str) -> None:
-                keep(line)
-                watch.feed(line)
-                log(line)
+        def on_line(line: str) -> None:
+            watch.feed(line)
+            log(line)
 
-            code = process.stream(argv, on_line, environ={**environ, **self._added(client)})
+        code = process.stream(argv, on_line, environ={**environ, **self._added(client)})
         if code:
-            raise self._failed(request, watch, text, log_file)
+            raise self._failed(request, watch, text)
 
     def _argv(
         self,
@@ -168,14 +158,10 @@ class CliBuilder:
         argv += ["--progress=plain", f"--network={request.network}"]
         if request.platform:
             argv.append(f"--platform={request.platform}")
-        if request.target:
-            argv.append(f"--target={request.target}")
         for name, value in request.args:
             argv += ["--build-arg", f"{name}={value}"]
         for name, value in request.labels:
             argv += ["--label", f"{name}={value}"]
-        for name, path in request.secrets:
-            argv += ["--secret", _csv(f"id={name}", f"src={path}")]
         return [*argv, *extra, "--file", dockerfile, request.context]
 
     def _client_environ(self) -> dict[str, str]:
@@ -209,9 +195,7 @@ class CliBuilder:
             else f'platform = "{own}"',
         )
 
-    def _failed(
-        self, request: BuildRequest, watch: Watch, text: str, log_file: str | None
-    ) -> ActionError:
+    def _failed(self, request: BuildRequest, watch: Watch, text: str) -> ActionError:
         failure = watch.failure(text)
         if request.grants and not failure.step:
             failure = failure._replace(line=0)  # BuildKit counted lines in our copy
@@ -219,8 +203,6 @@ class CliBuilder:
             return why_not(self._endpoint, ConnectionError("it went away during the build"))
         step = f" at {failure.step[:160]}" if failure.step else ""
         detail = [*failure.tail, failure.reason]
-        if log_file:
-            detail.append(f"all of it: {log_file}")
         where = Location(_shown(request), failure.line) if failure.line else None
         what = f"the build of {_shown(request)} failed{step}"
         return ActionError(what, where=where, detail="\n".join(detail))
@@ -250,17 +232,3 @@ def _copy_ignore(dockerfile: str, copy: str) -> None:
 
     with suppress(FileNotFoundError):
         shutil.copyfile(dockerfile + ".dockerignore", copy + ".dockerignore")
-
-
-@contextmanager
-def _log_to(path: str | None) -> Iterator[Log]:
-    if path is None:
-        yield lambda _: None
-        return
-    with open(path, "w", encoding="utf-8") as file:
-
-        def keep(line: str) -> None:
-            file.write(line + "\n")
-            file.flush()  # a killed build leaves its log
-
-        yield keep

@@ -67,10 +67,8 @@ class BuildRequest(NamedTuple):
         args: Build arguments, in order.
         platform: `linux/arm64`, or None for the engine's own.
         network: What a RUN may reach: `none` or `default`.
-        secrets: (id, path) pairs that the Dockerfile mounts itself.
-        target: Stage to build; the last when None.
         labels: Labels to set on the image.
-        grants: Files lent to every RUN (see `secrets`).
+        grants: Files lent to every RUN (see `engine.secrets`).
         shown_as: The Dockerfile's path in the workspace, for messages.
     """
 
@@ -79,8 +77,6 @@ class BuildRequest(NamedTuple):
     args: tuple[tuple[str, str], ...] = ()
     platform: str | None = None
     network: str = "none"
-    secrets: tuple[tuple[str, str], ...] = ()
-    target: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     grants: tuple[Grant, ...] = ()
     shown_as: str = ""
@@ -161,7 +157,7 @@ class Engine(Protocol):
 class Builder(Protocol):
     """Builds Dockerfiles. Builds may run in several threads at once."""
 
-    def build(self, request: BuildRequest, log: Log, log_file: str | None = None) -> str:
+    def build(self, request: BuildRequest, log: Log) -> str:
         """Build an image and return its id.
 
         The image gets no reference: tagging it is the caller's business, so a build that is
@@ -170,7 +166,6 @@ class Builder(Protocol):
         Args:
             request: What to build.
             log: Takes each line of output as it comes.
-            log_file: File that keeps the whole output, written as it comes.
 
         Raises:
             ActionError: A step failed; `where` is its line in the Dockerfile.
@@ -178,13 +173,7 @@ class Builder(Protocol):
             Stopped: The process was told to stop.
         """
 
-    def build_tar(
-        self,
-        request: BuildRequest,
-        dest: str,
-        log: Log,
-        log_file: str | None = None,
-    ) -> None:
+    def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
         """Build and write the result's file system as a tar to `dest`, whole or not at all.
 
         The builder's entries and times are not ours: sort and clamp before hashing it.

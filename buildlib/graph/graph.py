@@ -77,14 +77,6 @@ class Graph:
                 pending += [dep.ref.label for dep in deps if not dep.by_name]
         return [label for label in self.order if label in wanted]
 
-    def dependents(self) -> dict[Label, list[Label]]:
-        """For each label those that depend on it directly."""
-        found: dict[Label, list[Label]] = {label: [] for label in self.targets}
-        for target in self.targets.values():
-            for label in dict.fromkeys(dep.ref.label for dep in target.deps):
-                found[label].append(target.label)
-        return found
-
     def resolve(self, words: Iterable[str], *, package: str = "") -> list[Label]:
         """What a person means by labels, patterns, task names or folders; no word twice.
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plain_docker import build, built_files, client
 
-from buildlib.dockerfile.ignore import IgnoreRules, ignore_file
-from buildlib.dockerfile.legacy import LegacyRules
+from buildlib.dockerfile.ignore import IgnoreRules, ignore_file, pattern_regex
 from buildlib.errors import InputError
 
 pytestmark = pytest.mark.engine
@@ -42,12 +43,51 @@ def listed(tree):
     }
 
 
+class OlderClient:
+    """The rules as clients before Docker 23 apply them, so that such a client can be asked too.
+
+    They match a pattern against a path and the one folder above it that has as many parts as the
+    pattern, do not enter an excluded folder unless an exception begins with its name, read `**x`
+    as a file called x, and find nothing with a `^` outside of `[...]`.
+    """
+
+    def __init__(self, rules):
+        self.rules = [
+            (self.compiled(rule.pattern), rule.pattern.count("/") + 1, rule.keep) for rule in rules
+        ]
+        self.exceptions = [f"{rule.pattern}/" for rule in rules if rule.keep]
+
+    @staticmethod
+    def compiled(pattern):
+        if "^" in re.sub(r"\[[^\]]*\]", "", pattern):
+            return re.compile("(?!)")
+        return re.compile(pattern_regex(re.sub(r"\A\*\*(?=[^/])", "**/", pattern)))
+
+    def excludes(self, path):
+        parts = path.split("/")
+        for folder in ("/".join(parts[:count]) for count in range(1, len(parts))):
+            if self.matches(folder) and not any(
+                exception.startswith(f"{folder}/") for exception in self.exceptions
+            ):
+                return True
+        return self.matches(path)
+
+    def matches(self, path):
+        above = path.split("/")[:-1]
+        for regex, count, keep in reversed(self.rules):
+            if regex.fullmatch(path) or (
+                count <= len(above) and regex.fullmatch("/".join(above[:count]))
+            ):
+                return not keep
+        return False
+
+
 def agrees(tree, text):
     """Assert that the engine sends what our rules, read as this client reads them, let through."""
     (tree / ".dockerignore").write_text(text)
     rules = IgnoreRules.parse(text)
-    legacy = LegacyRules(rules.rules) if client()[1] < 23 else rules
-    expected = {path for path in listed(tree) if not legacy.excludes(path)}
+    read = OlderClient(rules.rules) if client()[1] < 23 else rules
+    expected = {path for path in listed(tree) if not read.excludes(path)}
     assert set(built_files(tree)) == expected, text
 
 

@@ -216,19 +216,13 @@ class FakeBuilder:
         """Let the next build fail, as if its last step had."""
         self._failures.append(reason)
 
-    def build(self, request: BuildRequest, log: Log, log_file: str | None = None) -> str:
-        image, size, _ = self._build(request, log, log_file)
+    def build(self, request: BuildRequest, log: Log) -> str:
+        image, size, _ = self._build(request, log)
         self.engine.keep(image, size, request.platform or self.engine.platform())
         return image
 
-    def build_tar(
-        self,
-        request: BuildRequest,
-        dest: str,
-        log: Log,
-        log_file: str | None = None,
-    ) -> None:
-        _, _, files = self._build(request, log, log_file)
+    def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
+        _, _, files = self._build(request, log)
         packed = io.BytesIO()
         with tarfile.open(fileobj=packed, mode="w") as tar:
             for name, content in sorted(files.items()):
@@ -241,9 +235,7 @@ class FakeBuilder:
     def command(self, request: BuildRequest) -> list[str]:
         return ["docker", "build", "--file", request.dockerfile, request.context]
 
-    def _build(
-        self, request: BuildRequest, log: Log, log_file: str | None
-    ) -> tuple[str, int, dict[str, bytes]]:
+    def _build(self, request: BuildRequest, log: Log) -> tuple[str, int, dict[str, bytes]]:
         self.engine.ping()
         own = self.engine.platform()
         if request.platform not in {None, own}:
@@ -252,14 +244,8 @@ class FakeBuilder:
             self.requests.append(request)
             self._at_once += 1
             self.most_at_once = max(self.most_at_once, self._at_once)
-        lines: list[str] = []
-
-        def say(line: str) -> None:
-            lines.append(line)
-            log(line)
-
         try:
-            result = self._steps(request, say)
+            result = self._steps(request, log)
             if self.during is not None:
                 self.during(request)
             pause(self.delay)
@@ -269,9 +255,6 @@ class FakeBuilder:
         finally:
             with self._lock:
                 self._at_once -= 1
-            if log_file is not None:
-                with open(log_file, "w", encoding="utf-8") as file:
-                    file.writelines(f"{line}\n" for line in lines)
 
     def _steps(self, request: BuildRequest, say: Log) -> tuple[str, int, dict[str, bytes]]:
         with open(request.dockerfile, encoding="utf-8") as file:
@@ -301,7 +284,7 @@ class FakeBuilder:
                 files |= self._copy(request, step, words)
             elif step.keyword == "RUN" and (words[0] == "false" or words[0] == "exit"):
                 raise self._failed(request, step, f"exit code: {(words[1:] or ['1'])[0]}")
-        record = [text, sorted(args.items()), request.platform, request.labels, request.target]
+        record = [text, sorted(args.items()), request.platform, request.labels]
         digest = hashlib.sha256(json.dumps([record, parents]).encode())
         for name, content in sorted(files.items()):
             digest.update(f"{name} {len(content)} ".encode() + content)

@@ -43,11 +43,6 @@ def test_name_epoch_version_and_path_are_exact() -> None:
     ]
 
 
-def test_what_is_read_can_be_locked() -> None:
-    for package in apt.parse_result(ANSWER, MIRROR):
-        assert DebPackage.from_lock(package.name, package.to_lock()) == package
-
-
 @pytest.mark.parametrize(
     ("old", "new"),
     [

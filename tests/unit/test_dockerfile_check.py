@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildlib.dockerfile.check import check_ignore, check_parent, check_sources, repository
+from buildlib.dockerfile.check import check_parent, check_sources, repository
 from buildlib.dockerfile.ignore import IgnoreRules
 from buildlib.dockerfile.limits import check_engine_limits
 from buildlib.dockerfile.parse import parse
@@ -207,15 +207,3 @@ def test_what_engines_can_build_is_let_through():
             "ENV X=${Y:-z} Z=${Y:+z}\nCMD echo ${X#a}\n"
         )
     )
-
-
-def test_ignore_files_that_docker_clients_read_differently():
-    files = ["src/a.py", "src/b.txt", "x.py"]
-    check_ignore(IgnoreRules.parse("*.txt\nsrc\n"), files)
-    check_ignore(IgnoreRules.parse("*\n!src\n!src/a.py\n"), files)
-    error = refused(check_ignore, IgnoreRules.parse("# all but\n*\n!**/*.py\n", "x/.di"), files)
-    assert error.where == Location("x/.di", 3)
-    assert error.what.startswith("src/a.py is sent to the builder only since Docker 23")
-    assert error.fix == "!src/a.py"
-    error = refused(check_ignore, IgnoreRules.parse("c++\n"), files)
-    assert error.fix == "c??"

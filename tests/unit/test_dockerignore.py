@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from buildlib.dockerfile.ignore import IgnoreRules, ignore_file
-from buildlib.dockerfile.legacy import LegacyRules, first_difference
 from buildlib.errors import InputError
 
 PATHS = (
@@ -67,13 +66,6 @@ def test_the_dockerfile_and_the_ignore_file_are_paths_like_others():
     rules = IgnoreRules.parse("*\n!src\n")
     assert rules.excludes("Dockerfile")
     assert rules.excludes(".dockerignore")
-
-
-def test_reason_is_the_last_line_that_matches():
-    rules = IgnoreRules.parse("# none\na\n!a/b\n", "x/.dockerignore")
-    assert rules.reason("a/c").line == 2
-    assert rules.reason("a/b/c").line == 3
-    assert rules.reason("z") is None
 
 
 @pytest.mark.parametrize(
@@ -143,28 +135,6 @@ def _matches_itself(rules, path):
     import re
 
     return any(re.fullmatch(rule.regex, path) for rule in rules.rules)
-
-
-@given(ignores, st.lists(paths, max_size=8))
-def test_clients_differ_only_where_first_difference_says(lines, found):
-    rules = IgnoreRules.parse("\n".join(lines))
-    legacy = LegacyRules(rules.rules)
-    differing = [path for path in found if rules.excludes(path) != legacy.excludes(path)]
-    assert first_difference(rules, found) == (differing[0] if differing else None)
-
-
-@pytest.mark.parametrize(
-    ("text", "path", "legacy"),
-    [
-        ("*\n!**/*.py\n", "src/x.py", True),  # src is not entered
-        ("*\n!src/x.py\n", "src/x.py", False),  # an exception begins with its name
-        ("**/deep\n!src/other/deep/x\n", "src/deep/y.py", True),
-        ("**/b\n!a/x/b/c\n", "a/x/b/d", False),  # looked at a/x only, which has as many parts
-        ("**.py\n", "src/x.py", False),  # wants a file called .py
-    ],
-)
-def test_clients_before_docker_23(text, path, legacy):
-    assert LegacyRules(IgnoreRules.parse(text).rules).excludes(path) is legacy
 
 
 @pytest.mark.parametrize("exceptions", ["", "!src/keep\n!**/*.md\n"])

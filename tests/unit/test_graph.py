@@ -56,15 +56,6 @@ def test_dependencies_come_first(rows: list[list[int]], random: object) -> None:
         assert below | {label} == set(closure)
 
 
-def test_dependents_are_the_edges_seen_from_below() -> None:
-    graph = graph_of(a="b c", b="c", c="")
-    assert {str(x): [str(y) for y in ys] for x, ys in graph.dependents().items()} == {
-        "//a": [],
-        "//b": ["//a"],
-        "//c": ["//a", "//b"],
-    }
-
-
 def test_a_cycle_is_shown_with_its_whole_path() -> None:
     with pytest.raises(InputError) as refused:
         graph_of(top="a", a="b", b="c", c="d a", d="")

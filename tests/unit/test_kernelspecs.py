@@ -6,6 +6,8 @@ import ast
 import importlib.util
 import json
 import shutil
+import subprocess
+import sys
 import tarfile
 import zlib
 from pathlib import Path
@@ -15,12 +17,14 @@ import pytest
 
 from buildlib.execution.session import Session, build_in_order
 from buildlib.model.label import Reference, parse_label
+from buildlib.model.settings import parse_settings
 from buildlib.store.content import ContentStore
 from buildlib.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 NAMES = ("python_docker", "python_swarm")
 PREFIX = "usr/local/share/jupyter/kernels"
+SCRIPTS = ("kernel_request.py", "launch_docker.py", "launch_errors.py")
 # What a kernel.json of a container kernel may say (jupyter_client's kernelspec format, and what
 # the gateway's process proxies read of it): JSON Schema, in the few words that `check` knows.
 SCHEMA: dict[str, Any] = {
@@ -121,7 +125,7 @@ def spec(archive: dict[str, bytes], name: str) -> Any:
 
 
 def test_the_archive_holds_the_folders_and_nothing_else(archive):
-    files = ("kernel.json", "logo-64x64.png", "scripts/launch_docker.py")
+    files = ["kernel.json", "logo-64x64.png", *(f"scripts/{script}" for script in SCRIPTS)]
     assert archive.keys() == {f"{PREFIX}/{name}/{file}" for name in NAMES for file in files}
 
 
@@ -155,7 +159,9 @@ def test_python_kernels_can_be_debugged(archive):
 
 def test_images_are_named_as_this_build_names_them(archive, tmp_path):
     other = build(family(tmp_path), organization="acme", registry="registry.example.com:5000")
-    wanted = {id(archive): "elyra/kernel-py:dev"}
+    settings = parse_settings((ROOT / "pyproject.toml").read_text("utf-8"))
+    ours = f"{settings.registry}/{settings.organization}/kernel-py:dev".removeprefix("/")
+    wanted = {id(archive): ours}
     wanted[id(other)] = "registry.example.com:5000/acme/kernel-py:dev"
     for built in (archive, other):
         for name in NAMES:
@@ -163,19 +169,30 @@ def test_images_are_named_as_this_build_names_them(archive, tmp_path):
             assert config == {"image_name": wanted[id(built)]}
 
 
-def test_the_launch_script_runs_with_what_the_gateway_has(archive):
-    script = archive[f"{PREFIX}/python_docker/scripts/launch_docker.py"]
-    assert script == (ROOT / "launchers/docker/launch_docker.py").read_bytes()
-    tree = ast.parse(script, feature_version=(3, 9))
-    modules = {
-        (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name
-        for node in ast.walk(tree)
-        if isinstance(node, (ast.Import, ast.ImportFrom))
-    }
-    import sys
-
+def test_the_launch_script_needs_only_what_the_gateway_has(archive):
+    modules = set()
+    for name in SCRIPTS:
+        script = archive[f"{PREFIX}/python_docker/scripts/{name}"]
+        assert script == (ROOT / "launchers/docker" / name).read_bytes()
+        modules |= {
+            (node.module or "") if isinstance(node, ast.ImportFrom) else node.names[0].name
+            for node in ast.walk(ast.parse(script, feature_version=(3, 9)))
+            if isinstance(node, (ast.Import, ast.ImportFrom))
+        }
     roots = {module.partition(".")[0] for module in modules}
-    assert roots - set(sys.stdlib_module_names) - {"__future__"} == {"docker", "requests"}
+    beside = {name.removesuffix(".py") for name in SCRIPTS}
+    known = set(sys.stdlib_module_names) | {"__future__"} | beside
+    assert roots - known == {"docker", "requests"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_launch_script_finds_its_modules_in_the_kernelspec(archive, tmp_path, name):
+    for script in SCRIPTS:
+        (tmp_path / script).write_bytes(archive[f"{PREFIX}/{name}/scripts/{script}"])
+    command = [sys.executable, str(tmp_path / "launch_docker.py")]
+    done = subprocess.run(command, env={}, cwd="/", capture_output=True, text=True, check=False)
+    assert done.stderr == "launch_docker: error: --kernel-id is missing\n"
+    assert done.returncode == 64
 
 
 def drawing() -> Any:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import base64
-import importlib.util
+import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
 import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any
 
 import docker
@@ -23,7 +24,12 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from hypothesis import given
 from hypothesis import strategies as st
 
-SCRIPT = Path(__file__).parents[2] / "launchers/docker/launch_docker.py"
+from buildlib.model.settings import parse_settings
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = ROOT / "launchers/docker/launch_docker.py"
+SETTINGS = parse_settings((ROOT / "pyproject.toml").read_text("utf-8"))
+IMAGE = f"{SETTINGS.registry}/{SETTINGS.organization}/kernel-py:dev".removeprefix("/")
 ID = "0b6a2c4e-0000-4000-8000-123456789abc"
 ARGV = [
     "--RemoteProcessProxy.kernel-id", ID,
@@ -33,22 +39,14 @@ ARGV = [
 ]  # fmt: skip
 ENV = {
     "EG_DOCKER_MODE": "docker",
-    "KERNEL_IMAGE": "elyra/kernel-py:dev",
+    "KERNEL_IMAGE": IMAGE,
     "KERNEL_USERNAME": "alice",
 }
 
 
-def load() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("launch_docker", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["launch_docker"] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-launcher: Any = load()
+sys.path.append(str(SCRIPT.parent))  # as for the script itself: its modules lie beside it
+launcher: Any = importlib.import_module("launch_docker")
+reader: Any = importlib.import_module("kernel_request")
 
 
 def request(stanza: tuple[str, ...] = (), **env: str) -> Any:
@@ -75,7 +73,7 @@ def attempt(**env: str) -> Any:
 def test_both_spellings_of_options_say_the_same():
     plain = [word.replace("RemoteProcessProxy.", "") for word in ARGV]
     joined = [f"{name}={value}" for name, value in zip(plain[::2], plain[1::2], strict=True)]
-    assert [launcher.options(argv) for argv in (plain, joined)] == [launcher.options(ARGV)] * 2
+    assert [reader.options(argv) for argv in (plain, joined)] == [reader.options(ARGV)] * 2
 
 
 @pytest.mark.parametrize("missing", ["kernel-id", "response-address", "public-key"])
@@ -101,7 +99,7 @@ SECRETS = {
 }  # fmt: skip
 TOLD = {
     "KERNEL_ID": ID, "PORT_RANGE": "40000..50000", "RESPONSE_ADDRESS": "10.0.0.1:8877",
-    "PUBLIC_KEY": "MIGf+/=", "KERNEL_IMAGE": "elyra/kernel-py:dev", "KERNEL_USERNAME": "alice",
+    "PUBLIC_KEY": "MIGf+/=", "KERNEL_IMAGE": IMAGE, "KERNEL_USERNAME": "alice",
 }  # fmt: skip
 
 
@@ -408,12 +406,12 @@ def test_whatever_is_asked_for_is_refused_in_a_line_or_harmless(env):
 
 @given(st.dictionaries(st.from_regex(r"\A(EG|KG|DOCKER)_[A-Z_]{1,12}\Z"), st.text(), min_size=1))
 def test_no_setting_of_the_gateway_reaches_a_kernel(env):
-    found = launcher.kernel_environment(
+    found = reader.kernel_environment(
         {**env, "EG_CLIENT_ENVS": ",".join(env), "EG_INHERITED_ENVS": ",".join(env)},
         tuple(env),
-        launcher.options(ARGV),
+        reader.options(ARGV),
     )
-    assert not found.keys() & (env.keys() - launcher.FOR_LAUNCHERS)
+    assert not found.keys() & (env.keys() - reader.FOR_LAUNCHERS)
 
 
 # --- The engine -----------------------------------------------------------------------------------
@@ -521,7 +519,7 @@ def test_a_container_is_started_as_asked_for():
         ),
     )  # fmt: skip
     [asked] = engine.asked
-    assert asked["image"] == "elyra/kernel-py:dev"
+    assert asked["image"] == IMAGE
     assert asked["name"] == asked["hostname"] == f"alice-{ID}"
     assert asked["user"] == "2000:100"
     assert asked["network"] == "net"
@@ -584,7 +582,7 @@ def test_an_image_that_nobody_has_is_told():
     engine.pull_lines = [{"status": "Pulling"}, {"error": "manifest unknown"}]
     error = failure(engine)
     assert error.code == 66
-    assert "elyra/kernel-py:dev" in str(error)
+    assert IMAGE in str(error)
     assert "manifest unknown" in str(error)
     assert engine.asked == []
 
@@ -666,7 +664,7 @@ def test_a_service_that_no_node_starts_is_told_and_removed():
     engine = FakeEngine(swarm=True)
     engine.task_states = [
         {"State": "preparing"},
-        {"State": "rejected", "Err": "No such image: elyra/kernel-py:dev"},
+        {"State": "rejected", "Err": f"No such image: {IMAGE}"},
     ]
     error = failure(engine)
     assert error.code == 66
@@ -681,7 +679,7 @@ def test_a_missing_image_is_told_before_a_service_of_the_only_node_is_made():
     engine.pull_lines = [{"error": "pull access denied"}]
     error = failure(engine)
     assert error.code == 66
-    assert "elyra/kernel-py:dev" in str(error)
+    assert IMAGE in str(error)
     assert engine.asked == []
 
 
@@ -723,13 +721,13 @@ def test_it_says_one_line_and_ends_with_the_code(tmp_path):
 def test_names_in_the_kernelspecs_env_are_found(tmp_path):
     (tmp_path / "scripts").mkdir()
     (tmp_path / "kernel.json").write_text('{"env": {"SPARK_HOME": "/opt/spark"}}')
-    script = tmp_path / "scripts/launch_docker.py"
-    script.write_bytes(SCRIPT.read_bytes())
+    for name in ("launch_docker.py", "kernel_request.py", "launch_errors.py"):
+        shutil.copy(SCRIPT.parent / name, tmp_path / "scripts")
     code = "import launch_docker; print(launch_docker.names_in_stanza())"
-    found = subprocess.run(
-        [sys.executable, "-c", code], cwd=script.parent, capture_output=True, text=True, check=True
+    found = subprocess.check_output(
+        [sys.executable, "-c", code], cwd=tmp_path / "scripts", text=True
     )
-    assert found.stdout.strip() == "['SPARK_HOME']"
+    assert found.strip() == "['SPARK_HOME']"
     assert launcher.names_in_stanza() == []
 
 
