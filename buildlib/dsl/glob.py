@@ -45,6 +45,7 @@ def _translate_piece(piece: str) -> str:
             inside = piece[position + 1 : end]
             negated = inside.startswith("!")
             body = re.escape(inside[1:] if negated else inside).replace(r"\-", "-")
+            body = body.replace("--", r"-\-")  # a range that ends in "-", and no set difference
             out.append(f"(?!/)[{'^' if negated else ''}{body}]")
             position = end
         else:
