@@ -118,7 +118,7 @@ class Executor:
                 log_file.flush()
                 step = _STEP.match(line)
                 if step:
-                    self.doing[target.label] = step.group(1)
+                    self.doing[target.label] = " ".join(step.group(1).split())
                 if self._verbose:
                     self._say(line)
 
