@@ -25,7 +25,7 @@ def run(call: Call) -> int:
     plan = workspace.plan(labels)
     answers = []
     for label in labels:
-        step = next((s for s in (*plan.steps, *plan.fresh) if s.label == label), None)
+        step = plan.look_up(label)
         leaves = workspace.explainer.changes(label)
         answers.append((label, step, leaves))
     if call.flag("json"):

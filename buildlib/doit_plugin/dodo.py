@@ -49,8 +49,10 @@ def _refuse_misspelt(session: Session, words: Sequence[str]) -> None:
         is_ours = word.startswith(("//", *(f"{verb}:" for verb in DOCS))) or word == first
         if is_ours and word not in known and "*" not in word and "=" not in word:
             meant = nearest(word, known)
-            raise InputError(f"there is no task or command {word}{did_you_mean(word, known)}",
-                             fix=f"doit {meant}" if meant else "doit list")  # fmt: skip
+            raise InputError(
+                f"there is no task or command {word}{did_you_mean(word, known)}",
+                fix=f"doit {meant}" if meant else "doit list",
+            )
 
 
 def _open() -> Session:

@@ -63,7 +63,7 @@ _ALLOWED = (
     ast.UnaryOp, ast.operator, ast.unaryop, ast.boolop, ast.cmpop, ast.ListComp, ast.DictComp,
     ast.GeneratorExp, ast.comprehension, ast.JoinedStr, ast.FormattedValue, ast.ImportFrom,
     ast.alias, ast.Pass, ast.Continue, ast.Break,
-)  # fmt: skip  # fmt: skip
+)  # fmt: skip
 _ALLOWED_IN_DEFS = (ast.FunctionDef, ast.arguments, ast.arg, ast.Return)
 
 _HINTS = {

@@ -20,7 +20,7 @@ from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
 from buildlib.model.output import EXPORT, Output
 from buildlib.model.target import Target, image_name
-from buildlib.plan.plan import BUILD, FRESH, is_exported
+from buildlib.plan.plan import BUILD, is_exported
 from buildlib.store import names
 from buildlib.store.content import stamp_ns
 from buildlib.store.names import DEV
@@ -67,10 +67,8 @@ class Executor:
         target = workspace.graph[label]
         key = workspace.keys.key(Reference(label))
         with self._alone(label, key), _told(label):
-            step = workspace.plan([label])
-            mine = next((s for s in (*step.steps, *step.fresh) if s.label == label), None)
-            action = mine.action if mine else FRESH
-            built = action == BUILD or force
+            step = workspace.plan([label], force=force).look_up(label)
+            built = step is not None and step.action == BUILD
             if built:
                 if target.rule.verb == VERIFY:  # a proof that fails now is no proof any more
                     workspace.records.forget(key)
@@ -89,11 +87,17 @@ class Executor:
             self._workspace.state.set_last_key(label, key)
             self._put_parts(Reference(label))
 
-    def _put_parts(self, ref: Reference) -> None:
+    def _put_parts(self, root: Reference) -> None:
+        """Keep what the keys of a target and of all below it are made of, each once."""
         workspace = self._workspace
-        for dep in workspace.graph.deps(ref):
-            self._put_parts(dep.ref)
-        workspace.records.put_parts(workspace.keys.record(ref))
+        met: set[Reference] = set()
+        pending = [root]
+        while pending:
+            ref = pending.pop()
+            if ref not in met:
+                met.add(ref)
+                workspace.records.put_parts(workspace.keys.record(ref))
+                pending += [dep.ref for dep in workspace.graph.deps(ref) if not dep.by_name]
 
     @contextlib.contextmanager
     def _alone(self, label: Label, key: str) -> Iterator[None]:

@@ -194,18 +194,23 @@ def downloads_of(workspace: Workspace, labels: Iterable[Label]) -> list[Download
     Raises:
         InputError: The lock lacks an entry.
     """
+    graph = workspace.graph
     found: list[Download] = []
-    for label in labels:
-        target = workspace.graph[label]
+    met: set[Label] = set()
+    pending = list(labels)
+    while pending:
+        label = pending.pop()
+        if label in met:
+            continue
+        met.add(label)
+        target = graph[label]
         for pin in target.pins:
             if pin.section in FETCHED_SECTIONS:
                 entry = pinned(workspace.lock, pin, target)
                 found += [download(pin, name, item) for name, item in entry.items.items()]
+        # What is built has a step of its own; what is not built is read through whoever needs it.
         below = [dep.ref.label for dep in target.deps if not dep.by_name]
-        found += downloads_of(
-            workspace,
-            [other for other in below if workspace.graph[other].rule.product == "none"],
-        )
+        pending += [other for other in below if graph[other].rule.product == "none"]
     return found
 
 

@@ -7,7 +7,7 @@ content, so that a build with nothing to do parses no Dockerfile.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from buildlib.errors import InputError, Location
@@ -64,7 +64,7 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
             bases[dep.role[len("base ") :]] = _reference_name(base)
     args = {**_platform_args(target), **target.attrs.get("build_args", {})}
     folder = f"{package}/" if package else ""
-    ignore, ignored = _ignore_rules(tree, folder, target.attrs["dockerfile"])
+    ignore_file, ignore = _ignore_text(tree, folder, target.attrs["dockerfile"])
     asked = (
         "dockerfile",
         _VERSION,
@@ -78,6 +78,7 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
     if memo.get(asked):
         return
     from buildlib.dockerfile import check
+    from buildlib.dockerfile.ignore import IgnoreRules
     from buildlib.dockerfile.limits import check_engine_limits
     from buildlib.dockerfile.parse import parse
 
@@ -86,6 +87,7 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
     if not target.attrs.get("network"):
         _check_hermetic(dockerfile)
     check.check_parent(dockerfile, bases, target.where)
+    ignored = IgnoreRules.parse(ignore.decode(errors="replace"), ignore_file).excludes
     check.check_sources(
         dockerfile, provided, lambda path: tree.exists(folder + path), target.where, ignored
     )
@@ -114,18 +116,12 @@ def _check_hermetic(dockerfile: Dockerfile) -> None:
                 )
 
 
-def _ignore_rules(
-    tree: Tree, folder: str, dockerfile: str
-) -> tuple[bytes, Callable[[str], bool] | None]:
-    """The text of the ignore file that counts, and what it leaves out."""
-    names = (f"{dockerfile}.dockerignore", ".dockerignore")
-    name = next((name for name in names if tree.exists(folder + name)), None)
-    if name is None:
-        return b"", None
-    from buildlib.dockerfile.ignore import IgnoreRules
-
-    text = tree.read(folder + name)
-    return text, IgnoreRules.parse(text.decode(errors="replace"), folder + name).excludes
+def _ignore_text(tree: Tree, folder: str, dockerfile: str) -> tuple[str, bytes]:
+    """The ignore file that counts and its text; it is understood only where checks are made."""
+    for name in (f"{dockerfile}.dockerignore", ".dockerignore"):
+        if tree.exists(folder + name):
+            return folder + name, tree.read(folder + name)
+    return "", b""
 
 
 def _plain(values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:

@@ -78,6 +78,10 @@ class Plan(NamedTuple):
     fresh: tuple[Step, ...]
     engine_asked: bool
 
+    def look_up(self, label: Label) -> Step | None:
+        """What the plan says of a target, fresh or not; None where it was not looked at."""
+        return next((step for step in (*self.steps, *self.fresh) if step.label == label), None)
+
     def step(self, label: Label) -> Step | None:
         """The step of a target that is not fresh."""
         return next((step for step in self.steps if step.label == label), None)
