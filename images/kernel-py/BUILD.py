@@ -1,13 +1,23 @@
-"""The Python kernel."""
+"""The Python kernel, and the environment that it shares with the one that has Spark."""
 
-from buildlib.rules import kernel_check
+from buildlib.rules import docker_image, kernel_check
 from images.defs import kernel_image
+
+docker_image(
+    name="environment",
+    repository="kernel-py-environment",
+    dockerfile="environment.Dockerfile",
+    parent="//images/bases/scipy-notebook",
+    python="requirements.in",
+    description="What the IPython kernel runs in; a base of kernel images, and no kernel image",
+    licenses="BSD-3-Clause",
+    doc="what the IPython kernel runs in, without launchers",
+)
 
 kernel_image(
     name="kernel-py",
-    parent="//images/bases/scipy-notebook",
+    parent=":environment",
     launchers=["python"],
-    python="requirements.in",
     description="IPython kernel for Jupyter Enterprise Gateway",
     doc="IPython kernel",
 )
