@@ -20,6 +20,7 @@ from buildlib.keys.compute import Keys, Stamp
 from buildlib.model.label import Label
 from buildlib.model.lock import FILE as LOCK_FILE
 from buildlib.model.lock import Lock, from_plain, parse_lock, to_plain
+from buildlib.model.settings import FILE as SETTINGS_FILE
 from buildlib.model.settings import Settings, settings_from
 from buildlib.model.target import Target
 from buildlib.plan.explain import Explainer
@@ -97,7 +98,7 @@ class Workspace:
     @cached_property
     def settings(self) -> Settings:
         """`[tool.buildlib]`, with what this run overrides."""
-        text = self._text("pyproject.toml")
+        text = self._text(SETTINGS_FILE)
         plain = self._memo.get(("settings", text))
         if plain is None:
             from buildlib.model.settings import table_of
@@ -171,7 +172,7 @@ class Workspace:
 
     def renew(self) -> None:
         """Forget what was read, after a file of the workspace was written."""
-        for name in ("settings", "lock", "graph", "keys", "explainer", "planner"):
+        for name in ("settings", "lock", "graph", "left_out", "keys", "explainer", "planner"):
             self.__dict__.pop(name, None)
 
     def save(self) -> None:
@@ -286,7 +287,7 @@ class Workspace:
             return [
                 label
                 for label in self.graph.order
-                if label in wanted and not (verb and self.graph[label].manual)
+                if label in wanted and not (verb and self._only_by_name(label))
             ]
         found: dict[Label, None] = {}
         for word in words:
@@ -303,8 +304,43 @@ class Workspace:
         labels = self.graph.resolve([word], package=folder)
         if verb and len(labels) > 1:  # a pattern, or a folder
             ours = [label for label in labels if self.graph[label].rule.verb == verb]
-            return [label for label in ours if not self.graph[label].manual]
+            return [label for label in ours if not self._only_by_name(label)]
+        if verb:
+            self.refuse_left_out(labels)
         return labels
+
+    def refuse_left_out(self, labels: Iterable[Label]) -> None:
+        """Refuse to make what does not exist in this flavour.
+
+        Raises:
+            InputError: One of the targets is left out; with the reason.
+        """
+        for label in labels:
+            if label in self.left_out:
+                raise InputError(
+                    f"{label} is left out: {self.left_out[label]}",
+                    where=self.graph[label].where,
+                    fix=f"set flavour in [tool.buildlib] of {SETTINGS_FILE}",
+                )
+
+    def _only_by_name(self, label: Label) -> bool:
+        return self.graph[label].manual or label in self.left_out
+
+    @cached_property
+    def left_out(self) -> dict[Label, str]:
+        """Targets that do not exist in this flavour, each with the reason."""
+        flavour = self.settings.flavour
+        found: dict[Label, str] = {}
+        if not any(target.flavours for target in self.graph.targets.values()):
+            return found
+        for label in self.graph.order:
+            target = self.graph[label]
+            missing = [dep.ref.label for dep in target.deps if dep.ref.label in found]
+            if target.flavours and flavour not in target.flavours:
+                found[label] = f"it exists in the flavour {' and '.join(target.flavours)} only"
+            elif any(not dep.by_name and dep.ref.label in missing for dep in target.deps):
+                found[label] = f"it needs {missing[0]}"
+        return found
 
     def fetch(self, downloads: Sequence[Download], log: Callable[[str], None]) -> None:
         """Bring files into the content store.

@@ -25,8 +25,8 @@ _HEAD = """\
 # Rules
 
 What a `BUILD.py` can declare: `from buildlib.rules import docker_image, glob`. All arguments are
-given by name (but for the patterns of `glob`), and those without a default are required. What else
-a `BUILD.py` may say is in [build-files.md](build-files.md).
+given by name (but for those of `glob`, `select` and `setting`), and those without a default are
+required. What else a `BUILD.py` may say is in [build-files.md](build-files.md).
 """
 _PRODUCTS = {
     "image": "an image in the engine",

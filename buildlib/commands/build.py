@@ -28,6 +28,9 @@ def run(call: Call) -> int:
     if call.flag("dry-run"):
         return plan_verb.run(call)
     workspace = open_workspace(call)
+    if not call.words and not call.flag("json"):
+        for line in plan_verb.left_out(workspace):
+            say(line)
     return build(
         workspace,
         workspace.resolve(call.words, folder=call.folder, verb="build"),

@@ -21,7 +21,7 @@ def run(call: Call) -> int:
     if call.flag("json"):
         print_json(as_json(workspace, plan))
     else:
-        for line in lines(workspace, plan):
+        for line in [*lines(workspace, plan), *(left_out(workspace) if not call.words else ())]:
             say(line)
     workspace.save()
     return 0
@@ -47,6 +47,15 @@ def lines(workspace: Workspace, plan: Plan) -> list[str]:
     if not plan.engine_asked:
         out.append("no engine answers: whether images are still there is not known")
     return out
+
+
+def left_out(workspace: Workspace) -> list[str]:
+    """What does not exist in this flavour: a line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for label, reason in workspace.left_out.items():
+        if workspace.graph[label].rule.kind != "external_image":  # nobody waits for a base
+            by_reason.setdefault(reason, []).append(short_name(workspace, label))
+    return [f"left out: {', '.join(names)}: {why}" for why, names in by_reason.items()]
 
 
 def targets(count: int) -> str:
@@ -78,6 +87,7 @@ def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
         "engine_asked": plan.engine_asked,
         "steps": [plain(step) for step in plan.steps],
         "fresh": [plain(step) for step in plan.fresh],
+        "left_out": {str(label): reason for label, reason in workspace.left_out.items()},
     }
 
 

@@ -78,6 +78,7 @@ def _images(workspace: Workspace) -> list[Label]:
         for label in workspace.graph.order
         if workspace.graph[label].rule.product == "image"
         and workspace.graph[label].rule.kind != "external_image"
+        and label not in workspace.left_out
     ]
 
 

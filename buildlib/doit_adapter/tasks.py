@@ -42,14 +42,15 @@ def tasks(session: Session, verb: str) -> Iterator[dict[str, Any]]:
 
 
 def _task(session: Session, target: Target) -> dict[str, Any]:
-    # A member of a group runs with the group; what is only made when asked for stands alone.
+    # A member of a group runs with the group; what is only made when asked for stands alone, and
+    # so does what is left out: asked for, it says why.
     own = {"basename": task_name(session, target.label)}
     member = {
         "basename": target.rule.verb,
         "name": session.workspace.graph.task_names[target.label],
     }
     return {
-        **(own if target.manual else member),
+        **(own if target.manual or target.label in session.workspace.left_out else member),
         "doc": target.doc or target.rule.kind,
         "actions": [(_run, [session, target.label])],
         "uptodate": [_Fresh(session, target.label)],

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from buildlib.dsl import glob as globs
 from buildlib.errors import InputError, Location
 from buildlib.model.label import Label, is_label, is_name, parse_label, parse_reference
-from buildlib.model.settings import Settings
+from buildlib.model.settings import FLAVOURS, Settings
 from buildlib.model.target import Dep, File, Pin, Target
 from buildlib.model.tree import Tree
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 BUILD_FILE = "BUILD.py"
 _REPOSITORY = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*\Z")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _NOT_IN_REPOSITORY = re.compile(r"[^a-z0-9]+")
 
 
@@ -55,6 +56,7 @@ class Package:
         self.known = frozenset(names)
         self.settings = settings
         self.targets: dict[str, Target] = {}
+        self.settings_read: set[str] = set()
         self.build_file = f"{path}/{BUILD_FILE}" if path else BUILD_FILE
 
     def where(self) -> Location:
@@ -274,6 +276,104 @@ def image_repository(name: str) -> str:
     return name
 
 
+def image_tags(tags: Sequence[str]) -> tuple[str, ...]:
+    """Further tags of an image, checked.
+
+    Raises:
+        InputError: No registry would take one (OCI distribution specification, "tag").
+    """
+    if isinstance(tags, str):
+        raise InputError(
+            "tags is a text, not a list", where=current().where(), fix=f'tags = ["{tags}"]'
+        )
+    for tag in tags:
+        if not isinstance(tag, str) or not _TAG.match(tag):
+            raise InputError(
+                f"{tag!r} cannot be a tag",
+                where=current().where(),
+                fix="letters, digits and _ . -, at most 128, the first a letter, digit or _",
+            )
+    return tuple(tags)
+
+
+def known_flavours(flavours: Iterable[str]) -> tuple[str, ...]:
+    """Names of flavours, checked.
+
+    Raises:
+        InputError: There is none of that name.
+    """
+    from buildlib.suggest import did_you_mean
+
+    if isinstance(flavours, str):
+        raise InputError(
+            "flavours is a text, not a list",
+            where=current().where(),
+            fix=f'flavours = ["{flavours}"]',
+        )
+    found = tuple(flavours)
+    for flavour in found:
+        if flavour not in FLAVOURS:
+            raise InputError(
+                f"unknown flavour {flavour!r}{did_you_mean(str(flavour), FLAVOURS)}",
+                where=current().where(),
+                fix=f"flavours: {', '.join(FLAVOURS)}",
+            )
+    return found
+
+
+def setting(name: str) -> str:
+    """A value of the family's own tables in `[tool.buildlib]` of pyproject.toml.
+
+    Args:
+        name: Table and name, such as `spark.version`.
+
+    Raises:
+        InputError: pyproject.toml has none of that name.
+    """
+    from buildlib.suggest import did_you_mean, nearest
+
+    package = current()
+    package.settings_read.add(name)
+    known = package.settings.family
+    if name not in known:
+        table, _, word = str(name).rpartition(".")
+        meant = nearest(str(name), sorted(known))
+        missing = f'{word} = "…", in the table [tool.buildlib.{table or "TABLE"}] of pyproject.toml'
+        raise InputError(
+            f"pyproject.toml has no setting {name}{did_you_mean(str(name), sorted(known))}",
+            where=package.where(),
+            fix=f'setting("{meant}")' if meant else missing,
+        )
+    return known[name]
+
+
+def select(by_flavour: Mapping[str, Any]) -> Any:
+    """One of several values: that for the flavour of the workspace.
+
+    Args:
+        by_flavour: Flavour -> value.
+
+    Raises:
+        InputError: A flavour is unknown, or that of the workspace is missing.
+    """
+    package = current()
+    if not isinstance(by_flavour, Mapping):
+        raise InputError(
+            f"select takes a value for each flavour, not {by_flavour!r}",
+            where=package.where(),
+            fix='select({"debian": …, "docker-stacks": …})',
+        )
+    known_flavours(by_flavour)
+    flavour = package.settings.flavour
+    if flavour not in by_flavour:
+        raise InputError(
+            f"select has no value for the flavour {flavour}",
+            where=package.where(),
+            fix=f'select({{"{flavour}": …, …}})',
+        )
+    return by_flavour[flavour]
+
+
 def freeze(value: Any, attribute: str) -> Any:
     """An attribute's value as a frozen one: lists become tuples, dicts are sorted copies.
 
@@ -307,6 +407,8 @@ def declare(
     pins: Iterable[Pin] = (),
     parts: Iterable[str] = (),
     manual: bool = False,
+    flavours: Iterable[str] = (),
+    tags: Iterable[str] = (),
 ) -> Label:
     """Add a target to the package being loaded; see `Target` for the arguments.
 
@@ -350,5 +452,7 @@ def declare(
         pins=tuple(sorted(pins)),
         parts=tuple(sorted(parts)),
         manual=manual,
+        flavours=known_flavours(flavours),
+        tags=tuple(sorted(tags)),
     )
     return own

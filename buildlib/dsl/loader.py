@@ -16,7 +16,8 @@ from buildlib.dsl.check import ANNOTATION_MODULES, RULES_MODULE, SAFE_BUILTINS
 from buildlib.dsl.steady import GUARD, Text, steady
 from buildlib.errors import BuildError, InputError, Location
 from buildlib.model.label import Label
-from buildlib.model.settings import Settings
+from buildlib.model.settings import FILE as SETTINGS
+from buildlib.model.settings import Settings, refuse_unread
 from buildlib.model.target import Target
 from buildlib.model.tree import Tree
 from buildlib.suggest import did_you_mean
@@ -63,9 +64,14 @@ class Loader:
         homes = sorted(folder for folder, names in folders.items() if declare.BUILD_FILE in names)
         contents = _package_files(folders, frozenset(homes))
         targets: dict[Label, Target] = {}
+        read: set[str] = set()
         for home in homes:
-            for target in self._load_package(home, contents[home]).targets.values():
+            package = self._load_package(home, contents[home])
+            read |= package.settings_read
+            for target in package.targets.values():
                 targets[target.label] = target
+        if not read.issuperset(self._settings.family):
+            refuse_unread(self._settings, read, self._tree.read(SETTINGS).decode())
         return targets
 
     def _load_package(self, path: str, names: list[str]) -> declare.Package:

@@ -11,6 +11,8 @@ from typing import Any
 from buildlib.dsl.arguments import checked
 
 _NOT_RULES = frozenset({"__init__", "base"})
+_NO_TARGETS = frozenset({"glob", "select", "setting"})
+"""What declares nothing, but yields a value for a declaration."""
 
 
 @cache
@@ -26,4 +28,4 @@ def function(name: str) -> Callable[..., Any]:
     """The function that declares a target of this rule; its module is imported on first use."""
     module = importlib.import_module(f"buildlib.rules.{name}")
     found: Callable[..., Any] = getattr(module, name)
-    return found if name == "glob" else checked(name, found)
+    return found if name in _NO_TARGETS else checked(name, found)

@@ -33,7 +33,7 @@ def clean(workspace: Workspace, label: Label, *, dry_run: bool = False) -> list[
         name = image_name(target)
         tags = [
             names.content_tag(workspace.settings, name, key),
-            names.channel_tag(workspace.settings, name),
+            *names.names_of(workspace.settings, name, target.tags, names.DEV),
         ]
         there = workspace.engine.inspect(tags)
         for tag in tags:

@@ -175,16 +175,20 @@ class Executor:
         record = workspace.records.get(key)
         name = image_name(target)
         content = names.content_tag(workspace.settings, name, key)
-        channel = names.channel_tag(workspace.settings, name)
+        # The tags of a release are set together, at its end; `dev` is not what it is made of.
+        people = (
+            names.names_of(workspace.settings, name, target.tags, DEV)
+            if workspace.channel == DEV
+            else []
+        )
         images = record.images if record else ()
-        there = workspace.engine.inspect([content, channel, *images])
+        there = workspace.engine.inspect([content, *people, *images])
         image = next((image for image in images if there.get(image) is not None), None)
         if image is None:
             raise ActionError(
                 f"the image of {target.label} is gone again", fix=f"./doitw build {target.label}"
             )
-        # The tags of a release are set together, at its end; `dev` is not what it is made of.
-        for reference in (content, channel) if workspace.channel == DEV else (content,):
+        for reference in (content, *people):
             tagged = there.get(reference)
             if tagged is None or tagged.id != image:
                 workspace.engine.tag(image, reference)

@@ -69,8 +69,13 @@ class Session:
         return self._plan
 
     def look(self, roots: Iterable[Label]) -> Plan:
-        """Make the plan, and do nothing yet."""
+        """Make the plan, and do nothing yet.
+
+        Raises:
+            InputError: One of the roots is left out in this flavour.
+        """
         self._roots = tuple(roots)
+        self.workspace.refuse_left_out(self._roots)
         self._plan = self.workspace.plan(self._roots, force=self.force)
         return self._plan
 

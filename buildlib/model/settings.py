@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from buildlib.errors import InputError, Location
@@ -44,6 +44,7 @@ class Settings(NamedTuple):
         platform: What images are built for, where a declaration does not say; part of keys.
         strict: Refuse what would otherwise be mended with a warning (for CI).
         network: Mirrors.
+        family: Values that the declarations ask for with `setting("TABLE.NAME")`, by that name.
     """
 
     organization: str = "elyra"
@@ -52,6 +53,7 @@ class Settings(NamedTuple):
     platform: str = "linux/amd64"
     strict: bool = False
     network: Network = Network()
+    family: Mapping[str, str] = {}
 
 
 def _refuse(text: str, what: str, word: str, fix: str) -> InputError:
@@ -112,7 +114,8 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
     if not isinstance(network, dict):
         name = "[tool.buildlib.network]"
         raise _refuse(text, f"{name} is not a table", "network", name)
-    _check_names(values, Settings._fields[:-1], "[tool.buildlib]", text)
+    family = _family(values, text)
+    _check_names(values, _OWN, "[tool.buildlib]", text)
     _check_names(network, Network._fields, "[tool.buildlib.network]", text)
     for name, value in {**values, **network}.items():
         wanted = bool if name == "strict" else str
@@ -128,9 +131,51 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
                 text, f"{name} is {value!r}, not an address", name, f'{name} = "https://{value}"'
             )
     mirrors = Network(**{name: value.rstrip("/") for name, value in network.items()})
-    settings = Settings(**values, network=mirrors)
+    settings = Settings(**values, network=mirrors, family=family)
     check_names(settings, text)
     return settings
+
+
+_OWN = tuple(name for name in Settings._fields if name not in ("network", "family"))
+
+
+def _family(values: dict[str, Any], text: str) -> dict[str, str]:
+    """Take the tables of the family's own values out of `[tool.buildlib]`: `{"spark.version": …}`.
+
+    Raises:
+        InputError: A value in one of them is no text.
+    """
+    tables = [name for name, value in values.items() if isinstance(value, dict)]
+    found: dict[str, str] = {}
+    for table in tables:
+        for name, value in values.pop(table).items():
+            if not isinstance(value, str):
+                what = f"setting {table}.{name} is {value!r}, not a text in quotes"
+                raise _refuse(text, what, name, f'{name} = "{value}"')
+            found[f"{table}.{name}"] = value
+    return found
+
+
+def refuse_unread(settings: Settings, read: Collection[str], text: str) -> None:
+    """Refuse a value of the family that no declaration asks for: it is a slip of the pen.
+
+    Args:
+        settings: The settings.
+        read: What the declarations asked for.
+        text: The pyproject.toml.
+
+    Raises:
+        InputError: There is one.
+    """
+    for name in settings.family:
+        if name not in read:
+            table, _, word = name.rpartition(".")
+            raise _refuse(
+                text,
+                f"no declaration asks for the setting {name}{did_you_mean(name, sorted(read))}",
+                word,
+                f"remove {word} from [tool.buildlib.{table}], or correct it",
+            )
 
 
 def check_names(settings: Settings, text: str = "") -> None:

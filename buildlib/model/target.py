@@ -76,6 +76,8 @@ class Target(NamedTuple):
         pins: Lock entries needed.
         parts: Names of the parts it has, where it has any.
         manual: Only made when it is asked for by name; never part of the key.
+        flavours: Where it exists; empty for everywhere. Never part of the key.
+        tags: Tags that its image has beside the channel's; never part of the key.
     """
 
     label: Label
@@ -88,6 +90,8 @@ class Target(NamedTuple):
     pins: tuple[Pin, ...] = ()
     parts: tuple[str, ...] = ()
     manual: bool = False
+    flavours: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
 
 
 def image_name(target: Target) -> str:

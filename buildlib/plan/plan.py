@@ -204,10 +204,11 @@ class Planner:
         tag = self._content_tag(target.label, key)
         tagged = there.get(tag)
         if tagged is not None and tagged.id in record.images:
-            channel = names.channel_tag(self._settings, image_name(target), self._channel)
-            if not self._channel or channel in tagged.tags:
+            if not self._channel:
                 return FRESH, ""
-            return RESTORE, f"the tag {channel} is not on it"
+            wanted = names.names_of(self._settings, image_name(target), target.tags, self._channel)
+            lost = next((name for name in wanted if name not in tagged.tags), "")
+            return (RESTORE, f"the tag {lost} is not on it") if lost else (FRESH, "")
         if any(there.get(image) is not None for image in record.images):
             return RESTORE, f"the tag {tag} is not on it"
         if tagged is not None:

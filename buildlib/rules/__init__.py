@@ -1,4 +1,4 @@
-"""What a `BUILD.py` may import: one function for each rule, and `glob`.
+"""What a `BUILD.py` may import: one function for each rule; and `glob`, `select`, `setting`.
 
 Rules are found by their module's name (see `buildlib.dsl.registry`), so that a new rule is one new
 module. The imports below are for editors and type checkers, which read and do not run.
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from buildlib.rules.kernel_check import kernel_check as kernel_check
     from buildlib.rules.kernelspec import kernelspec as kernelspec
     from buildlib.rules.rootfs import rootfs as rootfs
+    from buildlib.rules.select import select as select
+    from buildlib.rules.setting import setting as setting
     from buildlib.rules.tarball import tarball as tarball
 
 

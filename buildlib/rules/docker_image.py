@@ -11,14 +11,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from buildlib.dsl.declare import current, declare, image_repository, label, source, sources
+from buildlib.dsl.declare import (
+    current,
+    declare,
+    image_repository,
+    image_tags,
+    known_flavours,
+    label,
+    source,
+    sources,
+)
 from buildlib.errors import InputError
 from buildlib.model.label import Reference
 from buildlib.model.output import Output
-from buildlib.model.settings import FLAVOURS
 from buildlib.model.target import Dep, File, Pin
 from buildlib.rules.base import PIN_FOLDERS, Rule
-from buildlib.suggest import did_you_mean
 
 if TYPE_CHECKING:
     from buildlib.execution.context import Context
@@ -41,6 +48,8 @@ def docker_image(
     platform: str = "",
     network: bool = False,
     repository: str = "",
+    tags: Sequence[str] = (),
+    flavours: Sequence[str] = (),
     description: str = "",
     licenses: str = "",
     doc: str = "",
@@ -62,6 +71,8 @@ def docker_image(
         platform: Such as `linux/amd64`; by default the workspace's.
         network: Let steps use the network; the image is then not hermetic, and says so in `plan`.
         repository: The image's name without organisation; by default the target's name.
+        tags: Tags that it gets beside `dev` or the release's, such as a version of what is in it.
+        flavours: Where it exists, if not in all; elsewhere it is left out, and `plan` says so.
         description: For the OCI label of the image; it is part of the result, and so of the key.
         licenses: SPDX expression for the OCI label.
         doc: One line for `doit list`; not part of the key.
@@ -76,7 +87,7 @@ def docker_image(
     pins: list[Pin] = []
     own = str(label(f":{name}"))
     parents = dict(bases or {})
-    chosen = _by_flavour(parent)
+    chosen = _by_flavour(parent, known_flavours(flavours))
     if chosen and PARENT_ARG in parents:
         raise InputError(
             f"{PARENT_ARG} stands in bases and is the parent too",
@@ -117,6 +128,8 @@ def docker_image(
         files=_unique(files),
         deps=deps,
         pins=pins,
+        flavours=flavours,
+        tags=image_tags(tags),
     )
 
 
@@ -141,17 +154,14 @@ def _unique(files: list[File]) -> list[File]:
     return list(dict.fromkeys(files))
 
 
-def _by_flavour(parent: str | Mapping[str, str] | None) -> str | None:
+def _by_flavour(parent: str | Mapping[str, str] | None, flavours: Sequence[str]) -> str | None:
+    """The parent for the workspace's flavour; where the image is left out, that of its own."""
     if parent is None or isinstance(parent, str):
         return parent
-    for flavour in parent:
-        if flavour not in FLAVOURS:
-            raise InputError(
-                f"parent names an unknown flavour {flavour!r}{did_you_mean(flavour, FLAVOURS)}",
-                where=current().where(),
-                fix=f"flavours: {', '.join(FLAVOURS)}",
-            )
+    known_flavours(parent)
     flavour = current().settings.flavour
+    if flavours and flavour not in flavours:
+        flavour = flavours[0]
     if flavour not in parent:
         raise InputError(
             f"there is no parent for the flavour {flavour}",

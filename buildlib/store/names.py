@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from buildlib.model.settings import Settings
 
 DEV = "dev"
@@ -24,3 +26,8 @@ def content_tag(settings: Settings, name: str, key: str) -> str:
 def channel_tag(settings: Settings, name: str, channel: str = DEV) -> str:
     """The reference people use: `elyra/kernel-py:dev`."""
     return f"{repository(settings, name)}:{channel}"
+
+
+def names_of(settings: Settings, name: str, tags: Iterable[str], channel: str) -> list[str]:
+    """All references people use for an image: that of the channel, then its further tags."""
+    return [channel_tag(settings, name, tag) for tag in (channel, *tags)]

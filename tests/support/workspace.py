@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 RULES = (
     "container_files, docker_image, download, external_image, filegroup, glob, kernelspec, rootfs,"
-    " tarball"
+    " select, setting, tarball"
 )
 IMPORT = f"from buildlib.rules import {RULES}"
 SETTINGS = """\

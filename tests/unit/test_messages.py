@@ -17,6 +17,7 @@ from tests.support.golden import check_golden
 from tests.support.workspace import WorkspaceBuilder, digest
 
 Make = Callable[[WorkspaceBuilder], object]
+SPARK = '[tool.buildlib]\n[tool.buildlib.spark]\nversion = "3.5.6"\n'
 CHILD = "ARG BASE_CONTAINER=elyra/os:dev\nFROM ${BASE_CONTAINER}\n"
 
 
@@ -121,6 +122,18 @@ MESSAGES: dict[str, Make] = {
     "no-parent-for-the-flavour": one(
         'docker_image(name="a", parent={"docker-stacks": "//images/os"})'
     ),
+    "flavours-is-a-text": one('docker_image(name="a", flavours="debian")'),
+    "select-without-the-flavour": one('X = select({"docker-stacks": 1})'),
+    "select-without-a-choice": one('X = select("debian")'),
+    "setting-that-is-not-there": lambda w: w.file("pyproject.toml", SPARK).build(
+        "a", 'X = setting("spark.versoin")'
+    ),
+    "setting-nobody-asks-for": lambda w: w.image("a").file("pyproject.toml", SPARK),
+    "setting-that-is-no-text": lambda w: w.image("a").file(
+        "pyproject.toml", "[tool.buildlib.spark]\nversion = 3.5\n"
+    ),
+    "tag-no-registry-takes": one('docker_image(name="a", tags=["3.5 6"])'),
+    "tags-is-a-text": one('docker_image(name="a", tags="3.5.6")'),
     "parent-twice": one(
         'docker_image(name="a", parent="//images/os", bases={"BASE_CONTAINER": "//images/os"})'
     ),
