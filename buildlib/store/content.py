@@ -309,13 +309,17 @@ def _copy(source: str, dest: str, mode: int, time_ns: int) -> None:
 
 
 def _sweep(folder: str) -> None:
-    """Remove what processes that were killed left behind; nobody writes one file for a day."""
+    """Remove what processes that were killed left behind; nobody writes one file for a day.
+
+    The time of the last change of the inode counts: a file that is about to get its name has been
+    given an mtime long past.
+    """
     import time
 
     old = time.time() - _DAY
     for entry in os.scandir(folder):
         with suppress(OSError):  # removed by another process, or not ours
-            if entry.stat().st_mtime < old:
+            if entry.stat().st_ctime < old:
                 os.unlink(entry.path)
 
 

@@ -188,16 +188,30 @@ def test_link_of_what_is_absent(store, tmp_path, executable):
     assert os.listdir(tmp_path) == []
 
 
-def test_files_of_dead_processes_go_after_a_day(store):
-    store.add_bytes(b"x")
+def test_files_of_dead_processes_go_after_a_day(store, monkeypatch):
     folder = os.path.join(store.root, "incoming")
-    for name, age in (("old", 90_000), ("new", 60)):
-        path = os.path.join(folder, name)
-        with open(path, "wb"):
-            pass
-        os.utime(path, (time.time() - age,) * 2)
+    os.makedirs(folder)
+    left = os.path.join(folder, "left")
+    with open(left, "w"):
+        pass
+    ContentStore(store.root).add_bytes(b"x")
+    assert os.path.exists(left)
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 2 * 86400)
     ContentStore(store.root).add_bytes(b"y")
-    assert os.listdir(folder) == ["new"]
+    assert not os.path.exists(left)
+
+
+def test_a_file_about_to_get_its_name_is_not_taken_for_a_dead_one(store):
+    """Its mtime is set to one long past, just before the rename; another process may look then."""
+    folder = os.path.join(store.root, "incoming")
+    os.makedirs(folder)
+    path = os.path.join(folder, "mine")
+    with open(path, "w"):
+        pass
+    os.utime(path, (0, 0))
+    ContentStore(store.root).add_bytes(b"x")
+    assert os.path.exists(path)
 
 
 def test_a_store_that_cannot_be_made_is_an_error_with_a_fix(tmp_path):
