@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,7 @@ from buildlib.trees.working import WorkingTree
 
 if TYPE_CHECKING:
     from buildlib.engine.protocol import Builder, Engine, Grant, ImageInfo
+    from buildlib.fetch.progress import Observer
     from buildlib.fetch.source import Download
 
 _ASKED = "asked"
@@ -342,8 +343,19 @@ class Workspace:
                 found[label] = f"it needs {missing[0]}"
         return found
 
-    def fetch(self, downloads: Sequence[Download], log: Callable[[str], None]) -> None:
+    def fetch(
+        self,
+        downloads: Sequence[Download],
+        log: Callable[[str], None] | None = None,
+        *,
+        observer: Observer | None = None,
+    ) -> None:
         """Bring files into the content store.
+
+        Args:
+            downloads: The files.
+            log: Told that there is something to fetch.
+            observer: Told how far it is; by default that is drawn on standard error.
 
         Raises:
             ActionError: A file cannot be had, or is not what the lock says.
@@ -355,9 +367,10 @@ class Workspace:
         from buildlib.fetch.fetcher import Fetcher
         from buildlib.fetch.progress import progress_for
 
-        log(f"fetching {len(missing)} files")
+        if log is not None:
+            log(f"fetching {len(missing)} files")
         network = self.settings.network
-        with progress_for(sys.stderr) as progress:
+        with nullcontext(observer) if observer else progress_for(sys.stderr) as progress:
             Fetcher(self.store, network, observer=progress, offline=self.offline).fetch(missing)
 
 

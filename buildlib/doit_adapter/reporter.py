@@ -83,6 +83,8 @@ class Reporter:
             running = [
                 self._running(name, now - since) for name, since in list(self._started.items())
             ]
+            if self.session.fetching:
+                running.append(self.session.fetching)
             if not running:
                 continue
             line = "  … " + ", ".join(running)
@@ -164,6 +166,8 @@ class Reporter:
             self._say(f"{len(self._failed)} failed, {len(self._built)} done in {took}")
         elif self._built:
             self._say(f"{len(self._built)} done in {took}")
+        for line in self.session.where_time_went():
+            self._say(line)
 
 
 def _expand(tasks: Any, names: list[str]) -> list[str]:

@@ -54,26 +54,13 @@ def _task(session: Session, target: Target) -> dict[str, Any]:
         "doc": target.doc or target.rule.kind,
         "actions": [(_run, [session, target.label])],
         "uptodate": [_Fresh(session, target.label)],
-        "task_dep": [task_name(session, label) for label in _built_below(session, target)],
+        "task_dep": [
+            task_name(session, label) for label in session.workspace.graph.made_below(target.label)
+        ],
         "clean": [(_clean, [session, target.label])],
         "io": {"capture": False},  # doit's capture swaps sys.stdout for all threads at once
         "meta": {"label": target.label},
     }
-
-
-def _built_below(session: Session, target: Target) -> list[Label]:
-    """The nearest dependencies that are tasks, through those that are not."""
-    graph = session.workspace.graph
-    found: dict[Label, None] = {}
-    pending = [dep.ref for dep in target.deps if not dep.by_name]
-    while pending:
-        ref = pending.pop(0)
-        other = graph[ref.label]
-        if ref.parts or other.rule.product == "none":
-            pending += [dep.ref for dep in graph.deps(ref) if not dep.by_name]
-        else:
-            found[ref.label] = None
-    return list(found)
 
 
 class _Fresh:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,7 @@ class Context:
         builder: Builds Dockerfiles.
         log: Takes the lines that a builder prints.
         output_of: What another target (or parts of one) came out as.
+        waited: Told how many seconds a fetch took.
     """
 
     def __init__(
@@ -57,12 +59,14 @@ class Context:
         builder: Callable[[], Builder],
         log: Log,
         output_of: Callable[[Reference], Output],
+        waited: Callable[[float], None] = lambda _: None,
     ) -> None:
         self._workspace = workspace
         self._engine = engine
         self._builder = builder
         self._log = log
         self._tail: list[str] = []
+        self._waited = waited
         self.output = output_of
         self.graph: Graph = workspace.graph
         self.store: ContentStore = workspace.store
@@ -119,7 +123,9 @@ class Context:
                     (pin.section, item.version, download(pin, name, item))
                     for name, item in sorted(entry.items.items())
                 ]
+        started = time.monotonic()
         self._workspace.fetch([entry for _, _, entry in wanted], self._log)
+        self._waited(time.monotonic() - started)
         return [
             Fetched(
                 section,

@@ -27,6 +27,7 @@ from buildlib.store.names import DEV
 from buildlib.store.state import flat
 
 if TYPE_CHECKING:
+    from buildlib.execution.timeline import Span, Watch
     from buildlib.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -47,6 +48,9 @@ class Executor:
         self._workspace = workspace
         self._say = say
         self._verbose = verbose
+        self.spans: list[Span] = []
+        """The targets that were made, with their times."""
+        self._begin = time.monotonic()
         self.doing: dict[Label, str] = {}
         """The step that the builder of each running target is at, as it says itself."""
 
@@ -110,14 +114,18 @@ class Executor:
             yield
 
     def _build(self, target: Target) -> None:
+        from buildlib.execution.timeline import Watch
+
         workspace = self._workspace
         started = time.monotonic()
         ref = Reference(target.label)
         log_path = workspace.state.path(f"logs/{flat(target.label)}.log")
         os.makedirs(os.path.dirname(log_path), exist_ok=True)
+        watch = Watch(target.label, self._begin)
         with open(log_path, "w", encoding="utf-8", errors="replace") as log_file:
 
             def log(line: str) -> None:
+                watch.line(line)
                 log_file.write(line + "\n")
                 log_file.flush()
                 step = _STEP.match(line)
@@ -127,16 +135,17 @@ class Executor:
                     self._say(line)
 
             try:
-                output = target.rule.build(target, (), self._context(log))
+                output = target.rule.build(target, (), self._context(log, watch))
             except ActionError as error:
                 shown = os.path.relpath(log_path, workspace.root)
                 error.detail = f"{error.detail or ''}\nall of it: {shown}".strip()
                 raise
         self._put_parts(ref)
+        self.spans.append(watch.end())
         seconds = time.monotonic() - started
         workspace.records.put(workspace.keys.record(ref), output, seconds, label=str(target.label))
 
-    def _context(self, log: Say) -> Context:
+    def _context(self, log: Say, watch: Watch | None = None) -> Context:
         workspace = self._workspace
 
         def output_of(ref: Reference) -> Output:
@@ -148,6 +157,7 @@ class Executor:
             builder=lambda: workspace.builder,
             log=log,
             output_of=output_of,
+            waited=watch.waited if watch else lambda _: None,
         )
 
     def _output(self, ref: Reference, log: Say) -> Output:

@@ -1,12 +1,13 @@
 """One build from start to end: what both front doors, `./doitw` and `doit`, drive.
 
-`start` makes the plan, finds (or makes) an engine if the plan needs one, and fetches everything
-that the plan will read, so that no action waits for the network. Then each target is run, in
-whatever order and parallelism the scheduler chooses.
+`start` makes the plan, finds (or makes) an engine if the plan needs one, and fetches what the plan
+will read. Where that is much, what cannot change the plan is fetched while targets are made, in
+the order in which it is needed. Then each target is run, the head of the longest chain first.
 """
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
@@ -16,14 +17,22 @@ from buildlib.execution.downloads import FETCHED_SECTIONS, download
 from buildlib.execution.executor import Executor
 from buildlib.keys.compute import pinned
 from buildlib.model.label import Label
+from buildlib.plan.chain import guess, urgency
 from buildlib.plan.plan import BUILD, UNKNOWN, Plan
 
 if TYPE_CHECKING:
+    from buildlib.execution.ahead import Ahead
+    from buildlib.execution.timeline import Span
     from buildlib.fetch.failures import NotServed
     from buildlib.fetch.source import Download
     from buildlib.workspace import Workspace
 
 Say = Callable[[str], None]
+_MUCH = 100_000_000
+"""Bytes above which targets are made while their downloads still come."""
+_SEVERAL = 3
+_LONG = 20.0
+"""Targets and seconds from which it is told where the time of a build went."""
 
 
 class Session:
@@ -55,6 +64,17 @@ class Session:
         self._started = False
         self._lock = threading.Lock()
         self._executor = Executor(workspace, say=say, verbose=verbose)
+        self._ahead: Ahead | None = None
+
+    @property
+    def spans(self) -> list[Span]:
+        """The targets that were made so far, with their times."""
+        return self._executor.spans
+
+    @property
+    def fetching(self) -> str:
+        """How far the fetching beside the build is; empty when there is none."""
+        return self._ahead.state if self._ahead else ""
 
     @property
     def doing(self) -> Mapping[Label, str]:
@@ -98,8 +118,26 @@ class Session:
             return self.plan
 
     def labels(self) -> list[Label]:
-        """What will be run, dependencies first."""
-        return [step.label for step in self.plan.steps]
+        """What will be run, dependencies first; of several that could be run, the most urgent."""
+        seconds = {
+            step.label: step.seconds or guess(self._pinned(step.label)) for step in self.plan.steps
+        }
+        rows = urgency(list(seconds), self.below(seconds), seconds)
+        # A target is more urgent than all that need it, so this order keeps dependencies first.
+        return sorted(seconds, key=lambda label: -rows[label])
+
+    def below(self, labels: Iterable[Label]) -> dict[Label, list[Label]]:
+        """What each of some targets needs, of what is made by itself."""
+        return {label: self.workspace.graph.made_below(label) for label in labels}
+
+    def _pinned(self, label: Label) -> int:
+        """Bytes of what the lock pins for a target."""
+        target = self.workspace.graph[label]
+        return sum(
+            item.size
+            for pin in target.pins
+            for item in pinned(self.workspace.lock, pin, target).items.values()
+        )
 
     def is_chain(self) -> bool:
         """Whether each target to be run needs the one before it, so that none can run beside."""
@@ -109,6 +147,22 @@ class Session:
     def is_fresh(self, label: Label) -> bool:
         """Whether there is nothing to do for a target, or nobody needs it."""
         return self.plan.step(label) is None
+
+    def where_time_went(self) -> list[str]:
+        """Of a longer build: what its time went to, in lines; draws the picture of it, too."""
+        spans = list(self.spans)
+        if len(spans) < _SEVERAL or max(span.end for span in spans) < _LONG:
+            return []
+        from buildlib.execution import gantt, timeline
+
+        workspace = self.workspace
+        below = self.below(span.label for span in spans)
+        names = {span.label: workspace.graph.task_names[span.label] for span in spans}
+        path = workspace.state.path("last-build.svg")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(gantt.draw(spans, names, timeline.chain(spans, below)))
+        shown = os.path.relpath(path, workspace.root)
+        return [*timeline.summary(spans, below, names), f"picture: {shown}"]
 
     def run(self, label: Label) -> bool:
         """Bring one target up to date; see `Executor.execute`."""
@@ -133,19 +187,44 @@ class Session:
 
     def _prefetch(self) -> None:
         """Fetch what the plan's actions read; lock anew what is no longer served."""
-        wanted = self.downloads()
+        wanted = self._missing(self.downloads())
         if not wanted:
             return
         from buildlib.fetch.failures import NotServed  # with urllib and http: 3 ms
+        from buildlib.fetch.source import DebianPath
 
+        wait_for, later = wanted, []
+        if not self.workspace.offline and sum(entry.size or 0 for entry in wanted) > _MUCH:
+            # A Debian package that is no longer served is locked anew, which changes the plan.
+            wait_for = [entry for entry in wanted if isinstance(entry.source, DebianPath)]
+            later = [entry for entry in wanted if not isinstance(entry.source, DebianPath)]
         try:
-            self.workspace.fetch(wanted, self.say)
+            self.workspace.fetch(wait_for, self.say)
         except NotServed as error:
             if self.workspace.settings.strict or self._relock is None:
                 raise
             self._lock_anew(error, self._relock)
             self.look(self._roots)
             self.workspace.fetch(self.downloads(), self.say)
+            return
+        if later:
+            from buildlib.execution.ahead import Ahead
+
+            self._ahead = Ahead(self.workspace, self._in_order(later), self.say)
+
+    def _missing(self, wanted: Iterable[Download]) -> list[Download]:
+        has = self.workspace.store.has
+        entries = {entry.sha256: entry for entry in wanted}.values()
+        return [entry for entry in entries if not has(entry.sha256, entry.size)]
+
+    def _in_order(self, later: Iterable[Download]) -> list[list[Download]]:
+        """Downloads in the groups and the order in which targets will ask for them."""
+        left = {entry.sha256: entry for entry in later}
+        groups = []
+        for label in self.labels():
+            mine = [entry.sha256 for entry in downloads_of(self.workspace, [label])]
+            groups.append([left.pop(sha256) for sha256 in dict.fromkeys(mine) if sha256 in left])
+        return [group for group in groups if group]
 
     def downloads(self) -> list[Download]:
         """All files from outside that the plan's actions read."""

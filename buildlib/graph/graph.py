@@ -65,6 +65,18 @@ class Graph:
             return list(target.deps)
         return [dep for dep in target.deps if not dep.part or dep.part in ref.parts]
 
+    def made_below(self, label: Label) -> list[Label]:
+        """The nearest dependencies that are made by themselves, through those that are not."""
+        found: dict[Label, None] = {}
+        pending = [dep.ref for dep in self.targets[label].deps if not dep.by_name]
+        while pending:
+            ref = pending.pop(0)
+            if ref.parts or self.targets[ref.label].rule.product == "none":
+                pending += [dep.ref for dep in self.deps(ref) if not dep.by_name]
+            else:
+                found[ref.label] = None
+        return list(found)
+
     def closure(self, roots: Iterable[Label]) -> list[Label]:
         """The roots and all they depend on (as wholes), dependencies first."""
         wanted: set[Label] = set()

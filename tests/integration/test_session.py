@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from workshop import Verbs, Workshop, deb
 
 from buildlib.engine.protocol import BuildRequest
 from buildlib.errors import ActionError, EngineUnavailable
 from buildlib.execution.session import downloads_of
+from buildlib.model.label import parse_label
 from buildlib.model.lock import Item
 from tests.support.workspace import digest
-from tests.unit.fetch_server import Server
+from tests.unit.fetch_server import Server, proper
 
 CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n"
 
@@ -44,6 +47,57 @@ def test_everything_is_fetched_before_the_first_action(stack: Workshop, outside:
     stack.build_targets("//...")
     assert fetched_before == [3, 3, 3]
     assert len(outside.requests) == 3
+
+
+def test_much_is_fetched_while_targets_are_made(
+    stack: Workshop, outside: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian's files first, since they may have to be locked anew; the rest beside the build."""
+    monkeypatch.setattr("buildlib.execution.session._MUCH", 1)
+    asked: list[list[str]] = []
+    stack.builder.during = lambda request: asked.append([path for path, _ in outside.requests])
+    released = threading.Event()
+
+    def late(handler: object, data: bytes) -> None:
+        released.wait(10)
+        proper(handler, data)
+
+    outside.script["/f"] = [late]
+    session = stack.session()
+    session.start(session.workspace.resolve(["//images/..."]))
+    assert [path.rpartition("/")[2] for path in asked_for(outside)][:1] == ["curl_8_amd64.deb"]
+    assert session.fetching.startswith("fetching")
+    session.run(parse_label("//images/base"))
+    session.run(parse_label("//images/a"))
+    assert len(asked) == 2  # two images are made, and the file of the third is not there yet
+    released.set()
+    for label in session.labels()[2:]:
+        session.run(label)
+    assert stack.action("//images/b") == "fresh"
+
+
+def test_what_cannot_be_fetched_beside_a_build_fails_the_target_that_needs_it(
+    stack: Workshop, outside: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buildlib.execution.session._MUCH", 1)
+    outside.files["/f"] = b"?"
+    session = stack.session()
+    session.start(session.workspace.resolve(["//images/..."]))
+    ahead = session._ahead
+    assert ahead is not None
+    ahead.join()
+    assert stack.said[-1].startswith("warning: cannot fetch f")
+    assert stack.said[-1].endswith("the target that needs it will try again")
+    session.run(parse_label("//images/base"))
+    session.run(parse_label("//images/a"))
+    with pytest.raises(ActionError, match="cannot fetch f"):
+        session.run(parse_label("//tools:f"))
+    assert stack.action("//images/a") == "fresh"
+
+
+def asked_for(outside: Server) -> list[str]:
+    """Paths that were asked for."""
+    return [path for path, _ in outside.requests]
 
 
 def test_only_what_the_plan_needs_is_fetched(stack: Workshop, outside: Server) -> None:

@@ -1,0 +1,132 @@
+"""Where the time of a build goes: the longest chain, a builder's lines, the picture."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from xml.etree import ElementTree
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from buildlib.execution import timeline
+from buildlib.execution.gantt import draw
+from buildlib.execution.timeline import EXPORT, FETCH, OTHER, RUN, TRANSFER, UNPACK, Span, Watch
+from buildlib.model.label import Label
+from buildlib.plan.chain import guess, longest, urgency
+
+A, B, C, D = (Label("images", name) for name in "abcd")
+BELOW = {A: [], B: [A], C: [A], D: [C]}
+SECONDS = {A: 1.0, B: 5.0, C: 2.0, D: 4.0}
+NAMES = {label: label.name for label in BELOW}
+
+BUILDKIT = """\
+#1 [internal] load build definition from Dockerfile
+#1 DONE 0.0s
+#3 [internal] load metadata for docker.io/elyra/os:key-0
+#3 DONE 0.4s
+#4 [1/3] FROM docker.io/elyra/os:key-0
+#4 DONE 0.3s
+#5 [internal] load build context
+#5 transferring context: 17.06MB 1.1s done
+#5 DONE 1.2s
+#6 [2/3] RUN pip install
+#6 0.353 DONE 9.9s is what the program says itself
+#6 DONE 20.5s
+#7 [stage-1 3/3] ADD spark.tar /
+#7 CACHED
+#8 [3/3] COPY x /
+#8 DONE 0.5s
+#9 exporting to image
+#9 exporting layers 3.0s done
+#9 DONE 3.1s
+"""
+
+
+@st.composite
+def graphs(draw_: st.DrawFn) -> tuple[dict[Label, list[Label]], dict[Label, float]]:
+    labels = [Label("x", str(number)) for number in range(draw_(st.integers(1, 12)))]
+    below = {
+        label: draw_(st.lists(st.sampled_from(labels[:place]), unique=True)) if place else []
+        for place, label in enumerate(labels)
+    }
+    return below, {label: float(draw_(st.integers(1, 100))) for label in labels}
+
+
+@given(graphs())
+def test_the_most_urgent_first_keeps_dependencies_first(
+    graph: tuple[dict[Label, list[Label]], dict[Label, float]],
+) -> None:
+    below, seconds = graph
+    rows = urgency(list(below), below, seconds)
+    order = sorted(below, key=lambda label: -rows[label])
+    for label in below:
+        assert all(order.index(other) < order.index(label) for other in below[label])
+
+
+@given(graphs())
+def test_the_longest_chain_is_a_chain_and_none_is_longer(
+    graph: tuple[dict[Label, list[Label]], dict[Label, float]],
+) -> None:
+    below, seconds = graph
+    row = longest(list(below), below, seconds)
+    assert all(first in below[then] for first, then in pairwise(row))
+
+    def length(label: Label) -> float:
+        return seconds[label] + max((length(other) for other in below[label]), default=0.0)
+
+    assert sum(seconds[label] for label in row) == max(map(length, below))
+
+
+def test_of_two_rows_the_longer_one_is_more_urgent() -> None:
+    assert urgency([A, B, C, D], BELOW, SECONDS) == {A: 7.0, B: 5.0, C: 6.0, D: 4.0}
+    assert longest([A, B, C, D], BELOW, SECONDS) == [A, C, D]
+    assert longest([], {}, {}) == []
+
+
+def test_what_needs_more_from_outside_is_guessed_to_take_longer() -> None:
+    assert 0 < guess(0) < guess(100_000_000)
+
+
+def test_a_builders_lines_are_summed_up_by_what_they_are() -> None:
+    watch = Watch(A, 0.0)
+    for line in BUILDKIT.splitlines():
+        watch.line(line)
+    watch.line("no line of BuildKit at all")
+    watch.waited(2.0)
+    kinds = dict(watch.end().kinds)
+    assert kinds.pop(OTHER) >= 0
+    assert kinds == {FETCH: 2.0, TRANSFER: 1.2, UNPACK: 0.8, RUN: 20.5, EXPORT: 3.1}
+
+
+def spans() -> list[Span]:
+    """B beside C and D, on A."""
+    return [
+        Span(A, 0.0, 1.0, {RUN: 1.0}),
+        Span(B, 1.0, 6.0, {RUN: 3.0, EXPORT: 2.0}),
+        Span(C, 1.0, 3.0, {RUN: 2.0}),
+        Span(D, 3.0, 7.0, {FETCH: 4.0}),
+    ]
+
+
+def test_the_summary_says_where_the_time_went_and_what_was_waited_for() -> None:
+    went, chain = timeline.summary(spans(), BELOW, NAMES)
+    assert went == (
+        "time went to: waiting for downloads 4.0 s, running steps 6.0 s, exporting images 2.0 s"
+        " (1.7 targets at a time)"
+    )
+    assert chain == "longest chain, 7.0 s: a 1.0 s > c 2.0 s > d 4.0 s"
+
+
+def test_the_picture_has_a_row_for_each_target_and_bold_names_on_the_chain() -> None:
+    names = {**NAMES, B: "<b> & more"}
+    tree = ElementTree.fromstring(draw(spans(), names, timeline.chain(spans(), BELOW)))
+    texts = [text for text in tree.iter("{http://www.w3.org/2000/svg}text") if text.text]
+    bold = {text.text for text in texts if text.get("font-weight") == "bold"}
+    assert bold == {"a", "c", "d"}
+    assert "<b> & more" in {text.text for text in texts}
+    bars = [rect for rect in tree.iter("{http://www.w3.org/2000/svg}rect") if len(rect)]
+    assert len(bars) == 5
+
+
+def test_a_build_of_nothing_can_be_drawn() -> None:
+    ElementTree.fromstring(draw([], {}, []))
