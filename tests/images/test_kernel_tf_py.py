@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from test_kernel_py import SESSION
 
 pytestmark = pytest.mark.engine
