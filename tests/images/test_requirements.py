@@ -11,10 +11,15 @@ from pathlib import Path
 import pytest
 
 IMAGES = Path(__file__).parents[2] / "images"
-# Each image after what it stands on.
-LINE = ("bases/minimal-notebook", "bases/scipy-notebook", "kernel-py")
+PARENT = {
+    "bases/minimal-notebook": "",
+    "bases/scipy-notebook": "bases/minimal-notebook",
+    "bases/tensorflow-notebook": "bases/scipy-notebook",
+    "kernel-py": "bases/scipy-notebook",
+    "kernel-tf-py": "bases/tensorflow-notebook",
+}
 
-every_lock = pytest.mark.parametrize("image", LINE)
+every_lock = pytest.mark.parametrize("image", PARENT)
 
 
 def locked(image: str) -> dict[str, str]:
@@ -43,7 +48,8 @@ def test_nothing_tells_where_it_was_made(image):
 @every_lock
 def test_a_child_changes_no_version_of_its_parents(image):
     own = locked(image)
-    for parent in LINE[: LINE.index(image)]:
+    parent = image
+    while parent := PARENT[parent]:
         theirs = locked(parent)
         both = own.keys() & theirs.keys()
         assert {name: own[name] for name in both} == {name: theirs[name] for name in both}
