@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,7 +119,7 @@ def test_the_summary_says_where_the_time_went_and_what_was_waited_for() -> None:
 
 def test_the_picture_has_a_row_for_each_target_and_bold_names_on_the_chain() -> None:
     names = {**NAMES, B: "<b> & more"}
-    tree = ElementTree.fromstring(draw(spans(), names, timeline.chain(spans(), BELOW)))
+    tree = ET.fromstring(draw(spans(), names, timeline.chain(spans(), BELOW)))
     texts = [text for text in tree.iter("{http://www.w3.org/2000/svg}text") if text.text]
     bold = {text.text for text in texts if text.get("font-weight") == "bold"}
     assert bold == {"a", "c", "d"}
@@ -129,4 +129,4 @@ def test_the_picture_has_a_row_for_each_target_and_bold_names_on_the_chain() -> 
 
 
 def test_a_build_of_nothing_can_be_drawn() -> None:
-    ElementTree.fromstring(draw([], {}, []))
+    ET.fromstring(draw([], {}, []))
