@@ -149,7 +149,7 @@ class Executor:
         workspace = self._workspace
 
         def output_of(ref: Reference) -> Output:
-            return self._output(ref, log)
+            return self._output(ref, log, watch)
 
         return Context(
             workspace,
@@ -160,7 +160,7 @@ class Executor:
             waited=watch.waited if watch else lambda _: None,
         )
 
-    def _output(self, ref: Reference, log: Say) -> Output:
+    def _output(self, ref: Reference, log: Say, watch: Watch | None) -> Output:
         """What a dependency came out as.
 
         Whole targets have a record; groups of files and parts of archives are put together here,
@@ -174,7 +174,7 @@ class Executor:
         ):
             return Output(record.images[0] if record.images else "", record.files)
         if target.rule.product == "none" or ref.parts:
-            output = target.rule.build(target, ref.parts, self._context(log))
+            output = target.rule.build(target, ref.parts, self._context(log, watch))
             workspace.records.put(workspace.keys.record(ref), output, 0.0, label=str(ref))
             return output
         raise ActionError(f"{ref} is needed and was not built", fix=f"./doitw build {ref.label}")

@@ -91,7 +91,7 @@ def test_what_cannot_be_fetched_beside_a_build_fails_the_target_that_needs_it(
     session.run(parse_label("//images/base"))
     session.run(parse_label("//images/a"))
     with pytest.raises(ActionError, match="cannot fetch f"):
-        session.run(parse_label("//tools:f"))
+        session.run(parse_label("//images/b"))
     assert stack.action("//images/a") == "fresh"
 
 
