@@ -20,8 +20,8 @@ from buildlib.keys.compute import Keys, Stamp
 from buildlib.model.label import Label
 from buildlib.model.lock import FILE as LOCK_FILE
 from buildlib.model.lock import Lock, from_plain, parse_lock, to_plain
-from buildlib.model.settings import Settings, settings_from
 from buildlib.model.output import Export
+from buildlib.model.settings import Settings, settings_from
 from buildlib.model.target import Target
 from buildlib.plan.explain import Explainer
 from buildlib.plan.plan import Plan, Planner, Presence

@@ -98,7 +98,7 @@ class Planner:
         state: What was built last in this workspace.
         settings: Names of images.
         channel: Tag that images must have beside that of their content; empty for none.
-        exports: For a target with a file in the workspace, which it is and where it goes (absolute).
+        exports: For a target with a file in the workspace, which and where it goes (absolute).
         explain: Why a key differs from the last one, in a few words.
     """
 
@@ -250,7 +250,7 @@ def _look_up(
 
 
 def is_exported(path: str, sha256: str) -> bool:
-    """Whether an exported file was written from a content: its mtime says which (see `stamp_ns`)."""
+    """Whether an exported file was written from a content: its mtime says so (see `stamp_ns`)."""
     try:
         return os.stat(path).st_mtime_ns == stamp_ns(sha256)
     except OSError:

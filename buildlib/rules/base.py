@@ -73,6 +73,7 @@ class Rule:
             The output, and its path relative to the workspace.
         """
         del target, version
+        return None
 
     def staged_names(self, target: Target, graph: Graph) -> list[str]:
         """Paths that the target's Dockerfile finds in its context; a folder's ends in `/`.

@@ -104,7 +104,9 @@ def _check_placeholders(template: str, given: Iterable[str]) -> None:
             used.add(key)
     for key in given:
         if given.count(key) > 1:
-            raise InputError(f"{key} is given twice", where=package.where(), fix=f"remove one {key}")
+            raise InputError(
+                f"{key} is given twice", where=package.where(), fix=f"remove one {key}"
+            )
         if key not in used:
             meant = nearest(key, used)
             raise InputError(
