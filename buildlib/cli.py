@@ -16,7 +16,8 @@ from buildlib.errors import BuildError, InputError, UnknownTarget
 from buildlib.suggest import did_you_mean
 
 VERBS = (
-    "build", "verify", "plan", "why", "list", "lock", "fetch", "test", "release", "clean", "forget"
+    "build", "verify", "plan", "why", "list", "lock", "fetch", "test", "release", "deploy",
+    "undeploy", "clean", "forget",
 )  # fmt: skip
 UNEXPECTED = 2
 

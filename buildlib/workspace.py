@@ -20,7 +20,11 @@ from buildlib.keys.compute import Keys, Stamp
 from buildlib.model.label import Label
 from buildlib.model.lock import FILE as LOCK_FILE
 from buildlib.model.lock import Lock, from_plain, parse_lock, to_plain
+<<<<<<< HEAD
 from buildlib.model.settings import FILE as SETTINGS_FILE
+=======
+from buildlib.model.output import Export
+>>>>>>> d0586b899acf6c33afcf4b269c39e0ac03b5e916
 from buildlib.model.settings import Settings, settings_from
 from buildlib.model.target import Target
 from buildlib.plan.explain import Explainer
@@ -41,7 +45,6 @@ _ASKED = "asked"
 """What the first plan of a run asked the engine for."""
 MARKER = "dodo.py"
 VERSION_FILE = "VERSION"
-DIST = "dist"
 SUITE = "bookworm"
 """Debian suite of the images of flavour `debian`."""
 
@@ -233,7 +236,7 @@ class Workspace:
             self.state,
             self.settings,
             channel=self.channel if self.channel == DEV else "",
-            exports=self.export_path,
+            exports=self.export,
             explain=self.explainer.reason,
         )
 
@@ -268,12 +271,10 @@ class Workspace:
 
         return presence
 
-    def export_path(self, target: Target) -> str:
-        """Where the release file of a target goes in `dist/`; empty where it has none."""
-        archive = target.attrs.get("archive")
-        if not archive:
-            return ""
-        return f"{self.root}/{DIST}/{archive}-{self.version}.tar.gz"
+    def export(self, target: Target) -> Export | None:
+        """The file of a target that is written into the workspace too, with its absolute path."""
+        export = target.rule.export(target, self.version)
+        return export and export._replace(path=f"{self.root}/{export.path}")
 
     def resolve(self, words: Sequence[str], *, folder: str = "", verb: str = "") -> list[Label]:
         """Targets that a person names; see `Graph.resolve`.

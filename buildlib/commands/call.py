@@ -45,6 +45,10 @@ OPTIONS = {
         Option("--upgrade", "", "", "take the newest versions of Python packages, too"),
         Option("--to", "", "FOLDER", "also lay the files into a folder to carry elsewhere"),
         Option("--fast", "", "", "only what takes no engine"),
+        Option("--name", "", "NAME", "name of the deployment and of its network"),
+        Option("--port", "", "N", "port of the host that the gateway answers on"),
+        Option("--no-build", "", "", "take the images that are there"),
+        Option("--init", "", "", "make a swarm of this engine alone where it is in none"),
     )
 }
 EVERYWHERE = ("--help", "--debug")

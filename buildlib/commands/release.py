@@ -43,9 +43,9 @@ def run(call: Call) -> int:
     if code:
         return code
     moved = _tag(workspace)
-    files = [workspace.export_path(target) for target in workspace.graph.targets.values()]
-    for path in filter(None, files):
-        say(f"wrote {os.path.relpath(path, workspace.root)}")
+    exports = [workspace.export(target) for target in workspace.graph.targets.values()]
+    for export in filter(None, exports):
+        say(f"wrote {os.path.relpath(export.path, workspace.root)}")
     say(f"{version} is in the engine ({moved} tags set) and in dist/; not published")
     return 0
 

@@ -42,11 +42,11 @@ def clean(workspace: Workspace, label: Label, *, dry_run: bool = False) -> list[
                 told.append(f"remove tag {tag}")
                 if not dry_run:
                     workspace.engine.untag(tag)
-    export = workspace.export_path(target)
-    if export and os.path.exists(export):
-        told.append(f"remove {os.path.relpath(export, workspace.root)}")
+    export = workspace.export(target)
+    if export and os.path.exists(export.path):
+        told.append(f"remove {os.path.relpath(export.path, workspace.root)}")
         if not dry_run:
-            os.unlink(export)
+            os.unlink(export.path)
     if not dry_run:
         workspace.records.forget(key)
     return told

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -18,7 +19,7 @@ from buildlib.errors import ActionError
 from buildlib.execution.context import Context
 from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
-from buildlib.model.output import EXPORT, Output
+from buildlib.model.output import Output
 from buildlib.model.target import Target, image_name
 from buildlib.plan.plan import BUILD, is_exported
 from buildlib.store import names
@@ -204,24 +205,27 @@ class Executor:
                 workspace.engine.tag(image, reference)
 
     def _export(self, target: Target, key: str) -> None:
-        """Write the release file of an archive to `dist/`, whole or not at all."""
+        """Write the file that a person finds in the workspace, whole or not at all."""
         workspace = self._workspace
-        path = workspace.export_path(target)
+        export = workspace.export(target)
         record = workspace.records.get(key)
-        if not path or record is None:
+        if export is None or record is None:
             return
-        made = record.files[EXPORT]
+        path, made = export.path, record.files[export.file]
         if is_exported(path, made.sha256):
             return
-        from buildlib.pack.compress import compress
-
         os.makedirs(os.path.dirname(path), exist_ok=True)
         temporary = workspace.state.path(f"export-{flat(target.label)}.{os.getpid()}")
         with (
-            open(workspace.store.path(made.sha256), "rb") as tar,
+            open(workspace.store.path(made.sha256), "rb") as kept,
             open(temporary, "wb") as out,
         ):
-            compress(tar, out)
+            if path.endswith(".gz"):
+                from buildlib.pack.compress import compress
+
+                compress(kept, out)
+            else:
+                shutil.copyfileobj(kept, out)
         os.utime(temporary, ns=(stamp_ns(made.sha256),) * 2)
         os.replace(temporary, path)
 

@@ -23,7 +23,7 @@ _VERSION = 2
 
 
 def validate(graph: Graph, tree: Tree, memo: Any) -> None:
-    """Check every target that has a Dockerfile.
+    """Check every target that has a Dockerfile, and that nobody takes a made file for a source.
 
     Args:
         graph: All targets.
@@ -31,12 +31,31 @@ def validate(graph: Graph, tree: Tree, memo: Any) -> None:
         memo: Remembers what was found right; anything with `get` and `__setitem__`.
 
     Raises:
-        InputError: A Dockerfile and its declaration disagree.
+        InputError: A Dockerfile and its declaration disagree, or a source is made by a target.
     """
+    _check_exports(graph)
     for target in graph.targets.values():
         name = target.attrs.get("dockerfile")
         if name:
             _validate(target, graph, tree, memo)
+
+
+def _check_exports(graph: Graph) -> None:
+    """What a target writes into the workspace is there or not: no key may depend on it."""
+    makers: dict[str, dict[str, Target]] = {}
+    for target in graph.targets.values():
+        export = target.rule.export(target, "")
+        if export is not None:
+            makers.setdefault(target.label.package, {})[export.path] = target
+    for target in graph.targets.values():
+        for file in target.files if target.label.package in makers else ():
+            maker = makers[target.label.package].get(file.path)
+            if maker is not None:
+                raise InputError(
+                    f"{file.path} is made by {maker.label} and is no source",
+                    where=target.where,
+                    fix=f'"{maker.label}" in the place of it, or exclude=["{file.name}"] in a glob',
+                )
 
 
 def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:

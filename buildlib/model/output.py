@@ -9,6 +9,18 @@ EXPORT = "release.tar"
 """The output of an archive that becomes its release file."""
 
 
+class Export(NamedTuple):
+    """A built file that a person finds in the workspace, beside its place in the store.
+
+    Attributes:
+        file: Name of the output.
+        path: Where it is written; compressed where this ends in `.gz`.
+    """
+
+    file: str
+    path: str
+
+
 class FileOutput(NamedTuple):
     """A built file.
 

@@ -14,6 +14,7 @@ JUNK_NAMES = frozenset(
     {
         ".DS_Store",
         ".buildlib",
+        ".deployed",
         ".git",
         ".hypothesis",
         ".ipynb_checkpoints",

@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from buildlib.graph.graph import Graph
 from buildlib.keys.compute import Keys
 from buildlib.model.label import Label, Reference
-from buildlib.model.output import EXPORT
+from buildlib.model.output import Export
 from buildlib.model.settings import Settings
 from buildlib.model.target import Target, image_name
 from buildlib.store import names
@@ -25,7 +25,7 @@ from buildlib.store.state import State
 FRESH = "fresh"
 BUILD = "build"
 RESTORE = "restore"
-"""What there is gets its name back: a tag, or the file in `dist/`."""
+"""What there is gets its name back: a tag, or the file in the workspace."""
 FORCED = "asked to build it again"
 UNKNOWN = "unknown"
 """It was built, but no engine could be asked whether it is still there."""
@@ -98,7 +98,7 @@ class Planner:
         state: What was built last in this workspace.
         settings: Names of images.
         channel: Tag that images must have beside that of their content; empty for none.
-        exports: For a target with a release file, where that file goes (absolute).
+        exports: For a target with a file in the workspace, which and where it goes (absolute).
         explain: Why a key differs from the last one, in a few words.
     """
 
@@ -112,7 +112,7 @@ class Planner:
         settings: Settings,
         *,
         channel: str,
-        exports: Callable[[Target], str],
+        exports: Callable[[Target], Export | None],
         explain: Callable[[Label], str],
     ) -> None:
         self._graph = graph
@@ -220,10 +220,10 @@ class Planner:
             if not self._store.has(made.sha256, made.size):
                 return BUILD, f"{name} is gone from the content store"
         export = self._exports(target)
-        if export and EXPORT not in record.files:
+        if export and export.file not in record.files:
             return BUILD, "its record lacks the release file"
-        if export and not is_exported(export, record.files[EXPORT].sha256):
-            return RESTORE, f"{os.path.relpath(export)} is not there, or of another content"
+        if export and not is_exported(export.path, record.files[export.file].sha256):
+            return RESTORE, f"{os.path.relpath(export.path)} is not there, or of another content"
         return FRESH, ""
 
 
@@ -251,7 +251,7 @@ def _look_up(
 
 
 def is_exported(path: str, sha256: str) -> bool:
-    """Whether a release file was written from a content: its mtime says which (see `stamp_ns`)."""
+    """Whether an exported file was written from a content: its mtime says so (see `stamp_ns`)."""
     try:
         return os.stat(path).st_mtime_ns == stamp_ns(sha256)
     except OSError:

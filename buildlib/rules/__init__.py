@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from buildlib.rules.glob import glob as glob
     from buildlib.rules.kernel_check import kernel_check as kernel_check
     from buildlib.rules.kernelspec import kernelspec as kernelspec
+    from buildlib.rules.rendered import rendered as rendered
     from buildlib.rules.rootfs import rootfs as rootfs
     from buildlib.rules.select import select as select
     from buildlib.rules.setting import setting as setting

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from buildlib.execution.context import Context
     from buildlib.graph.graph import Graph
-    from buildlib.model.output import Output
+    from buildlib.model.output import Export, Output
     from buildlib.model.target import Target
 
 
@@ -61,6 +61,19 @@ class Rule:
         """
         del target, graph
         return []
+
+    def export(self, target: Target, version: str) -> Export | None:
+        """The file of a target that is also written into the workspace; None where none is.
+
+        Args:
+            target: What was declared.
+            version: The version being built.
+
+        Returns:
+            The output, and its path relative to the workspace.
+        """
+        del target, version
+        return None
 
     def staged_names(self, target: Target, graph: Graph) -> list[str]:
         """Paths that the target's Dockerfile finds in its context; a folder's ends in `/`.

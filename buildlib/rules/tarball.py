@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from buildlib.dsl.declare import current, declare, freeze, leads_out, source
 from buildlib.errors import InputError
 from buildlib.model.label import is_label, parse_reference
-from buildlib.model.output import EXPORT, Output
+from buildlib.model.output import EXPORT, Export, Output
 from buildlib.model.target import Dep, File
 from buildlib.rules.base import Rule
 
@@ -117,6 +117,11 @@ class Tarball(Rule):
         del graph
         return [f"{target.label.name}.tar"]
 
+    def export(self, target: Target, version: str) -> Export | None:
+        """See `Rule.export`: the release file."""
+        archive = target.attrs["archive"]
+        return Export(EXPORT, f"{DIST}/{archive}-{version}.tar.gz") if archive else None
+
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
         """See `Rule.build`."""
         from buildlib.pack.tar import Member
@@ -152,4 +157,6 @@ class Tarball(Rule):
         return Output(files=files)
 
 
+DIST = "dist"
+"""Folder of release files, which is in no tree."""
 RULE = Tarball()

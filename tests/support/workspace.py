@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 RULES = (
-    "container_files, docker_image, download, external_image, filegroup, glob, kernelspec, rootfs,"
-    " select, setting, tarball"
+    "container_files, docker_image, download, external_image, extract, filegroup, glob,"
+    " kernelspec, rendered, rootfs, select, setting, tarball"
 )
 IMPORT = f"from buildlib.rules import {RULES}"
 SETTINGS = """\

@@ -85,7 +85,9 @@ class World:
         sha = workspace.store.add_bytes(b"tar")
         made = FileOutput(sha, 3)
         self.note("//pack:t", files={"t.tar": made, "release.tar": made})
-        path = Path(workspace.export_path(workspace.graph[parse_label("//pack:t")]))
+        export = workspace.export(workspace.graph[parse_label("//pack:t")])
+        assert export is not None
+        path = Path(export.path)
         self.made.file(str(path.relative_to(self.made.root)), "archive")
         import os
 
