@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from buildlib.rules import docker_image
+from buildlib.rules import docker_image, kernel_check
 
 LAUNCHERS = "//launchers:kernel_image_files"
+GATEWAY = "//images/enterprise-gateway"
 
 
 def kernel_image(
@@ -34,4 +35,28 @@ def kernel_image(
         description=description,
         licenses="BSD-3-Clause",
         doc=doc,
+    )
+
+
+def kernel_proofs(*, image: str, kernelspecs: list[str]) -> None:
+    """The proofs of a kernel image, which `./doitw verify IMAGE` runs; see docs/verify.md.
+
+    `:verify` holds the image to the contract of all kernel images, `:gateway` runs each of its
+    kernelspecs under the real gateway. An edit of one image proves that image anew, and no other.
+
+    Args:
+        image: Name of the image's target.
+        kernelspecs: Names of its kernelspecs for plain Docker.
+    """
+    kernel_check(
+        name="verify",
+        image=f":{image}",
+        doc=f"{image} keeps the contract of all kernel images",
+    )
+    kernel_check(
+        name="gateway",
+        image=f":{image}",
+        arguments=["--kernelspec", *kernelspecs, "--kernels-only"],
+        with_images={GATEWAY: "--gateway"},
+        doc=f"{image}'s kernelspecs under the real gateway",
     )

@@ -1,4 +1,4 @@
-"""The command line: `python -m verify IMAGE`, `python -m verify --gateway IMAGE`.
+"""The command line: `python -m verify IMAGE`, `python -m verify --gateway IMAGE [IMAGE…]`.
 
 Heavy imports (docker, jupyter_client) happen once the words are understood.
 """
@@ -16,7 +16,7 @@ from verify import results, stopping
 from verify.languages import LANGUAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from verify.engine import Engine
     from verify.results import Board, Case, Result
@@ -58,10 +58,14 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         "130 and 143 stopped",
     )
     add = parser.add_argument
-    add("image", nargs="?", metavar="IMAGE", help="the kernel image, which is in the engine")
+    add("images", nargs="*", metavar="IMAGE",
+        help="the kernel image, which is in the engine; with --gateway: what its kernelspecs shall "
+        "run, rather than what they name")  # fmt: skip
     add("--gateway", metavar="IMAGE", help="run the real gateway of this image instead")
     add("--kernelspec", nargs="+", action="extend", metavar="NAME", default=[],
         help="with --gateway: those to start (python_docker, or python_swarm)")  # fmt: skip
+    add("--kernels-only", action="store_true",
+        help="with --gateway: only the life of a kernel of each kernelspec")  # fmt: skip
     add("--swarm", action="store_true", help="with --gateway: as a service of a swarm")
     add("--language", metavar="NAME",
         help=f"{', '.join(LANGUAGES)} (default: the image's KERNEL_LANGUAGE)")  # fmt: skip
@@ -72,11 +76,11 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
         help="seconds a kernel has to report (default: %(default)g, as the gateway's)")  # fmt: skip
     add("--debug", action="store_true", help="show a traceback where verify itself fails")
     options = parser.parse_args(argv)
-    if bool(options.image) == bool(options.gateway) and not options.list:
+    if len(options.images) != 1 and not options.gateway and not options.list:
         fix = "python -m verify elyra/kernel-py:dev"
         raise InputError("name one image, of a kernel or with --gateway", fix=fix)
-    if (options.kernelspec or options.swarm) and not options.gateway:
-        raise InputError("--kernelspec and --swarm go with --gateway IMAGE")
+    if (options.kernelspec or options.swarm or options.kernels_only) and not options.gateway:
+        raise InputError("--kernelspec, --kernels-only and --swarm go with --gateway IMAGE")
     if options.timeout <= 0:
         raise InputError(
             f"--timeout is {options.timeout:g}, which leaves no time", fix="--timeout 30"
@@ -96,23 +100,27 @@ def _image(options: argparse.Namespace) -> int:
     from verify.lab import Lab
 
     engine = Engine()
-    found = engine.image(options.image)
-    name = _language(options.language, found["Config"].get("Env") or [])
-    chosen = _choose(cases(LANGUAGES[name], None), options.case)
-    about = {"image": options.image, "image_id": found["Id"], "language": name}
+    image = options.images[0]
+    found = engine.image(image)
+    name = _language(options.language, _environment(found))
+    spark = _environment(found).get("SPARK_HOME", "") != ""
+    chosen = _choose(cases(LANGUAGES[name], None, spark=spark), options.case)
+    about = {"image": image, "image_id": found["Id"], "language": name}
     with _cleared(engine) as at_end:
         lab = Lab(engine, found["Id"], name, LANGUAGES[name], options.timeout)
         at_end.callback(lab.close)
-        ready = [case for case in cases(LANGUAGES[name], lab) if case.name in chosen]
-        return _run(ready, options, about, f"{options.image} ({name})")
+        every = cases(LANGUAGES[name], lab, spark=spark)
+        ready = [case for case in every if case.name in chosen]
+        return _run(ready, options, about, f"{image} ({name})")
 
 
 def _gateway(options: argparse.Namespace) -> int:
     from verify.gateway_cases import cases
 
     default = "python_swarm" if options.swarm else "python_docker"
-    kernelspecs = list(dict.fromkeys(options.kernelspec)) or [default]
-    listed = cases(None, kernelspecs)
+    # The gateway lists and knows them in lower case.
+    kernelspecs = list(dict.fromkeys(name.lower() for name in options.kernelspec)) or [default]
+    listed = cases(None, kernelspecs, kernels_only=options.kernels_only)
     if options.list:
         return _list(listed)
     chosen = _choose(listed, options.case)
@@ -127,12 +135,15 @@ def _gateway(options: argparse.Namespace) -> int:
         "image_id": found["Id"],
         "language": "",
         "kernelspecs": kernelspecs,
+        "kernel_images": options.images,
         "swarm": options.swarm,
     }
-    server = (SwarmServer if options.swarm else Server)(engine, found, options.timeout)
+    kind = SwarmServer if options.swarm else Server
+    server = kind(engine, found, options.timeout, options.images)
     with _cleared(engine) as at_end:
         at_end.callback(server.close)
-        ready = [case for case in cases(server, kernelspecs) if case.name in chosen]
+        every = cases(server, kernelspecs, kernels_only=options.kernels_only)
+        ready = [case for case in every if case.name in chosen]
         return _run(ready, options, about, f"{options.gateway} ({', '.join(kernelspecs)})")
 
 
@@ -176,10 +187,14 @@ def _choose(cases: Sequence[Case], names: Sequence[str]) -> set[str]:
     return {_known(name, known, "case") for name in names} or set(known)
 
 
-def _language(wanted: str | None, env: Sequence[str]) -> str:
+def _environment(image: Mapping[str, Any]) -> dict[str, str]:
+    return dict(entry.partition("=")[::2] for entry in image["Config"].get("Env") or ())
+
+
+def _language(wanted: str | None, env: Mapping[str, str]) -> str:
     if wanted:
         return _known(wanted.lower(), LANGUAGES, "language")
-    of_image = dict(entry.partition("=")[::2] for entry in env).get("KERNEL_LANGUAGE", "")
+    of_image = env.get("KERNEL_LANGUAGE", "")
     return _known(of_image.lower() or "python", LANGUAGES, "language")
 
 

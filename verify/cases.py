@@ -6,16 +6,25 @@ their own. A case takes the lab, returns a remark or nothing, and raises `Broken
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import secrets
 import socket
-import statistics
 import time
 from typing import TYPE_CHECKING, NamedTuple
 
+from verify import spark_cases
+from verify.checks import (
+    ask_to_end,
+    expect,
+    interrupts,
+    leaves_nothing,
+    polls,
+    runs_as,
+    shows,
+    shuts_down,
+)
 from verify.kernel import PATIENCE, Kernel, Wish
-from verify.results import Case
+from verify.results import Case, Told
 from verify.rules import Broken, Late
 
 if TYPE_CHECKING:
@@ -24,11 +33,9 @@ if TYPE_CHECKING:
     from verify.lab import Lab
     from verify.languages import Language
 
-INTERRUPT_SECONDS = 5.0
-CONNECT_SECONDS = 0.005  # the gateway's EG_SOCKET_TIMEOUT
 LATE_SECONDS = 5.0  # how long nobody listens at the response address
 PORTS = (42000, 43000)  # the gateway asks for 1000 at least
-USERS = ("2000:0", "12345:100")  # OpenShift's way, and a uid without a name in group users
+USERS = ("2000:100", "12345:0")  # a user of the gateway's, and OpenShift's way
 RAPID = 1000
 GARBAGE = (
     b"",
@@ -45,7 +52,7 @@ GARBAGE = (
 )
 
 
-def report(lab: Lab) -> str:
+def report(lab: Lab) -> Told:
     """The report comes in time, is well-formed, and its ports are open; no secret in the log."""
     with lab.shared() as kernel:
         reported = time.monotonic() - kernel.started
@@ -53,13 +60,14 @@ def report(lab: Lab) -> str:
         _ = kernel.talk
         ready = time.monotonic() - kernel.started
         kernel.check_log()
-    return f"reported {reported:.1f} s after the start, idle {ready:.1f} s"
+    message = f"reported {reported:.1f} s after the start, idle {ready:.1f} s"
+    return Told(message, {"report": reported, "idle": ready})
 
 
-def execute(lab: Lab) -> None:
+def execute(lab: Lab) -> Told:
     """Code prints what it should."""
     with lab.shared() as kernel:
-        _expect(kernel, lab.language.hello)
+        return Told("", {"execute": expect(kernel, lab.language.hello)})
 
 
 def versions(lab: Lab) -> None:
@@ -73,7 +81,7 @@ def versions(lab: Lab) -> None:
 def rich_output(lab: Lab) -> str:
     """HTML is shown, and a plot as PNG where there is something to plot with."""
     with lab.shared() as kernel:
-        return _show(kernel, lab.language.rich)
+        return shows(kernel, lab.language.rich)
 
 
 def stdin(lab: Lab) -> None:
@@ -87,16 +95,17 @@ def stdin(lab: Lab) -> None:
 def poll(lab: Lab) -> str:
     """The comm port takes signum 0 as fast as the gateway demands, and it changes nothing."""
     with lab.shared() as kernel:
-        _expect(kernel, lab.language.hello)
-        median = _check_polls(kernel)
-        _expect(kernel, lab.language.hello)
+        expect(kernel, lab.language.hello)
+        median = polls(kernel)
+        expect(kernel, lab.language.hello)
     return f"{median * 1000:.1f} ms"
 
 
-def interrupt(lab: Lab) -> str:
+def interrupt(lab: Lab) -> Told:
     """A running cell ends at signum 2; the kernel and what it knows stay."""
     with lab.shared() as kernel:
-        return _check_interrupt(lab, kernel)
+        seconds = interrupts(kernel, lab.language)
+    return Told(f"{seconds:.2f} s", {"interrupt": seconds})
 
 
 def wrong_key(lab: Lab) -> None:
@@ -133,8 +142,8 @@ def garbage(lab: Lab) -> str:
             for _ in range(RAPID):
                 kernel.send(b'{"signum": 0}')
             seconds = time.monotonic() - started
-            _check_polls(kernel)
-            _check_interrupt(lab, kernel)
+            polls(kernel)
+            interrupts(kernel, lab.language)
         except Late:
             raise
         except (OSError, Broken) as error:
@@ -145,26 +154,21 @@ def garbage(lab: Lab) -> str:
     return f"{RAPID} requests in {seconds:.1f} s"
 
 
-def shutdown(lab: Lab) -> str:
+def shutdown(lab: Lab) -> Told:
     """What the gateway sends at a shutdown ends the container, which leaves nothing behind."""
     with lab.shared(last=True) as kernel:
         _ = kernel.talk
-        asked = time.time()
-        _ask_to_end(kernel)
-        code = kernel.wait_end("shutdown", asked)
-        if code != 0:
-            raise Broken("shutdown", f"the container has ended {kernel.last_words()}")
-        _check_remains(kernel)
-    return f"exit code {code}"
+        seconds = shuts_down(kernel)
+    return Told(f"ended after {seconds:.1f} s, exit code 0", {"delete": seconds})
 
 
-def restart(lab: Lab) -> None:
+def restart(lab: Lab) -> Told:
     """A new container under the same id answers, and knows nothing of the old one."""
     with lab.kernel() as first:
         _ = first.talk
         first.talk.run(lab.language.set_state)
         old_key = first.key
-        _ask_to_end(first)
+        ask_to_end(first)
     second = lab.launch(Wish(kernel_id=first.id))
     lab.adopt(second)  # to be removed on failure, and used on success
     with lab.shared():
@@ -172,8 +176,10 @@ def restart(lab: Lab) -> None:
         if second.key == old_key:
             raise Broken("restart", "two kernels have the same key")
         outcome = second.talk.run(lab.language.get_state)
+        seconds = time.monotonic() - second.started
         if outcome.status == "ok":
             raise Broken("restart", f"a variable of the old kernel is still set: {outcome}")
+    return Told(f"answers after {seconds:.1f} s", {"restart": seconds})
 
 
 def terminate(lab: Lab) -> str:
@@ -182,9 +188,9 @@ def terminate(lab: Lab) -> str:
         kernel.talk.wait_for_text(kernel.talk.begin(lab.language.endless))
         asked = time.time()
         kernel.request(signum=15)
-        code = kernel.wait_end("terminate", asked)
-        _check_remains(kernel)
-    return f"exit code {code}"
+        end = kernel.wait_end("terminate", asked)
+        leaves_nothing(kernel)
+    return f"ended after {end.seconds:.1f} s, exit code {end.code}"
 
 
 def docker_stop(lab: Lab) -> str:
@@ -193,9 +199,9 @@ def docker_stop(lab: Lab) -> str:
         _ = kernel.talk
         asked = time.time()
         kernel.stop()
-        code = kernel.wait_end("stop", asked)
-        _check_remains(kernel)
-    return f"exit code {code}"
+        end = kernel.wait_end("stop", asked)
+        leaves_nothing(kernel)
+    return f"ended after {end.seconds:.1f} s, exit code {end.code}"
 
 
 def late_report(lab: Lab) -> str:
@@ -215,7 +221,7 @@ def late_report(lab: Lab) -> str:
                 raise
             raise Broken("report-retry", broken.message) from broken
         after = time.monotonic() - kernel.started - LATE_SECONDS
-        _expect(kernel, lab.language.hello)
+        expect(kernel, lab.language.hello)
     finally:
         kernel.remove()
         listener.close()
@@ -230,7 +236,7 @@ def port_range(lab: Lab) -> None:
             if not low <= port <= high:
                 raise Broken("port-range", f"{name} is {port}, PORT_RANGE was {low}..{high}")
         kernel.check_ports()
-        _expect(kernel, lab.language.hello)
+        expect(kernel, lab.language.hello)
 
 
 def any_user(lab: Lab) -> None:
@@ -243,9 +249,10 @@ def any_user(lab: Lab) -> None:
         for user, kernel in kernels.items():
             try:
                 kernel.wait_report(lab.timeout)
-                _expect(kernel, lab.language.hello)
+                expect(kernel, lab.language.hello)
+                runs_as(kernel, lab.language.process, user)
                 if lab.language.rich:
-                    _show(kernel, lab.language.rich)
+                    shows(kernel, lab.language.rich)
             except Broken as broken:
                 raise Broken("any-user", f"as {user}: {broken.message}") from broken
 
@@ -264,76 +271,9 @@ def missing_variable(lab: Lab) -> None:
         _check_refusal(kernel, "missing-variable", name)
 
 
-def _expect(kernel: Kernel, code: str) -> None:
-    outcome = kernel.talk.run(code)
-    if outcome.status != "ok" or outcome.text.strip() != "42":
-        raise Broken("execute", f"{code!r} should print 42: {outcome}")
-
-
-def _show(kernel: Kernel, code: str) -> str:
-    outcome = kernel.talk.run(code)
-    shown = {kind: data for display in outcome.shown for kind, data in display.items()}
-    if "text/html" not in shown:
-        raise Broken("rich-output", f"no HTML has come: {outcome}")
-    if "png" not in outcome.text:
-        return "html; the image has nothing to plot with"
-    image = base64.b64decode(shown.get("image/png", ""))
-    if not image.startswith(b"\x89PNG"):
-        raise Broken("rich-output", f"no plot has come: {outcome}")
-    return "html, png"
-
-
-def _check_polls(kernel: Kernel) -> float:
-    """Poll as the gateway does; returns the median in seconds. One slow poll is the machine's."""
-    try:
-        times = [kernel.send(b'{"signum": 0}') for _ in range(20)]
-    except OSError as error:
-        raise Broken("comm-port", f"a poll is refused: {error}") from error
-    median = statistics.median(times)
-    if median > CONNECT_SECONDS:
-        message = f"a poll takes {median * 1000:.1f} ms, the gateway waits 5 ms"
-        raise Late("comm-port", message)
-    return median
-
-
-def _check_interrupt(lab: Lab, kernel: Kernel) -> str:
-    language = lab.language
-    kernel.talk.run(language.set_state)
-    message_id = kernel.talk.begin(language.endless)
-    kernel.talk.wait_for_text(message_id)
-    started = time.monotonic()
-    kernel.request(signum=2)
-    try:
-        outcome = kernel.talk.finish(message_id, seconds=INTERRUPT_SECONDS)
-    except Broken as broken:
-        raise Broken("interrupt", f"{broken.message}; {kernel.last_line()}") from broken
-    seconds = time.monotonic() - started
-    if outcome.status == "ok" or (language.interrupted and outcome.error != language.interrupted):
-        raise Broken("interrupt", f"the cell should have ended with an error: {outcome}")
-    outcome = kernel.talk.run(language.get_state)
-    if outcome.text.strip() != "42":
-        raise Broken("interrupt", f"the state is gone: {outcome}")
-    return f"{seconds:.2f} s"
-
-
-def _ask_to_end(kernel: Kernel) -> None:
-    """What the gateway sends, in its order."""
-    kernel.request(signum=2)
-    kernel.talk.shutdown()
-    with contextlib.suppress(Broken):  # it may have ended by now
-        kernel.request(shutdown=1)
-
-
-def _check_remains(kernel: Kernel) -> None:
-    kernel.check_log()
-    left = kernel.connection_files()
-    if left:
-        raise Broken("leftovers", f"{left[0]} is left, with the kernel's key in it")
-
-
 def _check_refusal(kernel: Kernel, rule: str, name: str, value: str = "") -> str:
     try:
-        code = kernel.wait_end(rule, time.time(), seconds=PATIENCE)
+        code = kernel.wait_end(rule, time.time(), seconds=PATIENCE).code
         log = kernel.log()
         if code == 0:
             case = f"{name} is {value}" if value else f"{name} is not set"
@@ -347,7 +287,7 @@ def _check_refusal(kernel: Kernel, rule: str, name: str, value: str = "") -> str
 
 
 class _Entry(NamedTuple):
-    run: Callable[[Lab], str | None]
+    run: Callable[[Lab], Told | str | None]
     snippet: str = ""  # of the language, without which there is nothing to run
 
 
@@ -361,6 +301,7 @@ _ENTRIES = {
     "interrupt": _Entry(interrupt),
     "wrong-key": _Entry(wrong_key),
     "garbage": _Entry(garbage),
+    "spark-none": _Entry(spark_cases.none, "spark_sum"),
     "shutdown": _Entry(shutdown),
     "restart": _Entry(restart),
     "terminate": _Entry(terminate),
@@ -370,17 +311,29 @@ _ENTRIES = {
     "any-user": _Entry(any_user),
     "unknown-language": _Entry(unknown_language),
     "missing-variable": _Entry(missing_variable),
+    "spark-lazy": _Entry(spark_cases.lazy, "spark_sum"),
+    "spark-interrupt": _Entry(spark_cases.interrupt, "spark_sum"),
+    "spark-shutdown": _Entry(spark_cases.shutdown, "spark_sum"),
+    "spark-eager": _Entry(spark_cases.eager, "spark_sum"),
+    "spark-stop": _Entry(spark_cases.stop, "spark_sum"),
+    "spark-any-user": _Entry(spark_cases.any_user, "spark_sum"),
 }
 
 
 NAMES = tuple(_ENTRIES)
 
 
-def cases(language: Language, lab: Lab | None) -> list[Case]:
-    """The cases of a language; without a lab to be listed only."""
+def cases(language: Language, lab: Lab | None, *, spark: bool = True) -> list[Case]:
+    """The cases of a language; without a lab to be listed only.
 
-    def bound(entry: _Entry) -> Callable[[], str | None]:
-        def run() -> str | None:
+    Args:
+        language: The snippets.
+        lab: Where they are run.
+        spark: Whether the image has Spark.
+    """
+
+    def bound(entry: _Entry) -> Callable[[], Told | str | None]:
+        def run() -> Told | str | None:
             if lab is None:
                 raise AssertionError("cases without a lab are for listing")
             return entry.run(lab)
@@ -391,4 +344,5 @@ def cases(language: Language, lab: Lab | None) -> list[Case]:
         Case(name, (entry.run.__doc__ or "").splitlines()[0], bound(entry))
         for name, entry in _ENTRIES.items()
         if not entry.snippet or getattr(language, entry.snippet)
+        if spark or not entry.snippet.startswith("spark")
     ]

@@ -69,6 +69,13 @@ class Engine:
             fix = f"python -m verify {near[0]}" if near else f"docker pull {reference}"
             raise InputError(f"image {reference!r} is not in the engine{hint}", fix=fix) from error
 
+    def image_id(self, reference: str) -> str:
+        """The id of an image; empty where it is not in the engine."""
+        try:
+            return str(self.client.images.get(reference).id)
+        except docker.errors.APIError:  # not found among them
+            return ""
+
     @property
     def network(self) -> Network:
         """The run's own bridge network, made when first asked for."""

@@ -7,10 +7,12 @@ import difflib
 import time
 from typing import TYPE_CHECKING, Any
 
+from verify.checks import groups_of, is_png
 from verify.languages import LANGUAGES, Language
-from verify.results import Case
-from verify.rules import Broken, Late
+from verify.results import Case, Told
+from verify.rules import Broken, Late, NotTried
 from verify.server import CULL_INTERVAL, CULL_SECONDS
+from verify.tasks import task_of
 from verify.waiting import until
 
 if TYPE_CHECKING:
@@ -24,21 +26,27 @@ GONE_SECONDS = 2.0
 REFUSE_SECONDS = 15.0  # half of the launch timeout: the gateway has noticed, not waited
 INTERRUPT_SECONDS = 5.0
 SLACK = 15.0  # for what the gateway does at intervals of its own
+UID = "2000"
 NO_IMAGE = "verify.invalid/no-such-kernel:none"  # a name that is never resolved (RFC 6761)
 
 
 class Session:
     """One kernel of the gateway, and the websocket to it."""
 
-    def __init__(self, server: Server, kernelspec: str) -> None:
+    def __init__(self, server: Server, kernelspec: str, **env: str) -> None:
         """Start it, and connect.
+
+        Args:
+            server: The gateway.
+            kernelspec: Its name.
+            env: Variables of the client's, `KERNEL_...`.
 
         Raises:
             Broken: `gateway-start-kernel`.
         """
         self.server = server
         started = time.monotonic()
-        self.id = start_kernel(server, kernelspec)
+        self.id = start_kernel(server, kernelspec, **env)
         self.channels: Channels = server.rest.connect(self.id)
         self.channels.wait_ready()
         self.seconds = time.monotonic() - started
@@ -60,12 +68,13 @@ class Session:
             raise Broken("gateway-restart", broken.message) from broken
 
     def delete(self) -> float:
-        """Delete it; returns the seconds until its container was gone.
+        """Delete it; returns the seconds from the request until its container was gone.
 
         Raises:
             Broken: `gateway-delete`.
         """
         self.channels.close()
+        asked = time.monotonic()
         reply = self.server.rest.call("DELETE", f"/kernels/{self.id}")
         if reply.status != NO_CONTENT:
             raise Broken("gateway-delete", f"the deletion is answered by {_said(reply)}")
@@ -79,26 +88,28 @@ class Session:
         seconds = time.monotonic() - started
         if seconds > GONE_SECONDS:
             raise Late("gateway-delete", f"the container is gone after {seconds:.1f} s only")
-        return seconds
+        return time.monotonic() - asked
 
-    def expect(self, code: str, rule: str) -> None:
-        """Execute code that should print 42.
+    def expect(self, code: str, rule: str) -> float:
+        """Execute code that should print 42; returns the seconds it took.
 
         Raises:
             Broken: the rule.
         """
+        started = time.monotonic()
         outcome = self.channels.run(code)
         if outcome.status != "ok" or outcome.text.strip() != "42":
             raise Broken(rule, f"{code!r} should print 42: {outcome}")
+        return time.monotonic() - started
 
 
-def start_kernel(server: Server, kernelspec: str) -> str:
+def start_kernel(server: Server, kernelspec: str, **env: str) -> str:
     """Start a kernel and connect to nothing; returns its id.
 
     Raises:
         Broken: `gateway-start-kernel`.
     """
-    reply = _post(server, kernelspec)
+    reply = _post(server, kernelspec, **env)
     if reply.status != CREATED:
         message = f"the start of {kernelspec} is answered by {_said(reply)}"
         raise Broken("gateway-start-kernel", f"{message}; {server.last_line()}")
@@ -116,15 +127,34 @@ class Life:
         self._session: Session | None = None
         self._hopeless = False
 
-    def start(self) -> str:
-        """A kernel starts and becomes idle."""
-        return f"idle after {self._shared().seconds:.1f} s"
+    def start(self) -> Told:
+        """A kernel starts and becomes idle; it is the image it should be."""
+        session = self._shared()
+        wanted = self._server.image_of(_image_name(self._server, self._kernelspec))
+        runs = self._server.kernel_images(session.id)
+        if wanted and runs != {wanted.id}:
+            message = f"the kernel's container is of {', '.join(runs) or 'no image'}"
+            raise Broken("gateway-image", f"{message}, not {wanted.reference} ({wanted.id})")
+        return Told(f"idle after {session.seconds:.1f} s", {"idle": session.seconds})
 
-    def execute(self) -> None:
+    def execute(self) -> Told:
         """Code prints what it should."""
-        self._shared().expect(self._language.hello, "gateway-execute")
+        seconds = self._shared().expect(self._language.hello, "gateway-execute")
+        return Told("", {"execute": seconds})
 
-    def interrupt(self) -> str:
+    def task(self) -> Told:
+        """The kernel does what its kernelspec is there for."""
+        task, session = task_of(self._kernelspec), self._shared()
+        assert task is not None  # noqa: S101 - the case is listed only where there is one
+        started = time.monotonic()
+        outcome = session.channels.run(task.code)
+        seconds = time.monotonic() - started
+        pictures = [shown for shown in outcome.shown if is_png(shown.get("image/png", ""))]
+        if task.prints not in outcome.text or (task.picture and not pictures):
+            raise Broken("gateway-task", f"{task.about} has not come: {outcome}")
+        return Told(task.about, {"task": seconds})
+
+    def interrupt(self) -> Told:
         """A running cell ends; the state stays."""
         session, language = self._shared(), self._language
         session.channels.run(language.set_state)
@@ -142,9 +172,9 @@ class Life:
             raise Broken("gateway-interrupt", f"the cell has ended well: {outcome}")
         seconds = time.monotonic() - started
         session.expect(language.get_state, "gateway-interrupt")
-        return f"{seconds:.2f} s"
+        return Told(f"{seconds:.2f} s", {"interrupt": seconds})
 
-    def restart(self) -> str:
+    def restart(self) -> Told:
         """It answers again under the same id; the state is gone."""
         session, language = self._shared(), self._language
         session.channels.run(language.set_state)
@@ -155,19 +185,42 @@ class Life:
         if outcome.status == "ok":
             raise Broken("gateway-restart", f"a variable is still set: {outcome}")
         session.expect(language.hello, "gateway-restart")
-        return f"idle after {seconds:.1f} s"
+        return Told(f"idle after {seconds:.1f} s", {"restart": seconds})
 
-    def delete(self) -> str:
+    def delete(self) -> Told:
         """Kernel and container are gone."""
         session, self._session = self._shared(), None
-        return f"gone after {session.delete():.1f} s"
+        seconds = session.delete()
+        return Told(f"gone after {seconds:.1f} s", {"delete": seconds})
+
+    def user(self) -> str:
+        """With KERNEL_UID=2000 the kernel runs as that, and group root is none of its groups."""
+        if self._hopeless:
+            raise NotTried("gateway-start-kernel", f"no kernel of {self._kernelspec} starts")
+        session = Session(self._server, self._kernelspec, KERNEL_UID=UID)
+        with contextlib.closing(session.channels):
+            uid, gid, groups = groups_of(session.channels.run(self._language.process).text)
+            message = f"it runs as {uid}:{gid}, groups {' '.join(sorted(groups)) or 'none'}"
+            if uid != UID or not gid or "0" in {gid, *groups}:
+                raise Broken("gateway-user", message)
+            session.expect(self._language.hello, "gateway-user")
+            session.delete()
+        return message
+
+    def steps(self) -> list[Callable[[], Told | str]]:
+        """All of the above that this kernelspec has, in the order of a kernel's life."""
+        task = [self.task] if task_of(self._kernelspec) else []
+        life: list[Callable[[], Told | str]] = [self.start, self.execute, *task]
+        return [*life, self.interrupt, self.restart, self.delete, self.user]
 
     def _shared(self) -> Session:
         if self._hopeless:
-            raise Broken("gateway-start-kernel", "not tried: no kernel starts, see above")
+            raise NotTried("gateway-start-kernel", f"no kernel of {self._kernelspec} starts")
         if self._session is None:
             try:
                 self._session = Session(self._server, self._kernelspec)
+            except NotTried:
+                raise
             except Broken:
                 self._hopeless = True
                 raise
@@ -187,8 +240,10 @@ def kernelspecs(server: Server, names: Sequence[str]) -> str:
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(listed)}"
             raise Broken("gateway-kernelspecs", f"{name} is not listed{hint}")
         _language(server, name)
-        proxy = listed[name]["spec"].get("metadata", {}).get("process_proxy", {})
-        image = str(proxy.get("config", {}).get("image_name", ""))
+        image = _image_name(server, name)
+        if server.images and not server.image_of(image):
+            wanted = ", ".join(server.images)
+            raise Broken("gateway-kernelspecs", f"{name} names {image!r}, to be proved is {wanted}")
         if ":" not in image.rpartition("/")[2] and "@" not in image:
             raise Broken("gateway-kernelspecs", f"{name} names image {image!r}, without a tag")
         if image.endswith(":VERSION"):
@@ -262,40 +317,49 @@ def leftovers(server: Server) -> None:
         raise Broken("gateway-leftovers", f"containers of kernels are still there: {names}")
 
 
-def cases(server: Server | None, names: Sequence[str]) -> list[Case]:
-    """The cases of these kernelspecs; without a server to be listed only."""
+def cases(server: Server | None, names: Sequence[str], *, kernels_only: bool = False) -> list[Case]:
+    """The cases of these kernelspecs; without a server to be listed only.
 
-    def bound(run: Callable[..., str | None], *arguments: Any) -> Callable[[], str | None]:
-        def call() -> str | None:
+    Args:
+        server: The gateway.
+        names: The kernelspecs' names.
+        kernels_only: Leave out what a gateway does alike for each kernelspec.
+    """
+
+    def bound(
+        run: Callable[..., Told | str | None], *arguments: Any
+    ) -> Callable[[], Told | str | None]:
+        def call() -> Told | str | None:
             if server is None:
                 raise AssertionError("cases without a server are for listing")
             return run(*arguments)
 
         return call
 
-    def case(name: str, run: Callable[..., str | None], *arguments: Any) -> Case:
+    def case(name: str, run: Callable[..., Told | str | None], *arguments: Any) -> Case:
         return Case(name, (run.__doc__ or "").splitlines()[0], bound(run, *arguments))
 
     found = [case("kernelspecs", kernelspecs, server, names)]
     for name in names:
         life = Life(server, name)  # type: ignore[arg-type]  # not called without a server
+        found += [case(f"{name}/{step.__name__}", step) for step in life.steps()]
+    if not kernels_only:
+        first = names[0]
         found += [
-            case(f"{name}/{step.__name__}", step)
-            for step in (life.start, life.execute, life.interrupt, life.restart, life.delete)
+            case("two-kernels", two_kernels, server, first),
+            case("culling", culling, server, first),
+            case("wrong-image", wrong_image, server, first),
         ]
-    first = names[0]
-    return [
-        *found,
-        case("two-kernels", two_kernels, server, first),
-        case("culling", culling, server, first),
-        case("wrong-image", wrong_image, server, first),
-        case("leftovers", leftovers, server),
-    ]
+    return [*found, case("leftovers", leftovers, server)]
 
 
 def _post(server: Server, kernelspec: str, **env: str) -> Any:
     # The user's name begins the container's: by it, all that is left is found.
-    body = {"name": kernelspec, "env": {"KERNEL_USERNAME": server.engine.run, **env}}
+    env = {"KERNEL_USERNAME": server.engine.run, **env}
+    wanted = server.image_of(_image_name(server, kernelspec))
+    if wanted and not wanted.goes_by_its_name:
+        env.setdefault("KERNEL_IMAGE", wanted.reference)
+    body = {"name": kernelspec, "env": env}
     return server.rest.call("POST", "/kernels", body)
 
 
@@ -305,6 +369,13 @@ def _kernelspecs(server: Server) -> dict[str, Any]:
         raise Broken("gateway-kernelspecs", f"/api/kernelspecs is answered by {_said(reply)}")
     found: dict[str, Any] = reply.body["kernelspecs"]
     return found
+
+
+def _image_name(server: Server, kernelspec: str) -> str:
+    """The image that a kernelspec names; empty where it names none."""
+    spec = _kernelspecs(server).get(kernelspec, {}).get("spec", {})
+    proxy = spec.get("metadata", {}).get("process_proxy", {})
+    return str(proxy.get("config", {}).get("image_name", ""))
 
 
 def _language(server: Server, kernelspec: str) -> Language:

@@ -53,6 +53,13 @@ class Wish(NamedTuple):
 PLAIN = Wish()
 
 
+class End(NamedTuple):
+    """How a container has ended: its exit code, and after how many seconds."""
+
+    code: int
+    seconds: float
+
+
 class Kernel:
     """A container of the image, started as the gateway starts one.
 
@@ -214,6 +221,11 @@ class Kernel:
         except OSError as error:
             raise Broken("comm-port", f"the comm port does not take {request}: {error}") from error
 
+    def programs(self) -> list[str]:
+        """The command lines of all its processes."""
+        found = self._container.top(ps_args="-eo pid,args")
+        return [line[-1] for line in found["Processes"] or ()]
+
     # --- Its end ----------------------------------------------------------------------------------
 
     def exit_code(self) -> int | None:
@@ -222,8 +234,8 @@ class Kernel:
         ended = state.get("Status") in {"exited", "dead"}
         return int(state["ExitCode"]) if ended else None
 
-    def wait_end(self, rule: str, since: float, *, seconds: float = END_SECONDS) -> int:
-        """Wait for the end; returns the exit code.
+    def wait_end(self, rule: str, since: float, *, seconds: float = END_SECONDS) -> End:
+        """Wait for the end.
 
         Args:
             rule: What is broken if that takes too long.
@@ -237,11 +249,10 @@ class Kernel:
         if code is None:
             message = f"the container still runs {seconds + PATIENCE:.0f} s later"
             raise Broken(rule, f"{message}; {self.last_line()}")
-        finished = _timestamp(self._state()["FinishedAt"])
-        if finished - since > seconds:
-            took = finished - since
+        took = max(0.0, _timestamp(self._state()["FinishedAt"]) - since)
+        if took > seconds:
             raise Late(rule, f"the container has ended after {took:.1f} s, not {seconds:.0f} s")
-        return code[0]
+        return End(code[0], took)
 
     def _ended(self) -> tuple[int] | None:  # a code of 0 counts as an answer
         code = self.exit_code()

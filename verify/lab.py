@@ -1,19 +1,21 @@
-"""What the cases of one image share: its engine, the small gateway, and a kernel that runs."""
+"""What the cases of one image share: its engine, the small gateway, and kernels that run."""
 
 from __future__ import annotations
 
 import contextlib
 from typing import TYPE_CHECKING
 
-from verify.kernel import PLAIN, Kernel, Wish
+from verify.kernel import PLAIN, USER, Kernel, Wish
 from verify.listener import KeyPair, Listener
-from verify.rules import Broken
+from verify.rules import Broken, NotTried
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from verify.engine import Engine
     from verify.languages import Language
+
+NONE = "none"  # the mode in which Spark is not started
 
 
 class Lab:
@@ -35,11 +37,11 @@ class Lab:
         self._language_name = language_name
         self._keys = KeyPair()
         self._listener = Listener(engine.host_address)
-        self._shared: Kernel | None = None
-        self._hopeless: Broken | None = None
+        self._shared: dict[str, Kernel] = {}
+        self._hopeless: dict[str, Broken] = {}
 
     def close(self) -> None:
-        """End the conversation with the shared kernel; the engine removes the containers."""
+        """End the conversation with the shared kernels; the engine removes the containers."""
         self._listener.close()
         self.drop()
 
@@ -54,10 +56,10 @@ class Lab:
             refused: The container is expected to end at once.
 
         Raises:
-            Broken: a plain kernel has not started before, so this one won't.
+            NotTried: a plain kernel has not started before, so this one won't.
         """
-        if self._hopeless is not None and not refused:
-            raise Broken(self._hopeless.rule, "not tried: no kernel starts, see above")
+        if NONE in self._hopeless and not refused:
+            raise NotTried(self._hopeless[NONE].rule, "no kernel starts")
         return Kernel(
             self._engine,
             self.image,
@@ -78,40 +80,52 @@ class Lab:
             kernel.remove()
 
     @contextlib.contextmanager
-    def shared(self, *, last: bool = False) -> Iterator[Kernel]:
+    def shared(self, mode: str = NONE, *, last: bool = False) -> Iterator[Kernel]:
         """The kernel that all may use that leave it usable; a new one after a failure.
 
         Args:
+            mode: How it starts Spark: `none`, `lazy` or `eager`; one kernel is shared for each.
             last: It will be ended: the next one gets another.
+
+        Raises:
+            NotTried: a kernel of that mode has not started before.
         """
-        if self._shared is None:
-            kernel = self.launch()
-            self._shared = kernel
+        if mode not in self._shared:
+            if mode in self._hopeless:
+                raise NotTried(self._hopeless[mode].rule, f"no kernel starts in mode {mode}")
+            kernel = self.launch(spark_wish(mode))
+            self._shared[mode] = kernel
             try:
                 kernel.wait_report(self.timeout)
             except Broken as broken:
-                self._hopeless = broken
-                self.drop()
+                self._hopeless[mode] = broken
+                self.drop(mode)
                 raise
         try:
-            yield self._shared
+            yield self._shared[mode]
         except Exception:
-            self.drop()
+            self.drop(mode)
             raise
         if last:
-            self.drop()
+            self.drop(mode)
 
     def adopt(self, kernel: Kernel) -> None:
         """Share a kernel that was started otherwise."""
-        self.drop()
-        self._shared = kernel
+        self.drop(NONE)
+        self._shared[NONE] = kernel
 
-    def drop(self) -> None:
-        """Remove the shared kernel."""
-        if self._shared is not None:
-            self._shared.remove()
-            self._shared = None
+    def drop(self, mode: str = "") -> None:
+        """Remove the shared kernel of a mode, or of all."""
+        for name in [mode] if mode else list(self._shared):
+            kernel = self._shared.pop(name, None)
+            if kernel is not None:
+                kernel.remove()
 
     def listener_for_later(self) -> Listener:
         """A response address that refuses connections until it is told to listen."""
         return Listener(self._engine.host_address, later=True)
+
+
+def spark_wish(mode: str, user: str = USER) -> Wish:
+    """A kernel in a mode of Spark."""
+    return Wish(env={"KERNEL_SPARK_CONTEXT_INIT_MODE": mode}, user=user)

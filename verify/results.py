@@ -8,13 +8,22 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
-from verify.rules import RULES, Broken, Late, document
+from verify.rules import RULES, Broken, Late, NotTried, document
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 SCHEMA = 1
 FAULT = "fault-of-verify"  # stands where a rule would: the case itself has failed
+TIMES = ("report", "idle", "execute", "task", "interrupt", "restart", "delete", "spark")
+"""What is measured, in the order of a kernel's life; docs/verify.md says from when to when."""
+
+
+class Told(NamedTuple):
+    """What a case that is well has to say: a remark, and seconds by their names in `TIMES`."""
+
+    message: str
+    times: Mapping[str, float] = {}
 
 
 class Case(NamedTuple):
@@ -28,17 +37,29 @@ class Case(NamedTuple):
 
     name: str
     about: str
-    run: Callable[[], str | None]
+    run: Callable[[], Told | str | None]
 
 
 class Result(NamedTuple):
-    """How a case ended; `rule` is the one that is broken, empty where none is."""
+    """How a case ended.
+
+    Attributes:
+        name: The case's.
+        ok: Whether all is well.
+        seconds: How long it took.
+        rule: The one that is broken; empty where none is.
+        message: What was seen.
+        times: What was measured; see `TIMES`.
+        tried: False where something before has failed that it needs.
+    """
 
     name: str
     ok: bool
     seconds: float
     rule: str = ""
     message: str = ""
+    times: Mapping[str, float] = {}
+    tried: bool = True
 
 
 class Board:
@@ -48,6 +69,7 @@ class Board:
         self._out = out
         self._live = out.isatty() and os.environ.get("TERM") != "dumb"
         self._explained: set[str] = set()
+        self._untried: list[Result] = []
         self._colour = self._live and not os.environ.get("NO_COLOR")
 
     def title(self, text: str) -> None:
@@ -60,7 +82,12 @@ class Board:
             self._write(f"{name:<24} {number} of {total} ...")
 
     def row(self, result: Result) -> None:
-        """A case has ended."""
+        """A case has ended; those that were not tried get one row together."""
+        if not result.tried:
+            self.abandon()
+            self._untried.append(result)
+            return
+        self.flush()
         word = self._paint("ok    ", "32") if result.ok else self._paint("FAILED", "31")
         line = f"{result.name:<24} {word} {result.seconds:6.1f} s"
         if result.ok:
@@ -71,6 +98,13 @@ class Board:
             if result.rule in RULES.keys() - self._explained:
                 self._explained.add(result.rule)
                 self._write(f"  rule: {RULES[result.rule].text} ({document(result.rule)})\n")
+
+    def flush(self) -> None:
+        """No more cases come that were not tried for the same reason."""
+        if self._untried:
+            names = " ".join(result.name for result in self._untried)
+            self._write(f"not tried, as {self._untried[0].message}: {names}\n")
+            self._untried.clear()
 
     def abandon(self) -> None:
         """The running case will have no row."""
@@ -91,29 +125,32 @@ def run(cases: Sequence[Case], board: Board, *, debug: bool = False) -> list[Res
     for number, case in enumerate(cases, 1):
         board.running(case.name, number, len(cases))
         started = time.monotonic()
-        rule, message = "", ""
+        rule, told, tried = "", Told(""), True
         try:
-            message = _tried(case) or ""
+            told = _tried(case)
         except Broken as broken:
-            rule, message = broken.rule, broken.message
+            rule, told = broken.rule, Told(broken.message)
+            tried = not isinstance(broken, NotTried)
         except Exception as error:  # noqa: BLE001 - an odd image must not hide the other results
             if debug:
                 traceback.print_exc()
-            rule, message = FAULT, f"{type(error).__name__}: {error} (--debug shows where)"
+            rule, told = FAULT, Told(f"{type(error).__name__}: {error} (--debug shows where)")
         except BaseException:
             board.abandon()
             raise
         seconds = round(time.monotonic() - started, 3)
-        results.append(Result(case.name, not rule, seconds, rule, message))
+        results.append(Result(case.name, not rule, seconds, rule, *told, tried=tried))
         board.row(results[-1])
+    board.flush()
     return results
 
 
-def _tried(case: Case) -> str | None:
+def _tried(case: Case) -> Told:
     try:
-        return case.run()
+        told = case.run()
     except Late:
-        return case.run()
+        told = case.run()
+    return told if isinstance(told, Told) else Told(told or "")
 
 
 def verdict(results: Iterable[Result]) -> str:
@@ -130,14 +167,43 @@ def exit_code(results: Iterable[Result]) -> int:
     return 2 if FAULT in rules else 1 if rules else 0
 
 
+def rows(results: Iterable[Result]) -> list[dict[str, Any]]:
+    """What was measured: a row for the image (its name is empty) and for each kernelspec."""
+    found: dict[str, dict[str, Any]] = {}
+    for result in results:
+        name = result.name.rpartition("/")[0]
+        row = found.setdefault(
+            name, {"name": name, "cases": 0, "failed": 0, "seconds": 0.0, "times": {}}
+        )
+        row["cases"] += 1
+        row["failed"] += not result.ok
+        row["seconds"] = round(row["seconds"] + result.seconds, 3)
+        row["times"].update(result.times)
+    for row in found.values():
+        times = row["times"]
+        row["times"] = {name: round(times[name], 3) for name in TIMES if name in times}
+    return list(found.values())
+
+
 def write_json(target: str, about: dict[str, Any], results: Iterable[Result]) -> None:
     """Write what was found to a file (in one step), or to standard output for `-`."""
     results = list(results)
     cases = [
-        {**result._asdict(), "document": document(result.rule) if result.rule in RULES else ""}
+        {
+            **result._asdict(),
+            "times": {name: round(seconds, 3) for name, seconds in result.times.items()},
+            "document": document(result.rule) if result.rule in RULES else "",
+        }
         for result in results
     ]
-    found = {"schema": SCHEMA, **about, "verdict": verdict(results), "cases": cases}
+    found = {
+        "schema": SCHEMA,
+        **about,
+        "verdict": verdict(results),
+        "columns": list(TIMES),
+        "rows": rows(results),
+        "cases": cases,
+    }
     text = json.dumps(found, indent=2) + "\n"
     if target == "-":
         print(text, end="")

@@ -48,6 +48,9 @@ RULES = {
     "port-range": Rule("all ports lie in PORT_RANGE"),
     "any-user": Rule("the kernel runs as whatever uid and gid it is given"),
     "secret-in-log": Rule("neither the kernel's key nor the environment is in the container's log"),
+    "spark-mode": Rule("Spark starts when its mode says: not at all, at its first use, at once"),
+    "spark-execute": Rule("sc and spark are there and do Spark's work", True),
+    "spark-interrupt": Rule("an interrupt cancels the running Spark jobs, and keeps the state"),
     "unknown-language": Rule("a KERNEL_LANGUAGE it lacks ends it at once, with a message"),
     "missing-variable": Rule("a missing variable ends it at once, with a message that names it"),
     # Of the real gateway, its start script, launch script and kernelspecs.
@@ -57,6 +60,9 @@ RULES = {
     "gateway-kernelspecs": Rule("the kernelspecs are listed, and name images that have a tag"),
     "gateway-start-kernel": Rule("a kernel starts and becomes idle", True),
     "gateway-execute": Rule("code is executed through the websocket", True),
+    "gateway-image": Rule("the kernel's container runs the image that is to be proved", True),
+    "gateway-task": Rule("the kernelspec's kernel does what it is there for", True),
+    "gateway-user": Rule("KERNEL_UID is the kernel's user, and group root is none of its groups"),
     "gateway-interrupt": Rule("an interrupt ends the running cell and keeps the state", True),
     "gateway-restart": Rule(
         "a restarted kernel answers, under the same id, without the state", True
@@ -85,6 +91,10 @@ class Broken(Exception):
 
 class Late(Broken):
     """A rule does not hold by the clock; a busy machine may be why, so it is tried once more."""
+
+
+class NotTried(Broken):
+    """A rule cannot be tried: something that comes before it has failed, and was told."""
 
 
 def document(rule: str) -> str:

@@ -9,15 +9,17 @@ import contextlib
 import os
 import secrets
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import docker.errors
 
 from buildlib.errors import InputError
 from verify.rest import Rest
-from verify.rules import Broken
+from verify.rules import Broken, NotTried
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from docker.models.containers import Container
 
     from verify.engine import Engine
@@ -30,25 +32,43 @@ SOCKET = "/var/run/docker.sock"
 _ROOT = {"", "0", "root"}
 
 
+class Wanted(NamedTuple):
+    """An image that a kernelspec shall run.
+
+    Attributes:
+        reference: How it was named on the command line.
+        id: Its id.
+        goes_by_its_name: Whether the kernelspec's own name for it means the same image.
+    """
+
+    reference: str
+    id: str
+    goes_by_its_name: bool
+
+
 class Server:
     """Starts when first asked something; a start that fails is not tried again."""
 
     keeps_ended = False
     """Whether the engine keeps containers that have ended, and nobody is to blame."""
 
-    def __init__(self, engine: Engine, image: dict[str, Any], timeout: float) -> None:
+    def __init__(
+        self, engine: Engine, image: dict[str, Any], timeout: float, images: Sequence[str] = ()
+    ) -> None:
         """Look where the engine's socket is.
 
         Args:
             engine: Where it will run.
             image: What `docker image inspect` shows.
             timeout: Seconds a kernel has to report.
+            images: The images that kernelspecs shall run; without any, those they name.
 
         Raises:
             InputError: the engine has no socket here.
         """
         self.engine = engine
         self.image_id: str = image["Id"]
+        self.images = {repository(name): (name, str(engine.image(name)["Id"])) for name in images}
         self.kernels: dict[str, str] = {}  # those started and not yet deleted: id, kernelspec
         user = str(image["Config"].get("User") or "")
         self.user = "1000:100" if user.partition(":")[0] in _ROOT else user
@@ -68,7 +88,7 @@ class Server:
             Broken: `gateway-start`.
         """
         if self._failure is not None:
-            raise Broken(self._failure.rule, "not tried: the gateway does not start, see above")
+            raise NotTried(self._failure.rule, "the gateway does not start")
         if self._rest is None:
             try:
                 rest = Rest(self._launch(), self._token)
@@ -78,6 +98,16 @@ class Server:
                 raise
             self._rest = rest
         return self._rest
+
+    def image_of(self, name: str) -> Wanted | None:
+        """What a kernelspec that names this image shall run; None where that is for it to say.
+
+        A kernelspec names an image by a tag that moves, and that a release sets at its end.
+        """
+        if repository(name) not in self.images:
+            return None
+        reference, image_id = self.images[repository(name)]
+        return Wanted(reference, image_id, self.engine.image_id(name) == image_id)
 
     def close(self) -> None:
         """Nothing here: the engine removes containers."""
@@ -109,6 +139,11 @@ class Server:
         lines = scripts or lines
         line = lines[-1].replace(self._token, "...") if lines else ""
         return f"its log ends with: {line[:300]}" if line else "its log is empty"
+
+    def kernel_images(self, kernel_id: str) -> set[str]:
+        """Ids of the images that the containers of a kernel were made of."""
+        found = self.engine.client.containers.list(filters={"label": f"kernel_id={kernel_id}"})
+        return {str(container.attrs["Image"]) for container in found}
 
     def kernel_containers(self, kernel_id: str = "") -> list[str]:
         """Names of the containers of one kernel, or of all of this gateway."""
@@ -157,6 +192,13 @@ class Server:
                 message = f"no answer at /api after {UP_SECONDS:.0f} s; {self.last_line()}"
                 raise Broken("gateway-start", message)
             time.sleep(0.2)
+
+
+def repository(reference: str) -> str:
+    """An image's name without tag and digest."""
+    name = reference.partition("@")[0]
+    head, slash, last = name.rpartition("/")
+    return head + slash + last.partition(":")[0]
 
 
 def _socket() -> str:

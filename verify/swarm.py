@@ -21,6 +21,8 @@ from verify.stopping import held
 from verify.waiting import until
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from verify.engine import Engine
 
 LOOPBACK = "127.0.0.1"
@@ -33,8 +35,10 @@ class SwarmServer(Server):
 
     keeps_ended = True
 
-    def __init__(self, engine: Engine, image: dict[str, Any], timeout: float) -> None:
-        super().__init__(engine, image, timeout)
+    def __init__(
+        self, engine: Engine, image: dict[str, Any], timeout: float, images: Sequence[str] = ()
+    ) -> None:
+        super().__init__(engine, image, timeout, images)
         self._service: Any = None
         self._joined = False
         self._had_bridge = True

@@ -1,12 +1,14 @@
-"""`verify`: prove that the built images run kernels, and show the cases in a table.
+"""`verify`: prove that the built images run kernels, and show what was measured in one table.
 
-Proofs are targets: those whose image and code did not change are taken from their records.
+Proofs are targets: those whose image and code did not change are taken from their records. What
+the columns mean is the proof's own (docs/verify.md): reports name them.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -19,7 +21,6 @@ from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
 from buildlib.rules.kernel_check import REPORT
 from buildlib.store.state import report_path
-from buildlib.text import duration
 from buildlib.workspace import Workspace
 
 
@@ -35,20 +36,24 @@ def run(call: Call) -> int:
     for label in checks:  # what a failed run left says nothing of this one
         with suppress(FileNotFoundError):
             os.unlink(report_path(workspace.state, label))
+    loud = call.number("verbosity", DEFAULT_VERBOSITY, least=0) >= LOUD
     code = build(
         workspace,
         checks,
         jobs=call.number("jobs", 1),  # proofs measure times: one at a time, unless asked
-        verbose=call.number("verbosity", DEFAULT_VERBOSITY, least=0) >= LOUD,
+        verbose=loud,
         force=call.flag("always"),
         quiet=quiet,
     )
     reports = {label: _report(workspace, label) for label in checks}
     if quiet:
         print_json({str(label): report for label, report in reports.items()})
-    else:
-        for line in _table(reports):
-            say(line)
+        return code
+    names = workspace.graph.task_names
+    named = {names[label]: report for label, report in reports.items()}
+    lines = table(named)
+    for line in [*details(named, all_of_them=loud), *([""] if loud else []), *lines]:
+        say(line)
     return code
 
 
@@ -89,21 +94,57 @@ def _report(workspace: Workspace, label: Label) -> Any:
         return None
 
 
-def _table(reports: dict[Label, Any]) -> list[str]:
-    """A line for each case of each proof."""
+def details(reports: Mapping[str, Any], *, all_of_them: bool) -> list[str]:
+    """A line for each case of each proof, or for those only that have failed."""
     lines: list[str] = []
-    for label, report in reports.items():
+    for name, report in reports.items():
         if report is None:
-            lines.append(f"{label}: not proved")
             continue
-        cases = report["cases"]
-        width = max(len(case["name"]) for case in cases)
-        total = duration(sum(case["seconds"] for case in cases))
-        lines.append(f"{label}: {len(cases)} cases in {total}")
+        cases = [case for case in report["cases"] if all_of_them or not case["ok"]]
+        width = max((len(case["name"]) for case in cases), default=0)
         for case in cases:
-            verdict = "ok" if case["ok"] else "FAILED"
-            lines.append(f"  {case['name'].ljust(width)}  {verdict:6}  {case['seconds']:6.2f} s")
+            verdict = "ok" if case["ok"] else "FAILED" if case.get("tried", True) else "not tried"
+            line = f"{name}  {case['name'].ljust(width)}  {verdict:9}  {case['seconds']:6.2f} s"
+            lines.append(f"{line}  {case['message']}".rstrip())
     return lines
+
+
+def table(reports: Mapping[str, Any]) -> list[str]:
+    """What was measured: a row for each proof, and for each thing that it calls by a name.
+
+    Args:
+        reports: A proof's name -> its report; None where there is none.
+    """
+    rows: list[tuple[str, Mapping[str, float], str]] = []
+    known_columns: dict[str, None] = {}
+    for name, report in reports.items():
+        if report is None:
+            rows.append((name, {}, "not proved"))
+            continue
+        known_columns.update(dict.fromkeys(report["columns"]))
+        for row in report["rows"]:
+            failed = f"{row['failed']} of {row['cases']} FAILED"
+            verdict = failed if row["failed"] else f"{row['cases']} well"
+            title = f"{name} {row['name']}".rstrip()
+            rows.append((title, {**row["times"], "all": row["seconds"]}, verdict))
+    measured = {column for _, found, _ in rows for column in found}
+    columns = [column for column in (*known_columns, "all") if column in measured]
+    width = max(len(title) for title, *_ in [("seconds",), *rows])
+
+    def line(title: str, cells: Iterable[str], verdict: str) -> str:
+        fields = zip(columns, cells, strict=True)
+        row = "".join(f"{cell:>{max(7, len(column) + 2)}}" for column, cell in fields)
+        return f"{title.ljust(width)}{row}  {verdict}"
+
+    body = [
+        line(title, [_seconds(found.get(column)) for column in columns], verdict)
+        for title, found, verdict in rows
+    ]
+    return [line("seconds", columns, "cases"), *body]
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}" if value < 1 else f"{value:.1f}"
 
 
 VERB = Verb(

@@ -44,7 +44,7 @@ def kernel_check(
         image: Label of the image to prove; it comes first among the arguments.
         arguments: Further arguments of `python -m verify`.
         with_images: Label of images that the run needs too -> the option that names them, empty
-            where they are found by their usual name.
+            where they are plain arguments.
         srcs: Labels of the code of the proof.
         manual: Run only when asked for by name: the proof changes more than its own containers.
         doc: One line for `doit list`.
@@ -68,6 +68,7 @@ class KernelCheck(Rule):
     """A child process that starts containers and reports."""
 
     kind = "kernel_check"
+    version = 2
     product = "files"
     verb = "verify"
     uses_engine = True
@@ -83,8 +84,8 @@ class KernelCheck(Rule):
         images = {dep.role: dep.ref.label for dep in target.deps if not dep.role.startswith("src ")}
         arguments = [*target.attrs["arguments"], context.image_reference(images["image"])]
         for text, option in target.attrs["with_images"].items():
-            if option:
-                arguments += [option, context.image_reference(images[f"with {text}"])]
+            reference = context.image_reference(images[f"with {text}"])
+            arguments += [option, reference] if option else [reference]
         code, report = context.run_module(target, MODULE, arguments)
         if code not in (0, 1):
             raise ActionError(

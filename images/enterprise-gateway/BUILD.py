@@ -20,5 +20,5 @@ kernel_check(
     image=":enterprise-gateway",
     arguments=["--kernelspec", "python_docker", "--gateway"],
     with_images={"//images/kernel-py": ""},
-    doc="kernels under the real gateway, in Docker",
+    doc="the server, with the Python kernel: also what is the same for each kernelspec",
 )

@@ -1,7 +1,7 @@
 """The Python kernel, and the environment that it shares with the one that has Spark."""
 
-from buildlib.rules import docker_image, kernel_check
-from images.defs import kernel_image
+from buildlib.rules import docker_image
+from images.defs import kernel_image, kernel_proofs
 
 docker_image(
     name="environment",
@@ -22,8 +22,4 @@ kernel_image(
     doc="IPython kernel",
 )
 
-kernel_check(
-    name="verify",
-    image=":kernel-py",
-    doc="the Python kernel, as the gateway needs it",
-)
+kernel_proofs(image="kernel-py", kernelspecs=["python_docker"])

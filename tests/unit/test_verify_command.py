@@ -16,10 +16,13 @@ import pytest
 from verify import __main__ as command
 from verify import results, stopping
 from verify.cases import NAMES, cases
+from verify.checks import groups_of
 from verify.gateway_cases import cases as gateway_cases
 from verify.languages import LANGUAGES
 from verify.results import FAULT, Board, Case, Result
-from verify.rules import RULES, Broken, Late
+from verify.rules import RULES, Broken, Late, NotTried
+from verify.server import repository
+from verify.tasks import task_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (ROOT / "docs" / "verify.md").read_text(encoding="utf-8")
@@ -54,7 +57,8 @@ def run(*named):
         (["--gateway", "an/image", "--case", "cullin"], "did you mean culling?"),
         (["--list", "--language", "pyton"], "did you mean python?"),
         (["an/image", "--swarm"], "--gateway IMAGE"),
-        (["an/image", "--gateway", "another"], "name one image"),
+        (["an/image", "another"], "name one image"),
+        (["an/image", "--kernels-only"], "--gateway IMAGE"),
         ([], "name one image"),
         (["an/image", "--timeout", "0"], "--timeout is 0"),
         (["an/image", "--timeout", "soon"], "--timeout"),
@@ -119,6 +123,23 @@ def test_what_is_late_once_is_tried_again_and_late_twice_is_broken():
     assert [result.ok for result in found] == [True, False]
 
 
+def test_what_is_not_tried_is_told_in_one_line_and_is_not_well():
+    untried = breaks("start", NotTried)
+    found, text = run(
+        ("one", breaks("start")), ("two", untried), ("three", untried), ("four", lambda: None)
+    )
+    assert [(result.ok, result.tried) for result in found] == [
+        (False, True),
+        (False, False),
+        (False, False),
+        (True, True),
+    ]
+    lines = text.splitlines()
+    assert "not tried, as seen start: two three" in lines
+    assert lines.index("not tried, as seen start: two three") < len(lines) - 1
+    assert sum("two" in line for line in lines) == 1
+
+
 def test_a_stop_ends_the_run():
     stopping.install()
     with pytest.raises(stopping.Stopped):
@@ -154,7 +175,11 @@ def test_verdict(rules, verdict):
 
 
 def test_json_is_what_it_is_documented_to_be(tmp_path):
-    found = [Result("report", True, 1.5), Result("stop", False, 0.5, "stop", "seen")]
+    found = [
+        Result("report", True, 1.5, times={"idle": 1.0004, "report": 0.5}),
+        Result("x_docker/start", False, 0.5, "stop", "seen"),
+        Result("x_docker/execute", False, 0.0, "stop", "no kernel starts", tried=False),
+    ]
     target = tmp_path / "out.json"
     results.write_json(str(target), {"image": "i", "image_id": "sha256:1", "language": "l"}, found)
     assert json.loads(target.read_text()) == {
@@ -163,13 +188,27 @@ def test_json_is_what_it_is_documented_to_be(tmp_path):
         "image_id": "sha256:1",
         "language": "l",
         "verdict": "works, with faults",
+        "columns": list(results.TIMES),
+        "rows": [
+            {
+                "name": "", "cases": 1, "failed": 0, "seconds": 1.5,
+                "times": {"report": 0.5, "idle": 1.0},
+            },
+            {"name": "x_docker", "cases": 2, "failed": 2, "seconds": 0.5, "times": {}},
+        ],
         "cases": [
             {
                 "name": "report", "ok": True, "seconds": 1.5, "rule": "", "message": "",
-                "document": "",
+                "times": {"idle": 1.0, "report": 0.5}, "tried": True, "document": "",
             },
             {
-                "name": "stop", "ok": False, "seconds": 0.5, "rule": "stop", "message": "seen",
+                "name": "x_docker/start", "ok": False, "seconds": 0.5, "rule": "stop",
+                "message": "seen", "times": {}, "tried": True,
+                "document": "docs/verify.md#stop",
+            },
+            {
+                "name": "x_docker/execute", "ok": False, "seconds": 0.0, "rule": "stop",
+                "message": "no kernel starts", "times": {}, "tried": False,
                 "document": "docs/verify.md#stop",
             },
         ],
@@ -181,6 +220,7 @@ def test_every_rule_and_case_is_documented_and_every_rule_can_be_broken():
     headings = set(re.findall(r"^#+ (\S+)$", PAGE, re.MULTILINE))
     assert set(RULES) <= headings, set(RULES) - headings
     listed = [*NAMES, *(case.name for case in gateway_cases(None, ["KERNELSPEC"]))]
+    listed.append("KERNELSPEC/task")
     assert not [name for name in listed if f"`{name}`" not in PAGE]
     sources = "".join(path.read_text() for path in (ROOT / "verify").glob("*.py"))
     assert not [rule for rule in RULES if sources.count(f'"{rule}"') < 2]
@@ -190,6 +230,64 @@ def test_a_language_without_a_snippet_has_fewer_cases():
     language = LANGUAGES["python"]._replace(ask="", unfit="")
     names = [case.name for case in cases(language, None)]
     assert set(NAMES) - set(names) == {"stdin", "versions"}
+
+
+@pytest.mark.parametrize("name", LANGUAGES)
+def test_what_a_language_lacks_is_in_the_table_of_differences(name):
+    table = PAGE.partition("### Differences between languages")[2].partition("\n#")[0]
+    column = [line.split("|") for line in table.splitlines() if line.startswith("|")]
+    place = [title.strip() for title in column[0]].index(name)
+    told = {row[1].strip(" `") for row in column if "not run" in row[place]}
+    names = {case.name for case in cases(LANGUAGES[name], None)}
+    assert told == set(NAMES) - names
+
+
+def test_an_image_without_spark_has_no_cases_of_spark():
+    language = LANGUAGES["python"]
+    names = {case.name for case in cases(language, None, spark=False)}
+    assert set(NAMES) - names == {name for name in NAMES if name.startswith("spark-")}
+    assert len(set(NAMES) - names) == 7
+
+
+def test_kernels_only_leaves_out_what_is_the_same_for_each_kernelspec():
+    every = {case.name for case in gateway_cases(None, ["a", "b"])}
+    some = {case.name for case in gateway_cases(None, ["a", "b"], kernels_only=True)}
+    assert every - some == {"two-kernels", "culling", "wrong-image"}
+    assert {"a/user", "b/user", "kernelspecs", "leftovers"} <= some
+
+
+@pytest.mark.parametrize(
+    ("kernelspec", "about"),
+    [
+        ("python_docker", "plot"),
+        ("R_swarm", "plot"),
+        ("python_tf_docker", "TensorFlow"),
+        ("spark_r_docker", "Spark"),
+    ],
+)
+def test_tasks_go_by_the_kernelspec_without_its_platform(kernelspec, about):
+    task = task_of(kernelspec)
+    assert task is not None
+    assert about in task.about
+
+
+def test_who_a_process_is():
+    status = "Name:\tR\nUid:\t1\t2000\t3\t4\nGid:\t5\t100\t7\t8\nGroups:\t100 0 \n"
+    assert groups_of(status) == ("2000", "100", {"100", "0"})
+    assert groups_of("nothing of that") == ("", "", set())
+
+
+@pytest.mark.parametrize(
+    ("reference", "name"),
+    [
+        ("elyra/kernel-py:dev", "elyra/kernel-py"),
+        ("kernel-py", "kernel-py"),
+        ("localhost:5000/a/kernel-py:key-1", "localhost:5000/a/kernel-py"),
+        ("localhost:5000/a/kernel-py@sha256:12", "localhost:5000/a/kernel-py"),
+    ],
+)
+def test_an_image_by_any_of_its_tags_is_of_one_repository(reference, name):
+    assert repository(reference) == name
 
 
 def test_of_the_build_system_it_knows_the_errors_only():

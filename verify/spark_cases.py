@@ -1,0 +1,137 @@
+"""The cases of a kernel image that has Spark, in each of the modes in which a kernel starts it.
+
+Two kernels do for nearly all: one that is lazy, and one that is eager. Spark runs on its local
+master here, inside the kernel's container, as it does for plain Docker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from typing import TYPE_CHECKING
+
+from verify.checks import expect, interrupted, leaves_nothing, runs_as, shuts_down
+from verify.lab import spark_wish
+from verify.results import Told
+from verify.rules import Broken, Late
+from verify.waiting import until
+
+if TYPE_CHECKING:
+    from verify.kernel import Kernel
+    from verify.lab import Lab
+
+USERS = ("2000:100", "12345:0")  # neither has a name in the image
+UP_SECONDS = 60.0  # for Spark to start by itself
+JOB_SECONDS = 2.0  # for a job to be under way once its cell has said that it begins
+CANCEL_SECONDS = 5.0
+NEXT_SECONDS = 5.0  # a small job; it waits for as long as the cores are taken
+
+
+def none(lab: Lab) -> None:
+    """In mode none there is no `sc`, and nothing was started."""
+    with lab.shared() as kernel:
+        outcome = kernel.talk.run(lab.language.spark_sum)
+        if outcome.status == "ok":
+            raise Broken("spark-mode", f"mode none: there is sc all the same: {outcome}")
+        if _runs(lab, kernel):
+            raise Broken("spark-mode", "mode none: Spark was started")
+
+
+def lazy(lab: Lab) -> Told:
+    """In mode lazy nothing is started until `sc` is used; `sc` and `spark` work."""
+    with lab.shared("lazy") as kernel:
+        expect(kernel, lab.language.hello)
+        if _runs(lab, kernel):
+            raise Broken("spark-mode", "mode lazy: Spark was started before it was used")
+        first = _works(lab, kernel)
+        again = expect(kernel, lab.language.spark_sum, "55", rule="spark-execute")
+    return Told(f"first answer after {first:.1f} s, then {again:.1f} s", {"spark": first})
+
+
+def interrupt(lab: Lab) -> str:
+    """A running job is cancelled; the state is kept, and the next job runs at once."""
+    language = lab.language
+    with lab.shared("lazy") as kernel:
+        expect(kernel, language.spark_sum, "55", rule="spark-execute")
+        kernel.talk.run(language.set_state)
+        seconds, _ = interrupted(kernel, _begin(lab, kernel), "spark-interrupt")
+
+        def gone() -> bool:
+            return kernel.talk.run(language.spark_jobs).text.strip() == "0"
+
+        if not until(gone, CANCEL_SECONDS, pause=0.2):
+            raise Broken("spark-interrupt", f"the job still runs {CANCEL_SECONDS:.0f} s later")
+        expect(kernel, language.get_state, rule="spark-interrupt")
+        after = expect(kernel, language.spark_sum, "55", rule="spark-interrupt")
+        if after > NEXT_SECONDS:
+            raise Late("spark-interrupt", f"the next job has taken {after:.1f} s")
+    return f"{seconds:.2f} s, the next job {after:.1f} s"
+
+
+def shutdown(lab: Lab) -> str:
+    """A kernel whose Spark context lives ends as any other."""
+    with lab.shared("lazy", last=True) as kernel:
+        expect(kernel, lab.language.spark_sum, "55", rule="spark-execute")
+        return f"ended after {shuts_down(kernel):.1f} s, exit code 0"
+
+
+def eager(lab: Lab) -> str:
+    """In mode eager Spark starts by itself, and the kernel waits for nobody."""
+    with lab.shared("eager") as kernel:
+        expect(kernel, lab.language.hello)
+        idle = time.monotonic() - kernel.started
+        if not until(lambda: _runs(lab, kernel), UP_SECONDS, pause=0.3):
+            raise Broken("spark-mode", f"mode eager: no Spark after {UP_SECONDS:.0f} s")
+        _works(lab, kernel)
+        answer = time.monotonic() - kernel.started
+    return f"idle {idle:.1f} s after the start, Spark's first answer {answer:.1f} s"
+
+
+def stop(lab: Lab) -> str:
+    """`docker stop` need not kill, although a job runs."""
+    with lab.shared("eager", last=True) as kernel:
+        expect(kernel, lab.language.spark_sum, "55", rule="spark-execute")
+        _begin(lab, kernel)
+        asked = time.time()
+        kernel.stop()
+        end = kernel.wait_end("stop", asked)
+        leaves_nothing(kernel)
+    return f"ended after {end.seconds:.1f} s, exit code {end.code}"
+
+
+def any_user(lab: Lab) -> None:
+    """Users the image does not know have Spark, too."""
+    with contextlib.ExitStack() as at_end:
+        kernels: dict[str, Kernel] = {}
+        for user in USERS:
+            kernels[user] = lab.launch(spark_wish("lazy", user))
+            at_end.callback(kernels[user].remove)
+        for user, kernel in kernels.items():
+            try:
+                kernel.wait_report(lab.timeout)
+                runs_as(kernel, lab.language.process, user)
+                _works(lab, kernel)
+            except Broken as broken:
+                raise Broken("any-user", f"as {user}, with Spark: {broken.message}") from broken
+
+
+def _works(lab: Lab, kernel: Kernel) -> float:
+    """`sc` and `spark` do what they are for; returns the seconds that `sc` took."""
+    seconds = expect(kernel, lab.language.spark_sum, "55", rule="spark-execute")
+    expect(kernel, lab.language.spark_sql, rule="spark-execute")
+    return seconds
+
+
+def _begin(lab: Lab, kernel: Kernel) -> str:
+    """Begin a job that takes hours; returns the id of its cell's message."""
+    message_id = kernel.talk.begin(lab.language.spark_job)
+    kernel.talk.wait_for_text(message_id)
+    time.sleep(JOB_SECONDS)
+    return message_id
+
+
+def _runs(lab: Lab, kernel: Kernel) -> bool:
+    """Whether Spark was started."""
+    if lab.language.spark_runs:
+        return kernel.talk.run(lab.language.spark_runs).text.strip() == "true"
+    return any("/bin/java " in program for program in kernel.programs())
