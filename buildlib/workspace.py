@@ -20,11 +20,8 @@ from buildlib.keys.compute import Keys, Stamp
 from buildlib.model.label import Label
 from buildlib.model.lock import FILE as LOCK_FILE
 from buildlib.model.lock import Lock, from_plain, parse_lock, to_plain
-<<<<<<< HEAD
-from buildlib.model.settings import FILE as SETTINGS_FILE
-=======
 from buildlib.model.output import Export
->>>>>>> d0586b899acf6c33afcf4b269c39e0ac03b5e916
+from buildlib.model.settings import FILE as SETTINGS_FILE
 from buildlib.model.settings import Settings, settings_from
 from buildlib.model.target import Target
 from buildlib.plan.explain import Explainer
