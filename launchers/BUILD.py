@@ -3,6 +3,7 @@
 from buildlib.rules import glob, tarball
 
 PYTHON = "kernel-launchers/python/scripts/"
+SCALA = "kernel-launchers/scala/lib/"
 
 tarball(
     name="kernel_image_files",
@@ -10,6 +11,10 @@ tarball(
         "bootstrap": {"bootstrap-kernel.sh": "bootstrap/bootstrap-kernel.sh"},
         "python": {
             PYTHON + path.removeprefix("python/"): path for path in glob(["python/**/*.py"])
+        },
+        "scala": {
+            SCALA + "toree-launcher.jar": "//launchers/scala:toree_launcher",
+            SCALA + "toree-assembly.jar": "//launchers/scala:toree",
         },
     },
     executables=["bootstrap-kernel.sh"],

@@ -89,6 +89,59 @@ need_command() {
     command -v "$1" >/dev/null 2>&1 || fail $UNAVAILABLE "this image cannot run $language: no $1"
 }
 
+# Settings that concern Spark once it runs, and not its start; anything else is spark-submit's.
+needs_spark_submit() {
+    grep -Eqsv '^[[:space:]]*(#|$|spark\.(sql|hadoop|ui|eventLog)\.)' "$conf/spark-defaults.conf"
+}
+
+# Scala: options of spark-submit come from the settings below, in words (without quotes or patterns).
+# Where there are none, Java is started without spark-submit, which would start a Java of its own just
+# to find out about them; the launcher then reads spark-defaults.conf.
+start_scala() { # the launcher's options
+    spark=${SPARK_HOME:-/opt/spark}
+    conf=${SPARK_CONF_DIR:-$spark/conf}
+    name=${KERNEL_USERNAME:-kernel}-$KERNEL_ID
+    # Without Spark, what counts is the start: the quick compiler alone halves it.
+    quick=
+    [ "${KERNEL_SPARK_CONTEXT_INIT_MODE:-none}" != none ] ||
+        quick="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    words="${SPARK_OPTS-${__TOREE_SPARK_OPTS__-}} ${KERNEL_EXTRA_SPARK_OPTS-}"
+    # Toree knows interrupts by SIGUSR2: the JVM keeps SIGINT for itself.
+    set -- --alternate-sigint USR2 "$@"
+    set -f # words are words
+
+    if [ -n "${words# }" ] || needs_spark_submit; then
+        need_command "$spark/bin/spark-submit"
+        # Toree looks for its magics in jars, by reflection.
+        opens=--add-opens=java.base/java.util.jar=ALL-UNNAMED
+        export SPARK_SUBMIT_OPTS="-XX:+IgnoreUnrecognizedVMOptions $opens $quick ${SPARK_SUBMIT_OPTS-}"
+        # shellcheck disable=SC2086 # words
+        exec "$spark/bin/spark-submit" --name "$name" --jars "$toree" $words \
+            --class launcher.ToreeLauncher "$launcher" "$@"
+    fi
+
+    java=${JAVA_HOME:+$JAVA_HOME/bin/}java
+    need_command "$java"
+    [ -d "$spark/jars" ] || fail $UNAVAILABLE "this image cannot run scala: no $spark/jars"
+    set -- -cp "$conf:$spark/jars/*:$launcher" \
+        -Dlauncher.sparkDefaults="$conf/spark-defaults.conf" \
+        -Dspark.master='local[*]' -Dspark.app.name="$name" -Dspark.submit.deployMode=client \
+        launcher.ToreeLauncher "$@"
+    for package in java.io java.lang java.lang.invoke java.lang.reflect java.net java.nio java.util \
+        java.util.concurrent java.util.concurrent.atomic java.util.jar jdk.internal.ref sun.nio.ch \
+        sun.nio.cs sun.security.action sun.util.calendar; do
+        set -- "--add-opens=java.base/$package=ALL-UNNAMED" "$@"
+    done
+    # shellcheck disable=SC2086 # words
+    set -- "$java" $quick "-Xmx${SPARK_DRIVER_MEMORY:-1g}" ${SPARK_SUBMIT_OPTS-} "$@"
+    # Driver and executor are this process: nobody needs to know the container by name.
+    export SPARK_LOCAL_IP="${SPARK_LOCAL_IP:-127.0.0.1}"
+    if [ -f "$conf/spark-env.sh" ]; then # for bash, and what it sets is for Java
+        exec bash -c 'set -a && . "$0" && set +a && exec "$@"' "$conf/spark-env.sh" "$@"
+    fi
+    exec "$@"
+}
+
 language=$(printf %s "$KERNEL_LANGUAGE" | tr '[:upper:]' '[:lower:]')
 case $language in
     python)
@@ -111,11 +164,7 @@ case $language in
         need_file "$toree"
         for launcher in "$launchers"/scala/lib/toree-launcher*.jar; do break; done
         need_file "$launcher"
-        submit=${SPARK_HOME:-/opt/spark}/bin/spark-submit
-        need_command "$submit"
-        # Toree knows interrupts by SIGUSR2: the JVM keeps SIGINT for itself.
-        exec "$submit" --name "${KERNEL_USERNAME:-kernel}-$KERNEL_ID" --jars "$toree" \
-            --class launcher.ToreeLauncher "$launcher" --alternate-sigint USR2 "$@"
+        start_scala "$@"
         ;;
     *)
         shown=$(printf %s "$language" | tr -cd '[:alnum:]_.-' | cut -c1-40)
