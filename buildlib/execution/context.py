@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO, TYPE_CHECKING
 
 from buildlib.errors import ActionError, InputError
 from buildlib.execution.downloads import FETCHED_SECTIONS, Fetched, download
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 Log = Callable[[str], None]
 _TIDYING = 60.0
 """Seconds that a proof may take to remove what it started, a swarm included."""
+_CHUNK = 1 << 20
+"""Bytes read at a time."""
 _TAIL = 40
 """Lines of a child's output that an error shows."""
 
@@ -135,6 +137,23 @@ class Context:
     def keep_bytes(self, data: bytes) -> FileOutput:
         """Put a file into the content store."""
         return FileOutput(self.store.add_bytes(data), len(data))
+
+    def keep_stream(self, stream: IO[bytes]) -> FileOutput:
+        """Put what a stream holds into the content store, piece by piece."""
+        with self.store.writer() as out:
+            while chunk := stream.read(_CHUNK):
+                out.write(chunk)
+            return FileOutput(*out.commit())
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[str]:
+        """A folder for the time of one action; it is removed with what is in it."""
+        import tempfile
+
+        above = self._workspace.state.path("stage")
+        os.makedirs(above, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="scratch.", dir=above) as folder:
+            yield folder
 
     def keep_tar(self, members: Sequence[Member]) -> FileOutput:
         """Write a deterministic tar into the content store."""

@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urljoin, urlsplit
 
-from buildlib.fetch.source import DebianPath, PyPIFile, Urls
+from buildlib.fetch.source import INDEX_SCHEME, DebianPath, PyPIFile, Urls
 from buildlib.fetch.trouble import WebError
 from buildlib.model.settings import Network
 
@@ -76,7 +76,24 @@ class Locator:
             case Urls(()):
                 raise WebError("no address", "is given for it", "absent")
             case Urls(urls):
-                return list(urls)
+                return self._addresses(urls)
+
+    def _addresses(self, urls: Sequence[str]) -> list[str]:
+        """Addresses of a file with its own; one that no index knows is passed over for the next."""
+        found: list[str] = []
+        unknown: WebError | None = None
+        for url in urls:
+            if not url.startswith(INDEX_SCHEME):
+                found.append(url)
+                continue
+            project, _, filename = url.removeprefix(INDEX_SCHEME).partition("/")
+            try:
+                found.append(self._in_index(project, filename))
+            except WebError as error:
+                unknown = unknown or error
+        if unknown is not None and not found:
+            raise unknown
+        return found
 
     def _in_index(self, project: str, filename: str) -> str:
         name = re.sub(r"[-_.]+", "-", project).lower()  # PEP 503, "Normalized Names"

@@ -30,11 +30,15 @@ class PyPIFile(NamedTuple):
     filename: str
 
 
+INDEX_SCHEME = "pypi:"
+"""Begins an address that the simple index knows: `pypi:PROJECT/FILENAME`."""
+
+
 class Urls(NamedTuple):
     """A file with addresses of its own.
 
     Attributes:
-        urls: Tried in this order, each a whole http or https address.
+        urls: Tried in this order, each a whole http or https address, or one of `INDEX_SCHEME`.
     """
 
     urls: tuple[str, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from buildlib.errors import ActionError
-from buildlib.lock.web import store
+from buildlib.lock.web import located, store
 from buildlib.model.lock import Entry, Item
 from buildlib.model.target import Pin, Target
 from buildlib.workspace import Workspace
@@ -23,7 +23,7 @@ def download_entry(workspace: Workspace, target: Target, pin: Pin) -> Entry:
     failures: list[ActionError] = []
     for url in pin.asked:
         try:
-            sha256, size = store(workspace.store, url)
+            sha256, size = store(workspace.store, located(workspace.settings.network, url))
         except ActionError as error:
             failures.append(error)
             continue

@@ -5,8 +5,11 @@ from __future__ import annotations
 import threading
 
 from buildlib.errors import ActionError
+from buildlib.fetch.locate import Locator
+from buildlib.fetch.source import Urls
 from buildlib.fetch.trouble import WebError
 from buildlib.fetch.web import Retry, Web
+from buildlib.model.settings import Network
 from buildlib.store.content import ContentStore, Stored
 
 
@@ -18,6 +21,18 @@ def get(url: str, accept: str = "*/*") -> bytes:
     """
     try:
         return Web(Retry(), threading.Event()).page(url, accept)[2]
+    except WebError as error:
+        raise _unreadable(url, error) from None
+
+
+def located(network: Network, url: str) -> str:
+    """Where a declared address leads to at this site (`pypi:` ones are asked of the index).
+
+    Raises:
+        ActionError: The index cannot be read, or has no such file.
+    """
+    try:
+        return Locator(network, Web(Retry(), threading.Event())).find(Urls((url,)))[0]
     except WebError as error:
         raise _unreadable(url, error) from None
 

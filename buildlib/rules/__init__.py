@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from buildlib.rules.docker_image import docker_image as docker_image
     from buildlib.rules.download import download as download
     from buildlib.rules.external_image import external_image as external_image
+    from buildlib.rules.extract import extract as extract
     from buildlib.rules.filegroup import filegroup as filegroup
     from buildlib.rules.glob import glob as glob
     from buildlib.rules.kernel_check import kernel_check as kernel_check

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,17 @@ if TYPE_CHECKING:
     from buildlib.model.target import Target
 
 
+_IN_INDEX = re.compile(r"pypi:[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._+!-]*\Z")
+
+
 def download(*, name: str, urls: Sequence[str], filename: str = "", doc: str = "") -> None:
     """Declare a file to be fetched; `./doitw lock download` pins what it is.
 
     Args:
         name: Name of the target.
-        urls: Addresses of the same file, tried in this order.
+        urls: Addresses of the same file, tried in this order. `pypi:PROJECT/FILENAME` is a file
+            of the Python index that the workspace uses, such as
+            `pypi:pyspark/pyspark-3.5.6.tar.gz`: where it lies there, the index says.
         filename: What it is called where it is used; by default the end of the first address.
         doc: One line for `doit list`.
     """
@@ -32,7 +38,7 @@ def download(*, name: str, urls: Sequence[str], filename: str = "", doc: str = "
             "urls is a list of addresses, and not empty", where=where, fix=f"urls = [{urls!r}]"
         )
     for url in urls:
-        if not url.startswith(("https://", "http://")):
+        if not url.startswith(("https://", "http://")) and not _IN_INDEX.match(url):
             raise InputError(
                 f"{url!r} is not an address that can be fetched",
                 where=where,

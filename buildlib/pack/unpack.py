@@ -1,0 +1,116 @@
+"""Reading archives of others, member by member: tar in any compression, and zip (wheels, jars).
+
+Nothing is written here and no name is trusted: paths come out without `./`, and one that leads out
+of the archive is refused before its content is looked at. A compressed tar can be read only from
+its beginning, so members come in the archive's own order and each is to be read when it comes;
+only hard links come at the end, since what they link to may have been passed over.
+"""
+
+from __future__ import annotations
+
+import stat
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from typing import IO, NamedTuple
+
+from buildlib.errors import InputError
+
+_ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # a file, or the end of an empty archive
+BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
+"""What reading a damaged archive may raise; also a RuntimeError, for an encrypted member."""
+
+
+class Entry(NamedTuple):
+    """One member.
+
+    Attributes:
+        path: Relative, with slashes, without `./` and a slash at its end.
+        kind: `file`, `dir`, `link` (symbolic) or `special` (a device, a pipe).
+        executable: Whether its owner may execute it.
+        target: What a symbolic link points to, as it stands there.
+        open: Gives the content of a file.
+    """
+
+    path: str
+    kind: str
+    executable: bool
+    target: str
+    open: Callable[[], IO[bytes]]
+
+
+def entries(archive: str, skip: Callable[[str], bool]) -> Iterator[Entry]:
+    """The members of an archive that are not to be passed over.
+
+    Args:
+        archive: Path of the file; what is in it decides how it is read.
+        skip: Whether to pass over the member of this path, whatever it is.
+
+    Raises:
+        InputError: A member's path leads out of the archive.
+        tarfile.TarError, zipfile.BadZipFile, …: It is damaged, or no archive (see `BROKEN`).
+    """
+    with open(archive, "rb") as file:
+        members = _of_zip if file.read(4) in _ZIP else _of_tar
+    for name, entry in members(archive):
+        if skip(entry.path) or skip(name):
+            continue
+        if name.startswith(("/", "\\")) or ".." in name.split("/") or "\0" in name:
+            raise InputError(f"the archive has a member {name!r}, which leads out of it")
+        if entry.path:
+            yield entry
+
+
+def _plain(name: str) -> str:
+    return "/".join(piece for piece in name.split("/") if piece not in ("", "."))
+
+
+def _of_tar(archive: str) -> Iterator[tuple[str, Entry]]:
+    with tarfile.open(archive) as tar:
+        later: list[tuple[str, Entry]] = []
+        for info in tar:
+            special = not (info.isreg() or info.islnk())
+            kind = "special" if special else "file"
+            kind = "dir" if info.isdir() else "link" if info.issym() else kind
+            entry = Entry(
+                _plain(info.name),
+                kind,
+                bool(info.mode & stat.S_IXUSR),
+                info.linkname if info.issym() else "",
+                lambda info=info: _stream(tar, info),  # type: ignore[misc]
+            )
+            if info.islnk():
+                later.append((info.name, entry))
+            else:
+                yield info.name, entry
+        yield from later
+
+
+def _stream(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    try:
+        stream = tar.extractfile(info)
+    except KeyError:  # a hard link
+        stream = None
+    if stream is None:
+        raise InputError(f"{info.name} is a link to {info.linkname}, which the archive lacks")
+    return stream
+
+
+def _of_zip(archive: str) -> Iterator[tuple[str, Entry]]:
+    with zipfile.ZipFile(archive) as whole:
+        for info in whole.infolist():
+            mode = info.external_attr >> 16  # of Unix; 0 where another system packed it
+            link = stat.S_ISLNK(mode)
+            special = stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK)
+            kind = "dir" if info.is_dir() else "special" if special else "file"
+            yield (
+                info.filename,
+                Entry(
+                    _plain(info.filename),
+                    "link" if link else kind,
+                    bool(mode & stat.S_IXUSR),
+                    whole.read(info).decode(errors="replace") if link else "",
+                    lambda info=info: whole.open(info),  # type: ignore[misc]
+                ),
+            )
