@@ -1,6 +1,6 @@
 """Apache Spark and a Java runtime, as files for many images and as an image of their own."""
 
-from buildlib.rules import docker_image, download, extract
+from buildlib.rules import container_files, docker_image, download, extract, tarball
 
 SPARK = "3.5.6"
 TOP = f"pyspark-{SPARK}"
@@ -47,4 +47,37 @@ docker_image(
     apt=["ca-certificates", "openjdk-17-jdk-headless"],
     description="OpenJDK 17 for build steps; no image is shipped with it",
     doc="a JDK, for build steps only",
+)
+
+container_files(
+    name="java",
+    dockerfile="java.Dockerfile",
+    bases={"JDK": ":jdk"},
+    outputs=["java/"],
+    doc="a Java 17 runtime without a JDK at /opt/java",
+)
+
+tarball(
+    name="setup",
+    parts={
+        "all": {
+            "opt/entrypoint.sh": "entrypoint.sh",
+            "opt/spark/conf/log4j2.properties": "conf/log4j2.properties",
+            "opt/spark/conf/spark-defaults.conf": "conf/spark-defaults.conf",
+            "opt/spark/conf/spark-env.sh": "conf/spark-env.sh",
+            "opt/spark/sbin/name-user.sh": "name-user.sh",
+        }
+    },
+    executables=["opt/entrypoint.sh"],
+    doc="entrypoint and defaults of all images with Spark",
+)
+
+docker_image(
+    name="spark",
+    parent="//images/bases/os",
+    srcs=[":distribution", ":java", ":setup"],
+    apt=["libnss-wrapper", "tini"],
+    description="Apache Spark on a small Java runtime, for drivers and executors",
+    licenses="Apache-2.0",
+    doc="Spark, for drivers and executors on Kubernetes",
 )
