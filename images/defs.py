@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from buildlib.rules import docker_image
 
 LAUNCHERS = "//launchers:kernel_image_files"
@@ -15,6 +17,8 @@ def kernel_image(
     description: str,
     doc: str,
     python: str = "",
+    srcs: Sequence[str] = (),
+    apt: Sequence[str] = (),
 ) -> None:
     """An image that the gateway can start a kernel in.
 
@@ -25,12 +29,15 @@ def kernel_image(
         description: For the OCI label.
         doc: One line for `doit list`.
         python: Requirements of the kernel itself.
+        srcs: What the image takes beside its launchers.
+        apt: Debian packages of the kernel itself.
     """
     docker_image(
         name=name,
         parent=parent,
-        srcs=[f"{LAUNCHERS}[{', '.join(['bootstrap', *launchers])}]"],
+        srcs=[*srcs, f"{LAUNCHERS}[{', '.join(['bootstrap', *launchers])}]"],
         python=python,
+        apt=apt,
         description=description,
         licenses="BSD-3-Clause",
         doc=doc,

@@ -15,11 +15,5 @@ jdk.nio.mapmode,jdk.random,jdk.security.auth,jdk.security.jgss,jdk.unsupported,j
 RUN jlink --module-path "${JAVA_HOME}/jmods" --add-modules "${MODULES}" --output /opt/java \
         --compress=0 --strip-java-debug-attributes --no-header-files --no-man-pages
 
-# The archive of classes that every start of Java maps into memory. It names the time of `modules`,
-# which is that of all files of a tar of the build system; the serial collector writes it the same
-# each time, and all collectors can use it.
-RUN touch --date=@1700000000 /opt/java/lib/modules \
-    && /opt/java/bin/java -XX:+UseSerialGC -Xshare:dump
-
 FROM scratch
 COPY --from=linked /opt/java /java/opt/java
