@@ -1,16 +1,12 @@
 """What runs inside a kernel image: the bootstrap script and a launcher for each language."""
 
-from buildlib.rules import glob, tarball
-
-PYTHON = "kernel-launchers/python/scripts/"
+from buildlib.rules import tarball
 
 tarball(
     name="kernel_image_files",
     parts={
         "bootstrap": {"bootstrap-kernel.sh": "bootstrap/bootstrap-kernel.sh"},
-        "python": {
-            PYTHON + path.removeprefix("python/"): path for path in glob(["python/**/*.py"])
-        },
+        "python": {"kernel-launchers/python/scripts/": "//launchers/python"},
     },
     executables=["bootstrap-kernel.sh"],
     prefix="usr/local/bin",
