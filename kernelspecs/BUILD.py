@@ -194,17 +194,25 @@ for part, names in PARTS.items():
         doc=f"kernelspecs in the part {part} of the archive",
     )
 
+EVERY_PART = {
+    **{part: {"./": f":{part}_part"} for part in PARTS},
+    "yarn": {"./": ":yarn"},
+    "distributed": {"./": ":python_distributed"},
+}
 tarball(
     name="kernelspecs",
-    parts={
-        **{part: {"./": f":{part}_part"} for part in PARTS},
-        "yarn": {"./": ":yarn"},
-        "distributed": {"./": ":python_distributed"},
-    },
+    parts=EVERY_PART,
     executables=PROGRAMS,
     prefix="usr/local/share/jupyter/kernels",
     archive="jupyter_enterprise_gateway_kernelspecs",
     doc="all kernelspecs, one part for each platform",
+)
+tarball(
+    name="kernels",
+    parts=EVERY_PART,
+    executables=PROGRAMS,
+    prefix="kernels",
+    doc="all kernelspecs in the folder that a data image has",
 )
 for platform in ("docker", "kubernetes", "yarn"):
     tarball(

@@ -136,7 +136,7 @@ def launcher(language: str, platform: str) -> dict[str, str]:
             "lib/toree-assembly.jar": "//launchers/scala:toree",
         }
     if language == "R":
-        return {"scripts/": "//launchers:r_launcher"}
+        return {"scripts/": "//launchers/R"}
     zipped = {"scripts/kernel_launcher.zip": ":kernel_launcher"}  # what is shipped is a file
     if platform == "yarn_remote":
         return zipped
