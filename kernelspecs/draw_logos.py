@@ -1,9 +1,9 @@
 # ruff: noqa: INP001
 """Draw the kernels' logos: `python kernelspecs/draw_logos.py` writes `logos/*.png` anew.
 
-The drawings are our own: initials of the language on a tile. A letter is a few strokes of one
-width; what a pixel shows follows from its distance to the nearest of them. Needs nothing but the
-standard library.
+The drawings are our own: initials of the language on a tile, and for Spark a star in its corner. A
+letter is a few strokes of one width; what a pixel shows follows from its distance to the nearest of
+them. Needs nothing but the standard library.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import NamedTuple
 SIZE = 64  # pixels, both ways: what notebooks ask for
 MARGIN, CORNER = 2.0, 13.0  # of the tile
 PEN = 3.4  # half the width of a stroke
-WHITE = (255, 255, 255)
+WHITE, ORANGE = (255, 255, 255), (226, 100, 28)
 FOLDER = Path(__file__).parent / "logos"
 
 
@@ -52,27 +52,80 @@ class Bow(NamedTuple):
 
 
 class Logo(NamedTuple):
-    """A tile's colour (red, green, blue), and what is written on it."""
+    """A tile's colour (red, green, blue), what is written on it, and whether it has the star."""
 
     colour: tuple[int, int, int]
     strokes: tuple[Line | Bow, ...]
+    spark: bool = False
 
 
-LOGOS = {
-    "python": Logo(
-        (38, 98, 155),
-        (
-            # P
-            Line(16, 14, 16, 48),
-            Line(16, 14, 22, 14),
-            Bow(22, 23, 9),
-            Line(22, 32, 16, 32),
-            # y
-            Line(37, 26, 44, 42),
-            Line(51, 26, 41, 52),
-        ),
+PYTHON = Logo(
+    (38, 98, 155),
+    (
+        # P
+        Line(16, 14, 16, 48),
+        Line(16, 14, 22, 14),
+        Bow(22, 23, 9),
+        Line(22, 32, 16, 32),
+        # y
+        Line(37, 26, 44, 42),
+        Line(51, 26, 41, 52),
     ),
+)
+R = Logo(
+    (74, 105, 150),
+    (
+        Line(21, 14, 21, 50),
+        Line(21, 14, 32, 14),
+        Bow(32, 24, 10),
+        Line(32, 34, 21, 34),
+        Line(31, 34, 43, 50),
+    ),
+)
+SCALA = Logo(
+    (168, 36, 48),
+    (
+        # S, out of straight strokes
+        Line(43, 15, 22, 15),
+        Line(22, 15, 22, 32),
+        Line(22, 32, 43, 32),
+        Line(43, 32, 43, 49),
+        Line(43, 49, 21, 49),
+    ),
+)
+TENSORFLOW = Logo(
+    (190, 92, 12),
+    (
+        # T
+        Line(12, 17, 34, 17),
+        Line(23, 17, 23, 48),
+        # F
+        Line(42, 17, 42, 48),
+        Line(42, 17, 54, 17),
+        Line(42, 32, 52, 32),
+    ),
+)
+LOGOS = {
+    "python": PYTHON,
+    "R": R,
+    "scala": SCALA,
+    "tensorflow": TENSORFLOW,
+    "spark_python": PYTHON._replace(spark=True),
+    "spark_R": R._replace(spark=True),
+    "spark_scala": SCALA._replace(spark=True),
 }
+
+# Spark's star: six rays on a disk, in the lower right corner.
+STAR, DISK, RAY, THIN = 50.0, 11.5, 6.5, 1.4
+RAYS = tuple(
+    Line(
+        STAR - RAY * math.cos(angle),
+        STAR - RAY * math.sin(angle),
+        STAR + RAY * math.cos(angle),
+        STAR + RAY * math.sin(angle),
+    )
+    for angle in (math.pi / 6, math.pi / 2, 5 * math.pi / 6)
+)
 
 
 def draw(logo: Logo) -> bytes:
@@ -88,13 +141,24 @@ def draw(logo: Logo) -> bytes:
                 max(0.0, abs(y - half) - edge),
             )
             tile = _coverage(outside - CORNER)
+            colour: tuple[float, ...] = logo.colour
             ink = _coverage(min(stroke.distance(x, y) for stroke in logo.strokes) - PEN)
-            pixels += bytes(
-                round(white * ink + plain * (1 - ink))
-                for white, plain in zip(WHITE, logo.colour, strict=True)
-            )
+            colour = _over(colour, WHITE, ink)
+            if logo.spark:
+                away = math.hypot(x - STAR, y - STAR)
+                colour = _over(colour, WHITE, _coverage(away - DISK - 1.5))
+                colour = _over(colour, ORANGE, _coverage(away - DISK))
+                ray = _coverage(min(line.distance(x, y) for line in RAYS) - THIN)
+                colour = _over(colour, WHITE, ray)
+                tile = max(tile, _coverage(away - DISK - 1.5))
+            pixels += bytes(round(part) for part in colour)
             pixels.append(round(255 * tile))
     return bytes(pixels)
+
+
+def _over(below: tuple[float, ...], paint: tuple[int, ...], share: float) -> tuple[float, ...]:
+    """A colour with another one painted over it."""
+    return tuple(new * share + old * (1 - share) for old, new in zip(below, paint, strict=True))
 
 
 def _coverage(beyond: float) -> float:

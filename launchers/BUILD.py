@@ -1,17 +1,14 @@
 """What runs inside a kernel image: the bootstrap script and a launcher for each language."""
 
-from buildlib.rules import glob, tarball
+from buildlib.rules import tarball
 
-PYTHON = "kernel-launchers/python/scripts/"
 SCALA = "kernel-launchers/scala/lib/"
 
 tarball(
     name="kernel_image_files",
     parts={
         "bootstrap": {"bootstrap-kernel.sh": "bootstrap/bootstrap-kernel.sh"},
-        "python": {
-            PYTHON + path.removeprefix("python/"): path for path in glob(["python/**/*.py"])
-        },
+        "python": {"kernel-launchers/python/scripts/": "//launchers/python"},
         "scala": {
             SCALA + "toree-launcher.jar": "//launchers/scala:toree_launcher",
             SCALA + "toree-assembly.jar": "//launchers/scala:toree",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from buildlib.rules.select import select as select
     from buildlib.rules.setting import setting as setting
     from buildlib.rules.tarball import tarball as tarball
+    from buildlib.rules.zip_file import zip_file as zip_file
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,7 @@ same tar, compressed, under the name `archive-VERSION.tar.gz`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from buildlib.dsl.declare import current, declare, freeze, leads_out, source
@@ -40,7 +40,8 @@ def tarball(
         name: Name of the target; `NAME.tar` where an image uses it.
         parts: Part -> path in the archive -> file of the package, or label of a target. The path
             of a label that ends in `/` is the folder its files go to, `./` the archive's root.
-        executables: Paths in the archive that get mode 0755; all others get 0644.
+        executables: Paths in the archive that get mode 0755, also below a folder that a label
+            fills; all others get 0644.
         prefix: Folder in an image that the archive is unpacked to, such as `usr/local/bin`. It
             is part of the paths in `NAME.tar`, which is `ADD`ed to `/`: only a folder that has an
             entry in the archive is the same in the layers of all images.
@@ -76,7 +77,7 @@ def tarball(
                 deps.append(Dep(f"member {part}:{path}", ref, part))
             else:
                 files.append(source(origin, attribute="parts", part=part, as_name=path))
-    unknown = [path for path in executables if path not in taken]
+    unknown = [path for path in executables if not _below(path, taken)]
     if unknown:
         raise InputError(
             f"executables names {unknown[0]}, which is not in the archive",
@@ -107,9 +108,9 @@ class Tarball(Rule):
 
     def attrs_of(self, target: Target, parts: tuple[str, ...]) -> Mapping[str, Any]:
         """See `Rule.attrs_of`: a part is no release file, and has executables of its own."""
-        own = {file.name for file in target.files if file.part in parts}
-        own |= {dep.role.partition(":")[2] for dep in target.deps if dep.part in parts}
-        executables = tuple(path for path in target.attrs["executables"] if path in own)
+        own = [file.name for file in target.files if file.part in parts]
+        own += [dep.role.partition(":")[2] for dep in target.deps if dep.part in parts]
+        executables = tuple(path for path in target.attrs["executables"] if _below(path, own))
         return {**target.attrs, "archive": "", "executables": executables}
 
     def output_names(self, target: Target, graph: Graph) -> list[str]:
@@ -159,4 +160,14 @@ class Tarball(Rule):
 
 DIST = "dist"
 """Folder of release files, which is in no tree."""
+
+
+def _below(path: str, members: Iterable[str]) -> bool:
+    """Whether a path is a member, or may be among the files of a label that goes to a folder."""
+    return any(
+        path.startswith(member.removeprefix("./")) if member.endswith("/") else path == member
+        for member in members
+    )
+
+
 RULE = Tarball()

@@ -1,6 +1,14 @@
-"""The gateway's server, with the kernelspecs for its engine."""
+"""The gateway's server, with the kernelspecs for Docker, Docker Swarm and Kubernetes."""
 
-from buildlib.rules import docker_image, kernel_check
+from buildlib.rules import docker_image, kernel_check, select
+
+# YARN's kernelspecs want a cluster's own Spark and Python: demo images have them, this one has not.
+KERNELSPECS = select(
+    {
+        "debian": "//kernelspecs:kernelspecs[docker, kubernetes]",
+        "docker-stacks": "//kernelspecs:kernelspecs[docker, kubernetes, gpu]",
+    }
+)
 
 docker_image(
     name="enterprise-gateway",
@@ -8,7 +16,9 @@ docker_image(
     srcs=[
         "check-enterprise-gateway.sh",
         "start-enterprise-gateway.sh",
-        "//kernelspecs:kernelspecs[docker]",
+        "//images/spark:distribution",
+        "//images/spark:java",
+        KERNELSPECS,
     ],
     python="requirements.in",
     description="Jupyter Enterprise Gateway: starts kernels in containers for remote notebooks",

@@ -25,11 +25,12 @@ export EG_SSH_PORT="${EG_SSH_PORT:-2122}"
 export EG_ENABLE_TUNNELING="${EG_ENABLE_TUNNELING:-False}"
 
 # What of our own environment the launch script of a kernel gets: the way to the engine, and what it
-# has to know of the gateway. launch_docker.py keeps all of these names from the kernel itself.
+# has to know of the gateway. The launch scripts keep all of these names from the kernel itself.
 export EG_CLIENT_ENVS="${EG_CLIENT_ENVS:-${EG_ENV_WHITELIST:-}}"
 inherited=${EG_INHERITED_ENVS:-${EG_ENV_PROCESS_WHITELIST:-}}
 for name in PATH DOCKER_HOST DOCKER_TLS_VERIFY DOCKER_CERT_PATH DOCKER_CONFIG EG_INHERITED_ENVS \
-    EG_CLIENT_ENVS EG_KERNEL_LAUNCH_TIMEOUT EG_REMOVE_CONTAINER EG_DOCKER_ALLOWED_MOUNTS; do
+    EG_CLIENT_ENVS EG_KERNEL_LAUNCH_TIMEOUT EG_REMOVE_CONTAINER EG_DOCKER_ALLOWED_MOUNTS \
+    EG_KUBERNETES_ALLOWED_VOLUMES EG_POD_TEMPLATE_DIR; do
     inherited=${inherited:+$inherited,}$name
 done
 export EG_INHERITED_ENVS="$inherited"

@@ -1,0 +1,78 @@
+"""Start a kernel as a pod of Kubernetes, or write the template of Spark's pods.
+
+It is the command of a kernelspec: the gateway runs it with its own Python, finds the pod by the
+label `kernel_id`, and waits for what the kernel reports. An exit code other than 0 ends that
+waiting at once; the one line written then is what an administrator sees in the gateway's log.
+
+kube_values.py says what may be asked for, kernel-pod.yaml.j2 what a pod is like, kube_client.py how
+a cluster is asked. With --pod-template nothing is started: run.sh calls it so for Spark.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from kube_client import KINDS, connect, create_all, run
+from kube_manifest import add_environment, by_kind, render
+from kube_values import Request, options, read_request
+from launch_errors import DATA, LaunchError
+from spark_options import spark_options
+
+HERE = Path(__file__).resolve().parent
+TEMPLATE = "kernel-pod.yaml.j2"
+ABOUT = "Start a kernel as a pod; docs/kernelspecs.md says what it reads."
+NEEDED = ("kernel_pod_name", "kernel_namespace", "kernel_image")
+
+
+def objects_of(request: Request, template: Path) -> dict[str, Any]:
+    """What the cluster is asked for, by kind.
+
+    Raises:
+        LaunchError: The template or a value is wrong.
+    """
+    for name in NEEDED:
+        if name not in request.values:
+            raise LaunchError(f"{name.upper()} is not set", DATA)
+    objects = by_kind(render(template, request.values), KINDS, template.name)
+    try:
+        container = objects["Pod"]["spec"]["containers"][0]
+        add_environment(container, request.environment)
+    except (KeyError, IndexError, TypeError, AttributeError):
+        raise LaunchError(f"{template.name}: the pod has no container", DATA) from None
+    return objects
+
+
+def write(path: str, text: str) -> None:
+    """Write a file for ourselves alone: it may hold what a client takes for secret."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def launch() -> None:
+    """Start a kernel, or write what run.sh wants."""
+    given = options(sys.argv[1:], ABOUT, "pod-template", "spark-opts-out")
+    request = read_request(given, os.environ, HERE.parent)
+    objects = objects_of(request, HERE / TEMPLATE)
+    if request.pod_template:
+        import yaml
+
+        write(request.pod_template, yaml.safe_dump(objects["Pod"], sort_keys=False))
+        line = spark_options(request.pod_template, objects["Pod"])
+        if request.spark_opts_out:
+            write(request.spark_opts_out, line + "\n")
+        else:
+            print(line)
+        return
+    from kubernetes import client
+
+    connect()
+    namespace = request.values["kernel_namespace"]
+    create_all(client.CoreV1Api(), objects, namespace, request.kernel_id, request.timeout)
+
+
+if __name__ == "__main__":
+    sys.exit(run("launch_kubernetes", launch))
