@@ -111,19 +111,26 @@ class LaunchedKernel:
         ]  # fmt: skip
         with self._output.open("wb") as output:
             self.started = time.monotonic()
+            command, env = self.command([*arguments, *options], env or {})
             self.process = subprocess.Popen(
-                [sys.executable, str(SCRIPT), *arguments, *options],
+                command,
+                env={**os.environ, **env},
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={
-                    **os.environ,
-                    "TMPDIR": str(self.tmp),
-                    "HOME": str(folder),
-                    "LAUNCHER_TEST": self.id,
-                    "JPY_PARENT_PID": "4242",
-                    **(env or {}),
-                },
             )
+
+    def command(
+        self, arguments: list[str], env: dict[str, str]
+    ) -> tuple[list[str], dict[str, str]]:
+        """The launcher's command line, and what is added to its environment."""
+        marked = {
+            "TMPDIR": str(self.tmp),
+            "HOME": str(self.tmp.parent),
+            "LAUNCHER_TEST": self.id,
+            "JPY_PARENT_PID": "4242",
+            **env,
+        }
+        return [sys.executable, str(SCRIPT), *arguments], marked
 
     @property
     def info(self) -> dict:

@@ -1,0 +1,18 @@
+# The kernel's own process: `launch.R` starts it with inherited sockets. Knows nothing of the gateway.
+#
+# Arguments: the connection file, a file to write when the kernel is ready, the Spark mode, the port
+# on which the supervisor takes requests. Interrupts are suspended until then: R would stop loading.
+
+suspendInterrupts(local({
+  file <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[1])
+  arguments <- commandArgs(TRUE)
+  # The methods that the kernel inherits look for IRkernel's functions there.
+  modules <- new.env(parent = asNamespace("IRkernel"))
+  for (module in c("kernel", "spark")) {
+    sys.source(file.path(dirname(file), paste0(module, ".R")), modules)
+  }
+  kernel <- modules$new_kernel(arguments[1], as.integer(arguments[4]))
+  modules$offer_spark(arguments[3])
+  cat(tempdir(), "\n", sep = "", file = arguments[2])
+  kernel$run()
+}))
