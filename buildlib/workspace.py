@@ -144,6 +144,15 @@ class Workspace:
         validate(graph, self.tree, self._memo)
         return graph
 
+    def graph_in(self, flavour: str) -> Graph:
+        """The targets as they are declared for another flavour.
+
+        Raises:
+            InputError: The declarations do not make a graph in it.
+        """
+        settings = self.settings._replace(flavour=flavour)
+        return Graph(Loader(self.tree, settings, _CodeCache(self._memo)).load())
+
     @cached_property
     def keys(self) -> Keys:
         """The keys of the targets."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from buildlib.rules import docker_image, kernel_check
 
@@ -13,7 +13,7 @@ GATEWAY = "//images/enterprise-gateway"
 def kernel_image(
     *,
     name: str,
-    parent: str,
+    parent: str | Mapping[str, str],
     launchers: list[str],
     description: str,
     doc: str,
@@ -25,7 +25,7 @@ def kernel_image(
 
     Args:
         name: Name of the target and of the image.
-        parent: Label of the image with the kernel's environment.
+        parent: Label of the image with the kernel's environment, or one for each flavour.
         launchers: Parts of the launcher tarball it takes; `bootstrap` is always among them.
         description: For the OCI label.
         doc: One line for `doit list`.

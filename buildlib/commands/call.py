@@ -52,7 +52,7 @@ OPTIONS = {
     )
 }
 EVERYWHERE = ("--help", "--debug")
-VARIABLES = ("VERSION", "ORGANIZATION", "REGISTRY")
+VARIABLES = ("VERSION", "ORGANIZATION", "REGISTRY", "FLAVOUR")
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)\Z", re.DOTALL)
 
 
@@ -108,7 +108,7 @@ class Verb(NamedTuple):
     options: tuple[str, ...]
     run: Callable[[Call], int]
     passes: bool = False
-    variables: tuple[str, ...] = ("ORGANIZATION", "REGISTRY")
+    variables: tuple[str, ...] = ("ORGANIZATION", "REGISTRY", "FLAVOUR")
 
 
 def first_word(words: Sequence[str]) -> str | None:

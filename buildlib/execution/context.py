@@ -285,7 +285,9 @@ class Context:
         from docker.errors import DockerException
 
         from buildlib.engine.find import find_engine
+        from buildlib.engine.mirror import mirrored
 
+        reference = mirrored(reference, self._workspace.settings.network.images)
         self._log(f"$ docker pull --platform {platform} {reference}")
         try:
             docker.from_env(environment=find_engine().client_environ(os.environ)).images.pull(

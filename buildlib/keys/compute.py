@@ -148,4 +148,4 @@ def pinned(lock: Lock, pin: Pin, target: Target) -> Entry:
             f" ({' '.join(moved)})"
         )
     section = f"{pin.section} " if entry is not None else ""  # what is new needs all of its pins
-    raise InputError(what, where=target.where, fix=f"./doitw lock {section}{pin.name}")
+    raise InputError(what, where=target.where, fix=f"./doitw lock {section}{target.label}")

@@ -7,18 +7,20 @@ a throw-away container of it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 
 from buildlib.debian.apt import lock_packages
 from buildlib.debian.archive import Archive, read_archive
 from buildlib.debian.package import DebPackage
 from buildlib.debian.resolve import minimal_system
+from buildlib.errors import InputError
+from buildlib.lock.parents import made_elsewhere, parents
 from buildlib.lock.web import get
 from buildlib.model.label import Label
 from buildlib.model.lock import Entry, Item
 from buildlib.model.target import Pin, Target
-from buildlib.rules.docker_image import PARENT_ARG
-from buildlib.workspace import Workspace
+from buildlib.workspace import SUITE, Workspace
 
 Say = Callable[[str], None]
 
@@ -71,13 +73,15 @@ def apt_entry(workspace: Workspace, target: Target, pin: Pin, say: Say) -> Entry
 
     The parent is built first if it is not there; it is all the engine needs.
     """
-    parent = next(dep.ref.label for dep in target.deps if dep.role == f"base {PARENT_ARG}")
+    parent = next(parents(workspace, target)).label
     image = _built(workspace, parent, say)
     mirror = workspace.settings.network.apt
 
     def run(script: str) -> str:
         return workspace.engine.run(image, script, network="default", user="root")
 
+    if made_elsewhere(workspace, target):
+        _refuse_other_systems(run("cat /etc/os-release"), parent)
     ca = ""
     if mirror.startswith("https://"):
         import os
@@ -89,6 +93,22 @@ def apt_entry(workspace: Workspace, target: Target, pin: Pin, say: Say) -> Entry
             with open(bundle, encoding="utf-8") as file:
                 ca = file.read()
     return _entry(pin, lock_packages(pin.asked, run, mirror=mirror, ca=ca))
+
+
+def _refuse_other_systems(release: str, image: Label) -> None:
+    """Refuse to mix packages of our suite into another distribution or another Debian.
+
+    Args:
+        release: The image's /etc/os-release (os-release(5)).
+        image: For the message.
+    """
+    if f"VERSION_CODENAME={SUITE}" not in release.split():
+        name = re.search(r'^PRETTY_NAME="?([^"\n]*)', release, re.MULTILINE)
+        raise InputError(
+            f"{image} is {name[1] if name else 'no Debian'}, which takes no packages of {SUITE}",
+            fix="remove apt, or give it to the flavour debian only: "
+            'apt = select({"debian": […], "docker-stacks": []})',
+        )
 
 
 def _built(workspace: Workspace, label: Label, say: Say) -> str:

@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from buildlib.engine.find import find_engine
+from buildlib.engine.mirror import mirrored
 from buildlib.errors import ActionError
 from buildlib.model.lock import Entry, Item
 from buildlib.model.target import Pin
@@ -22,15 +23,16 @@ def image_entry(workspace: Workspace, pin: Pin) -> Entry:
     from docker.errors import DockerException
 
     reference = pin.asked[0]
+    asked = mirrored(reference, workspace.settings.network.images)
     workspace.engine.ping()
     try:
         api: Any = docker.from_env(environment=find_engine().client_environ(os.environ)).api
-        found = api.inspect_distribution(reference)
+        found = api.inspect_distribution(asked)
         digest = str(found["Descriptor"]["digest"])
     except DockerException as error:
         raise ActionError(
-            f"the registry of {reference} does not say what it is: {error}",
-            fix=f"docker pull {reference}  # does it exist, and are you logged in?",
+            f"the registry of {asked} does not say what it is: {error}",
+            fix=f"docker pull {asked}  # does it exist, and are you logged in?",
         ) from None
     tag = reference.rsplit(":", 1)[-1]
     return Entry(pin.asked, {reference: Item(tag, digest.removeprefix("sha256:"), 0, reference)})

@@ -22,17 +22,17 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from buildlib.errors import ActionError, InputError
 from buildlib.fetch.locate import index_url
+from buildlib.lock.parents import made_elsewhere, parents
 from buildlib.lock.web import get
 from buildlib.model.lock import Entry, Item
 from buildlib.model.target import File, Target
-from buildlib.rules.docker_image import PARENT_ARG
 from buildlib.store.state import flat
 from buildlib.workspace import Workspace
 
 PYTHON = (3, 11)
-"""Python of Debian 12, which all images have."""
-_GLIBC_MINOR = 36
-"""glibc 2.36, that of Debian 12."""
+"""Python of Debian 12; an image made elsewhere says in its declaration which one it has."""
+_GLIBC_MINOR = 35
+"""glibc 2.35, of Ubuntu 22.04: the oldest that images stand on (Debian 12 has 2.36)."""
 _MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 _REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+?)(?:\s|$)")
 _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
@@ -68,7 +68,7 @@ def python_entry(workspace: Workspace, target: Target, *, write: bool, upgrade: 
         workspace.renew()
         target = workspace.graph[target.label]
     pin = next(pin for pin in target.pins if pin.section == "python")
-    tags = list(_tags(target.attrs["platform"]))
+    tags = list(_tags(target.attrs["platform"], python_version(workspace, target)))
     items: dict[str, Item] = {}
     for requirement in parse_requirements(text):
         filename, item = _wheel(workspace, requirement, tags, file)
@@ -77,7 +77,7 @@ def python_entry(workspace: Workspace, target: Target, *, write: bool, upgrade: 
 
 
 def _requirements(target: Target) -> File:
-    """The requirements file of a target, with hashes; it may not have been made yet."""
+    """The requirements file of a target in the workspace; it may not have been made yet."""
     package = target.label.package
     name = str(target.attrs["python"]).removesuffix(".in") + ".lock"
     return File(name, f"{package}/{name}" if package else name)
@@ -99,6 +99,7 @@ def _resolve(workspace: Workspace, target: Target, file: File, *, upgrade: bool)
             where=target.where,
             fix=f"platforms: {', '.join(_MACHINES)}",
         )
+    version = python_version(workspace, target)
     constraints = [
         argument
         for parent in _parents(workspace, target)
@@ -114,7 +115,7 @@ def _resolve(workspace: Workspace, target: Target, file: File, *, upgrade: bool)
     command = [
         _uv(), "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate",
         "--only-binary", ":all:", "--no-emit-index-url", "--no-emit-find-links",
-        "--python-version", f"{PYTHON[0]}.{PYTHON[1]}",
+        "--python-version", f"{version[0]}.{version[1]}",
         "--python-platform", f"{machine}-manylinux_2_{_GLIBC_MINOR}",
         "--default-index", index_url(workspace.settings.network),
         *constraints, *(["--upgrade"] if upgrade else []), "--output-file", out, source,
@@ -147,15 +148,30 @@ def _uv() -> str:
     return path if os.path.exists(path) else "uv"
 
 
+def python_version(workspace: Workspace, target: Target) -> tuple[int, int]:
+    """The Python that an image has: Debian's, or that of the image made elsewhere it stands on.
+
+    Raises:
+        InputError: The declaration of that image does not say.
+    """
+    root = made_elsewhere(workspace, target)
+    if root is None:
+        return PYTHON
+    if not root.attrs["python"]:
+        raise InputError(
+            f"{root.label} does not say which Python it has, for the wheels of {target.label}",
+            where=root.where,
+            fix='python = "3.13"  # what `python --version` says in it',
+        )
+    major, minor = root.attrs["python"].split(".")
+    return int(major), int(minor)
+
+
 def _parents(workspace: Workspace, target: Target) -> Iterator[Target]:
     """The images below a target that have Python requirements, nearest first."""
-    while True:
-        parent = next((d.ref.label for d in target.deps if d.role == f"base {PARENT_ARG}"), None)
-        if parent is None:
-            return
-        target = workspace.graph[parent]
-        if any(pin.section == "python" for pin in target.pins):
-            yield target
+    for parent in parents(workspace, target):
+        if any(pin.section == "python" for pin in parent.pins):
+            yield parent
 
 
 def _write_if_changed(path: str, text: str) -> None:
@@ -193,7 +209,7 @@ def parse_requirements(text: str) -> list[Requirement]:
     return found
 
 
-def _tags(platform: str) -> Iterator[Tag]:
+def _tags(platform: str, version: tuple[int, int]) -> Iterator[Tag]:
     """The wheel tags that the image's Python takes, best first (PEP 425, 600)."""
     machine = _MACHINES[platform]
     platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(_GLIBC_MINOR, 4, -1)]
@@ -201,8 +217,9 @@ def _tags(platform: str) -> Iterator[Tag]:
     if machine == "x86_64":
         platforms += [f"manylinux2010_{machine}", f"manylinux1_{machine}"]
     platforms += [f"linux_{machine}"]
-    yield from cpython_tags(PYTHON, platforms=platforms)
-    yield from compatible_tags(PYTHON, interpreter=f"cp{PYTHON[0]}{PYTHON[1]}", platforms=platforms)
+    interpreter = f"cp{version[0]}{version[1]}"
+    yield from cpython_tags(version, platforms=platforms)
+    yield from compatible_tags(version, interpreter=interpreter, platforms=platforms)
 
 
 def _wheel(

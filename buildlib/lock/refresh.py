@@ -11,10 +11,12 @@ import os
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from buildlib.errors import BuildError
+from buildlib.errors import BuildError, InputError
+from buildlib.graph.graph import Graph
 from buildlib.lock import debian, downloads, images, python
 from buildlib.model.label import Label
 from buildlib.model.lock import FILE, Entry, Item, Lock, dump_lock
+from buildlib.model.settings import FLAVOURS
 from buildlib.model.target import Pin, Target
 from buildlib.workspace import Workspace
 
@@ -84,7 +86,7 @@ class Refresh:
                     continue
                 self.say(f"{section} of {label}")
                 moved += self._renew(section, target, pin)
-        if self.write and unwanted(self.workspace):
+        if self.write and unwanted(self.workspace, self.workspace.lock):
             write_lock(self.workspace, self.workspace.lock)
         return moved
 
@@ -99,7 +101,7 @@ class Refresh:
             lock = {name: dict(entries) for name, entries in self.workspace.lock.items()}
             lock.setdefault(section, {})[pin.name] = new
             write_lock(self.workspace, lock)
-        return _differences(section, pin.name, old, new)
+        return _differences(section, str(target.label), old, new)
 
     def _make(self, section: str, target: Target, pin: Pin) -> Entry:
         if section == "rootfs":
@@ -116,10 +118,10 @@ class Refresh:
 
 
 def write_lock(workspace: Workspace, lock: Lock) -> None:
-    """Write the lock, without entries of targets that are no more, and read the workspace anew."""
-    wanted = _wanted(workspace)
+    """Write the lock, without entries that no flavour wants, and read the workspace anew."""
+    unneeded = set(unwanted(workspace, lock))
     kept = {
-        section: {name: entry for name, entry in entries.items() if (section, name) in wanted}
+        section: {name: entry for name, entry in entries.items() if (section, name) not in unneeded}
         for section, entries in lock.items()
     }
     path = f"{workspace.root}/{FILE}"
@@ -130,20 +132,26 @@ def write_lock(workspace: Workspace, lock: Lock) -> None:
     workspace.renew()
 
 
-def _wanted(workspace: Workspace) -> set[tuple[str, str]]:
-    """The entries that targets ask for."""
-    targets = workspace.graph.targets.values()
-    return {(pin.section, pin.name) for target in targets for pin in target.pins}
+def unwanted(workspace: Workspace, lock: Lock) -> list[tuple[str, str]]:
+    """The entries, as section and name, that no target asks for in any flavour.
+
+    Where a flavour's declarations are in disorder, what it wants is not known, and all is kept.
+    """
+    candidates = {(section, name) for section, entries in lock.items() for name in entries}
+    candidates -= _wanted(workspace.graph)
+    if not candidates:  # as nearly always: the other flavours need not be read
+        return []
+    for flavour in FLAVOURS:
+        if flavour != workspace.settings.flavour:
+            try:
+                candidates -= _wanted(workspace.graph_in(flavour))
+            except InputError:
+                return []
+    return sorted(candidates)
 
 
-def unwanted(workspace: Workspace) -> bool:
-    """Whether the lock has entries of targets that are no more."""
-    wanted = _wanted(workspace)
-    return any(
-        (section, name) not in wanted
-        for section, entries in workspace.lock.items()
-        for name in entries
-    )
+def _wanted(graph: Graph) -> set[tuple[str, str]]:
+    return {(pin.section, pin.name) for target in graph.targets.values() for pin in target.pins}
 
 
 def _differences(section: str, name: str, old: Entry | None, new: Entry) -> list[Moved]:

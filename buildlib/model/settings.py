@@ -28,10 +28,12 @@ class Network(NamedTuple):
     Attributes:
         apt: Root that holds `debian/` and `debian-security/`.
         pypi: A simple index (PEP 503/691).
+        images: Registry -> what is asked instead of it: a registry, with a path where it has one.
     """
 
     apt: str = "http://deb.debian.org"
     pypi: str = "https://pypi.org/simple"
+    images: Mapping[str, str] = {}
 
 
 class Settings(NamedTuple):
@@ -114,9 +116,11 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
     if not isinstance(network, dict):
         name = "[tool.buildlib.network]"
         raise _refuse(text, f"{name} is not a table", "network", name)
+    network = dict(network)
     family = _family(values, text)
     _check_names(values, _OWN, "[tool.buildlib]", text)
     _check_names(network, Network._fields, "[tool.buildlib.network]", text)
+    images = _images(network, text)
     for name, value in {**values, **network}.items():
         wanted = bool if name == "strict" else str
         if not isinstance(value, wanted):
@@ -130,10 +134,29 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
             raise _refuse(
                 text, f"{name} is {value!r}, not an address", name, f'{name} = "https://{value}"'
             )
-    mirrors = Network(**{name: value.rstrip("/") for name, value in network.items()})
+    addresses = {name: value.rstrip("/") for name, value in network.items()}
+    mirrors = Network(**addresses, images=images)
     settings = Settings(**values, network=mirrors, family=family)
     check_names(settings, text)
     return settings
+
+
+def _images(network: dict[str, Any], text: str) -> dict[str, str]:
+    """Take the mirrors of registries out of `[tool.buildlib.network]`.
+
+    Raises:
+        InputError: They are no table of registries.
+    """
+    images = network.pop("images", {})
+    example = '[tool.buildlib.network.images]  # then: "quay.io" = "registry.example.com/quay"'
+    if not isinstance(images, dict):
+        raise _refuse(text, "network.images is not a table of registries", "images", example)
+    for registry, mirror in images.items():
+        for word in (registry, mirror):
+            if not isinstance(word, str) or not _REGISTRY.match(word):
+                what = f"network.images: {word!r} is not a host name with an optional port and path"
+                raise _refuse(text, what, str(registry), example)
+    return dict(images)
 
 
 _OWN = tuple(name for name in Settings._fields if name not in ("network", "family"))

@@ -23,6 +23,11 @@ PIN_FOLDERS = {"apt": "apt", "python": "wheels"}
 """Where the files of a lock section lie in a build context."""
 
 
+def locked_requirements(python: str) -> str:
+    """What a Dockerfile calls the locked form of a requirements file: its name, without folders."""
+    return python.rpartition("/")[2].removesuffix(".in") + ".lock"
+
+
 class Rule:
     """One kind of target.
 
@@ -84,7 +89,7 @@ class Rule:
         """
         staged = [file.name for file in target.files]
         python = str(target.attrs.get("python") or "")
-        locked = python.removesuffix(".in") + ".lock"
+        locked = locked_requirements(python)
         if python and locked not in staged:  # it is not there before the first `lock python`
             staged.append(locked)
         sections = [pin.section for pin in target.pins if pin.section in PIN_FOLDERS]

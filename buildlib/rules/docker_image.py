@@ -25,7 +25,7 @@ from buildlib.errors import InputError
 from buildlib.model.label import Reference
 from buildlib.model.output import Output
 from buildlib.model.target import Dep, File, Pin
-from buildlib.rules.base import PIN_FOLDERS, Rule
+from buildlib.rules.base import PIN_FOLDERS, Rule, locked_requirements
 
 if TYPE_CHECKING:
     from buildlib.execution.context import Context
@@ -66,7 +66,8 @@ def docker_image(
         apt: Debian packages to add to the parent; locked with all they need by
             `./doitw lock apt`, and laid in `apt/`.
         python: A requirements file that ends in `.in`. `./doitw lock python` makes the `.lock`
-            file of the same name from it, with hashes; its wheels are laid in `wheels/`.
+            file of the same name from it, with hashes. The Dockerfile finds that file by its name
+            alone, whatever folder it is in, and its wheels in `wheels/`.
         build_args: Values of the Dockerfile's `ARG`s.
         platform: Such as `linux/amd64`; by default the workspace's.
         network: Let steps use the network; the image is then not hermetic, and says so in `plan`.
@@ -110,7 +111,7 @@ def docker_image(
     if python:
         locked, asked = _requirements(python)
         files += locked
-        pins.append(Pin("python", own, asked))
+        pins.append(Pin("python", python_entry_name(own, python), asked))
     declare(
         RULE,
         name=name,
@@ -145,8 +146,19 @@ def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
     wanted = source(python, attribute="python")
     name = python.removesuffix(".in") + ".lock"
     stamps = package.tree.stamps([wanted.path, package.in_workspace(name)])
-    files = [source(name, attribute="python")] if name in package.known else []
+    files = []
+    if name in package.known:
+        files = [source(name, attribute="python", as_name=locked_requirements(python))]
     return files, tuple(stamp.rpartition(" ")[2] for stamp in stamps)
+
+
+def python_entry_name(own: str, python: str) -> str:
+    """The lock's entry of an image's wheels.
+
+    One image may have different requirements in each flavour, and the lock holds all of them: a
+    file that is not the usual one is named in the entry.
+    """
+    return own if python == "requirements.in" else f"{own} {python}"
 
 
 def _unique(files: list[File]) -> list[File]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from buildlib.dsl.declare import current, declare, label
+from buildlib.dsl.declare import current, declare, image_repository, label
 from buildlib.errors import InputError
 from buildlib.model.output import Output
 from buildlib.model.target import Pin
@@ -14,14 +16,29 @@ if TYPE_CHECKING:
     from buildlib.execution.context import Context
     from buildlib.model.target import Target
 
+_PYTHON = re.compile(r"3\.[0-9]+\Z", re.ASCII)
 
-def external_image(*, name: str, image: str, platform: str = "", doc: str = "") -> None:
+
+def external_image(
+    *,
+    name: str,
+    image: str,
+    platform: str = "",
+    python: str = "",
+    repository: str = "",
+    flavours: Sequence[str] = (),
+    doc: str = "",
+) -> None:
     """Declare an image of a registry; `./doitw lock image` pins its digest.
 
     Args:
         name: Name of the target.
         image: Reference with a tag and without a digest, such as `docker.io/library/debian:12`.
         platform: Platform to take of a multi-platform image; by default the workspace's.
+        python: The version of its Python, such as `3.13`: the wheels of images that stand on it
+            are chosen for that.
+        repository: What the image is called here; by default the target's name.
+        flavours: Where it exists, if not in all; elsewhere it is left out, and `plan` says so.
         doc: One line for `doit list`.
     """
     where = current().where()
@@ -31,13 +48,23 @@ def external_image(*, name: str, image: str, platform: str = "", doc: str = "") 
             where=where,
             fix=f'image = "{image.partition("@")[0]}:TAG"',
         )
+    if python and not _PYTHON.match(python):
+        raise InputError(
+            f"python is {python!r}, not a version such as 3.13", where=where, fix='python = "3.13"'
+        )
     wanted = platform or current().settings.platform
     declare(
         RULE,
         name=name,
         doc=doc,
-        attrs={"image": image, "platform": wanted},
+        attrs={
+            "image": image,
+            "platform": wanted,
+            "python": python,
+            "repository": image_repository(repository or name),
+        },
         pins=[Pin("image", str(label(f":{name}")), (image, wanted))],
+        flavours=flavours,
     )
 
 

@@ -12,7 +12,10 @@ KERNELSPECS = select(
 
 docker_image(
     name="enterprise-gateway",
-    parent="//images/bases/minimal-notebook",
+    parent={
+        "debian": "//images/bases/minimal-notebook",
+        "docker-stacks": "//images/bases/stacks:minimal-notebook",
+    },
     srcs=[
         "check-enterprise-gateway.sh",
         "start-enterprise-gateway.sh",

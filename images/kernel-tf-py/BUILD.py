@@ -1,13 +1,18 @@
 """The Python kernel with TensorFlow."""
 
-from buildlib.rules import kernel_check
+from buildlib.rules import kernel_check, select
 from images.defs import kernel_image
 
 kernel_image(
     name="kernel-tf-py",
-    parent="//images/bases/tensorflow-notebook",
+    parent={
+        "debian": "//images/bases/tensorflow-notebook",
+        "docker-stacks": "//images/bases/stacks:tensorflow-notebook",
+    },
     launchers=["python"],
-    python="requirements.in",
+    python=select(
+        {"debian": "requirements.in", "docker-stacks": "docker-stacks/requirements.in"}
+    ),
     description="IPython kernel with TensorFlow for Jupyter Enterprise Gateway",
     doc="IPython kernel with TensorFlow",
 )

@@ -6,6 +6,7 @@ docker_image(
     name="scipy-notebook",
     parent="//images/bases/minimal-notebook",
     python="requirements.in",
+    flavours=["debian"],
     description="The scientific Python stack of docker-stacks' scipy-notebook, for kernels",
     licenses="BSD-3-Clause",
     doc="the scientific Python stack",
