@@ -47,21 +47,22 @@ def run(call: Call) -> int:
     tell = warn if call.flag("json") else say
     label = Label(kept.FOLDER, _TARGETS[kind])
     gateway, images = named_images(workspace, label)
-    roots = [label] if call.flag("no-build") else [label, *images]
-    loud = call.number("verbosity", DEFAULT_VERBOSITY, least=0) >= LOUD
-    code = build(workspace, roots, verbose=loud, quiet=call.flag("json"))
-    if code:
-        return code
 
     from buildlib.deployment import compose, swarm
     from buildlib.deployment.client import Docker
 
     docker = Docker()
+    if kind == kept.COMPOSE:  # what is missing is told before anything is built
+        docker.compose()
+    else:
+        swarm.check(docker, may_make=call.flag("init"))
+    roots = [label] if call.flag("no-build") else [label, *images]
+    loud = call.number("verbosity", DEFAULT_VERBOSITY, least=0) >= LOUD
+    code = build(workspace, roots, verbose=loud, quiet=call.flag("json"))
+    if code:
+        return code
     keep = kept.Kept(workspace.root)
     before = keep.get(name)
-    made = ""
-    if kind == kept.SWARM:
-        made = swarm.join(docker, may_make=call.flag("init"), say=tell)
     if before is None or before.kind != kind:
         platform = compose if kind == kept.COMPOSE else swarm
         _refuse_taken(name, before, taken=platform.exists(docker, name))
@@ -70,15 +71,16 @@ def run(call: Call) -> int:
     variables = _variables(file, before, name, port, kind)
     variables["DOCKER_GID"] = docker.socket_group(image)
     variables["DOCKER_SOCKET"] = docker.socket()
-    if kind == kept.SWARM:
-        variables[kept.MADE_SWARM] = made or variables.get(kept.MADE_SWARM, "")
-        # Others than this node know no tag of ours; on this one, a new image is a new name.
-        variables["EG_IMAGE"] = image if swarm.nodes(docker) == 1 else ""
     deployment = kept.Deployment(kind, name, variables)
-    keep.put(deployment)
     if kind == kept.COMPOSE:
+        keep.put(deployment)
         compose.up(docker, deployment, file, keep.path(name), tell)
     else:
+        made = swarm.join(docker, tell)
+        variables[kept.MADE_SWARM] = made or variables.get(kept.MADE_SWARM, "")
+        # Other nodes know no tag of this one's; here, a new image has a new name.
+        variables["EG_IMAGE"] = image if swarm.nodes(docker) == 1 else ""
+        keep.put(deployment)
         swarm.up(docker, deployment, file, tell)
     workspace.save()
     _tell(workspace, docker, keep, deployment, tell, as_json=call.flag("json"))

@@ -153,13 +153,13 @@ class Docker:
         return next(line for line in reversed(found) if line.isdigit())
 
     def swarm(self) -> tuple[str, bool]:
-        """The state of this engine's node, and whether it is a manager."""
+        """The state of this engine's node (empty if it does not say), and whether it manages."""
         words = "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}"
-        for line in self.ask("info", "--format", words):
+        for line in self.ask("info", "--format", words, allow=True):
             state, _, manages = line.partition(" ")
             if manages in ("true", "false"):
                 return state, manages == "true"
-        return "inactive", False
+        return "", False
 
 
 def _filters(filters: Sequence[str]) -> list[str]:

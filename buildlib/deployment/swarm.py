@@ -15,6 +15,7 @@ from buildlib.deployment.kept import MADE_SWARM, TOKEN, Deployment
 from buildlib.deployment.waiting import until
 from buildlib.errors import ActionError, InputError
 
+ACTIVE = "active"
 UP_SECONDS = 180.0
 DOWN_SECONDS = 60.0
 TRIES = 2
@@ -26,39 +27,45 @@ _ENDED = ("failed", "rejected", "complete", "shutdown", "orphaned", "remove")
 
 def exists(docker: Docker, name: str) -> bool:
     """Whether there is a stack or a network of that name, whoever made it."""
+    if docker.swarm()[0] != ACTIVE:
+        return bool(docker.networks(f"name=^{name}$"))
     return bool(
         docker.services(f"label=com.docker.stack.namespace={name}")
         or docker.networks(f"name=^{name}$")
     )
 
 
-def join(docker: Docker, *, may_make: bool, say: Say) -> str:
-    """See to it that the engine is a manager of a swarm.
+def check(docker: Docker, *, may_make: bool) -> None:
+    """Refuse an engine that takes no stack; one that does not answer is told of later.
 
     Args:
         docker: The client.
-        may_make: Make a swarm of this engine alone where it is in none.
-        say: Takes a line if one is made.
-
-    Returns:
-        What was made, for `leave`: nothing, `swarm`, or `swarm and bridge`.
+        may_make: It may be put into a swarm of its own.
 
     Raises:
         InputError: The engine is in no swarm, or no manager.
     """
     state, manages = docker.swarm()
-    if state == "active":
-        if not manages:
-            raise InputError(
-                "this engine is a worker of a swarm; stacks are deployed on a manager",
-                fix="docker node promote NODE  # on a manager",
-            )
-        return ""
-    if not may_make:
+    if state == ACTIVE and not manages:
+        raise InputError(
+            "this engine is a worker of a swarm; stacks are deployed on a manager",
+            fix="docker node promote NODE  # on a manager",
+        )
+    if state not in (ACTIVE, "") and not may_make:
         raise InputError(
             "this engine is in no swarm",
             fix="docker swarm init  # or: ./doitw deploy swarm --init, which undeploy undoes",
         )
+
+
+def join(docker: Docker, say: Say) -> str:
+    """Make a swarm of this engine alone where it is in none.
+
+    Returns:
+        What was made, for `_leave`: nothing, `swarm`, or `swarm and bridge`.
+    """
+    if docker.swarm()[0] == ACTIVE:
+        return ""
     had = docker.networks(f"name=^{BRIDGE}$")
     say("making a swarm of this engine alone")
     docker.ask("swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377")
@@ -82,17 +89,15 @@ def up(docker: Docker, deployment: Deployment, file: str, say: Say) -> None:
     docker.run(
         [docker.program, "stack", "deploy", *resolve, "--compose-file", file, deployment.name],
         deployment.variables,
-        say,
+        lambda line: None if "--detach=" in line else say(line),  # advice for those who type it
         fix="docker stack ls",
     )
 
     def waiting() -> str:
-        wanted = docker.inspect("service", _services(docker, deployment))
-        spec = [each["Spec"]["TaskTemplate"]["ContainerSpec"] for each in wanted]
-        tasks = [
-            task for task in _tasks(docker, deployment) if task["Spec"]["ContainerSpec"] in spec
-        ]
-        if spec and any(_runs(task) for task in tasks):
+        services = docker.inspect("service", _services(docker, deployment))
+        wanted = [_container(each["Spec"]["TaskTemplate"]) for each in services]
+        tasks = [t for t in _tasks(docker, deployment) if _container(t["Spec"]) in wanted]
+        if any(_runs(task) for task in tasks):
             return ""
         states = [task["Status"] for task in tasks if task["ID"] not in known]
         failed = [each for each in states if each["State"] in _ENDED]
@@ -104,6 +109,11 @@ def up(docker: Docker, deployment: Deployment, file: str, say: Say) -> None:
     late = until(waiting, UP_SECONDS, say)
     if late:
         raise _not_up(docker, deployment, f"still {late}")
+
+
+def _container(spec: dict[str, Any]) -> dict[str, Any]:
+    """What a service or a task asks of its container; a task lacks what is empty."""
+    return {key: value for key, value in spec["ContainerSpec"].items() if value}
 
 
 def _runs(task: dict[str, Any]) -> bool:
@@ -143,7 +153,7 @@ def down(docker: Docker, deployment: Deployment, say: Say) -> list[str]:
     Raises:
         ActionError: Something does not go.
     """
-    if docker.swarm()[0] != "active":
+    if docker.swarm()[0] != ACTIVE:
         return []  # who leaves a swarm loses all of it
     label = f"label=com.docker.stack.namespace={deployment.name}"
     networks = docker.inspect("network", docker.networks(label))
