@@ -8,7 +8,7 @@ import pytest
 
 pytestmark = pytest.mark.engine
 
-IMAGES = ("minimal-notebook", "scipy-notebook", "kernel-py")
+IMAGES = ("minimal-notebook", "scipy-notebook", "kernel-py", "kernel-image-puller")
 # jovyan as started by the image, jovyan by number, and ids that the image has never heard of.
 USERS = (None, "1000:100", "12345:100", "2000:0")
 
