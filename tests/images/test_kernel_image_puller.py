@@ -317,6 +317,14 @@ def move(there: Registry, new: str, name: str) -> str:
     return str(done.headers["Docker-Content-Digest"])
 
 
+def test_it_pulls_over_tls_too(engine, start):
+    node = DockerNode(engine)
+    with registry(auth=True, tls=True) as there:
+        wanted = push(engine, there, "x:1")
+        start(node, {str(there): PASSWORD}, KIP_IMAGES=wanted).wait(f"pulled {wanted} in ")
+        node.remove(wanted)
+
+
 def test_it_stops_within_two_seconds_in_the_midst_of_a_pull(node, start):
     asked = threading.Event()
 
@@ -350,7 +358,8 @@ def test_a_containerd_without_cri_is_told_apart(start):
         assert "KIP_CRI_ENDPOINT=unix:///var/run/docker.sock" in puller.wait("gave up")
 
 
-def test_an_empty_list_pulls_nothing_and_wrong_settings_are_all_named(node, start):
+def test_an_empty_list_pulls_nothing_and_wrong_settings_are_all_named(engine, start):
+    node = DockerNode(engine)
     puller = start(node, KIP_IMAGES="")
     puller.wait("0 images: 0 pulled, 0 there, 0 failed, .* next in 300 s")
     puller = start(node, KIP_INTERVAL="soon", KIP_PULL_POLICY="Never")
