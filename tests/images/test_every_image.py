@@ -14,6 +14,7 @@ IMAGES = (
     "kernel-py",
     "tensorflow-notebook",
     "kernel-tf-py",
+    "kernel-image-puller",
 )
 # jovyan as started by the image, jovyan by number, and ids that the image has never heard of.
 USERS = (None, "1000:100", "12345:100", "2000:0")

@@ -1,120 +1,114 @@
-"""An image registry for a test: Debian's `docker-registry`, unpacked and run, never installed.
+"""A real image registry on this machine for the time of a test (Debian's `docker-registry`).
 
-    with Registry(tmp_path) as registry:
-        registry.push(client, "elyra/minimal-notebook:dev", "jupyter/scipy-notebook:2025-12-31")
-        registry.host                                # 127.0.0.1:40123, which engines trust
+    with registry(auth=True) as there:
+        reference = f"{there}/elyra/kernel-py:dev"
 
-The package comes from the mirror of the project's settings, checked by our own reader of Debian's
-signed lists. The engine has to be on this machine.
+It listens on 127.0.0.1, which engines take for trustworthy: they pull from it over plain HTTP, and
+over TLS without knowing the authority.
 """
 
 from __future__ import annotations
 
 import socket
+import ssl
 import subprocess
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from hashlib import sha256
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
 
-from buildlib.debian.archive import read_archive
-from buildlib.lock.web import get
-from buildlib.workspace import Workspace
+import pytest
+import trustme
 
-if TYPE_CHECKING:
-    import docker
-    from typing_extensions import Self
+from tests.support.debian_program import debian_program
 
-_ROOT = Path(__file__).parents[2]
-_CONFIG = """\
-version: 0.1
-log: {{level: error, accesslog: {{disabled: true}}}}
-storage: {{filesystem: {{rootdirectory: {folder}}}, delete: {{enabled: true}}}}
-http: {{addr: "{host}"}}
-"""
+USER, PASSWORD = "puller", "open sesame"
+# What `htpasswd -B` makes of the two; the registry reads no weaker form.
+_HTPASSWD = "puller:$2b$05$abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW\n"
 
 
 class Registry:
-    """See the module.
+    """A registry: its text is its address. `stop` and `start` keep port and images."""
 
-    Args:
-        folder: Where the program and the images lie.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, auth: bool, tls: bool) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        self.url = f"{'https' if tls else 'http'}://{self.address}"
+        self.ca: str | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._pushed: list[tuple[docker.DockerClient, str]] = []
-        self.host = ""
+        self._program = debian_program("docker-registry", "usr/bin/docker-registry")
+        settings = [
+            "version: 0.1",
+            "log: {accesslog: {disabled: true}, level: warn}",
+            f"storage: {{filesystem: {{rootdirectory: {folder}/data}}, delete: {{enabled: true}}}}",
+            f"http:\n  addr: {self.address}",
+        ]
+        if tls:
+            authority = trustme.CA()
+            self.ca = str(folder / "ca.pem")
+            authority.cert_pem.write_to_path(self.ca)
+            issued = authority.issue_cert("127.0.0.1", "localhost")
+            issued.private_key_pem.write_to_path(str(folder / "key.pem"))
+            for part in issued.cert_chain_pems:
+                part.write_to_path(str(folder / "cert.pem"), append=True)
+            settings.append(f"  tls: {{certificate: {folder}/cert.pem, key: {folder}/key.pem}}")
+        if auth:
+            (folder / "htpasswd").write_text(_HTPASSWD)
+            settings.append(f"auth: {{htpasswd: {{realm: tests, path: {folder}/htpasswd}}}}")
+        (folder / "config.yml").write_text("\n".join(settings) + "\n")
 
-    def __enter__(self) -> Self:
-        program = _program(self._folder / "program")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.host = f"127.0.0.1:{free.getsockname()[1]}"
-        config = self._folder / "config.yml"
-        config.write_text(_CONFIG.format(folder=self._folder / "images", host=self.host))
-        with (self._folder / "log").open("wb") as log:
+    def __str__(self) -> str:
+        return self.address
+
+    def start(self) -> None:
+        """Start it, and come back when it answers."""
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [program, "serve", config], stdout=log, stderr=subprocess.STDOUT
+                [self._program, "serve", str(self.folder / "config.yml")], stdout=log, stderr=log
             )
-        deadline = time.monotonic() + 30
+        end = time.monotonic() + 20
         while not self._answers():
-            said = (self._folder / "log").read_text()
-            assert self._process.poll() is None, f"the registry ended: {said}"
-            assert time.monotonic() < deadline, f"the registry does not answer: {said}"
+            said = (self.folder / "log").read_text()
+            if self._process.poll() is not None or time.monotonic() > end:
+                pytest.fail(f"the registry does not start:\n{said}")
             time.sleep(0.05)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for client, reference in self._pushed:
-            client.images.remove(reference, force=True)
+    def stop(self) -> None:
+        """Stop it."""
         if self._process is not None:
-            self._process.terminate()
-            self._process.wait(10)
+            self._process.kill()
+            self._process.wait()
+            self._process = None
 
     def _answers(self) -> bool:
+        tls = ssl.create_default_context(cafile=self.ca) if self.ca else None
         try:
-            with urllib.request.urlopen(f"http://{self.host}/v2/", timeout=5):
-                return True
-        except urllib.error.URLError:
+            urllib.request.urlopen(f"{self.url}/v2/", timeout=5, context=tls).close()
+        except urllib.error.HTTPError as error:
+            return error.code == 401
+        except OSError:
             return False
-
-    def push(self, client: docker.DockerClient, image: str, name: str) -> str:
-        """Push an image of the engine under another name.
-
-        Args:
-            client: The engine.
-            image: A reference, or an ID.
-            name: Repository and tag in this registry.
-
-        Returns:
-            The digest of its manifest.
-        """
-        repository, _, tag = f"{self.host}/{name}".rpartition(":")
-        assert client.api.tag(image, repository, tag, force=True)
-        reference = f"{repository}:{tag}"
-        self._pushed.append((client, reference))
-        for line in client.api.push(repository, tag, stream=True, decode=True):
-            assert "error" not in line, line["error"]
-        return str(client.api.inspect_distribution(reference)["Descriptor"]["digest"])
+        return True
 
 
-def _program(folder: Path) -> Path:
-    """The registry's program, out of Debian's package."""
-    mirror = Workspace(str(_ROOT)).settings.network.apt
-    package = read_archive(lambda path: get(f"{mirror}/{path}")).candidates["docker-registry"].package
-    data = get(f"{mirror}/{package.path}")
-    assert sha256(data).hexdigest() == package.sha256
-    folder.mkdir(parents=True)
-    (folder / "package.deb").write_bytes(data)
-    subprocess.run(["dpkg-deb", "-x", folder / "package.deb", folder], check=True)
-    return folder / "usr/bin/docker-registry"
+@contextmanager
+def registry(*, auth: bool = False, tls: bool = False) -> Iterator[Registry]:
+    """A registry that is empty; with `auth`, for `USER` and `PASSWORD` only."""
+    with tempfile.TemporaryDirectory(prefix="registry-") as folder:
+        there = Registry(Path(folder), auth=auth, tls=tls)
+        there.start()
+        try:
+            yield there
+        finally:
+            there.stop()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -17,7 +17,9 @@ ACCOUNT = "/var/run/secrets/kubernetes.io/serviceaccount"  # where Kubernetes mo
 log = logging.getLogger("kernel_image_puller")
 
 
-def make_fetcher(settings: Settings, env: Mapping[str, str] = os.environ) -> Fetcher:
+def make_fetcher(
+    settings: Settings, env: Mapping[str, str] = os.environ, account: str = ACCOUNT
+) -> Fetcher:
     """The fetcher that the settings choose.
 
     Calling it gives names as they were written, and raises FetchFailed where there are none to be
@@ -26,7 +28,7 @@ def make_fetcher(settings: Settings, env: Mapping[str, str] = os.environ) -> Fet
     known: dict[str, Fetcher] = {
         "KernelSpecsFetcher": lambda: from_gateway(settings),
         "StaticListFetcher": lambda: settings.images,
-        "ConfigMapImagesFetcher": lambda: from_config_map(settings, env),
+        "ConfigMapImagesFetcher": lambda: from_config_map(settings, env, account),
     }
     return combined({name: known[name] for name in settings.fetchers})
 
@@ -70,7 +72,7 @@ def from_gateway(settings: Settings) -> tuple[str, ...]:
         raise FetchFailed(f"{address}: {error}") from None
 
 
-def from_config_map(settings: Settings, env: Mapping[str, str]) -> tuple[str, ...]:
+def from_config_map(settings: Settings, env: Mapping[str, str], account: str) -> tuple[str, ...]:
     """Images that a ConfigMap lists.
 
     One GET with the account that Kubernetes mounts into the pod; its role must allow `get` on
@@ -82,7 +84,6 @@ def from_config_map(settings: Settings, env: Mapping[str, str]) -> tuple[str, ..
     host, port = env.get("KUBERNETES_SERVICE_HOST", ""), env.get("KUBERNETES_SERVICE_PORT", "443")
     if not host:
         raise FetchFailed("this is no pod: KUBERNETES_SERVICE_HOST is not set")
-    account = env.get("KIP_SERVICE_ACCOUNT", ACCOUNT)
     try:
         with open(f"{account}/token", encoding="ascii") as file:  # read anew: Kubernetes renews it
             token = file.read().strip()

@@ -10,6 +10,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -56,8 +57,7 @@ def main(argv: Sequence[str]) -> int:
     except Stopped:
         log.info("stopped")
     logging.shutdown()
-    # Not `return`: Python would wait for libraries that wait for pulls. Engines drop the pulls
-    # themselves when the connection closes.
+    # Not `return`: Python would wait for libraries that wait for pulls.
     os._exit(0)
 
 
@@ -123,4 +123,8 @@ def wanted(names: Sequence[str], default_registry: str) -> list[Reference]:
 def _stop(number: int, _: FrameType | None) -> None:
     """Leave whatever is being waited for; a second signal changes nothing."""
     signal.signal(number, signal.SIG_IGN)
+    # Python drops what is raised while it clears an object away; this is for that chance.
+    last_resort = threading.Timer(1.5, os._exit, [0])
+    last_resort.daemon = True
+    last_resort.start()
     raise Stopped
