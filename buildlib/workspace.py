@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from buildlib.dsl.loader import Loader
-from buildlib.errors import EngineUnavailable, InputError, Location
+from buildlib.errors import EngineUnavailable, InputError, Location, UnknownTarget
 from buildlib.graph.graph import BUILD, VERIFY, Graph
 from buildlib.keys.compute import Keys, Stamp
 from buildlib.model.label import Label
@@ -309,7 +309,14 @@ class Workspace:
         """What one word stands for; see `resolve`."""
         if word in (BUILD, VERIFY):  # the name of a group of tasks stands for all of it
             return self.resolve((), verb=word)
-        labels = self.graph.resolve([word], package=folder)
+        try:
+            labels = self.graph.resolve([word], package=folder)
+        except UnknownTarget:
+            # A task of this verb, whose group need not be said twice: verify kernel-py:gateway.
+            names = self.graph.task_names
+            labels = [label for label in self.graph.of_verb(verb) if names[label] == word]
+            if not labels:
+                raise
         if verb and len(labels) > 1:  # a pattern, or a folder
             ours = [label for label in labels if self.graph[label].rule.verb == verb]
             return [label for label in ours if not self._only_by_name(label)]

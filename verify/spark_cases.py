@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from verify.lab import Lab
 
 USERS = ("2000:100", "12345:0")  # neither has a name in the image
+QUIET_SECONDS = 1.0  # in which Spark would start, if it did so by itself
 UP_SECONDS = 60.0  # for Spark to start by itself
 JOB_SECONDS = 2.0  # for a job to be under way once its cell has said that it begins
 CANCEL_SECONDS = 5.0
@@ -33,7 +34,7 @@ def none(lab: Lab) -> None:
         outcome = kernel.talk.run(lab.language.spark_sum)
         if outcome.status == "ok":
             raise Broken("spark-mode", f"mode none: there is sc all the same: {outcome}")
-        if _runs(lab, kernel):
+        if until(lambda: _runs(lab, kernel), QUIET_SECONDS, pause=0.3):
             raise Broken("spark-mode", "mode none: Spark was started")
 
 
@@ -41,7 +42,7 @@ def lazy(lab: Lab) -> Told:
     """In mode lazy nothing is started until `sc` is used; `sc` and `spark` work."""
     with lab.shared("lazy") as kernel:
         expect(kernel, lab.language.hello)
-        if _runs(lab, kernel):
+        if until(lambda: _runs(lab, kernel), QUIET_SECONDS, pause=0.3):
             raise Broken("spark-mode", "mode lazy: Spark was started before it was used")
         first = _works(lab, kernel)
         again = expect(kernel, lab.language.spark_sum, "55", rule="spark-execute")

@@ -9,7 +9,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 import uuid
 from pathlib import Path
 
@@ -20,12 +19,16 @@ import pytest
 import verify.__main__
 import verify.cases
 import verify.kernel
+import verify.spark_cases
+from tests.engine.fake_spark import command as spark_command
 from verify import stopping
+from verify.engine import Engine
 
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).resolve().parents[2]
 IMAGE = os.environ.get("TEST_IMAGES", "elyra/{name}:dev").format(name="kernel-py")
+GATEWAY = IMAGE.replace("kernel-py", "enterprise-gateway")
 BOOTSTRAP = "/usr/local/bin/bootstrap-kernel.sh"
 LEAK = "until cat /tmp/kernel-*.json 2>/dev/null; do sleep 0.02; done"
 REPORT_IN_CLEAR = """
@@ -72,6 +75,19 @@ BROKEN = {
     ),
 }
 
+# What a Spark does wrong, and the rule that each case finds broken.
+BROKEN_SPARK = {
+    "": {name: "" for name in verify.cases.NAMES if name.startswith("spark-")},
+    "always eager": {"spark-none": "spark-mode", "spark-lazy": "spark-mode"},
+    "never eager": {"spark-eager": "spark-mode"},
+    "cannot add": {"spark-lazy": "spark-execute"},
+    "goes on": {"spark-interrupt": "spark-interrupt"},
+    "keeps the cores": {"spark-interrupt": "spark-interrupt"},
+    "will not stop": {"spark-shutdown": "shutdown"},
+    "one user only": {"spark-any-user": "any-user"},
+}
+LAUNCH = "/usr/local/share/jupyter/kernels/python_docker/scripts"
+
 
 @pytest.fixture(scope="module")
 def engine():
@@ -94,15 +110,12 @@ def signals_as_before():
 
 @pytest.fixture
 def derived(engine):
-    """`derived(command)` is the tag of an image that runs that instead."""
+    """`derived(line, …)` is the tag of an image with further lines in its Dockerfile."""
     tags = []
 
-    def make(command):
-        text = (
-            f"FROM {IMAGE}\nENV ONE_TRY={json.dumps(ONE_TRY.strip())}\nCMD {json.dumps(command)}\n"
-        )
-        text = text.replace(json.dumps(ONE_TRY.strip()), quoted(ONE_TRY))
-        tags.append(f"verify-test:{uuid.uuid4().hex[:12]}")
+    def make(*lines, image=IMAGE):
+        text = "\n".join([f"FROM {image}", *lines, ""])
+        tags.append(f"{image.rpartition(':')[0]}:verify-test-{uuid.uuid4().hex[:12]}")
         engine.images.build(fileobj=io.BytesIO(text.encode()), tag=tags[-1], rm=True)
         return tags[-1]
 
@@ -115,18 +128,26 @@ def quoted(code):
     return '"' + "; ".join(code.strip().splitlines()).replace('"', "'") + '"'
 
 
-def left(engine, since):
-    """Containers and networks of verify that are younger than the test."""
-    containers = engine.containers.list(all=True, filters={"label": "verify"}, ignore_removed=True)
-    networks = engine.networks.list(filters={"label": "verify"})
-    return [found.name for found in (*containers, *networks) if found.name not in since]
+def left(engine, name):
+    """Containers and networks of one run; others may be running beside it."""
+    containers = engine.containers.list(all=True, ignore_removed=True)
+    networks = engine.networks.list()
+    return [found.name for found in (*containers, *networks) if found.name.startswith(name)]
 
 
 @pytest.fixture
-def nothing_left(engine):
-    before = left(engine, ())
+def nothing_left(engine, monkeypatch):
+    runs = []
+    init = Engine.__init__
+
+    def noted(self):
+        init(self)
+        runs.append(self.run)
+
+    monkeypatch.setattr(Engine, "__init__", noted)
     yield
-    assert left(engine, before) == []
+    assert runs
+    assert [left(engine, name) for name in runs] == [[]] * len(runs)
 
 
 def run(tmp_path, *words):
@@ -159,7 +180,7 @@ def test_a_broken_rule_is_named(name, derived, nothing_left, tmp_path, monkeypat
     monkeypatch.setattr(verify.cases, "LATE_SECONDS", 1.5)
     command, expected = BROKEN[name]
     timeout = "3" if name == "never reports" else "30"
-    image = derived(command)
+    image = derived(f"ENV ONE_TRY={quoted(ONE_TRY)}", f"CMD {json.dumps(command)}")
     code, found = run(tmp_path, image, "--timeout", timeout, "--case", *expected)
     assert {case["name"]: case["rule"] for case in found["cases"]} == expected
     assert code == 1
@@ -169,22 +190,73 @@ def test_a_broken_rule_is_named(name, derived, nothing_left, tmp_path, monkeypat
     assert not has_a_key(text.replace(found["image_id"], ""))
 
 
+@pytest.mark.parametrize("fault", BROKEN_SPARK)
+def test_a_fault_of_spark_is_found(fault, derived, nothing_left, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(verify.kernel, "PATIENCE", 1.0)
+    monkeypatch.setattr(verify.spark_cases, "UP_SECONDS", 3.0)
+    monkeypatch.setattr(verify.spark_cases, "JOB_SECONDS", 0.3)
+    expected = BROKEN_SPARK[fault]
+    command = spark_command(fault, BOOTSTRAP)
+    image = derived("ENV SPARK_HOME=/opt/spark", f"CMD {json.dumps(command)}")
+    code, found = run(tmp_path, image, "--case", *expected)
+    assert {case["name"]: case["rule"] for case in found["cases"]} == expected, found["cases"]
+    assert code == (1 if fault else 0)
+
+
+def test_under_the_gateway_it_is_the_image_that_was_named(derived, nothing_left, tmp_path, capsys):
+    image = derived("LABEL another=image")
+    names = [f"python_docker/{step}" for step in ("start", "execute", "task", "user")]
+    words = ["--gateway", GATEWAY, "--kernels-only", "--case", *names, "kernelspecs"]
+    code, found = run(tmp_path, image, *words)
+    assert code == 0, capsys.readouterr().out
+    assert found["kernel_images"] == [image]
+    assert [row["name"] for row in found["rows"]] == ["", "python_docker"]
+    assert set(found["rows"][1]["times"]) == {"idle", "execute", "task"}
+
+
+@pytest.mark.parametrize(
+    ("edit", "case", "rule"),
+    [
+        ('s/groups=.*/groups=["100", "0"],/', "user", "gateway-user"),
+        ("s/user=f.*/user='1000:100',/", "user", "gateway-user"),
+        (
+            f"s/image=value.*/image='{IMAGE.replace('/', chr(92) + '/')}',/",
+            "start",
+            "gateway-image",
+        ),
+    ],
+)
+def test_a_launch_script_that_takes_liberties_is_found(
+    edit, case, rule, derived, nothing_left, tmp_path, capsys
+):
+    gateway = derived(f'USER 0\nRUN sed -i "{edit}" {LAUNCH}/*.py\nUSER 1000', image=GATEWAY)
+    image = derived("LABEL another=image")
+    words = ["--gateway", gateway, "--case", f"python_docker/{case}"]
+    code, found = run(tmp_path, image, *words)
+    assert [each["rule"] for each in found["cases"]] == [rule], found["cases"]
+    assert code == 1
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_stop_leaves_nothing(number, code, engine, nothing_left):
+def test_a_stop_leaves_nothing(number, code, engine, derived):
+    image = derived("LABEL another=image")
     process = subprocess.Popen(
-        [sys.executable, "-m", "verify", IMAGE],
+        [sys.executable, "-m", "verify", image],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509
     )  # fmt: skip
     assert process.stdout
     process.stdout.readline()
     process.stdout.readline()  # the first case has ended: a kernel runs
-    time.sleep(0.2)
+    container = engine.containers.list(filters={"ancestor": image})[0]
+    name = container.labels["verify"]
+    assert container.name in left(engine, name)
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     assert process.returncode == code
     assert "has been removed" in error
     assert "Traceback" not in error
+    assert left(engine, name) == []
 
 
 def test_an_image_that_is_not_there(engine, capsys):
