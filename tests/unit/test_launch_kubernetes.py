@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import http.server
 import importlib
 import json
 import os
@@ -12,6 +13,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -129,7 +131,7 @@ def test_the_pod_has_only_fields_that_kubernetes_knows(more):
     made = pod(**more)
     assert unknown(made, "V1Pod") == []
     api = client.ApiClient()
-    read = api.deserialize(SimpleNamespace(data=json.dumps(made)), "V1Pod")
+    read = api.deserialize(json.dumps(made), "V1Pod", "application/json")
     again = api.sanitize_for_serialization(read)
     for name in ("volumes", "volumeMounts", "env"):  # the client drops empty lists
         for holder in (made["spec"], made["spec"]["containers"][0]):
@@ -273,7 +275,8 @@ def test_what_may_only_be_read_is_mounted_so():
     [
         "{}", "x", "[x]", "[{name: v}]", "[{name: v, emptyDir: }]", "[{emptyDir: {}, nfs: {}}]",
         "[{name: V, emptyDir: {}}]", "[{name: v, emptyDir: {}, nfs: {}}]", "[",
-        "[{name: !!python/x v}]", "[&a {name: v, emptyDir: {}}, *a]", "[{name: v, emptyDir: {x: 2001-01-01}}]",
+        "[{name: !!python/x v}]", "[&a {name: v, emptyDir: {}}, *a]",
+        "[{name: v, emptyDir: {x: 2001-01-01}}]",
         "[{name: v, emptyDir: {x: .nan}}]", "[" * 3000, "- " * 2000, "a\x07",
     ],
 )  # fmt: skip
@@ -721,6 +724,87 @@ def test_an_application_is_made_where_it_belongs_once_the_one_before_has_gone():
     )  # fmt: skip
     wanted = ("sparkoperator.k8s.io", "v1beta2", "alice", "sparkapplications", body)
     assert api.calls == [("create_namespaced_custom_object", wanted)] * 2
+
+
+class Server:
+    """A cluster's API over HTTP, as far as these scripts use it; says yes unless `refuse` is set."""
+
+    def __init__(self, folder: Path) -> None:
+        self.asked: list[tuple[str, str, Any]] = []
+        self.refuse = 0
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                server.asked.append(("POST", self.path, body))
+                made = {**body, "metadata": {**body["metadata"], "uid": "u-1"}}
+                no = {"kind": "Status", "message": "over the quota"}
+                data = json.dumps(no if server.refuse else made).encode()
+                self.send_response(server.refuse or 201)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *args: Any) -> None:
+                """Not into the tests' output."""
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        config = {
+            "apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [],
+            "clusters": [{"name": "k", "cluster": {
+                "server": f"http://127.0.0.1:{self.http.server_port}"}}],
+            "contexts": [{"name": "c", "context": {"cluster": "k", "user": ""}}],
+        }  # fmt: skip
+        self.kubeconfig = folder / "kubeconfig"
+        self.kubeconfig.write_text(yaml.safe_dump(config))
+
+
+@pytest.fixture
+def server(tmp_path):
+    made = Server(tmp_path)
+    yield made
+    made.http.shutdown()
+    made.http.server_close()
+
+
+def test_the_official_client_asks_for_the_pod_as_it_is(scripts, server):
+    done = run(
+        str(scripts / "launch_kubernetes.py"), *ARGV, **ENV, **EVERYTHING,
+        KUBECONFIG=str(server.kubeconfig), NO_PROXY="*",
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    [(method, path, body)] = server.asked
+    assert (method, path) == ("POST", "/api/v1/namespaces/alice/pods?fieldValidation=Strict")
+    wanted = pod(**EVERYTHING)
+    assert body == wanted
+
+
+def test_the_official_client_asks_for_the_application_as_it_is(scripts, server):
+    done = run(
+        str(scripts / "launch_custom_resource.py"), *ARGV, **OPERATOR,
+        KUBECONFIG=str(server.kubeconfig), NO_PROXY="*",
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    [(method, path, body)] = server.asked
+    place = "/apis/sparkoperator.k8s.io/v1beta2/namespaces/alice/sparkapplications"
+    assert (method, path) == ("POST", f"{place}?fieldValidation=Strict")
+    assert body == application()
+
+
+def test_what_the_cluster_says_against_it_is_in_the_line(scripts, server):
+    server.refuse = 403
+    done = run(
+        str(scripts / "launch_kubernetes.py"), *ARGV, **ENV,
+        KUBECONFIG=str(server.kubeconfig), NO_PROXY="*",
+    )  # fmt: skip
+    assert done.returncode == 77
+    assert done.stderr == (
+        "launch_kubernetes: error: the cluster does not allow it: over the quota; "
+        "fix: give the gateway's service account the right\n"
+    )
 
 
 # -- Errors ----------------------------------------------------------------------------------------
