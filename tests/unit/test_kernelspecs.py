@@ -406,9 +406,11 @@ def test_each_has_the_files_it_needs_and_no_more(files, name):
         wanted = RESOURCE if name.endswith("operator") else POD
     elif "scala" in name:
         jars = {"toree-launcher.jar", "toree-assembly.jar"}
+    elif "_R_" in name and name.endswith("cluster"):
+        wanted = {"kernel_launcher.zip", "launch_IRkernel.R"}
     elif "_R_" in name:
-        assert "launch_IRkernel.R" in scripts
-        wanted = scripts
+        modules = {path.name for path in (ROOT / "launchers/R/kernel_launcher").glob("*.R")}
+        wanted = {"launch_IRkernel.R", *(f"kernel_launcher/{module}" for module in modules)}
     elif name.startswith("dask"):
         wanted = {"kernel_launcher.zip"}
     elif name.endswith("cluster"):
@@ -456,6 +458,7 @@ def test_the_archives_are_those_of_the_platforms(archives, files):
         ("launchers/python/kernel_launcher/comm.py",
          ["python_distributed", "dask_python_yarn_remote", "spark_python_yarn_client",
           "spark_python_yarn_cluster"]),
+        ("launchers/R/kernel_launcher/comm.R", ["spark_R_yarn_client", "spark_R_yarn_cluster"]),
         ("kernelspecs/bin/yarn.sh", [n for n in ON_YARN if n.startswith("spark")]),
         ("kernelspecs/bin/kubernetes.sh", [f"{name}_kubernetes" for name in SPARK]),
         ("kernelspecs/logos/spark_R.png", [name for name in NAMES if name.startswith("spark_R")]),

@@ -145,6 +145,20 @@ def test_scala_has_jars_and_options_of_its_own_that_a_request_replaces(spec):
     assert without_submit(found) == [*CLIENT.split(), *jars, "--magic", *ARGUMENTS]
 
 
+def test_r_in_a_cluster_gets_its_modules_in_an_archive(spec):
+    made = spec("yarn", "scripts/launch_IRkernel.R", "scripts/kernel_launcher.zip")
+    assert without_submit(made.called(SPARK_OPTS=CLUSTER)) == [
+        *CLUSTER.split(), "--archives", "HERE/scripts/kernel_launcher.zip#launcher",
+        "HERE/scripts/launch_IRkernel.R", *ARGUMENTS,
+    ]  # fmt: skip
+
+
+def test_r_in_client_mode_finds_its_modules_beside_it(spec):
+    made = spec("yarn", "scripts/launch_IRkernel.R", "scripts/kernel_launcher/launch.R")
+    found = without_submit(made.called(SPARK_OPTS=CLIENT))
+    assert found == [*CLIENT.split(), "HERE/scripts/launch_IRkernel.R", *ARGUMENTS]
+
+
 def test_dask_is_given_one_file(spec):
     found = spec("dask", "scripts/kernel_launcher.zip").called(
         DASK_OPTS="--name ${KERNEL_ID:-none} --deploy-mode remote", EG_IMPERSONATION_ENABLED="True"
