@@ -140,6 +140,21 @@ MESSAGES: dict[str, Make] = {
     "image-name-docker-refuses": one('docker_image(name="Kernel-Py")'),
     "image-name-twice": lambda w: w.image("a/x").image("b/x"),
     "address-that-cannot-be-fetched": one('download(name="d", urls=["ftp://example.org/x"])'),
+    "download-of-no-file-of-the-index": one('download(name="d", urls=["pypi:pyspark"])'),
+    "extract-of-a-file": one('extract(name="e", archive="a.tgz", files={"a": "a"})'),
+    "extract-of-nothing": one('extract(name="e", archive=":d", files={})'),
+    "extract-of-a-folder-to-a-file": one('extract(name="e", archive=":d", files={"a/": "a"})'),
+    "extract-of-a-folder-without-out": one('extract(name="e", archive=":d", files={"a/": "b/"})'),
+    "extract-path-leads-out": one('extract(name="e", archive=":d", files={"a": "../a"})'),
+    "extract-exclude-is-a-text": one(
+        'extract(name="e", archive=":d", files={"a": "a"}, exclude="*.cmd")'
+    ),
+    "extract-with-a-class-that-is-none": one(
+        'extract(name="e", archive=":d", files={"a": "a"}, exclude=["[z-a]"])'
+    ),
+    "extract-out-is-a-path": one(
+        'extract(name="e", archive=":d", files={"a": "a"}, out="x/e.tar")'
+    ),
     "external-image-with-a-digest": one('external_image(name="d", image="debian@sha256:abc")'),
     "external-image-without-a-tag": one('external_image(name="d", image="debian")'),
     "rootfs-with-a-label-in-files": one('rootfs(name="r", files=["//images/os"])'),
