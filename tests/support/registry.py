@@ -10,6 +10,7 @@ signed lists. The engine has to be on this machine.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import subprocess
 import time
@@ -20,12 +21,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+import docker
+import docker.errors
+
 from buildlib.debian.archive import read_archive
+from buildlib.debian.deb import Deb
 from buildlib.lock.web import get
 from buildlib.workspace import Workspace
 
 if TYPE_CHECKING:
-    import docker
     from typing_extensions import Self
 
 _ROOT = Path(__file__).parents[2]
@@ -47,7 +51,7 @@ class Registry:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
-        self._pushed: list[tuple[docker.DockerClient, str]] = []
+        self._clients: list[docker.DockerClient] = []
         self.host = ""
 
     def __enter__(self) -> Self:
@@ -75,8 +79,8 @@ class Registry:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for client, reference in self._pushed:
-            client.images.remove(reference, force=True)
+        for client in self._clients:
+            self._forget(client)
         if self._process is not None:
             self._process.terminate()
             self._process.wait(10)
@@ -87,6 +91,15 @@ class Registry:
                 return True
         except urllib.error.URLError:
             return False
+
+    def _forget(self, client: docker.DockerClient) -> None:
+        """Remove what refers to this registry from an engine; images with other names stay."""
+        for image in client.images.list():
+            for reference in [*image.tags, *image.attrs.get("RepoDigests", [])]:
+                if reference.startswith(f"{self.host}/"):
+                    # A digest may be gone with its tag.
+                    with contextlib.suppress(docker.errors.NotFound):
+                        client.images.remove(reference)
 
     def push(self, client: docker.DockerClient, image: str, name: str) -> str:
         """Push an image of the engine under another name.
@@ -102,7 +115,8 @@ class Registry:
         repository, _, tag = f"{self.host}/{name}".rpartition(":")
         assert client.api.tag(image, repository, tag, force=True)
         reference = f"{repository}:{tag}"
-        self._pushed.append((client, reference))
+        if client not in self._clients:
+            self._clients.append(client)
         for line in client.api.push(repository, tag, stream=True, decode=True):
             assert "error" not in line, line["error"]
         return str(client.api.inspect_distribution(reference)["Descriptor"]["digest"])
@@ -111,10 +125,15 @@ class Registry:
 def _program(folder: Path) -> Path:
     """The registry's program, out of Debian's package."""
     mirror = Workspace(str(_ROOT)).settings.network.apt
-    package = read_archive(lambda path: get(f"{mirror}/{path}")).candidates["docker-registry"].package
+    package = (
+        read_archive(lambda path: get(f"{mirror}/{path}")).candidates["docker-registry"].package
+    )
     data = get(f"{mirror}/{package.path}")
     assert sha256(data).hexdigest() == package.sha256
     folder.mkdir(parents=True)
     (folder / "package.deb").write_bytes(data)
-    subprocess.run(["dpkg-deb", "-x", folder / "package.deb", folder], check=True)
-    return folder / "usr/bin/docker-registry"
+    program = folder / "docker-registry"
+    members = Deb(folder / "package.deb").members()
+    program.write_bytes(next(m.data for m in members if m.name == "usr/bin/docker-registry"))
+    program.chmod(0o755)
+    return program
