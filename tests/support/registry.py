@@ -9,6 +9,7 @@ over TLS without knowing the authority.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import subprocess
@@ -20,6 +21,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import docker
+import docker.errors
 import pytest
 import trustme
 
@@ -39,6 +42,7 @@ class Registry:
         self.address = f"127.0.0.1:{self.port}"
         self.url = f"{'https' if tls else 'http'}://{self.address}"
         self.ca: str | None = None
+        self._clients: list[docker.DockerClient] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._program = debian_program("docker-registry", "usr/bin/docker-registry")
         settings = [
@@ -77,6 +81,35 @@ class Registry:
                 pytest.fail(f"the registry does not start:\n{said}")
             time.sleep(0.05)
 
+    def push(self, client: docker.DockerClient, image: str, name: str) -> str:
+        """Push an image of the engine under another name; the engine forgets that name at the end.
+
+        Args:
+            client: The engine.
+            image: A reference, or an ID.
+            name: Repository and tag in this registry.
+
+        Returns:
+            The digest of its manifest.
+        """
+        repository, _, tag = f"{self.address}/{name}".rpartition(":")
+        assert client.api.tag(image, repository, tag, force=True)
+        reference = f"{repository}:{tag}"
+        if client not in self._clients:
+            self._clients.append(client)
+        for line in client.api.push(repository, tag, stream=True, decode=True):
+            assert "error" not in line, line["error"]
+        return str(client.api.inspect_distribution(reference)["Descriptor"]["digest"])
+
+    def forget(self) -> None:
+        """Take this registry's names off the images of the engines that were given them."""
+        for client in self._clients:
+            for image in client.images.list():
+                for reference in (*image.tags, *(image.attrs["RepoDigests"] or ())):
+                    if reference.startswith(f"{self.address}/"):
+                        with contextlib.suppress(docker.errors.ImageNotFound):
+                            client.images.remove(reference)
+
     def stop(self) -> None:
         """Stop it."""
         if self._process is not None:
@@ -104,6 +137,7 @@ def registry(*, auth: bool = False, tls: bool = False) -> Iterator[Registry]:
         try:
             yield there
         finally:
+            there.forget()
             there.stop()
 
 
