@@ -163,7 +163,8 @@ def start(engine, image, tmp_path):
             tmp_path.chmod(0o755)
         container = engine.containers.run(
             image(NAME), command and list(command), detach=True,
-            network_mode="host", read_only=True, tmpfs={"/tmp": ""}, cap_drop=["ALL"], security_opt=["no-new-privileges"],
+            network_mode="host", read_only=True, tmpfs={"/tmp": ""},
+            cap_drop=["ALL"], security_opt=["no-new-privileges"],
             group_add=[os.stat(node.socket).st_gid] if group else [], volumes=volumes,
             environment={"KIP_CRI_ENDPOINT": node.endpoint,
                          "KIP_IMAGE_FETCHER": "StaticListFetcher", **env},
