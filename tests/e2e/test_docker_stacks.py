@@ -27,7 +27,6 @@ from buildlib.engine.mirror import mirrored
 from buildlib.model.settings import FLAVOURS
 from buildlib.workspace import Workspace
 from tests.support.registry import Registry
-from tests.support.registry import registry as open_registry
 
 if TYPE_CHECKING:
     import docker
@@ -43,9 +42,9 @@ BUILT = ("kernel-py", "kernel-tf-gpu-py")
 
 
 @pytest.fixture(scope="module")
-def registry() -> Iterator[Registry]:
-    with open_registry() as there:
-        yield there
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Registry]:
+    with Registry(tmp_path_factory.mktemp("registry")) as registry:
+        yield registry
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +60,7 @@ def family(
         "pyproject.toml", 'organization = "elyra"', f'organization = "{family.organization}"'
     )
     family.replace("pyproject.toml", 'flavour = "debian"', 'flavour = "docker-stacks"')
-    mirrors = f'"quay.io" = "{registry.address}"\n"docker.io" = "{registry.address}/hub"\n'
+    mirrors = f'"quay.io" = "{registry.host}"\n"docker.io" = "{registry.host}/hub"\n'
     table = "[tool.buildlib.network.images]\n"
     family.write("pyproject.toml", f"{family.read('pyproject.toml')}\n{table}{mirrors}")
     family.replace("images/bases/stacks/BUILD.py", 'python="3.13"', 'python="3.11"')
@@ -81,7 +80,7 @@ def stand_ins(family: Family, registry: Registry, client: docker.DockerClient) -
         if target.rule.kind == "external_image":
             asked = mirrored(target.attrs["image"], mirrors)
             host, _, name = asked.partition("/")
-            assert host == registry.address, f"{asked} would be asked of the internet"
+            assert host == registry.host, f"{asked} would be asked of the internet"
             image = root_only if label.name == "tensorflow-gpu" else CONTRACT
             found[str(label)] = registry.push(client, image, name)
     return found
@@ -120,7 +119,7 @@ def test_the_lock_pins_the_digest_under_the_public_name(
     assert {name: set(items.values()) for name, items in pins(locked).items()} == {
         name: {digest} for name, digest in stand_ins.items()
     }
-    assert registry.address not in locked.read("images.lock")
+    assert registry.host not in locked.read("images.lock")
 
 
 def test_the_lock_holds_both_flavours(locked: Family) -> None:
@@ -141,7 +140,7 @@ def test_a_tag_that_moves_is_drift(
     name = "jupyter/r-notebook"
     reference = next(ref for ref in pins(locked)[f"{STACKS}:r-notebook"])
     version = reference.rpartition(":")[2]
-    before = tag(f"{registry.address}/{name}:{version}")["Descriptor"]["digest"]
+    before = tag(f"{registry.host}/{name}:{version}")["Descriptor"]["digest"]
     registry.push(client, "elyra/os:dev", f"{name}:{version}")
     try:
         done = locked.run("lock", "--check", "image")
