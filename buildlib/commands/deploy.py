@@ -169,6 +169,7 @@ def _variables(
         asked = kept.variables_of(opened.read())
     last = before.variables if before else {}
     found = dict(last)
+    asked += ["COMPOSE_PROFILES"] if kind == kept.COMPOSE else []
     found.update({key: os.environ[key] for key in asked if key in os.environ})
     found["EG_NETWORK"] = name
     found[kept.TOKEN] = found.get(kept.TOKEN) or secrets.token_hex(24)
