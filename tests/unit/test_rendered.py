@@ -53,9 +53,9 @@ def test_images_have_the_names_of_this_build(tmp_path):
     workspace = Workspace(str(made.root), store_root=str(made.store), overrides=given)
     workspace.channel = "2.5.0"
     build(workspace)
-    assert "image: registry.example.com:5000/acme/one:2.5.0\n" in (
-        made.root / "d/t.yaml"
-    ).read_text()
+    assert (
+        "image: registry.example.com:5000/acme/one:2.5.0\n" in (made.root / "d/t.yaml").read_text()
+    )
 
 
 @pytest.mark.parametrize("change", ["gone", "edited"])

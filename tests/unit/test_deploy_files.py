@@ -23,7 +23,10 @@ from buildlib.model.label import Label, parse_label
 from buildlib.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
-PROXIES = {COMPOSE: "docker_swarm.DockerProcessProxy", SWARM: "docker_swarm.DockerSwarmProcessProxy"}
+PROXIES = {
+    COMPOSE: "docker_swarm.DockerProcessProxy",
+    SWARM: "docker_swarm.DockerSwarmProcessProxy",
+}
 LABELS = {COMPOSE: parse_label("//deploy:compose"), SWARM: parse_label("//deploy:stack")}
 KINDS = (COMPOSE, SWARM)
 
@@ -315,5 +318,5 @@ def test_a_stack_whose_tasks_fail_is_given_up_with_the_reason(monkeypatch):
 
 
 def test_a_label_of_no_deployment_is_refused(workspace):
-    with pytest.raises(InputError, match="not declared|no target"):
+    with pytest.raises(InputError, match=r"not declared|no target"):
         named_images(workspace, Label("deploy", "nothing"))
