@@ -271,7 +271,9 @@ def _link(entry: Entry, place: str, placed: Mapping[str, str], selection: _Selec
     """
     there = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), entry.target))
     if entry.target.startswith("/") or there.startswith("../") or there in (".", ".."):
-        raise InputError(f"{entry.path} is a link to {entry.target}, which leads out of the archive")
+        raise InputError(
+            f"{entry.path} is a link to {entry.target}, which leads out of the archive"
+        )
     leads_to = placed.get(there)
     if leads_to is None and any(path.startswith(f"{there}/") for path in placed):
         leads_to = selection.place(there, folder=True)  # a folder without an entry of its own

@@ -1,7 +1,6 @@
 """The Python kernel with Spark."""
 
-from buildlib.rules import kernel_check
-from images.defs import kernel_image
+from images.defs import kernel_image, kernel_proofs
 
 kernel_image(
     name="kernel-spark-py",
@@ -13,8 +12,4 @@ kernel_image(
     doc="IPython kernel with Spark",
 )
 
-kernel_check(
-    name="verify",
-    image=":kernel-spark-py",
-    doc="the Python kernel with Spark, as the gateway needs it",
-)
+kernel_proofs(image="kernel-spark-py", kernelspecs=["spark_python_docker"])
