@@ -13,6 +13,7 @@ tarball(
             SCALA + "toree-launcher.jar": "//launchers/scala:toree_launcher",
             SCALA + "toree-assembly.jar": "//launchers/scala:toree",
         },
+        "r": {"kernel-launchers/R/scripts/": "//launchers/R"},
     },
     executables=["bootstrap-kernel.sh"],
     prefix="usr/local/bin",

@@ -144,7 +144,8 @@ def test_r(image):
     done = image.run("R", KERNEL_CLASS_NAME="for.python.Only")
     script = f"{image.launchers}/R/scripts/launch_IRkernel.R"
     said = done.stdout.splitlines()
-    assert said[: 2 + len(COMMON)] == [f"{image.root}/bin/Rscript", script, *COMMON]
+    options = ["--vanilla", "--default-packages=NULL"]
+    assert said[: 4 + len(COMMON)] == [f"{image.root}/bin/Rscript", *options, script, *COMMON]
     assert said[2 + len(COMMON)] == "JPY=unset"
     assert done.returncode == 7
 

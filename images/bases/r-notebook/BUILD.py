@@ -5,6 +5,7 @@ from buildlib.rules import docker_image
 docker_image(
     name="r-notebook",
     parent="//images/bases/minimal-notebook",
+    srcs=["Rprofile.site"],
     apt=[
         "r-base-core",
         "r-cran-caret",
@@ -18,8 +19,10 @@ docker_image(
         "r-cran-irkernel",
         "r-cran-randomforest",
         "r-cran-rcurl",
+        "r-cran-recipes",
         "r-cran-rmarkdown",
         "r-cran-rodbc",
+        "r-cran-rsample",
         "r-cran-rsqlite",
         "r-cran-shiny",
         "r-cran-tidyverse",

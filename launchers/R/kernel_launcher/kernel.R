@@ -81,6 +81,24 @@ unfit_message <- function() {
   )
 }
 
+#' Let the supervisor know that the kernel has been asked to end: as the gateway would, on its port.
+#'
+#' It then sees to it that the end comes in time, whatever .Last() does.
+#'
+#' @param port Where the supervisor takes requests.
+announce_shutdown <- function(port) {
+  ignore <- function(...) NULL
+  # R allows interrupts wherever it waits for a socket, even if they are suspended.
+  tryCatch(error = ignore, interrupt = ignore, {
+    supervisor <- suppressWarnings(socketConnection(
+      "127.0.0.1", port,
+      blocking = TRUE, open = "wb", timeout = 1L
+    ))
+    writeChar('{"shutdown": 1}', supervisor, eos = NULL)
+    close(supervisor)
+  })
+}
+
 #' The class of the kernel, on top of IRkernel's own.
 kernel_class <- function() {
   methods::setRefClass(
@@ -127,19 +145,8 @@ kernel_class <- function() {
         }
       },
 
-      # The supervisor then sees to it that the end comes in time, whatever .Last() does.
       shutdown = function(request) {
-        try(
-          {
-            supervisor <- suppressWarnings(socketConnection(
-              "127.0.0.1", supervisor_port,
-              blocking = TRUE, open = "wb", timeout = 1L
-            ))
-            writeChar('{"shutdown": 1}', supervisor, eos = NULL)
-            close(supervisor)
-          },
-          silent = TRUE
-        )
+        announce_shutdown(supervisor_port)
         callSuper(request)
       },
 

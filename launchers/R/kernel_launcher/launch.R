@@ -7,10 +7,17 @@
 #' @return The exit code.
 main <- function(argv, folder) {
   deadline <- now() + launch_timeout()
-  tryCatch(launch(parse_options(argv), folder, deadline), launcher_error = function(problem) {
-    log_line("error: ", conditionMessage(problem))
-    problem$code
-  })
+  tryCatch(
+    {
+      options <- parse_options(argv)
+      ask_no_name_server()
+      launch(options, folder, deadline)
+    },
+    launcher_error = function(problem) {
+      log_line("error: ", conditionMessage(problem))
+      problem$code
+    }
+  )
 }
 
 #' Run a kernel to its end.
@@ -31,7 +38,7 @@ launch <- function(options, folder, deadline) {
   told <- !is.null(options$response_address)
   kernel <- start_r(
     file.path(folder, "run_kernel.R"),
-    c(files$connection, files$ready, options$spark_mode, comm$port),
+    c(files$connection, files$ready, options$spark_mode, comm$port, files$kind),
     vapply(ports, function(port) port$fd, 0L), mark
   )
   supervisor <- new_supervisor(kernel, files$ready, comm$socket)
@@ -48,7 +55,7 @@ launch <- function(options, folder, deadline) {
   supervise(supervisor)
 }
 
-#' Paths of the connection file, and of the file by which the kernel says that it is ready.
+#' Paths of the connection file (and of what kind that is), and of the file by which the kernel says that it is ready.
 #'
 #' @param options What `parse_options` gave.
 temporary_files <- function(options) {
@@ -56,8 +63,9 @@ temporary_files <- function(options) {
   safe_id <- substr(gsub("[^A-Za-z0-9.-]", "_", options$kernel_id), 1L, 100L)
   path <- tempfile(paste0("kernel-", safe_id, "_"), folder, ".json")
   given <- options$connection_file
-  if (!is.null(given) && dir.exists(dirname(given))) path <- given
-  list(connection = path, ready = file.path(tempdir(), "ready"))
+  kind <- if (!is.null(given) && dir.exists(dirname(given))) "given" else "temporary"
+  if (kind == "given") path <- given
+  list(connection = path, kind = kind, ready = file.path(tempdir(), "ready"))
 }
 
 #' End what is left, and remove the temporary folder of a kernel that could not do so itself.

@@ -1,5 +1,6 @@
 # The kernel's process, signals, and what the kernel leaves running. Knows nothing of kernels.
 
+RESOLVER <- "RES_OPTIONS" # resolv.conf(5)
 MARK <- "KERNEL_LAUNCHER_MARK" # in the environment of all that comes from the kernel's process
 SIGNALS <- 0:64
 SIGINT <- 2L
@@ -21,9 +22,10 @@ start_r <- function(script, arguments, fds, mark) {
   # The kernel goes with us even if we are killed: R has no means to see that coming.
   setpriv <- Sys.which("setpriv")
   if (nzchar(setpriv)) command <- c(setpriv, "--pdeathsig", "KILL", "--", command)
-  # The first two are about us, JPY_PARENT_PID is about a process of the gateway.
+  # JPY_PARENT_PID is about a process of the gateway, the others are about us.
   env <- unclass(Sys.getenv())
-  env <- env[!names(env) %in% c("R_DEFAULT_PACKAGES", "R_SESSION_TMPDIR", "JPY_PARENT_PID", MARK)]
+  ours <- c("R_DEFAULT_PACKAGES", "R_SESSION_TMPDIR", "JPY_PARENT_PID", MARK, RESOLVER)
+  env <- c(env[!names(env) %in% ours], resolver_options)
   env[[MARK]] <- mark
   processx::process$new(
     command[1], command[-1],
@@ -31,6 +33,35 @@ start_r <- function(script, arguments, fds, mark) {
     connections = lapply(fds, processx::conn_create_fd, close = FALSE),
     poll_connection = FALSE, env = env
   )
+}
+
+resolver_options <- NULL # RES_OPTIONS as they were, for the kernel; a named vector
+
+#' Ask no name server from now on, in this process.
+#'
+#' R looks up the name of whoever connects to a server socket, and makes no use of it. A name server
+#' that does not answer would hold up the comm port, and with it the supervisor, for 10 s each time.
+#' The C library reads this once; `address_of` has another process ask.
+ask_no_name_server <- function() {
+  before <- Sys.getenv(RESOLVER, NA)
+  if (!is.na(before)) {
+    names(before) <- RESOLVER
+    resolver_options <<- before
+  }
+  do.call(Sys.setenv, structure(list("attempts:0"), names = RESOLVER))
+}
+
+#' The IPv4 address of a host; its name, where that cannot be told.
+#'
+#' @param host A name, or an address.
+address_of <- function(host) {
+  if (grepl("^[0-9.]+$", host) || !nzchar(Sys.which("getent"))) return(host)
+  env <- if (is.null(resolver_options)) "attempts:2" else resolver_options
+  found <- suppressWarnings(system2(
+    "getent", c("ahostsv4", shQuote(host)),
+    stdout = TRUE, stderr = FALSE, env = paste0(RESOLVER, "=", shQuote(env))
+  ))
+  if (length(found)) sub(" .*", "", found[1]) else host
 }
 
 #' Send a signal; a process that is gone is no error.

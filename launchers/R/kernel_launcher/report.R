@@ -78,7 +78,7 @@ send_report <- function(report) {
   socket <- tryCatch(
     # Blocks, but not for long, and nobody knows the comm port yet.
     suppressWarnings(socketConnection(
-      report$address$host, report$address$port,
+      address_of(report$address$host), report$address$port,
       blocking = TRUE, open = "w+b", timeout = CONNECT_SECONDS
     )),
     error = function(problem) NULL

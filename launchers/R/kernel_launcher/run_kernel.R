@@ -1,7 +1,7 @@
 # The kernel's own process: `launch.R` starts it with inherited sockets. Knows nothing of the gateway.
 #
 # Arguments: the connection file, a file to write when the kernel is ready, the Spark mode, the port
-# on which the supervisor takes requests. Interrupts are suspended until then: R would stop loading.
+# on which the supervisor takes requests, `temporary` or `given`: the kind of connection file. Interrupts are suspended until then: R would stop loading.
 
 suspendInterrupts(local({
   file <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[1])
@@ -13,6 +13,8 @@ suspendInterrupts(local({
   }
   kernel <- modules$new_kernel(arguments[1], as.integer(arguments[4]))
   modules$offer_spark(arguments[3])
+  # It holds the key, and nobody else needs it (but who has asked for it at a place of his choice).
+  if (arguments[5] == "temporary") unlink(arguments[1])
   cat(tempdir(), "\n", sep = "", file = arguments[2])
   kernel$run()
 }))

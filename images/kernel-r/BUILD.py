@@ -1,0 +1,28 @@
+"""The R kernel, and the environment that it shares with the one that has Spark."""
+
+from buildlib.rules import docker_image, kernel_check
+from images.defs import kernel_image
+
+docker_image(
+    name="environment",
+    repository="kernel-r-environment",
+    dockerfile="environment.Dockerfile",
+    parent="//images/bases/r-notebook",
+    description="What the R kernel runs in; a base of kernel images, and no kernel image",
+    licenses="BSD-3-Clause",
+    doc="what the R kernel runs in, without launchers",
+)
+
+kernel_image(
+    name="kernel-r",
+    parent=":environment",
+    launchers=["r"],
+    description="R kernel for Jupyter Enterprise Gateway",
+    doc="R kernel",
+)
+
+kernel_check(
+    name="verify",
+    image=":kernel-r",
+    doc="the R kernel, as the gateway needs it",
+)
