@@ -140,19 +140,4 @@ import scala.collection.JavaConverters._
 print(Thread.getAllStackTraces.keySet.asScala.exists(_.getName.startsWith("dag-scheduler")))
 """,
     ),
-    "r": Language(
-        hello="cat(6 * 7)",
-        set_state="verify_state <- 41",
-        get_state="cat(verify_state + 1)",
-        change_state="verify_state <- 665",
-        endless="cat('go'); flush(stdout()); for (i in 1:3000) Sys.sleep(0.02)",
-        # IRkernel answers with the status `abort`, and names no error.
-        rich="""
-IRdisplay::display_html("<b>rich</b>")
-plot(c(1, 3, 2), main = "png")
-cat("png")
-""",
-        ask="cat('got', readline('name? '))",
-        unfit="",
-    ),
 }
