@@ -1,7 +1,7 @@
 """The Python kernel with Spark."""
 
-from buildlib.rules import kernel_check, select
-from images.defs import kernel_image
+from buildlib.rules import select
+from images.defs import kernel_image, kernel_proofs
 
 kernel_image(
     name="kernel-spark-py",
@@ -15,8 +15,4 @@ kernel_image(
     doc="IPython kernel with Spark",
 )
 
-kernel_check(
-    name="verify",
-    image=":kernel-spark-py",
-    doc="the Python kernel with Spark, as the gateway needs it",
-)
+kernel_proofs(image="kernel-spark-py", kernelspecs=["spark_python_docker"])
