@@ -1,4 +1,4 @@
-"""The Scala launcher of the working tree, compiled with a stub for Toree, in the image with a JDK."""
+"""The Scala launcher of the working tree, compiled with a stub for Toree in the image of a JDK."""
 
 from __future__ import annotations
 
