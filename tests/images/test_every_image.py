@@ -12,6 +12,7 @@ IMAGES = (
     "minimal-notebook",
     "scipy-notebook",
     "kernel-py",
+    "kernel-spark-py",
     "tensorflow-notebook",
     "kernel-tf-py",
     "kernel-image-puller",
