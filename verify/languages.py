@@ -28,6 +28,7 @@ class Language(NamedTuple):
         unfit: Prints why its packages fail under the gateway, or nothing.
         spark_sum: Prints 55, the sum of 1 to 10, computed through `sc`.
         spark_sql: Prints 42, computed through `spark`.
+        spark_always: The kernel starts Spark at its first use in mode none, too.
         spark_job: Prints `go`, then runs a Spark job that takes hours.
         spark_jobs: Prints how many Spark jobs are active.
         spark_runs: Prints `true` where a Spark context lives, else `false`, and makes none; empty
@@ -46,6 +47,7 @@ class Language(NamedTuple):
     unfit: str = ""
     spark_sum: str = ""
     spark_sql: str = ""
+    spark_always: bool = False
     spark_job: str = ""
     spark_jobs: str = ""
     spark_runs: str = ""
@@ -114,9 +116,11 @@ cat(spark$sql("select sum(n) as total from verify")$first()[[0]])
         spark_jobs="cat(length(sc$statusTracker()$getActiveJobsIds()))",
     ),
     "scala": Language(
-        hello="print(6 * 7)",
+        # Results, not prints: what a cell prints may come after Toree has said that it is idle, and
+        # after a cell that failed Toree shows the next one a result of its own, `null`.
+        hello="6 * 7",
         set_state="var verifyState = 41",
-        get_state="print(verifyState + 1)",
+        get_state="verifyState + 1",
         change_state="verifyState = 665",
         endless='println("go")\nfor (_ <- 1 to 3000) Thread.sleep(20)',
         process='print(scala.io.Source.fromFile("/proc/self/status").mkString)',
@@ -128,6 +132,7 @@ cat(spark$sql("select sum(n) as total from verify")$first()[[0]])
 spark.createDataFrame(Seq((6, "a"), (36, "b"))).toDF("n", "name").createOrReplaceTempView("verify")
 print(spark.sql("select sum(n) as total from verify").first.getLong(0))
 """,
+        spark_always=True,
         spark_job=f'println("go")\nspark.sql("{SPARK_QUERY}").collect()',
         spark_jobs="print(sc.statusTracker.getActiveJobIds.length)",
         spark_runs="""

@@ -31,9 +31,10 @@ NEXT_SECONDS = 5.0  # a small job; it waits for as long as the cores are taken
 def none(lab: Lab) -> None:
     """In mode none there is no `sc`, and nothing was started."""
     with lab.shared() as kernel:
-        outcome = kernel.talk.run(lab.language.spark_sum)
-        if outcome.status == "ok":
-            raise Broken("spark-mode", f"mode none: there is sc all the same: {outcome}")
+        if not lab.language.spark_always:  # else to use it is to start it
+            outcome = kernel.talk.run(lab.language.spark_sum)
+            if outcome.status == "ok":
+                raise Broken("spark-mode", f"mode none: there is sc all the same: {outcome}")
         if until(lambda: _runs(lab, kernel), QUIET_SECONDS, pause=0.3):
             raise Broken("spark-mode", "mode none: Spark was started")
 
