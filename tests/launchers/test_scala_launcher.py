@@ -213,7 +213,7 @@ def test_a_report_that_nobody_takes_is_an_error_in_time(launch):
     kernel.assert_nothing_left()
 
 
-def test_without_a_response_address_the_kernel_just_runs_with_its_own_profile(launch, tmp_path):
+def test_without_a_response_address_the_kernel_just_runs_on_its_profile(launch, tmp_path):
     kernel = launch(
         "--profile", str(tmp_path / "mine.json"), response_address=None, public_key=None
     )
