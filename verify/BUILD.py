@@ -11,8 +11,8 @@ filegroup(
 kernel_check(
     name="swarm",
     image="//images/enterprise-gateway",
-    arguments=["--swarm", "--kernelspec", "python_swarm", "--gateway"],
-    with_images={"//images/kernel-py": ""},
+    arguments=["--swarm", "--kernelspec", "python_swarm", "R_swarm", "scala_swarm", "--gateway"],
+    with_images={"//images/kernel-py": "", "//images/kernel-r": "", "//images/kernel-scala": ""},
     manual=True,
-    doc="kernels under the real gateway, in a swarm; changes the engine's mode for a while",
+    doc="all languages under the real gateway, in a swarm; changes the engine's mode for a while",
 )

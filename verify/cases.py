@@ -122,7 +122,7 @@ def wrong_key(lab: Lab) -> None:
             if kernel.exit_code() is not None:
                 raise Broken("wrong-key", "a shutdown request with a wrong key has ended it")
             outcome = kernel.talk.run(lab.language.get_state)
-            if outcome.text.strip() != "42":
+            if outcome.printed.strip() != "42":
                 raise Broken("wrong-key", f"code with a wrong key was executed: {outcome}")
 
 

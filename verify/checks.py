@@ -23,7 +23,7 @@ def expect(kernel: Kernel, code: str, printed: str = "42", *, rule: str = "execu
     """Execute code that should print something; returns the seconds it took."""
     started = time.monotonic()
     outcome = kernel.talk.run(code)
-    if outcome.status != "ok" or outcome.text.strip() != printed:
+    if outcome.status != "ok" or outcome.printed.strip() != printed:
         raise Broken(rule, f"{code.strip()!r} should print {printed}: {outcome}")
     return time.monotonic() - started
 

@@ -98,7 +98,7 @@ class Session:
         """
         started = time.monotonic()
         outcome = self.channels.run(code)
-        if outcome.status != "ok" or outcome.text.strip() != "42":
+        if outcome.status != "ok" or outcome.printed.strip() != "42":
             raise Broken(rule, f"{code!r} should print 42: {outcome}")
         return time.monotonic() - started
 

@@ -26,6 +26,7 @@ class Language(NamedTuple):
         rich: Shows HTML; where a plot is possible, shows one too and prints `png`.
         ask: Asks for a line and prints it after `got `.
         unfit: Prints why its packages fail under the gateway, or nothing.
+        spark_absent: Uses `sc` where there should be none; empty where the language always has it.
         spark_sum: Prints 55, the sum of 1 to 10, computed through `sc`.
         spark_sql: Prints 42, computed through `spark`.
         spark_job: Prints `go`, then runs a Spark job that takes hours.
@@ -44,6 +45,7 @@ class Language(NamedTuple):
     rich: str = ""
     ask: str = ""
     unfit: str = ""
+    spark_absent: str = ""
     spark_sum: str = ""
     spark_sql: str = ""
     spark_job: str = ""
@@ -82,6 +84,7 @@ import ipykernel
 if ipykernel.version_info[0] > 6:
     print(f"ipykernel {ipykernel.__version__} drops what gateways up to 3.3 send; use ipykernel<7")
 """,
+        spark_absent="sc",
         spark_sum="print(sc.parallelize(range(1, 11)).sum())",
         spark_sql="""
 spark.createDataFrame([(6, "a"), (36, "b")], ["n", "name"]).createOrReplaceTempView("verify")
@@ -103,6 +106,7 @@ plot(c(1, 3, 2))
 cat("png")
 """,
         ask="cat('got', readline('name? '))",
+        spark_absent="sc",
         # The session is pyspark's, through reticulate: `sc` and `spark` are Python objects.
         spark_sum="cat(sc$parallelize(1:10)$sum())",
         spark_sql="""
@@ -123,6 +127,7 @@ cat(spark$sql("select sum(n) as total from verify")$first()[[0]])
         rich='kernel.display.html("<b>rich</b>")',
         # Toree hands on what was typed without the end of the line: a reader of lines would wait.
         ask='print("got " + Seq.fill(6)(kernel.in.read.toChar).mkString)',
+        # Toree's `sc` is a method that makes a context when called, also with --nosparkcontext.
         spark_sum="print(sc.parallelize(1 to 10).sum.toInt)",
         spark_sql="""
 spark.createDataFrame(Seq((6, "a"), (36, "b"))).toDF("n", "name").createOrReplaceTempView("verify")
@@ -134,20 +139,5 @@ print(spark.sql("select sum(n) as total from verify").first.getLong(0))
 import scala.collection.JavaConverters._
 print(Thread.getAllStackTraces.keySet.asScala.exists(_.getName.startsWith("dag-scheduler")))
 """,
-    ),
-    "r": Language(
-        hello="cat(6 * 7)",
-        set_state="verify_state <- 41",
-        get_state="cat(verify_state + 1)",
-        change_state="verify_state <- 665",
-        endless="cat('go'); flush(stdout()); for (i in 1:3000) Sys.sleep(0.02)",
-        # IRkernel answers with the status `abort`, and names no error.
-        rich="""
-IRdisplay::display_html("<b>rich</b>")
-plot(c(1, 3, 2), main = "png")
-cat("png")
-""",
-        ask="cat('got', readline('name? '))",
-        unfit="",
     ),
 }

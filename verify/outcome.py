@@ -13,6 +13,7 @@ class Outcome:
 
     Attributes:
         text: What it printed, and its result as text.
+        printed: What it printed alone.
         shown: Displays, each a dict of MIME type to content.
         status: `ok`, `error`, `aborted`; empty while there is no reply.
         error: Name of the error, where there is one.
@@ -20,6 +21,7 @@ class Outcome:
 
     def __init__(self) -> None:
         self.text = ""
+        self.printed = ""
         self.shown: list[dict[str, Any]] = []
         self.status = ""
         self.error = ""
@@ -28,6 +30,7 @@ class Outcome:
         """Take a message from iopub or shell."""
         if kind == "stream" and content["name"] == "stdout":
             self.text += content["text"]
+            self.printed += content["text"]
         elif kind in {"execute_result", "display_data"}:
             self.shown.append(content["data"])
             if kind == "execute_result":

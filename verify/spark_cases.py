@@ -29,21 +29,20 @@ NEXT_SECONDS = 5.0  # a small job; it waits for as long as the cores are taken
 
 
 def none(lab: Lab) -> None:
-    """In mode none there is no `sc`, and nothing was started."""
+    """In mode none nothing is started, and there is no `sc`."""
     with lab.shared() as kernel:
-        outcome = kernel.talk.run(lab.language.spark_sum)
-        if outcome.status == "ok":
-            raise Broken("spark-mode", f"mode none: there is sc all the same: {outcome}")
-        if until(lambda: _runs(lab, kernel), QUIET_SECONDS, pause=0.3):
-            raise Broken("spark-mode", "mode none: Spark was started")
+        _ = kernel.talk
+        _stays_off(lab, kernel, "mode none: Spark was started")
+        absent = lab.language.spark_absent
+        if absent and kernel.talk.run(absent).status == "ok":
+            raise Broken("spark-mode", "mode none: there is sc all the same")
 
 
 def lazy(lab: Lab) -> Told:
     """In mode lazy nothing is started until `sc` is used; `sc` and `spark` work."""
     with lab.shared("lazy") as kernel:
         expect(kernel, lab.language.hello)
-        if until(lambda: _runs(lab, kernel), QUIET_SECONDS, pause=0.3):
-            raise Broken("spark-mode", "mode lazy: Spark was started before it was used")
+        _stays_off(lab, kernel, "mode lazy: Spark was started before it was used")
         first = _works(lab, kernel)
         again = expect(kernel, lab.language.spark_sum, "55", rule="spark-execute")
     return Told(f"first answer after {first:.1f} s, then {again:.1f} s", {"spark": first})
@@ -129,6 +128,12 @@ def _begin(lab: Lab, kernel: Kernel) -> str:
     kernel.talk.wait_for_text(message_id)
     time.sleep(JOB_SECONDS)
     return message_id
+
+
+def _stays_off(lab: Lab, kernel: Kernel, message: str) -> None:
+    """Spark does not run, and does not start by itself."""
+    if until(lambda: _runs(lab, kernel), QUIET_SECONDS, pause=0.3):
+        raise Broken("spark-mode", message)
 
 
 def _runs(lab: Lab, kernel: Kernel) -> bool:

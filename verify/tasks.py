@@ -47,13 +47,7 @@ TASKS = {
     "python": Task("a plot", LANGUAGES["python"].rich, "png", picture=True),
     "python_tf": Task("a fit by TensorFlow", _FIT, "fits"),
     "r": Task("a plot", LANGUAGES["r"].rich, "png", picture=True),
-    # Without a Spark context of the kernel's: the user makes one, on the image's Spark.
-    "scala": Task(
-        "a sum by a Spark context of the user's",
-        "val mine = org.apache.spark.sql.SparkSession.builder.getOrCreate.sparkContext\n"
-        "print(mine.parallelize(1 to 10).sum.toInt)",
-        "55",
-    ),
+    "scala": _spark("scala"),
     "spark_python": _spark("python"),
     "spark_r": _spark("r"),
     "spark_scala": _spark("scala"),

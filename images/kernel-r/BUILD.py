@@ -1,7 +1,7 @@
 """The R kernel, and the environment that it shares with the one that has Spark."""
 
-from buildlib.rules import docker_image, kernel_check
-from images.defs import kernel_image
+from buildlib.rules import docker_image
+from images.defs import kernel_image, kernel_proofs
 
 docker_image(
     name="environment",
@@ -21,8 +21,4 @@ kernel_image(
     doc="R kernel",
 )
 
-kernel_check(
-    name="verify",
-    image=":kernel-r",
-    doc="the R kernel, as the gateway needs it",
-)
+kernel_proofs(image="kernel-r", kernelspecs=["R_docker"])

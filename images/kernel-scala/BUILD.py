@@ -1,7 +1,6 @@
 """The Scala kernel: Apache Toree on Spark."""
 
-from buildlib.rules import kernel_check
-from images.defs import kernel_image
+from images.defs import kernel_image, kernel_proofs
 
 kernel_image(
     name="kernel-scala",
@@ -11,8 +10,4 @@ kernel_image(
     doc="Scala kernel, Apache Toree",
 )
 
-kernel_check(
-    name="verify",
-    image=":kernel-scala",
-    doc="the Scala kernel, as the gateway needs it",
-)
+kernel_proofs(image="kernel-scala", kernelspecs=["scala_docker", "spark_scala_docker"])

@@ -1,20 +1,18 @@
 """The Python kernel with Spark."""
 
-from buildlib.rules import kernel_check
-from images.defs import kernel_image
+from buildlib.rules import select
+from images.defs import kernel_image, kernel_proofs
 
 kernel_image(
     name="kernel-spark-py",
     parent="//images/kernel-py:environment",
     srcs=["//images/spark:distribution", "//images/spark:java", "//images/spark:setup"],
-    apt=["libnss-wrapper"],
+    # Images of others are Ubuntu's, which takes no packages of Debian.
+    dockerfile=select({"debian": "Dockerfile", "docker-stacks": "docker-stacks.Dockerfile"}),
+    apt=select({"debian": ["libnss-wrapper"], "docker-stacks": []}),
     launchers=["python"],
     description="IPython kernel with Apache Spark for Jupyter Enterprise Gateway",
     doc="IPython kernel with Spark",
 )
 
-kernel_check(
-    name="verify",
-    image=":kernel-spark-py",
-    doc="the Python kernel with Spark, as the gateway needs it",
-)
+kernel_proofs(image="kernel-spark-py", kernelspecs=["spark_python_docker"])

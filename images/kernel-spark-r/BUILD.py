@@ -1,7 +1,6 @@
 """The R kernel with Spark."""
 
-from buildlib.rules import kernel_check
-from images.defs import kernel_image
+from images.defs import kernel_image, kernel_proofs
 
 kernel_image(
     name="kernel-spark-r",
@@ -14,8 +13,4 @@ kernel_image(
     doc="R kernel with Spark",
 )
 
-kernel_check(
-    name="verify",
-    image=":kernel-spark-r",
-    doc="the R kernel with Spark, as the gateway needs it",
-)
+kernel_proofs(image="kernel-spark-r", kernelspecs=["spark_R_docker"])

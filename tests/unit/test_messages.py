@@ -54,6 +54,18 @@ def locked(asked: tuple[str, ...]) -> Make:
     return make
 
 
+def rendered(arguments: str) -> Make:
+    """A template of two lines, and its declaration."""
+    return lambda w: (
+        w.image("images/os")
+        .file("a/t.yaml.in", "# a stack\nimage: @GATEWAY@\n")
+        .build("a", f'rendered(name="r", template="t.yaml.in", {arguments})')
+    )
+
+
+GATEWAY = 'images={"GATEWAY": "//images/os"'
+
+
 MESSAGES: dict[str, Make] = {
     # names
     "duplicate-label": two('filegroup(name="x", srcs=[])', 'filegroup(name="x", srcs=[])'),
@@ -175,6 +187,16 @@ MESSAGES: dict[str, Make] = {
     "kernelspec-path-leads-out": one(
         'kernelspec(name="k", display_name="K", language="k", process_proxy="p", argv=["k"],\n'
         '    resources={"../x": "run.py"})'
+    ),
+    "rendered-unknown-placeholder": rendered(
+        'out="t.yaml", images={"GATEWAI": "//images/os"}'
+    ),
+    "rendered-unused-value": rendered(f'out="t.yaml", {GATEWAY}, "PULLER": "//images/os"}}'),
+    "rendered-value-twice": rendered(f'out="t.yaml", {GATEWAY}}}, values={{"GATEWAY": "x"}}'),
+    "rendered-over-its-template": rendered(f'out="t.yaml.in", {GATEWAY}}}'),
+    "rendered-file-as-a-source": lambda w: (
+        rendered(f'out="t.yaml", {GATEWAY}}})\nfilegroup(name="f", srcs=["t.yaml"]')(w),
+        w.file("a/t.yaml", "left by a build"),
     ),
     "container-files-without-outputs": one('container_files(name="c", outputs=[])'),
     # macros and imports
