@@ -63,6 +63,55 @@ def test_the_tar_for_images_has_the_prefix_its_folders_and_our_modes(pack: Works
     assert {(e.uid, e.gid, e.mtime) for e in found.values()} == {(0, 0, 1_700_000_000)}
 
 
+def test_a_program_in_a_folder_that_a_label_fills_gets_its_mode(pack: Workshop) -> None:
+    for name in ("a", "b"):
+        pack.file(f"{name}/run.sh", "#!/bin/sh\n").file(f"{name}/data", "")
+        pack.build(name, 'filegroup(name="files", srcs=["run.sh", "data"])')
+    pack.build(
+        "more",
+        """
+        tarball(
+            name="more",
+            parts={"a": {"in/a/": "//a:files"}, "b": {"./": "//b:files"}},
+            executables=["in/a/run.sh"],
+        )
+        """,
+    )
+    pack.build_targets("//more")
+    found = pack.members("//more", "more.tar")
+    modes = {name: entry.mode for name, entry in found.items() if entry.isfile()}
+    assert modes == {"in/a/run.sh": 0o755, "in/a/data": 0o644, "run.sh": 0o644, "data": 0o644}
+
+
+# -- zip_file --------------------------------------------------------------------------------------
+
+
+def test_a_zip_is_the_same_whatever_the_checkout_is_like(shop: Workshop) -> None:
+    import zipfile
+
+    shop.file("pack/run.py", "1\n", mode=0o755).file("pack/lib/b.py", "2\n", mode=0o600)
+    shop.build("lib", 'filegroup(name="lib", srcs=["c.py"])').file("lib/c.py", "3\n")
+    shop.build(
+        "pack",
+        """
+        zip_file(
+            name="pack",
+            members={"z.py": "run.py", "a/b.py": "lib/b.py", "one.py": "//lib", "m/": "//lib"},
+        )
+        """,
+    )
+    shop.build_targets("//pack")
+    with zipfile.ZipFile(shop.made("//pack", "pack.zip")) as made:
+        entries = made.infolist()
+        assert [entry.filename for entry in entries] == ["a/b.py", "m/c.py", "one.py", "z.py"]
+        assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
+        assert {entry.external_attr >> 16 for entry in entries} == {0o100644}
+        assert [made.read(entry) for entry in entries] == [b"2\n", b"3\n", b"3\n", b"1\n"]
+
+
+# -- tarball, in images ----------------------------------------------------------------------------
+
+
 def test_an_image_gets_the_parts_it_names(pack: Workshop) -> None:
     import tarfile
 

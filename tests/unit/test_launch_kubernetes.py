@@ -727,7 +727,7 @@ def test_an_application_is_made_where_it_belongs_once_the_one_before_has_gone():
 
 
 class Server:
-    """A cluster's API over HTTP, as far as these scripts use it; says yes unless `refuse` is."""
+    """A cluster's API over HTTP, as far as these scripts use it; yes unless `refuse` is set."""
 
     def __init__(self, folder: Path) -> None:
         self.asked: list[tuple[str, str, Any]] = []

@@ -178,6 +178,8 @@ MESSAGES: dict[str, Make] = {
     "tarball-unknown-executable": one(
         'tarball(name="t", parts={"a": {"x": "run.py"}}, executables=["y"])'
     ),
+    "zip-without-members": one('zip_file(name="z", members={})'),
+    "zip-path-leads-out": one('zip_file(name="z", members={"../x": "run.py"})'),
     "kernelspec-writes-kernel-json": one(
         'kernelspec(name="k", display_name="K", language="k", process_proxy="p", argv=["k"],\n'
         '    resources={"kernel.json": "run.py"})'

@@ -121,6 +121,7 @@ def test_what_a_dockerfile_finds_is_what_its_inputs_make(tmp_path: Path) -> None
             ["c.tar"],
         ),
         ('tarball(name="t", parts={"p": {"x": "x"}})', ["t.tar"]),
+        ('zip_file(name="t", members={"p/x": "x"})', ["t.zip"]),
         ('container_files(name="t", outputs=["opt/jre/", "/lib/a.jar"])', ["a.jar", "jre.tar"]),
         (
             (
