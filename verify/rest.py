@@ -22,6 +22,7 @@ from verify.rules import Broken
 
 REQUEST_SECONDS = 120.0
 RUN_SECONDS = 60.0
+READY_SECONDS = 60.0  # the gateway's EG_KERNEL_INFO_TIMEOUT
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -65,7 +66,11 @@ class Rest:
         """
         url = self._url.replace("http", "ws", 1) + f"/api/kernels/{kernel_id}/channels"
         try:
-            return Channels(HTTPRequest(url, headers=self._headers, connect_timeout=20))
+            # The gateway accepts it when the kernel has answered a kernel_info_request.
+            request = HTTPRequest(
+                url, headers=self._headers, connect_timeout=20, request_timeout=READY_SECONDS
+            )
+            return Channels(request)
         except (HTTPClientError, OSError) as error:
             raise Broken("gateway-start-kernel", f"the websocket is refused: {error}") from error
 
@@ -114,7 +119,7 @@ class Channels:
         self._loop.run_until_complete(self._write(json.dumps(message)))
         return str(header["msg_id"])
 
-    def wait_ready(self, seconds: float = RUN_SECONDS) -> None:
+    def wait_ready(self, seconds: float = READY_SECONDS) -> None:
         """Wait until the kernel answers; a question that came too early may be lost.
 
         Raises:

@@ -11,9 +11,7 @@ docker_image(
         "debian": "//images/bases/scipy-notebook",
         "docker-stacks": "//images/bases/stacks:scipy-notebook",
     },
-    python=select(
-        {"debian": "requirements.in", "docker-stacks": "docker-stacks/requirements.in"}
-    ),
+    python=select({"debian": "requirements.in", "docker-stacks": "docker-stacks/requirements.in"}),
     description="What the IPython kernel runs in; a base of kernel images, and no kernel image",
     licenses="BSD-3-Clause",
     doc="what the IPython kernel runs in, without launchers",

@@ -10,9 +10,7 @@ kernel_image(
         "docker-stacks": "//images/bases/stacks:tensorflow-notebook",
     },
     launchers=["python"],
-    python=select(
-        {"debian": "requirements.in", "docker-stacks": "docker-stacks/requirements.in"}
-    ),
+    python=select({"debian": "requirements.in", "docker-stacks": "docker-stacks/requirements.in"}),
     description="IPython kernel with TensorFlow for Jupyter Enterprise Gateway",
     doc="IPython kernel with TensorFlow",
 )
