@@ -1,16 +1,26 @@
 """The gateway on Docker and on Docker Swarm, as files that `docker` takes as they are."""
 
-from buildlib.rules import rendered
+from buildlib.rules import rendered, select
 
 GATEWAY = {"GATEWAY": "//images/enterprise-gateway"}
-LANGUAGES = ["python"]
+PULLER = {"PULLER": "//images/kernel-image-puller"}
+KERNELS = [
+    "python",
+    "python_tf",
+    "R",
+    "scala",
+    "spark_python",
+    "spark_R",
+    "spark_scala",
+    *select({"debian": [], "docker-stacks": ["python_tf_gpu"]}),
+]
 
 rendered(
     name="compose",
     template="compose.yaml.in",
     out="compose.yaml",
-    images=GATEWAY,
-    names={"KERNELS": [f"//kernelspecs:{language}_docker" for language in LANGUAGES]},
+    images={**GATEWAY, **PULLER},
+    names={"KERNELS": [f"//kernelspecs:{kernel}_docker" for kernel in KERNELS]},
     doc="the gateway and its kernels on plain Docker",
 )
 rendered(
@@ -18,6 +28,6 @@ rendered(
     template="stack.yaml.in",
     out="stack.yaml",
     images=GATEWAY,
-    names={"KERNELS": [f"//kernelspecs:{language}_swarm" for language in LANGUAGES]},
+    names={"KERNELS": [f"//kernelspecs:{kernel}_swarm" for kernel in KERNELS]},
     doc="the gateway and its kernels on Docker Swarm",
 )

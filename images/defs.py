@@ -17,6 +17,7 @@ def kernel_image(
     launchers: list[str],
     description: str,
     doc: str,
+    dockerfile: str = "Dockerfile",
     python: str = "",
     srcs: Sequence[str] = (),
     apt: Sequence[str] = (),
@@ -29,6 +30,7 @@ def kernel_image(
         launchers: Parts of the launcher tarball it takes; `bootstrap` is always among them.
         description: For the OCI label.
         doc: One line for `doit list`.
+        dockerfile: Its Dockerfile.
         python: Requirements of the kernel itself.
         srcs: What the image takes beside its launchers.
         apt: Debian packages of the kernel itself.
@@ -36,6 +38,7 @@ def kernel_image(
     docker_image(
         name=name,
         parent=parent,
+        dockerfile=dockerfile,
         srcs=[*srcs, f"{LAUNCHERS}[{', '.join(['bootstrap', *launchers])}]"],
         python=python,
         apt=apt,

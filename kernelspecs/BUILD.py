@@ -152,6 +152,11 @@ zip_file(
     members={"__main__.py": "dask/__main__.py", "./": "//launchers/python"},
     doc="the Python launcher in a file, for nodes of a cluster",
 )
+zip_file(
+    name="r_launcher",
+    members={"./": "//launchers/R:kernel_launcher"},
+    doc="the R launcher's modules in a file, for nodes of a cluster",
+)
 
 # --- Sets -----------------------------------------------------------------------------------------
 

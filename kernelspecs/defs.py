@@ -135,6 +135,11 @@ def launcher(language: str, platform: str) -> dict[str, str]:
             "lib/toree-launcher.jar": "//launchers/scala:toree_launcher",
             "lib/toree-assembly.jar": "//launchers/scala:toree",
         }
+    if language == "R" and platform == "yarn_cluster":
+        return {
+            "scripts/launch_IRkernel.R": "//launchers/R:launch_IRkernel",
+            "scripts/kernel_launcher.zip": ":r_launcher",
+        }
     if language == "R":
         return {"scripts/": "//launchers/R"}
     zipped = {"scripts/kernel_launcher.zip": ":kernel_launcher"}  # what is shipped is a file

@@ -71,6 +71,7 @@ def run(call: Call) -> int:
     variables = _variables(file, before, name, port, kind)
     variables["DOCKER_GID"] = docker.socket_group(image)
     variables["DOCKER_SOCKET"] = docker.socket()
+    variables["EG_IMAGE"] = image  # by content: another workspace may move the tag people use
     deployment = kept.Deployment(kind, name, variables)
     if kind == kept.COMPOSE:
         keep.put(deployment)
@@ -78,8 +79,8 @@ def run(call: Call) -> int:
     else:
         made = swarm.join(docker, tell)
         variables[kept.MADE_SWARM] = made or variables.get(kept.MADE_SWARM, "")
-        # Other nodes know no tag of this one's; here, a new image has a new name.
-        variables["EG_IMAGE"] = image if swarm.nodes(docker) == 1 else ""
+        if swarm.nodes(docker) > 1:  # the others know it by its name in the registry
+            variables["EG_IMAGE"] = ""
         keep.put(deployment)
         swarm.up(docker, deployment, file, tell)
     workspace.save()
@@ -169,6 +170,7 @@ def _variables(
         asked = kept.variables_of(opened.read())
     last = before.variables if before else {}
     found = dict(last)
+    asked += ["COMPOSE_PROFILES"] if kind == kept.COMPOSE else []
     found.update({key: os.environ[key] for key in asked if key in os.environ})
     found["EG_NETWORK"] = name
     found[kept.TOKEN] = found.get(kept.TOKEN) or secrets.token_hex(24)

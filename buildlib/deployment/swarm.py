@@ -203,7 +203,7 @@ def _still(docker: Docker, network: dict[str, Any]) -> str:
 def _leave(docker: Docker, deployment: Deployment, say: Say) -> list[str]:
     """Leave the swarm if it was made for this deployment and nothing else is in it."""
     made = deployment.variables.get(MADE_SWARM, "")
-    if not made:
+    if not made or docker.swarm()[0] != ACTIVE:
         return []
     others = [*docker.services(), *docker.ids("secret", "ls", "-q")]
     others += docker.ids("config", "ls", "-q")

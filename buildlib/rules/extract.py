@@ -72,6 +72,27 @@ def extract(
             where=where,
             fix="a class is [abc], [a-z] or [!abc]",
         )
+    _check_files(files, name, folders=bool(out))
+    if "/" in out or out.startswith("."):
+        raise InputError(f"out is {out!r}, not a file's name", where=where, fix=f'"{name}.tar"')
+    declare(
+        RULE,
+        name=name,
+        doc=doc,
+        attrs={"exclude": exclude, "files": files, "out": out},
+        deps=[Dep("archive", parse_reference(archive, package=package.path, where=where))],
+    )
+
+
+def _check_files(files: Mapping[str, str], name: str, *, folders: bool) -> None:
+    """Refuse a mapping that says nothing, or that leads out of the archive or the result.
+
+    Args:
+        files: As declared.
+        name: Of the target, for a fix.
+        folders: Whether folders may be taken.
+    """
+    where = current().where()
     if not files:
         raise InputError(
             "extract takes nothing out", where=where, fix='files = {"folder/": "opt/folder/"}'
@@ -88,21 +109,12 @@ def extract(
                 raise InputError(
                     f"{path!r} leads out of the archive", where=where, fix="write a relative path"
                 )
-        if inside.endswith("/") and not out:
+        if inside.endswith("/") and not folders:
             raise InputError(
                 f"{inside} is a folder, and folders come out as one tar",
                 where=where,
                 fix=f'out = "{name}.tar"',
             )
-    if "/" in out or out.startswith("."):
-        raise InputError(f"out is {out!r}, not a file's name", where=where, fix=f'"{name}.tar"')
-    declare(
-        RULE,
-        name=name,
-        doc=doc,
-        attrs={"exclude": exclude, "files": files, "out": out},
-        deps=[Dep("archive", parse_reference(archive, package=package.path, where=where))],
-    )
 
 
 class Extract(Rule):

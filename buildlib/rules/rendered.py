@@ -56,7 +56,7 @@ def rendered(
         raise InputError(
             f"{out!r} is no file to write beside {template}",
             where=where,
-            fix=f'template = "{out}.in"' if out == template else 'out = "compose.yaml"',
+            fix=f'out = "{template.removesuffix(".in").lstrip("/")}"',
         )
     file = source(template, attribute="template", makes=True)
     deps = [

@@ -1,12 +1,15 @@
 """The Python kernel with Spark."""
 
+from buildlib.rules import select
 from images.defs import kernel_image, kernel_proofs
 
 kernel_image(
     name="kernel-spark-py",
     parent="//images/kernel-py:environment",
     srcs=["//images/spark:distribution", "//images/spark:java", "//images/spark:setup"],
-    apt=["libnss-wrapper"],
+    # Images of others are Ubuntu's, which takes no packages of Debian.
+    dockerfile=select({"debian": "Dockerfile", "docker-stacks": "docker-stacks.Dockerfile"}),
+    apt=select({"debian": ["libnss-wrapper"], "docker-stacks": []}),
     launchers=["python"],
     description="IPython kernel with Apache Spark for Jupyter Enterprise Gateway",
     doc="IPython kernel with Spark",

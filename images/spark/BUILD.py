@@ -1,40 +1,68 @@
 """Apache Spark and a Java runtime, as files for many images and as an image of their own."""
 
-from buildlib.rules import container_files, docker_image, download, extract, tarball
+from buildlib.rules import container_files, docker_image, download, extract, setting, tarball
 
-SPARK = "3.5.6"
-TOP = f"pyspark-{SPARK}"
+VERSION = setting("spark.version")
+SOURCE = setting("spark.source")  # pypi or apache
+PYPI = f"pyspark-{VERSION}"
+APACHE = f"spark-{VERSION}-bin-hadoop3"
+MIRRORS = ["https://archive.apache.org/dist/spark", "https://dlcdn.apache.org/spark"]
 
+ADDRESSES = {
+    "pypi": [f"pypi:pyspark/{PYPI}.tar.gz"],
+    "apache": [f"{mirror}/spark-{VERSION}/{APACHE}.tgz" for mirror in MIRRORS],
+}
+FILES = {
+    # A source distribution of Python, which carries the whole of Spark but for SparkR.
+    "pypi": {
+        f"{PYPI}/deps/bin/": "opt/spark/bin/",
+        f"{PYPI}/deps/sbin/": "opt/spark/sbin/",
+        f"{PYPI}/deps/jars/": "opt/spark/jars/",
+        f"{PYPI}/deps/licenses/": "opt/spark/licenses/",
+        f"{PYPI}/deps/examples/pi.py": "opt/spark/examples/src/main/python/pi.py",
+        f"{PYPI}/pyspark/": "opt/spark/python/pyspark/",
+        f"{PYPI}/lib/": "opt/spark/python/lib/",
+    },
+    # What the project releases. It has the folders that it is to have here.
+    "apache": {
+        f"{APACHE}/bin/": "opt/spark/bin/",
+        f"{APACHE}/sbin/": "opt/spark/sbin/",
+        f"{APACHE}/jars/": "opt/spark/jars/",
+        f"{APACHE}/licenses/": "opt/spark/licenses/",
+        f"{APACHE}/LICENSE": "opt/spark/LICENSE",
+        f"{APACHE}/NOTICE": "opt/spark/NOTICE",
+        f"{APACHE}/RELEASE": "opt/spark/RELEASE",
+        f"{APACHE}/examples/src/main/python/pi.py": "opt/spark/examples/src/main/python/pi.py",
+        f"{APACHE}/python/pyspark/": "opt/spark/python/pyspark/",
+        f"{APACHE}/python/lib/": "opt/spark/python/lib/",
+        f"{APACHE}/R/lib/": "opt/spark/R/lib/",
+    },
+}
 # What is of no use in an image; docs/images/spark.md tells why.
-LEFT_OUT = [
-    "**/*.cmd",
-    "**/bin/docker-image-tool.sh",
-    "**/bin/run-example",
-    "**/bin/sparkR",
-    "**/jars/mesos-*.jar",
-    "**/jars/spark-mesos_*.jar",
-    "**/jars/*-osx-*.jar",
-]
+LEFT_OUT = {
+    "pypi": ["**/bin/sparkR"],
+    "apache": ["**/pyspark/**/tests/**"],
+}
 
 download(
-    name="pypi",
-    urls=[f"pypi:pyspark/{TOP}.tar.gz"],
-    doc="Spark as PyPI has it, with its jars",
+    name=SOURCE,
+    urls=ADDRESSES[SOURCE],
+    doc="Spark as it is published, with its jars",
 )
 
 extract(
     name="distribution",
-    archive=":pypi",
-    files={
-        f"{TOP}/deps/bin/": "opt/spark/bin/",
-        f"{TOP}/deps/sbin/": "opt/spark/sbin/",
-        f"{TOP}/deps/jars/": "opt/spark/jars/",
-        f"{TOP}/deps/licenses/": "opt/spark/licenses/",
-        f"{TOP}/deps/examples/pi.py": "opt/spark/examples/src/main/python/pi.py",
-        f"{TOP}/pyspark/": "opt/spark/python/pyspark/",
-        f"{TOP}/lib/": "opt/spark/python/lib/",
-    },
-    exclude=LEFT_OUT,
+    archive=f":{SOURCE}",
+    files=FILES[SOURCE],
+    exclude=LEFT_OUT[SOURCE]
+    + [
+        "**/*.cmd",
+        "**/bin/docker-image-tool.sh",
+        "**/bin/run-example",
+        "**/jars/mesos-*.jar",
+        "**/jars/spark-mesos_*.jar",
+        "**/jars/*-osx-*.jar",
+    ],
     out="spark.tar",
     doc="Spark at /opt/spark",
 )
@@ -77,6 +105,7 @@ docker_image(
     parent="//images/bases/os",
     srcs=[":distribution", ":java", ":setup"],
     apt=["libnss-wrapper", "tini"],
+    tags=[VERSION],
     description="Apache Spark on a small Java runtime, for drivers and executors",
     licenses="Apache-2.0",
     doc="Spark, for drivers and executors on Kubernetes",

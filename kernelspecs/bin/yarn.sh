@@ -41,11 +41,9 @@ if [ -f "$here/lib/toree-launcher.jar" ]; then
     set -- "$@" --jars "$here/lib/toree-assembly.jar" --class launcher.ToreeLauncher \
         "$here/lib/toree-launcher.jar"
 elif [ -f "$here/scripts/launch_IRkernel.R" ]; then
-    files=
-    for file in "$here"/scripts/*; do
-        [ "$file" = "$here/scripts/launch_IRkernel.R" ] || files=${files:+$files,}$file
-    done
-    [ -z "$cluster" ] || [ -z "$files" ] || set -- "$@" --files "$files"
+    # YARN unpacks it into a folder of the name behind the #, where the launcher looks for it.
+    [ ! -f "$here/scripts/kernel_launcher.zip" ] ||
+        set -- "$@" --archives "$here/scripts/kernel_launcher.zip#launcher"
     set -- "$@" "$here/scripts/launch_IRkernel.R"
 else
     [ ! -f "$here/scripts/kernel_launcher.zip" ] ||

@@ -6,6 +6,8 @@
 local({
   file <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[1])
   folder <- file.path(dirname(normalizePath(file)), "kernel_launcher")
+  # YARN links a file that it ships into the working folder, and an archive as a folder of its own.
+  if (!dir.exists(folder)) folder <- normalizePath("launcher/kernel_launcher")
   # Nothing but base R is in reach of the modules: with their other packages named, they run under
   # `Rscript --default-packages=NULL`, which starts in a quarter of the time.
   launcher <- new.env(parent = baseenv())

@@ -22,8 +22,14 @@ NAME = "enterprise-gateway"
 FOLDER = Path(__file__).parents[2] / "images" / NAME
 START = FOLDER / "start-enterprise-gateway.sh"
 CHECK = FOLDER / "check-enterprise-gateway.sh"
-LIMIT = 450_000_000  # bytes
+LIMIT = 850_000_000  # bytes, of which Spark and Java are 446 million
 SOCKET = "/var/run/docker.sock"
+# Those for GPUs only where the flavour has their image.
+KERNELSPECS = {
+    f"{kernel}_{platform}"
+    for kernel in ("python", "python_tf", "R", "scala", "spark_python", "spark_R", "spark_scala")
+    for platform in ("docker", "swarm", "kubernetes")
+} | {"spark_python_operator"}
 
 # -- The scripts, without an engine --------------------------------------------------------------
 
@@ -139,6 +145,7 @@ def test_launch_scripts_get_the_way_to_the_engine_and_what_the_administrator_cho
     names = found.env["EG_INHERITED_ENVS"].split(",")
     assert names[0] == "MINE"
     assert {"PATH", "DOCKER_HOST", "EG_CLIENT_ENVS", "EG_DOCKER_ALLOWED_MOUNTS"} <= set(names)
+    assert {"EG_KUBERNETES_ALLOWED_VOLUMES", "EG_POD_TEMPLATE_DIR"} <= set(names)
     assert not {"evil", "EG_AUTH_TOKEN", ""} & set(names)
     found = call(START, EG_ENV_PROCESS_WHITELIST="OLD", EG_ENV_WHITELIST="A,B")
     assert found.env["EG_INHERITED_ENVS"].startswith("OLD,")
@@ -217,20 +224,46 @@ print(json.dumps({item.name: item.version for item in importlib.metadata.distrib
 def test_the_kernelspecs_are_there_for_all_and_nobody_may_change_them(run):
     kernels = "/usr/local/share/jupyter/kernels"
     found = run(NAME, "find", kernels, "-type", "f", "-readable", "!", "-writable").split()
-    for name in ("python_docker", "python_swarm"):
-        assert f"{kernels}/{name}/kernel.json" in found
-        assert f"{kernels}/{name}/scripts/launch_docker.py" in found
+    names = {file.removeprefix(f"{kernels}/").partition("/")[0] for file in found}
+    assert names == KERNELSPECS
+    assert all(f"{kernels}/{name}/kernel.json" in found for name in names)
     assert run(NAME, "find", kernels, "/usr/local/bin", "-writable").split() == []
 
 
 @pytest.mark.engine
 def test_what_changes_often_comes_last_and_is_small(engine, image):
     history = engine.images.get(image(NAME)).history()
-    layers = [layer for layer in history if layer["Size"]][:3]
+    layers = [layer for layer in history if layer["Size"]][:5]
     assert "start-enterprise-gateway.sh" in layers[0]["CreatedBy"]
     assert "kernelspecs.tar" in layers[1]["CreatedBy"]
-    assert layers[0]["Size"] + layers[1]["Size"] < 200_000
+    assert layers[0]["Size"] + layers[1]["Size"] < 1_500_000
+    assert "wheels" in layers[2]["CreatedBy"]
+    assert "spark.tar" in layers[3]["CreatedBy"]
+    assert "java.tar" in layers[4]["CreatedBy"]
     assert engine.images.get(image(NAME)).attrs["Size"] < LIMIT
+
+
+@pytest.mark.engine
+def test_spark_submits_as_jovyan(engine, image):
+    # `--version` takes the place of a cluster: the script, its words and the template are real.
+    spec = "/usr/local/share/jupyter/kernels/spark_python_kubernetes"
+    env = {
+        "SPARK_OPTS": "--version ${KERNEL_EXTRA_SPARK_OPTS:-}", "KERNEL_LANGUAGE": "python",
+        "KERNEL_ID": "k-1", "KERNEL_POD_NAME": "alice-k-1", "KERNEL_NAMESPACE": "alice",
+        "KERNEL_IMAGE": "elyra/kernel-spark-py:dev", "KERNEL_UID": "1000",
+    }  # fmt: skip
+    options = {"kernel-id": "k-1", "response-address": "10.0.0.1:8877", "public-key": "K"}
+    words = " ".join(f"--RemoteProcessProxy.{name} {value}" for name, value in options.items())
+    given = " ".join(f"{name}='{value}'" for name, value in env.items())
+    script = f"env {given} {spec}/bin/run.sh {words} 2>&1; ls -l /tmp/kpt_k-1; cat /tmp/kpt_k-1; id"
+    said = engine.containers.run(  # Spark wants to know the address of its host's name
+        image(NAME), ["sh", "-c", script], network_mode="none", hostname="localhost", remove=True
+    ).decode()
+    assert re.search(r"version 3\.5\.\d", said)
+    assert re.search(r"OpenJDK.* 17\.", said)
+    assert "-rw------- 1 jovyan users" in said
+    assert "runAsNonRoot: true" in said
+    assert "uid=1000(jovyan)" in said
 
 
 # -- The running gateway ---------------------------------------------------------------------------
@@ -257,16 +290,13 @@ class Gateway:
             return error.code, error.read().decode()
 
 
-@pytest.fixture(scope="module")
-def gateway(engine, image) -> Iterator[Gateway]:
-    """A gateway as jovyan, with the group of the engine's socket and nothing else."""
-    token = "a-token-of-this-test"
+def started(engine, image, **env: str) -> Any:
+    """A gateway's container as jovyan, with the group of the engine's socket and nothing else."""
     container = engine.containers.run(
         image(NAME), detach=True, ports={"8888/tcp": ("127.0.0.1", 0)},
         group_add=[str(os.stat(SOCKET).st_gid)] if os.path.exists(SOCKET) else [],
         volumes={SOCKET: {"bind": SOCKET, "mode": "rw"}},
-        environment={"EG_AUTH_TOKEN": token, "EG_BASE_URL": "/gateway",
-                     "EG_ALLOWED_KERNELS": "python_docker"},
+        environment={"EG_BASE_URL": "/gateway", **env},
     )  # fmt: skip
     try:
         end = time.monotonic() + 60
@@ -275,7 +305,40 @@ def gateway(engine, image) -> Iterator[Gateway]:
             assert container.status == "running", container.logs().decode()
             assert time.monotonic() < end, container.logs().decode()
             time.sleep(0.2)
+        container.reload()
+    except BaseException:
+        container.remove(force=True)
+        raise
+    return container
+
+
+@pytest.fixture(scope="module")
+def gateway(engine, image) -> Iterator[Gateway]:
+    """A gateway with a token and one kernel."""
+    token = "a-token-of-this-test"
+    container = started(engine, image, EG_AUTH_TOKEN=token, EG_ALLOWED_KERNELS="python_docker")
+    try:
         yield Gateway(container, token)
+    finally:
+        container.remove(force=True)
+
+
+@pytest.mark.engine
+def test_it_lists_all_kernels_with_logos_if_no_others_are_asked_for(engine, image):
+    container = started(engine, image)
+    try:
+        gateway = Gateway(container, "")
+        status, found = gateway.ask("/kernelspecs")
+        assert status == 200
+        assert set(found["kernelspecs"]) == {name.lower() for name in KERNELSPECS}
+        origin = gateway.address.removesuffix("/gateway/api")
+        for spec in found["kernelspecs"].values():
+            with urllib.request.urlopen(origin + spec["resources"]["logo-64x64"]) as answer:
+                assert answer.read(8) == b"\x89PNG\r\n\x1a\n"
+        assert {name for name, spec in found["kernelspecs"].items()
+                if "kernel.js" in spec["resources"]} == {
+            name.lower() for name in KERNELSPECS if "R" in name.split("_")
+        }  # fmt: skip
     finally:
         container.remove(force=True)
 

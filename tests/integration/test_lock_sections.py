@@ -344,6 +344,36 @@ def test_what_is_locked_is_what_a_fetch_gets_from_a_server_that_labels_archives_
     assert shop.open().store.has(pin.sha256, len(packed))
 
 
+def test_a_file_of_the_index_is_locked_by_its_name_and_fetched_from_any_index(
+    shop: Workshop, verb: Verbs, outside: Server
+) -> None:
+    """The lock names no site: the same lock works with another mirror."""
+    for site in ("one", "two"):
+        listed = b'<a href="../../files/x-1.0.tar.gz">x</a>'
+        outside.add(f"/{site}/simple/x/", listed)
+        outside.add(f"/{site}/files/x-1.0.tar.gz", b"spark")
+    shop.network(pypi=f"{outside.url}/one/simple")
+    fetched(shop, "pypi:x/x-1.0.tar.gz")
+    assert verb("lock").code == 0
+    assert shop.read_lock()["download"]["//tools:spark"].items == {
+        "x-1.0.tar.gz": Item("-", digest("spark"), 5, "pypi:x/x-1.0.tar.gz")
+    }
+    shop.network(pypi=f"{outside.url}/two/simple")
+    shop.remove("../store")
+    assert verb("fetch").code == 0
+    assert shop.open().store.has(digest("spark"), 5)
+
+
+def test_a_file_that_the_index_lacks_is_told(shop: Workshop, verb: Verbs, outside: Server) -> None:
+    outside.add("/simple/x/", b"<html></html>")
+    shop.network(pypi=f"{outside.url}/simple")
+    fetched(shop, "pypi:x/x-1.0.tar.gz")
+    told = verb("lock")
+    assert told.code == 1
+    assert "does not list x-1.0.tar.gz" in told.err
+    assert "pyproject.toml" in told.fixes[0]
+
+
 # -- sections, targets, what is gone ---------------------------------------------------------------
 
 

@@ -11,6 +11,7 @@ LAUNCHER_SOURCES = Path(__file__).parents[2] / "launchers" / "python"
 sys.path.insert(0, str(LAUNCHER_SOURCES))
 
 from fake_gateway import FakeGateway, LaunchedKernel  # noqa: E402 - needs the path above
+from r_kernel import LaunchedRKernel  # noqa: E402
 
 
 @pytest.fixture(scope="session")
@@ -27,6 +28,21 @@ def launch(gateway, tmp_path):
 
     def start(*options: str, **settings) -> LaunchedKernel:
         kernel = LaunchedKernel(gateway, tmp_path / f"k{len(launched)}", *options, **settings)
+        launched.append(kernel)
+        return kernel
+
+    yield start
+    for kernel in launched:
+        kernel.clear_away()
+
+
+@pytest.fixture
+def launch_r(gateway, tmp_path):
+    """The same for R, in containers."""
+    launched: list[LaunchedRKernel] = []
+
+    def start(*options: str, **settings) -> LaunchedRKernel:
+        kernel = LaunchedRKernel(gateway, tmp_path / f"r{len(launched)}", *options, **settings)
         launched.append(kernel)
         return kernel
 

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import uuid
 from pathlib import Path
 
+from typing import TYPE_CHECKING
+
 from fake_gateway import LaunchedKernel
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SOURCES = Path(__file__).parents[2] / "launchers" / "R"
 IMAGE = os.environ.get("TEST_IMAGES", "elyra/{name}:dev").format(name="kernel-r-environment")
@@ -36,3 +42,18 @@ class LaunchedRKernel(LaunchedKernel):
         """End the container, whatever state it is in."""
         subprocess.run(["docker", "rm", "-f", self.container], capture_output=True, check=False)
         super().clear_away()
+
+
+def run_r(script: str, *modules: str, options: Sequence[str] = ()) -> str:
+    """Run a script with some of the launcher's modules loaded; returns what it printed."""
+    loading = "".join(f"source('/launcher/kernel_launcher/{name}.R');" for name in modules)
+    done = subprocess.run(
+        ["docker", "run", "--rm", "--name", f"r-launcher-{uuid.uuid4()}", *options]
+        + [f"--volume={SOURCES}:/launcher:ro", IMAGE, "Rscript", "-e", loading + script],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout

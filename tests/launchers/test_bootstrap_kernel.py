@@ -27,7 +27,7 @@ class Image:
         self.root = root
         self.home = root / "home"
         self.launchers = root / "my launchers"
-        for stub in ("bin/python", "bin/Rscript", "spark/bin/spark-submit"):
+        for stub in ("bin/python", "bin/Rscript", "bin/java", "spark/bin/spark-submit"):
             path = root / stub
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(STUB)
@@ -41,6 +41,7 @@ class Image:
             path = self.launchers / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
+        (root / "spark/jars").mkdir()
         self.home.mkdir()
 
     def run(self, language: str | None, prefix: tuple[str, ...] = (), **env: str | None):
@@ -51,6 +52,7 @@ class Image:
             "TMPDIR": str(self.root),
             "KERNEL_LAUNCHERS_DIR": str(self.launchers),
             "SPARK_HOME": f"{self.root}/spark",
+            "JAVA_HOME": str(self.root),
             "JPY_PARENT_PID": "4242",
             "KERNEL_LANGUAGE": language,
             "A_SECRET": "hush-hush",
@@ -150,20 +152,88 @@ def test_r(image):
     assert done.returncode == 7
 
 
-def test_scala(image):
-    done = image.run("scala", KERNEL_USERNAME="ann o'neil")
+def test_scala_starts_java_with_sparks_classes_and_a_local_master(image):
+    done = image.run("scala", KERNEL_USERNAME="ann o'neil", SPARK_LOCAL_IP=None)
+    said = done.stdout.splitlines()
+    command = said[: said.index("JPY=unset")]
+    main = command.index("launcher.ToreeLauncher")
+    assert command[0] == f"{image.root}/bin/java"
+    assert command[main + 1 :] == ["--alternate-sigint", "USR2", *COMMON]
+    assert command[command.index("-cp") + 1].split(":") == [
+        f"{image.root}/spark/conf",
+        f"{image.root}/spark/jars/*",
+        f"{image.launchers}/scala/lib/toree-launcher_2.12-1.jar",
+    ]
+    assert f"-Dspark.app.name=ann o'neil-{GATEWAY['KERNEL_ID']}" in command[:main]
+    assert "-Dspark.master=local[*]" in command[:main]
+    assert f"-Dlauncher.sparkDefaults={image.root}/spark/conf/spark-defaults.conf" in command
+    assert "--add-opens=java.base/java.util.jar=ALL-UNNAMED" in command  # Toree finds its magics
+    assert "-XX:TieredStopAtLevel=1" in command
+    assert done.returncode == 7
+    assert done.stderr == ""
+    assert not (image.root / "x").exists()
+
+
+def test_scala_with_spark_gets_the_whole_compiler_and_the_memory_asked_for(image):
+    done = image.run(
+        "scala",
+        KERNEL_SPARK_CONTEXT_INIT_MODE="lazy",
+        SPARK_DRIVER_MEMORY="3g",
+        SPARK_SUBMIT_OPTS="-Da=* -Db=c",
+    )
+    command = done.stdout.splitlines()
+    assert not [word for word in command if "TieredStop" in word]
+    assert {"-Xmx3g", "-Da=*", "-Db=c"} <= set(command)
+
+
+@pytest.mark.parametrize(
+    ("text", "submit"),
+    [
+        ("", False),
+        ("# spark.master yarn\n\nspark.sql.warehouse.dir /tmp/x\n", False),
+        ("spark.sql.a b\nspark.master yarn\n", True),
+        (" spark.driver.memory 2g\n", True),
+        ("spark.jars.packages=a:b:1\n", True),
+    ],
+)
+def test_scala_defaults_that_concern_the_start_are_spark_submits(image, text, submit):
+    (image.root / "spark/conf").mkdir()
+    (image.root / "spark/conf/spark-defaults.conf").write_text(text)
+    done = image.run("scala")
+    assert done.stdout.splitlines()[0].endswith("spark-submit" if submit else "/bin/java")
+
+
+def test_scala_options_of_spark_submit_are_words_and_never_code(image):
+    (image.root / "many").touch()
+    done = image.run(
+        "scala",
+        KERNEL_USERNAME="ann o'neil",
+        SPARK_OPTS="--master  local[2] --conf a=$(touch${IFS}x) *",
+        KERNEL_EXTRA_SPARK_OPTS="--conf 'b;touch x'",
+    )
     lib = f"{image.launchers}/scala/lib"
     said = done.stdout.splitlines()
-    assert said[: 10 + len(COMMON)] == [
+    assert said[: said.index("JPY=unset")] == [
         f"{image.root}/spark/bin/spark-submit",
         *("--name", f"ann o'neil-{GATEWAY['KERNEL_ID']}"),
         *("--jars", f"{lib}/toree-assembly-0.5.0-incubating.jar"),
+        *("--master", "local[2]", "--conf", "a=$(touch${IFS}x)", "*", "--conf", "'b;touch", "x'"),
         *("--class", "launcher.ToreeLauncher"),
         f"{lib}/toree-launcher_2.12-1.jar",
         *("--alternate-sigint", "USR2"),
         *COMMON,
     ]
     assert done.returncode == 7
+    assert not (image.root / "x").exists()
+
+
+def test_scala_reads_sparks_environment(image):
+    (image.root / "spark/conf").mkdir()
+    (image.root / "spark/conf/spark-env.sh").write_text("[[ a == a ]] && HOME=/from/spark-env\n")
+    done = image.run("scala")
+    said = done.stdout.splitlines()
+    assert said[0] == f"{image.root}/bin/java"
+    assert "HOME=/from/spark-env" in said
 
 
 @pytest.mark.parametrize(
@@ -178,7 +248,9 @@ def test_scala(image):
         ("python", {"KERNEL_LAUNCHERS_DIR": "/no"}, 69, "no launcher for python: /no/python/"),
         ("r", {"PATH": "/usr/bin:/bin"}, 69, "cannot run r: no Rscript"),
         ("scala", {"KERNEL_LAUNCHERS_DIR": "/no"}, 69, "/no/scala/lib/toree-assembly*.jar is mis"),
-        ("scala", {"SPARK_HOME": "/no"}, 69, "cannot run scala: no /no/bin/spark-submit"),
+        ("scala", {"SPARK_HOME": "/no"}, 69, "cannot run scala: no /no/jars"),
+        ("scala", {"JAVA_HOME": "/no"}, 69, "cannot run scala: no /no/bin/java"),
+        ("scala", {"SPARK_HOME": "/no", "SPARK_OPTS": "x"}, 69, "no /no/bin/spark-submit"),
     ],
 )
 def test_each_refusal_is_one_line_with_its_exit_code(image, language, env, code, message):

@@ -1,10 +1,11 @@
 """A real image registry on this machine for the time of a test (Debian's `docker-registry`).
 
-    with registry(auth=True) as there:
-        reference = f"{there}/elyra/kernel-py:dev"
+    with registry(auth=True) as there:  # or Registry(tmp_path), which keeps its files
+        there.push(client, "elyra/minimal-notebook:dev", "jupyter/scipy-notebook:2025-12-31")
+        there.host  # 127.0.0.1:40123, also its text
 
 It listens on 127.0.0.1, which engines take for trustworthy: they pull from it over plain HTTP, and
-over TLS without knowing the authority.
+over TLS without knowing the authority. The engine has to be on this machine.
 """
 
 from __future__ import annotations
@@ -19,70 +20,125 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pytest
 import trustme
 
 from tests.support.debian_program import debian_program
+
+if TYPE_CHECKING:
+    import docker
+    from typing_extensions import Self
 
 USER, PASSWORD = "puller", "open sesame"
 # What `htpasswd -B` makes of the two; the registry reads no weaker form.
 _HTPASSWD = "puller:$2b$05$abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW\n"
 
 
-class Registry:
-    """A registry: its text is its address. `stop` and `start` keep port and images."""
+@contextmanager
+def registry(*, auth: bool = False, tls: bool = False) -> Iterator[Registry]:
+    """A registry that is empty; with `auth`, for `USER` and `PASSWORD` only."""
+    with (
+        tempfile.TemporaryDirectory(prefix="registry-") as folder,
+        Registry(Path(folder), auth=auth, tls=tls) as there,
+    ):
+        yield there
 
-    def __init__(self, folder: Path, *, auth: bool, tls: bool) -> None:
-        self.folder = folder
-        self.port = _free_port()
-        self.address = f"127.0.0.1:{self.port}"
-        self.url = f"{'https' if tls else 'http'}://{self.address}"
-        self.ca: str | None = None
+
+class Registry:
+    """A registry, which `stop` and `start` leave its port and its images.
+
+    Args:
+        folder: Where the images lie.
+        auth: Let only `USER` in, with `PASSWORD`.
+        tls: Speak https; `ca` is the file of the authority.
+    """
+
+    def __init__(self, folder: Path, *, auth: bool = False, tls: bool = False) -> None:
+        self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._program = debian_program("docker-registry", "usr/bin/docker-registry")
+        self._pushed: list[tuple[docker.DockerClient, str]] = []
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.host = f"127.0.0.1:{free.getsockname()[1]}"
+        self.url = f"{'https' if tls else 'http'}://{self.host}"
+        self.ca: str | None = None
         settings = [
             "version: 0.1",
-            "log: {accesslog: {disabled: true}, level: warn}",
+            "log: {level: error, accesslog: {disabled: true}}",
             f"storage: {{filesystem: {{rootdirectory: {folder}/data}}, delete: {{enabled: true}}}}",
-            f"http:\n  addr: {self.address}",
+            f"http:\n  addr: {self.host}",
         ]
         if tls:
-            authority = trustme.CA()
-            self.ca = str(folder / "ca.pem")
-            authority.cert_pem.write_to_path(self.ca)
-            issued = authority.issue_cert("127.0.0.1", "localhost")
-            issued.private_key_pem.write_to_path(str(folder / "key.pem"))
-            for part in issued.cert_chain_pems:
-                part.write_to_path(str(folder / "cert.pem"), append=True)
-            settings.append(f"  tls: {{certificate: {folder}/cert.pem, key: {folder}/key.pem}}")
+            settings.append(self._certificate())
         if auth:
             (folder / "htpasswd").write_text(_HTPASSWD)
             settings.append(f"auth: {{htpasswd: {{realm: tests, path: {folder}/htpasswd}}}}")
         (folder / "config.yml").write_text("\n".join(settings) + "\n")
 
     def __str__(self) -> str:
-        return self.address
+        return self.host
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client, reference in self._pushed:
+            client.images.remove(reference, force=True)
+        self.stop()
 
     def start(self) -> None:
         """Start it, and come back when it answers."""
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._program, "serve", str(self.folder / "config.yml")], stdout=log, stderr=log
-            )
-        end = time.monotonic() + 20
+        command = [self._program, "serve", str(self._folder / "config.yml")]
+        with (self._folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        deadline = time.monotonic() + 30
         while not self._answers():
-            said = (self.folder / "log").read_text()
-            if self._process.poll() is not None or time.monotonic() > end:
-                pytest.fail(f"the registry does not start:\n{said}")
+            said = (self._folder / "log").read_text()
+            assert self._process.poll() is None, f"the registry ended: {said}"
+            assert time.monotonic() < deadline, f"the registry does not answer: {said}"
             time.sleep(0.05)
 
     def stop(self) -> None:
         """Stop it."""
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            self._process.terminate()
+            self._process.wait(10)
             self._process = None
+
+    def push(self, client: docker.DockerClient, image: str, name: str) -> str:
+        """Push an image of the engine under another name.
+
+        Args:
+            client: The engine.
+            image: A reference, or an ID.
+            name: Repository and tag in this registry.
+
+        Returns:
+            The digest of its manifest.
+        """
+        repository, _, tag = f"{self.host}/{name}".rpartition(":")
+        assert client.api.tag(image, repository, tag, force=True)
+        reference = f"{repository}:{tag}"
+        self._pushed.append((client, reference))
+        who = {"username": USER, "password": PASSWORD}
+        for line in client.api.push(repository, tag, stream=True, decode=True, auth_config=who):
+            assert "error" not in line, line["error"]
+        found = client.api.inspect_distribution(reference, auth_config=who)
+        return str(found["Descriptor"]["digest"])
+
+    def _certificate(self) -> str:
+        """Make one, and say so in the registry's settings."""
+        authority = trustme.CA()
+        self.ca = str(self._folder / "ca.pem")
+        authority.cert_pem.write_to_path(self.ca)
+        issued = authority.issue_cert("127.0.0.1", "localhost")
+        issued.private_key_pem.write_to_path(str(self._folder / "key.pem"))
+        for part in issued.cert_chain_pems:
+            part.write_to_path(str(self._folder / "cert.pem"), append=True)
+        return f"  tls: {{certificate: {self._folder}/cert.pem, key: {self._folder}/key.pem}}"
 
     def _answers(self) -> bool:
         tls = ssl.create_default_context(cafile=self.ca) if self.ca else None
@@ -93,22 +149,3 @@ class Registry:
         except OSError:
             return False
         return True
-
-
-@contextmanager
-def registry(*, auth: bool = False, tls: bool = False) -> Iterator[Registry]:
-    """A registry that is empty; with `auth`, for `USER` and `PASSWORD` only."""
-    with tempfile.TemporaryDirectory(prefix="registry-") as folder:
-        there = Registry(Path(folder), auth=auth, tls=tls)
-        there.start()
-        try:
-            yield there
-        finally:
-            there.stop()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -102,6 +102,20 @@ def test_html_page(server, find, html, expected):
     assert [url.partition("#")[0] for url in found] == [expected.format(server=server.url)]
 
 
+def test_an_address_in_the_index_is_where_the_page_says(server, find):
+    sdist = "demo-1.0.tar.gz"
+    server.script["/simple/demo/"] = [page(f'<a href="../../p/{sdist}">', "text/html")]
+    server.script["/simple/other/"] = [page("", "text/html")]
+    found = find(Urls((f"pypi:Other/{sdist}", f"pypi:Demo/{sdist}", "http://b/x")))
+    assert found == [f"{server.url}/p/{sdist}", "http://b/x"]
+
+
+def test_an_address_that_the_index_lacks_is_told(server, find):
+    server.script["/simple/demo/"] = [page("", "text/html")]
+    with pytest.raises(WebError, match=r"does not list demo-1\.0\.tar\.gz"):
+        find(Urls(("pypi:demo/demo-1.0.tar.gz",)))
+
+
 @pytest.mark.parametrize("name", ["Typing_Extensions", "typing.extensions", "typing-_.extensions"])
 def test_project_names_are_normalised(server, find, name):
     server.script["/simple/typing-extensions/"] = [page(f'<a href="{WHEEL}">', "text/html")]

@@ -54,6 +54,18 @@ def locked(asked: tuple[str, ...]) -> Make:
     return make
 
 
+def rendered(arguments: str) -> Make:
+    """A template of two lines, and its declaration."""
+    return lambda w: (
+        w.image("images/os")
+        .file("a/t.yaml.in", "# a stack\nimage: @GATEWAY@\n")
+        .build("a", f'rendered(name="r", template="t.yaml.in", {arguments})')
+    )
+
+
+GATEWAY = 'images={"GATEWAY": "//images/os"'
+
+
 MESSAGES: dict[str, Make] = {
     # names
     "duplicate-label": two('filegroup(name="x", srcs=[])', 'filegroup(name="x", srcs=[])'),
@@ -140,6 +152,21 @@ MESSAGES: dict[str, Make] = {
     "image-name-docker-refuses": one('docker_image(name="Kernel-Py")'),
     "image-name-twice": lambda w: w.image("a/x").image("b/x"),
     "address-that-cannot-be-fetched": one('download(name="d", urls=["ftp://example.org/x"])'),
+    "download-of-no-file-of-the-index": one('download(name="d", urls=["pypi:pyspark"])'),
+    "extract-of-a-file": one('extract(name="e", archive="a.tgz", files={"a": "a"})'),
+    "extract-of-nothing": one('extract(name="e", archive=":d", files={})'),
+    "extract-of-a-folder-to-a-file": one('extract(name="e", archive=":d", files={"a/": "a"})'),
+    "extract-of-a-folder-without-out": one('extract(name="e", archive=":d", files={"a/": "b/"})'),
+    "extract-path-leads-out": one('extract(name="e", archive=":d", files={"a": "../a"})'),
+    "extract-exclude-is-a-text": one(
+        'extract(name="e", archive=":d", files={"a": "a"}, exclude="*.cmd")'
+    ),
+    "extract-with-a-class-that-is-none": one(
+        'extract(name="e", archive=":d", files={"a": "a"}, exclude=["[z-a]"])'
+    ),
+    "extract-out-is-a-path": one(
+        'extract(name="e", archive=":d", files={"a": "a"}, out="x/e.tar")'
+    ),
     "external-image-with-a-digest": one('external_image(name="d", image="debian@sha256:abc")'),
     "external-image-without-a-tag": one('external_image(name="d", image="debian")'),
     "rootfs-with-a-label-in-files": one('rootfs(name="r", files=["//images/os"])'),
@@ -158,6 +185,16 @@ MESSAGES: dict[str, Make] = {
     "kernelspec-path-leads-out": one(
         'kernelspec(name="k", display_name="K", language="k", process_proxy="p", argv=["k"],\n'
         '    resources={"../x": "run.py"})'
+    ),
+    "rendered-unknown-placeholder": rendered(
+        'out="t.yaml", images={"GATEWAI": "//images/os"}'
+    ),
+    "rendered-unused-value": rendered(f'out="t.yaml", {GATEWAY}, "PULLER": "//images/os"}}'),
+    "rendered-value-twice": rendered(f'out="t.yaml", {GATEWAY}}}, values={{"GATEWAY": "x"}}'),
+    "rendered-over-its-template": rendered(f'out="t.yaml.in", {GATEWAY}}}'),
+    "rendered-file-as-a-source": lambda w: (
+        rendered(f'out="t.yaml", {GATEWAY}}})\nfilegroup(name="f", srcs=["t.yaml"]')(w),
+        w.file("a/t.yaml", "left by a build"),
     ),
     "container-files-without-outputs": one('container_files(name="c", outputs=[])'),
     # macros and imports

@@ -105,6 +105,21 @@ def test_what_a_dockerfile_finds_is_what_its_inputs_make(tmp_path: Path) -> None
         ('filegroup(name="g", srcs=["x"])\nfilegroup(name="t", srcs=["d/y", ":g"])', ["d/y", "x"]),
         ('download(name="t", urls=["https://example.org/a/b.tgz?c=d"])', ["b.tgz"]),
         ('download(name="t", urls=["https://example.org/a"], filename="c.jar")', ["c.jar"]),
+        ('download(name="t", urls=["pypi:x/x-1.0.tar.gz"])', ["x-1.0.tar.gz"]),
+        (
+            (
+                'filegroup(name="g", srcs=["x"])\n'
+                'extract(name="t", archive=":g", files={"a": "b", "c": "d/e"})'
+            ),
+            ["b", "d/e"],
+        ),
+        (
+            (
+                'filegroup(name="g", srcs=["x"])\n'
+                'extract(name="t", archive=":g", files={"a/": "b/"}, out="c.tar")'
+            ),
+            ["c.tar"],
+        ),
         ('tarball(name="t", parts={"p": {"x": "x"}})', ["t.tar"]),
         ('container_files(name="t", outputs=["opt/jre/", "/lib/a.jar"])', ["a.jar", "jre.tar"]),
         (

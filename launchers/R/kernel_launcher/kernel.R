@@ -9,9 +9,10 @@ ZMQ_USE_FD <- 89L # zmq.h; pbdZMQ has no name for it
 #'
 #' @param connection_file Path of the connection file.
 #' @param supervisor_port Where the supervisor takes requests.
-new_kernel <- function(connection_file, supervisor_port) {
+#' @param at_interrupt Called when the user's code is interrupted.
+new_kernel <- function(connection_file, supervisor_port, at_interrupt) {
   inherit_ports()
-  let_interrupts_reach_user_code()
+  let_interrupts_reach_user_code(at_interrupt)
   kernel <- kernel_class()$new(connection_file = connection_file)
   kernel$supervisor_port <- supervisor_port
   kernel
@@ -43,8 +44,15 @@ inherit_ports <- function() {
 
 #' Interrupts are suspended in the kernel's own code, which they would leave half done, and allowed
 #' while the user's code runs.
-let_interrupts_reach_user_code <- function() {
-  replace_import("evaluate", function(...) allowInterrupts(evaluate::evaluate(...)))
+#'
+#' @param also Called at an interrupt, without arguments.
+let_interrupts_reach_user_code <- function(also) {
+  replace_import("evaluate", function(...) {
+    withCallingHandlers(
+      allowInterrupts(evaluate::evaluate(...)),
+      interrupt = function(pressed) suspendInterrupts(also())
+    )
+  })
 }
 
 #' Wait until one of the sockets has a message; an interrupt does not end the waiting.

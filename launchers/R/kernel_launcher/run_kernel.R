@@ -11,7 +11,9 @@ suspendInterrupts(local({
   for (module in c("kernel", "spark")) {
     sys.source(file.path(dirname(file), paste0(module, ".R")), modules)
   }
-  kernel <- modules$new_kernel(arguments[1], as.integer(arguments[4]))
+  kernel <- modules$new_kernel(
+    arguments[1], as.integer(arguments[4]), modules$cancel_spark_jobs
+  )
   modules$offer_spark(arguments[3])
   # It holds the key, and nobody else needs it (but who has asked for it at a place of his choice).
   if (arguments[5] == "temporary") unlink(arguments[1])

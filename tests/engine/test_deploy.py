@@ -1,0 +1,257 @@
+"""`./doitw deploy` and `undeploy` on the real engine: a kernel runs, and nothing is left behind.
+
+The images are taken as they are in the engine. Everything has a name of the test's own, so that
+a person's deployment on the same engine is neither seen nor touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+import yaml
+
+from buildlib.deployment.client import Docker
+from buildlib.deployment.kept import FILES, Kept
+from buildlib.errors import ActionError
+from verify.rest import Rest
+
+pytestmark = pytest.mark.engine
+
+ROOT = Path(__file__).resolve().parents[2]
+KEPT = Kept(str(ROOT))
+DEBIAN = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "docker-compose"]
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[docker.DockerClient]:
+    client = docker.from_env()
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def compose() -> list[str]:
+    """The compose of this machine, Debian's where there is none and we may install it."""
+    try:
+        return Docker().compose()
+    except ActionError as error:
+        if os.geteuid() or not shutil.which("apt-get") or os.environ.get("BUILDLIB_NO_INSTALL"):
+            pytest.fail(error.render())
+    done = subprocess.run(DEBIAN, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Docker().compose()
+
+
+class Deployment:
+    """A deployment of one test, driven by the command line."""
+
+    def __init__(self, kind: str, engine: docker.DockerClient) -> None:
+        self.kind = kind
+        self.engine = engine
+        self.name = f"deploy-test-{uuid.uuid4().hex[:8]}"
+        with socket.create_server(("", 0)) as free:
+            self.port = free.getsockname()[1]
+
+    def doitw(self, *words: str) -> Any:
+        done = subprocess.run(
+            [str(ROOT / "doitw"), *words, "--name", self.name, "--json"],
+            cwd=ROOT, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        token = self.token()
+        assert not token or token not in done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def deploy(self, *words: str) -> Any:
+        return self.doitw("deploy", self.kind, "--no-build", *words)
+
+    def token(self) -> str:
+        path = Path(KEPT.token_path(self.name))
+        return path.read_text().strip() if path.exists() else ""
+
+    @property
+    def rest(self) -> Rest:
+        return Rest(f"http://127.0.0.1:{self.port}", self.token())
+
+    def start(self, kernelspec: str) -> str:
+        reply = self.rest.call(
+            "POST", "/kernels", {"name": kernelspec, "env": {"KERNEL_USERNAME": self.name}}
+        )
+        assert reply.status == 201, (reply, self.left())
+        return str(reply.body["id"])
+
+    def left(self) -> list[str]:
+        """Names of all that the engine has of this deployment."""
+        containers = self.engine.containers.list(
+            all=True, filters={"name": self.name}, ignore_removed=True
+        )
+        networks = self.engine.networks.list(names=[self.name])
+        return [str(found.name) for found in (*containers, *networks)]
+
+    def gateway(self) -> Any:
+        (found,) = [
+            container
+            for container in self.engine.containers.list(filters={"name": self.name})
+            if "enterprise-gateway" in container.name
+        ]
+        return found
+
+
+@contextlib.contextmanager
+def deployment(kind: str, engine: docker.DockerClient) -> Iterator[Deployment]:
+    """A deployment that is gone afterwards, whatever happens."""
+    made = Deployment(kind, engine)
+    try:
+        yield made
+    finally:
+        made.doitw("undeploy")
+        for container in engine.containers.list(all=True, filters={"name": made.name}):
+            container.remove(force=True)
+    assert made.left() == []
+
+
+def runs_code(made: Deployment, kernelspec: str) -> str:
+    """Start a kernel and run something in it; its ID."""
+    kernel = made.start(kernelspec)
+    with contextlib.closing(made.rest.connect(kernel)) as channels:
+        channels.wait_ready()
+        assert channels.run("print(6 * 7)").text.strip() == "42"
+    return kernel
+
+
+def kernelspecs(made: Deployment) -> set[str]:
+    return set(made.rest.call("GET", "/kernelspecs").body["kernelspecs"])
+
+
+def allowed(kind: str) -> set[str]:
+    rendered = yaml.safe_load((ROOT / "deploy" / FILES[kind]).read_text("utf-8"))
+    names = rendered["services"]["enterprise-gateway"]["environment"]["EG_ALLOWED_KERNELS"]
+    return set(names.lower().split(","))
+
+
+def test_compose(engine, compose, monkeypatch):
+    monkeypatch.setenv("EG_CULL_IDLE_TIMEOUT", "1800")
+    with deployment("compose", engine) as made:
+        answer = made.deploy("--port", str(made.port))
+        assert answer["url"] == f"http://127.0.0.1:{made.port}"
+        assert answer["kind"] == "compose"
+        assert Path(ROOT, answer["token_file"]).stat().st_mode & 0o077 == 0
+        assert Rest(answer["url"], "").call("GET", "/kernelspecs").status in (401, 403)
+        assert kernelspecs(made) == allowed("compose")
+        gateway = made.gateway()
+        config = gateway.attrs["HostConfig"]
+        assert config["ReadonlyRootfs"]
+        assert config["CapDrop"] == ["ALL"]
+        code, said = gateway.exec_run(["id", "-u"])
+        assert (code, said.strip()) == (0, b"1000")
+        kernel = runs_code(made, "python_docker")
+        (container,) = engine.containers.list(filters={"label": f"kernel_id={kernel}"})
+        assert made.token() not in json.dumps(container.attrs)
+        assert list(container.attrs["NetworkSettings"]["Networks"]) == [made.name]
+
+        # Again, with what it was given before: nothing to do, and the kernel lives.
+        monkeypatch.delenv("EG_CULL_IDLE_TIMEOUT")
+        before = made.token()
+        made.deploy()
+        assert made.token() == before
+        assert made.gateway().id == gateway.id
+        assert made.rest.call("GET", f"/kernels/{kernel}").status == 200
+        made.deploy("--port", str(made.port))
+
+        # docker compose knows the project as its own.
+        command = [*compose, "-p", made.name, "-f", "deploy/compose.yaml"]
+        command += ["--env-file", KEPT.path(made.name), "ps", "-q"]
+        shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert shown.stdout.split() == [gateway.id]
+
+        # A kernel whose gateway was killed goes, one of another gateway stays.
+        other = engine.containers.run(
+            gateway.image.id, ["sleep", "300"], detach=True, name=f"other-{uuid.uuid4().hex[:8]}",
+            labels={"app": "enterprise-gateway", "component": "kernel"}, network_mode="none",
+        )  # fmt: skip
+        try:
+            gateway.kill()
+            gone = made.doitw("undeploy")["removed"]
+            assert f"container {container.name}" in gone
+            assert f"network {made.name}" in gone
+            assert made.left() == []
+            other.reload()
+            assert other.status == "running"
+        finally:
+            other.remove(force=True)
+        assert made.doitw("undeploy") == {"name": None, "removed": []}
+        assert made.token() == ""
+
+
+def test_swarm(engine):
+    inactive = engine.info()["Swarm"]["LocalNodeState"] == "inactive"
+    with deployment("swarm", engine) as made:
+        init = ("--init",) if inactive else ()
+        answer = made.deploy("--port", str(made.port), *init)
+        assert answer["url"] == f"http://127.0.0.1:{made.port}"
+        assert kernelspecs(made) == allowed("swarm")
+        gateway = made.gateway()
+        assert gateway.attrs["Config"]["User"].startswith("1000:")
+        runs_code(made, "python_swarm")
+
+        # A new setting: the task is another one when deploy ends, and remembers the rest.
+        environ = os.environ
+        environ["EG_LOG_LEVEL"] = "WARN"
+        try:
+            made.deploy()
+        finally:
+            del environ["EG_LOG_LEVEL"]
+        assert made.gateway().id != gateway.id
+        assert "EG_LOG_LEVEL=WARN" in made.gateway().attrs["Config"]["Env"]
+
+        # A kernel's service whose gateway was killed would keep the network.
+        made.start("python_swarm")
+        made.gateway().kill()
+        gone = made.doitw("undeploy")["removed"]
+        assert [each for each in gone if each.startswith(f"service {made.name}-")]
+        assert f"network {made.name}" in gone
+        assert made.left() == []
+    end = time.monotonic() + 30
+    wanted = "inactive" if inactive else "active"
+    while engine.info()["Swarm"]["LocalNodeState"] != wanted and time.monotonic() < end:
+        time.sleep(0.5)
+    assert engine.info()["Swarm"]["LocalNodeState"] == wanted
+
+
+def test_a_port_that_is_taken_is_told_with_the_way_out(engine, compose):
+    with deployment("compose", engine) as made, socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        words = ["deploy", "compose", "--no-build", "--name", made.name, "--port", port]
+        done = subprocess.run(
+            [str(ROOT / "doitw"), *words], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 1
+        assert "fix: ./doitw deploy compose --port" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_network_of_somebody_else_is_not_taken(engine, compose):
+    name = f"deploy-test-{uuid.uuid4().hex[:8]}"
+    network = engine.networks.create(name)
+    try:
+        words = ["deploy", "compose", "--no-build", "--name", name]
+        done = subprocess.run(
+            [str(ROOT / "doitw"), *words], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 3
+        assert f"there is a {name} on this engine that was not started" in done.stderr
+        assert KEPT.get(name) is None
+    finally:
+        network.remove()

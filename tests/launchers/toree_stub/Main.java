@@ -1,0 +1,90 @@
+package org.apache.toree;
+
+import $line1.Cell;
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Paths;
+import java.nio.file.attribute.PosixFilePermissions;
+import java.security.Permission;
+import java.util.Arrays;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+
+/** Stands for Toree in tests: reads the profile, listens, and does what a line to its shell port says. */
+public final class Main {
+    public static void main(String[] args) throws Exception {
+        System.out.println("stub arguments: " + String.join(" ", Arrays.copyOfRange(args, 2, args.length)));
+        Thread.sleep(Long.parseLong(System.getenv().getOrDefault("STUB_DELAY", "0")));
+        byte[] profile = Files.readAllBytes(Paths.get(args[1]));
+        String mode = PosixFilePermissions.toString(Files.getPosixFilePermissions(Paths.get(args[1])));
+        System.out.println("stub profile: " + mode);
+        String deaf = System.getenv().getOrDefault("STUB_DEAF", "none");
+        Matcher port = Pattern.compile("\"(\\w+)_port\": (\\d+)")
+                .matcher(new String(profile, StandardCharsets.UTF_8));
+        while (port.find()) {
+            if (!port.group(1).equals(deaf)) {
+                ServerSocket server = new ServerSocket(Integer.parseInt(port.group(2)));
+                new Thread(() -> serve(server)).start();
+            }
+        }
+        System.setSecurityManager(new SecurityManager() {
+            @Override
+            public void checkPermission(Permission permission) {}
+        });
+        Thread.sleep(Long.MAX_VALUE);
+    }
+
+    private static void serve(ServerSocket server) {
+        while (true) {
+            try (Socket client = server.accept()) {
+                String line = new BufferedReader(new InputStreamReader(client.getInputStream())).readLine();
+                if (line != null) {
+                    obey(line);
+                }
+            } catch (IOException error) {
+                return;
+            }
+        }
+    }
+
+    private static void obey(String line) {
+        switch (line) {
+            case "exit":
+                new Thread(() -> System.exit(0)).start();
+                break;
+            case "hang":
+                Runtime.getRuntime().addShutdownHook(new Thread(Cell::spin));
+                break;
+            case "child":
+                try {
+                    new ProcessBuilder("sleep", "600").start();
+                } catch (IOException error) {
+                    System.out.println(error);
+                }
+                break;
+            default:
+                new Thread(() -> work(line), "task-manager-0").start();
+        }
+    }
+
+    private static void work(String line) {
+        try {
+            System.out.println("begun: " + line);
+            if (line.equals("sleep")) {
+                Cell.sleep();
+            } else if (line.equals("outside")) {
+                Thread.sleep(1500); // a thread that runs no cell
+            } else {
+                Cell.spin();
+            }
+            System.out.println("ended: " + line);
+        } catch (Throwable error) {
+            System.out.println("ended: " + line + " by " + error.getClass().getSimpleName());
+        }
+    }
+}

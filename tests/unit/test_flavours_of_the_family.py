@@ -1,0 +1,100 @@
+"""The family as it is declared and locked, in each flavour."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from buildlib.lock.parents import made_elsewhere, parents
+from buildlib.model.settings import FLAVOURS
+from buildlib.model.target import Target
+from buildlib.workspace import Workspace
+
+ROOT = Path(__file__).parents[2]
+STACKS = "docker-stacks"
+
+
+def family(flavour: str) -> Workspace:
+    return Workspace(str(ROOT), overrides={"flavour": flavour})
+
+
+def images(workspace: Workspace) -> dict[str, Target]:
+    """The images that exist in its flavour and are made here, by name."""
+    return {
+        label.name: target
+        for label, target in workspace.graph.targets.items()
+        if target.rule.kind == "docker_image" and label not in workspace.left_out
+    }
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_declarations_and_dockerfiles_agree(flavour: str) -> None:
+    assert "kernel-py" in images(family(flavour))  # loading checks each Dockerfile
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_all_that_can_be_locked_without_a_registry_is_locked(flavour: str) -> None:
+    workspace = family(flavour)
+    wanted = [
+        pin
+        for label, target in workspace.graph.targets.items()
+        for pin in target.pins
+        if label not in workspace.left_out and pin.section != "image"
+    ]
+    lock = workspace.lock
+    assert len(wanted) > 5
+    missing = [
+        (pin.section, pin.name)
+        for pin in wanted
+        if pin.name not in lock.get(pin.section, {})
+        or lock[pin.section][pin.name].asked != pin.asked
+    ]
+    assert missing == []
+
+
+def test_the_default_flavour_takes_nothing_of_others() -> None:
+    workspace = family("debian")
+    foreign = [
+        name for name, target in images(workspace).items() if made_elsewhere(workspace, target)
+    ]
+    assert foreign == []
+    assert "kernel-tf-gpu-py" not in images(workspace)
+
+
+@pytest.mark.parametrize(
+    ("image", "base"),
+    [
+        ("kernel-py", "scipy-notebook"),
+        ("kernel-tf-py", "tensorflow-notebook"),
+        ("kernel-tf-gpu-py", "tensorflow-gpu"),
+        ("enterprise-gateway", "minimal-notebook"),
+    ],
+)
+def test_docker_stacks_stands_on_the_images_of_others(image: str, base: str) -> None:
+    workspace = family(STACKS)
+    root = made_elsewhere(workspace, images(workspace)[image])
+    assert root is not None
+    assert str(root.label) == f"//images/bases/stacks:{base}"
+
+
+def test_docker_stacks_adds_no_debian_packages_to_them() -> None:
+    # They are Ubuntu's, whose own packages have the same names and other dependencies.
+    workspace = family(STACKS)
+    mixed = [
+        name
+        for name, target in images(workspace).items()
+        if made_elsewhere(workspace, target) and any(pin.section == "apt" for pin in target.pins)
+    ]
+    assert mixed == []
+
+
+def test_no_base_of_the_default_flavour_is_built_for_docker_stacks_alone() -> None:
+    workspace = family(STACKS)
+    below = {
+        parent.label.name
+        for target in images(workspace).values()
+        for parent in parents(workspace, target)
+    }
+    assert {"scipy-notebook", "tensorflow-notebook"}.isdisjoint(images(workspace))
+    assert "os" in below  # what has no counterpart at others' is built as ever

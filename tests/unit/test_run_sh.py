@@ -1,0 +1,280 @@
+"""The run.sh scripts of kernelspecs: what they start, and what they never run."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+BIN = Path(__file__).parents[2] / "kernelspecs/bin"
+ARGUMENTS = ["--RemoteProcessProxy.kernel-id", "k-1", "--RemoteProcessProxy.port-range", "a b;c"]
+
+# Stands in for spark-submit, sudo and the like: says how it was called.
+SPY = """#!/usr/bin/env python3
+import json, sys
+print(json.dumps(sys.argv))
+"""
+# Stands in for launch_kubernetes.py, which has tests of its own.
+LAUNCH = """
+import json, pathlib, sys
+given = dict(word.split("=", 1) for word in sys.argv if word.startswith(("--pod", "--spark-opts")))
+pathlib.Path(given["--spark-opts-out"]).write_text("--conf 'spark.a=b c' --conf d=$E\\n")
+pathlib.Path(given["--pod-template"]).write_text(json.dumps(sys.argv[1:-2]))
+"""
+
+
+class Spec(SimpleNamespace):
+    """A kernelspec's folder, with programs that stand in for Spark's."""
+
+    folder: Path
+
+    def run(self, **env: str) -> subprocess.CompletedProcess[str]:
+        """Run its run.sh."""
+        programs = self.folder.parent / "programs"
+        given = {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "SPARK_HOME": str(self.folder.parent / "spark"),
+            "DASK_YARN_EXE": str(programs / "dask-yarn"),
+            "KERNEL_ID": "k-1",
+            "KERNEL_USERNAME": "alice",
+            "EG_POD_TEMPLATE_DIR": str(self.folder.parent),
+        }
+        return subprocess.run(
+            [str(self.folder / "bin/run.sh"), *ARGUMENTS], env=given | env, cwd="/",
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    def called(self, **env: str) -> list[str]:
+        """What it became: program and arguments, with the spec's folder as HERE."""
+        done = self.run(**env)
+        assert done.returncode == 0, done.stderr
+        words: list[str] = json.loads(done.stdout)
+        return [word.replace(str(self.folder), "HERE") for word in words]
+
+
+@pytest.fixture
+def spec(tmp_path):
+    for name in ("programs/sudo", "programs/dask-yarn", "spark/bin/spark-submit"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(SPY)
+        path.chmod(0o755)
+
+    def make(platform: str, *files: str) -> Spec:
+        folder = tmp_path / "the spec"
+        (folder / "bin").mkdir(parents=True)
+        shutil.copy(BIN / f"{platform}.sh", folder / "bin/run.sh")
+        shutil.copy(BIN / "options.sh", folder / "bin")
+        for name in files:
+            (folder / name).parent.mkdir(exist_ok=True)
+            (folder / name).write_text(LAUNCH)
+        return Spec(folder=folder)
+
+    return make
+
+
+def without_submit(words: list[str]) -> list[str]:
+    assert words[0].endswith("/spark/bin/spark-submit")
+    return words[1:]
+
+
+PYTHON = ("scripts/launch_ipykernel.py",)
+SHIPPED = (*PYTHON, "scripts/kernel_launcher.zip")
+CLIENT = "--master yarn --deploy-mode client"
+CLUSTER = "--master yarn --deploy-mode cluster"
+
+# -- YARN ------------------------------------------------------------------------------------------
+
+
+def test_a_client_runs_the_launcher_that_lies_here(spec):
+    found = spec("yarn", *PYTHON).called(SPARK_OPTS=CLIENT, LAUNCH_OPTS="--more 'x y'")
+    assert without_submit(found) == [
+        *CLIENT.split(), "HERE/scripts/launch_ipykernel.py", "--more", "x y", *ARGUMENTS
+    ]  # fmt: skip
+
+
+def test_a_cluster_gets_the_package_too(spec):
+    found = spec("yarn", *SHIPPED).called(SPARK_OPTS=CLUSTER)
+    assert without_submit(found) == [
+        *CLUSTER.split(), "--py-files", "HERE/scripts/kernel_launcher.zip",
+        "HERE/scripts/launch_ipykernel.py", *ARGUMENTS,
+    ]  # fmt: skip
+
+
+def test_a_user_is_impersonated_with_sudo_here_and_by_yarn_there(spec):
+    made = spec("yarn", *SHIPPED)
+    found = made.called(SPARK_OPTS=CLIENT, EG_IMPERSONATION_ENABLED="True")
+    assert found[0].endswith("/programs/sudo")
+    assert found[1].startswith("PATH=")
+    assert found[2:5] == ["-H", "-E", "-u"]
+    assert found[5] == "alice"
+    assert found[6].endswith("/spark/bin/spark-submit")
+    found = made.called(SPARK_OPTS=CLUSTER, EG_IMPERSONATION_ENABLED="True")
+    assert without_submit(found)[4:6] == ["--proxy-user", "alice"]
+    found = made.called(SPARK_OPTS="--deploy-mode=cluster", EG_IMPERSONATION_ENABLED="True")
+    assert "--proxy-user" in found
+    assert "alice" not in made.called(SPARK_OPTS=CLIENT, EG_IMPERSONATION_ENABLED="False")
+
+
+@pytest.mark.parametrize("mode", [CLIENT, CLUSTER])
+@pytest.mark.parametrize("user", ["", "#0", "-u", "a b", "root;id", "$(id)", "a\nb"])
+def test_what_is_no_user_is_refused(spec, mode, user):
+    done = spec("yarn", *SHIPPED).run(
+        SPARK_OPTS=mode, EG_IMPERSONATION_ENABLED="True", KERNEL_USERNAME=user
+    )
+    assert (done.returncode, done.stdout) == (65, "")
+    assert done.stderr == "run.sh: error: KERNEL_USERNAME is not the name of a user\n"
+
+
+def test_scala_has_jars_and_options_of_its_own_that_a_request_replaces(spec):
+    made = spec("yarn", "lib/toree-launcher.jar", "lib/toree-assembly.jar")
+    env = {"__TOREE_SPARK_OPTS__": CLUSTER, "__TOREE_OPTS__": "--alternate-sigint USR2"}
+    jars = ["--jars", "HERE/lib/toree-assembly.jar", "--class", "launcher.ToreeLauncher",
+            "HERE/lib/toree-launcher.jar"]  # fmt: skip
+    wanted = [*CLUSTER.split(), *jars, "--alternate-sigint", "USR2", *ARGUMENTS]
+    assert without_submit(made.called(**env)) == wanted
+    found = made.called(**env, SPARK_OPTS=CLIENT, TOREE_OPTS="--magic")
+    assert without_submit(found) == [*CLIENT.split(), *jars, "--magic", *ARGUMENTS]
+
+
+def test_r_in_a_cluster_gets_its_modules_in_an_archive(spec):
+    made = spec("yarn", "scripts/launch_IRkernel.R", "scripts/kernel_launcher.zip")
+    assert without_submit(made.called(SPARK_OPTS=CLUSTER)) == [
+        *CLUSTER.split(), "--archives", "HERE/scripts/kernel_launcher.zip#launcher",
+        "HERE/scripts/launch_IRkernel.R", *ARGUMENTS,
+    ]  # fmt: skip
+
+
+def test_r_in_client_mode_finds_its_modules_beside_it(spec):
+    made = spec("yarn", "scripts/launch_IRkernel.R", "scripts/kernel_launcher/launch.R")
+    found = without_submit(made.called(SPARK_OPTS=CLIENT))
+    assert found == [*CLIENT.split(), "HERE/scripts/launch_IRkernel.R", *ARGUMENTS]
+
+
+def test_dask_is_given_one_file(spec):
+    found = spec("dask", "scripts/kernel_launcher.zip").called(
+        DASK_OPTS="--name ${KERNEL_ID:-none} --deploy-mode remote", EG_IMPERSONATION_ENABLED="True"
+    )
+    assert found[0].endswith("/programs/dask-yarn")
+    assert found[1:] == [
+        "submit", "--name", "k-1", "--deploy-mode", "remote", "--user", "alice",
+        "HERE/scripts/kernel_launcher.zip", *ARGUMENTS,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("platform", ["yarn", "kubernetes"])
+def test_no_spark_is_told_with_what_to_do(spec, platform):
+    done = spec(platform, *PYTHON).run(SPARK_HOME="/nowhere")
+    assert done.returncode == 66
+    assert "no spark-submit in SPARK_HOME=/nowhere; fix: correct it in kernel.json" in done.stderr
+
+
+# -- Kubernetes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("language", "program"),
+    [
+        ("python", ["local:///L/python/scripts/launch_ipykernel.py"]),
+        ("r", ["local:///L/R/scripts/launch_IRkernel.R"]),
+        (
+            "scala",
+            ["--jars", "local:///L/scala/lib/toree-assembly.jar", "--class",
+             "launcher.ToreeLauncher", "local:///L/scala/lib/toree-launcher.jar"],
+        ),
+    ],
+)  # fmt: skip
+def test_the_launcher_in_the_image_runs_by_the_pods_template(spec, language, program):
+    made = spec("kubernetes", "scripts/launch_kubernetes.py")
+    found = made.called(
+        KERNEL_LANGUAGE=language, KERNEL_LAUNCHERS_DIR="/L", E="not this",
+        SPARK_OPTS="--deploy-mode cluster --name ${KERNEL_ID:-}",
+    )  # fmt: skip
+    wanted = ["--deploy-mode", "cluster", "--name", "k-1", "--conf", "spark.a=b c", "--conf"]
+    words = without_submit(found)
+    assert words[: len(wanted)] == wanted
+    assert words[len(wanted) + 1 :] == [*program, *ARGUMENTS]
+    folder = made.folder.parent
+    assert json.loads((folder / "kpt_k-1").read_text()) == ARGUMENTS
+    assert not (folder / "spark_opts_k-1").exists()
+
+
+def test_if_there_is_no_template_nothing_is_submitted(spec):
+    made = spec("kubernetes", "scripts/launch_kubernetes.py")
+    (made.folder / "scripts/launch_kubernetes.py").write_text("raise SystemExit(65)")
+    done = made.run(KERNEL_LANGUAGE="python")
+    assert (done.returncode, done.stdout) == (65, "")
+
+
+@pytest.mark.parametrize("kernel_id", ["", "../k", "a b", "$(id)"])
+def test_an_id_that_is_none_is_refused(spec, kernel_id):
+    done = spec("kubernetes", "scripts/launch_kubernetes.py").run(KERNEL_ID=kernel_id)
+    assert (done.returncode, done.stdout) == (64, "")
+
+
+# -- Words -----------------------------------------------------------------------------------------
+
+
+def words(text: str, **env: str) -> list[str]:
+    """How options.sh splits a text."""
+    script = f'. "{BIN}/options.sh"; words "$TEXT"'
+    done = subprocess.run(
+        ["/bin/sh", "-c", script], env={"PATH": os.environ["PATH"], "TEXT": text, **env},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split("\n")[:-1]
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("", []),
+        (" a  b\tc\n", ["a", "b", "c"]),
+        ("--conf 'a=b c' \"d e\" f\\ g", ["--conf", "a=b c", "d e", "f g"]),
+        ("'$A' \"$A\" x$A-${A}y", ["$A", "1 2", "x1 2-1 2y"]),
+        ("$A ${A}", ["1", "2", "1", "2"]),
+        ("${NONE:-d} ${NONE} $NONE- ${A:-d}", ["d", "-", "1", "2"]),
+        ("${Q}", ["--conf", "a=b c", "$A", "`id`", "$(id)", ";"]),
+        ("$ 5$ ${ $(id) `id` ; | a>b", ["$", "5$", "${", "$(id)", "`id`", ";", "|", "a>b"]),
+    ],
+)
+def test_a_text_becomes_words_and_references_values(text, wanted):
+    assert words(text, A="1 2", Q="--conf 'a=b c' $A `id` $(id) ;") == wanted
+
+
+def test_a_quote_without_an_end_is_an_error():
+    done = subprocess.run(
+        ["/bin/sh", "-c", f'. "{BIN}/options.sh"; words "a \'b"'],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 65
+    assert "a quote without an end" in done.stderr
+
+
+PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(PRINTABLE)
+def test_a_value_is_one_piece_of_its_word_whatever_it_is(value):
+    assert words("--name x${V}", V=value) == ["--name", f"x{value}"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(PRINTABLE)
+def test_what_a_client_adds_is_split_and_never_run_or_replaced(value):
+    try:
+        wanted = [word for word in shlex.split(value) if word]
+    except ValueError:
+        return  # a quote without an end; has a test of its own
+    if "\\" not in value:  # in quotes, the two treat it differently
+        assert [word for word in words("${V:-}", V=value) if word] == wanted
