@@ -15,7 +15,7 @@ import uuid
 from typing import Any, NamedTuple
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.websocket import websocket_connect
+from tornado.websocket import WebSocketClosedError, websocket_connect
 
 from verify.outcome import Outcome
 from verify.rules import Broken
@@ -23,6 +23,7 @@ from verify.rules import Broken
 REQUEST_SECONDS = 120.0
 RUN_SECONDS = 60.0
 READY_SECONDS = 60.0  # the gateway's EG_KERNEL_INFO_TIMEOUT
+CLOSED = "the gateway has closed the websocket"
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -181,7 +182,10 @@ class Channels:
         return outcome
 
     async def _write(self, text: str) -> None:
-        await self._socket.write_message(text)
+        try:
+            await self._socket.write_message(text)
+        except WebSocketClosedError:
+            raise Broken("gateway-execute", CLOSED) from None
 
     def _receive(self, seconds: float) -> dict[str, Any]:
         """The next message; empty where none comes in time."""
@@ -196,7 +200,7 @@ class Channels:
         text = self._reading.result()
         self._reading = None
         if text is None:
-            raise Broken("gateway-execute", "the gateway has closed the websocket")
+            raise Broken("gateway-execute", CLOSED)
         message: dict[str, Any] = json.loads(text)
         return message
 
