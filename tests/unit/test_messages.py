@@ -188,9 +188,7 @@ MESSAGES: dict[str, Make] = {
         'kernelspec(name="k", display_name="K", language="k", process_proxy="p", argv=["k"],\n'
         '    resources={"../x": "run.py"})'
     ),
-    "rendered-unknown-placeholder": rendered(
-        'out="t.yaml", images={"GATEWAI": "//images/os"}'
-    ),
+    "rendered-unknown-placeholder": rendered('out="t.yaml", images={"GATEWAI": "//images/os"}'),
     "rendered-unused-value": rendered(f'out="t.yaml", {GATEWAY}, "PULLER": "//images/os"}}'),
     "rendered-value-twice": rendered(f'out="t.yaml", {GATEWAY}}}, values={{"GATEWAY": "x"}}'),
     "rendered-over-its-template": rendered(f'out="t.yaml.in", {GATEWAY}}}'),
