@@ -199,14 +199,14 @@ for part, names in PARTS.items():
         doc=f"kernelspecs in the part {part} of the archive",
     )
 
-EVERY_PART = {
-    **{part: {"./": f":{part}_part"} for part in PARTS},
-    "yarn": {"./": ":yarn"},
-    "distributed": {"./": ":python_distributed"},
-}
+FOR_IMAGES = {part: {"./": f":{part}_part"} for part in PARTS}
 tarball(
     name="kernelspecs",
-    parts=EVERY_PART,
+    parts={
+        **FOR_IMAGES,
+        "yarn": {"./": ":yarn"},
+        "distributed": {"./": ":python_distributed"},
+    },
     executables=PROGRAMS,
     prefix="usr/local/share/jupyter/kernels",
     archive="jupyter_enterprise_gateway_kernelspecs",
@@ -214,10 +214,10 @@ tarball(
 )
 tarball(
     name="kernels",
-    parts=EVERY_PART,
-    executables=PROGRAMS,
+    parts=FOR_IMAGES,
+    executables=[path for path in PROGRAMS if "_kubernetes/" in path],
     prefix="kernels",
-    doc="all kernelspecs in the folder that a data image has",
+    doc="kernelspecs in the folder that a data image has",
 )
 for platform in ("docker", "kubernetes", "yarn"):
     tarball(

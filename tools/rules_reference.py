@@ -105,8 +105,7 @@ def _about(name: str) -> list[str]:
         return []
     _, _, more = inspect.cleandoc(module.__doc__ or "").partition("\n\n")
     makes = _PRODUCTS[rule.product] + (", made in the engine" if _is_made_there(rule) else "")
-    key = "; its key holds organisation, registry and channel" if rule.stamped else ""
-    return [*(["", more] if more else []), "", f"Makes {makes}{key}."]
+    return [*(["", more] if more else []), "", f"Makes {makes}."]
 
 
 def _is_made_there(rule: Rule) -> bool:

@@ -17,6 +17,7 @@ class Outcome:
         shown: Displays, each a dict of MIME type to content.
         status: `ok`, `error`, `aborted`; empty while there is no reply.
         error: Name of the error, where there is one.
+        reason: What the error says.
     """
 
     def __init__(self) -> None:
@@ -25,6 +26,7 @@ class Outcome:
         self.shown: list[dict[str, Any]] = []
         self.status = ""
         self.error = ""
+        self.reason = ""
 
     def add(self, kind: str, content: Mapping[str, Any]) -> None:
         """Take a message from iopub or shell."""
@@ -37,10 +39,12 @@ class Outcome:
                 self.text += content["data"].get("text/plain", "")
         elif kind == "error":
             self.error = content["ename"]
+            self.reason = content.get("evalue", "")
         elif kind == "execute_reply":
             self.status = content["status"]
             self.error = content.get("ename") or self.error
 
     def __str__(self) -> str:
         said = f"printed {self.text[:200]!r}"
-        return f"{self.error or self.status or 'no reply'}, {said}"
+        reason = f": {' '.join(self.reason.split())[:200]}" if self.reason else ""
+        return f"{self.error or self.status or 'no reply'}{reason}, {said}"

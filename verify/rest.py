@@ -15,13 +15,15 @@ import uuid
 from typing import Any, NamedTuple
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
-from tornado.websocket import websocket_connect
+from tornado.websocket import WebSocketClosedError, websocket_connect
 
 from verify.outcome import Outcome
 from verify.rules import Broken
 
 REQUEST_SECONDS = 120.0
 RUN_SECONDS = 60.0
+READY_SECONDS = 60.0  # the gateway's EG_KERNEL_INFO_TIMEOUT
+CLOSED = "the gateway has closed the websocket"
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -65,7 +67,11 @@ class Rest:
         """
         url = self._url.replace("http", "ws", 1) + f"/api/kernels/{kernel_id}/channels"
         try:
-            return Channels(HTTPRequest(url, headers=self._headers, connect_timeout=20))
+            # The gateway accepts it when the kernel has answered a kernel_info_request.
+            request = HTTPRequest(
+                url, headers=self._headers, connect_timeout=20, request_timeout=READY_SECONDS
+            )
+            return Channels(request)
         except (HTTPClientError, OSError) as error:
             raise Broken("gateway-start-kernel", f"the websocket is refused: {error}") from error
 
@@ -114,7 +120,7 @@ class Channels:
         self._loop.run_until_complete(self._write(json.dumps(message)))
         return str(header["msg_id"])
 
-    def wait_ready(self, seconds: float = RUN_SECONDS) -> None:
+    def wait_ready(self, seconds: float = READY_SECONDS) -> None:
         """Wait until the kernel answers; a question that came too early may be lost.
 
         Raises:
@@ -176,7 +182,10 @@ class Channels:
         return outcome
 
     async def _write(self, text: str) -> None:
-        await self._socket.write_message(text)
+        try:
+            await self._socket.write_message(text)
+        except WebSocketClosedError:
+            raise Broken("gateway-execute", CLOSED) from None
 
     def _receive(self, seconds: float) -> dict[str, Any]:
         """The next message; empty where none comes in time."""
@@ -191,7 +200,7 @@ class Channels:
         text = self._reading.result()
         self._reading = None
         if text is None:
-            raise Broken("gateway-execute", "the gateway has closed the websocket")
+            raise Broken("gateway-execute", CLOSED)
         message: dict[str, Any] = json.loads(text)
         return message
 

@@ -50,6 +50,7 @@ def build(
     force: bool = False,
     as_json: bool = False,
     quiet: bool = False,
+    keep_going: bool = False,
 ) -> int:
     """Bring targets of an open workspace up to date.
 
@@ -61,6 +62,7 @@ def build(
         force: Build what is up to date, too.
         as_json: Say nothing but the plan, as JSON, with the exit code.
         quiet: Say nothing on standard output.
+        keep_going: After a failure, go on with what does not need the target that failed.
 
     Returns:
         The exit code.
@@ -76,7 +78,9 @@ def build(
     if plan.steps or force:
         from buildlib.doit_adapter.run import run_session
 
-        code = run_session(session, roots, jobs=jobs or default_jobs(), quiet=quiet)
+        code = run_session(
+            session, roots, jobs=jobs or default_jobs(), quiet=quiet, keep_going=keep_going
+        )
     else:
         session.start(roots)
         if not quiet:

@@ -37,6 +37,11 @@ def run(call: Call) -> int:
         with suppress(FileNotFoundError):
             os.unlink(report_path(workspace.state, label))
     loud = call.number("verbosity", DEFAULT_VERBOSITY, least=0) >= LOUD
+    images = [dep.ref.label for label in checks for dep in workspace.graph[label].deps]
+    if workspace.plan(images).steps:  # as many at a time as is usual; then proofs have the machine
+        code = build(workspace, images, verbose=loud, quiet=quiet)
+        if code:
+            return code
     code = build(
         workspace,
         checks,
@@ -44,6 +49,7 @@ def run(call: Call) -> int:
         verbose=loud,
         force=call.flag("always"),
         quiet=quiet,
+        keep_going=True,
     )
     reports = {label: _report(workspace, label) for label in checks}
     if quiet:
@@ -51,8 +57,7 @@ def run(call: Call) -> int:
         return code
     names = workspace.graph.task_names
     named = {names[label]: report for label, report in reports.items()}
-    lines = table(named)
-    for line in [*details(named, all_of_them=loud), *([""] if loud else []), *lines]:
+    for line in [*(details(named) if loud else []), *table(named)]:
         say(line)
     return code
 
@@ -94,16 +99,14 @@ def _report(workspace: Workspace, label: Label) -> Any:
         return None
 
 
-def details(reports: Mapping[str, Any], *, all_of_them: bool) -> list[str]:
-    """A line for each case of each proof, or for those only that have failed."""
+def details(reports: Mapping[str, Any]) -> list[str]:
+    """A line for each case of each proof."""
     lines: list[str] = []
     for name, report in reports.items():
-        if report is None:
-            continue
-        cases = [case for case in report["cases"] if all_of_them or not case["ok"]]
+        cases = report["cases"] if report else []
         width = max((len(case["name"]) for case in cases), default=0)
         for case in cases:
-            verdict = "ok" if case["ok"] else "FAILED" if case.get("tried", True) else "not tried"
+            verdict = "ok" if case["ok"] else "FAILED" if case["tried"] else "not tried"
             line = f"{name}  {case['name'].ljust(width)}  {verdict:9}  {case['seconds']:6.2f} s"
             lines.append(f"{line}  {case['message']}".rstrip())
     return lines

@@ -31,7 +31,9 @@ def doit_config(session: Session, *, jobs: int) -> dict[str, Any]:
     }
 
 
-def run_session(session: Session, roots: Iterable[Label], *, jobs: int, quiet: bool) -> int:
+def run_session(
+    session: Session, roots: Iterable[Label], *, jobs: int, quiet: bool, keep_going: bool = False
+) -> int:
     """Build some targets, several at a time.
 
     Args:
@@ -39,6 +41,7 @@ def run_session(session: Session, roots: Iterable[Label], *, jobs: int, quiet: b
         roots: The targets wanted.
         jobs: How many at a time.
         quiet: Say nothing but errors.
+        keep_going: After a failure, run what does not need the target that failed.
 
     Returns:
         doit's exit code.
@@ -56,7 +59,8 @@ def run_session(session: Session, roots: Iterable[Label], *, jobs: int, quiet: b
     from doit.cmd_base import ModuleTaskLoader
     from doit.doit_cmd import DoitMain
 
-    module: dict[str, Any] = {"DOIT_CONFIG": doit_config(session, jobs=jobs)}
+    config = {**doit_config(session, jobs=jobs), "continue": keep_going}
+    module: dict[str, Any] = {"DOIT_CONFIG": config}
     for verb in DOCS:
         module[f"task_{verb}"] = _creator(session, verb)
     return int(DoitMain(ModuleTaskLoader(module), config_filenames=()).run(["run", *selected]) or 0)

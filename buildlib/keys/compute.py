@@ -15,7 +15,7 @@ from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.label import Reference
 from buildlib.model.lock import FILE as LOCK_FILE
 from buildlib.model.lock import Entry, Lock
-from buildlib.model.target import File, Pin, Target, image_name
+from buildlib.model.target import File, Pin, Target, image_name, is_stamped
 from buildlib.model.tree import Tree
 
 
@@ -83,7 +83,7 @@ class Keys:
             parts.append(("parts", " ".join(ref.parts)))
         attrs = target.rule.attrs_of(target, ref.parts) if ref.parts else target.attrs
         parts += [(f"attribute {name}", _text(value)) for name, value in attrs.items()]
-        if target.rule.stamped:
+        if is_stamped(target):
             parts += [(f"stamp {name}", value) for name, value in self._stamp._asdict().items()]
         for dep in self._graph.deps(ref):
             if dep.by_name:

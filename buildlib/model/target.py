@@ -38,7 +38,8 @@ class Dep(NamedTuple):
         role: What it is to the target, unique in it: `base BASE_CONTAINER`, `src //x:y`.
         ref: What is depended on.
         part: The part of the target that needs it; empty where the target has no parts.
-        by_name: Only the name of the other's image is used, not what is in it.
+        by_name: Only the name of the other's image is used, not what is in it. The target then
+            carries organisation, registry and tag.
     """
 
     role: str
@@ -97,3 +98,8 @@ class Target(NamedTuple):
 def image_name(target: Target) -> str:
     """The name of a target's image, without organisation and tag."""
     return str(target.attrs.get("repository") or target.label.name)
+
+
+def is_stamped(target: Target) -> bool:
+    """Whether a target carries names of images, and so organisation, registry and channel."""
+    return any(dep.by_name for dep in target.deps)

@@ -37,13 +37,11 @@ class Rule:
         product: `image`, `files`, or `none` where there is nothing to build.
         uses_engine: Whether making it takes an engine though it is no image.
         verb: The verb that makes it, and the group of its tasks: `build` or `verify`.
-        stamped: Whether the result carries version, organisation or registry.
     """
 
     kind: str = ""
     version: int = 1
     product: str = "none"
-    stamped: bool = False
     uses_engine: bool = False
     verb: str = "build"
 

@@ -102,7 +102,6 @@ class Kernelspec(Rule):
 
     kind = "kernelspec"
     product = "files"
-    stamped = True
 
     def output_names(self, target: Target, graph: Graph) -> list[str]:
         """See `Rule.output_names`."""

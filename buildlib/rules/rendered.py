@@ -121,7 +121,6 @@ class Rendered(Rule):
 
     kind = "rendered"
     product = "files"
-    stamped = True
 
     def output_names(self, target: Target, graph: Graph) -> list[str]:
         """See `Rule.output_names`."""

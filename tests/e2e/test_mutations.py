@@ -337,7 +337,9 @@ def test_a_rule_that_changed_makes_its_targets_stale(fresh: Family) -> None:
     shutil.copytree(ROOT / "buildlib", changed / "buildlib", ignore=keep_out)
     rule = changed / "buildlib/rules/kernelspec.py"
     rule.write_text(
-        rule.read_text().replace("    stamped = True\n", "    stamped = True\n    version = 99\n")
+        rule.read_text().replace(
+            '    product = "files"\n', '    product = "files"\n    version = 99\n'
+        )
     )
     fresh.env["PYTHONPATH"] = str(changed)
     assert fresh.plan() == {SPEC: "build"}

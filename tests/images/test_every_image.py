@@ -13,9 +13,13 @@ IMAGES = (
     "minimal-notebook",
     "scipy-notebook",
     "kernel-py",
+    "kernel-spark-py",
     "tensorflow-notebook",
     "kernel-tf-py",
     "kernel-image-puller",
+    "r-notebook",
+    "kernel-r",
+    "kernel-spark-r",
 )
 # jovyan as started by the image, jovyan by number, and ids that the image has never heard of.
 USERS = (None, "1000:100", "12345:100", "2000:0")

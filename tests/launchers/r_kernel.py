@@ -6,7 +6,6 @@ import os
 import subprocess
 import uuid
 from pathlib import Path
-
 from typing import TYPE_CHECKING
 
 from fake_gateway import LaunchedKernel
@@ -48,8 +47,10 @@ def run_r(script: str, *modules: str, options: Sequence[str] = ()) -> str:
     """Run a script with some of the launcher's modules loaded; returns what it printed."""
     loading = "".join(f"source('/launcher/kernel_launcher/{name}.R');" for name in modules)
     done = subprocess.run(
-        ["docker", "run", "--rm", "--name", f"r-launcher-{uuid.uuid4()}", *options]
-        + [f"--volume={SOURCES}:/launcher:ro", IMAGE, "Rscript", "-e", loading + script],
+        [
+            *("docker", "run", "--rm", "--name", f"r-launcher-{uuid.uuid4()}", *options),
+            *(f"--volume={SOURCES}:/launcher:ro", IMAGE, "Rscript", "-e", loading + script),
+        ],
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,4 @@
-"""The Scala launcher of the working tree, compiled with a stub for Toree, in the image with a JDK."""
+"""The working tree's Scala launcher with a stub for Toree, compiled and run in the JDK's image."""
 
 from __future__ import annotations
 

@@ -213,8 +213,10 @@ def test_a_report_that_nobody_takes_is_an_error_in_time(launch):
     kernel.assert_nothing_left()
 
 
-def test_without_a_response_address_the_kernel_just_runs_with_its_own_profile(launch, tmp_path):
-    kernel = launch("--profile", str(tmp_path / "mine.json"), response_address=None, public_key=None)
+def test_without_a_response_address_the_kernel_just_runs_on_its_profile(launch, tmp_path):
+    kernel = launch(
+        "--profile", str(tmp_path / "mine.json"), response_address=None, public_key=None
+    )
     kernel.wait_for_line("stub profile: rw-------")
     kernel.signal(signal.SIGTERM)
     assert kernel.wait() == 143
@@ -249,4 +251,3 @@ def bound_but_deaf() -> socket.socket:
     sock = socket.socket()
     sock.bind(("127.0.0.1", 0))
     return sock
-

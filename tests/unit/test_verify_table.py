@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from buildlib.commands.verify import details, table
+from buildlib.errors import UnknownTarget
 from buildlib.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,19 +43,18 @@ def test_a_row_for_each_proof_and_each_kernelspec_in_one_order_of_columns() -> N
     assert lines[1][:end].endswith("0.02")
 
 
-def test_failed_cases_are_told_and_the_others_when_asked_for() -> None:
+def test_each_case_has_a_line_where_they_are_asked_for() -> None:
     cases = [
-        {"name": "a", "ok": True, "seconds": 1, "message": "fine"},
+        {"name": "a", "ok": True, "seconds": 1, "message": "fine", "tried": True},
         {"name": "b", "ok": False, "seconds": 2, "message": "seen", "tried": True},
         {"name": "c", "ok": False, "seconds": 0, "message": "no kernel", "tried": False},
     ]
-    reports = {"kernel-py": {"cases": cases}, "kernel-r": None}
-    short = details(reports, all_of_them=False)
-    assert [" ".join(line.split()) for line in short] == [
+    lines = details({"kernel-py": {"cases": cases}, "kernel-r": None})
+    assert [" ".join(line.split()) for line in lines] == [
+        "kernel-py a ok 1.00 s fine",
         "kernel-py b FAILED 2.00 s seen",
         "kernel-py c not tried 0.00 s no kernel",
     ]
-    assert len(details(reports, all_of_them=True)) == 3
 
 
 def test_every_kernelspec_for_docker_and_every_kernel_image_is_proved() -> None:
@@ -84,3 +86,15 @@ def test_an_edit_of_a_kernel_image_concerns_its_own_proofs_only() -> None:
         below = {str(found) for found in graph.closure([label])}
         kernels = {name for name in below if name.startswith("//images/kernel-")}
         assert len([name for name in kernels if ":" not in name]) == 1, label
+
+
+def test_a_proof_is_named_without_its_group_after_verify() -> None:
+    workspace = Workspace(str(ROOT))
+    both = workspace.resolve(["kernel-py"], verb="verify")
+    one = workspace.resolve(["kernel-py:gateway"], verb="verify")
+    assert [str(label) for label in (*both, *one)] == [
+        "//images/kernel-py",
+        "//images/kernel-py:gateway",
+    ]
+    with pytest.raises(UnknownTarget):
+        workspace.resolve(["kernel-py:gateway"], verb="build")

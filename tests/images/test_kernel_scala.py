@@ -1,0 +1,91 @@
+"""The Scala kernel: small, layered, its jar the same each time, and Spark within the kernel works.
+
+What the kernel does under a gateway is proved by `verify` (docs/verify.md).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from buildlib.engine.client import find_client
+
+pytestmark = pytest.mark.engine
+
+NAME = "kernel-scala"
+LIMIT = 600_000_000  # bytes
+LIB = "/usr/local/bin/kernel-launchers/scala/lib"
+SOURCES = Path(__file__).parents[2] / "launchers" / "scala"
+
+
+def test_configuration(config):
+    found = config(NAME)
+    assert "KERNEL_LANGUAGE=scala" in found["Env"]
+    assert found["Entrypoint"][0] == "tini"
+    assert found["Cmd"] == ["/usr/local/bin/bootstrap-kernel.sh"]
+    assert found["Healthcheck"] == {"Test": ["NONE"]}
+    assert found["User"] == "1000"
+
+
+def test_launchers_are_in_place_under_names_without_versions(run):
+    found = run(NAME, "find", "/usr/local/bin", "-type", "f").split()
+    assert sorted(found) == [
+        "/usr/local/bin/bootstrap-kernel.sh",
+        f"{LIB}/toree-assembly.jar",
+        f"{LIB}/toree-launcher.jar",
+    ]
+
+
+def test_size(engine, image):
+    assert engine.images.get(image(NAME)).attrs["Size"] < LIMIT
+
+
+def test_the_launchers_are_the_only_layer_on_spark(engine, image):
+    layers = [engine.images.get(image(name)).attrs["RootFS"]["Layers"] for name in ("spark", NAME)]
+    assert layers[1][:-1] == layers[0]
+    last = engine.images.get(image(NAME)).history()[0]
+    assert "kernel_image_files.tar" in last["CreatedBy"]
+    assert last["Size"] < 30_000_000
+
+
+@pytest.mark.parametrize("user", [None, "2000:100", "12345:0"])
+def test_every_user_may_read_the_launchers_and_start_them(run, user):
+    script = f"""
+        KERNEL_ID=x RESPONSE_ADDRESS= PUBLIC_KEY= PORT_RANGE=1..2 \\
+            /opt/entrypoint.sh /usr/local/bin/bootstrap-kernel.sh 2>&1 || echo "exit code $?"
+        cat {LIB}/*.jar | wc -c
+    """
+    said = run(NAME, "sh", "-c", script, user=user).splitlines()
+    assert "toree-launcher: error: --port-range 1..2 is no range within 1024..65535" in said
+    assert "exit code 2" in said
+    assert int(said[-1]) > 20_000_000
+
+
+def test_two_builds_of_the_jar_give_the_same_bytes_for_java_8(engine, image, tmp_path):
+    client = find_client(os.environ)
+    jars = []
+    for number in range(2):
+        out = tmp_path / str(number)
+        options = ["--no-cache", "--network=none", f"--build-arg=JDK={image('jdk')}"]
+        command = [client.path, *(["buildx"] if client.buildx else []), "build", "--quiet"]
+        environment = {**os.environ, "DOCKER_BUILDKIT": "1"}
+        subprocess.run(
+            [*command, *options, f"--output={out}", str(SOURCES)],
+            check=True,
+            capture_output=True,
+            env=environment,
+        )
+        jars.append(out / "toree-launcher.jar")
+    first, second = (hashlib.sha256(jar.read_bytes()).hexdigest() for jar in jars)
+    assert first == second
+    with zipfile.ZipFile(jars[0]) as archive:
+        names = [name for name in archive.namelist() if name.endswith(".class")]
+        assert names == sorted(names)
+        assert "launcher/ToreeLauncher.class" in names
+        versions = {archive.read(name)[6:8] for name in names}
+    assert versions == {b"\x00\x34"}  # 52: Java 8

@@ -1,0 +1,49 @@
+"""The R kernel with Spark: on kernel-r's environment, with the Spark layers of all Spark images."""
+
+from __future__ import annotations
+
+import pytest
+
+pytestmark = pytest.mark.engine
+NAME = "kernel-spark-r"
+
+SPARK = """
+modules <- new.env(parent = asNamespace("IRkernel"))
+sys.source("/usr/local/bin/kernel-launchers/R/scripts/kernel_launcher/spark.R", modules)
+modules$offer_spark("lazy")
+stopifnot(bindingIsActive("spark", globalenv()))
+sqlContext <- "mine"
+cat(spark$sql("select 6 * 7 as n")$toPandas()$n, sc$version, sqlContext)
+stopifnot(!bindingIsActive("spark", globalenv()), !bindingIsActive("sc", globalenv()))
+"""
+
+
+@pytest.mark.parametrize("user", [None, "2000:0"])
+def test_a_lazy_session_comes_at_the_first_use(run, user):
+    start = ("/opt/entrypoint.sh", "Rscript", "-e", SPARK)
+    assert run(NAME, *start, user=user).endswith("42 3.5.6 mine")
+
+
+def test_spark_that_cannot_start_is_told_and_no_more(run):
+    script = SPARK.replace('cat(spark$sql("select 6 * 7 as n")$toPandas()$n, sc$version, ', "cat(")
+    script = script.partition("stopifnot(!")[0] + "cat(inherits(try(spark), 'try-error'))"
+    command = f"JAVA_HOME=/nowhere Rscript -e '{script}'"
+    assert run(NAME, "bash", "-c", command.replace("'try-error'", '"try-error"')).endswith("TRUE")
+
+
+def test_it_stands_on_the_environment_and_shares_sparks_layers(engine, image):
+    def layers(name: str) -> list[str]:
+        return engine.images.get(image(name)).attrs["RootFS"]["Layers"]
+
+    environment, spark_r = layers("kernel-r-environment"), layers(NAME)
+    assert spark_r[: len(environment)] == environment
+    assert len(set(spark_r) & set(layers("spark"))) >= 3
+
+
+def test_configuration(config, engine, image):
+    found = config(NAME)
+    assert "KERNEL_LANGUAGE=R" in found["Env"]
+    assert found["Entrypoint"] == ["tini", "-g", "--", "/opt/entrypoint.sh"]
+    assert found["Cmd"] == ["/usr/local/bin/bootstrap-kernel.sh"]
+    assert found["Healthcheck"] == {"Test": ["NONE"]}
+    assert "kernel_image_files.tar" in engine.images.get(image(NAME)).history()[0]["CreatedBy"]
