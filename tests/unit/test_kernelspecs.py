@@ -442,8 +442,8 @@ def test_the_archives_are_those_of_the_platforms(archives, files):
         everything |= set(found)
     rest = {path for path in files if path.startswith("python_distributed/")}
     assert everything | rest == set(files)
-    of_images = {*ON_DOCKER, *ON_KUBERNETES}
     data = archives.build("kernels")
+    of_images = (*ON_DOCKER, *ON_KUBERNETES)
     assert data == {
         f"kernels/{path}": file
         for path, file in files.items()
