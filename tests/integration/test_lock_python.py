@@ -10,7 +10,7 @@ from buildlib.errors import InputError
 from buildlib.lock.python import parse_requirements
 
 X86 = "manylinux_2_17_x86_64"
-NEWEST = "manylinux_2_36_x86_64"
+NEWEST = "manylinux_2_35_x86_64"
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def wheels(shop: Workshop, label: str = "//images/a") -> list[str]:
         (["py3-none-any", f"cp38-abi3-{X86}"], f"cp38-abi3-{X86}"),
         ([f"cp312-cp312-{X86}", f"py3-none-{X86}", "py3-none-any"], f"py3-none-{X86}"),
         ([f"cp311-cp311-{X86}", f"cp311-cp311-{NEWEST}"], f"cp311-cp311-{NEWEST}"),
-        (["cp311-cp311-manylinux_2_39_x86_64", "py3-none-any"], "py3-none-any"),
+        (["cp311-cp311-manylinux_2_36_x86_64", "py3-none-any"], "py3-none-any"),
         (["cp311-cp311-musllinux_1_2_x86_64", "py3-none-any"], "py3-none-any"),
         (["cp311-cp311-manylinux_2_17_aarch64", "cp311-cp311-macosx_11_0_arm64",
           "cp311-cp311-win_amd64", "py2.py3-none-any"], "py2.py3-none-any"),
