@@ -21,6 +21,7 @@ def kernel_image(
     python: str = "",
     srcs: Sequence[str] = (),
     apt: Sequence[str] = (),
+    flavours: Sequence[str] = (),
 ) -> None:
     """An image that the gateway can start a kernel in.
 
@@ -34,6 +35,7 @@ def kernel_image(
         python: Requirements of the kernel itself.
         srcs: What the image takes beside its launchers.
         apt: Debian packages of the kernel itself.
+        flavours: Where it exists, if not in all.
     """
     docker_image(
         name=name,
@@ -42,6 +44,7 @@ def kernel_image(
         srcs=[*srcs, f"{LAUNCHERS}[{', '.join(['bootstrap', *launchers])}]"],
         python=python,
         apt=apt,
+        flavours=flavours,
         description=description,
         licenses="BSD-3-Clause",
         doc=doc,

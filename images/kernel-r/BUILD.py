@@ -7,7 +7,10 @@ docker_image(
     name="environment",
     repository="kernel-r-environment",
     dockerfile="environment.Dockerfile",
-    parent="//images/bases/r-notebook",
+    parent={
+        "debian": "//images/bases/r-notebook",
+        "docker-stacks": "//images/bases/stacks:r-notebook",
+    },
     description="What the R kernel runs in; a base of kernel images, and no kernel image",
     licenses="BSD-3-Clause",
     doc="what the R kernel runs in, without launchers",

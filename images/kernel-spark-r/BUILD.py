@@ -8,6 +8,7 @@ kernel_image(
     srcs=["//images/spark:distribution", "//images/spark:java", "//images/spark:setup"],
     apt=["libnss-wrapper", "libpython3.11", "r-cran-reticulate"],
     python="requirements.in",
+    flavours=["debian"],  # reticulate is Debian's; images of others take no packages of Debian
     launchers=["r"],
     description="R kernel with Apache Spark for Jupyter Enterprise Gateway",
     doc="R kernel with Spark",

@@ -10,6 +10,7 @@ over TLS without knowing the authority. The engine has to be on this machine.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import ssl
 import subprocess
@@ -22,12 +23,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import docker
+import docker.errors
 import trustme
 
 from tests.support.debian_program import debian_program
 
 if TYPE_CHECKING:
-    import docker
     from typing_extensions import Self
 
 USER, PASSWORD = "puller", "open sesame"
@@ -58,7 +60,7 @@ class Registry:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._program = debian_program("docker-registry", "usr/bin/docker-registry")
-        self._pushed: list[tuple[docker.DockerClient, str]] = []
+        self._clients: list[docker.DockerClient] = []
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.host = f"127.0.0.1:{free.getsockname()[1]}"
@@ -85,9 +87,18 @@ class Registry:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for client, reference in self._pushed:
-            client.images.remove(reference, force=True)
+        for client in self._clients:
+            self._forget(client)
         self.stop()
+
+    def _forget(self, client: docker.DockerClient) -> None:
+        """Remove what refers to this registry from an engine; images with other names stay."""
+        for image in client.images.list():
+            for reference in [*image.tags, *image.attrs.get("RepoDigests", [])]:
+                if reference.startswith(f"{self.host}/"):
+                    # A digest may be gone with its tag.
+                    with contextlib.suppress(docker.errors.NotFound):
+                        client.images.remove(reference)
 
     def start(self) -> None:
         """Start it, and come back when it answers."""
@@ -122,7 +133,8 @@ class Registry:
         repository, _, tag = f"{self.host}/{name}".rpartition(":")
         assert client.api.tag(image, repository, tag, force=True)
         reference = f"{repository}:{tag}"
-        self._pushed.append((client, reference))
+        if client not in self._clients:
+            self._clients.append(client)
         who = {"username": USER, "password": PASSWORD}
         for line in client.api.push(repository, tag, stream=True, decode=True, auth_config=who):
             assert "error" not in line, line["error"]

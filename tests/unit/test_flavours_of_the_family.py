@@ -68,6 +68,8 @@ def test_the_default_flavour_takes_nothing_of_others() -> None:
         ("kernel-py", "scipy-notebook"),
         ("kernel-tf-py", "tensorflow-notebook"),
         ("kernel-tf-gpu-py", "tensorflow-gpu"),
+        ("kernel-spark-py", "scipy-notebook"),
+        ("kernel-r", "r-notebook"),
         ("enterprise-gateway", "minimal-notebook"),
     ],
 )
@@ -96,5 +98,5 @@ def test_no_base_of_the_default_flavour_is_built_for_docker_stacks_alone() -> No
         for target in images(workspace).values()
         for parent in parents(workspace, target)
     }
-    assert {"scipy-notebook", "tensorflow-notebook"}.isdisjoint(images(workspace))
+    assert {"scipy-notebook", "tensorflow-notebook", "r-notebook"}.isdisjoint(images(workspace))
     assert "os" in below  # what has no counterpart at others' is built as ever

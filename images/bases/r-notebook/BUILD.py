@@ -28,6 +28,7 @@ docker_image(
         "r-cran-tidyverse",
         "unixodbc",
     ],
+    flavours=["debian"],
     description="R with the packages of docker-stacks' r-notebook, for kernels",
     licenses="BSD-3-Clause",
     doc="R with its usual packages",
