@@ -6,10 +6,26 @@ import pytest
 
 pytestmark = pytest.mark.engine
 NAME = "r-notebook"
-PACKAGES = (
-    "caret crayon devtools e1071 forecast hexbin htmltools htmlwidgets IRkernel randomForest RCurl "
-    "recipes rmarkdown RODBC rsample RSQLite shiny tidyverse"
-).split()
+PACKAGES = [
+    "caret",
+    "crayon",
+    "devtools",
+    "e1071",
+    "forecast",
+    "hexbin",
+    "htmltools",
+    "htmlwidgets",
+    "IRkernel",
+    "randomForest",
+    "RCurl",
+    "recipes",
+    "rmarkdown",
+    "RODBC",
+    "rsample",
+    "RSQLite",
+    "shiny",
+    "tidyverse",
+]
 USERS = (None, "12345:100", "2000:0")
 
 
