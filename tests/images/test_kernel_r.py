@@ -25,9 +25,9 @@ def test_zmq_takes_over_sockets_that_listen(run):
     socket <- pbdZMQ::zmq.socket(pbdZMQ::zmq.ctx.new(), pbdZMQ::ZMQ.ST()$ROUTER)
     pbdZMQ::zmq.setsockopt(socket, 89L, fd)
     pbdZMQ::zmq.bind(socket, 'tcp://0.0.0.0:45000')
-    cat('bound')
+    cat('bound', fill = TRUE)
     """
-    assert run(NAME, "Rscript", "-e", script) == "bound"
+    assert run(NAME, "Rscript", "-e", script) == "bound\n"
 
 
 def test_launchers_are_in_place(run):

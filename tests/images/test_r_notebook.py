@@ -31,16 +31,16 @@ USERS = (None, "12345:100", "2000:0")
 
 def test_every_package_loads(run):
     script = "".join(f"suppressPackageStartupMessages(library({name}));" for name in PACKAGES)
-    assert run(NAME, "Rscript", "-e", script + "cat('all')").endswith("all")
+    assert run(NAME, "Rscript", "-e", script + "cat('all\\n')").endswith("all\n")
 
 
 @pytest.mark.parametrize("user", USERS)
 def test_plots_need_no_x_server(run, user):
     script = """
     png('/tmp/plot.png'); plot(1:3, main = 'text'); invisible(dev.off())
-    cat(file.size('/tmp/plot.png') > 2000, capabilities('cairo'))
+    cat(file.size('/tmp/plot.png') > 2000, capabilities('cairo'), '\\n')
     """
-    assert run(NAME, "Rscript", "-e", script, user=user) == "TRUE TRUE"
+    assert run(NAME, "Rscript", "-e", script, user=user) == "TRUE TRUE \n"
 
 
 def test_what_users_install_has_a_place(run):
@@ -51,11 +51,11 @@ def test_what_users_install_has_a_place(run):
     echo 'export(answer)' >/tmp/extra/NAMESPACE
     echo 'answer <- function() 42' >/tmp/extra/R/extra.R
     Rscript -e 'install.packages("/tmp/extra", repos = NULL, type = "source", quiet = TRUE)'
-    Rscript -e 'cat(extra::answer(), find.package("extra"))'
+    Rscript -e 'cat(extra::answer(), find.package("extra"), fill = TRUE)'
     """
     for user in ("1000", "12345:100"):
         found = run(NAME, "bash", "-e", "-c", script, user=user)
-        assert found == "42 /opt/conda/lib/R/library/extra"
+        assert found == "42 /opt/conda/lib/R/library/extra\n"
 
 
 def test_there_is_no_java_latex_or_x(run):

@@ -37,6 +37,12 @@ class LaunchedRKernel(LaunchedKernel):
         ]
         return [*command, *arguments], {}
 
+    def assert_nothing_left(self) -> None:
+        """As for Python, but for R's own folder, which is left where R is killed as it starts."""
+        for folder in self.tmp.glob("Rtmp*"):
+            folder.rmdir()  # fails if anything is in it
+        super().assert_nothing_left()
+
     def clear_away(self) -> None:
         """End the container, whatever state it is in."""
         subprocess.run(["docker", "rm", "-f", self.container], capture_output=True, check=False)

@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 from fake_gateway import PATIENCE, FakeGateway, wait_for
 from r_kernel import run_r
-from test_launcher_life import STOP_SECONDS, bound_but_deaf
+from test_launcher_life import bound_but_deaf
 from test_launcher_storms import GARBAGE, GATEWAY_PATIENCE, seconds_to_poll, send_carelessly
 
 pytestmark = pytest.mark.engine
 
+STOP_SECONDS = 5.0  # two, and what a busy engine takes to see that a container has ended
 ENDLESS = "cat('go\\n'); repeat Sys.sleep(0.02)"
 
 

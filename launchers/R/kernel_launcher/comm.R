@@ -7,6 +7,7 @@
 
 REQUEST_SECONDS <- 2 # a request must be complete by then,
 REQUEST_BYTES <- 4096L # not be longer than this,
+ACCEPTS_PER_TURN <- 100L
 OPEN_REQUESTS <- 60L # and have fewer than so many open ones behind it: R has 128 connections in all
 
 #' Read one request.
@@ -68,6 +69,13 @@ comm_wait <- function(port, seconds) {
 }
 
 comm_accept <- function(port) {
+  for (turn in seq_len(ACCEPTS_PER_TURN)) {
+    comm_accept_one(port)
+    if (port$closed || !socketSelect(list(port$listener), timeout = 0)) return(invisible())
+  }
+}
+
+comm_accept_one <- function(port) {
   if (port$closed) return(invisible()) # by a request just served
   if (length(port$open) >= OPEN_REQUESTS) comm_refuse(port, 1L, "too many at once")
   socket <- tryCatch(

@@ -47,9 +47,11 @@ inherit_ports <- function() {
 #'
 #' @param also Called at an interrupt, without arguments.
 let_interrupts_reach_user_code <- function(also) {
-  replace_import("evaluate", function(...) {
+  replace_import("evaluate", function(input, envir, ...) {
+    # Without an environment it is IRkernel's own, before the user's, and nobody would catch it.
+    if (missing(envir)) return(evaluate::evaluate(input, ...))
     withCallingHandlers(
-      allowInterrupts(evaluate::evaluate(...)),
+      allowInterrupts(evaluate::evaluate(input, envir, ...)),
       interrupt = function(pressed) suspendInterrupts(also())
     )
   })

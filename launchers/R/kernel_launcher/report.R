@@ -138,14 +138,17 @@ tcp_table <- function() {
   strsplit(trimws(lines[-1]), "[[:space:]]+")
 }
 
-#' Both ends of the connection that a socket is, as the table writes them; NULL if unknown.
+#' Both ends of the connection that a socket is, as the table writes them.
 #'
 #' @param inode The socket's inode number.
+#' @return Two texts; none if it is gone already; NULL where there is no table.
 connection_of <- function(inode) {
-  for (fields in tcp_table()) {
+  table <- tcp_table()
+  if (is.null(table)) return(NULL)
+  for (fields in table) {
     if (length(inode) == 1L && fields[10] == inode) return(fields[2:3])
   }
-  NULL
+  character()
 }
 
 #' What has become of a connection: TIME_WAIT, open, gone, or unknown.
