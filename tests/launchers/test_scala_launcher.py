@@ -55,10 +55,10 @@ def test_report_connection_file_and_what_toree_is_told(launch):
     )
     assert re.fullmatch("[0-9a-f]{64}", info["key"])
     assert type(info["pid"]) is type(info["pgid"]) is int
-    wait_for(lambda: "the gateway has the connection info" in kernel.output)
-    assert kernel.connection_files == []  # Toree has read it
-    assert "stub profile: rw-------" in kernel.output
-    assert "stub arguments: --nosparkcontext --nonsense --magic-url x y\n" in kernel.output
+    kernel.wait_for_line("toree-launcher: the gateway has the connection info")
+    kernel.wait_for_line("stub profile: rw-------")
+    kernel.wait_for_line("stub arguments: --nosparkcontext --nonsense --magic-url x y")
+    wait_for(lambda: kernel.connection_files == [])  # Toree has read it
     kernel.tell("exit")
     assert kernel.wait() == 0
     kernel.assert_nothing_left()
@@ -68,7 +68,7 @@ def test_old_spelling_plain_wins_and_lazy_is_the_default(launch):
     kernel = launch("--RemoteProcessProxy.port-range", "1..2", "--port-range", "0..0",
                     old_spelling=True)  # fmt: skip
     assert kernel.info["kernel_id"] == kernel.id
-    assert "stub arguments: --spark-context-initialization-mode lazy\n" in kernel.output
+    kernel.wait_for_line("stub arguments: --spark-context-initialization-mode lazy")
 
 
 def test_ports_are_in_the_range_and_nobody_elses_until_toree_listens(launch):
