@@ -55,10 +55,10 @@ def test_report_connection_file_and_what_toree_is_told(launch):
     )
     assert re.fullmatch("[0-9a-f]{64}", info["key"])
     assert type(info["pid"]) is type(info["pgid"]) is int
-    wait_for(lambda: "the gateway has the connection info" in kernel.output)
-    assert kernel.connection_files == []  # Toree has read it
-    assert "stub profile: rw-------" in kernel.output
-    assert "stub arguments: --nosparkcontext --nonsense --magic-url x y\n" in kernel.output
+    kernel.wait_for_line("toree-launcher: the gateway has the connection info")
+    kernel.wait_for_line("stub profile: rw-------")
+    kernel.wait_for_line("stub arguments: --nosparkcontext --nonsense --magic-url x y")
+    wait_for(lambda: kernel.connection_files == [])  # Toree has read it
     kernel.tell("exit")
     assert kernel.wait() == 0
     kernel.assert_nothing_left()
@@ -68,7 +68,7 @@ def test_old_spelling_plain_wins_and_lazy_is_the_default(launch):
     kernel = launch("--RemoteProcessProxy.port-range", "1..2", "--port-range", "0..0",
                     old_spelling=True)  # fmt: skip
     assert kernel.info["kernel_id"] == kernel.id
-    assert "stub arguments: --spark-context-initialization-mode lazy\n" in kernel.output
+    kernel.wait_for_line("stub arguments: --spark-context-initialization-mode lazy")
 
 
 def test_ports_are_in_the_range_and_nobody_elses_until_toree_listens(launch):
@@ -85,10 +85,20 @@ def test_ports_are_in_the_range_and_nobody_elses_until_toree_listens(launch):
 
 
 def test_a_toree_that_does_not_listen_is_an_error_in_time(launch):
-    kernel = launch(env={"STUB_DEAF": "hb", "EG_KERNEL_LAUNCH_TIMEOUT": "2.5"})
+    kernel = launch(env={"STUB_DEAF": "hb", "EG_KERNEL_LAUNCH_TIMEOUT": "1.5"})
     assert kernel.wait() == 1
     assert "error: Toree does not listen on its hb_port" in kernel.output
     kernel.assert_nothing_left()
+
+
+def test_a_toree_that_is_slow_to_listen_does_not_hold_up_the_report(launch):
+    kernel = launch(env={"STUB_DELAY": "5000", "KERNEL_LAUNCH_TIMEOUT": "6"})
+    _ = kernel.info
+    assert "stub profile" not in kernel.output
+    [_file] = kernel.connection_files
+    kernel.wait_for_line("stub profile: rw-------")
+    wait_for(lambda: kernel.connection_files == [])
+    assert kernel.process.poll() is None
 
 
 @pytest.mark.parametrize("signum", [2, 12])
@@ -179,7 +189,7 @@ def test_garbage_and_storms_on_the_comm_port(launch):
         started = time.monotonic()
         kernel.request(signum=0)
         slowest = max(slowest, time.monotonic() - started)
-    assert slowest < 1.0
+    assert slowest < 1.0  # else the system has dropped one, for want of room in the queue
     kernel.begin_cell("sleep")
     with socket.create_connection(("127.0.0.1", kernel.info["comm_port"])) as sock:
         for piece in (b' {"sig', b'num"', b": 2", b"} "):  # in pieces, and nested objects are read

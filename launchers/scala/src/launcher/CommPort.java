@@ -21,7 +21,7 @@ import java.util.function.Consumer;
  * One thread that never blocks, and that runs nobody else's code.
  */
 final class CommPort implements Runnable {
-    static final int BACKLOG = 1024;
+    static final int BACKLOG = 4096; // as far as the system lets us
 
     private static final long REQUEST_NANOS = TimeUnit.SECONDS.toNanos(2); // to be complete,
     private static final int REQUEST_BYTES = 4096; // not longer than this,
@@ -110,13 +110,16 @@ final class CommPort implements Runnable {
             try {
                 selector.select(open.isEmpty() ? 0 : millisLeft(open.peekFirst()));
                 accept();
-                for (Open connection : open.toArray(new Open[0])) {
-                    read(connection);
+                for (SelectionKey key : selector.selectedKeys()) {
+                    Open connection = (Open) key.attachment(); // none at the listener's key
+                    if (connection != null && open.contains(connection)) {
+                        read(connection);
+                    }
                 }
+                selector.selectedKeys().clear();
                 while (!open.isEmpty() && millisLeft(open.peekFirst()) <= 1) {
                     refuse(open.peekFirst(), "not complete in time");
                 }
-                selector.selectedKeys().clear();
             } catch (IOException | RuntimeException error) {
                 complain(error.getClass().getSimpleName());
             }
@@ -145,7 +148,7 @@ final class CommPort implements Runnable {
             Open connection = new Open(channel);
             open.addLast(connection);
             channel.configureBlocking(false);
-            channel.register(selector, SelectionKey.OP_READ);
+            channel.register(selector, SelectionKey.OP_READ, connection);
             read(connection); // mostly all is there
         }
     }

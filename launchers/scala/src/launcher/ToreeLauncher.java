@@ -6,6 +6,7 @@ import java.nio.channels.ServerSocketChannel;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.util.Iterator;
+import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 
@@ -19,18 +20,21 @@ public final class ToreeLauncher {
     private static final int SIGNALLED = 128; // exit code 128 + n: ended by signal n
     private static final long EXIT_GRACE = 1300; // after a shutdown request Toree exits by itself
     private static final long READY_POLL = 100;
+    private static final int PATIENCE = 4; // launch timeouts until a Toree that is deaf is given up
 
     private final Options options;
     private final Toree toree;
-    private final long deadline;
+    private final long started; // nanoseconds, as all times here
+    private final long timeout; // the gateway's, for the report
     private final int alternateSigint;
     private Interrupter interrupter;
     private CommPort commPort;
 
-    private ToreeLauncher(Options options, long deadline, Map<String, String> env)
+    private ToreeLauncher(Options options, long started, Map<String, String> env)
             throws LauncherError {
         this.options = options;
-        this.deadline = deadline;
+        this.started = started;
+        this.timeout = TimeUnit.MILLISECONDS.toNanos(Options.launchTimeout(env));
         this.alternateSigint = alternateSigint(options, env);
         this.toree = Toree.find();
     }
@@ -41,8 +45,7 @@ public final class ToreeLauncher {
         Map<String, String> env = System.getenv();
         try {
             Options options = Options.parse(args, env);
-            long timeout = TimeUnit.MILLISECONDS.toNanos(Options.launchTimeout(env));
-            new ToreeLauncher(options, started + timeout, env).launch(env);
+            new ToreeLauncher(options, started, env).launch(env);
             System.exit(0);
         } catch (LauncherError error) {
             fail(error);
@@ -88,7 +91,7 @@ public final class ToreeLauncher {
 
     /** Our ids, from Linux; the gateway does without where there are none. */
     private static Map<String, Long> processIds() {
-        Map<String, Long> ids = new java.util.LinkedHashMap<>();
+        Map<String, Long> ids = new LinkedHashMap<>();
         try {
             byte[] bytes = Files.readAllBytes(new File("/proc/self/stat").toPath());
             String stat = new String(bytes, StandardCharsets.ISO_8859_1);
@@ -102,18 +105,30 @@ public final class ToreeLauncher {
         return ids;
     }
 
-    /** What is to be done while Toree starts, in a thread beside it. */
+    /**
+     * What is to be done while Toree starts, in a thread beside it.
+     *
+     * <p>The report is sent when Toree listens. On a machine that is very busy that may be too late for
+     * the gateway, so it goes out after a third of the launch timeout in any case: clients try again.
+     */
     private void watch(Ports ports, ConnectionFile file, byte[] payload) {
         Thread thread =
                 new Thread(
                         () -> {
                             try {
-                                ports.waitUntilTaken(deadline);
-                                file.delete(); // Toree has read it
+                                boolean listens = ports.waitUntilTaken(started + timeout / 3).isEmpty();
+                                if (listens) {
+                                    file.delete(); // Toree has read it
+                                }
                                 if (payload != null) {
-                                    Report.deliver(payload, options.responseAddress, deadline);
+                                    Report.deliver(payload, options.responseAddress, started + timeout);
                                     Log.line("the gateway has the connection info");
                                 }
+                                String silent = ports.waitUntilTaken(started + PATIENCE * timeout);
+                                if (!silent.isEmpty()) {
+                                    throw new LauncherError("Toree does not listen on its " + silent);
+                                }
+                                file.delete();
                                 takeOverInterrupts();
                             } catch (LauncherError error) {
                                 fail(error);
