@@ -148,7 +148,7 @@ def test_r(image):
     said = done.stdout.splitlines()
     options = ["--vanilla", "--default-packages=NULL"]
     assert said[: 4 + len(COMMON)] == [f"{image.root}/bin/Rscript", *options, script, *COMMON]
-    assert said[2 + len(COMMON)] == "JPY=unset"
+    assert "JPY=unset" in said
     assert done.returncode == 7
 
 
