@@ -242,3 +242,19 @@ def test_a_kernel_class_of_ones_own(launch, tmp_path):
     kernel = launch(kernel_class_name="mine.Kernel", env={"PYTHONPATH": str(tmp_path)})
     kernel.client.kernel_info()
     assert kernel.client.get_shell_msg(timeout=PATIENCE)["content"]["banner"] == "my own"
+
+
+def test_an_interrupt_reaches_code_that_waits_in_a_system_call_beside_many_threads(launch):
+    """A signal to a process may be given to any thread; Python obeys it in the main one."""
+    kernel = launch()
+    kernel.run(
+        "import socket, threading, time\npair = socket.socketpair()\n"
+        "for _ in range(8):\n"
+        "    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
+    )
+    for _ in range(3):
+        waiting = kernel.begin("print('go', flush=True)\npair[0].recv(1)")
+        kernel.wait_for_output(waiting)
+        time.sleep(0.3)
+        kernel.request(signum=2)
+        assert "KeyboardInterrupt" in kernel.result_of(waiting)

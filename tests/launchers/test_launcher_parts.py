@@ -174,3 +174,36 @@ def test_a_report_that_is_reset_is_sent_again():
     assert report.delivered
     assert gateway.report_of("k")["long"] == "x" * 5000
     gateway.close()
+
+
+BLOCKED_IN_MAIN = """
+import signal, threading, time
+signal.signal(signal.SIGUSR2, lambda *_: None)
+threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR2])
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_an_interrupt_is_for_the_main_thread_and_for_no_other():
+    """One for the process would be taken by the thread that does not block it."""
+    import signal
+    import subprocess
+    import sys
+
+    from kernel_launcher.processes import interrupt
+
+    child = subprocess.Popen(
+        [sys.executable, "-c", BLOCKED_IN_MAIN], stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert child.stdout.readline() == b"ready\n"
+        interrupt(child.pid, signal.SIGUSR2, group=True)
+        with open(f"/proc/{child.pid}/task/{child.pid}/status") as file:
+            status = dict(line.split(":\t", 1) for line in file)
+        assert int(status["SigPnd"], 16) == 1 << (signal.SIGUSR2 - 1)
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()

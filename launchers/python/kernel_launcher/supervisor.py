@@ -15,7 +15,13 @@ from typing import TYPE_CHECKING
 
 from kernel_launcher.comm import CommPort, Request
 from kernel_launcher.messages import LauncherError, log
-from kernel_launcher.processes import SHUTDOWN_BEGUN, StopSignals, descendants, send_signal
+from kernel_launcher.processes import (
+    SHUTDOWN_BEGUN,
+    StopSignals,
+    descendants,
+    interrupt,
+    send_signal,
+)
 from kernel_launcher.report import Report
 
 if TYPE_CHECKING:
@@ -30,6 +36,9 @@ LEFTOVER_GRACE = 0.8  # for what the kernel left running (Spark's JVM tidies up)
 # and ipykernel do it: os.system() ignores SIGINT in the parent while the child runs. Spark's JVM
 # is started with SIGINT ignored. Other signals concern the kernel alone.
 GROUP_SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGKILL, signal.SIGHUP, signal.SIGQUIT}
+
+# Those that the kernel obeys in Python code, and does not die of.
+PYTHON_SIGNALS = {signal.SIGINT, signal.SIGUSR2}
 
 _NEVER = float("inf")
 
@@ -126,7 +135,11 @@ class Supervisor:
 
     def _signal(self, number: int) -> None:
         # The kernel has not been waited for, so its id cannot be somebody else's by now.
-        if self._exit_code is None:
+        if self._exit_code is not None:
+            return
+        if number in PYTHON_SIGNALS:
+            interrupt(self._kernel, number, group=number in GROUP_SIGNALS)
+        else:
             send_signal(-self._kernel if number in GROUP_SIGNALS else self._kernel, number)
 
     def _wake_at(self) -> float:
