@@ -140,6 +140,8 @@ def _gateway(options: argparse.Namespace) -> int:
     }
     kind = SwarmServer if options.swarm else Server
     server = kind(engine, found, options.timeout, options.images)
+    if options.kernels_only:
+        server.cull_seconds = 0  # never
     with _cleared(engine) as at_end:
         at_end.callback(server.close)
         every = cases(server, kernelspecs, kernels_only=options.kernels_only)

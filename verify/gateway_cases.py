@@ -11,7 +11,7 @@ from verify.checks import groups_of, is_png
 from verify.languages import LANGUAGES, Language
 from verify.results import Case, Told
 from verify.rules import Broken, Late, NotTried
-from verify.server import CULL_INTERVAL, CULL_SECONDS
+from verify.server import CULL_INTERVAL
 from verify.tasks import task_of
 from verify.waiting import until
 
@@ -278,12 +278,12 @@ def culling(server: Server, kernelspec: str) -> str:
         known = server.rest.call("GET", f"/kernels/{kernel_id}").status != NOT_FOUND
         return not known and not server.kernel_containers(kernel_id)
 
-    limit = CULL_SECONDS + CULL_INTERVAL + SLACK
+    limit = server.cull_seconds + CULL_INTERVAL + SLACK
     if not until(gone, limit, pause=0.3):
-        message = f"a kernel idle for {limit:.0f} s is still there (limit {CULL_SECONDS} s)"
+        message = f"a kernel idle for {limit:.0f} s is still there (limit {server.cull_seconds} s)"
         raise Broken("gateway-culling", message)
     server.kernels.pop(kernel_id, None)
-    return f"after {time.monotonic() - started:.1f} s, the limit was {CULL_SECONDS} s"
+    return f"after {time.monotonic() - started:.1f} s, the limit was {server.cull_seconds} s"
 
 
 def wrong_image(server: Server, kernelspec: str) -> str:

@@ -140,7 +140,9 @@ class Channels:
     def begin(self, code: str) -> str:
         """Have code executed; returns the message's id."""
         content = {"code": code, "silent": False, "allow_stdin": False, "stop_on_error": True}
-        return self.send("execute_request", {**content, "store_history": True})
+        # Every field there is: Toree refuses a request that lacks one.
+        more = {"store_history": True, "user_expressions": {}}
+        return self.send("execute_request", {**content, **more})
 
     def run(self, code: str) -> Outcome:
         """Execute code to its end.

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from verify.engine import Engine
 
 UP_SECONDS = 60.0
-CULL_SECONDS = 6
 CULL_INTERVAL = 1
 PORT = 8888
 SOCKET = "/var/run/docker.sock"
@@ -48,6 +47,9 @@ class Wanted(NamedTuple):
 
 class Server:
     """Starts when first asked something; a start that fails is not tried again."""
+
+    cull_seconds = 6
+    """The limit for idle kernels; a kernel that starts slower than that would be culled as idle."""
 
     keeps_ended = False
     """Whether the engine keeps containers that have ended, and nobody is to blame."""
@@ -120,7 +122,7 @@ class Server:
             "EG_PORT": str(PORT),
             "EG_LIST_KERNELS": "True",
             "EG_KERNEL_LAUNCH_TIMEOUT": f"{self._timeout:.0f}",
-            "EG_CULL_IDLE_TIMEOUT": str(CULL_SECONDS),
+            "EG_CULL_IDLE_TIMEOUT": str(self.cull_seconds),
             "EG_CULL_INTERVAL": str(CULL_INTERVAL),
         }
 

@@ -33,6 +33,7 @@ LEAVE_SECONDS = 30
 class SwarmServer(Server):
     """A gateway whose kernels are services."""
 
+    cull_seconds = 30  # all languages run in it, and a JVM starts slowly
     keeps_ended = True
 
     def __init__(
