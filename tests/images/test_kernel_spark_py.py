@@ -73,7 +73,8 @@ def test_spark_sums_is_interrupted_and_ends_with_the_kernel(lab, mode, user):
         time.sleep(2)  # for the tasks to have begun
         kernel.request(signum=2)
         outcome = kernel.talk.finish(busy, seconds=INTERRUPTED)
-        assert outcome.error == "KeyboardInterrupt"
+        # Where the cancelled job's answer is faster than the interrupt, the cell ends by that.
+        assert outcome.error in ("KeyboardInterrupt", "Py4JError", "Py4JJavaError")
         assert kernel.talk.run(WORKING).text == "0\n"
         assert kernel.talk.run(SUM).text == "45\n"
 
@@ -81,7 +82,7 @@ def test_spark_sums_is_interrupted_and_ends_with_the_kernel(lab, mode, user):
         kernel.talk.shutdown()
         kernel.request(shutdown=1)
         # Spark ends its session in good order where the launcher's patience lasts, else by SIGTERM.
-        assert kernel.wait_end("shutdown", since, seconds=END_SECONDS) in (0, 143)
+        assert kernel.wait_end("shutdown", since, seconds=END_SECONDS).code in (0, 143)
         kernel.check_log()
 
 
