@@ -126,8 +126,8 @@ class Supervisor:
             self._stop(grace=0)
         elif request.signum:
             if request.signum == signal.SIGINT and self._cancel_jobs:
-                # Before it: what cancels the jobs must not begin while py4j, interrupted, closes the
-                # connection that the cell has waited at.
+                # Before it: what cancels the jobs must not begin while py4j, interrupted, closes
+                # the connection that the cell has waited at.
                 self._signal(signal.SIGUSR2)
             self._signal(request.signum)
         if request.shutdown and self._comm is not None:
