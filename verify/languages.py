@@ -84,7 +84,7 @@ import ipykernel
 if ipykernel.version_info[0] > 6:
     print(f"ipykernel {ipykernel.__version__} drops what gateways up to 3.3 send; use ipykernel<7")
 """,
-        spark_absent="sc",
+        spark_absent="print(sc)",
         spark_sum="print(sc.parallelize(range(1, 11)).sum())",
         spark_sql="""
 spark.createDataFrame([(6, "a"), (36, "b")], ["n", "name"]).createOrReplaceTempView("verify")
@@ -106,7 +106,7 @@ plot(c(1, 3, 2))
 cat("png")
 """,
         ask="cat('got', readline('name? '))",
-        spark_absent="sc",
+        spark_absent="print(sc)",
         # The session is pyspark's, through reticulate: `sc` and `spark` are Python objects.
         spark_sum="cat(sc$parallelize(1:10)$sum())",
         spark_sql="""

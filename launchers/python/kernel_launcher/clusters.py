@@ -16,6 +16,8 @@ from typing import Any
 
 from kernel_launcher.messages import log
 
+STOP_SECONDS = 0.8  # of the 1.3 that the supervisor gives the kernel to end by itself
+
 
 def cluster_names(cluster: str, spark_mode: str, namespace: dict[str, Any]) -> dict[str, Any]:
     """Names for the notebook.
@@ -113,7 +115,13 @@ def create_session() -> dict[str, Any]:
         with contextlib.suppress(Exception):  # its JVM may be gone already
             session.stop()
 
-    atexit.register(stop)
+    def stop_in_time() -> None:
+        # What takes longer is left to the JVM: it stops the session when it is asked to end.
+        stopping = threading.Thread(target=stop, name="stop-spark", daemon=True)
+        stopping.start()
+        stopping.join(STOP_SECONDS)
+
+    atexit.register(stop_in_time)
     sql_context = session  # has the methods of an SQLContext, which is deprecated and may go
     if hasattr(sql, "SQLContext"):
         with warnings.catch_warnings():
