@@ -25,6 +25,8 @@ _COLOURS = {
 }
 _ROW, _BAR, _LEFT, _WIDE, _TOP, _FOOT = 20, 14, 230, 760, 34, 34
 _TICKS = 8
+_SHOWN = 0.002
+"""Part of the whole time below which a target gets no row."""
 
 
 def draw(spans: Sequence[Span], names: Mapping[Label, str], chain: Sequence[Label]) -> str:
@@ -38,8 +40,9 @@ def draw(spans: Sequence[Span], names: Mapping[Label, str], chain: Sequence[Labe
     Returns:
         The text of an SVG file.
     """
-    rows = sorted(spans, key=lambda span: (span.start, span.end))
-    whole = max((span.end for span in rows), default=0.0) or 1.0
+    whole = max((span.end for span in spans), default=0.0) or 1.0
+    shown = [span for span in spans if span.seconds >= _SHOWN * whole or span.label in chain]
+    rows = sorted(shown, key=lambda span: (span.start, span.end))
     scale = _WIDE / whole
     bottom = _TOP + len(rows) * _ROW
     size = f'width="{_LEFT + _WIDE + 90}" height="{bottom + _FOOT}"'
@@ -56,6 +59,12 @@ def draw(spans: Sequence[Span], names: Mapping[Label, str], chain: Sequence[Labe
         )
     for number, span in enumerate(rows):
         out += _row(span, names[span.label], _TOP + number * _ROW, scale, span.label in chain)
+    if len(rows) < len(spans):
+        rest = sum(span.seconds for span in spans) - sum(span.seconds for span in rows)
+        out.append(
+            f'<text x="{_LEFT - 8}" y="{bottom + 21}" text-anchor="end" fill="#555">'
+            f"{len(spans) - len(rows)} more, {duration(rest)}</text>"
+        )
     x = float(_LEFT)
     for kind in KINDS:
         out.append(

@@ -128,5 +128,13 @@ def test_the_picture_has_a_row_for_each_target_and_bold_names_on_the_chain() -> 
     assert len(bars) == 5
 
 
+def test_what_took_next_to_no_time_is_counted_and_gets_no_row() -> None:
+    quick = [Span(Label("x", str(n)), 1.0, 1.001, {RUN: 0.001}) for n in range(40)]
+    names = {**NAMES, **{span.label: f"quick-{span.label.name}" for span in quick}}
+    picture = draw([*spans(), *quick], names, [A, C, D])
+    assert "quick-" not in picture
+    assert "40 more, 0.0 s" in picture
+
+
 def test_a_build_of_nothing_can_be_drawn() -> None:
     ET.fromstring(draw([], {}, []))
