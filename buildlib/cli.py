@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from errno import EDQUOT, ENOSPC, EROFS
 
 from buildlib.commands.call import EVERYWHERE, OPTIONS, Verb, first_word, parse
@@ -86,10 +87,29 @@ def _dispatch(words: list[str]) -> int:
         return 0
     try:
         return chosen.run(call)
-    except UnknownTarget as error:
-        if error.meant:
+    except BuildError as error:
+        if isinstance(error, UnknownTarget) and error.meant:
             error.fix = f"./doitw {chosen.name} {error.meant}"
+        error.fix = error.fix and with_variables(error.fix, call.variables)
         raise
+
+
+def with_variables(fix: str, variables: Mapping[str, str]) -> str:
+    """A fix to paste, with the variables of this call where it calls us again.
+
+    What is wrong in the flavour of one run is not mended in another.
+
+    Args:
+        fix: As the error has it.
+        variables: What was given on the command line.
+    """
+    words = [
+        f"{name}={value}"
+        for name, value in variables.items()
+        if f"{name}=" not in fix and name != "VERSION"  # only release takes that, and names it
+    ]
+    called = re.compile(rf"\./doitw (?:{'|'.join(VERBS)})\b[^#;\n]*(?<! )")
+    return called.sub(lambda call: " ".join([call[0], *words]), fix)
 
 
 def verb(name: str) -> Verb:

@@ -72,7 +72,7 @@ class Workspace:
         root: Absolute path.
         store_root: Where built files, downloads and records are kept; by default the one all
             workspaces of the machine share.
-        overrides: Settings given for this run (`organization`, `registry`).
+        overrides: Settings given for this run (`organization`, `registry`, `flavour`).
     """
 
     def __init__(
@@ -335,8 +335,16 @@ class Workspace:
                 raise InputError(
                     f"{label} is left out: {self.left_out[label]}",
                     where=self.graph[label].where,
-                    fix=f"set flavour in [tool.buildlib] of {SETTINGS_FILE}",
+                    fix=f'FLAVOUR={self._flavour_of(label)}  # or flavour = "…" in {SETTINGS_FILE}',
                 )
+
+    def _flavour_of(self, label: Label) -> str:
+        """A flavour in which what is left out may exist: its own, or that of what it needs."""
+        for other in reversed(self.graph.closure([label])):
+            flavours = self.graph[other].flavours if other in self.left_out else ()
+            if flavours:
+                return flavours[0]
+        return self.settings.flavour
 
     def _only_by_name(self, label: Label) -> bool:
         return self.graph[label].manual or label in self.left_out
@@ -350,11 +358,12 @@ class Workspace:
             return found
         for label in self.graph.order:
             target = self.graph[label]
-            missing = [dep.ref.label for dep in target.deps if dep.ref.label in found]
+            needed = (dep.ref.label for dep in target.deps if not dep.by_name)
+            missing = next((other for other in needed if other in found), None)
             if target.flavours and flavour not in target.flavours:
                 found[label] = f"it exists in the flavour {' and '.join(target.flavours)} only"
-            elif any(not dep.by_name and dep.ref.label in missing for dep in target.deps):
-                found[label] = f"it needs {missing[0]}"
+            elif missing is not None:
+                found[label] = f"it needs {missing}"
         return found
 
     def fetch(

@@ -43,7 +43,8 @@ def run(call: Call) -> int:
     if code:
         return code
     moved = _tag(workspace)
-    exports = [workspace.export(target) for target in workspace.graph.targets.values()]
+    targets = workspace.graph.targets.items()
+    exports = [workspace.export(it) for label, it in targets if label not in workspace.left_out]
     for export in filter(None, exports):
         say(f"wrote {os.path.relpath(export.path, workspace.root)}")
     say(f"{version} is in the engine ({moved} tags set) and in dist/; not published")

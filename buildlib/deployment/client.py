@@ -117,12 +117,10 @@ class Docker:
         """Run a command with some variables, handing on what it prints.
 
         Raises:
-            ActionError: It failed; with its output.
+            ActionError: It failed.
         """
-        lines: list[str] = []
 
         def on_line(line: str) -> None:
-            lines.append(line)
             if line.strip():
                 say(f"  {line.strip()}")
 

@@ -140,7 +140,8 @@ def _not_up(docker: Docker, deployment: Deployment, what: str) -> ActionError:
     return ActionError(
         f"{deployment.name} does not start: {what}",
         detail=log.replace(token, "…") if token else log,
-        fix=f"docker stack ps --no-trunc {deployment.name}; ./doitw undeploy",
+        fix=f"docker stack ps --no-trunc {deployment.name}; "
+        f"./doitw undeploy --name {deployment.name}",
     )
 
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from buildlib.dsl import glob as globs
 from buildlib.errors import InputError, Location
 from buildlib.model.label import Label, is_label, is_name, parse_label, parse_reference
-from buildlib.model.settings import FLAVOURS, Settings
+from buildlib.model.settings import FILE as SETTINGS_FILE
+from buildlib.model.settings import FLAVOURS, Settings, refuse_choice
 from buildlib.model.target import Dep, File, Pin, Target
 from buildlib.model.tree import Tree
 
@@ -321,14 +322,15 @@ def known_flavours(flavours: Iterable[str]) -> tuple[str, ...]:
     return found
 
 
-def setting(name: str) -> str:
+def setting(name: str, choices: Sequence[str] = ()) -> str:
     """A value of the family's own tables in `[tool.buildlib]` of pyproject.toml.
 
     Args:
         name: Table and name, such as `spark.version`.
+        choices: What it may be; by default any text.
 
     Raises:
-        InputError: pyproject.toml has none of that name.
+        InputError: pyproject.toml has none of that name, or it is not among the choices.
     """
     from buildlib.suggest import did_you_mean, nearest
 
@@ -344,6 +346,8 @@ def setting(name: str) -> str:
             where=package.where(),
             fix=f'setting("{meant}")' if meant else missing,
         )
+    if choices and known[name] not in choices:
+        refuse_choice(name, known[name], choices, package.tree.read(SETTINGS_FILE).decode())
     return known[name]
 
 

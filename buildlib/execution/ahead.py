@@ -52,13 +52,15 @@ class Ahead:
         self._thread.join()
 
     def _run(self) -> None:
-        for group in self._groups:
-            try:
-                self._workspace.fetch(group, observer=self._observe)
-            except BuildError as error:
-                self._say(f"warning: {error.what}; the target that needs it will try again")
-            self._before += sum(entry.size or 0 for entry in group)
-        self.state = ""
+        try:
+            for group in self._groups:
+                try:
+                    self._workspace.fetch(group, observer=self._observe)
+                except BuildError as error:
+                    self._say(f"warning: {error.what}; the target that needs it will try again")
+                self._before += sum(entry.size or 0 for entry in group)
+        finally:
+            self.state = ""
 
     def _observe(self, done: int, total: int, files: int, all_files: int) -> None:
         del total, files, all_files

@@ -126,7 +126,9 @@ class Context:
                     for name, item in sorted(entry.items.items())
                 ]
         started = time.monotonic()
-        self._workspace.fetch([entry for _, _, entry in wanted], self._log)
+        # How far it is, is told elsewhere: two lines that stay in place do not fit one terminal.
+        entries = [entry for _, _, entry in wanted]
+        self._workspace.fetch(entries, self._log, observer=_unobserved)
         self._waited(time.monotonic() - started)
         return [
             Fetched(
@@ -301,6 +303,10 @@ class Context:
         if found is None:
             raise ActionError(f"{reference} was pulled and is not there", fix="./doitw build")
         return found.id
+
+
+def _unobserved(done: int, total: int, files: int, all_files: int) -> None:
+    """An observer of a fetch that tells nobody."""
 
 
 def _shell(command: Sequence[str]) -> str:

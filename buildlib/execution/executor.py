@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
@@ -225,6 +224,8 @@ class Executor:
 
                 compress(kept, out)
             else:
+                import shutil
+
                 shutil.copyfileobj(kept, out)
         os.utime(temporary, ns=(stamp_ns(made.sha256),) * 2)
         os.replace(temporary, path)

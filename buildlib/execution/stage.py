@@ -9,7 +9,6 @@ seconds, come out equal on every machine.
 from __future__ import annotations
 
 import os
-import shutil
 from typing import NamedTuple
 
 from buildlib.errors import ActionError
@@ -102,6 +101,8 @@ class Stage:
         except FileNotFoundError:
             pass
         _remove(path)
+        import shutil  # with bz2 and lzma: not for a build with nothing to do
+
         try:
             shutil.copyfile(source.path, path, follow_symlinks=False)
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError, shutil.SpecialFileError):
@@ -133,7 +134,7 @@ class Stage:
                 is_folder = name in folders and not os.path.islink(path)
                 if is_folder:
                     if inner not in self._folders:
-                        shutil.rmtree(path)
+                        _remove(path)
                 elif inner not in self._added:
                     os.unlink(path)
             os.utime(here, ns=(EPOCH * 10**9,) * 2)
@@ -141,6 +142,8 @@ class Stage:
 
 def _remove(path: str) -> None:
     if os.path.isdir(path) and not os.path.islink(path):
+        import shutil
+
         shutil.rmtree(path)
         return
     try:

@@ -94,9 +94,10 @@ class Watch:
     def end(self) -> Span:
         """The target has ended."""
         now = time.monotonic()
-        known = sum(self._kinds.values())
-        rest = max(0.0, now - self._started - known)
-        kinds = {**self._kinds, OTHER: rest}
+        took, known = now - self._started, sum(self._kinds.values())
+        share = min(1.0, took / known) if known else 1.0  # steps may run beside one another
+        kinds = {kind: seconds * share for kind, seconds in self._kinds.items()}
+        kinds[OTHER] = max(0.0, took - known)
         return Span(self._label, self._started - self._begin, now - self._begin, kinds)
 
 

@@ -80,7 +80,7 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
                     where=target.where,
                     fix="name an image as parent",
                 )
-            bases[dep.role[len("base ") :]] = _reference_name(base)
+            bases[dep.role[len("base ") :]] = str(base.attrs.get("image") or image_name(base))
     args = {**_platform_args(target), **target.attrs.get("build_args", {})}
     folder = f"{package}/" if package else ""
     ignore_file, ignore = _ignore_text(tree, folder, target.attrs["dockerfile"])
@@ -105,7 +105,8 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
     check_engine_limits(dockerfile)
     if not target.attrs.get("network"):
         _check_hermetic(dockerfile)
-    check.check_parent(dockerfile, bases, target.where)
+    parents = {arg: check.repository(name) for arg, name in bases.items()}
+    check.check_parent(dockerfile, parents, target.where)
     ignored = IgnoreRules.parse(ignore.decode(errors="replace"), ignore_file).excludes
     check.check_sources(
         dockerfile, provided, lambda path: tree.exists(folder + path), target.where, ignored
@@ -155,13 +156,3 @@ def _platform_args(target: Target) -> dict[str, str]:
     machine, _, variant = rest.partition("/")
     values = {"PLATFORM": platform, "OS": system, "ARCH": machine, "VARIANT": variant}
     return {f"TARGET{name}": value for name, value in values.items()}
-
-
-def _reference_name(base: Target) -> str:
-    """What `FROM` calls an image: the last part of its name, without tag."""
-    external = str(base.attrs.get("image", ""))
-    if external:
-        from buildlib.dockerfile.check import repository
-
-        return repository(external)
-    return image_name(base)

@@ -10,10 +10,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 
 from buildlib.errors import InputError, Location
-from buildlib.suggest import did_you_mean
+from buildlib.suggest import did_you_mean, nearest
 
 FILE = "pyproject.toml"
 FLAVOURS = ("debian", "docker-stacks")
@@ -58,8 +58,16 @@ class Settings(NamedTuple):
     family: Mapping[str, str] = {}
 
 
-def _refuse(text: str, what: str, word: str, fix: str) -> InputError:
-    """An error at the line of pyproject.toml that gives `word`, inside `[tool.buildlib]`."""
+def _refuse(text: str, what: str, word: str, fix: str, *, within: str = "") -> InputError:
+    """An error at the line of pyproject.toml that gives `word`, inside `[tool.buildlib]`.
+
+    Args:
+        text: The file.
+        what: What is wrong.
+        word: The key, or the table.
+        fix: What to write.
+        within: The table of the family that the key stands in; others may have one of its name.
+    """
     table = ""
     key = re.compile(rf"""\s*(?:[\w.-]+\.)?["']?{re.escape(word)}["']?\s*[=.]""")
     for number, content in enumerate(text.splitlines(), 1):
@@ -67,6 +75,8 @@ def _refuse(text: str, what: str, word: str, fix: str) -> InputError:
         if header:
             table = header.group(1).replace(" ", "")
         inside = table.startswith("tool.buildlib") or (table == "tool" and "buildlib" in content)
+        if within and not table.endswith(f".{within}") and f"{within}." not in content:
+            continue
         if inside and (table.endswith(f".{word}") if header else key.match(content)):
             return InputError(what, where=Location(FILE, number), fix=fix)
     return InputError(what, where=Location(FILE, 0), fix=fix)
@@ -174,7 +184,7 @@ def _family(values: dict[str, Any], text: str) -> dict[str, str]:
         for name, value in values.pop(table).items():
             if not isinstance(value, str):
                 what = f"setting {table}.{name} is {value!r}, not a text in quotes"
-                raise _refuse(text, what, name, f'{name} = "{value}"')
+                raise _refuse(text, what, name, f'{name} = "{value}"', within=table)
             found[f"{table}.{name}"] = value
     return found
 
@@ -198,7 +208,32 @@ def refuse_unread(settings: Settings, read: Collection[str], text: str) -> None:
                 f"no declaration asks for the setting {name}{did_you_mean(name, sorted(read))}",
                 word,
                 f"remove {word} from [tool.buildlib.{table}], or correct it",
+                within=table,
             )
+
+
+def refuse_choice(name: str, value: str, choices: Collection[str], text: str) -> NoReturn:
+    """Refuse a value of the family that is none of those that a declaration can use.
+
+    Args:
+        name: Table and name, such as `spark.source`.
+        value: What pyproject.toml says.
+        choices: What it may say.
+        text: The pyproject.toml.
+
+    Raises:
+        InputError: At the line of the value.
+    """
+    table, _, word = name.rpartition(".")
+    meant = nearest(value, choices) or next(iter(choices))
+    others = ", ".join(choice for choice in choices if choice != meant)
+    raise _refuse(
+        text,
+        f"setting {name} is {value!r}, and can be {' or '.join(choices)}",
+        word,
+        f'{word} = "{meant}"' + (f"  # or {others}" if others else ""),
+        within=table,
+    )
 
 
 def check_names(settings: Settings, text: str = "") -> None:

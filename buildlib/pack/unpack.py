@@ -8,6 +8,7 @@ only hard links come at the end, since what they link to may have been passed ov
 
 from __future__ import annotations
 
+import lzma
 import stat
 import tarfile
 import zipfile
@@ -18,8 +19,14 @@ from typing import IO, NamedTuple
 from buildlib.errors import InputError
 
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06")  # a file, or the end of an empty archive
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
-"""What reading a damaged archive may raise; also a RuntimeError, for an encrypted member."""
+BROKEN = (
+    tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError,
+    NotImplementedError,
+)  # fmt: skip
+"""What reading a damaged archive may raise; also a RuntimeError, for an encrypted member.
+
+gzip and bz2 raise an OSError without a number; one with a number is the operating system's.
+"""
 
 
 class Entry(NamedTuple):

@@ -149,6 +149,8 @@ class Extract(Rule):
             error.fix = error.fix or "leave it out with exclude = [...]"
             raise
         except _broken() as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # of our disk, not of what is in the archive
             raise InputError(
                 f"{filename} cannot be read as an archive: {error}",
                 where=target.where,

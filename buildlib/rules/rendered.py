@@ -58,6 +58,13 @@ def rendered(
             where=where,
             fix=f'out = "{template.removesuffix(".in").lstrip("/")}"',
         )
+    for key, texts in (names or {}).items():
+        if isinstance(texts, str):
+            raise InputError(
+                f"names: {key} is a text, not a list of labels",
+                where=where,
+                fix=f'names = {{"{key}": ["{texts}"]}}',
+            )
     file = source(template, attribute="template", makes=True)
     deps = [
         Dep(f"image {key}", Reference(label(text)), by_name=True)

@@ -150,6 +150,13 @@ class Tarball(Rule):
             for name, made in output.items():
                 where = folder + name if path.endswith("/") else path
                 add(where, context.store.path(made.sha256))
+        absent = executables - {member.path for member in members}
+        if absent and not parts:  # below the folder of a label, which may have no such file
+            raise InputError(
+                f"executables names {min(absent)}, which is not in the archive",
+                where=target.where,
+                fix="write the path of a file of the archive",
+            )
         prefix = target.attrs["prefix"]
         placed = [m._replace(path=f"{prefix}/{m.path}") for m in members] if prefix else members
         files = {f"{target.label.name}.tar": context.keep_tar(placed)}

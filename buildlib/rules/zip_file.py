@@ -81,7 +81,14 @@ class ZipFile(Rule):
                 )
             folder = path.removeprefix("./")
             for name, output in made.items():
-                found[folder + name if path.endswith("/") else path] = output
+                place = folder + name if path.endswith("/") else path
+                if place in found:
+                    raise InputError(
+                        f"{place} would stand twice in the zip",
+                        where=target.where,
+                        fix=f"remove one of the two; the other is of {dep.ref}",
+                    )
+                found[place] = output
         data = io.BytesIO()
         with zipfile.ZipFile(data, "w") as archive:
             for path in sorted(found):

@@ -3,7 +3,7 @@
 from buildlib.rules import container_files, docker_image, download, extract, setting, tarball
 
 VERSION = setting("spark.version")
-SOURCE = setting("spark.source")  # pypi or apache
+SOURCE = setting("spark.source", choices=["pypi", "apache"])
 PYPI = f"pyspark-{VERSION}"
 APACHE = f"spark-{VERSION}-bin-hadoop3"
 MIRRORS = ["https://archive.apache.org/dist/spark", "https://dlcdn.apache.org/spark"]

@@ -83,6 +83,15 @@ def test_a_program_in_a_folder_that_a_label_fills_gets_its_mode(pack: Workshop) 
     assert modes == {"in/a/run.sh": 0o755, "in/a/data": 0o644, "run.sh": 0o644, "data": 0o644}
 
 
+def test_a_program_that_is_not_among_a_labels_files_is_told(pack: Workshop) -> None:
+    pack.file("a/run.sh", "").build("a", 'filegroup(name="files", srcs=["run.sh"])')
+    parts = 'parts={"a": {"in/": "//a:files"}}, executables=["in/rum.sh"]'
+    pack.build("more", f'tarball(name="more", {parts})')
+    with pytest.raises(InputError, match=r"executables names in/rum\.sh, which is not") as e:
+        pack.build_targets("//more")
+    assert str(e.value.where).startswith("more/BUILD.py:")
+
+
 # -- zip_file --------------------------------------------------------------------------------------
 
 
@@ -107,6 +116,14 @@ def test_a_zip_is_the_same_whatever_the_checkout_is_like(shop: Workshop) -> None
         assert {entry.date_time for entry in entries} == {(1980, 1, 1, 0, 0, 0)}
         assert {entry.external_attr >> 16 for entry in entries} == {0o100644}
         assert [made.read(entry) for entry in entries] == [b"2\n", b"3\n", b"3\n", b"1\n"]
+
+
+def test_no_member_of_a_zip_hides_another(shop: Workshop) -> None:
+    shop.build("lib", 'filegroup(name="lib", srcs=["c.py"])').file("lib/c.py", "3\n")
+    shop.file("pack/c.py", "4\n")
+    shop.build("pack", 'zip_file(name="pack", members={"m/c.py": "c.py", "m/": "//lib"})')
+    with pytest.raises(InputError, match=r"m/c\.py would stand twice in the zip"):
+        shop.build_targets("//pack")
 
 
 # -- tarball, in images ----------------------------------------------------------------------------

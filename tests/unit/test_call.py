@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from buildlib.cli import with_variables
 from buildlib.commands.call import OPTIONS, VARIABLES, Call, Verb, first_word, parse
 from buildlib.errors import InputError
 
@@ -116,6 +117,22 @@ def test_a_variable_like_none_is_told_with_all() -> None:
         call("X=1")
     assert refused.value.fix is not None
     assert all(name in refused.value.fix for name in VARIABLES)
+
+
+@pytest.mark.parametrize(
+    ("fix", "told"),
+    [
+        ("./doitw lock apt //x", "./doitw lock apt //x FLAVOUR=b"),
+        ("./doitw build //x  # or so", "./doitw build //x FLAVOUR=b  # or so"),
+        ("docker ps; ./doitw lock", "docker ps; ./doitw lock FLAVOUR=b"),
+        ("./doitw plan FLAVOUR=a", "./doitw plan FLAVOUR=a"),
+        ("./doitw help build", "./doitw help build"),
+        ('python = "3.13"', 'python = "3.13"'),
+    ],
+)
+def test_a_fix_that_calls_us_again_has_the_variables_of_the_call(fix: str, told: str) -> None:
+    assert with_variables(fix, {"FLAVOUR": "b", "VERSION": "1.2.3"}) == told
+    assert with_variables(fix, {}) == fix
 
 
 def test_a_variable_that_the_verb_does_not_take_is_refused() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import random
 import stat
 import tarfile
 import zipfile
@@ -13,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from buildlib.errors import InputError
+from buildlib.errors import ActionError, InputError
 from buildlib.pack.tar import Member, write_tar
 from buildlib.store.content import EPOCH
 from tests.integration.workshop import Workshop
@@ -273,3 +275,27 @@ def test_whatever_the_order_and_the_format_the_result_is_the_same(
     members = [Member(f"opt/it/{path}", mode, data) for path, (data, mode) in tree.items()]
     write_tar(members, expected, epoch=EPOCH)
     assert shop.made("//a:x", "x.tar").read_bytes() == expected.getvalue()
+
+
+@pytest.mark.parametrize("mode", ["w:bz2", "w:xz"])
+def test_an_archive_that_is_damaged_in_its_middle_is_told_as_that(
+    shop: Workshop, mode: str
+) -> None:
+    noise = random.Random(1).randbytes(300_000)
+    data = bytearray(tar_of({"a": (noise, 0o644), "b": (noise[::-1], 0o644)}, mode))
+    middle = len(data) // 2
+    data[middle : middle + 2000] = bytes(2000)
+    error = refused(shop, bytes(data), 'files={"a": "a", "b": "b"}')
+    assert "archive cannot be read as an archive" in error.what
+
+
+def test_a_full_disk_is_not_told_as_a_damaged_archive(
+    shop: Workshop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(source: object, out: object, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    declared(shop, tar_of(TREE), 'files={"./": "a/"}, out="x.tar"')
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(ActionError, match="No space left"):
+        shop.build_targets("//a:x")

@@ -95,3 +95,25 @@ def test_a_setting_that_only_names_the_image_changes_no_key(tmp_path: Path) -> N
     before = made.keys()
     made.file("pyproject.toml", '[tool.buildlib]\n[tool.buildlib.spark]\nversion = "3.5.7"\n')
     assert made.keys() == before
+
+
+def test_a_setting_among_choices_is_told_at_its_line_if_it_is_none_of_them(tmp_path: Path) -> None:
+    made = WorkspaceBuilder(tmp_path)
+    lines = ["[tool.buildlib.other]", 'source = "x"', "[tool.buildlib.spark]", 'source = "pipy"']
+    made.file("pyproject.toml", "\n".join(["[tool.buildlib]", *lines]) + "\n")
+    choice = 'setting("spark.source", choices=["pypi", "apache"])'
+    made.image("images/a", f'description=setting("other.source") + {choice}')
+    told = made.error()
+    assert told.startswith("pyproject.toml:5: error: setting spark.source is 'pipy'")
+    assert 'fix: source = "pypi"  # or apache' in told
+    made.file("pyproject.toml", "\n".join(["[tool.buildlib]", *lines]).replace("pipy", "apache"))
+    assert made.graph()[Label("images/a", "a")].attrs["description"] == "xapache"
+
+
+@pytest.mark.parametrize("word", ["gpu", "child"])
+def test_what_is_left_out_says_in_which_flavour_it_is_there(
+    made: WorkspaceBuilder, word: str
+) -> None:
+    with pytest.raises(InputError) as e:
+        wanted(made, word)
+    assert str(e.value.fix).startswith("FLAVOUR=docker-stacks")

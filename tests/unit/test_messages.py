@@ -192,6 +192,7 @@ MESSAGES: dict[str, Make] = {
     "rendered-unused-value": rendered(f'out="t.yaml", {GATEWAY}, "PULLER": "//images/os"}}'),
     "rendered-value-twice": rendered(f'out="t.yaml", {GATEWAY}}}, values={{"GATEWAY": "x"}}'),
     "rendered-over-its-template": rendered(f'out="t.yaml.in", {GATEWAY}}}'),
+    "rendered-names-as-text": rendered('out="t.yaml", names={"GATEWAY": "//images/os"}'),
     "rendered-file-as-a-source": lambda w: (
         rendered(f'out="t.yaml", {GATEWAY}}})\nfilegroup(name="f", srcs=["t.yaml"]')(w),
         w.file("a/t.yaml", "left by a build"),

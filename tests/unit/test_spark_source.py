@@ -58,3 +58,9 @@ def test_a_source_that_is_not_locked_is_told_with_the_way_to_lock_it(tmp_path: P
     told = spark(tmp_path, "apache").error()
     assert "images.lock has no download entry for //images/spark:apache" in told
     assert "fix: ./doitw lock" in told
+
+
+def test_a_source_that_there_is_not_is_told_with_those_that_there_are(tmp_path: Path) -> None:
+    told = spark(tmp_path, "apach").error()
+    assert "error: setting spark.source is 'apach', and can be pypi or apache" in told
+    assert 'fix: source = "apache"  # or pypi' in told

@@ -1,0 +1,38 @@
+"""A build with nothing to do starts fast: what it has no use for is not imported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.support.workspace import WorkspaceBuilder
+
+REPOSITORY = Path(__file__).parents[2]
+LATE = {
+    "bz2", "doit", "docker", "lzma", "shutil", "subprocess", "tarfile", "tempfile", "urllib3",
+    "zipfile", "buildlib.dockerfile.check", "buildlib.execution.timeline", "buildlib.fetch.fetcher",
+    "buildlib.pack.unpack",
+}  # fmt: skip
+LOAD = """
+import sys
+sys.path.insert(0, sys.argv[1])
+import buildlib.commands.build
+from buildlib.workspace import Workspace
+Workspace(sys.argv[2]).graph
+print(*sys.modules)
+"""
+
+
+def test_what_was_checked_before_is_loaded_without_what_checks_it(tmp_path: Path) -> None:
+    made = WorkspaceBuilder(tmp_path)
+    made.build("other", 'external_image(name="other", image="quay.io/some/base:1")')
+    made.image("a", 'parent="//other"', "ARG BASE_CONTAINER=base\nFROM ${BASE_CONTAINER}\n")
+    workspace = made.open()
+    assert workspace.graph
+    workspace.save()
+    command = [sys.executable, "-I", "-S", "-c", LOAD, str(REPOSITORY), str(made.root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert "buildlib.graph.validate" in loaded
+    assert loaded & LATE == set()
