@@ -97,7 +97,7 @@ needs_spark_submit() {
         "$conf/spark-defaults.conf" >/dev/null 2>&1
 }
 default_java_options() { # the last line counts
-    sed -n "s/^[[:space:]]*$java_options[[:space:]=:]*//p" "$conf/spark-defaults.conf" 2>/dev/null |
+    sed -n "s/^[[:space:]]*${java_options}[[:space:]=:]*//p" "$conf/spark-defaults.conf" 2>/dev/null |
         tail -n 1
 }
 
