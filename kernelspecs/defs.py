@@ -51,11 +51,18 @@ def conf(**values: str) -> list[str]:
 
 EXTRA = given("KERNEL_EXTRA_SPARK_OPTS")
 ON_YARN = given("KERNEL_ID", "ERROR__NO__KERNEL_ID")  # the gateway finds the application by it
+# Toree looks for its magics in jars, by reflection, which Java 17 allows on demand only. Java 8,
+# which does not know the option, passes it over. What a client writes into
+# spark.driver.extraJavaOptions stands behind it.
+FOR_TOREE = (
+    '--conf "spark.driver.defaultJavaOptions=-XX:+IgnoreUnrecognizedVMOptions'
+    ' --add-opens=java.base/java.util.jar=ALL-UNNAMED"'
+)
 
 
 def spark_environment(language: str, options: list[str]) -> dict[str, str]:
     """The `env` of a kernelspec that submits to Spark."""
-    text = " ".join([*options, EXTRA])
+    text = " ".join([*options, *([FOR_TOREE] if language == "scala" else []), EXTRA])
     if language != "scala":
         return {"SPARK_HOME": SPARK_HOME, "SPARK_OPTS": text, "LAUNCH_OPTS": ""}
     return {

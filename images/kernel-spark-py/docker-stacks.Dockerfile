@@ -10,15 +10,17 @@ ENV PATH=${PATH}:${SPARK_HOME}/bin:${JAVA_HOME}/bin \
     PYSPARK_PYTHON=${CONDA_DIR}/bin/python
 
 USER root
-# The same three layers as in all images with Spark.
+# The same layers as in all images with Spark.
 ADD java.tar /
 ADD spark.tar /
-ADD setup.tar /
 
 # Python keeps no compiled modules of an archive, and Spark brings py4j as one: every start of a
 # driver and of a worker would compile it anew.
 RUN python -m zipfile -e "${SPARK_HOME}"/python/lib/py4j-*-src.zip "${SPARK_HOME}/python" \
     && python -m compileall -q -j 0 "${SPARK_HOME}/python"
+
+# Entrypoint and settings, in all images with Spark too.
+ADD setup.tar /
 USER 1000
 
 ENTRYPOINT ["tini", "-g", "--", "/opt/entrypoint.sh"]

@@ -89,9 +89,16 @@ need_command() {
     command -v "$1" >/dev/null 2>&1 || fail $UNAVAILABLE "this image cannot run $language: no $1"
 }
 
-# Settings that concern Spark once it runs, and not its start; anything else is spark-submit's.
+# Settings that concern Spark once it runs, and not its start, and Java options that are plain words;
+# anything else is spark-submit's.
+java_options='spark\.driver\.defaultJavaOptions[[:space:]=:]'
 needs_spark_submit() {
-    grep -Eqsv '^[[:space:]]*(#|$|spark\.(sql|hadoop|ui|eventLog)\.)' "$conf/spark-defaults.conf"
+    grep -Ev "^[[:space:]]*(#|\$|spark\.(sql|hadoop|ui|eventLog)\.|${java_options}[^\"'\\\\]*\$)" \
+        "$conf/spark-defaults.conf" >/dev/null 2>&1
+}
+default_java_options() { # the last line counts
+    sed -n "s/^[[:space:]]*${java_options}[[:space:]=:]*//p" "$conf/spark-defaults.conf" 2>/dev/null |
+        tail -n 1
 }
 
 # Scala: options of spark-submit come from the settings below, in words (without quotes or patterns).
@@ -132,8 +139,9 @@ start_scala() { # the launcher's options
         sun.nio.cs sun.security.action sun.util.calendar; do
         set -- "--add-opens=java.base/$package=ALL-UNNAMED" "$@"
     done
-    # shellcheck disable=SC2086 # words
-    set -- "$java" $quick "-Xmx${SPARK_DRIVER_MEMORY:-1g}" ${SPARK_SUBMIT_OPTS-} "$@"
+    # shellcheck disable=SC2046,SC2086 # words
+    set -- "$java" $quick "-Xmx${SPARK_DRIVER_MEMORY:-1g}" ${SPARK_SUBMIT_OPTS-} \
+        $(default_java_options) "$@"
     # Driver and executor are this process: nobody needs to know the container by name.
     export SPARK_LOCAL_IP="${SPARK_LOCAL_IP:-127.0.0.1}"
     if [ -f "$conf/spark-env.sh" ]; then # for bash, and what it sets is for Java

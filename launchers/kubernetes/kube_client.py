@@ -5,6 +5,7 @@ It does not know what can be asked for, nor templates.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -82,7 +83,9 @@ def create_all(
             _create(getattr(api, method), where, body, kind, end, clock, sleep)
     except BaseException:
         if pod is not None and made:
-            api.delete_namespaced_pod(pod.metadata.name, namespace, grace_period_seconds=0)
+            # What went wrong first is what is told.
+            with contextlib.suppress(Exception):
+                api.delete_namespaced_pod(pod.metadata.name, namespace, grace_period_seconds=0)
         raise
 
 

@@ -194,6 +194,9 @@ def test_scala_with_spark_gets_the_whole_compiler_and_the_memory_asked_for(image
         ("spark.sql.a b\nspark.master yarn\n", True),
         (" spark.driver.memory 2g\n", True),
         ("spark.jars.packages=a:b:1\n", True),
+        ("spark.driver.defaultJavaOptions -Da=b\n", False),
+        ("spark.driver.defaultJavaOptions -Da='b c'\n", True),  # more than plain words
+        ("spark.driver.defaultJavaOptionsToo -Da=b\n", True),
     ],
 )
 def test_scala_defaults_that_concern_the_start_are_spark_submits(image, text, submit):
@@ -201,6 +204,26 @@ def test_scala_defaults_that_concern_the_start_are_spark_submits(image, text, su
     (image.root / "spark/conf/spark-defaults.conf").write_text(text)
     done = image.run("scala")
     assert done.stdout.splitlines()[0].endswith("spark-submit" if submit else "/bin/java")
+
+
+def test_the_defaults_of_our_images_need_no_spark_submit(image):
+    shutil.copytree(SCRIPT.parents[2] / "images/spark/conf", image.root / "spark/conf")
+    (image.root / "spark/conf/spark-env.sh").unlink()
+    command = image.run("scala").stdout.splitlines()
+    assert command[0] == f"{image.root}/bin/java"
+    assert "-Dderby.system.home=/tmp" in command[: command.index("launcher.ToreeLauncher")]
+
+
+def test_javas_default_options_are_words_and_the_last_line_counts(image):
+    (image.root / "spark/conf").mkdir()
+    (image.root / "spark/conf/spark-defaults.conf").write_text(
+        "spark.driver.defaultJavaOptions -Dfirst=1\n"
+        "  spark.driver.defaultJavaOptions = -Da=*   -Db=$(touch${IFS}x)\n"
+    )
+    command = image.run("scala").stdout.splitlines()
+    assert {"-Da=*", "-Db=$(touch${IFS}x)"} <= set(command)
+    assert "-Dfirst=1" not in command
+    assert not (image.root / "x").exists()
 
 
 def test_scala_options_of_spark_submit_are_words_and_never_code(image):

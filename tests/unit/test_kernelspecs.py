@@ -6,6 +6,7 @@ import ast
 import importlib.util
 import json
 import re
+import shlex
 import shutil
 import string
 import subprocess
@@ -350,6 +351,20 @@ def test_spark_on_yarn_is_found_by_the_kernels_id(specs, name):
     assert ("spark.yarn.maxAppAttempts=1" in words) is cluster
     assert ("spark.yarn.am.waitTime=1d" in words) is (cluster and "python" not in name)
     assert words[-1] == "${KERNEL_EXTRA_SPARK_OPTS:-}"
+
+
+@pytest.mark.parametrize("name", [*ON_KUBERNETES, *ON_YARN])
+def test_toree_may_look_into_jars_whatever_java_a_node_has(specs, name):
+    words = shlex.split(spark_options(specs[name]))
+    found = [word for word in words if word.startswith("spark.driver.defaultJavaOptions=")]
+    if not (name.startswith("spark") and "scala" in name):
+        assert not found
+        return
+    # Java 8 refuses an option that it does not know, unless told to pass it over: before it.
+    ignore, opens = found[0].partition("=")[2].split()
+    assert ignore == "-XX:+IgnoreUnrecognizedVMOptions"
+    assert opens == "--add-opens=java.base/java.util.jar=ALL-UNNAMED"
+    assert words[words.index(found[0]) - 1] == "--conf"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -707,6 +707,14 @@ def test_if_something_fails_no_pod_stays(kind):
     assert api.calls[-1] == ("delete_namespaced_pod", ("a", "ns"))
 
 
+def test_what_failed_first_is_told_even_if_the_pod_cannot_be_removed():
+    api = Api(create_namespaced_secret=[answer(422)], delete_namespaced_pod=[answer(403)])
+    with pytest.raises(ApiException) as found:
+        create(api, "Pod", "Secret")
+    assert found.value.status == 422
+    assert api.calls[-1] == ("delete_namespaced_pod", ("a", "ns"))
+
+
 def test_a_pod_that_was_there_before_stays_if_something_fails():
     api = Api(create_namespaced_pod=[answer(409)], create_namespaced_secret=[answer(403)])
     api.found = [[existing("old")]]
