@@ -269,6 +269,25 @@ def two_kernels(server: Server, kernelspec: str) -> str:
     return f"idle after {first.seconds:.1f} and {second.seconds:.1f} s"
 
 
+def connected_twice(server: Server, kernelspec: str) -> str:
+    """A client that connects anew before the kernel has answered is not left waiting."""
+    kernel_id = start_kernel(server, kernelspec)
+    started = time.monotonic()
+    try:
+        channels = server.rest.connect(kernel_id, twice=True)
+        with contextlib.closing(channels):
+            channels.wait_ready()
+            outcome = channels.run(_language(server, kernelspec).hello)
+            seconds = time.monotonic() - started
+    except Broken as broken:
+        raise Broken("gateway-connected-twice", broken.message) from broken
+    if outcome.text.strip() != "42":
+        raise Broken("gateway-connected-twice", f"code should print 42: {outcome}")
+    server.rest.call("DELETE", f"/kernels/{kernel_id}")
+    server.kernels.pop(kernel_id, None)
+    return f"answers after {seconds:.1f} s"
+
+
 def culling(server: Server, kernelspec: str) -> str:
     """A kernel that nobody is connected to is culled, with its container."""
     kernel_id = start_kernel(server, kernelspec)
@@ -347,6 +366,7 @@ def cases(server: Server | None, names: Sequence[str], *, kernels_only: bool = F
         first = names[0]
         found += [
             case("two-kernels", two_kernels, server, first),
+            case("connected-twice", connected_twice, server, first),
             case("culling", culling, server, first),
             case("wrong-image", wrong_image, server, first),
         ]

@@ -23,6 +23,7 @@ from verify.rules import Broken
 REQUEST_SECONDS = 120.0
 RUN_SECONDS = 60.0
 READY_SECONDS = 60.0  # the gateway's EG_KERNEL_INFO_TIMEOUT
+BETWEEN = 0.05  # seconds from JupyterLab's first connection to its second
 CLOSED = "the gateway has closed the websocket"
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -59,19 +60,25 @@ class Rest:
         except OSError as error:
             return Reply(0, str(error))
 
-    def connect(self, kernel_id: str) -> Channels:
+    def connect(self, kernel_id: str, *, twice: bool = False) -> Channels:
         """The websocket of a kernel.
+
+        Args:
+            kernel_id: The kernel's id.
+            twice: Connect as JupyterLab does: a first time, which is forgotten, and at once again.
 
         Raises:
             Broken: `gateway-start-kernel`, when it is refused.
         """
-        url = self._url.replace("http", "ws", 1) + f"/api/kernels/{kernel_id}/channels"
+        session = uuid.uuid4().hex
+        url = self._url.replace("http", "ws", 1)
+        url += f"/api/kernels/{kernel_id}/channels?session_id={session}"
         try:
             # The gateway accepts it when the kernel has answered a kernel_info_request.
             request = HTTPRequest(
                 url, headers=self._headers, connect_timeout=20, request_timeout=READY_SECONDS
             )
-            return Channels(request)
+            return Channels(request, session, twice=twice)
         except (HTTPClientError, OSError) as error:
             raise Broken("gateway-start-kernel", f"the websocket is refused: {error}") from error
 
@@ -79,17 +86,20 @@ class Rest:
 class Channels:
     """A kernel's channels on one websocket. The loop runs only while something is awaited."""
 
-    def __init__(self, request: HTTPRequest) -> None:
+    def __init__(self, request: HTTPRequest, session: str, *, twice: bool = False) -> None:
         self._loop = asyncio.new_event_loop()
-        self._session = uuid.uuid4().hex
+        self._session = session
         self._reading: asyncio.Future[str | bytes | None] | None = None
         try:
-            self._socket = self._loop.run_until_complete(self._open(request))
+            self._socket = self._loop.run_until_complete(self._open(request, twice=twice))
         except BaseException:
             self._loop.close()
             raise
 
-    async def _open(self, request: HTTPRequest) -> Any:
+    async def _open(self, request: HTTPRequest, *, twice: bool) -> Any:
+        if twice:
+            self._forgotten = websocket_connect(request)
+            await asyncio.sleep(BETWEEN)
         return await websocket_connect(request)
 
     def close(self) -> None:

@@ -69,6 +69,7 @@ RULES = {
     ),
     "gateway-delete": Rule("a deleted kernel and its container are gone within 2 s", True),
     "gateway-two-kernels": Rule("kernels run beside each other and share nothing"),
+    "gateway-connected-twice": Rule("a client that connects twice at once is served", True),
     "gateway-culling": Rule("an idle kernel nobody is connected to is culled"),
     "gateway-wrong-image": Rule("an image that does not exist is an error at once, which names it"),
     "gateway-leftovers": Rule("no container of a kernel outlives it"),

@@ -18,6 +18,7 @@ docker_image(
     },
     srcs=[
         "check-enterprise-gateway.sh",
+        "jupyter_enterprise_gateway_config.py",
         "start-enterprise-gateway.sh",
         "//images/spark:distribution",
         "//images/spark:java",
