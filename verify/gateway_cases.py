@@ -25,6 +25,7 @@ OK, CREATED, NO_CONTENT, NOT_FOUND = 200, 201, 204, 404
 GONE_SECONDS = 2.0
 REFUSE_SECONDS = 15.0  # half of the launch timeout: the gateway has noticed, not waited
 INTERRUPT_SECONDS = 5.0
+CONNECT_AGAIN = (0.02, 0.08, 0.14, 0.2)  # JupyterLab: after a few hundredths of a second
 SLACK = 15.0  # for what the gateway does at intervals of its own
 UID = "2000"
 NO_IMAGE = "verify.invalid/no-such-kernel:none"  # a name that is never resolved (RFC 6761)
@@ -270,22 +271,26 @@ def two_kernels(server: Server, kernelspec: str) -> str:
 
 
 def connected_twice(server: Server, kernelspec: str) -> str:
-    """A client that connects anew before the kernel has answered is not left waiting."""
-    kernel_id = start_kernel(server, kernelspec)
-    started = time.monotonic()
-    try:
-        channels = server.rest.connect(kernel_id, twice=True)
-        with contextlib.closing(channels):
-            channels.wait_ready()
-            outcome = channels.run(_language(server, kernelspec).hello)
-            seconds = time.monotonic() - started
-    except Broken as broken:
-        raise Broken("gateway-connected-twice", broken.message) from broken
-    if outcome.text.strip() != "42":
-        raise Broken("gateway-connected-twice", f"code should print 42: {outcome}")
-    server.rest.call("DELETE", f"/kernels/{kernel_id}")
-    server.kernels.pop(kernel_id, None)
-    return f"answers after {seconds:.1f} s"
+    """A client that connects anew while the kernel starts is not left waiting."""
+    hello = _language(server, kernelspec).hello
+    told = []
+    for again in CONNECT_AGAIN:
+        kernel_id = start_kernel(server, kernelspec)
+        started = time.monotonic()
+        try:
+            channels = server.rest.connect(kernel_id, again=again)
+            with contextlib.closing(channels):
+                channels.wait_ready()
+                outcome = channels.run(hello)
+        except Broken as broken:
+            message = f"again after {again:.2f} s: {broken.message}"
+            raise Broken("gateway-connected-twice", message) from broken
+        if outcome.text.strip() != "42":
+            raise Broken("gateway-connected-twice", f"{hello!r} should print 42: {outcome}")
+        told.append(f"{time.monotonic() - started:.1f}")
+        server.rest.call("DELETE", f"/kernels/{kernel_id}")
+        server.kernels.pop(kernel_id, None)
+    return f"answers after {', '.join(told)} s"
 
 
 def culling(server: Server, kernelspec: str) -> str:

@@ -23,7 +23,6 @@ from verify.rules import Broken
 REQUEST_SECONDS = 120.0
 RUN_SECONDS = 60.0
 READY_SECONDS = 60.0  # the gateway's EG_KERNEL_INFO_TIMEOUT
-BETWEEN = 0.05  # seconds from JupyterLab's first connection to its second
 CLOSED = "the gateway has closed the websocket"
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -60,12 +59,13 @@ class Rest:
         except OSError as error:
             return Reply(0, str(error))
 
-    def connect(self, kernel_id: str, *, twice: bool = False) -> Channels:
+    def connect(self, kernel_id: str, *, again: float = 0.0) -> Channels:
         """The websocket of a kernel.
 
         Args:
             kernel_id: The kernel's id.
-            twice: Connect as JupyterLab does: a first time, which is forgotten, and at once again.
+            again: Seconds after which to connect again and forget the first connection, as
+                JupyterLab does; 0 to connect once.
 
         Raises:
             Broken: `gateway-start-kernel`, when it is refused.
@@ -78,7 +78,7 @@ class Rest:
             request = HTTPRequest(
                 url, headers=self._headers, connect_timeout=20, request_timeout=READY_SECONDS
             )
-            return Channels(request, session, twice=twice)
+            return Channels(request, session, again)
         except (HTTPClientError, OSError) as error:
             raise Broken("gateway-start-kernel", f"the websocket is refused: {error}") from error
 
@@ -86,20 +86,20 @@ class Rest:
 class Channels:
     """A kernel's channels on one websocket. The loop runs only while something is awaited."""
 
-    def __init__(self, request: HTTPRequest, session: str, *, twice: bool = False) -> None:
+    def __init__(self, request: HTTPRequest, session: str, again: float) -> None:
         self._loop = asyncio.new_event_loop()
         self._session = session
         self._reading: asyncio.Future[str | bytes | None] | None = None
         try:
-            self._socket = self._loop.run_until_complete(self._open(request, twice=twice))
+            self._socket = self._loop.run_until_complete(self._open(request, again))
         except BaseException:
             self._loop.close()
             raise
 
-    async def _open(self, request: HTTPRequest, *, twice: bool) -> Any:
-        if twice:
+    async def _open(self, request: HTTPRequest, again: float) -> Any:
+        if again:
             self._forgotten = websocket_connect(request)
-            await asyncio.sleep(BETWEEN)
+            await asyncio.sleep(again)
         return await websocket_connect(request)
 
     def close(self) -> None:

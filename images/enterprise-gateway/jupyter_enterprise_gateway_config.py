@@ -1,12 +1,16 @@
-"""Read by the gateway at its start: mends a deadlock of the server that it is built on.
+"""Read by the gateway at its start: mends how its server replaces a connection.
 
-JupyterLab connects to a new kernel twice within a tenth of a second, and drops the first
+JupyterLab connects to a new kernel twice within a tenth of a second, and forgets the first
 connection. jupyter_server 1.24 (the last that gateway 3.3 runs on) lets the second one close the
-first and waits for that. But a connection that still waits for the kernel's first answer is not
-open yet, and so never closes: the notebook stays without a kernel until it gives up, after 42
-seconds.
+first, which goes wrong while the first is not ready:
 
-Here such a connection counts as closed at once, and is turned away when its turn comes.
+- Where the first still waits for the kernel's first answer it never closes, and the second waits
+  for that: the notebook is without a kernel until it gives up, after 42 seconds.
+- Where the first is open and still tries its sockets, they are handed over to the second, and then
+  claimed by the first again: the second hears nothing.
+
+Here the former counts as closed at once and is turned away when its turn comes, and the latter
+keeps its sockets to itself: the second makes its own.
 """
 
 from __future__ import annotations
@@ -26,21 +30,36 @@ def _open(self: Any, kernel_id: str) -> Any:
     if getattr(self, "replaced_early", False):
         WebSocketHandler.close(self)
         return None
-    self.has_opened = True
-    return _plain_open(self, kernel_id)
+    self.becoming_ready = _plain_open(self, kernel_id)
+    return self.becoming_ready
 
 
 def _close(self: Any) -> Any:
-    if getattr(self, "has_opened", False):
+    if hasattr(self, "becoming_ready"):
         return _plain_close(self)
     self.replaced_early = True
     return asyncio.sleep(0)  # something to wait for
 
 
 def _on_close(self: Any) -> None:
-    # It was never counted as a connection, and has no streams that a later one could take over.
-    if not getattr(self, "replaced_early", False):
+    # What was replaced early never counted as a connection; and the server may call this twice.
+    if getattr(self, "replaced_early", False) or getattr(self, "is_over", False):
+        return
+    self.is_over = True
+    ready = getattr(self, "becoming_ready", None)
+    if ready is None or ready.done():
         _plain_on_close(self)
+        return
+    streams, self.channels = list(self.channels.values()), {}
+    _plain_on_close(self)
+    self.kernel_manager.stop_buffering(self.kernel_id)  # of no streams, which could be taken over
+
+    def close(_: Any) -> None:
+        for stream in streams:
+            if not stream.closed():
+                stream.close()
+
+    ready.add_done_callback(close)
 
 
 ZMQChannelsHandler.open = _open
