@@ -10,7 +10,8 @@ first, which goes wrong while the first is not ready:
   claimed by the first again: the second hears nothing.
 
 Here the former counts as closed at once and is turned away when its turn comes, and the latter
-keeps its sockets to itself: the second makes its own.
+keeps its sockets to itself: the second makes its own. And a connection that is replaced is cut off:
+nobody reads from it any more, so its orderly end would be waited for in vain, for five seconds.
 """
 
 from __future__ import annotations
@@ -36,7 +37,10 @@ def _open(self: Any, kernel_id: str) -> Any:
 
 def _close(self: Any) -> Any:
     if hasattr(self, "becoming_ready"):
-        return _plain_close(self)
+        socket, closed = self.ws_connection, _plain_close(self)
+        if socket is not None:
+            socket._abort()  # noqa: SLF001 - there is no other way
+        return closed
     self.replaced_early = True
     return asyncio.sleep(0)  # something to wait for
 
