@@ -68,8 +68,8 @@ class SparkSession:
         return Frame()
 
     def stop(self):
-        if FAULT == "will not stop":
-            time.sleep(60)
+        if FAULT == "ends badly":
+            os._exit(9)
 
 
 class Builder:

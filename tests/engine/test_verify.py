@@ -83,7 +83,7 @@ BROKEN_SPARK = {
     "cannot add": {"spark-lazy": "spark-execute"},
     "goes on": {"spark-interrupt": "spark-interrupt"},
     "keeps the cores": {"spark-interrupt": "spark-interrupt"},
-    "will not stop": {"spark-shutdown": "shutdown"},
+    "ends badly": {"spark-shutdown": "shutdown"},
     "one user only": {"spark-any-user": "any-user"},
 }
 LAUNCH = "/usr/local/share/jupyter/kernels/python_docker/scripts"

@@ -233,13 +233,14 @@ def test_the_kernelspecs_are_there_for_all_and_nobody_may_change_them(run):
 @pytest.mark.engine
 def test_what_changes_often_comes_last_and_is_small(engine, image):
     history = engine.images.get(image(NAME)).history()
-    layers = [layer for layer in history if layer["Size"]][:5]
+    layers = [layer for layer in history if layer["Size"]][:6]
     assert "start-enterprise-gateway.sh" in layers[0]["CreatedBy"]
     assert "kernelspecs.tar" in layers[1]["CreatedBy"]
     assert layers[0]["Size"] + layers[1]["Size"] < 1_500_000
-    assert "wheels" in layers[2]["CreatedBy"]
-    assert "spark.tar" in layers[3]["CreatedBy"]
-    assert "java.tar" in layers[4]["CreatedBy"]
+    assert "jupyter_enterprise_gateway_config.py" in layers[2]["CreatedBy"]
+    assert "wheels" in layers[3]["CreatedBy"]
+    assert "spark.tar" in layers[4]["CreatedBy"]
+    assert "java.tar" in layers[5]["CreatedBy"]
     assert engine.images.get(image(NAME)).attrs["Size"] < LIMIT
 
 
