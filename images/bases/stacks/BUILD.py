@@ -3,32 +3,15 @@
 from buildlib.rules import external_image
 
 # Weekly builds have the date as a tag. All of one date hold the same Python.
-external_image(
-    name="scipy-notebook",
-    image="quay.io/jupyter/scipy-notebook:2025-12-31",
-    python="3.13",
-    repository="stacks-scipy-notebook",
-    flavours=["docker-stacks"],
-    doc="scipy-notebook of docker-stacks",
-)
-
-external_image(
-    name="tensorflow-notebook",
-    image="quay.io/jupyter/tensorflow-notebook:2025-12-31",
-    python="3.13",
-    repository="stacks-tensorflow-notebook",
-    flavours=["docker-stacks"],
-    doc="tensorflow-notebook of docker-stacks",
-)
-
-external_image(
-    name="r-notebook",
-    image="quay.io/jupyter/r-notebook:2025-12-31",
-    python="3.13",
-    repository="stacks-r-notebook",
-    flavours=["docker-stacks"],
-    doc="r-notebook of docker-stacks",
-)
+for name in ("scipy-notebook", "tensorflow-notebook", "r-notebook"):
+    external_image(
+        name=name,
+        image=f"quay.io/jupyter/{name}:2025-12-31",
+        python="3.13",
+        repository=f"stacks-{name}",
+        flavours=["docker-stacks"],
+        doc=f"{name} of docker-stacks",
+    )
 
 # The gateway's server needs pyzmq 24, which has wheels for Python 3.11 and none for later ones:
 # this is of the last weeks before docker-stacks moved on.
