@@ -1,0 +1,1 @@
+"""What of the past is kept, and how the rest is removed, here and in a registry."""

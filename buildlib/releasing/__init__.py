@@ -1,0 +1,1 @@
+"""A release: checked, stamped, verified, published, and written down."""
