@@ -413,6 +413,7 @@ def declare(
     manual: bool = False,
     flavours: Iterable[str] = (),
     tags: Iterable[str] = (),
+    internal: bool = False,
 ) -> Label:
     """Add a target to the package being loaded; see `Target` for the arguments.
 
@@ -456,6 +457,7 @@ def declare(
         pins=tuple(sorted(pins)),
         parts=tuple(sorted(parts)),
         manual=manual,
+        internal=internal,
         flavours=known_flavours(flavours),
         tags=tuple(sorted(tags)),
     )

@@ -79,6 +79,7 @@ class Target(NamedTuple):
         manual: Only made when it is asked for by name; never part of the key.
         flavours: Where it exists; empty for everywhere. Never part of the key.
         tags: Tags that its image has beside the channel's; never part of the key.
+        internal: Made to make others of; never released, never part of the key.
     """
 
     label: Label
@@ -93,6 +94,7 @@ class Target(NamedTuple):
     manual: bool = False
     flavours: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    internal: bool = False
 
 
 def image_name(target: Target) -> str:

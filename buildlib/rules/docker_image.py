@@ -50,6 +50,7 @@ def docker_image(
     repository: str = "",
     tags: Sequence[str] = (),
     flavours: Sequence[str] = (),
+    internal: bool = False,
     description: str = "",
     licenses: str = "",
     doc: str = "",
@@ -74,6 +75,7 @@ def docker_image(
         repository: The image's name without organisation; by default the target's name.
         tags: Tags that it gets beside `dev` or the release's, such as a version of what is in it.
         flavours: Where it exists, if not in all; elsewhere it is left out, and `plan` says so.
+        internal: Made to make other images of, and never released.
         description: For the OCI label of the image; it is part of the result, and so of the key.
         licenses: SPDX expression for the OCI label.
         doc: One line for `doit list`; not part of the key.
@@ -131,6 +133,7 @@ def docker_image(
         pins=pins,
         flavours=flavours,
         tags=image_tags(tags),
+        internal=internal,
     )
 
 

@@ -6,6 +6,7 @@ from images.defs import kernel_image, kernel_proofs
 docker_image(
     name="environment",
     repository="kernel-r-environment",
+    internal=True,
     dockerfile="environment.Dockerfile",
     parent={
         "debian": "//images/bases/r-notebook",

@@ -70,6 +70,7 @@ extract(
 docker_image(
     name="jdk",
     repository="jdk",
+    internal=True,
     dockerfile="jdk.Dockerfile",
     parent="//images/bases/os",
     apt=["ca-certificates", "openjdk-17-jdk-headless"],

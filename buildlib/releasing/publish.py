@@ -1,0 +1,272 @@
+"""Making a release visible: a claim, then all its tags at once.
+
+A registry has no transaction over several repositories, and no compare-and-set. What can be had is
+had so:
+
+- Everything is there by digest before the first tag is put; putting a tag is one small request.
+- A *claim*, a tag that nobody pulls, names the whole release by one digest. Of two machines that
+  release the same version with different contents, one finds the other's claim and stops.
+- The tags are put by a process of its own (`tagging`), which is handed all of them and then ends on
+  its own: what stops a release cannot stop it between two tags.
+- What refers to other images (the gateway's server) comes after them, and the release's index last.
+
+It knows manifests and tags, nothing of graphs and engines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+from buildlib.errors import ActionError
+from buildlib.registry.protocol import OCI_EMPTY, OCI_MANIFEST, Descriptor, Manifest, Registry
+
+INDEX_TYPE = "application/vnd.buildlib.release.v1+json"
+CLAIM_TYPE = "application/vnd.buildlib.claim.v1+json"
+FILE_TYPE = "application/octet-stream"
+_EMPTY = b"{}"
+_TITLE = "org.opencontainers.image.title"
+_CREATED = "org.opencontainers.image.created"
+_OF = "buildlib.release.index"
+_BY = "buildlib.release.claim"
+SETTLE = 2.0
+"""Seconds between putting a claim and relying on it; any other claim seen in time is put by then."""
+STALE = 600.0
+"""Seconds after which a claim that led to no tag is taken over: whoever made it is gone."""
+
+
+class Tag(NamedTuple):
+    """One tag of a release, to be put.
+
+    Attributes:
+        repository: Without the registry's host.
+        tag: The tag.
+        manifest: What it shall stand for; it is in the repository by digest already.
+        moves: Whether it may stand for something else now (`latest`). A version never moves.
+        rank: Tags of a higher rank are put after all of a lower one.
+    """
+
+    repository: str
+    tag: str
+    manifest: Manifest
+    moves: bool
+    rank: int
+
+
+def releases(organization: str) -> str:
+    """The repository in which an organisation's releases are listed, without the registry."""
+    return f"{organization}/releases"
+
+
+def put_index(registry: Registry, repository: str, folder: str, names: Sequence[str]) -> Manifest:
+    """Upload a release's files, and by digest the index that lists them.
+
+    The index is an OCI artifact whose layers are the files, `images.json` first: any OCI client
+    can fetch a release (`oras pull`).
+
+    Args:
+        registry: Where.
+        repository: Of the releases.
+        folder: The files' folder.
+        names: Their names in it, with forward slashes.
+
+    Returns:
+        The index; the same bytes for the same files.
+    """
+    layers = []
+    for name in names:
+        path = f"{folder}/{name}"
+        digest = _digest(path)
+        registry.put_file(repository, path, digest)
+        blob = Descriptor(FILE_TYPE, digest, os.path.getsize(path))
+        layers.append({**_plain(blob), "annotations": {_TITLE: name}})
+    index = _artifact(registry, repository, INDEX_TYPE, layers, {})
+    registry.put_manifest(repository, index.digest, index)
+    return index
+
+
+def claim(
+    registry: Registry,
+    repository: str,
+    version: str,
+    index: Manifest,
+    *,
+    say: Callable[[str], None],
+    clock: Callable[[], float] = time.time,
+    wait: Callable[[float], None] = time.sleep,
+) -> None:
+    """Make sure that nobody else releases the same version with another content.
+
+    A registry gives no compare-and-set, so this is a protocol of time: look, put, wait, look again.
+    The later of two claims wins, and whoever finds another's claim stops. A claim that was put
+    too long after the look before it is not relied on.
+
+    Args:
+        registry: Where.
+        repository: Of the releases.
+        version: The version.
+        index: The release, whole.
+        say: Takes a line for people.
+        clock: Seconds since 1970.
+        wait: Sleeps some seconds.
+
+    Raises:
+        ActionError: The version is released, or being released, with another content.
+    """
+    tag = f"claim-{version}"
+    while True:
+        looked = clock()
+        _refuse_other(registry, repository, version, index)
+        other = registry.manifest(repository, tag)
+        if other is not None and _claimed(other) == index.digest:
+            return  # ours, from a run that was stopped, or of somebody who releases the very same
+        if other is not None:
+            age = looked - _made(other)
+            if age < STALE:
+                raise _taken(version, other)
+            say(f"a claim of {version} that led to nothing in {age / 60:.0f} minutes is taken over")
+        mine = _artifact(
+            registry,
+            repository,
+            CLAIM_TYPE,
+            [],
+            {_OF: index.digest, _BY: secrets.token_hex(8), _CREATED: _stamp(clock())},
+        )
+        registry.put_manifest(repository, tag, mine)
+        if clock() - looked >= SETTLE / 2:  # too slow to know that nobody came between
+            continue
+        wait(SETTLE)
+        now = registry.manifest(repository, tag)
+        if now is not None and _claimed(now) == index.digest:
+            _refuse_other(registry, repository, version, index)
+            return
+        raise _taken(version, now)
+
+
+def free_or_right(registry: Registry, tags: Sequence[Tag]) -> list[Tag]:
+    """The tags that are yet to be put.
+
+    Raises:
+        ActionError: A tag that never moves stands for something else.
+    """
+    missing = []
+    for tag in tags:
+        there = registry.head(tag.repository, tag.tag)
+        if there == tag.manifest.digest:
+            continue
+        if there is not None and not tag.moves:
+            raise ActionError(
+                f"{registry.host}/{tag.repository}:{tag.tag} is there and is another image"
+                f" ({there[:19]}…); a release tag is never moved",
+                fix="release under the next version",
+            )
+        missing.append(tag)
+    return missing
+
+
+def put_tags(registry: Registry, tags: Sequence[Tag]) -> int:
+    """Put all tags of a release at once, by a process that ends on its own; then look at them.
+
+    Args:
+        registry: Where.
+        tags: All of them, those that are there too.
+
+    Returns:
+        How many were put.
+
+    Raises:
+        ActionError: A tag is taken, or was not put.
+    """
+    missing = free_or_right(registry, tags)
+    if missing:
+        from buildlib.releasing.tagging import run_apart
+
+        run_apart(registry.host, missing)
+    wrong = [tag for tag in tags if registry.head(tag.repository, tag.tag) != tag.manifest.digest]
+    if wrong:
+        raise ActionError(
+            f"{registry.host}/{wrong[0].repository}:{wrong[0].tag} is not what was just put",
+            fix="run the release again",
+        )
+    return len(missing)
+
+
+def _refuse_other(registry: Registry, repository: str, version: str, index: Manifest) -> None:
+    there = registry.head(repository, version)
+    if there is not None and there != index.digest:
+        raise ActionError(
+            f"{version} is released at {registry.host}/{repository}, with another content"
+            f" ({there[:19]}…); a release is never changed",
+            fix="release under the next version",
+        )
+
+
+def _taken(version: str, other: Manifest | None) -> ActionError:
+    since = f" since {_annotations(other).get(_CREATED)}" if other else ""
+    return ActionError(
+        f"another release of {version} is under way{since}, with another content",
+        fix=f"./doitw release VERSION={version}  # when that one has ended, one way or the other",
+    )
+
+
+def _artifact(
+    registry: Registry,
+    repository: str,
+    kind: str,
+    layers: Sequence[Mapping[str, object]],
+    annotations: Mapping[str, str],
+) -> Manifest:
+    """An OCI artifact (image-spec 1.1, "Guidelines for Artifact Usage"); its blobs are uploaded."""
+    registry.put_blob(repository, _EMPTY)
+    empty = _plain(Descriptor(OCI_EMPTY, Manifest("", _EMPTY).digest, len(_EMPTY)))
+    plain = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": kind,
+        "config": empty,
+        "layers": list(layers) or [empty],
+        "annotations": dict(annotations),
+    }
+    return Manifest(OCI_MANIFEST, json.dumps(plain, sort_keys=True).encode())
+
+
+def _plain(blob: Descriptor) -> dict[str, object]:
+    return {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}
+
+
+def _digest(path: str) -> str:
+    from hashlib import sha256
+
+    known = sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            known.update(chunk)
+    return f"sha256:{known.hexdigest()}"
+
+
+def _annotations(manifest: Manifest) -> Mapping[str, str]:
+    found = manifest.plain.get("annotations")
+    return found if isinstance(found, dict) else {}
+
+
+def _claimed(manifest: Manifest) -> str:
+    return str(_annotations(manifest).get(_OF, ""))
+
+
+def _stamp(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
+
+
+def _made(manifest: Manifest) -> float:
+    """When a claim was put; the beginning of time where it does not say."""
+    import calendar
+
+    try:
+        text = str(_annotations(manifest)[_CREATED])
+        return float(calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")))
+    except (KeyError, ValueError):
+        return 0.0
