@@ -22,7 +22,7 @@ from buildlib.model.lock import FILE as LOCK_FILE
 from buildlib.model.lock import Lock, from_plain, parse_lock, to_plain
 from buildlib.model.output import Export
 from buildlib.model.settings import FILE as SETTINGS_FILE
-from buildlib.model.settings import Settings, settings_from
+from buildlib.model.settings import OFF, Settings, settings_from
 from buildlib.model.target import Target
 from buildlib.plan.explain import Explainer
 from buildlib.plan.plan import Plan, Planner, Presence
@@ -35,8 +35,11 @@ from buildlib.trees.working import WorkingTree
 
 if TYPE_CHECKING:
     from buildlib.engine.protocol import Builder, Engine, Grant, ImageInfo
+    from buildlib.engine.transfer import Carrier
     from buildlib.fetch.progress import Observer
     from buildlib.fetch.source import Download
+    from buildlib.registry.protocol import Registry
+    from buildlib.sharing.shared import SharedStore
 
 _ASKED = "asked"
 """What the first plan of a run asked the engine for."""
@@ -91,6 +94,8 @@ class Workspace:
         self.channel = DEV
         self.engine_factory: Callable[[], Engine] | None = None
         self.builder_factory: Callable[[], Builder] | None = None
+        self.registry_factory: Callable[[str], Registry] | None = None
+        self.carrier: Carrier | None = None
         self._memo = Memo(self.state.path("memo"))
         self._asked: list[str] = []
 
@@ -182,7 +187,10 @@ class Workspace:
 
     def renew(self) -> None:
         """Forget what was read, after a file of the workspace was written."""
-        for name in ("settings", "lock", "graph", "left_out", "keys", "explainer", "planner"):
+        for name in (
+            "settings", "lock", "graph", "left_out", "keys", "explainer", "planner", "registry",
+            "shared", "sharing",
+        ):  # fmt: skip
             self.__dict__.pop(name, None)
 
     def save(self) -> None:
@@ -223,6 +231,48 @@ class Workspace:
             return self.engine.inspect(references)
         except EngineUnavailable:
             return None
+
+    @cached_property
+    def registry(self) -> Registry | None:
+        """The registry of the settings; None where none is set. Nothing is asked of it yet."""
+        if not self.settings.registry:
+            return None
+        host = self.settings.registry.partition("/")[0]
+        if self.registry_factory is not None:
+            return self.registry_factory(host)
+        from buildlib.registry.client import connect
+
+        return connect(host)
+
+    @property
+    def role(self) -> str:
+        """What the registry is used for while building: `off` where none is set, or offline."""
+        if not self.settings.registry or self.offline:
+            return OFF
+        share = self.settings.share
+        return share.ci if in_ci() else share.default
+
+    @cached_property
+    def shared(self) -> SharedStore | None:
+        """The registry as a store, for a build; None where the role is `off`."""
+        return None if self.role == OFF else self.sharing
+
+    @cached_property
+    def sharing(self) -> SharedStore | None:
+        """The registry as a store, whatever the role; None where no registry is set."""
+        if self.registry is None:
+            return None
+        from buildlib.sharing.shared import SharedStore
+
+        return SharedStore(
+            self.registry,
+            self.settings,
+            self.records,
+            self.store,
+            platform=self.settings.platform,
+            warn=_warn,
+            carrier=self.carrier,
+        )
 
     def grants(self) -> tuple[Grant, ...]:
         """What a build with a network is lent: the CA bundle and the mirrors, as secrets."""
@@ -395,6 +445,16 @@ class Workspace:
         network = self.settings.network
         with nullcontext(observer) if observer else progress_for(sys.stderr) as progress:
             Fetcher(self.store, network, observer=progress, offline=self.offline).fetch(missing)
+
+
+def in_ci() -> bool:
+    """Whether this is a run of CI, as its environment says."""
+    return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
+
+
+def _warn(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
 
 
 class _CodeCache:

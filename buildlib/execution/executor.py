@@ -93,15 +93,8 @@ class Executor:
 
     def _put_parts(self, root: Reference) -> None:
         """Keep what the keys of a target and of all below it are made of, each once."""
-        workspace = self._workspace
-        met: set[Reference] = set()
-        pending = [root]
-        while pending:
-            ref = pending.pop()
-            if ref not in met:
-                met.add(ref)
-                workspace.records.put_parts(workspace.keys.record(ref))
-                pending += [dep.ref for dep in workspace.graph.deps(ref) if not dep.by_name]
+        for record in self._workspace.keys.closure(root):
+            self._workspace.records.put_parts(record)
 
     @contextlib.contextmanager
     def _alone(self, label: Label, key: str) -> Iterator[None]:

@@ -76,6 +76,24 @@ class Keys:
             self._records[wanted] = self._compute(pending.pop())
         return self._records[ref]
 
+    def closure(self, ref: Reference) -> list[KeyRecord]:
+        """The key record of a target, and those of all that is below it, each once.
+
+        Raises:
+            InputError: As `record`.
+        """
+        self.record(ref)
+        met: set[Reference] = set()
+        pending = [ref]
+        found: list[KeyRecord] = []
+        while pending:
+            wanted = pending.pop()
+            if wanted not in met:
+                met.add(wanted)
+                found.append(self._records[wanted])
+                pending += [dep.ref for dep in self._graph.deps(wanted) if not dep.by_name]
+        return found
+
     def _compute(self, ref: Reference) -> KeyRecord:
         target = self._graph[ref.label]
         parts: list[tuple[str, str]] = [("rule", f"{target.rule.kind} {target.rule.version}")]

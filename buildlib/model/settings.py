@@ -17,6 +17,8 @@ from buildlib.suggest import did_you_mean, nearest
 
 FILE = "pyproject.toml"
 FLAVOURS = ("debian", "docker-stacks")
+OFF, READ, WRITE = ROLES = ("off", "read", "write")
+"""Nothing; what is stale here and built there is pulled; what was built here is published, too."""
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*\Z")
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?\Z")
 _ORGANIZATION = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*\Z")
@@ -36,6 +38,18 @@ class Network(NamedTuple):
     images: Mapping[str, str] = {}
 
 
+class Share(NamedTuple):
+    """What a machine does with the registry while it builds; each is one of `ROLES`.
+
+    Attributes:
+        default: On most machines.
+        ci: Where the environment has `CI`.
+    """
+
+    default: str = "read"
+    ci: str = "write"
+
+
 class Settings(NamedTuple):
     """The settings of one workspace.
 
@@ -46,6 +60,7 @@ class Settings(NamedTuple):
         platform: What images are built for, where a declaration does not say; part of keys.
         strict: Refuse what would otherwise be mended with a warning (for CI).
         network: Mirrors.
+        share: What the registry is used for while building.
         family: Values that the declarations ask for with `setting("TABLE.NAME")`, by that name.
     """
 
@@ -55,6 +70,7 @@ class Settings(NamedTuple):
     platform: str = "linux/amd64"
     strict: bool = False
     network: Network = Network()
+    share: Share = Share()
     family: Mapping[str, str] = {}
 
 
@@ -127,6 +143,7 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
         name = "[tool.buildlib.network]"
         raise _refuse(text, f"{name} is not a table", "network", name)
     network = dict(network)
+    share = _share(values, text)
     family = _family(values, text)
     _check_names(values, _OWN, "[tool.buildlib]", text)
     _check_names(network, Network._fields, "[tool.buildlib.network]", text)
@@ -146,9 +163,34 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
             )
     addresses = {name: value.rstrip("/") for name, value in network.items()}
     mirrors = Network(**addresses, images=images)
-    settings = Settings(**values, network=mirrors, family=family)
+    settings = Settings(**values, network=mirrors, share=share, family=family)
     check_names(settings, text)
     return settings
+
+
+def _share(values: dict[str, Any], text: str) -> Share:
+    """Take `[tool.buildlib.share]` out of `[tool.buildlib]`.
+
+    Raises:
+        InputError: It is no table of roles.
+    """
+    table = values.pop("share", {})
+    name = "[tool.buildlib.share]"
+    if not isinstance(table, dict):
+        raise _refuse(text, f"{name} is not a table", "share", f'{name}  # then: default = "read"')
+    _check_names(table, Share._fields, name, text, within="share")
+    for who, role in table.items():
+        if role not in ROLES:
+            near = did_you_mean(role, ROLES) if isinstance(role, str) else ""
+            raise _refuse(
+                text,
+                f"setting share.{who} is {role!r}, and can be {', '.join(ROLES[:-1])} or"
+                f" {ROLES[-1]}{near}",
+                who,
+                f'{who} = "{nearest(str(role), ROLES) or getattr(Share(), who)}"',
+                within="share",
+            )
+    return Share(**table)
 
 
 def _images(network: dict[str, Any], text: str) -> dict[str, str]:
@@ -169,7 +211,7 @@ def _images(network: dict[str, Any], text: str) -> dict[str, str]:
     return dict(images)
 
 
-_OWN = tuple(name for name in Settings._fields if name not in ("network", "family"))
+_OWN = tuple(name for name in Settings._fields if name not in ("network", "share", "family"))
 
 
 def _family(values: dict[str, Any], text: str) -> dict[str, str]:
@@ -268,7 +310,9 @@ def check_names(settings: Settings, text: str = "") -> None:
         )
 
 
-def _check_names(values: dict[str, Any], known: tuple[str, ...], table: str, text: str) -> None:
+def _check_names(
+    values: dict[str, Any], known: tuple[str, ...], table: str, text: str, *, within: str = ""
+) -> None:
     for name in values:
         if name not in known:
             raise _refuse(
@@ -276,4 +320,5 @@ def _check_names(values: dict[str, Any], known: tuple[str, ...], table: str, tex
                 f"unknown setting {name!r} in {table}{did_you_mean(name, known)}",
                 name,
                 f"known settings: {', '.join(known)}",
+                within=within,
             )
