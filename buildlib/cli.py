@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from errno import EDQUOT, ENOSPC, EROFS
 
-from buildlib.commands.call import EVERYWHERE, OPTIONS, Verb, first_word, parse
+from buildlib.commands.call import EVERYWHERE, OPTIONS, SETTINGS, Verb, first_word, parse
 from buildlib.errors import BuildError, InputError, UnknownTarget
 from buildlib.suggest import did_you_mean
 
@@ -106,7 +106,7 @@ def with_variables(fix: str, variables: Mapping[str, str]) -> str:
     words = [
         f"{name}={value}"
         for name, value in variables.items()
-        if f"{name}=" not in fix and name != "VERSION"  # only release takes that, and names it
+        if f"{name}=" not in fix and name in SETTINGS  # the others are those of release alone
     ]
     called = re.compile(rf"\./doitw (?:{'|'.join(VERBS)})\b[^#;\n]*(?<! )")
     return called.sub(lambda call: " ".join([call[0], *words]), fix)

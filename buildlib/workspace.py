@@ -24,11 +24,12 @@ from buildlib.model.output import Export
 from buildlib.model.settings import FILE as SETTINGS_FILE
 from buildlib.model.settings import OFF, Settings, settings_from
 from buildlib.model.target import Target
+from buildlib.model.version import DEV, channel_of, check_file
+from buildlib.model.version import FILE as VERSION_FILE
 from buildlib.plan.explain import Explainer
 from buildlib.plan.plan import Plan, Planner, Presence
 from buildlib.store.content import ContentStore, default_root
 from buildlib.store.memo import Memo
-from buildlib.store.names import DEV
 from buildlib.store.records import Records
 from buildlib.store.state import State
 from buildlib.trees.working import WorkingTree
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
 _ASKED = "asked"
 """What the first plan of a run asked the engine for."""
 MARKER = "dodo.py"
-VERSION_FILE = "VERSION"
 SUITE = "bookworm"
 """Debian suite of the images of flavour `debian`."""
 
@@ -91,7 +91,6 @@ class Workspace:
         self.store = ContentStore(store_root or default_root())
         self.records = Records(f"{store_root or default_root()}/records")
         self.offline = False
-        self.channel = DEV
         self.engine_factory: Callable[[], Engine] | None = None
         self.builder_factory: Callable[[], Builder] | None = None
         self.registry_factory: Callable[[str], Registry] | None = None
@@ -121,8 +120,23 @@ class Workspace:
 
     @cached_property
     def version(self) -> str:
-        """The version under development."""
-        return self._text(VERSION_FILE).strip()
+        """The version under development; at a release's own commit, that of the release.
+
+        A release sets it before anything else is asked for.
+
+        Raises:
+            InputError: The file VERSION holds none.
+        """
+        return check_file(self._text(VERSION_FILE))
+
+    @cached_property
+    def channel(self) -> str:
+        """The tag that people use for what is built here: `dev`, or the version of a release.
+
+        It follows from the version, so that what is built from a release's commit has the keys
+        of the release. The tags themselves are put by a release alone.
+        """
+        return channel_of(self.version)
 
     @cached_property
     def tree(self) -> WorkingTree:

@@ -28,8 +28,9 @@ def run(call: Call) -> int:
     if call.flag("dry-run"):
         return plan_verb.run(call)
     workspace = open_workspace(call)
-    if not call.words and not call.flag("json"):
-        for line in plan_verb.left_out(workspace):
+    if not call.flag("json"):
+        out = plan_verb.left_out(workspace) if not call.words else []
+        for line in [*plan_verb.release_commit(workspace), *out]:
             say(line)
     return build(
         workspace,

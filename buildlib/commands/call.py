@@ -52,7 +52,10 @@ OPTIONS = {
     )
 }
 EVERYWHERE = ("--help", "--debug")
-VARIABLES = ("VERSION", "ORGANIZATION", "REGISTRY", "FLAVOUR")
+SETTINGS = ("ORGANIZATION", "REGISTRY", "FLAVOUR")
+"""Variables that stand for a setting in this run."""
+VARIABLES = ("VERSION", "NEXT", *SETTINGS)
+"""All variables; the first two are those of a release."""
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)\Z", re.DOTALL)
 
 
@@ -108,7 +111,7 @@ class Verb(NamedTuple):
     options: tuple[str, ...]
     run: Callable[[Call], int]
     passes: bool = False
-    variables: tuple[str, ...] = ("ORGANIZATION", "REGISTRY", "FLAVOUR")
+    variables: tuple[str, ...] = SETTINGS
 
 
 def first_word(words: Sequence[str]) -> str | None:

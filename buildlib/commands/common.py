@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from buildlib.commands.call import Call
+from buildlib.commands.call import SETTINGS, Call
 from buildlib.workspace import Workspace, find_root
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def caller_folder() -> str:
 
 def open_workspace(call: Call) -> Workspace:
     """The workspace around the caller's folder, with the call's variables and options."""
-    overrides = {name.lower(): value for name, value in call.variables.items() if name != "VERSION"}
+    overrides = {name.lower(): value for name, value in call.variables.items() if name in SETTINGS}
     workspace = Workspace(find_root(caller_folder()), overrides=overrides)
     workspace.offline = call.flag("offline")
     return workspace

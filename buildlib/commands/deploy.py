@@ -153,11 +153,14 @@ def _image(workspace: Workspace, gateway: Label, images: list[Label]) -> str:
         key = workspace.keys.key(Reference(label))
         name = image_name(workspace.graph[label])
         content = names.content_tag(workspace.settings, name, key)
-        tags[label] = (content, names.channel_tag(workspace.settings, name))
+        tags[label] = (content, names.channel_tag(workspace.settings, name, workspace.channel))
     there = workspace.engine.inspect([tag for both in tags.values() for tag in both])
     for label, (_, channel) in tags.items():
         if there[channel] is None:
-            raise ActionError(f"{channel} is not in the engine", fix=f"./doitw build {label}")
+            fix = f"./doitw build {label}"
+            if workspace.channel != names.DEV:  # no build puts the tags of a release
+                fix = f"docker pull {channel}  # or ./doitw release VERSION={workspace.channel}"
+            raise ActionError(f"{channel} is not in the engine", fix=fix)
     content, channel = tags[gateway]
     return content if there[content] is not None else channel
 

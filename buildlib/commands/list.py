@@ -10,6 +10,7 @@ def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
     labels = sorted(workspace.resolve(call.words, folder=call.folder))
+    stamped = workspace.graph.stamped()
     if call.flag("json"):
         print_json(
             [
@@ -18,16 +19,18 @@ def run(call: Call) -> int:
                     "task": task_name(workspace, label),
                     "rule": workspace.graph[label].rule.kind,
                     "doc": workspace.graph[label].doc,
+                    "stamped": label in stamped,
                     "where": str(workspace.graph[label].where),
                 }
                 for label in labels
             ]
         )
     else:
-        rows = [(str(label), workspace.graph[label]) for label in labels]
-        width = max((len(name) for name, _ in rows), default=0)
-        for name, target in rows:
-            say(f"{name.ljust(width)}  {target.doc or target.rule.kind}")
+        width = max((len(str(label)) for label in labels), default=0)
+        for label in labels:
+            target = workspace.graph[label]
+            note = "  [stamped]" if label in stamped else ""
+            say(f"{str(label).ljust(width)}  {target.doc or target.rule.kind}{note}")
     workspace.save()
     return 0
 

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 from buildlib.commands.call import Call, Verb
 from buildlib.commands.common import open_workspace, print_json, say, short_name, task_name
+from buildlib.store import names
 from buildlib.text import duration
 
 if TYPE_CHECKING:
     from buildlib.plan.plan import Plan, Step
     from buildlib.workspace import Workspace
+
+_FEW = 3
+"""Targets of one package that are told by name where many are told."""
 
 
 def run(call: Call) -> int:
@@ -21,7 +25,8 @@ def run(call: Call) -> int:
     if call.flag("json"):
         print_json(as_json(workspace, plan))
     else:
-        for line in [*lines(workspace, plan), *(left_out(workspace) if not call.words else ())]:
+        whole = [*left_out(workspace), *stamped(workspace)] if not call.words else []
+        for line in [*release_commit(workspace), *lines(workspace, plan), *whole]:
             say(line)
     workspace.save()
     return 0
@@ -30,10 +35,12 @@ def run(call: Call) -> int:
 def lines(workspace: Workspace, plan: Plan) -> list[str]:
     """The plan for people: one line for each target that would be touched."""
     out: list[str] = []
+    marked = workspace.graph.stamped() if plan.steps else set()
     width = max((len(short_name(workspace, step.label)) for step in plan.steps), default=0)
     for step in plan.steps:
         name = short_name(workspace, step.label).ljust(width)
         note = "" if is_hermetic(workspace, step) else "  [not hermetic: network=True]"
+        note += f"  [stamped: {workspace.channel}]" if step.label in marked else ""
         before = f"  (last time {duration(step.seconds)})" if step.seconds else ""
         out.append(f"{step.action:8} {name}  {step.reason}{before}{note}")
     if not plan.steps:
@@ -58,6 +65,30 @@ def left_out(workspace: Workspace) -> list[str]:
     return [f"left out: {', '.join(names)}: {why}" for why, names in by_reason.items()]
 
 
+def release_commit(workspace: Workspace) -> list[str]:
+    """At a release's own commit: a line on what a build does not do there."""
+    if workspace.channel == names.DEV:
+        return []
+    version = workspace.version
+    what = f"VERSION is {version}, a release: images get no tag but that of their content;"
+    return [f"{what} the tags {version} are put by ./doitw release alone"]
+
+
+def stamped(workspace: Workspace) -> list[str]:
+    """Which targets carry names of images, and so are made anew by a release: a line."""
+    graph = workspace.graph
+    by_package: dict[str, list[str]] = {}
+    for label in graph.stamped():
+        if graph[label].rule.verb == "build" and label not in workspace.left_out:
+            by_package.setdefault(label.package, []).append(short_name(workspace, label))
+    shown: list[str] = []
+    for package, found in sorted(by_package.items()):
+        few = len(found) <= _FEW
+        shown += sorted(found) if few else [f"{len(found)} of {package or 'the root'}"]
+    name = names.channel_tag(workspace.settings, "…", workspace.channel)
+    return [f"stamped with {name}: {', '.join(shown)}"] if shown else []
+
+
 def targets(count: int) -> str:
     """A number of targets in words."""
     return "1 target is" if count == 1 else f"{count} targets are"
@@ -70,6 +101,7 @@ def is_hermetic(workspace: Workspace, step: Step) -> bool:
 
 def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
     """The plan for programs."""
+    marked = workspace.graph.stamped()
 
     def plain(step: Step) -> dict[str, Any]:
         return {
@@ -80,10 +112,12 @@ def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
             "key": step.key,
             "last_seconds": step.seconds,
             "hermetic": is_hermetic(workspace, step),
+            "stamped": step.label in marked,
         }
 
     return {
         "schema": 1,
+        "channel": workspace.channel,
         "engine_asked": plan.engine_asked,
         "steps": [plain(step) for step in plan.steps],
         "fresh": [plain(step) for step in plan.fresh],

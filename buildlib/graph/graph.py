@@ -15,7 +15,7 @@ from buildlib.model.label import (
     parse_label,
     task_names,
 )
-from buildlib.model.target import Dep, Target, image_name
+from buildlib.model.target import Dep, Target, image_name, is_stamped
 from buildlib.suggest import did_you_mean, nearest
 
 BUILD, VERIFY = "build", "verify"
@@ -88,6 +88,24 @@ class Graph:
                 deps = self.targets[label].deps
                 pending += [dep.ref.label for dep in deps if not dep.by_name]
         return [label for label in self.order if label in wanted]
+
+    def stamped(self) -> set[Label]:
+        """The targets that carry names of images, themselves or in what they are made of.
+
+        Their keys are others for another organisation, registry or channel, so a release makes
+        them anew; all others are what was tested.
+        """
+        wanted = {label: {Reference(label)} for label in self.order}
+        for target in self.targets.values():
+            for dep in target.deps:
+                wanted[dep.ref.label].add(dep.ref)
+        found: set[Reference] = set()
+        for label in self.order:
+            for ref in wanted[label]:
+                below = (dep.ref for dep in self.deps(ref) if not dep.by_name)
+                if is_stamped(self[label]) or not found.isdisjoint(below):
+                    found.add(ref)
+        return {label for label in self.order if Reference(label) in found}
 
     def resolve(self, words: Iterable[str], *, package: str = "") -> list[Label]:
         """What a person means by labels, patterns, task names or folders; no word twice.

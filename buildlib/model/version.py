@@ -1,18 +1,34 @@
-"""Versions: the one under development, and what a release may be called.
+"""Versions: the one under development, what a release may be called, which of two is the greater.
 
-`packaging` reads what Python people write (PEP 440: `2.5.0.dev0`, `2.5.0rc1`), `semver` what the
-rest writes (`2.5.0-rc.1`). Both libraries are imported only when a version is checked.
+Two spellings are taken: `packaging` checks what Python people write (PEP 440: `2.5.0.dev0`,
+`2.5.0rc1`), `semver` what the rest writes (`2.5.0-rc.1`). A version of either is ordered among
+those of both. The libraries are only asked about what is not obviously right, so that a build with
+nothing to do imports neither.
 """
 
 from __future__ import annotations
 
 import re
 
-from buildlib.errors import InputError
+from buildlib.errors import InputError, Location
 
+FILE = "VERSION"
+DEV = "dev"
+"""Channel of all builds but those of a release: the tag of their images."""
 _LONGEST = 128
 """Characters of a tag (the registries' own limit)."""
-_SHAPE = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(.*)\Z", re.DOTALL)
+_NUMBERS = 3
+_SHAPE = r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(.*)\Z"
+_PEP440 = r"(?:(a|b|rc)([0-9]+))?(?:\.(dev)([0-9]+))?\Z"
+_JOINED = r"(alpha|a|beta|b|rc|c|preview|pre|dev)([0-9]+)\Z"
+_SAME = {"a": "alpha", "b": "beta", "c": "rc", "pre": "rc", "preview": "rc"}
+"""Words that PEP 440 holds for the same."""
+_EXAMPLE = "2.5.0"
+
+_DEV, _END, _COUNT, _WORD = range(4)
+"""How the pieces of a pre-release are ordered. `dev` comes before all, as in PEP 440."""
+_Piece = tuple[int, int, str]
+_FINAL: tuple[_Piece, ...] = ((1, 0, ""),)
 
 
 def check_release(text: str) -> str:
@@ -28,36 +44,160 @@ def check_release(text: str) -> str:
         InputError: It is empty, has a `v`, lacks a number, has leading zeros or build metadata
             (a Docker tag cannot hold `+`), or is a development version.
     """
-    right = _suggestion(text)
-    fix = f"./doitw release VERSION={right}"
-    if not text:
-        raise InputError("a release needs a version", fix=fix)
-    if "+" in text:
-        raise InputError(f"version {text} has build metadata, which no tag can hold", fix=fix)
-    shape = _SHAPE.match(text)
-    if shape is None:
-        raise InputError(
-            f"version {text!r} is not three numbers, with an optional pre-release", fix=fix
-        )
-    rest = shape.group(4)
-    if rest[1:2].isdigit() and rest[0] == ".":
-        raise InputError(f"version {text!r} has more than three numbers", fix=fix)
-    if len(text) > _LONGEST:
-        raise InputError(f"version {text!r} is longer than a tag may be", fix=fix)
-    if not (_is_semver(text) if rest.startswith("-") else _is_pep440(text)):
-        raise InputError(f"version {text!r} is neither PEP 440 nor semver", fix=fix)
-    if "dev" in rest:
-        raise InputError(
-            f"version {text} is a development version; its channel is `dev`",
-            fix=fix,
-        )
+    wrong = "a release needs a version" if not text else _wrong(text)
+    if not wrong and is_development(text):
+        wrong = f"version {text} is a development version; its channel is `{DEV}`"
+    if wrong:
+        raise InputError(wrong, fix=f"./doitw release VERSION={_suggestion(text)}")
     return text
+
+
+def check_file(text: str) -> str:
+    """The version that the file VERSION holds.
+
+    Args:
+        text: Its content.
+
+    Returns:
+        The version, without the end of the line.
+
+    Raises:
+        InputError: It is none; at the file, with the line that writes what would be right.
+    """
+    version = text.strip()
+    wrong = f"{FILE} is empty" if not version else _wrong(version)
+    if wrong:
+        raise InputError(
+            wrong,
+            where=Location(FILE, 1),
+            fix=f"echo {_suggestion(version, development=True)} > {FILE}",
+        )
+    return version
+
+
+def is_version(text: str) -> bool:
+    """Whether a text is a version, of a release or under development."""
+    return bool(text) and not _wrong(text)
+
+
+def is_development(version: str) -> bool:
+    """Whether a version is one under development: `2.5.0.dev0`, `2.5.0-dev.1`."""
+    if _is_plain(version):
+        return f".{DEV}" in version
+    return any(kind == _DEV for kind, _, _ in _order(version)[1][1:])
+
+
+def is_prerelease(version: str) -> bool:
+    """Whether a version comes before the one of its numbers alone: `2.5.0rc1`, `2.5.0.dev0`."""
+    return _order(version)[1] != _FINAL
+
+
+def is_greater(version: str, other: str) -> bool:
+    """Whether a version comes after another one, each in either spelling.
+
+    The order is that of PEP 440 (`2.5.0.dev0 < 2.5.0a1.dev0 < 2.5.0a1 < 2.5.0rc1 < 2.5.0`), and
+    that of semver (11.) for what PEP 440 has no word for. `2.5.0rc1` and `2.5.0-rc.1` are equal.
+    """
+    return _order(version) > _order(other)
+
+
+def newest(versions: list[str]) -> str:
+    """The greatest of some versions; empty for none."""
+    return max(versions, key=_order, default="")
+
+
+def next_development(version: str, given: str = "") -> str:
+    """The version under development once another one is released.
+
+    Args:
+        version: What is released.
+        given: What a person wants it to be; empty for the usual.
+
+    Returns:
+        `2.5.1.dev0` after `2.5.0`, and `2.5.0rc2.dev0` after `2.5.0rc1` or `2.5.0-rc.1`: it is
+        greater than what is released, and not greater than what may come next.
+
+    Raises:
+        InputError: What is given is no development version, or not greater.
+    """
+    numbers, pieces = _order(version)
+    usual = f"{numbers[0]}.{numbers[1]}.{numbers[2] + 1}.dev0"
+    if [kind for kind, _, _ in pieces[1:]] == [_WORD, _COUNT, _END]:
+        letter = {"alpha": "a", "beta": "b", "rc": "rc"}.get(pieces[1][2])
+        if letter:
+            first = ".".join(map(str, numbers))
+            usual = f"{first}{letter}{pieces[2][1] + 1}.dev0"
+    if not given:
+        return usual
+    wrong = _wrong(given)
+    if not wrong and not is_development(given):
+        wrong = f"NEXT={given} is no development version"
+    if not wrong and not is_greater(given, version):
+        wrong = f"NEXT={given} is not greater than {version}, which is released"
+    if wrong:
+        raise InputError(wrong, fix=f"./doitw release VERSION={version} NEXT={usual}")
+    return given
+
+
+def after(version: str) -> str:
+    """What may be released after a version: `2.5.1` after `2.5.0`, `2.5.0` after `2.5.0rc1`."""
+    (major, minor, patch), _ = _order(version)
+    return f"{major}.{minor}.{patch if is_prerelease(version) else patch + 1}"
+
+
+def before(version: str) -> str:
+    """A version under development that comes before what is released: `2.5.0.dev0`."""
+    return ".".join(map(str, _order(version)[0])) + ".dev0"
+
+
+def channel_of(version: str) -> str:
+    """The tag that people use for what is built of a version.
+
+    Returns:
+        `dev` for a version under development. Any other version stands in the file VERSION at a
+        release's own commit only, and is its own channel: what is built there has the keys of
+        the release.
+    """
+    return DEV if is_development(version) else version
+
+
+def _wrong(text: str) -> str:
+    """What is wrong with a text as a version; empty for nothing."""
+    if _is_plain(text) and len(text) <= _LONGEST:
+        return ""
+    shape = re.match(_SHAPE, text, re.DOTALL)
+    rest = shape.group(4) if shape else ""
+    what = ""
+    if len(text) > _LONGEST:
+        what = f"version {text!r} is longer than a tag may be"
+    elif "+" in text:
+        what = f"version {text} has build metadata, which no tag can hold"
+    elif shape is None:
+        what = f"version {text!r} is not three numbers, with an optional pre-release"
+    elif rest[1:2].isdigit() and rest[0] == ".":
+        what = f"version {text!r} has more than three numbers"
+    elif not (_is_semver(text) if rest.startswith("-") else _is_pep440(text)):
+        what = f"version {text!r} is neither PEP 440 nor semver"
+    return what
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is three numbers, or those and `.dev` with a number: nearly all there is."""
+    numbers = text.split(".")
+    if len(numbers) > _NUMBERS and numbers[-1].startswith(DEV):
+        numbers[-1] = numbers[-1][len(DEV) :]
+    elif len(numbers) > _NUMBERS:
+        return False
+    return _NUMBERS <= len(numbers) <= _NUMBERS + 1 and all(
+        number.isascii() and number.isdigit() and (number == "0" or number[0] != "0")
+        for number in numbers
+    )
 
 
 def _is_semver(text: str) -> bool:
     import semver
 
-    return bool(semver.Version.is_valid(text))
+    return text.isascii() and bool(semver.Version.is_valid(text))
 
 
 def _is_pep440(text: str) -> bool:
@@ -70,7 +210,65 @@ def _is_pep440(text: str) -> bool:
     return version.epoch == 0 and version.post is None and str(version) == text
 
 
-def _suggestion(text: str) -> str:
-    """The nearest version that would be right."""
-    numbers = [str(int(number)) for number in re.findall(r"\d+", text.partition("+")[0])[:3]]
-    return ".".join([*numbers, "0", "0", "0"][:3]) if numbers else "2.5.0"
+def _order(version: str) -> tuple[tuple[int, ...], tuple[_Piece, ...]]:
+    """What versions are compared by: the numbers, then the pieces of the pre-release.
+
+    Raises:
+        InputError: It is no version.
+    """
+    wrong = _wrong(version)
+    shape = re.match(_SHAPE, version, re.DOTALL)
+    if wrong or shape is None:
+        raise InputError(wrong, fix=f"a version such as {_suggestion(version)}")
+    *numbers, rest = shape.groups()
+    return tuple(map(int, numbers)), _pieces(rest)
+
+
+def _pieces(rest: str) -> tuple[_Piece, ...]:
+    """What follows the numbers, in pieces that compare as versions do."""
+    if not rest:
+        return _FINAL
+    words: list[str] = []
+    if rest.startswith("-"):
+        for word in rest[1:].split("."):
+            joined = re.match(_JOINED, word)
+            words += joined.groups() if joined else [word]
+    else:
+        found = re.match(_PEP440, rest)
+        words += [word for word in (found.groups() if found else ()) if word is not None]
+    return ((0, 0, ""), *map(_piece, words), (_END, 0, ""))
+
+
+def _piece(word: str) -> _Piece:
+    if word.isdigit():
+        return (_COUNT, int(word), "")
+    if word.startswith(DEV):
+        return (_DEV, 0, word)
+    return (_WORD, 0, _SAME.get(word, word))
+
+
+def _suggestion(text: str, *, development: bool = False) -> str:
+    """The nearest version that would be right.
+
+    Args:
+        text: What is wrong.
+        development: Keep what says that it is under development; an example of such for nothing.
+    """
+    from packaging.version import InvalidVersion, Version
+
+    dev: int | None = 0
+    pre = ""
+    text = text.strip()[:_LONGEST].partition("+")[0]
+    numbers = [int(number) for number in re.findall("[0-9]+", text)[:3]]
+    try:  # it takes more spellings than it writes: v2.5, 2.5.0-RC_1
+        read = Version(text)
+    except InvalidVersion:
+        if numbers:
+            dev = 0 if DEV in text.lower() else None
+    else:
+        numbers, dev = list(read.release), read.dev
+        pre = "".join(map(str, read.pre)) if read.pre and read.epoch == 0 else ""
+    first = ".".join(map(str, [*numbers, 0, 0, 0][:3])) if numbers else _EXAMPLE
+    if len(first) > _LONGEST // 2:
+        first, pre = _EXAMPLE, ""
+    return first + pre + (f".dev{dev}" if development and dev is not None else "")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from buildlib.model import version
 from buildlib.model.settings import Settings
 
-DEV = "dev"
-"""Channel of all builds but releases: the tag of their images."""
+DEV = version.DEV
 _KEY_LENGTH = 32
 """Hex digits of a key in a content tag: 128 bits, more than enough to be unique."""
 

@@ -205,7 +205,8 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     # settings
     "organisation": (lambda w: w.setting("organization", "acme"), SPEC),
     "registry": (lambda w: w.setting("registry", "example.org"), SPEC),
-    "version": (lambda w: w.file("VERSION", "3.0.0\n"), set()),
+    "version": (lambda w: w.file("VERSION", "3.0.0.dev0\n"), set()),
+    "version of a release": (lambda w: w.file("VERSION", "3.0.0\n"), SPEC),
     "default platform": (
         then_lock(lambda w: w.setting("platform", "linux/arm64")),
         {*ON_OS, "//images/foreign"},
