@@ -172,6 +172,10 @@ def _wrong(text: str) -> str:
         what = f"version {text!r} is longer than a tag may be"
     elif "+" in text:
         what = f"version {text} has build metadata, which no tag can hold"
+    elif text[:1] in ("v", "V") and is_version(text[1:]):
+        what = f"version {text} has a v in front, which is for the tag in git alone"
+    elif re.match(r"(?:[0-9]+\.){0,2}0[0-9]", text):
+        what = f"version {text!r} has a number with a zero in front"
     elif shape is None:
         what = f"version {text!r} is not three numbers, with an optional pre-release"
     elif rest[1:2].isdigit() and rest[0] == ".":
