@@ -4,6 +4,7 @@ from __future__ import annotations
 
 _TENTHS_BELOW = 10
 _MINUTE = 60
+_GB = 10**9
 
 
 def duration(seconds: float) -> str:
@@ -12,3 +13,8 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     return f"{whole} s" if whole < _MINUTE else f"{whole // _MINUTE} min {whole % _MINUTE} s"
+
+
+def size(count: int) -> str:
+    """Bytes for people: `12.3 MB`, `1.46 GB`."""
+    return f"{count / 1e9:.2f} GB" if count >= _GB else f"{count / 1e6:.1f} MB"

@@ -48,6 +48,10 @@ OPTIONS = {
         Option("--name", "", "NAME", "name of the deployment and of its network"),
         Option("--port", "", "N", "port of the host that the gateway answers on"),
         Option("--no-build", "", "", "take the images that are there"),
+        Option("--remote", "", "", "in the registry instead of the engine"),
+        Option("--keep-commits", "", "N", "keep what the last N commits need; by default 10"),
+        Option("--younger-than", "", "DAYS", "keep what is younger; by default 7 days"),
+        Option("--yes", "", "", "do it, and not only show it"),
         Option("--init", "", "", "make a swarm of this engine alone where it is in none"),
     )
 }

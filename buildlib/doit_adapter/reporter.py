@@ -168,6 +168,10 @@ class Reporter:
             self._say(f"{len(self._built)} done in {took}")
         for line in self.session.where_time_went():
             self._say(line)
+        if self.session.has_new_images:
+            from buildlib.pruning.bound import after_build
+
+            after_build(self.session.workspace, self._say)
 
 
 def _expand(tasks: Any, names: list[str]) -> list[str]:

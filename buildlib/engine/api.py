@@ -76,6 +76,11 @@ class SocketEngine:
         # The engine answers with images; those may have other references as well.
         return tagged(json.loads(answer.body), pattern)
 
+    def in_use(self) -> dict[str, str]:
+        """See `Engine.in_use`."""
+        answer = self.call("GET", "/containers/json?all=1", what="list containers")
+        return used_by(json.loads(answer.body))
+
     def platform(self) -> str:
         """See `Engine.platform`."""
         version = json.loads(self.call("GET", "/version", what="tell its version").body)
@@ -219,6 +224,14 @@ def tagged(images: Sequence[dict[str, Any]], pattern: str) -> dict[str, str]:
         for image in images
         for ref in image.get("RepoTags") or ()
         if matches(pattern, ref)
+    }
+
+
+def used_by(containers: Sequence[dict[str, Any]]) -> dict[str, str]:
+    """Image IDs with a container's name, out of what the engine's "list containers" says."""
+    return {
+        each["ImageID"]: (each.get("Names") or [each["Id"][:12]])[0].lstrip("/")
+        for each in containers
     }
 
 

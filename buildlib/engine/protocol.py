@@ -122,6 +122,9 @@ class Engine(Protocol):
         `docker rmi`, but for layers that other images use.
         """
 
+    def in_use(self) -> dict[str, str]:
+        """IDs of the images that containers stand on, running or not, each with one's name."""
+
     def platform(self) -> str:
         """What the engine runs by itself, such as `linux/amd64`."""
 

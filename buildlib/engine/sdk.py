@@ -16,7 +16,7 @@ import docker.errors
 import docker.tls
 import requests
 
-from buildlib.engine.api import info_of, refused, tagged
+from buildlib.engine.api import info_of, refused, tagged, used_by
 from buildlib.engine.find import Endpoint, why_not
 from buildlib.engine.protocol import ImageInfo, Mount, platform_of, split_ref
 from buildlib.engine.throwaway import run_script
@@ -98,6 +98,11 @@ class SdkEngine:
         """See `Engine.tags`."""
         with self.client(f"list {pattern}") as client:
             return tagged(client.images(filters={"reference": [pattern]}), pattern)
+
+    def in_use(self) -> dict[str, str]:
+        """See `Engine.in_use`."""
+        with self.client("list containers") as client:
+            return used_by(client.containers(all=True))
 
     def platform(self) -> str:
         """See `Engine.platform`."""

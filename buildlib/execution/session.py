@@ -72,6 +72,12 @@ class Session:
         return self._executor.spans
 
     @property
+    def has_new_images(self) -> bool:
+        """Whether images were made, so that the engine may have more than it should keep."""
+        graph = self.workspace.graph
+        return any(graph[span.label].rule.product == "image" for span in self.spans)
+
+    @property
     def fetching(self) -> str:
         """How far the fetching beside the build is; empty when there is none."""
         return self._ahead.state if self._ahead else ""

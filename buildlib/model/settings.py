@@ -69,6 +69,7 @@ class Settings(NamedTuple):
     flavour: str = "debian"
     platform: str = "linux/amd64"
     strict: bool = False
+    keep_images: int = 5
     network: Network = Network()
     share: Share = Share()
     family: Mapping[str, str] = {}
@@ -149,10 +150,10 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
     _check_names(network, Network._fields, "[tool.buildlib.network]", text)
     images = _images(network, text)
     for name, value in {**values, **network}.items():
-        wanted = bool if name == "strict" else str
-        if not isinstance(value, wanted):
-            kind = "true or false" if wanted is bool else "a text in quotes"
-            right = "true" if wanted is bool else f'"{value}"'
+        wanted = type(Settings._field_defaults.get(name, ""))
+        # `True` is an int for Python, and no number for people.
+        if type(value) is not wanted or (wanted is int and value < 0):
+            kind, right = _FORMS.get(wanted, ("a text in quotes", f'"{value}"'))
             raise _refuse(
                 text, f"setting {name} is {value!r}, not {kind}", name, f"{name} = {right}"
             )
@@ -191,6 +192,10 @@ def _share(values: dict[str, Any], text: str) -> Share:
                 within="share",
             )
     return Share(**table)
+
+
+_FORMS = {bool: ("true or false", "true"), int: ("a number from 0", "5")}
+"""What a value of a type looks like to people, and an example."""
 
 
 def _images(network: dict[str, Any], text: str) -> dict[str, str]:

@@ -18,9 +18,14 @@ def repository(settings: Settings, name: str) -> str:
     return f"{settings.registry}/{path}" if settings.registry else path
 
 
+def key_digits(key: str) -> str:
+    """As much of a key as its tags hold."""
+    return key[:_KEY_LENGTH]
+
+
 def content_tag(settings: Settings, name: str, key: str) -> str:
     """The reference that stands for one content: `elyra/kernel-py:key-0123…`."""
-    return f"{repository(settings, name)}:key-{key[:_KEY_LENGTH]}"
+    return f"{repository(settings, name)}:key-{key_digits(key)}"
 
 
 def channel_tag(settings: Settings, name: str, channel: str = DEV) -> str:

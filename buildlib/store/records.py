@@ -8,6 +8,7 @@ what *was* made; whether it is still there is asked of the engine and of the con
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -64,6 +65,25 @@ class Records:
         if not all(isinstance(made.size, int) for made in files.values()):
             return None
         return Record(images, files, seconds)
+
+    def find(self, start: str) -> list[tuple[str, float]]:
+        """The keys that begin so and have a record, each with the time it was written.
+
+        Args:
+            start: Hex digits, more than two of them.
+        """
+        try:
+            names = os.listdir(f"{self._root}/{start[:2]}")
+        except OSError:
+            return []
+        found = []
+        for name in sorted(names):
+            digits, dot, ending = name.partition(".")
+            if dot and ending == "json" and digits.startswith(start[2:]):
+                with contextlib.suppress(OSError):
+                    made = os.stat(f"{self._root}/{start[:2]}/{name}").st_mtime
+                    found.append((start[:2] + digits, made))
+        return found
 
     def put(self, record: KeyRecord, output: Output, seconds: float, *, label: str) -> None:
         """Note what was made; images of other engines that the key has are kept.

@@ -7,6 +7,7 @@ what went into it. For the rest:
 
     engine.down = True                   no engine answers from now on
     engine.teach(script, stdout=…)       what `run` shall answer to a script
+    engine.standing[image] = "name"      a container that somebody else made of an image
     engine.asked                         the questions asked, to count them
     builder.fail_next("no space left")   the next build fails
     builder.delay = 5.0                  builds take that long, and can be stopped meanwhile
@@ -59,6 +60,7 @@ class FakeEngine:
         self.asked: list[str] = []
         self.scripts: list[tuple[str, str]] = []
         self.containers = 0
+        self.standing: dict[str, str] = {}
         self._platform = platform
         self._sizes: dict[str, tuple[int, str]] = {}
         self._refs: dict[str, str] = {}
@@ -144,6 +146,10 @@ class FakeEngine:
             if image is not None and image not in self._refs.values():
                 self._sizes.pop(image)
         return image is not None
+
+    def in_use(self) -> dict[str, str]:
+        self._ask("in_use")
+        return dict(self.standing)
 
     def platform(self) -> str:
         self._ask("platform")
