@@ -235,7 +235,7 @@ def _signing(values: dict[str, Any], text: str) -> Signing:
     name = "[tool.buildlib.signing]"
     if not isinstance(table, dict):
         raise _refuse(text, f"{name} is not a table", "signing", name)
-    _check_names(table, Signing._fields, name, text)
+    _check_names(table, Signing._fields, name, text, within="signing")
     for word, value in table.items():
         if not isinstance(value, str):
             what = f"setting signing.{word} is {value!r}, not a text in quotes"
