@@ -50,6 +50,17 @@ class Share(NamedTuple):
     ci: str = "write"
 
 
+class Signing(NamedTuple):
+    """How releases are signed.
+
+    Attributes:
+        key: File with cosign's encrypted private key: absolute, below `~`, or relative to the
+            workspace; empty for releases that are not signed.
+    """
+
+    key: str = ""
+
+
 class Settings(NamedTuple):
     """The settings of one workspace.
 
@@ -61,6 +72,7 @@ class Settings(NamedTuple):
         strict: Refuse what would otherwise be mended with a warning (for CI).
         network: Mirrors.
         share: What the registry is used for while building.
+        signing: How releases are signed.
         family: Values that the declarations ask for with `setting("TABLE.NAME")`, by that name.
     """
 
@@ -72,6 +84,7 @@ class Settings(NamedTuple):
     keep_images: int = 5
     network: Network = Network()
     share: Share = Share()
+    signing: Signing = Signing()
     family: Mapping[str, str] = {}
 
 
@@ -145,6 +158,7 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
         raise _refuse(text, f"{name} is not a table", "network", name)
     network = dict(network)
     share = _share(values, text)
+    signing = _signing(values, text)
     family = _family(values, text)
     _check_names(values, _OWN, "[tool.buildlib]", text)
     _check_names(network, Network._fields, "[tool.buildlib.network]", text)
@@ -164,7 +178,7 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
             )
     addresses = {name: value.rstrip("/") for name, value in network.items()}
     mirrors = Network(**addresses, images=images)
-    settings = Settings(**values, network=mirrors, share=share, family=family)
+    settings = Settings(**values, network=mirrors, share=share, signing=signing, family=family)
     check_names(settings, text)
     return settings
 
@@ -216,7 +230,27 @@ def _images(network: dict[str, Any], text: str) -> dict[str, str]:
     return dict(images)
 
 
-_OWN = tuple(name for name in Settings._fields if name not in ("network", "share", "family"))
+def _signing(values: dict[str, Any], text: str) -> Signing:
+    """Take `[tool.buildlib.signing]` out of the settings.
+
+    Raises:
+        InputError: It is no table, or says what it cannot.
+    """
+    table = values.pop("signing", {})
+    name = "[tool.buildlib.signing]"
+    if not isinstance(table, dict):
+        raise _refuse(text, f"{name} is not a table", "signing", name)
+    _check_names(table, Signing._fields, name, text, within="signing")
+    for word, value in table.items():
+        if not isinstance(value, str):
+            what = f"setting signing.{word} is {value!r}, not a text in quotes"
+            raise _refuse(text, what, word, f'{word} = "{value}"', within="signing")
+    return Signing(**table)
+
+
+_OWN = tuple(
+    name for name in Settings._fields if name not in ("network", "share", "signing", "family")
+)
 
 
 def _family(values: dict[str, Any], text: str) -> dict[str, str]:

@@ -27,12 +27,17 @@ from buildlib.errors import ActionError, BuildError
 from buildlib.setup import fetch, index, uv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from types import FrameType
 
 ROOT = Path(__file__).resolve().parents[2]
+RELEASE_LOCK = "requirements-release.lock"
 DEV_LOCK = "requirements-dev.lock"
-STAMPS = {name: f".{name}" for name in (uv.LOCK, DEV_LOCK)}
+LOCKS = (uv.LOCK, RELEASE_LOCK, DEV_LOCK)
+"""Each is a superset of those before it, with the very same versions."""
+LOCK_OF = {"test": DEV_LOCK, "release": RELEASE_LOCK}
+"""Verbs that need more packages than a build, wherever the word stands; doitw knows them, too."""
+STAMPS = {name: f".{name}" for name in LOCKS}
 """Lock file to the name of its copy in .venv; doitw has the same names (.lock is taken by uv)."""
 
 _KEPT_UV_SETTINGS = (
@@ -47,7 +52,7 @@ def main(arguments: list[str]) -> int:
     """Set up, then become buildlib with the same arguments. Returns only when set-up fails."""
     signal.signal(signal.SIGTERM, _stop)
     try:
-        set_up(ROOT, dev="test" in arguments)
+        set_up(ROOT, wanted_lock(arguments))
     except BuildError as error:
         print(error.render(), file=sys.stderr)
         return error.exit_code
@@ -62,20 +67,25 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
     sys.exit(143)  # an exception: the child is killed and part files are removed on the way out
 
 
-def set_up(root: Path, *, dev: bool) -> None:
-    """Make `.venv` of a workspace equal to its lock file. Does nothing where it is.
+def wanted_lock(arguments: Iterable[str]) -> str:
+    """The lock file that a command line needs: the largest of those its words ask for."""
+    return max((LOCK_OF.get(word, uv.LOCK) for word in arguments), key=LOCKS.index, default=uv.LOCK)
+
+
+def set_up(root: Path, lock: str = uv.LOCK) -> None:
+    """Make `.venv` of a workspace equal to a lock file, or to a larger one. Does nothing where it is.
 
     Args:
         root: The workspace.
-        dev: Whether the packages that tests and checks need belong in it too.
+        lock: One of `LOCKS`.
 
     Raises:
         ActionError: Something could not be fetched, installed or written.
     """
     try:
         with _only_one(root / ".buildlib/setup.flock"):
-            if not _is_set_up(root, dev=dev):
-                _set_up(root, dev=dev)
+            if not _is_set_up(root, lock):
+                _set_up(root, lock)
     except OSError as error:
         raise _explained(error) from None
 
@@ -93,15 +103,19 @@ def _only_one(path: Path) -> Iterator[None]:
         yield
 
 
-def _is_set_up(root: Path, *, dev: bool) -> bool:
+def _fulfilled(lock: str) -> tuple[str, ...]:
+    """The lock files that are fulfilled when one is installed."""
+    return LOCKS[: LOCKS.index(lock) + 1]
+
+
+def _is_set_up(root: Path, lock: str) -> bool:
     """What doitw asks too, asked again once the lock is held."""
     venv = root / ".venv"
     asked = os.environ.get("BUILDLIB_PYTHON")
-    wanted = STAMPS if dev else {uv.LOCK: STAMPS[uv.LOCK]}
     return (
         os.access(venv / "bin/python", os.X_OK)
         and all(
-            (root / lock).read_bytes() == _content(venv / stamp) for lock, stamp in wanted.items()
+            (root / name).read_bytes() == _content(venv / STAMPS[name]) for name in _fulfilled(lock)
         )
         and (not asked or _content(venv / ".python").split(b"\n")[0] == os.fsencode(asked))
     )
@@ -114,13 +128,10 @@ def _content(path: Path) -> bytes:
         return b""
 
 
-def _set_up(root: Path, *, dev: bool) -> None:
+def _set_up(root: Path, lock: str) -> None:
     start = time.monotonic()
     venv = root / ".venv"
-    lock = DEV_LOCK if dev else uv.LOCK
-    # The dev lock is a superset of the other, so installing it fulfils both.
-    stamps = STAMPS if dev else {uv.LOCK: STAMPS[uv.LOCK]}
-    locked = {name: (root / name).read_bytes() for name in stamps}
+    locked = {name: (root / name).read_bytes() for name in _fulfilled(lock)}
     address = index.index_address(root, os.environ)
     tool = uv.provide(root, address, os.environ)
     environment = environment_for_uv(os.environ, address)
@@ -131,7 +142,7 @@ def _set_up(root: Path, *, dev: bool) -> None:
     _install(root, lock, tool, environment, address)
     _compile(root)
     for name, content in locked.items():
-        _write(venv / stamps[name], content)
+        _write(venv / STAMPS[name], content)
     uv.say(f"done in {time.monotonic() - start:.1f} s")
 
 

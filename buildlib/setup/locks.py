@@ -1,4 +1,4 @@
-"""requirements.lock and requirements-dev.lock: made by uv from pyproject.toml, every file by hash.
+"""requirements.lock, requirements-release.lock and requirements-dev.lock: made by uv from pyproject.toml, every file by hash.
 
 One resolution holds for Python 3.10 and newer on every platform. Start it by hand, with `--upgrade`
 to move to the newest versions that pyproject.toml allows:
@@ -17,15 +17,16 @@ from pathlib import Path
 
 from buildlib.errors import ActionError, BuildError, Location
 from buildlib.setup import fetch, index
-from buildlib.setup.bootstrap import DEV_LOCK, ROOT, environment_for_uv
+from buildlib.setup.bootstrap import DEV_LOCK, LOCKS, RELEASE_LOCK, ROOT, environment_for_uv
 from buildlib.setup.uv import LOCK
 
 COMMAND = ".venv/bin/python -m buildlib.setup.locks"
-LOCKS = (LOCK, DEV_LOCK)
+GROUPS = {RELEASE_LOCK: "release", DEV_LOCK: "dev"}
+"""Lock file to the group of pyproject.toml that it adds; dev includes release."""
 
 
 def refresh(root: Path, binary: Path, *, upgrade: bool = False) -> None:
-    """Write both lock files anew; what is pinned stays unless it must or may change.
+    """Write the lock files anew; what is pinned stays unless it must or may change.
 
     Args:
         root: The workspace.
@@ -42,8 +43,9 @@ def refresh(root: Path, binary: Path, *, upgrade: bool = False) -> None:
     for name in LOCKS:
         command = [str(binary), "--quiet", "pip", "compile", "pyproject.toml", *shared]
         command += ["--output-file", name]
-        if name == DEV_LOCK:  # a superset of the other, with the very same versions
-            command += ["--group", "dev", "--constraints", LOCK]
+        if name in GROUPS:  # a superset of those before it, with the very same versions
+            smaller = LOCKS[LOCKS.index(name) - 1]
+            command += ["--group", GROUPS[name], "--constraints", smaller]
         if upgrade:
             command += ["--upgrade"]
         result = subprocess.run(

