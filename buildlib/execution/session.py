@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from buildlib.execution.downloads import FETCHED_SECTIONS, download
 from buildlib.execution.executor import Executor
 from buildlib.keys.compute import pinned
-from buildlib.model.label import Label
+from buildlib.model.label import Label, Reference
 from buildlib.plan.chain import guess, urgency
 from buildlib.plan.plan import BUILD, UNKNOWN, Plan
 
@@ -147,8 +147,8 @@ class Session:
 
     def is_chain(self) -> bool:
         """Whether each target to be run needs the one before it, so that none can run beside."""
-        closure = self.workspace.graph.closure
-        return all(first in closure([then]) for first, then in pairwise(self.labels()))
+        made_below = self.workspace.graph.made_below
+        return all(first in made_below(then) for first, then in pairwise(self.labels()))
 
     def is_fresh(self, label: Label) -> bool:
         """Whether there is nothing to do for a target, or nobody needs it."""
@@ -286,21 +286,24 @@ def downloads_of(workspace: Workspace, labels: Iterable[Label]) -> list[Download
     """
     graph = workspace.graph
     found: list[Download] = []
-    met: set[Label] = set()
-    pending = list(labels)
+    met: set[Reference] = set()
+    pending = [Reference(label) for label in labels]
     while pending:
-        label = pending.pop()
-        if label in met:
+        ref = pending.pop()
+        if ref in met:
             continue
-        met.add(label)
-        target = graph[label]
+        met.add(ref)
+        target = graph[ref.label]
         for pin in target.pins:
             if pin.section in FETCHED_SECTIONS:
                 entry = pinned(workspace.lock, pin, target)
                 found += [download(pin, name, item) for name, item in entry.items.items()]
-        # What is built has a step of its own; what is not built is read through whoever needs it.
-        below = [dep.ref.label for dep in target.deps if not dep.by_name]
-        pending += [other for other in below if graph[other].rule.product == "none"]
+        # What is built has a step of its own; what is not built, or taken in parts, is read
+        # through whoever needs it.
+        below = [dep.ref for dep in graph.deps(ref) if not dep.by_name]
+        pending += [
+            other for other in below if other.parts or graph[other.label].rule.product == "none"
+        ]
     return found
 
 

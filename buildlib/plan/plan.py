@@ -162,8 +162,8 @@ class Planner:
                 if force and label in roots and steps[label].action != BUILD:
                     steps[label] = steps[label]._replace(action=BUILD, reason=FORCED)
             if steps[label].action in (BUILD, UNKNOWN) or target.rule.product == "none":
-                deps = self._graph.deps(Reference(label))
-                pending += [dep.ref.label for dep in deps if not dep.by_name]
+                # Parts of an archive are put together by whoever takes them, not as a step.
+                pending += self._graph.made_below(label)
         ordered = [steps[label] for label in needed if label in steps]
         buildable = [x for x in ordered if self._graph[x.label].rule.product != "none"]
         return Plan(

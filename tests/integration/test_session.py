@@ -107,6 +107,17 @@ def test_only_what_the_plan_needs_is_fetched(stack: Workshop, outside: Server) -
     assert [path for path, _ in outside.requests[1:]] == ["/g"]
 
 
+def test_what_a_part_of_an_archive_reads_is_fetched_for_who_takes_the_part(
+    stack: Workshop, outside: Server
+) -> None:
+    stack.image("images/c", 'srcs=["//tools:t[one]"]', "FROM scratch\nADD t.tar /\n")
+    at_build: list[list[str]] = []
+    stack.builder.during = lambda request: at_build.append(asked_for(outside))
+    stack.build_targets("//images/c")
+    assert at_build == [["/g"]]
+    assert stack.record("//tools:t") is None
+
+
 def test_a_forced_build_fetches_ahead_too(stack: Workshop, outside: Server) -> None:
     stack.build_targets("//...")
     for name in ("f", "g"):

@@ -359,3 +359,21 @@ def test_groups_are_passed_through_and_are_no_steps(tmp_path: Path) -> None:
     workspace = made.open()
     plan = workspace.planner.plan([parse_label("//a:g")], lambda _: {})
     assert [str(step.label) for step in plan.steps] == ["//a:t"]
+
+
+def test_who_takes_a_part_of_an_archive_does_not_ask_for_the_archive(tmp_path: Path) -> None:
+    made = WorkspaceBuilder(tmp_path).file("a/x").file("a/y")
+    made.build(
+        "a",
+        'zip_file(name="z", members={"x": "x"})',
+        'tarball(name="t", parts={"p": {"x": ":z"}, "q": {"y": "y"}}, archive="release")',
+    )
+    made.image("b", 'srcs=["//a:t[p]"]', "FROM scratch\nADD t.tar /\n")
+    workspace = made.open()
+
+    def steps(*words: str) -> list[str]:
+        plan = workspace.planner.plan(workspace.resolve(words), lambda _: {})
+        return [str(step.label) for step in plan.steps]
+
+    assert steps("//b") == ["//a:z", "//b"]
+    assert steps("//b", "//a:t") == ["//a:z", "//a:t", "//b"]
