@@ -65,7 +65,7 @@ def refusal(url: str, response: urllib3.BaseHTTPResponse) -> WebError:
     if status in _ABSENT:
         return WebError(url, reason, "absent", status=status)
     if status in _LATER or status >= _SERVER_FAULT:
-        after = _seconds(response.headers.get("Retry-After", ""))
+        after = seconds_until(response.headers.get("Retry-After", ""))
         return WebError(url, reason, "broken", transient=True, retry_after=after, status=status)
     return WebError(url, reason, "refused", status=status)
 
@@ -100,7 +100,7 @@ def failure(url: str, error: urllib3_errors.HTTPError, *, reached: bool) -> WebE
     return WebError(url, reason, "broken" if reached else "silent", transient=True)
 
 
-def _seconds(retry_after: str) -> float | None:
+def seconds_until(retry_after: str) -> float | None:
     """Retry-After in seconds from now: it is a number or a date (RFC 9110, 10.2.3)."""
     if retry_after.strip().isdigit():
         return float(retry_after)

@@ -6,7 +6,7 @@ neither. Not over requests, which trusts a bundle of its own instead of the host
 costs some 85 ms, paid only where something is missing from the store.
 
 Trust is Python's own: the host's authorities, or SSL_CERT_FILE and SSL_CERT_DIR. Proxies come
-from the environment as for `urllib.request`. Logins come from the address or from netrc.
+from the environment (see `pools`), logins from the address or from netrc.
 
 The module knows no digest and no file: see `transfer`.
 """
@@ -16,14 +16,13 @@ from __future__ import annotations
 import random
 import ssl
 import threading
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
-from urllib.parse import urljoin, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from urllib.parse import urljoin
 
 import urllib3
 
-from buildlib.errors import InputError
 from buildlib.fetch import address
+from buildlib.fetch.pools import Pools
 from buildlib.fetch.trouble import Stopped, WebError, failure, refusal
 
 if TYPE_CHECKING:
@@ -90,16 +89,13 @@ class Web:
     def __init__(self, retry: Retry, stop: threading.Event, connections: int = 8) -> None:
         self._retry = retry
         self._stop = stop
-        self._proxies = getproxies()
-        self._lock = threading.Lock()
-        self._pools: dict[str, urllib3.PoolManager] = {}
         self._logins: dict[address.Origin, str] = {}
         self._silent: dict[address.Origin, WebError] = {}
-        self._options: dict[str, Any] = {
-            "maxsize": connections,
-            "ssl_context": ssl.create_default_context(),
-            "timeout": urllib3.Timeout(connect=retry.connect_timeout, read=retry.read_timeout),
-        }
+        self._pools = Pools(
+            maxsize=connections,
+            ssl_context=ssl.create_default_context(),
+            timeout=urllib3.Timeout(connect=retry.connect_timeout, read=retry.read_timeout),
+        )
 
     def get(self, url: str, headers: Mapping[str, str]) -> Answer:
         """Ask once, following redirects.
@@ -213,32 +209,8 @@ class Web:
         self, url: str, origin: address.Origin, headers: dict[str, str]
     ) -> urllib3.BaseHTTPResponse:
         try:
-            return self._pool(origin).request(
+            return self._pools.pool(origin).request(
                 "GET", url, headers=headers, preload_content=False, redirect=False, retries=False
             )
         except urllib3.exceptions.HTTPError as error:
             raise failure(url, error, reached=False) from None
-
-    def _pool(self, origin: address.Origin) -> urllib3.PoolManager:
-        """The connections for this origin: direct ones, or those of its proxy."""
-        proxy = self._proxies.get(origin.scheme) or self._proxies.get("all", "")
-        if proxy and (proxy_bypass(origin.host) or proxy_bypass(f"{origin.host}:{origin.port}")):
-            proxy = ""
-        with self._lock:
-            if proxy not in self._pools:
-                self._pools[proxy] = self._connections(proxy)
-            return self._pools[proxy]
-
-    def _connections(self, proxy: str) -> urllib3.PoolManager:
-        if not proxy:
-            return urllib3.PoolManager(**self._options)
-        url = proxy if "://" in proxy else f"http://{proxy}"
-        try:
-            clean, _, login = address.read(url)
-        except ValueError:
-            raise InputError(
-                f"cannot fetch through a proxy of the kind {urlsplit(url).scheme!r}",
-                fix="export http_proxy=http://proxy:port https_proxy=http://proxy:port",
-            ) from None
-        headers = {"Proxy-Authorization": login} if login else None
-        return urllib3.ProxyManager(clean, proxy_headers=headers, **self._options)
