@@ -20,7 +20,7 @@ from buildlib.keys.compute import Keys, Stamp
 from buildlib.model.label import Label
 from buildlib.model.lock import FILE as LOCK_FILE
 from buildlib.model.lock import Lock, from_plain, parse_lock, to_plain
-from buildlib.model.output import Export
+from buildlib.model.output import DIST, Export
 from buildlib.model.settings import FILE as SETTINGS_FILE
 from buildlib.model.settings import OFF, Settings, settings_from
 from buildlib.model.target import Target
@@ -28,6 +28,7 @@ from buildlib.model.version import DEV, channel_of, check_file
 from buildlib.model.version import FILE as VERSION_FILE
 from buildlib.plan.explain import Explainer
 from buildlib.plan.plan import Plan, Planner, Presence
+from buildlib.store import names
 from buildlib.store.content import ContentStore, default_root
 from buildlib.store.memo import Memo
 from buildlib.store.records import Records
@@ -175,7 +176,9 @@ class Workspace:
     @cached_property
     def keys(self) -> Keys:
         """The keys of the targets."""
-        stamp = Stamp(self.settings.organization, self.settings.registry, self.channel)
+        settings = self.settings
+        version = names.file_version(self.version)
+        stamp = Stamp(settings.organization, settings.registry, self.channel, version)
         return Keys(self.graph, self.tree, self.lock, stamp)
 
     @cached_property
@@ -342,9 +345,22 @@ class Workspace:
         return presence
 
     def export(self, target: Target) -> Export | None:
-        """The file of a target that is written into the workspace too, with its absolute path."""
+        """The file of a target that is written into the workspace too, with its absolute path.
+
+        Files of a release lie in a folder of its version; those of a development version do not.
+        """
         export = target.rule.export(target, self.version)
-        return export and export._replace(path=f"{self.root}/{export.path}")
+        if export is None:
+            return None
+        folder, _, name = export.path.partition("/")
+        if folder == DIST and self.channel != DEV:
+            return export._replace(path=f"{self.release_folder}/{name}")
+        return export._replace(path=f"{self.root}/{export.path}")
+
+    @property
+    def release_folder(self) -> str:
+        """Where the files of a release are written."""
+        return f"{self.root}/{DIST}/{self.version}"
 
     def resolve(self, words: Sequence[str], *, folder: str = "", verb: str = "") -> list[Label]:
         """Targets that a person names; see `Graph.resolve`.

@@ -8,6 +8,7 @@ from kernelspecs.defs import (
     dask_environment,
     kubernetes_environment,
     launcher,
+    release_names,
     yarn_environment,
 )
 
@@ -163,6 +164,7 @@ zip_file(
 ON_DOCKER = [row[0] for row in TABLE if row[3] in ("docker", "swarm")]
 ON_KUBERNETES = [row[0] for row in TABLE if row[3] in ("kubernetes", "operator")]
 ON_YARN = [row[0] for row in TABLE if row[3].startswith("yarn")]
+WITH_JARS = [row[0] for row in TABLE if row[2] == "scala" and row[3].startswith("yarn")]
 ON_GPUS = [row[0] for row in TABLE if row[4] == GPU]
 PROGRAMS = [
     f"{row[0]}/bin/run.sh"
@@ -210,6 +212,7 @@ tarball(
     executables=PROGRAMS,
     prefix="usr/local/share/jupyter/kernels",
     archive="jupyter_enterprise_gateway_kernelspecs",
+    release_names=release_names(WITH_JARS),
     doc="all kernelspecs, one part for each platform",
 )
 tarball(
@@ -225,5 +228,6 @@ for platform in ("docker", "kubernetes", "yarn"):
         parts={"all": {"./": f":{platform}"}},
         executables=[path for path in PROGRAMS if platform in path],
         archive=f"jupyter_enterprise_gateway_kernelspecs_{platform}",
+        release_names=release_names(WITH_JARS if platform == "yarn" else []),
         doc=f"kernelspecs for {platform}",
     )

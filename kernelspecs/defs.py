@@ -135,6 +135,23 @@ def dask_environment() -> dict[str, str]:
     }
 
 
+# What upstream calls the jars in its release files. Ours do without, so that no version is in the
+# key of an image; run.sh finds them by either name.
+JARS = {
+    "toree-launcher.jar": "toree-launcher_2.12-{version}.jar",
+    "toree-assembly.jar": "toree-assembly-0.5.0-incubating.jar",
+}
+
+
+def release_names(kernelspecs: list[str]) -> dict[str, str]:
+    """The jars of kernelspecs that run Scala on hosts, as a release file has them."""
+    return {
+        f"{name}/lib/{jar}": f"{name}/lib/{released}"
+        for name in kernelspecs
+        for jar, released in JARS.items()
+    }
+
+
 def launcher(language: str, platform: str) -> dict[str, str]:
     """The launcher of a language, for a kernel that runs without our images."""
     if language == "scala":

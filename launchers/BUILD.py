@@ -18,5 +18,9 @@ tarball(
     executables=["bootstrap-kernel.sh"],
     prefix="usr/local/bin",
     archive="jupyter_enterprise_gateway_kernel_image_files",
+    release_names={
+        SCALA + "toree-launcher.jar": SCALA + "toree-launcher_2.12-{version}.jar",
+        SCALA + "toree-assembly.jar": SCALA + "toree-assembly-0.5.0-incubating.jar",
+    },
     doc="bootstrap script and launchers, for kernel images",
 )

@@ -77,6 +77,11 @@ class Context:
         """The target, or the parts of it that are being made."""
         return Reference(target.label, parts)
 
+    @property
+    def file_version(self) -> str:
+        """The version as names of files hold it; keys of those hold the same."""
+        return names.file_version(self._workspace.version)
+
     def repository(self, label: Label) -> str:
         """The name of a target's image, without organisation and tag."""
         return image_name(self.graph[label])

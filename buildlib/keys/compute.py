@@ -15,16 +15,28 @@ from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.label import Reference
 from buildlib.model.lock import FILE as LOCK_FILE
 from buildlib.model.lock import Entry, Lock
-from buildlib.model.target import File, Pin, Target, image_name, is_stamped
+from buildlib.model.target import File, Pin, Target, carries_version, image_name, is_stamped
 from buildlib.model.tree import Tree
 
 
 class Stamp(NamedTuple):
-    """What a stamped target carries, and what only its key may hold."""
+    """What a stamped target carries, and what only its key may hold.
+
+    Attributes:
+        organization: First part of the images' names.
+        registry: In front of them.
+        channel: Their tag.
+        version: As names of files in an archive hold it; only in keys of those.
+    """
 
     organization: str
     registry: str
     channel: str
+    version: str = ""
+
+
+_OF_IMAGES = ("organization", "registry", "channel")
+"""What the names of images are made of."""
 
 
 class Keys:
@@ -102,7 +114,10 @@ class Keys:
         attrs = target.rule.attrs_of(target, ref.parts) if ref.parts else target.attrs
         parts += [(f"attribute {name}", _text(value)) for name, value in attrs.items()]
         if is_stamped(target):
-            parts += [(f"stamp {name}", value) for name, value in self._stamp._asdict().items()]
+            names = self._stamp._asdict()
+            parts += [(f"stamp {name}", names[name]) for name in _OF_IMAGES]
+        if carries_version(attrs):
+            parts.append(("stamp version", self._stamp.version))
         for dep in self._graph.deps(ref):
             if dep.by_name:
                 parts.append((dep.role, image_name(self._graph[dep.ref.label])))

@@ -9,6 +9,10 @@ EXPORT = "release.tar"
 """The output of an archive that becomes its release file."""
 
 
+DIST = "dist"
+"""Folder of release files, which is in no tree; a release has a folder of its version in it."""
+
+
 class Export(NamedTuple):
     """A built file that a person finds in the workspace, beside its place in the store.
 

@@ -102,6 +102,18 @@ def image_name(target: Target) -> str:
     return str(target.attrs.get("repository") or target.label.name)
 
 
+RELEASE_NAMES = "release_names"
+"""Attribute of an archive: what members are called in its release file."""
+VERSION_FIELD = "{version}"
+"""What stands for the version in such a name."""
+
+
+def carries_version(attrs: Mapping[str, Any]) -> bool:
+    """Whether what is made by these attributes holds the version: names in a release file do."""
+    names: Mapping[str, str] = attrs.get(RELEASE_NAMES) or {}
+    return any(VERSION_FIELD in name for name in names.values())
+
+
 def is_stamped(target: Target) -> bool:
     """Whether a target carries names of images, and so organisation, registry and channel."""
     return any(dep.by_name for dep in target.deps)

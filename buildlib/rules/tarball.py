@@ -4,7 +4,8 @@ A part is what one consumer takes: an image of one language uses
 `//launchers:kernel_image_files[bootstrap, python]`, and its key then holds the files of those
 parts only. The archive inside images is an uncompressed tar with entries for its folders, so that
 the layer it becomes has the same digest on whatever parent it is `ADD`ed; the release file is the
-same tar, compressed, under the name `archive-VERSION.tar.gz`.
+same tar, compressed, under the name `archive-VERSION.tar.gz`. Members of it may have other names
+there, which may hold the version: then the version is in the key of the whole, and of no part.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from buildlib.dsl.declare import current, declare, freeze, leads_out, source
-from buildlib.errors import InputError
+from buildlib.errors import InputError, Location
 from buildlib.model.label import is_label, parse_reference
-from buildlib.model.output import EXPORT, Export, Output
-from buildlib.model.target import Dep, File
+from buildlib.model.output import DIST, EXPORT, Export, Output
+from buildlib.model.target import RELEASE_NAMES, VERSION_FIELD, Dep, File
 from buildlib.rules.base import Rule
 
 if TYPE_CHECKING:
     from buildlib.execution.context import Context
     from buildlib.graph.graph import Graph
     from buildlib.model.target import Target
+    from buildlib.pack.tar import Member
 
 
 def tarball(
@@ -32,6 +34,7 @@ def tarball(
     executables: tuple[str, ...] | list[str] = (),
     prefix: str = "",
     archive: str = "",
+    release_names: Mapping[str, str] | None = None,
     doc: str = "",
 ) -> None:
     """Declare an archive.
@@ -46,6 +49,8 @@ def tarball(
             is part of the paths in `NAME.tar`, which is `ADD`ed to `/`: only a folder that has an
             entry in the archive is the same in the layers of all images.
         archive: Name of the release file, without version and ending; none is made where empty.
+        release_names: Path in the archive -> path in the release file, which may hold `{version}`.
+            A development version reads `2.5.0.SNAPSHOT` there.
         doc: One line for `doit list`.
     """
     package = current()
@@ -84,11 +89,15 @@ def tarball(
             where=where,
             fix="write a path that stands in parts",
         )
+    renamed = dict(release_names or {})
+    _check_renamed(renamed, taken, archive, where)
     declare(
         RULE,
         name=name,
         doc=doc,
         attrs={
+            # Not there where it is empty: an archive without it has the key that it always had.
+            **({RELEASE_NAMES: freeze(renamed, RELEASE_NAMES)} if renamed else {}),
             "executables": freeze(sorted(executables), "executables"),
             "archive": archive,
             "name": name,  # of the file that an image finds
@@ -111,7 +120,9 @@ class Tarball(Rule):
         own = [file.name for file in target.files if file.part in parts]
         own += [dep.role.partition(":")[2] for dep in target.deps if dep.part in parts]
         executables = tuple(path for path in target.attrs["executables"] if _below(path, own))
-        return {**target.attrs, "archive": "", "executables": executables}
+        attrs = {**target.attrs, "archive": "", "executables": executables}
+        attrs.pop(RELEASE_NAMES, None)
+        return attrs
 
     def output_names(self, target: Target, graph: Graph) -> list[str]:
         """See `Rule.output_names`."""
@@ -161,12 +172,53 @@ class Tarball(Rule):
         placed = [m._replace(path=f"{prefix}/{m.path}") for m in members] if prefix else members
         files = {f"{target.label.name}.tar": context.keep_tar(placed)}
         if target.attrs["archive"] and not parts:
-            files[EXPORT] = context.keep_tar(members)
+            files[EXPORT] = context.keep_tar(self._renamed(target, members, context.file_version))
         return Output(files=files)
 
+    @staticmethod
+    def _renamed(target: Target, members: list[Member], version: str) -> list[Member]:
+        """The members as the release file has them."""
+        wanted: Mapping[str, str] = target.attrs.get(RELEASE_NAMES, {})
+        absent = set(wanted) - {member.path for member in members}
+        if absent:  # below the folder of a label, which may have no such file
+            raise InputError(
+                f"{RELEASE_NAMES} names {min(absent)}, which is not in the archive",
+                where=target.where,
+                fix="write the path of a file of the archive",
+            )
+        names = {path: name.replace(VERSION_FIELD, version) for path, name in wanted.items()}
+        return [member._replace(path=names.get(member.path, member.path)) for member in members]
 
-DIST = "dist"
-"""Folder of release files, which is in no tree."""
+
+def _check_renamed(
+    renamed: Mapping[str, str], taken: Mapping[str, str], archive: str, where: Location
+) -> None:
+    """Refuse other names for members that do not exist, or that lead out of the release file."""
+    if renamed and not archive:
+        raise InputError(
+            f"{RELEASE_NAMES} are for a release file, and this archive has none",
+            where=where,
+            fix='archive = "NAME"',
+        )
+    for path, name in renamed.items():
+        if not _below(path, taken):
+            raise InputError(
+                f"{RELEASE_NAMES} names {path}, which is not in the archive",
+                where=where,
+                fix="write a path that stands in parts",
+            )
+        if leads_out(name) or name.endswith("/"):
+            raise InputError(
+                f"{name!r} cannot be a file of the archive",
+                where=where,
+                fix="write a relative path",
+            )
+        if "{" in name.replace(VERSION_FIELD, ""):
+            raise InputError(
+                f"{name!r} holds a placeholder other than {VERSION_FIELD}",
+                where=where,
+                fix=f"write {VERSION_FIELD}",
+            )
 
 
 def _below(path: str, members: Iterable[str]) -> bool:

@@ -73,7 +73,7 @@ def wanted_lock(arguments: Iterable[str]) -> str:
 
 
 def set_up(root: Path, lock: str = uv.LOCK) -> None:
-    """Make `.venv` of a workspace equal to a lock file, or to a larger one. Does nothing where it is.
+    """Make `.venv` of a workspace equal to a lock file. Does nothing where it fulfils it.
 
     Args:
         root: The workspace.

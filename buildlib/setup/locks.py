@@ -1,4 +1,4 @@
-"""requirements.lock, requirements-release.lock and requirements-dev.lock: made by uv from pyproject.toml, every file by hash.
+"""requirements.lock and its two supersets: made by uv from pyproject.toml, every file by hash.
 
 One resolution holds for Python 3.10 and newer on every platform. Start it by hand, with `--upgrade`
 to move to the newest versions that pyproject.toml allows:
@@ -18,7 +18,6 @@ from pathlib import Path
 from buildlib.errors import ActionError, BuildError, Location
 from buildlib.setup import fetch, index
 from buildlib.setup.bootstrap import DEV_LOCK, LOCKS, RELEASE_LOCK, ROOT, environment_for_uv
-from buildlib.setup.uv import LOCK
 
 COMMAND = ".venv/bin/python -m buildlib.setup.locks"
 GROUPS = {RELEASE_LOCK: "release", DEV_LOCK: "dev"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from buildlib.model import version
@@ -36,3 +37,8 @@ def channel_tag(settings: Settings, name: str, channel: str = DEV) -> str:
 def names_of(settings: Settings, name: str, tags: Iterable[str], channel: str) -> list[str]:
     """All references people use for an image: that of the channel, then its further tags."""
     return [channel_tag(settings, name, tag) for tag in (channel, *tags)]
+
+
+def file_version(version: str) -> str:
+    """A version as it stands in names of files: upstream writes `.devN` as `.SNAPSHOT`."""
+    return re.sub(r"\.dev\d+\Z", ".SNAPSHOT", version)

@@ -36,10 +36,12 @@ END
 # --- What is run -------------------------------------------------------------------------------------
 
 launch_opts=${LAUNCH_OPTS:-}
-if [ -f "$here/lib/toree-launcher.jar" ]; then
+# In release files the names hold a version.
+for toree in "$here"/lib/toree-assembly*.jar; do break; done
+for launcher in "$here"/lib/toree-launcher*.jar; do break; done
+if [ -f "$launcher" ]; then
     launch_opts="${TOREE_OPTS:-${__TOREE_OPTS__:-}} $launch_opts"
-    set -- "$@" --jars "$here/lib/toree-assembly.jar" --class launcher.ToreeLauncher \
-        "$here/lib/toree-launcher.jar"
+    set -- "$@" --jars "$toree" --class launcher.ToreeLauncher "$launcher"
 elif [ -f "$here/scripts/launch_IRkernel.R" ]; then
     # YARN unpacks it into a folder of the name behind the #, where the launcher looks for it.
     [ ! -f "$here/scripts/kernel_launcher.zip" ] ||

@@ -34,7 +34,8 @@ def product(shop: Workshop) -> Workshop:
 
 
 def dist(shop: Workshop) -> list[str]:
-    return sorted(path.name for path in (shop.root / "dist").glob("*"))
+    found = (path for path in (shop.root / "dist").rglob("*") if path.is_file())
+    return sorted(str(path.relative_to(shop.root / "dist")) for path in found)
 
 
 def test_images_get_the_version_and_files_carry_it(product: Workshop, verb: Verbs) -> None:
@@ -47,13 +48,15 @@ def test_images_get_the_version_and_files_carry_it(product: Workshop, verb: Verb
     assert product.tag("//images/server", "2.5.0")
     rebuilt = [request.shown_as for request in product.builder.requests[builds:]]
     assert rebuilt == ["images/server/Dockerfile"], "only what carries the version"
-    assert {"kernel_files-2.5.0.tar.gz", "kernelspecs-2.5.0.tar.gz"} <= set(dist(product))
+    assert {"2.5.0/kernel_files-2.5.0.tar.gz", "2.5.0/kernelspecs-2.5.0.tar.gz"} <= set(
+        dist(product)
+    )
     assert "not published" in told.out
 
 
 def test_the_kernelspecs_of_a_release_name_its_images(product: Workshop, verb: Verbs) -> None:
     assert verb("release", "VERSION=2.5.0", "ORGANIZATION=acme").code == 0
-    data = gzip.decompress((product.root / "dist/kernelspecs-2.5.0.tar.gz").read_bytes())
+    data = gzip.decompress((product.root / "dist/2.5.0/kernelspecs-2.5.0.tar.gz").read_bytes())
     assert b'"image_name": "acme/py:2.5.0"' in data
     assert product.engine.resolve("acme/py:2.5.0")
 
@@ -216,7 +219,7 @@ def test_clean_leaves_a_release_alone(product: Workshop, verb: Verbs) -> None:
     assert verb("release", "VERSION=2.5.0").code == 0
     assert verb("clean").code == 0
     assert product.tag("//images/base", "2.5.0")
-    assert "kernel_files-2.5.0.tar.gz" in dist(product)
+    assert "2.5.0/kernel_files-2.5.0.tar.gz" in dist(product)
 
 
 def test_clean_without_an_engine_says_so(product: Workshop, verb: Verbs) -> None:

@@ -14,6 +14,7 @@ from workshop import Verbs, Workshop
 from buildlib.errors import ActionError, InputError
 from buildlib.model.label import parse_reference
 from buildlib.model.lock import Item
+from buildlib.model.output import EXPORT
 from tests.support.workspace import digest
 from tests.unit.fetch_server import Server
 
@@ -124,6 +125,62 @@ def test_no_member_of_a_zip_hides_another(shop: Workshop) -> None:
     shop.build("pack", 'zip_file(name="pack", members={"m/c.py": "c.py", "m/": "//lib"})')
     with pytest.raises(InputError, match=r"m/c\.py would stand twice in the zip"):
         shop.build_targets("//pack")
+
+
+NAMED = """
+    tarball(
+        name="named",
+        parts={"jar": {"lib/": ":jar"}, "run": {"run.py": "run.py"}},
+        archive="named",
+        release_names={"lib/a.jar": "lib/a_2.12-{version}.jar"},
+    )
+    filegroup(name="jar", srcs=["a.jar"])
+    """
+
+
+def exported(shop: Workshop, version: str) -> set[str]:
+    """The files of the archive of a version, and nobody has to ask for them again."""
+    shop.file("VERSION", f"{version}\n")
+    shop.build_targets("//jars:named")
+    found = shop.members("//jars:named", EXPORT)
+    return {name for name, entry in found.items() if entry.isfile()}
+
+
+def test_names_in_a_release_file_hold_the_version_and_those_in_images_do_not(
+    shop: Workshop,
+) -> None:
+    shop.file("jars/a.jar").file("jars/run.py").build("jars", NAMED)
+    assert exported(pack, "2.5.0.dev3") == {"lib/a_2.12-2.5.0.SNAPSHOT.jar", "run.py"}
+    assert exported(pack, "2.5.0rc1") == {"lib/a_2.12-2.5.0rc1.jar", "run.py"}
+    inside = shop.members("//jars:named", "named.tar")
+    assert {name for name, entry in inside.items() if entry.isfile()} == {"lib/a.jar", "run.py"}
+
+
+def test_the_version_is_in_the_key_of_the_archive_and_of_no_part(shop: Workshop) -> None:
+    shop.file("jars/a.jar").file("jars/run.py").build("jars", NAMED)
+    parts = ("//jars:named[jar]", "//jars:named[run]")
+    before = shop.keys(parts)
+    shop.file("VERSION", "9.9.9\n")
+    after = shop.keys(parts)
+    assert {name for name in before if before[name] != after[name]} == {"//jars:named"}
+
+
+def test_a_part_has_the_key_that_it_has_without_names_for_a_release(shop: Workshop) -> None:
+    shop.file("jars/a.jar").file("jars/run.py").build("jars", NAMED)
+    parts = ("//jars:named[jar]", "//jars:named[run]")
+    before = shop.keys(parts)
+    text = (shop.root / "jars/BUILD.py").read_text()
+    (shop.root / "jars/BUILD.py").write_text(text.replace("a_2.12-", "b-"))
+    after = shop.keys(parts)
+    assert {name for name in before if before[name] != after[name]} == {"//jars:named"}
+
+
+def test_a_release_name_for_what_the_label_does_not_have_fails_the_build(shop: Workshop) -> None:
+    shop.file("jars/a.jar").file("jars/run.py").build(
+        "jars", NAMED.replace('"lib/a.jar":', '"lib/b.jar":')
+    )
+    with pytest.raises(InputError, match=r"release_names names lib/b.jar, which is not in"):
+        shop.build_targets("//jars:named")
 
 
 # -- tarball, in images ----------------------------------------------------------------------------

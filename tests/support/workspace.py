@@ -25,6 +25,7 @@ from buildlib.keys.compute import Keys, Stamp
 from buildlib.model.label import Reference, parse_reference
 from buildlib.model.lock import Entry, Item, Lock, dump_lock, parse_lock
 from buildlib.model.settings import parse_settings
+from buildlib.store.names import file_version
 from buildlib.trees.git import GitTree
 from buildlib.workspace import Workspace
 
@@ -202,7 +203,8 @@ class WorkspaceBuilder:
             settings = parse_settings(tree.read("pyproject.toml").decode())
             lock = parse_lock(tree.read("images.lock").decode())
             graph = Graph(Loader(tree, settings).load())
-            stamp = Stamp(settings.organization, settings.registry, "dev")
+            version = file_version(tree.read("VERSION").decode().strip())
+            stamp = Stamp(settings.organization, settings.registry, "dev", version)
             return keys_of(graph, Keys(graph, tree, lock, stamp), references)
         finally:
             tree.close()

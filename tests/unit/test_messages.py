@@ -178,6 +178,16 @@ MESSAGES: dict[str, Make] = {
     "tarball-unknown-executable": one(
         'tarball(name="t", parts={"a": {"x": "run.py"}}, executables=["y"])'
     ),
+    "tarball-release-names-of-no-file": one(
+        'tarball(name="t", parts={"a": {"x": "run.py"}}, archive="t", release_names={"y": "z"})'
+    ),
+    "tarball-release-names-without-archive": one(
+        'tarball(name="t", parts={"a": {"x": "run.py"}}, release_names={"x": "z"})'
+    ),
+    "tarball-release-name-of-another-field": one(
+        'tarball(name="t", parts={"a": {"x": "run.py"}}, archive="t",\n'
+        '    release_names={"x": "x-{tag}"})'
+    ),
     "zip-without-members": one('zip_file(name="z", members={})'),
     "zip-path-leads-out": one('zip_file(name="z", members={"../x": "run.py"})'),
     "kernelspec-writes-kernel-json": one(

@@ -134,11 +134,18 @@ def test_what_is_no_user_is_refused(spec, mode, user):
     assert done.stderr == "run.sh: error: KERNEL_USERNAME is not the name of a user\n"
 
 
-def test_scala_has_jars_and_options_of_its_own_that_a_request_replaces(spec):
-    made = spec("yarn", "lib/toree-launcher.jar", "lib/toree-assembly.jar")
+@pytest.mark.parametrize(
+    ("launcher", "toree"),
+    [
+        ("lib/toree-launcher.jar", "lib/toree-assembly.jar"),
+        ("lib/toree-launcher_2.12-2.5.0.jar", "lib/toree-assembly-0.5.0-incubating.jar"),
+    ],
+)
+def test_scala_has_jars_and_options_of_its_own_that_a_request_replaces(spec, launcher, toree):
+    """Under the names that they have in images, and under those of release files."""
+    made = spec("yarn", launcher, toree)
     env = {"__TOREE_SPARK_OPTS__": CLUSTER, "__TOREE_OPTS__": "--alternate-sigint USR2"}
-    jars = ["--jars", "HERE/lib/toree-assembly.jar", "--class", "launcher.ToreeLauncher",
-            "HERE/lib/toree-launcher.jar"]  # fmt: skip
+    jars = ["--jars", f"HERE/{toree}", "--class", "launcher.ToreeLauncher", f"HERE/{launcher}"]
     wanted = [*CLUSTER.split(), *jars, "--alternate-sigint", "USR2", *ARGUMENTS]
     assert without_submit(made.called(**env)) == wanted
     found = made.called(**env, SPARK_OPTS=CLIENT, TOREE_OPTS="--magic")
