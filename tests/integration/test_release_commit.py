@@ -1,0 +1,291 @@
+"""A release's own commit: its keys, from a tag or a checkout; what a build does there; proofs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from workshop import Verbs, Workshop
+
+from buildlib.commands.deploy import _image
+from buildlib.errors import ActionError, InputError
+from buildlib.keys.record import make_record
+from buildlib.model.label import Label, Reference, parse_label
+from buildlib.model.output import FileOutput, Output
+from buildlib.releasing import git as releasing_git
+from buildlib.releasing.check import (
+    check_git,
+    keys_at,
+    refuse_other_keys,
+    unproved,
+    unverified,
+)
+from buildlib.releasing.git import commit_release
+from buildlib.workspace import Workspace
+
+CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\nADD files.tar /\n"
+CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- new\n"
+
+
+@pytest.fixture
+def product(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    """Two images, a tarball, a kernelspec, an image that has it, a rendered file; in git."""
+    shop.file("CHANGELOG.md", CHANGELOG).file(".gitignore", "/dist/\n/pack/file.yaml\n*.local\n")
+    shop.file("images/base/data", "one\n")
+    shop.image("images/base", 'srcs=["data"]', "FROM scratch\nCOPY data /\n")
+    shop.image("images/py", 'parent="//images/base", srcs=["//pack:files"]', CHILD)
+    shop.file("pack/run.py", "1\n").file("pack/file.in", "image: @PY@\n")
+    shop.build(
+        "pack",
+        'tarball(name="files", archive="kernel_files", parts={"all": {"run.py": "run.py"}})',
+        """
+        kernelspec(
+            name="python", display_name="Python", language="python",
+            process_proxy="k8s.KubernetesProcessProxy", argv=["python"], image="//images/py",
+        )
+        """,
+        'tarball(name="specs", archive="kernelspecs", parts={"all": {"./": ":python"}})',
+        'rendered(name="file", template="file.in", out="file.yaml", images={"PY": "//images/py"})',
+    )
+    shop.image("images/server", 'srcs=["//pack:specs"]', "FROM scratch\nADD specs.tar /\n")
+    shop.commit()
+    shop.git("config", "user.name", "Ada")
+    shop.git("config", "user.email", "ada@example.org")
+    monkeypatch.setattr(
+        releasing_git, "_roll", lambda text, version, date: f"{text}\n## {version} - {date}\n"
+    )
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    return shop
+
+
+def keys(workspace: Workspace) -> dict[Label, str]:
+    return {label: workspace.keys.key(Reference(label)) for label in workspace.graph.order}
+
+
+def in_release(shop: Workshop, version: str = "2.5.0") -> Workspace:
+    """The workspace as a release sees it before its commit."""
+    workspace = shop.open()
+    workspace.version = workspace.channel = version
+    return workspace
+
+
+def release(shop: Workshop, version: str = "2.5.0") -> None:
+    commit_release(str(shop.root), version, date="2026-11-23")
+
+
+# -- keys ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["2.5.0", "2.5.0rc1", "2.5.0-rc.1"])
+def test_a_releases_tag_gives_the_keys_of_the_release(
+    product: Workshop, tmp_path: Path, version: str
+) -> None:
+    before, released = keys(product.open()), keys(in_release(product, version))
+    assert released != before
+    release(product, version)
+
+    workspace = in_release(product, version)
+    assert keys_at(workspace, f"v{version}") == released, "read from git"
+
+    clone = tmp_path / "clone"
+    source = ["git", "clone", "-q", "-c", "advice.detachedHead=false"]
+    subprocess.run([*source, "-b", f"v{version}", str(product.root), str(clone)], check=True)
+    fresh = Workspace(str(clone), store_root=str(tmp_path / "other-store"))
+    assert (fresh.version, fresh.channel) == (version, version)
+    assert keys(fresh) == released, "checked out"
+
+    assert keys(product.open()) == before, "development goes on with the keys it had"
+    assert product.open().channel == "dev"
+
+
+def test_what_git_does_not_know_of_is_no_source_of_a_release(product: Workshop) -> None:
+    product.image("images/base", 'srcs=glob(["*"])', "FROM scratch\nCOPY data /\n")
+    commit = product.commit()
+    refuse_other_keys(product.open(), commit)
+    product.file("images/base/notes.local", "mine\n")
+    assert check_git(str(product.root), "2.5.0").commit == commit, "git finds it clean"
+    with pytest.raises(InputError) as refused:
+        refuse_other_keys(product.open(), commit)
+    assert refused.value.what.startswith("//images/base is not what the commit")
+    assert refused.value.detail is not None
+    assert "//images/py" in refused.value.detail
+    assert refused.value.fix is not None
+    product.remove("images/base/notes.local")
+    product.git("update-index", "--assume-unchanged", "pack/run.py")
+    product.file("pack/run.py", "2\n")
+    assert check_git(str(product.root), "2.5.0").commit == commit
+    with pytest.raises(InputError, match="//pack:files is not what"):
+        refuse_other_keys(product.open(), commit)
+
+
+# -- a build at a release's commit -----------------------------------------------------------------
+
+
+def at_release(shop: Workshop) -> None:
+    release(shop)
+    shop.git("checkout", "-q", "--detach", "v2.5.0")
+
+
+def test_there_a_build_gives_the_tags_of_contents_only_and_says_so(
+    product: Workshop, verb: Verbs
+) -> None:
+    at_release(product)
+    told = verb("build")
+    assert told.code == 0
+    assert told.out.startswith("VERSION is 2.5.0, a release: ")
+    assert "./doitw release alone" in told.out
+    tags = list(product.engine.tags("elyra/*"))
+    assert len(tags) == 3
+    assert all(tag.partition(":")[2].startswith("key-") for tag in tags)
+    assert (product.root / "pack/file.yaml").read_text() == "image: elyra/py:2.5.0\n"
+    again = verb("plan")
+    assert again.out.split("\n")[0].startswith("VERSION is 2.5.0, a release: ")
+    assert again.out.split("\n")[1].startswith("nothing to build")
+    assert json.loads(verb("build", "--json").out)["exit_code"] == 0
+    assert json.loads(verb("plan", "--json").out)["channel"] == "2.5.0"
+
+
+def test_elsewhere_it_says_nothing_of_releases(product: Workshop, verb: Verbs) -> None:
+    release(product)
+    assert "a release" not in verb("build").out
+    assert "a release" not in verb("plan").out
+    assert product.tag("//images/py")
+
+
+def test_a_build_there_makes_what_the_release_had_and_no_more(
+    product: Workshop, verb: Verbs
+) -> None:
+    assert verb("build").code == 0
+    builds = len(product.builder.requests)
+    at_release(product)
+    assert verb("build").code == 0
+    rebuilt = [request.shown_as for request in product.builder.requests[builds:]]
+    assert rebuilt == ["images/server/Dockerfile"], "what carries the version"
+
+
+def test_a_deployment_of_a_release_wants_its_tags(product: Workshop, verb: Verbs) -> None:
+    at_release(product)
+    assert verb("build").code == 0
+    server, py = parse_label("//images/server"), parse_label("//images/py")
+    with pytest.raises(ActionError) as refused:
+        _image(product.open(), server, [server, py])
+    assert refused.value.what == "elyra/server:2.5.0 is not in the engine"
+    assert refused.value.fix is not None
+    assert refused.value.fix.startswith("docker pull elyra/server:2.5.0")
+    for name in ("server", "py"):
+        image = product.engine.resolve(product.content_tag(f"//images/{name}"))
+        assert image is not None
+        product.engine.tag(image, f"elyra/{name}:2.5.0")
+    assert _image(product.open(), server, [server, py]) == product.content_tag("//images/server")
+
+
+@pytest.mark.parametrize("words", [("build",), ("plan",), ("why", "//images/py"), ("build", "py")])
+@pytest.mark.parametrize("text", ["v2.5.0\n", "2.5\n", "\n", "2.5.0+x\n", "02.5.0\n"])
+def test_a_version_that_is_none_is_told_by_every_build(
+    product: Workshop, verb: Verbs, words: tuple[str, ...], text: str
+) -> None:
+    product.file("VERSION", text)
+    told = verb(*words)
+    assert told.code == 3
+    assert told.err.startswith("VERSION:1: error: ")
+    (fix,) = told.fixes
+    subprocess.run(fix, shell=True, check=True, cwd=product.root)
+    assert verb(*words).code == 0
+
+
+# -- what is stamped -------------------------------------------------------------------------------
+
+STAMPED = {"//pack:python", "//pack:specs", "//pack:file", "//images/server"}
+
+
+def test_what_is_stamped_is_told(product: Workshop, verb: Verbs) -> None:
+    plan = json.loads(verb("plan", "--json").out)
+    assert {step["label"] for step in plan["steps"] if step["stamped"]} == STAMPED
+    assert plan["channel"] == "dev"
+    lines = verb("plan").out.splitlines()
+    assert sum("[stamped: dev]" in line for line in lines) == len(STAMPED)
+    assert lines[-1] == "stamped with elyra/…:dev: server, pack:file, pack:python, pack:specs"
+    assert verb("build").code == 0
+    fresh = json.loads(verb("plan", "--json").out)["fresh"]
+    assert {step["label"] for step in fresh if step["stamped"]} == STAMPED
+    listed = json.loads(verb("list", "--json").out)
+    assert {row["label"] for row in listed if row["stamped"]} == STAMPED
+    rows = [line for line in verb("list").out.splitlines() if line.endswith("[stamped]")]
+    assert {row.split()[0] for row in rows} == STAMPED
+    assert "stamped" not in verb("build").out
+
+
+# -- proofs ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def proved(product: Workshop) -> Workshop:
+    """The same with proofs: of py, of the server with py, one by hand, one left out."""
+    product.file(
+        "checks/BUILD.py",
+        """\
+from buildlib.rules import filegroup, kernel_check
+filegroup(name="code", srcs=["code.py"])
+kernel_check(name="py", image="//images/py", srcs=[":code"])
+kernel_check(name="both", image="//images/server", with_images={"//images/py": ""}, srcs=[":code"])
+kernel_check(name="by_hand", image="//images/base", srcs=[":code"], manual=True)
+""",
+    )
+    product.file("checks/code.py")
+    product.build_targets("//images/py", "//images/server")
+    return product
+
+
+def prove(shop: Workshop, label: str, image: str, **changes: object) -> None:
+    """Record the report of a proof as it is now, as a run of it would."""
+    workspace = shop.open()
+    built = workspace.records.get(workspace.keys.key(Reference(parse_label(image))))
+    assert built is not None
+    report = {"image_id": built.images[0], "cases": [], **changes}
+    data = json.dumps(report).encode()
+    made = FileOutput(workspace.store.add_bytes(data), len(data))
+    record = workspace.keys.record(Reference(parse_label(label)))
+    assert make_record(record.parts).key == record.key
+    workspace.records.put(record, Output(files={"report.json": made}), 1.0, label=label)
+
+
+def left(shop: Workshop) -> set[tuple[str, str]]:
+    return {(image.short, proof.short) for image, proof in unverified(shop.open())}
+
+
+def test_an_image_is_verified_by_all_its_proofs_at_their_present_keys(proved: Workshop) -> None:
+    py, both = ("//images/py", "//checks:py"), ("//images/server", "//checks:both")
+    assert left(proved) == {py, both}
+    prove(proved, "//checks:py", "//images/py")
+    assert left(proved) == {both}
+    prove(proved, "//checks:both", "//images/server")
+    assert left(proved) == set()
+    assert [label.short for label in unproved(proved.open())] == ["//images/base"]
+    proved.file("checks/code.py", "# edited\n")
+    assert left(proved) == {py, both}
+
+
+def test_the_proof_of_another_image_is_none(proved: Workshop) -> None:
+    prove(proved, "//checks:py", "//images/py", image_id="sha256:" + "0" * 64)
+    assert ("//images/py", "//checks:py") in left(proved)
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"image_id": null}'])
+def test_a_report_that_says_nothing_proves_nothing(proved: Workshop, data: bytes) -> None:
+    workspace = proved.open()
+    made = FileOutput(workspace.store.add_bytes(data), len(data))
+    record = workspace.keys.record(Reference(parse_label("//checks:py")))
+    workspace.records.put(record, Output(files={"report.json": made}), 1.0, label="x")
+    assert ("//images/py", "//checks:py") in left(proved)
+
+
+def test_a_proof_with_a_stamped_image_is_made_anew_for_a_release(proved: Workshop) -> None:
+    prove(proved, "//checks:py", "//images/py")
+    prove(proved, "//checks:both", "//images/server")
+    wanted = [(image.short, proof.short) for image, proof in unverified(in_release(proved))]
+    assert wanted == [("//images/server", "//checks:both")]
