@@ -13,6 +13,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,22 @@ class World:
         argv = ["docker", "ps", "-aq", "--filter", f"label={LABEL}"]
         ours = ["--filter", f"name=buildlib-{os.getpid()}-"]
         return len(subprocess.check_output([*argv, *ours], text=True).split())
+
+    @contextmanager
+    def standing(self, image: str) -> Iterator[str]:
+        """A container that was made of an image and never started; its name."""
+        name = f"{self.prefix}-standing"
+        if isinstance(self.engine, FakeEngine):
+            self.engine.standing[image] = name
+            yield name
+            del self.engine.standing[image]
+            return
+        docker = ["docker", "create", "--name", name, image, "/nothing"]
+        subprocess.run(docker, check=True, capture_output=True)
+        try:
+            yield name
+        finally:
+            subprocess.run(["docker", "rm", name], check=True, capture_output=True)
 
     def gone(self) -> Engine:
         """The same kind of engine, which does not answer."""
@@ -254,6 +271,15 @@ def test_references_are_listed_by_pattern(world: World) -> None:
         world.ref("b:key-1"),
     }
     assert len(world.engine.tags(world.ref("a"))) == 3
+
+
+def test_images_that_containers_stand_on_are_known(world: World) -> None:
+    image, other = world.image("used", ref=world.ref("a")), world.image("unused")
+    with world.standing(image) as name:
+        used = world.engine.in_use()
+        assert used[image] == name
+        assert other not in used
+    assert image not in world.engine.in_use()
 
 
 def test_an_engine_that_is_not_there_says_so(world: World) -> None:

@@ -31,6 +31,7 @@ def test_what_is_said_is_taken() -> None:
         flavour = "docker-stacks"
         platform = "linux/arm64"
         strict = true
+        keep_images = 0
         [tool.buildlib.network]
         apt = "http://mirror.example.org/"
         pypi = "https://pypi.example.org/simple/"
@@ -41,6 +42,7 @@ def test_what_is_said_is_taken() -> None:
         "docker-stacks",
         "linux/arm64",
         strict=True,
+        keep_images=0,
         network=Network("http://mirror.example.org", "https://pypi.example.org/simple"),
     )
 
@@ -62,6 +64,9 @@ def test_what_is_said_is_taken() -> None:
         ("[tool.buildlib]\nstrict = 1\n[tool.mypy]\nstrict = true\n", "pyproject.toml:2"),
         ("# flavour = 'x'\n[tool.buildlib]\n'flavour' = 'x'\n", "pyproject.toml:3"),
         ("[tool.buildlib]\nplatform = 'amd64'\n", "pyproject.toml:2"),
+        ("[tool.buildlib]\nkeep_images = -1\n", "pyproject.toml:2"),
+        ("[tool.buildlib]\nkeep_images = true\n", "pyproject.toml:2"),
+        ("[tool.buildlib]\nkeep_images = '5'\n", "pyproject.toml:2"),
         ("[tool.buildlib.network]\napt = 'deb.debian.org'\n", "pyproject.toml:2"),
     ],
 )
