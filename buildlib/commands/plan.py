@@ -1,11 +1,15 @@
-"""`plan`: what would be built and why. Nothing is run, and no engine or network is needed."""
+"""`plan`: what would be built and why. Nothing is run, and no engine or network is needed.
+
+`plan release VERSION=2.5.0` tells what a release would do; that asks the registry, too.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from buildlib.commands.call import Call, Verb
+from buildlib.commands.call import VARIABLES, Call, Verb
 from buildlib.commands.common import open_workspace, print_json, say, short_name, task_name
+from buildlib.errors import InputError
 from buildlib.store import names
 from buildlib.text import duration
 
@@ -19,6 +23,16 @@ _FEW = 3
 
 def run(call: Call) -> int:
     """See the module."""
+    if call.words[:1] == ("release",):
+        from buildlib.commands import release
+
+        return release.tell(call)
+    for name in ("VERSION", "NEXT"):
+        if name in call.variables:
+            raise InputError(
+                f"plan takes {name} for a release only",
+                fix=f"./doitw plan release VERSION={call.variables.get('VERSION', '2.5.0')}",
+            )
     workspace = open_workspace(call)
     roots = workspace.resolve(call.words, folder=call.folder, verb="build")
     plan = workspace.plan(roots, force=call.flag("always"))
@@ -128,7 +142,8 @@ def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
 VERB = Verb(
     "plan",
     "what would be built and why; nothing is run",
-    "[TARGET…]",
+    "[TARGET…] | release VERSION=2.5.0",
     ("--json",),
     run,
+    variables=VARIABLES,
 )

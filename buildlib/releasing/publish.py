@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
@@ -34,7 +33,7 @@ _CREATED = "org.opencontainers.image.created"
 _OF = "buildlib.release.index"
 _BY = "buildlib.release.claim"
 SETTLE = 2.0
-"""Seconds between putting a claim and relying on it; any other claim seen in time is put by then."""
+"""Seconds between putting a claim and relying on it: by then, others have put theirs."""
 STALE = 600.0
 """Seconds after which a claim that led to no tag is taken over: whoever made it is gone."""
 
@@ -95,6 +94,7 @@ def claim(
     version: str,
     index: Manifest,
     *,
+    claimant: str,
     say: Callable[[str], None],
     clock: Callable[[], float] = time.time,
     wait: Callable[[float], None] = time.sleep,
@@ -110,6 +110,7 @@ def claim(
         repository: Of the releases.
         version: The version.
         index: The release, whole.
+        claimant: Who releases; what it claimed before, it may claim anew at once.
         say: Takes a line for people.
         clock: Seconds since 1970.
         wait: Sleeps some seconds.
@@ -124,7 +125,7 @@ def claim(
         other = registry.manifest(repository, tag)
         if other is not None and _claimed(other) == index.digest:
             return  # ours, from a run that was stopped, or of somebody who releases the very same
-        if other is not None:
+        if other is not None and _annotations(other).get(_BY) != claimant:
             age = looked - _made(other)
             if age < STALE:
                 raise _taken(version, other)
@@ -134,7 +135,7 @@ def claim(
             repository,
             CLAIM_TYPE,
             [],
-            {_OF: index.digest, _BY: secrets.token_hex(8), _CREATED: _stamp(clock())},
+            {_OF: index.digest, _BY: claimant, _CREATED: _stamp(clock())},
         )
         registry.put_manifest(repository, tag, mine)
         if clock() - looked >= SETTLE / 2:  # too slow to know that nobody came between

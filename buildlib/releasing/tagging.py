@@ -102,6 +102,12 @@ def put_all(registry: Registry, tags: Sequence[dict[str, Any]]) -> None:
                 raise failed[0]
 
 
+def _connect(host: str) -> Registry:
+    from buildlib.registry.client import connect
+
+    return connect(host)
+
+
 def main(connect: Callable[[str], Registry] | None = None) -> int:
     """Put the tags that standard input holds.
 
@@ -117,10 +123,8 @@ def main(connect: Callable[[str], Registry] | None = None) -> int:
     if not text.endswith(_END):
         return _REFUSED  # whoever started this was stopped before all was told
     told = json.loads(text.removesuffix(_END))
-    if connect is None:
-        from buildlib.registry.client import connect
     try:
-        put_all(connect(told["host"]), told["tags"])
+        put_all((connect or _connect)(told["host"]), told["tags"])
     except BuildError as error:
         with suppress(OSError):  # nobody may be there any more to read it
             sys.stderr.write(error.render() + "\n")

@@ -1,0 +1,133 @@
+"""What a release would do, told without doing any of it: `./doitw plan release VERSION=2.5.0`.
+
+It asks the engine and the registry what is there, and changes nothing. What would stop the release
+is told with the step it would stop, all of it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from buildlib.errors import BuildError
+from buildlib.model.label import Label
+from buildlib.releasing.check import check_git
+from buildlib.releasing.choose import Choice
+from buildlib.releasing.run import STEPS, Run
+
+
+class Told(NamedTuple):
+    """What one step would do.
+
+    Attributes:
+        step: Its name.
+        lines: What it would do.
+        problems: What would stop it, as errors are told.
+    """
+
+    step: str
+    lines: list[str]
+    problems: list[str]
+
+
+class Description:
+    """The steps of a release in words.
+
+    Args:
+        run: The release.
+        choices: What would ship.
+    """
+
+    def __init__(self, run: Run, choices: dict[Label, Choice]) -> None:
+        self._run = run
+        self._choices = choices
+        self._names = run.final.graph.task_names
+        self._stamped = [label for label in choices if run.chooser.is_stamped(label)]
+
+    def check(self) -> tuple[list[str], list[str]]:
+        """See `Run.check`."""
+        run = self._run
+        problems = _problems(
+            lambda: check_git(run.final.root, run.version, following=run.following)
+        )
+        stable = {at: it for at, it in self._choices.items() if at not in self._stamped}
+        missing = [label for label, choice in stable.items() if not choice.image_id]
+        problems += [f"{label} is not built as it is declared now" for label in missing]
+        there = {label: choice for label, choice in stable.items() if choice.image_id}
+        proofs, unproved = run.chooser.proofs(there)
+        problems += [f"{label} did not prove the image that would ship" for label in unproved]
+        bare = [self._names[label] for label in there if not run.chooser.checks_of(label)]
+        lines = [f"{len(there)} images ship as they are, proved by {len(proofs)} proofs"]
+        if bare:
+            lines.append(f"no proof of their own is declared for {', '.join(bare)}")
+        return lines, problems
+
+    def stamp(self) -> tuple[list[str], list[str]]:
+        """See `Run.stamp`."""
+        run = self._run
+        stale = {step.label for step in run.final.plan(run.chooser.stamped).steps}
+        lines = []
+        for label in run.chooser.stamped:
+            kind = run.final.graph[label].rule.kind
+            state = "build" if label in stale else "there already"
+            lines.append(f"{self._names[label]} ({kind}): {state}")
+        return lines, []
+
+    def verify(self) -> tuple[list[str], list[str]]:
+        """See `Run.verify`."""
+        run = self._run
+        there = {at: self._choices[at] for at in self._stamped}
+        proved = {proof.label for proof in run.chooser.proofs(there)[0]}
+        lines = []
+        for label in self._stamped:
+            for check in run.chooser.checks_of(label):
+                state = "proved already" if check in proved else "run"
+                lines.append(f"{self._names[check]}: {state}")
+        return lines, []
+
+    def upload(self) -> tuple[list[str], list[str]]:
+        """See `Run.upload`."""
+        if self._run.registry is None:
+            return ["nothing: no registry is set, so the release is local"], []
+        missing = {at: it for at, it in self._choices.items() if it.entry is None}
+        there = len(self._choices) - len(missing)
+        lines = [f"{there} images are in {self._run.final.settings.registry}"] if there else []
+        for label, choice in missing.items():
+            size = f"up to {choice.size / 1e6:.0f} MB" if choice.image_id else "not built yet"
+            lines.append(f"{self._names[label]}: upload, {size}")
+        return lines, []
+
+    def artifacts(self) -> tuple[list[str], list[str]]:
+        """See `Run.artifacts`."""
+        signer = self._run.signer
+        signed = signer.describe() if signer else "unsigned: no key is configured"
+        files = "archives, images.json, SHA256SUMS, SBOMs, statements, notes"
+        return [f"dist/{self._run.version}/: {files}", signed], []
+
+    def tag(self) -> tuple[list[str], list[str]]:
+        """See `Run.tag`."""
+        where = "" if self._run.registry is not None else " (in the engine only: not published)"
+        images = [self._run.image(label, choice) for label, choice in self._choices.items()]
+        return [f"{it.repository}:{tag}{where}" for it in images for tag in it.tags], []
+
+    def commit(self) -> tuple[list[str], list[str]]:
+        """See `Run.commit`."""
+        run = self._run
+        return [
+            f"commit VERSION and CHANGELOG as {run.version}, tag v{run.version}",
+            f"commit VERSION as {run.following}; nothing is pushed",
+        ], []
+
+
+def describe(run: Run) -> list[Told]:
+    """What each step of a release would do, and what would stop it."""
+    description = Description(run, run.chooser.choices())
+    return [Told(step, *getattr(description, step)()) for step in STEPS]
+
+
+def _problems(check: Callable[[], object]) -> list[str]:
+    try:
+        check()
+    except BuildError as error:
+        return [error.render().removeprefix("error: ")]
+    return []

@@ -1,0 +1,386 @@
+"""A release, step by step: check, stamp, verify, upload, artifacts, tag, commit.
+
+Each step looks at what is there and does what is missing, so each can be run again, alone, after
+whatever stopped it; nothing is remembered between them but in the engine, the registry, `dist/`
+and git. Nothing that people see changes before `tag`, and nothing in git before `commit`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildlib.errors import ActionError
+from buildlib.model.label import Label
+from buildlib.model.target import image_name
+from buildlib.model.version import is_prerelease, next_development
+from buildlib.releasing.check import Origin, check_git
+from buildlib.releasing.choose import Choice, Chooser, refuse_missing
+from buildlib.releasing.git import commit_release
+from buildlib.releasing.model import Proof, Release, ReleasedImage
+from buildlib.store import names
+from buildlib.text import duration
+
+if TYPE_CHECKING:
+    from buildlib.registry.protocol import Registry
+    from buildlib.releasing.publish import Tag
+    from buildlib.releasing.sign import Signer
+    from buildlib.workspace import Workspace
+
+STEPS = ("check", "stamp", "verify", "upload", "artifacts", "tag", "commit")
+LATEST = "latest"
+"""Tag of the newest final release; pre-releases leave it."""
+
+
+class Tools(NamedTuple):
+    """What a release has others do.
+
+    Attributes:
+        build: Brings targets of a workspace up to date; returns an exit code.
+        transfer: Runs jobs that move bytes, several at once, and shows how far they are.
+        say: Takes lines for people.
+    """
+
+    build: Callable[[Workspace, Sequence[Label]], int]
+    transfer: Callable[..., Any]
+    say: Callable[[str], None]
+
+
+class Run:
+    """One release.
+
+    Args:
+        dev: The workspace as it is developed.
+        final: The same in the channel of the release.
+        tools: What others do.
+        following: The version under development afterwards; by default the next one.
+    """
+
+    def __init__(
+        self, dev: Workspace, final: Workspace, tools: Tools, *, following: str = ""
+    ) -> None:
+        self._dev = dev
+        self.final = final
+        self._tools = tools
+        self._following = following
+        self.version = final.version
+        self.chooser = Chooser(dev, final)
+
+    # -- what is known ---------------------------------------------------------------------------
+
+    @cached_property
+    def registry(self) -> Registry | None:
+        """Where it is published; None for a local release."""
+        return self.final.registry
+
+    @cached_property
+    def signer(self) -> Signer | None:
+        """What signs; None where no key is configured."""
+        from buildlib.releasing.sign import signer
+
+        return signer(self.final.settings, os.environ, self.final.root)
+
+    @property
+    def following(self) -> str:
+        """The version under development afterwards."""
+        return next_development(self.version, self._following)
+
+    @property
+    def folder(self) -> str:
+        """Where its files go, absolute."""
+        return f"{self.final.root}/dist/{self.version}"
+
+    # -- steps -----------------------------------------------------------------------------------
+
+    def run(self, steps: Sequence[str] = STEPS) -> None:
+        """Run some steps, in their order.
+
+        Args:
+            steps: Names out of `STEPS`.
+
+        Raises:
+            BuildError: One cannot be done; those before it are done.
+        """
+        for name in STEPS:
+            if name in steps:
+                started = time.monotonic()
+                told = getattr(self, name)()
+                took = duration(time.monotonic() - started)
+                self._tools.say(f"{name:10}{told} ({took})")
+
+    def check(self) -> str:
+        """Refuse what is not fit to be released."""
+        self._origin()
+        if self.registry is not None:
+            self.registry.ping()
+        choices = self.chooser.choices()
+        stable = [label for label in choices if not self.chooser.is_stamped(label)]
+        refuse_missing(choices, stable)
+        proofs = self._proved({label: choices[label] for label in stable})
+        return f"{len(stable)} images are as they were proved, by {len(proofs)} proofs"
+
+    def stamp(self) -> str:
+        """Build what carries the version, and nothing else."""
+        stamped = self.chooser.stamped
+        others = self._others(stamped)
+        if others:
+            refuse_missing(self.chooser.choices(), others)
+        stale = [step.label for step in self.final.plan(stamped).steps]
+        if stale and self._tools.build(self.final, stamped):
+            raise ActionError("what carries the version could not be built")
+        images = [label for label in self.chooser.images if self.chooser.is_stamped(label)]
+        return f"{len(stamped)} targets carry {self.version}, {len(images)} of them images"
+
+    def verify(self) -> str:
+        """Prove what was stamped, exactly as it will ship."""
+        choices = self._stamped_choices()
+        _, missing = self.chooser.proofs(choices)
+        if missing:
+            self._bring(choices)
+            if self._tools.build(self.final, missing):
+                raise ActionError(
+                    f"what carries {self.version} is not fit to ship",
+                    fix=f"./doitw release verify VERSION={self.version}  # after mending it",
+                )
+        proofs = self._proved(choices)
+        return f"{len(proofs)} proofs of what carries the version"
+
+    def upload(self) -> str:
+        """Put the content of every image into the registry, by key, and learn its digest."""
+        shared = self.final.sharing
+        if shared is None:
+            return "no registry is set: nothing is uploaded"
+        choices = self.chooser.choices()
+        refuse_missing(choices, choices)
+        missing = [label for label, choice in choices.items() if choice.entry is None]
+        self._tools.transfer(self.final, missing)
+        ours = {label: choice.image_id for label, choice in choices.items()}
+        for label, choice in self.chooser.choices().items():
+            if choice.entry is None:
+                raise ActionError(
+                    f"{label} was uploaded and is not in the registry",
+                    fix=f"./doitw release upload VERSION={self.version}",
+                )
+            if choice.image_id != ours[label]:
+                raise ActionError(
+                    f"another machine has published its own build of {label} just now",
+                    fix=f"./doitw release VERSION={self.version}  # ships that one, if proved",
+                )
+        return f"{len(missing)} images uploaded, {len(choices) - len(missing)} were there"
+
+    def artifacts(self) -> str:
+        """Write the files of the release."""
+        from buildlib.releasing import artifacts
+
+        release = self._release()
+        written = artifacts.write(self.final, release, self.folder, self._tools.say)
+        if self.signer is not None:
+            self.signer.sign_file(f"{self.folder}/SHA256SUMS")
+        shown = os.path.relpath(self.folder, self.final.root)
+        signed = self.signer.describe() if self.signer else "unsigned: no key is configured"
+        return f"{len(written)} files in {shown}; {signed}"
+
+    def tag(self) -> str:
+        """Make the release visible."""
+        release = self._release()
+        if self.registry is not None:
+            put = self._publish(self.registry, release)
+            self._tag_here(release)
+            return f"{put} tags put; {release.version} is published at {release.registry}"
+        moved = self._tag_here(release)
+        return f"{moved} tags set in the engine; not published, since no registry is set"
+
+    def commit(self) -> str:
+        """Write the release into git, here only."""
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        made = commit_release(self.final.root, self.version, self.following, date=today)
+        return (
+            f"{made.tag} is on {made.release[:12]}, VERSION is {made.following};"
+            f" to push: git push origin HEAD {made.tag}"
+        )
+
+    # -- what steps have in common ---------------------------------------------------------------
+
+    def _origin(self) -> Origin:
+        """The commit that is released, after git was found fit."""
+        return check_git(
+            self.final.root, self.version, following=self.following, warn=self._tools.say
+        )
+
+    def _stamped_choices(self) -> dict[Label, Choice]:
+        choices = self.chooser.choices()
+        stamped = [label for label in choices if self.chooser.is_stamped(label)]
+        missing = [label for label in stamped if not choices[label].image_id]
+        if missing:
+            raise ActionError(
+                f"{missing[0]} does not carry {self.version} yet",
+                fix=f"./doitw release stamp VERSION={self.version}",
+            )
+        return {label: choices[label] for label in stamped}
+
+    def _others(self, stamped: Sequence[Label]) -> list[Label]:
+        """Images without the version that a build of what carries it would have to make."""
+        plan = self.final.plan(stamped)
+        return [
+            step.label
+            for step in plan.steps
+            if step.action == "build"
+            and step.label in self.chooser.images
+            and not self.chooser.is_stamped(step.label)
+        ]
+
+    def _proved(self, choices: Mapping[Label, Choice]) -> list[Proof]:
+        """The proofs of what would ship.
+
+        Raises:
+            ActionError: One is missing.
+        """
+        proofs, missing = self.chooser.proofs(choices)
+        if missing:
+            more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+            raise ActionError(
+                f"{missing[0]}{more} did not prove the image that would ship",
+                where=self.final.graph[missing[0]].where,
+                fix="./doitw verify",
+            )
+        return proofs
+
+    def _bring(self, choices: Mapping[Label, Choice]) -> None:
+        """Have the very builds that ship in the engine."""
+        shared = self.final.sharing
+        for choice in choices.values():
+            if shared is not None and choice.entry is not None and not choice.here:
+                from buildlib.engine.transfer import unobserved
+
+                shared.bring(choice.entry, self.final.engine, unobserved)
+
+    def _release(self) -> Release:
+        """The release as it ships; all of it was checked.
+
+        Raises:
+            ActionError: An image or a proof is missing, or a digest.
+        """
+        final = self.final
+        choices = self.chooser.choices()
+        refuse_missing(choices, choices)
+        if self.registry is not None:
+            absent = [label for label, choice in choices.items() if choice.entry is None]
+            if absent:
+                raise ActionError(
+                    f"{absent[0]} is not in the registry",
+                    fix=f"./doitw release upload VERSION={self.version}",
+                )
+        origin = self._origin()
+        return Release(
+            self.version,
+            final.settings.organization,
+            final.settings.registry,
+            origin.commit,
+            origin.epoch,
+            tuple(self.image(label, choice) for label, choice in choices.items()),
+            tuple(self._proved(choices)),
+        )
+
+    def image(self, label: Label, choice: Choice) -> ReleasedImage:
+        """An image as the release lists it."""
+        target = self.final.graph[label]
+        moved = () if is_prerelease(self.version) else (LATEST, *target.tags)
+        base = next((dep.ref.label for dep in target.deps if dep.role.startswith("base ")), None)
+        return ReleasedImage(
+            label,
+            names.repository(self.final.settings, image_name(target)),
+            (self.version, *moved),
+            choice.entry.digest if choice.entry else "",
+            choice.image_id,
+            choice.size,
+            choice.key,
+            image_name(self.final.graph[base]) if base else "",
+            str(target.attrs.get("platform") or self.final.settings.platform),
+            self.chooser.is_stamped(label),
+        )
+
+    def _tag_here(self, release: Release) -> int:
+        """Put the tags in the engine, on what is there of the release.
+
+        Raises:
+            ActionError: The version's tag is on another image.
+        """
+        engine = self.final.engine
+        wanted = {
+            f"{image.repository}:{tag}": image for image in release.images for tag in image.tags
+        }
+        there = engine.inspect([*wanted, *(image.image_id for image in release.images)])
+        missing = []
+        for reference, image in wanted.items():
+            taken = there[reference]
+            if taken is not None and taken.id == image.image_id:
+                continue
+            if taken is not None and reference.endswith(f":{self.version}"):
+                raise ActionError(
+                    f"{reference} exists and is another image; a release tag is never moved",
+                    fix="release under the next version",
+                )
+            if there[image.image_id] is not None:
+                missing.append((image.image_id, reference))
+        for image_id, reference in missing:
+            engine.tag(image_id, reference)
+        return len(missing)
+
+    def _publish(self, registry: Registry, release: Release) -> int:
+        from buildlib.releasing import publish
+
+        host = f"{registry.host}/"
+        listed = names.repository(self.final.settings, "releases").removeprefix(host)
+        files = self._files()
+        index = publish.put_index(registry, listed, self.folder, files)
+        tags: list[Tag] = []
+        for image in release.images:
+            repository = image.repository.removeprefix(host)
+            manifest = registry.manifest(repository, image.digest)
+            if manifest is None:
+                raise ActionError(
+                    f"{image.repository}@{image.digest} is gone from the registry",
+                    fix=f"./doitw release upload VERSION={self.version}",
+                )
+            if self.signer is not None:
+                self.signer.sign_image(registry, repository, image.digest, image.repository)
+            tags += [
+                publish.Tag(repository, tag, manifest, tag != self.version, int(image.stamped))
+                for tag in image.tags
+            ]
+        tags.append(publish.Tag(listed, self.version, index, moves=False, rank=2))
+        publish.free_or_right(registry, tags)
+        publish.claim(
+            registry, listed, self.version, index, claimant=self._claimant(), say=self._tools.say
+        )
+        return publish.put_tags(registry, tags)
+
+    def _claimant(self) -> str:
+        """What this workspace is called in claims: a number drawn once."""
+        known = self.final.state.lines("claimant")
+        if not known:
+            known = [secrets.token_hex(8)]
+            self.final.state.set_lines("claimant", known)
+        return known[0]
+
+    def _files(self) -> list[str]:
+        """The files of the release, `images.json` first.
+
+        Raises:
+            ActionError: They were not written.
+        """
+        found = [
+            os.path.relpath(os.path.join(folder, name), self.folder)
+            for folder, _, names_here in os.walk(self.folder)
+            for name in names_here
+        ]
+        if "images.json" not in found:
+            raise ActionError(
+                f"dist/{self.version} has no images.json",
+                fix=f"./doitw release artifacts VERSION={self.version}",
+            )
+        return ["images.json", *sorted(name for name in found if name != "images.json")]
