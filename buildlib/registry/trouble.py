@@ -164,7 +164,7 @@ def _fix_of_status(trouble: Trouble, host: str, repository: str) -> str | None:
         "client_max_body_size 0; of nginx",
         429: f"wait, then run this again; who is logged in may ask more often: {login}",
     }
-    if repository:
+    if repository and (not trouble.codes or "NAME_UNKNOWN" in trouble.codes):
         fixes[404] = f"create {repository} there first: it makes no repositories by itself"
     again = "run this again (what is there is not sent again); its log says why"
     return fixes.get(trouble.status, again if trouble.transient else None)

@@ -1,0 +1,158 @@
+"""What is shown to a registry so that it lets us in: a password, or tokens got for one.
+
+Tokens are kept for what they allow, until shortly before they end. A registry that asks for
+nothing is shown nothing; without credentials we ask for tokens as nobody in particular.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+from urllib.parse import urlencode, urlsplit
+
+from buildlib.registry import challenge
+from buildlib.registry.address import is_loopback
+from buildlib.registry.login import Login, login_of
+from buildlib.registry.trouble import Trouble, refusal
+
+_LIFETIME = 60  # seconds, where a token does not say (distribution: "Token Authentication")
+_EARLY = 10  # seconds before its end that a token is renewed
+_UNAUTHORIZED, _FORBIDDEN, _ERROR = 401, 403, 400
+
+
+class Plain(NamedTuple):
+    """An answer read whole.
+
+    Attributes:
+        status: Its status.
+        reason: The words of the status.
+        data: Its body.
+    """
+
+    status: int
+    reason: str
+    data: bytes
+
+
+Ask = Callable[[str, str, dict[str, str], bytes], Plain]
+"""Sends a request (method, address, headers, body), without any credentials but those given."""
+
+
+class Access:
+    """The credentials for one registry. Safe for several threads.
+
+    Args:
+        host: The registry's name.
+        ask: Reaches the server that gives tokens.
+        login: Finds the credentials, when first needed.
+    """
+
+    def __init__(
+        self, host: str, ask: Ask, login: Callable[[str], Login | None] = login_of
+    ) -> None:
+        self._host = host
+        self._ask = ask
+        self._find = login
+        self._found: tuple[Login | None] | None = None
+        self._challenge: challenge.Challenge | None = None
+        self._tokens: dict[str, tuple[str, float]] = {}
+        self._lock = threading.RLock()
+
+    def header(self, scope: str) -> str:
+        """The Authorization for a request; "" while nothing was asked for.
+
+        Args:
+            scope: What the request needs: `repository:elyra/kernel-py:pull`; "" for no more than
+                to be known.
+
+        Raises:
+            Trouble: No token is given.
+        """
+        with self._lock:
+            if self._challenge is None:
+                return ""
+            if self._challenge.scheme == "basic":
+                login = self._login()
+                return login.basic if login else ""
+            token, ends = self._tokens.get(scope, ("", 0.0))
+            if not token or time.monotonic() > ends:
+                token = self._new_token(self._challenge, scope, scope)
+            return f"Bearer {token}"
+
+    def answer(self, asked: list[str], scope: str, shown: str) -> str:
+        """The Authorization for a request that was refused; "" if there is no other to try.
+
+        Args:
+            asked: The `WWW-Authenticate` of the refusal.
+            scope: As for `header`.
+            shown: The Authorization that did not do.
+
+        Raises:
+            Trouble: No token is given.
+        """
+        with self._lock:
+            found = challenge.read(asked)
+            if found is None:
+                return ""
+            self._challenge = found
+            if found.scheme == "bearer":
+                token, _ = self._tokens.get(scope, ("", 0.0))
+                if not token or shown == f"Bearer {token}":  # else another thread got a new one
+                    self._new_token(found, scope, found.scope or scope)
+            header = self.header(scope)
+            return "" if header == shown else header
+
+    def _login(self) -> Login | None:
+        if self._found is None:
+            self._found = (self._find(self._host),)
+        return self._found[0]
+
+    def _new_token(self, asked: challenge.Challenge, scope: str, wanted: str) -> str:
+        login = self._login()
+        url = urlsplit(asked.realm)
+        safe = url.scheme == "https" or (url.scheme == "http" and is_loopback(url.netloc))
+        if not safe:
+            raise Trouble("wants tokens fetched from an address that is not safe", "content")
+        query = [("service", asked.service)] if asked.service else []
+        query += [("scope", each) for each in wanted.split()]
+        headers: dict[str, str] = {}
+        if login and login.token:  # OAuth 2.0, as "Token Authentication" of distribution has it
+            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            form = [
+                ("grant_type", "refresh_token"),
+                ("client_id", "buildlib"),
+                ("service", asked.service),
+                ("scope", wanted),
+                ("refresh_token", login.token),
+            ]
+            answer = self._ask("POST", asked.realm, headers, urlencode(form).encode())
+        else:
+            if login:
+                headers["Authorization"] = login.basic
+            join = "&" if url.query else "?"
+            answer = self._ask("GET", f"{asked.realm}{join}{urlencode(query)}", headers, b"")
+        token, lifetime = _token_in(answer)
+        self._tokens[scope] = token, time.monotonic() + max(lifetime - _EARLY, lifetime / 2)
+        return token
+
+
+def _token_in(answer: Plain) -> tuple[str, float]:
+    """A token and how many seconds it lasts."""
+    if answer.status in (_UNAUTHORIZED, _FORBIDDEN):
+        raise Trouble(
+            "gives no token for the credentials there are", "status", status=answer.status
+        )
+    if answer.status >= _ERROR:
+        trouble = refusal(answer.status, answer.reason, "", answer.data)
+        trouble.reason = f"gives no token: its server of tokens {trouble.reason}"
+        raise trouble
+    try:
+        found: Any = json.loads(answer.data)
+        token = str(found.get("token") or found["access_token"])
+        lifetime = float(found.get("expires_in") or _LIFETIME)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise Trouble("gives no token: the answer holds none", "content") from None
+    return token, lifetime

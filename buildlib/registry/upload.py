@@ -1,0 +1,162 @@
+"""One blob on its way into a registry, in chunks, continued where the registry has got to.
+
+A registry gives an address for an upload; how much has arrived there is asked after every
+failure. Where the registry does not know the upload any more, it begins anew: `distribution`
+forgets one whose chunk was cut in the middle, or when restarted without `http.secret`; others
+continue in the middle of a chunk.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from urllib.parse import quote, urljoin
+
+from buildlib.registry.line import Answer, Body, Line
+from buildlib.registry.patience import persist
+from buildlib.registry.trouble import Trouble
+
+CHUNK = 16 << 20
+"""Bytes that at most are sent again after a failure that the registry can continue from."""
+
+_BINARY = "application/octet-stream"
+_GONE = (400, 404, 416)
+_OF_THE_UPLOAD = ("BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "RANGE_INVALID")
+_RANGE = re.compile(r"(?:bytes=)?0-(\d+)\Z")
+
+Pieces = Callable[[int, int], Iterator[bytes]]
+"""Reads from an offset so many bytes, in pieces."""
+
+
+class Upload:
+    """One blob.
+
+    Args:
+        line: The way to the registry.
+        repository: As the server knows it.
+        digest: Of the whole.
+        size: Of the whole.
+        pieces: Reads it.
+        is_there: Whether the registry has the blob; asked where an answer may have been lost.
+    """
+
+    def __init__(
+        self,
+        line: Line,
+        repository: str,
+        digest: str,
+        size: int,
+        pieces: Pieces,
+        is_there: Callable[[], bool],
+    ) -> None:
+        self._line = line
+        self._repository = repository
+        self._scope = f"repository:{repository}:pull,push"
+        self._digest = digest
+        self._size = size
+        self._pieces = pieces
+        self._is_there = is_there
+        self._location = ""
+        self._offset = 0
+        self._continued = False  # after a failure, so what has arrived may not fit together
+
+    def run(self) -> None:
+        """Upload it.
+
+        Raises:
+            Trouble: It does not succeed.
+        """
+        persist(self._attempt, self._line.patience, self._line.wait, lambda: self._offset)
+
+    def _attempt(self) -> None:
+        if self._continued and self._is_done():
+            return
+        if not self._location:
+            answer = self._line.ask_once(
+                "POST", f"/v2/{self._repository}/blobs/uploads/", self._scope, body=_EMPTY
+            )
+            self._moved(answer)
+        try:
+            self._send_all()
+        except Trouble as trouble:
+            raise self._judged(trouble) from None
+
+    def _is_done(self) -> bool:
+        """Ask what has arrived; an upload that is not known any more may have been completed."""
+        if self._location:
+            try:
+                answer = self._line.ask_once("GET", self._location, self._scope)
+            except Trouble as trouble:
+                if trouble.status not in _GONE:
+                    raise
+                self._forget()
+            else:
+                self._moved(answer)
+                self._offset = min(_arrived(answer, otherwise=0), self._size)
+                return False
+        return self._is_there()
+
+    def _send_all(self) -> None:
+        while self._offset < self._size and (self._offset or self._size > CHUNK):
+            self._send_chunk(min(CHUNK, self._size - self._offset))
+        join = "&" if "?" in self._location else "?"
+        self._line.ask_once(
+            "PUT",
+            f"{self._location}{join}digest={quote(self._digest)}",
+            self._scope,
+            headers={"Content-Type": _BINARY},
+            body=self._part(self._size - self._offset),  # a small one comes along with this
+        )
+
+    def _send_chunk(self, length: int) -> None:
+        start, end = self._offset, self._offset + length
+        answer = self._line.ask_once(
+            "PATCH",
+            self._location,
+            self._scope,
+            headers={"Content-Type": _BINARY, "Content-Range": f"{start}-{end - 1}"},
+            body=self._part(length),
+        )
+        self._moved(answer)
+        arrived = min(_arrived(answer, otherwise=end), self._size)
+        if arrived <= start:
+            raise Trouble("takes nothing of an upload", "content", transient=True)
+        self._offset = arrived
+
+    def _judged(self, trouble: Trouble) -> Trouble:
+        """What a failure on the way means: one of the upload itself is no reason to give up."""
+        misfit = "DIGEST_INVALID" in trouble.codes
+        lost = trouble.status in _GONE and (
+            not trouble.codes or any(code in _OF_THE_UPLOAD for code in trouble.codes)
+        )
+        if lost or misfit:
+            self._forget()
+        if lost or (misfit and self._continued):
+            trouble.transient = True
+        self._continued = True
+        return trouble
+
+    def _forget(self) -> None:
+        self._location = ""
+        self._offset = 0
+
+    def _moved(self, answer: Answer) -> None:
+        location = answer.headers.get("Location", "") or self._location
+        if not location:
+            raise Trouble("does not say where to upload", "content")
+        self._location = urljoin(self._line.root, location)
+
+    def _part(self, length: int) -> Body:
+        start = self._offset
+        return Body(length, lambda: self._pieces(start, length))
+
+
+_EMPTY = Body(0, lambda: iter(()))
+
+
+def _arrived(answer: Answer, *, otherwise: int) -> int:
+    """How many bytes a registry has: `Range: 0-999` are 1000, but `0-0` is what none look like."""
+    found = _RANGE.match(answer.headers.get("Range", ""))
+    if not found:
+        return otherwise
+    return int(found[1]) + 1 if int(found[1]) else 0
