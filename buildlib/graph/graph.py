@@ -15,7 +15,7 @@ from buildlib.model.label import (
     parse_label,
     task_names,
 )
-from buildlib.model.target import Dep, Target, image_name, is_stamped
+from buildlib.model.target import Dep, Target, carries_version, image_name, is_stamped
 from buildlib.suggest import did_you_mean, nearest
 
 BUILD, VERIFY = "build", "verify"
@@ -90,10 +90,10 @@ class Graph:
         return [label for label in self.order if label in wanted]
 
     def stamped(self) -> set[Label]:
-        """The targets that carry names of images, themselves or in what they are made of.
+        """The targets that carry names of images or the version, also in what they are made of.
 
-        Their keys are others for another organisation, registry or channel, so a release makes
-        them anew; all others are what was tested.
+        Their keys are others in another channel, so a release makes them anew; all others are
+        what was tested.
         """
         wanted = {label: {Reference(label)} for label in self.order}
         for target in self.targets.values():
@@ -103,9 +103,14 @@ class Graph:
         for label in self.order:
             for ref in wanted[label]:
                 below = (dep.ref for dep in self.deps(ref) if not dep.by_name)
-                if is_stamped(self[label]) or not found.isdisjoint(below):
+                if self._is_stamped(ref) or not found.isdisjoint(below):
                     found.add(ref)
         return {label for label in self.order if Reference(label) in found}
+
+    def _is_stamped(self, ref: Reference) -> bool:
+        """Whether a target (or parts of it) has something of the channel in its own key."""
+        target = self[ref.label]
+        return is_stamped(target) or (not ref.parts and carries_version(target.attrs))
 
     def resolve(self, words: Iterable[str], *, package: str = "") -> list[Label]:
         """What a person means by labels, patterns, task names or folders; no word twice.
