@@ -140,6 +140,7 @@ def _gateway(options: argparse.Namespace) -> int:
     }
     kind = SwarmServer if options.swarm else Server
     server = kind(engine, found, options.timeout, options.images)
+    about["kernel_image_ids"] = dict(server.images.values())
     if options.kernels_only:
         server.cull_seconds = 0  # never
     with _cleared(engine) as at_end:

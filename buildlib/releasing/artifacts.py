@@ -1,0 +1,263 @@
+"""The files of a release, in `dist/VERSION/`: archives, lists, statements, checksums.
+
+All of them are made beside the folder and then renamed into it, one by one, the checksums last: a
+release that was stopped has no checksums for half of its files, and writing again completes it.
+The same release gives the same bytes. What each file is for is in docs/release-files.md.
+
+It puts files together; what stands in them is made by `attest`, `sbom` and `notes`. It knows no
+registry and signs nothing.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Callable
+from typing import IO, TYPE_CHECKING, cast
+
+from buildlib.errors import ActionError
+from buildlib.model.label import Reference
+from buildlib.model.output import DIST
+from buildlib.releasing import attest, notes
+from buildlib.releasing.model import Release
+
+if TYPE_CHECKING:
+    from buildlib.model.output import FileOutput
+    from buildlib.workspace import Workspace
+
+IMAGES = "images.json"
+CHECKSUMS = "SHA256SUMS"
+NOTES = "RELEASE_NOTES.md"
+PROVENANCE = "provenance.intoto.json"
+TEST_RESULTS = "test-results.intoto.jsonl"
+SBOMS = "sbom"
+SBOM_ENDING = ".cdx.json"
+REPORT = "report.json"
+"""The file of a proof (rule `kernel_check`)."""
+
+
+def write(
+    workspace: Workspace, release: Release, folder: str, say: Callable[[str], None]
+) -> list[str]:
+    """Write the files of a release; those that are there and right are left as they are.
+
+    Args:
+        workspace: In the channel of the release, its archives built.
+        release: What is released.
+        folder: Where to; absolute, in the workspace.
+        say: Takes lines for people.
+
+    Returns:
+        The names of all files of the release, sorted, relative to the folder.
+
+    Raises:
+        ActionError: An archive or an image is gone, a proof is of another image than the one that
+            is released, or the folder holds files that are none of the release's.
+    """
+    import shutil
+
+    beside = workspace.state.path(f"release.{os.getpid()}")
+    try:
+        made = _Files(folder, beside)
+        made.take_archives(workspace)
+        made.add(IMAGES, attest.images_json(release))
+        made.add(NOTES, notes.release_notes(_changelog(workspace), release.version).encode())
+        reports = {proof.key: _report(workspace, proof.key) for proof in release.proofs}
+        made.add(TEST_RESULTS, attest.test_results(release, reports))
+        made.take_sboms(workspace, release, say)
+        flavour = workspace.settings.flavour
+        pins = pins_of(workspace, release)
+        made.add(PROVENANCE, attest.provenance(release, made.sha256, pins, flavour=flavour))
+        made.add(CHECKSUMS, attest.checksums(made.sha256))
+        made.move()
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return sorted(made.sha256)
+
+
+def archives(workspace: Workspace) -> dict[str, FileOutput]:
+    """The archives of a release: their names, and the tars that they hold.
+
+    Raises:
+        ActionError: One was not built.
+    """
+    found = {}
+    for label in workspace.graph.order:
+        target = workspace.graph[label]
+        export = target.rule.export(target, workspace.version)
+        folder, _, name = export.path.partition("/") if export else ("", "", "")
+        if export is None or folder != DIST or label in workspace.left_out:
+            continue
+        record = workspace.records.get(workspace.keys.key(Reference(label)))
+        made = record.files.get(export.file) if record else None
+        if made is None or not workspace.store.has(made.sha256, made.size):
+            raise ActionError(
+                f"{label} was not built for {workspace.version}",
+                fix=f"./doitw release stamp VERSION={workspace.version}",
+            )
+        found[name] = made
+    return found
+
+
+def pins_of(workspace: Workspace, release: Release) -> set[attest.Pin]:
+    """All that the images of a release have from outside, as images.lock says."""
+    from buildlib.keys.compute import pinned
+
+    found = set()
+    for label in workspace.graph.closure([image.label for image in release.images]):
+        target = workspace.graph[label]
+        for pin in target.pins:
+            for name, item in pinned(workspace.lock, pin, target).items.items():
+                found.add(attest.Pin(pin.section, name, item.version, item.sha256))
+    return found
+
+
+class _Files:
+    """The files of one release on their way into its folder.
+
+    Args:
+        folder: Where they go.
+        beside: Where they are made; on the same file system.
+    """
+
+    def __init__(self, folder: str, beside: str) -> None:
+        self._folder = folder
+        self._beside = beside
+        self.sha256: dict[str, str] = {}
+        """Of each file, in the order in which they will be moved."""
+
+    def add(self, name: str, data: bytes) -> None:
+        """Add a file of these bytes."""
+        with self._new(name) as out:
+            out.write(data)
+        self._note(name)
+
+    def take_archives(self, workspace: Workspace) -> None:
+        """Add the archives; one that is in the folder already is read, and not packed again."""
+        from buildlib.pack.compress import compress
+
+        for name, made in archives(workspace).items():
+            if _unpacked_sha256(f"{self._folder}/{name}") == made.sha256:
+                self.sha256[name] = _sha256(f"{self._folder}/{name}")
+                continue
+            with open(workspace.store.path(made.sha256), "rb") as tar, self._new(name) as out:
+                compress(tar, out)
+            self._note(name)
+
+    def take_sboms(
+        self, workspace: Workspace, release: Release, say: Callable[[str], None]
+    ) -> None:
+        """Add what is in each image."""
+        from buildlib.releasing.sbom import sbom
+
+        for image in release.images:
+            name = attest.name_of(release, image)
+            made = sbom(workspace, image, name, say)
+            with open(workspace.store.path(made.sha256), "rb") as file:
+                self.add(f"{SBOMS}/{name.replace('/', '-')}{SBOM_ENDING}", file.read())
+
+    def move(self) -> None:
+        """Give all files their places, and remove what an earlier writing left of others.
+
+        Raises:
+            ActionError: The folder has files that are none of a release's.
+        """
+        stale = self._stale()
+        for name, digest in self.sha256.items():
+            source, place = f"{self._beside}/{name}", f"{self._folder}/{name}"
+            if not os.path.exists(source) or _sha256(place) == digest:
+                continue
+            if name == CHECKSUMS:
+                self._unsign()
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            os.replace(source, place)
+        for name in stale:
+            os.unlink(f"{self._folder}/{name}")
+
+    def _stale(self) -> list[str]:
+        """Files that the folder has and the release has not: SBOMs of images that it had."""
+        foreign = [name for name in _names(self._folder) if name not in self.sha256]
+        foreign = [name for name in foreign if not _is_signature(name)]
+        unknown = [
+            name
+            for name in foreign
+            if not (name.startswith(f"{SBOMS}/") and name.endswith(SBOM_ENDING))
+        ]
+        if unknown:
+            raise ActionError(
+                f"{self._folder}/{unknown[0]} is no file of this release",
+                fix=f"rm {self._folder}/{unknown[0]}  # or move it elsewhere",
+            )
+        return foreign
+
+    def _unsign(self) -> None:
+        """A signature of other checksums is none."""
+        for name in _names(self._folder):
+            if _is_signature(name):
+                os.unlink(f"{self._folder}/{name}")
+
+    def _new(self, name: str) -> IO[bytes]:
+        path = f"{self._beside}/{name}"
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        return open(path, "xb")
+
+    def _note(self, name: str) -> None:
+        self.sha256[name] = _sha256(f"{self._beside}/{name}")
+
+
+def _changelog(workspace: Workspace) -> str:
+    try:
+        return workspace.tree.read(notes.FILE).decode()
+    except FileNotFoundError:
+        return ""
+
+
+def _report(workspace: Workspace, key: str) -> str:
+    """The sha256 of a proof's report.
+
+    Raises:
+        ActionError: Nobody kept it.
+    """
+    record = workspace.records.get(key)
+    if record is None or REPORT not in record.files:
+        raise ActionError(
+            f"the report of the proof {key} is gone from the store", fix="./doitw verify"
+        )
+    return record.files[REPORT].sha256
+
+
+def _is_signature(name: str) -> bool:
+    """Whether a file is made from the checksums, by whoever signs them."""
+    return name.startswith(f"{CHECKSUMS}.")
+
+
+def _names(folder: str) -> list[str]:
+    return sorted(
+        os.path.relpath(f"{above}/{name}", folder)
+        for above, _, names in os.walk(folder)
+        for name in names
+    )
+
+
+def _sha256(path: str) -> str:
+    """Of a file; empty where there is none."""
+    from buildlib.store.content import hash_file
+
+    try:
+        with open(path, "rb") as file:
+            return str(hash_file(file).hexdigest())
+    except FileNotFoundError:
+        return ""
+
+
+def _unpacked_sha256(path: str) -> str:
+    """Of what a gzip file holds; empty where there is none, or it is damaged."""
+    import zlib
+
+    from buildlib.store.content import hash_file
+
+    try:
+        with gzip.open(path) as file:
+            return str(hash_file(cast("IO[bytes]", file)).hexdigest())
+    except (OSError, EOFError, zlib.error):
+        return ""
