@@ -1,0 +1,23 @@
+"""A key pair of cosign's that signs nothing but what tests make, and a signer that has it.
+
+`cosign generate-key-pair` (2.4.3) made it; everybody knows its passphrase.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from buildlib.model.settings import Settings, Signing
+from buildlib.releasing.sign import Signer, signer
+
+PASSPHRASE = "only for tests"
+KEY = Path(__file__).parent / "keys" / "only-for-tests.key"
+PUBLIC = KEY.with_suffix(".pub").read_text()
+
+
+def signer_for_tests() -> Signer:
+    """A signer with the key."""
+    settings = Settings(signing=Signing(str(KEY)))
+    made = signer(settings, {"COSIGN_PASSWORD": PASSPHRASE}, "/nowhere")
+    assert made is not None
+    return made
