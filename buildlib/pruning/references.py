@@ -275,8 +275,12 @@ def _left_out(graph: Graph, flavour: str) -> set[Label]:
 
 def _channel(tree: GitTree) -> str:
     """The channel that a commit's VERSION says: `dev`, or that of the release it is."""
-    version = tree.read("VERSION").decode().strip()
-    return DEV if "dev" in version else version
+    from buildlib.model.version import channel_of
+
+    try:
+        return channel_of(tree.read("VERSION").decode().strip())
+    except InputError:  # no version at all: nothing but `dev` was ever made of it
+        return DEV
 
 
 def _line(error: BuildError) -> str:

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _OURS = re.compile(r"(key|record)-([0-9a-f]{32})\Z")
 _CREATED = "org.opencontainers.image.created"
 _AT_ONCE = 8
+GONE = "it was gone already"
 STORE = "store"
 """Repository of what is no image, below the organisation."""
 
@@ -203,13 +204,14 @@ def _remove_from(
         why = late.get(content.group, "")
         if not why and content.digest not in ended:
             try:
-                registry.delete(repository, content.digest)
-                ended[content.digest] = ""
+                there = registry.delete(repository, content.digest)
+                ended[content.digest] = "" if there else GONE
             except BuildError as error:
                 ended[content.digest] = _told(error)
         why = why or ended[content.digest]
         if why:
             failed[content] = why
+        if why and why != GONE:
             late.setdefault(content.group, f"its image stays: {why}")
     return failed
 

@@ -9,10 +9,17 @@ import subprocess
 import pytest
 from workshop import Verbs, Workshop
 
+from buildlib.model.label import Reference, parse_label
 from buildlib.pruning.bound import after_build
 from buildlib.store.names import key_digits
 
 DAY = 86400
+SPEC = """
+kernelspec(
+    name="s", display_name="S", language="python",
+    process_proxy="k8s.KubernetesProcessProxy", argv=["python"], image="//images/a",
+)
+"""
 FOREIGN = "elyra/a:key-" + "0" * 32
 
 
@@ -219,12 +226,54 @@ def test_a_branch_that_cannot_be_loaded_keeps_what_may_be_its_own(
     assert [row["key"] for row in wide["would_delete"]] == [key_digits(ancient)]
 
 
+def test_a_release_that_cannot_be_loaded_is_told_and_keeps_no_more(
+    edited: Workshop, verb: Verbs
+) -> None:
+    """Its images have its tag, so it must not stop all pruning for ever."""
+    old, _ = edit(edited, 1), edit(edited, 2)
+    git(edited, "add", "-A")
+    git(edited, "commit", "-q", "-m", "x")
+    git(edited, "checkout", "-q", "--detach")
+    edited.file("images/a/BUILD.py", "no_such_rule()\n")
+    git(edited, "commit", "-q", "-a", "-m", "broken")
+    git(edited, "tag", "v1.0.0")
+    git(edited, "checkout", "-q", "main")
+    age(edited, old, 1)
+    plain = json.loads(verb("prune", "--younger-than", "0", "--json").out)
+    assert [each["name"] for each in plain["not_loaded"]] == ["v1.0.0"]
+    assert [row["key"] for row in plain["would_delete"]] == [key_digits(old)]
+    age(edited, old, -2)  # younger than the broken commit
+    plain = json.loads(verb("prune", "--younger-than", "0", "--json").out)
+    reasons = {row["key"]: row["reason"] for row in plain["kept"]}
+    assert reasons[key_digits(old)] == "it is younger than 0 days"  # its file is of tomorrow
+
+
+def test_a_commit_is_kept_under_all_names_it_may_be_built_for(edited: Workshop) -> None:
+    """Its own organisation and that of this run; `dev`, and the version of a release."""
+    from buildlib.pruning.references import references
+
+    edited.build("specs", SPEC).file("VERSION", "2.5.0\n")
+    expected = []
+    for channel in ("dev", "2.5.0"):
+        for overrides in ({}, {"organization": "acme"}):
+            workspace = edited.open()
+            workspace.overrides, workspace.channel = overrides, channel
+            expected.append(key_digits(workspace.keys.key(Reference(parse_label("//specs:s")))))
+    assert len(set(expected)) == 4
+    git(edited, "add", "-A")
+    git(edited, "commit", "-q", "-m", "2.5.0")
+    edited.file("VERSION", "2.5.1.dev0\n").file("specs/BUILD.py", "")
+    workspace = edited.open()
+    workspace.overrides = {"organization": "acme"}
+    assert set(expected) <= set(references(workspace, 1, edited.said.append).keys)
+
+
 def test_a_commit_of_no_workspace_needs_nothing(edited: Workshop, verb: Verbs) -> None:
     git(edited, "checkout", "-q", "--orphan", "pages")
-    edited.remove("dodo.py")
+    edited.remove("dodo.py").file("images/a/BUILD.py", "no_such_rule()\n")
     git(edited, "add", "-A")
     git(edited, "commit", "-q", "-m", "pages")
-    edited.file("dodo.py", "")
+    edited.file("dodo.py", "").image("images/a")
     assert json.loads(verb("prune", "--json").out)["not_loaded"] == []
 
 
