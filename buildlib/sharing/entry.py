@@ -1,8 +1,8 @@
-"""What the registry keeps for a key: the form of the record beside an image, and its checks.
+"""What the registry keeps for a key: the form of the record beside an image.
 
 Pure: bytes in, an `Entry` or the sentence of what is wrong out. Knows the forms of manifests, and
 not how a registry is asked. Whatever comes from a registry is doubted: whoever may write there
-may have written anything.
+may have written anything. `checks` compares a record with what it speaks of.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
-from buildlib.engine.protocol import platform_of
 from buildlib.errors import BuildError
 from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.output import FileOutput
 from buildlib.registry.protocol import (
-    DOCKER_MANIFEST,
     OCI_EMPTY,
     OCI_MANIFEST,
     Descriptor,
@@ -80,11 +78,6 @@ class Entry(NamedTuple):
     platform: str = ""
     repository: str = ""
     records: Mapping[str, KeyRecord] = {}
-
-
-def closure(records: Iterable[KeyRecord]) -> dict[str, KeyRecord]:
-    """Key records by key."""
-    return {record.key: record for record in records}
 
 
 # -- writing -----------------------------------------------------------------------------------
@@ -211,11 +204,7 @@ def decode(manifest: Manifest, data: bytes, repository: str) -> Entry:
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise Invalid("its record lacks what it should say") from None
-    for key, record in records.items():
-        if record.key != key:
-            raise Invalid(f"the parts of key {key[:12]} in its record do not give that key")
-    if entry.key not in records:
-        raise Invalid("its record lacks the parts of its own key")
+    _check_keys(entry)
     for name, value in ((_LABEL, entry.label), (_KEY, entry.key)):
         said = manifest.plain["annotations"].get(name)
         if said != value:
@@ -269,6 +258,15 @@ def _pushed(manifest: Manifest) -> int:
     return int(datetime.strptime(created, _TIME).replace(tzinfo=timezone.utc).timestamp())
 
 
+def _check_keys(entry: Entry) -> None:
+    """The parts of each key must give that key, so nobody can invent them."""
+    for key, record in entry.records.items():
+        if record.key != key:
+            raise Invalid(f"the parts of key {key[:12]} in its record do not give that key")
+    if entry.key not in entry.records:
+        raise Invalid("its record lacks the parts of its own key")
+
+
 def _check_files(entry: Entry, manifest: Manifest) -> None:
     """Names that lead nowhere else, and a layer for each file, so that it is kept with the rest."""
     kept = {(layer.digest, layer.size) for layer in manifest.blobs[2:]}
@@ -277,64 +275,3 @@ def _check_files(entry: Entry, manifest: Manifest) -> None:
             raise Invalid(f"its record has a file with the name {name!r}")
         if (f"sha256:{made.sha256}", made.size) not in kept:
             raise Invalid(f"its artifact lacks the file {name}")
-
-
-# -- comparing with what is asked for ------------------------------------------------------------
-
-
-def check_asked(entry: Entry, wanted: KeyRecord) -> None:
-    """Refuse the record of another key, which its tag should not name.
-
-    Raises:
-        Invalid: It is of another.
-    """
-    if entry.key != wanted.key:
-        raise Invalid(f"its record is that of another key, {entry.key[:12]} of {entry.label}")
-
-
-def check_image(entry: Entry, tagged: str | None, image: Manifest | None, config: bytes) -> None:
-    """Compare the record of an image with the image that is there.
-
-    Args:
-        entry: As its record says.
-        tagged: What the key's own tag names.
-        image: The manifest that the record names.
-        config: The image's configuration, as its digest proved; empty where it cannot be had.
-
-    Raises:
-        Invalid: They do not belong together, or the image is not whole.
-    """
-    if tagged is None:
-        raise Invalid("the tag of its key is gone")
-    if tagged != entry.digest:
-        raise Invalid(f"the tag of its key names {tagged[:19]}, and its record {entry.digest[:19]}")
-    if image is None:
-        raise Invalid("its image is gone")
-    if image.media_type not in (OCI_MANIFEST, DOCKER_MANIFEST):
-        raise Invalid(f"what its record names is no image, but {image.media_type}")
-    try:
-        found, layers = image.config.digest, image.blobs[1:]
-    except BuildError as error:
-        raise Invalid(f"its {error.what}") from None
-    if found != entry.image_id:
-        raise Invalid(f"its image is {found[:19]}, and its record says {entry.image_id[:19]}")
-    try:
-        plain = json.loads(config)
-        platform = platform_of(plain["os"], plain["architecture"], plain.get("variant") or "")
-        unpacked = len(plain["rootfs"]["diff_ids"])
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise Invalid("its image has no configuration that can be read") from None
-    if platform != entry.platform:
-        raise Invalid(f"its image is for {platform}, and its record says {entry.platform}")
-    if unpacked != len(layers):
-        raise Invalid(f"its image has {len(layers)} layers, and its configuration {unpacked}")
-
-
-def check_platform(entry: Entry, platform: str) -> None:
-    """Refuse an image for another machine.
-
-    Raises:
-        Invalid: It is for another.
-    """
-    if entry.image_id and entry.platform != platform:
-        raise Invalid(f"its image is for {entry.platform}, not {platform}")

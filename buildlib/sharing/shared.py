@@ -15,23 +15,11 @@ from buildlib.errors import ActionError, BuildError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.output import Output
 from buildlib.model.settings import Settings
-from buildlib.model.target import Target, image_name
-from buildlib.registry.protocol import Descriptor, Manifest, RegistryUnavailable
-from buildlib.sharing.entry import (
-    EMPTY,
-    LARGEST,
-    Entry,
-    Invalid,
-    check_asked,
-    check_image,
-    check_platform,
-    decode,
-    encode,
-    noted,
-    record_layer,
-)
-from buildlib.sharing.entry import closure as closure_of
+from buildlib.model.target import Target
+from buildlib.registry.protocol import Descriptor, Manifest
+from buildlib.sharing.entry import EMPTY, Entry, Invalid, encode
 from buildlib.sharing.parallel import at_once
+from buildlib.sharing.shelf import ASKING, Shelf
 from buildlib.store import names
 from buildlib.store.content import ContentStore
 from buildlib.store.records import Record, Records
@@ -42,15 +30,8 @@ if TYPE_CHECKING:
     from buildlib.registry.protocol import Registry
 
 
-STORE = "store"
-"""Repository, below the organisation, of what is no image."""
-_RECORD = "record-"
-_ASKING = 8
-"""Questions to the registry at a time."""
 _PATIENCE = 30.0
 """Seconds that a build waits for what the registry has; then it goes on without it."""
-_LISTED = 500
-"""Records of one repository that are looked at for a comparison."""
 _WORTH = 1.0
 """Seconds from which on a file is not made again but brought."""
 
@@ -82,10 +63,9 @@ class SharedStore:
         carrier: Carrier | None = None,
     ) -> None:
         self._registry = registry
-        self._settings = settings
+        self._shelf = Shelf(registry, settings, platform)
         self._records = records
         self._store = store
-        self._platform = platform
         self._warn = warn
         self._clock = clock
         self._carrier = carrier
@@ -104,7 +84,7 @@ class SharedStore:
         if self._down or not wanted:
             return {}
         try:
-            looked = at_once(self._try, wanted, threads=_ASKING, patience=_PATIENCE)
+            looked = at_once(self._try, wanted, threads=ASKING, patience=_PATIENCE)
         except BuildError as error:
             return self._without(error.what, error.fix)
         except TimeoutError:
@@ -130,79 +110,9 @@ class SharedStore:
     def _try(self, wanted: tuple[Target, KeyRecord]) -> tuple[Entry | None, str]:
         """The entry of a target, or what is wrong with the one that is there."""
         try:
-            return self._look(*wanted), ""
+            return self._shelf.look(*wanted), ""
         except Invalid as wrong:
             return None, str(wrong)
-
-    def _look(self, target: Target, wanted: KeyRecord) -> Entry | None:
-        """The entry of a target; None where there is none.
-
-        Raises:
-            Invalid: There is one, and it cannot be used.
-            RegistryUnavailable: The registry does not answer.
-            ActionError: It refuses.
-        """
-        entry = self._read(self._repository(target), _record_tag(wanted.key))
-        if entry is None:
-            return None
-        check_asked(entry, wanted)
-        path = self._path(entry.repository)
-        if entry.image_id:
-            if target.rule.product != "image":
-                raise Invalid("its record is that of an image")
-            check_platform(entry, str(target.attrs.get("platform") or self._platform))
-            tagged = self._registry.head(path, _key_tag(entry.key))
-            image = self._manifest(path, entry.digest) if tagged == entry.digest else None
-            check_image(entry, tagged, image, self._config(path, image))
-            missing = [blob.digest for blob in (image.blobs if image else ())]
-        else:
-            missing = [f"sha256:{made.sha256}" for made in entry.files.values()]
-        for digest in dict.fromkeys(missing):
-            if not self._registry.has_blob(path, digest):
-                raise Invalid(f"its blob {digest[:19]} is gone")
-        return entry
-
-    def _read(self, repository: str, reference: str) -> Entry | None:
-        """A record, checked as far as it goes by itself; None where there is none."""
-        path = self._path(repository)
-        manifest = self._manifest(path, reference)
-        if manifest is None:
-            return None
-        layer = record_layer(manifest)
-        return decode(manifest, self._small(path, layer, "record"), repository)
-
-    def _manifest(self, path: str, reference: str) -> Manifest | None:
-        try:
-            return self._registry.manifest(path, reference)
-        except RegistryUnavailable:
-            raise
-        except ActionError as error:
-            raise Invalid(f"its manifest cannot be had: {error.what}") from None
-
-    def _config(self, path: str, image: Manifest | None) -> bytes:
-        """The configuration of an image; empty where it cannot be had."""
-        try:
-            return self._small(path, image.config, "configuration") if image else b""
-        except ActionError as error:
-            if isinstance(error, RegistryUnavailable):
-                raise
-            return b""
-
-    def _small(self, path: str, blob: Descriptor, what: str) -> bytes:
-        """A small blob, whole."""
-        if not self._registry.has_blob(path, blob.digest):
-            raise Invalid(f"its {what} is gone")
-        data = b""
-        try:
-            for piece in self._registry.read_blob(path, blob.digest):
-                data += piece
-                if len(data) > LARGEST:
-                    raise Invalid(f"its {what} is larger than any real one")
-        except RegistryUnavailable:
-            raise
-        except ActionError as error:
-            raise Invalid(f"its {what} cannot be had: {error.what}") from None
-        return data
 
     def history(self, target: Target, *, limit: int = 50) -> list[Entry]:
         """The records of a target that the registry has, the youngest first.
@@ -218,32 +128,7 @@ class SharedStore:
             RegistryUnavailable: It does not answer.
             ActionError: It refuses.
         """
-        repository = self._repository(target)
-        path = self._path(repository)
-        tags = [tag for tag in self._registry.tags(path) if tag.startswith(_RECORD)]
-
-        def read(tag: str) -> tuple[str, str, str]:
-            try:
-                manifest = self._manifest(path, tag)
-            except Invalid:
-                manifest = None
-            return (*noted(manifest), tag) if manifest else ("", "", tag)
-
-        def entry(tag: str) -> Entry | None:
-            try:
-                return self._read(repository, tag)
-            except Invalid:
-                return None
-
-        # What lies in the repository of files is of all targets: whose is in the annotations.
-        ours = [
-            (created, tag)
-            for created, label, tag in at_once(read, tags[:_LISTED], threads=_ASKING)
-            if label == str(target.label) or (label and target.rule.product == "image")
-        ]
-        youngest = [tag for _, tag in sorted(ours, reverse=True)[:limit]]
-        found = at_once(entry, youngest, threads=_ASKING)
-        return [each for each in found if each is not None]
+        return self._shelf.history(target, limit=limit)
 
     def bring(self, entry: Entry, engine: Engine, observe: Observe) -> Output:
         """Bring what an entry names to this machine, and record it.
@@ -278,12 +163,12 @@ class SharedStore:
                     f"{reference} was pulled, and is not the image {entry.image_id[:19]}",
                     fix=f"docker pull {reference}",
                 )
-        engine.tag(entry.image_id, f"{entry.repository}:{_key_tag(entry.key)}")
+        engine.tag(entry.image_id, f"{entry.repository}:{names.key_tag(entry.key)}")
         return Output(entry.image_id)
 
     def _bring_files(self, entry: Entry, observe: Observe) -> Output:
         done = 0
-        path = self._path(entry.repository)
+        path = self._shelf.path(entry.repository)
         for name, made in entry.files.items():
             if not self._store.has(made.sha256, made.size):
                 with self._store.writer() as out:
@@ -342,8 +227,8 @@ class SharedStore:
                 f" (key {record.key[:12]}): {wrong}"
             )
         kept = self._records.get(record.key)
-        repository = self._repository(target)
-        path = self._path(repository)
+        repository = self._shelf.repository(target)
+        path = self._shelf.path(repository)
         entry = Entry(
             label=str(target.label),
             key=record.key,
@@ -354,7 +239,7 @@ class SharedStore:
             pushed=int(self._clock()),
             seconds=kept.seconds if kept else 0.0,
             repository=repository,
-            records=closure_of(closure),
+            records={each.key: each for each in closure},
         )
         subject = None
         if output.image:
@@ -366,12 +251,12 @@ class SharedStore:
         manifest, data = encode(entry, subject)
         self._registry.put_blob(path, EMPTY)
         self._registry.put_blob(path, data)
-        self._registry.put_manifest(path, _record_tag(record.key), manifest)
+        self._registry.put_manifest(path, names.record_tag(record.key), manifest)
         return self._settled(target, record)
 
     def _push(self, entry: Entry, engine: Engine, observe: Observe) -> tuple[Manifest, str]:
         """Push an image under its key's tag; the manifest it got, and its platform."""
-        content = f"{entry.repository}:{_key_tag(entry.key)}"
+        content = f"{entry.repository}:{names.key_tag(entry.key)}"
         found = engine.inspect([content, entry.image_id])
         image, tagged = found[entry.image_id], found[content]
         if image is None:
@@ -382,7 +267,7 @@ class SharedStore:
         if tagged is None or tagged.id != image.id:
             engine.tag(image.id, content)
         digest = self._moving.push(content, observe=observe)
-        path = self._path(entry.repository)
+        path = self._shelf.path(entry.repository)
         manifest = self._registry.manifest(path, digest)
         if manifest is None or manifest.config.digest != entry.image_id:
             what = manifest.config.digest[:19] if manifest else "nothing"
@@ -395,7 +280,7 @@ class SharedStore:
     def _upload(self, entry: Entry, observe: Observe) -> None:
         """Upload the files of a target."""
         done = 0
-        path = self._path(entry.repository)
+        path = self._shelf.path(entry.repository)
         for made in entry.files.values():
             self._registry.put_file(path, self._store.path(made.sha256), f"sha256:{made.sha256}")
             done += made.size
@@ -407,13 +292,13 @@ class SharedStore:
         Two who publish one key at once may leave the tag of one and the record of the other: the
         record counts, and the tag is put where it says.
         """
-        path = self._path(self._repository(target))
+        path = self._shelf.path(self._shelf.repository(target))
         found = None
         try:
-            found = self._read(self._repository(target), _record_tag(record.key))
+            found = self._shelf.read(self._shelf.repository(target), names.record_tag(record.key))
             if found is not None and found.image_id:
-                self.put_tag(path, _key_tag(record.key), found.digest)
-            found = self._look(target, record)
+                self.put_tag(path, names.key_tag(record.key), found.digest)
+            found = self._shelf.look(target, record)
         except Invalid as wrong:
             raise self._not_kept(target, str(wrong)) from None
         if found is None:
@@ -440,7 +325,7 @@ class SharedStore:
         Raises:
             ActionError: There is no such manifest, or the registry refuses.
         """
-        path = self._path(repository)
+        path = self._shelf.path(repository)
         if self._registry.head(path, tag) == digest:
             return False
         manifest = self._registry.manifest(path, digest)
@@ -449,27 +334,9 @@ class SharedStore:
         self._registry.put_manifest(path, tag, manifest)
         return True
 
-    def _repository(self, target: Target) -> str:
-        """Where a target's entries are, as `names.repository` gives it."""
-        if target.rule.product == "image":
-            return names.repository(self._settings, image_name(target))
-        return names.repository(self._settings, STORE)
-
-    def _path(self, repository: str) -> str:
-        """A repository without the registry's host."""
-        return repository.removeprefix(f"{self._registry.host}/")
-
 
 def is_shared(target: Target, record: Record) -> bool:
     """Whether a target that was built is worth the way to a registry and back."""
     return target.rule.product != "none" and (
         target.rule.product == "image" or record.seconds >= _WORTH
     )
-
-
-def _key_tag(key: str) -> str:
-    return f"key-{key[:32]}"
-
-
-def _record_tag(key: str) -> str:
-    return f"{_RECORD}{key[:32]}"

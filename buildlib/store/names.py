@@ -8,6 +8,7 @@ from buildlib.model.settings import Settings
 
 DEV = "dev"
 """Channel of all builds but releases: the tag of their images."""
+RECORD = "record-"
 _KEY_LENGTH = 32
 """Hex digits of a key in a content tag: 128 bits, more than enough to be unique."""
 
@@ -18,9 +19,19 @@ def repository(settings: Settings, name: str) -> str:
     return f"{settings.registry}/{path}" if settings.registry else path
 
 
+def key_tag(key: str) -> str:
+    """The tag of an image that was built for a key."""
+    return f"key-{key[:_KEY_LENGTH]}"
+
+
+def record_tag(key: str) -> str:
+    """The tag, in a registry, of the record of a key."""
+    return f"{RECORD}{key[:_KEY_LENGTH]}"
+
+
 def content_tag(settings: Settings, name: str, key: str) -> str:
     """The reference that stands for one content: `elyra/kernel-py:key-0123…`."""
-    return f"{repository(settings, name)}:key-{key[:_KEY_LENGTH]}"
+    return f"{repository(settings, name)}:{key_tag(key)}"
 
 
 def channel_tag(settings: Settings, name: str, channel: str = DEV) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
