@@ -17,8 +17,8 @@ from buildlib.errors import BuildError, InputError, UnknownTarget
 from buildlib.suggest import did_you_mean
 
 VERBS = (
-    "build", "verify", "plan", "why", "list", "lock", "fetch", "test", "release", "deploy",
-    "undeploy", "clean", "forget",
+    "build", "verify", "plan", "why", "list", "lock", "fetch", "test", "release", "push", "pull",
+    "deploy", "undeploy", "clean", "forget",
 )  # fmt: skip
 UNEXPECTED = 2
 
