@@ -17,7 +17,8 @@ from buildlib.errors import BuildError, InputError, UnknownTarget
 from buildlib.suggest import did_you_mean
 
 VERBS = (
-    "build", "verify", "plan", "why", "list", "lock", "fetch", "test", "release", "prune",
+    "build", "verify", "plan", "why", "list", "lock", "fetch", "test", "release", "push", "pull",
+    "prune",
     "deploy", "undeploy", "clean", "forget",
 )  # fmt: skip
 UNEXPECTED = 2

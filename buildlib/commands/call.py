@@ -40,6 +40,7 @@ OPTIONS = {
         Option("--verbosity", "-v", "N", "2 shows the docker command and what it prints"),
         Option("--always", "-a", "", "build what is up to date, too"),
         Option("--dry-run", "", "", "show the plan and do nothing"),
+        Option("--remote", "", "", "only tag what the registry has; nothing is transferred"),
         Option("--offline", "", "", "ask no network"),
         Option("--check", "", "", "report what has drifted, and change nothing"),
         Option("--upgrade", "", "", "take the newest versions of Python packages, too"),

@@ -34,6 +34,31 @@ class _Client(docker.APIClient):
     trust_env = property(lambda _: False, lambda _, __: None)
 
 
+def client_of(endpoint: Endpoint, *, timeout: int) -> docker.APIClient:
+    """A low-level client of the SDK for an engine; it asks the engine for its version at once.
+
+    Args:
+        endpoint: Where the engine is.
+        timeout: Seconds that it may be silent.
+    """
+    tls: Any = False
+    if endpoint.tls:
+        files = endpoint.tls
+        certificate, key = files.file("cert.pem"), files.file("key.pem")
+        tls = docker.tls.TLSConfig(
+            client_cert=(certificate, key) if certificate and key else None,
+            ca_cert=files.file("ca.pem"),
+            verify=files.verify,
+        )
+    return _Client(
+        base_url=endpoint.url,
+        version="auto",
+        timeout=timeout,
+        tls=tls,
+        use_ssh_client=True,  # as docker itself does; the SDK's own way knows no ssh_config
+    )
+
+
 class SdkEngine:
     """An `Engine` reached through the docker SDK. May be used by several threads at once."""
 
@@ -47,29 +72,12 @@ class SdkEngine:
         """The SDK's low-level client of this thread; its errors become ours."""
         try:
             if not hasattr(self._local, "client"):
-                self._local.client = self._connect()
+                self._local.client = client_of(self.endpoint, timeout=_TIMEOUT)
             yield self._local.client
         except docker.errors.APIError as error:
             raise refused(what, error.explanation or str(error)) from None
         except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-            raise why_not(self.endpoint, _cause(error)) from None
-
-    def _connect(self) -> Any:
-        tls: Any = False
-        if self.endpoint.tls:
-            files = self.endpoint.tls
-            certificate, key = files.file("cert.pem"), files.file("key.pem")
-            tls = docker.tls.TLSConfig(
-                client_cert=(certificate, key) if certificate and key else None,
-                ca_cert=files.file("ca.pem"),
-                verify=files.verify,
-            )
-        return _Client(
-            base_url=self.endpoint.url,
-            version="auto",
-            timeout=_TIMEOUT,
-            tls=tls,
-        )
+            raise why_not(self.endpoint, cause(error)) from None
 
     # questions
 
@@ -188,7 +196,7 @@ class _SdkContainers:
                     raise
 
 
-def _cause(error: BaseException) -> BaseException:
+def cause(error: BaseException) -> BaseException:
     """The system's error inside the layers of the SDK, requests and urllib3."""
     seen: list[BaseException] = [error]
     for layer in seen:

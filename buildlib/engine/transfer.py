@@ -7,11 +7,48 @@ are those of Docker's own configuration; docker-py reads them, and they are in n
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+import random
+import re
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from buildlib.errors import ActionError
+
+if TYPE_CHECKING:
+    import docker
 
 Observe = Callable[[int, int], None]
 """Called with bytes done and bytes in total, as far as known. May be called from any thread."""
+
+TRIES = 6
+"""How often a transfer is begun; what an earlier try brought over is not sent again."""
+_FIRST_PAUSE = 1.0
+"""Seconds before the second try; each further pause is twice as long."""
+_SILENCE = 600
+"""Seconds that the engine may say nothing: it unpacks a large layer without a word."""
+_HINTS = (
+    # What an engine or a registry says -> the line that mends it.
+    (r"denied|unauthorized|no basic auth|authentication required|403 Forbidden", "docker login {}"),
+    (r"x509|certificate", "sudo mkdir -p /etc/docker/certs.d/{0}  # and put its ca.crt there"),
+    (r"HTTP response to HTTPS client", 'add "{}" to insecure-registries in daemon.json'),
+    (r"no space left", "docker system df  # is there space, here and in the registry?"),
+)
+_PASSING = re.compile(
+    r"""
+    time(d\ )?\ ?out | deadline\ exceeded | toomanyrequests | too\ many\ requests
+    | \b(429|50[0-9])\b | internal\ server\ error | service\ unavailable | bad\ gateway
+    | connection\ (refused|reset) | broken\ pipe | \bEOF\b | closed\ network\ connection
+    | blob\ (upload\ )?(unknown|invalid) | unknown\ error | temporary\ failure
+    | server\ misbehaving | no\ route\ to\ host | network\ is\ unreachable
+    """,
+    re.VERBOSE | re.IGNORECASE,
+)
+_LASTING = re.compile(
+    r"denied|unauthorized|no basic auth|not found|manifest unknown|does not exist|x509"
+    r"|invalid reference|no space left|no such image|no matching manifest|40[0134] ",
+    re.IGNORECASE,
+)
 
 
 def unobserved(done: int, total: int) -> None:
@@ -56,9 +93,164 @@ class Carrier(Protocol):
 
 def push(reference: str, *, observe: Observe = unobserved) -> str:
     """See `Carrier.push`."""
-    raise NotImplementedError
+
+    def messages(client: docker.APIClient) -> Iterable[dict[str, Any]]:
+        name, tag = _apart(reference)
+        answer: Iterable[dict[str, Any]] = client.push(name, tag, stream=True, decode=True)
+        return answer
+
+    digest = _moved(reference, "pushed", messages, observe)
+    if not digest:
+        raise ActionError(
+            f"{reference} was pushed, and the engine tells no digest",
+            fix=f"docker push {reference}",
+        )
+    return digest
 
 
 def pull(reference: str, *, platform: str = "", observe: Observe = unobserved) -> str:
     """See `Carrier.pull`."""
-    raise NotImplementedError
+
+    def messages(client: docker.APIClient) -> Iterable[dict[str, Any]]:
+        name, tag = _apart(reference)
+        answer: Iterable[dict[str, Any]] = client.pull(
+            name, tag, stream=True, decode=True, platform=platform or None
+        )
+        return answer
+
+    digest = _moved(reference, "pulled", messages, observe)
+    wanted = reference.partition("@")[2]
+    if wanted and digest != wanted:
+        raise ActionError(
+            f"{reference} was asked for, and {digest or 'something without a digest'} came",
+            fix=f"docker pull {reference}",
+        )
+    return digest
+
+
+def _moved(
+    reference: str,
+    done: str,
+    messages: Callable[[docker.APIClient], Iterable[dict[str, Any]]],
+    observe: Observe,
+) -> str:
+    """Push or pull, again and again where that may help; returns the digest the engine told."""
+    from docker.errors import APIError, DockerException
+    from requests import RequestException
+
+    from buildlib.engine.find import find_engine, why_not
+    from buildlib.engine.sdk import cause, client_of
+
+    endpoint = find_engine()
+    layers = Layers(observe)
+    for attempt in range(1, TRIES + 1):
+        client = None
+        try:
+            client = client_of(endpoint, timeout=_SILENCE)
+            return _follow(messages(client), layers)
+        except (_RefusedError, APIError) as error:
+            said = str((error.explanation if isinstance(error, APIError) else "") or error)
+            if not may_pass(said) or attempt == TRIES:
+                raise _refused(reference, done, said, attempt) from None
+        except (RequestException, OSError) as error:
+            raise why_not(endpoint, cause(error)) from None
+        except DockerException as error:  # a credential helper that fails, for one
+            raise _refused(reference, done, str(error), attempt) from None
+        finally:
+            if client is not None:
+                client.close()
+        wait(attempt)
+    raise AssertionError  # the last try returns or raises
+
+
+def _follow(messages: Iterable[dict[str, Any]], layers: Layers) -> str:
+    """Read the engine's answer to its end; errors stand in the middle of it."""
+    digest = ""
+    for message in messages:
+        if "error" in message:
+            detail = message.get("errorDetail") or {}
+            raise _RefusedError(str(detail.get("message") or message["error"]))
+        digest = layers.take(message) or digest
+    return digest
+
+
+class _RefusedError(Exception):
+    """What the engine says in the middle of its answer."""
+
+
+def may_pass(said: str) -> bool:
+    """Whether what an engine says of a failed transfer may be otherwise in a moment."""
+    return bool(_PASSING.search(said)) and not _LASTING.search(said)
+
+
+def wait(attempt: int) -> None:
+    """Pause after a failed try; not all who wait go on at the same moment.
+
+    Args:
+        attempt: Number of the try that failed, from 1.
+    """
+    time.sleep(_FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.75, 1.25))  # noqa: S311
+
+
+class Layers:
+    """Adds up how far the layers of one transfer are.
+
+    Args:
+        observe: Told the sums whenever they change.
+    """
+
+    def __init__(self, observe: Observe) -> None:
+        self._observe = observe
+        self._layers: dict[str, tuple[int, int]] = {}
+        self._told = (0, 0)
+
+    def take(self, message: dict[str, Any]) -> str:
+        """Take note of one message of the engine; returns the digest, in the message that has it.
+
+        Bytes are those on the way (`Pushing`, `Downloading`); unpacking is not counted.
+        """
+        aux = message.get("aux")
+        if isinstance(aux, dict) and aux.get("Digest"):
+            return str(aux["Digest"])
+        status = str(message.get("status", ""))
+        if status.startswith("Digest: "):
+            return status[len("Digest: ") :].strip()
+        layer = str(message.get("id", ""))
+        detail = message.get("progressDetail") or {}
+        if status in ("Pushing", "Downloading"):
+            done = int(detail.get("current") or 0)
+            # A layer's total is a guess where the engine compresses on the way.
+            self._layers[layer] = done, max(done, int(detail.get("total") or 0))
+        elif layer in self._layers and status in (
+            "Pushed", "Layer already exists", "Download complete", "Pull complete",
+        ):  # fmt: skip
+            total = self._layers[layer][1]
+            self._layers[layer] = total, total
+        sums = (
+            sum(done for done, _ in self._layers.values()),
+            sum(total for _, total in self._layers.values()),
+        )
+        if sums != self._told:
+            self._told = sums
+            self._observe(*sums)
+        return ""
+
+
+def _apart(reference: str) -> tuple[str, str]:
+    """Name, and tag or digest; without either it is `latest`, and not all tags."""
+    from docker.utils import parse_repository_tag
+
+    name, tag = parse_repository_tag(reference)
+    return name, tag or "latest"
+
+
+def _refused(reference: str, done: str, said: str, attempts: int) -> ActionError:
+    said = re.sub(r"\s+", " ", said).strip()[:500]
+    host = reference.partition("/")[0]
+    verb = "docker " + done.removesuffix("ed")
+    hint = next((fix for pattern, fix in _HINTS if re.search(pattern, said, re.IGNORECASE)), "")
+    tries = f" after {attempts} tries" if attempts > 1 else ""
+    return ActionError(
+        f"{reference} cannot be {done}{tries}: {said}",
+        fix=hint.format(host) if hint else f"{verb} {reference}",
+    )

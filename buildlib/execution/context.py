@@ -288,22 +288,12 @@ class Context:
         Returns:
             The image's ID.
         """
-        import docker
-        from docker.errors import DockerException
-
-        from buildlib.engine.find import find_engine
+        from buildlib.engine import transfer
         from buildlib.engine.mirror import mirrored
 
         reference = mirrored(reference, self._workspace.settings.network.images)
         self._log(f"$ docker pull --platform {platform} {reference}")
-        try:
-            docker.from_env(environment=find_engine().client_environ(os.environ)).images.pull(
-                reference, platform=platform
-            )
-        except DockerException as error:
-            raise ActionError(
-                f"{reference} cannot be pulled: {error}", fix=f"docker pull {reference}"
-            ) from None
+        transfer.pull(reference, platform=platform)
         found = self._engine().inspect([reference])[reference]
         if found is None:
             raise ActionError(f"{reference} was pulled and is not there", fix="./doitw build")

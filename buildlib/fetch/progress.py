@@ -1,7 +1,7 @@
-"""How far a fetch is: one line that is redrawn on a terminal, a line now and then elsewhere.
+"""How far a transfer is: one line that is redrawn on a terminal, a line now and then elsewhere.
 
-Knows four numbers and a stream, nothing of downloads. The rate is that of the last seconds, so
-bytes that an earlier run had brought do not flatter it.
+Knows four numbers and a stream, nothing of downloads or images. The rate is that of the last
+seconds, so bytes that an earlier run had brought do not flatter it.
 """
 
 from __future__ import annotations
@@ -32,11 +32,21 @@ class Progress:
         stream: Where to write.
         live: Redraw one line; else write a line every few seconds, and the last.
         clock: Seconds from anywhere.
+        verb: What is being done, as the line begins.
+        things: What is counted.
     """
 
     def __init__(
-        self, stream: TextIO, *, live: bool, clock: Callable[[], float] = time.monotonic
+        self,
+        stream: TextIO,
+        *,
+        live: bool,
+        clock: Callable[[], float] = time.monotonic,
+        verb: str = "fetch",
+        things: str = "files",
     ) -> None:
+        self._verb = verb
+        self._things = things
         self._stream = stream
         self._live = live
         self._clock = clock
@@ -64,7 +74,7 @@ class Progress:
     def __call__(self, done: int, total: int, files: int, all_files: int) -> None:
         """Take note, and draw if it is time."""
         now = self._clock()
-        line = _line(done, total, files, all_files, self._rate(now, done))
+        line = self._text(done, total, files, all_files, self._rate(now, done))
         if self._live:
             if line != self._line:
                 self._stream.write(f"\r{line[: _width(self._stream)]}{_CLEAR}")
@@ -79,6 +89,13 @@ class Progress:
         else:
             self._line = line
 
+    def _text(self, done: int, total: int, files: int, all_files: int, rate: float) -> str:
+        count = f"{files:>{len(str(all_files))}}/{all_files} {self._things}"
+        line = f"{self._verb}  {count}  {done / 1e6:.1f}/{total / 1e6:.1f} MB"
+        if rate and done < total:
+            line += f"  {rate / 1e6:.1f} MB/s  {_duration((total - done) / rate)} left"
+        return line
+
     def _rate(self, now: float, done: int) -> float:
         """Bytes a second over the window; 0 where that is not known yet."""
         samples = self._samples
@@ -89,18 +106,10 @@ class Progress:
         return max(0.0, (done - samples[0][1]) / passed) if passed > 0 else 0.0
 
 
-def progress_for(stream: TextIO) -> Progress:
+def progress_for(stream: TextIO, *, verb: str = "fetch", things: str = "files") -> Progress:
     """The kind of progress that suits a stream: live on a terminal, unless this is a CI run."""
     terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
-    return Progress(stream, live=terminal and not os.environ.get("CI"))
-
-
-def _line(done: int, total: int, files: int, all_files: int, rate: float) -> str:
-    count = f"{files:>{len(str(all_files))}}/{all_files} files"
-    line = f"fetch  {count}  {done / 1e6:.1f}/{total / 1e6:.1f} MB"
-    if rate and done < total:
-        line += f"  {rate / 1e6:.1f} MB/s  {_duration((total - done) / rate)} left"
-    return line
+    return Progress(stream, live=terminal and not os.environ.get("CI"), verb=verb, things=things)
 
 
 def _duration(seconds: float) -> str:

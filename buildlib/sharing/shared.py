@@ -11,18 +11,29 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from buildlib.errors import ActionError, BuildError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.output import Output
 from buildlib.model.settings import Settings
 from buildlib.model.target import Target
-from buildlib.sharing.entry import Entry
+from buildlib.registry.protocol import Descriptor, Manifest
+from buildlib.sharing.entry import EMPTY, Entry, Invalid, encode
+from buildlib.sharing.parallel import at_once
+from buildlib.sharing.shelf import ASKING, Shelf
+from buildlib.store import names
 from buildlib.store.content import ContentStore
-from buildlib.store.records import Records
+from buildlib.store.records import Record, Records
 
 if TYPE_CHECKING:
     from buildlib.engine.protocol import Engine
     from buildlib.engine.transfer import Carrier, Observe
     from buildlib.registry.protocol import Registry
+
+
+_PATIENCE = 30.0
+"""Seconds that a build waits for what the registry has; then it goes on without it."""
+_WORTH = 1.0
+"""Seconds from which on a file is not made again but brought."""
 
 
 class SharedStore:
@@ -51,7 +62,14 @@ class SharedStore:
         clock: Callable[[], float] = time.time,
         carrier: Carrier | None = None,
     ) -> None:
-        raise NotImplementedError
+        self._registry = registry
+        self._shelf = Shelf(registry, settings, platform)
+        self._records = records
+        self._store = store
+        self._warn = warn
+        self._clock = clock
+        self._carrier = carrier
+        self._down = False
 
     def find(self, wanted: Sequence[tuple[Target, KeyRecord]]) -> dict[str, Entry]:
         """What the registry has for some keys.
@@ -63,7 +81,38 @@ class SharedStore:
             Key -> entry, of those that are valid. Where the registry does not answer (in time),
             that is told once, and this and all later answers are empty.
         """
-        raise NotImplementedError
+        if self._down or not wanted:
+            return {}
+        try:
+            looked = at_once(self._try, wanted, threads=ASKING, patience=_PATIENCE)
+        except BuildError as error:
+            return self._without(error.what, error.fix)
+        except TimeoutError:
+            return self._without(f"{self._registry.host} has not answered in {_PATIENCE:.0f} s")
+        found = {}
+        for (target, record), (entry, wrong) in zip(wanted, looked, strict=True):
+            if entry is not None:
+                found[record.key] = entry
+            elif wrong:
+                self._warn(
+                    f"warning: {target.label} in {self._registry.host} is not used"
+                    f" (key {record.key[:12]}): {wrong}"
+                )
+        return found
+
+    def _without(self, what: str, fix: str | None = None) -> dict[str, Entry]:
+        """Go on without the registry from now on, and say so."""
+        self._down = True
+        end = f"\n  fix: {fix}" if fix else ""
+        self._warn(f"warning: {what}; going on without the shared store{end}")
+        return {}
+
+    def _try(self, wanted: tuple[Target, KeyRecord]) -> tuple[Entry | None, str]:
+        """The entry of a target, or what is wrong with the one that is there."""
+        try:
+            return self._shelf.look(*wanted), ""
+        except Invalid as wrong:
+            return None, str(wrong)
 
     def history(self, target: Target, *, limit: int = 50) -> list[Entry]:
         """The records of a target that the registry has, the youngest first.
@@ -73,14 +122,13 @@ class SharedStore:
 
         Args:
             target: The target.
-            limit: How many records are read at most; which ones is not defined, since a
-                registry lists tags by name.
+            limit: How many records are read at most.
 
         Raises:
             RegistryUnavailable: It does not answer.
             ActionError: It refuses.
         """
-        raise NotImplementedError
+        return self._shelf.history(target, limit=limit)
 
     def bring(self, entry: Entry, engine: Engine, observe: Observe) -> Output:
         """Bring what an entry names to this machine, and record it.
@@ -96,7 +144,51 @@ class SharedStore:
             ActionError: It cannot be brought, or is not what the entry says; nothing is recorded.
             EngineUnavailable: No engine answers.
         """
-        raise NotImplementedError
+        if entry.image_id:
+            output = self._bring_image(entry, engine, observe)
+        else:
+            output = self._bring_files(entry, observe)
+        for record in entry.records.values():
+            self._records.put_parts(record)
+        own = entry.records[entry.key]
+        self._records.put(own, output, entry.seconds, label=entry.label)
+        return output
+
+    def _bring_image(self, entry: Entry, engine: Engine, observe: Observe) -> Output:
+        reference = f"{entry.repository}@{entry.digest}"
+        if engine.inspect([entry.image_id])[entry.image_id] is None:
+            self._moving.pull(reference, platform=entry.platform, observe=observe)
+            if engine.inspect([entry.image_id])[entry.image_id] is None:
+                raise ActionError(
+                    f"{reference} was pulled, and is not the image {entry.image_id[:19]}",
+                    fix=f"docker pull {reference}",
+                )
+        engine.tag(entry.image_id, f"{entry.repository}:{names.key_tag(entry.key)}")
+        return Output(entry.image_id)
+
+    def _bring_files(self, entry: Entry, observe: Observe) -> Output:
+        done = 0
+        path = self._shelf.path(entry.repository)
+        for name, made in entry.files.items():
+            if not self._store.has(made.sha256, made.size):
+                with self._store.writer() as out:
+                    for piece in self._registry.read_blob(path, f"sha256:{made.sha256}"):
+                        out.write(piece)
+                        done += len(piece)
+                        observe(done, entry.size)
+                    out.commit(made.sha256, what=f"{name} of {entry.label}")
+            elif made.size:
+                done += made.size
+                observe(done, entry.size)
+        return Output("", entry.files)
+
+    @property
+    def _moving(self) -> Carrier:
+        if self._carrier is None:
+            from buildlib.engine import transfer
+
+            self._carrier = transfer
+        return self._carrier
 
     def publish(
         self,
@@ -126,7 +218,98 @@ class SharedStore:
             ActionError: It refuses, or does not keep what it was given.
             EngineUnavailable: No engine answers.
         """
-        raise NotImplementedError
+        there, wrong = self._try((target, record))
+        if there is not None:
+            return there
+        if wrong:
+            self._warn(
+                f"warning: {target.label} in {self._registry.host} is replaced"
+                f" (key {record.key[:12]}): {wrong}"
+            )
+        kept = self._records.get(record.key)
+        repository = self._shelf.repository(target)
+        path = self._shelf.path(repository)
+        entry = Entry(
+            label=str(target.label),
+            key=record.key,
+            image_id=output.image,
+            digest="",
+            size=sum(made.size for made in output.files.values()),
+            files=output.files,
+            pushed=int(self._clock()),
+            seconds=kept.seconds if kept else 0.0,
+            repository=repository,
+            records={each.key: each for each in closure},
+        )
+        subject = None
+        if output.image:
+            image, platform = self._push(entry, engine, observe)
+            entry = entry._replace(digest=image.digest, size=image.size, platform=platform)
+            subject = Descriptor(image.media_type, image.digest, len(image.data))
+        else:
+            self._upload(entry, observe)
+        manifest, data = encode(entry, subject)
+        self._registry.put_blob(path, EMPTY)
+        self._registry.put_blob(path, data)
+        self._registry.put_manifest(path, names.record_tag(record.key), manifest)
+        return self._settled(target, record)
+
+    def _push(self, entry: Entry, engine: Engine, observe: Observe) -> tuple[Manifest, str]:
+        """Push an image under its key's tag; the manifest it got, and its platform."""
+        content = f"{entry.repository}:{names.key_tag(entry.key)}"
+        found = engine.inspect([content, entry.image_id])
+        image, tagged = found[entry.image_id], found[content]
+        if image is None:
+            raise ActionError(
+                f"the image of {entry.label} is gone from the engine",
+                fix=f"./doitw build {entry.label}",
+            )
+        if tagged is None or tagged.id != image.id:
+            engine.tag(image.id, content)
+        digest = self._moving.push(content, observe=observe)
+        path = self._shelf.path(entry.repository)
+        manifest = self._registry.manifest(path, digest)
+        if manifest is None or manifest.config.digest != entry.image_id:
+            what = manifest.config.digest[:19] if manifest else "nothing"
+            raise ActionError(
+                f"{content} was pushed as {entry.image_id[:19]}, and the registry has {what}",
+                fix=f"./doitw push {entry.label}",
+            )
+        return manifest, image.platform
+
+    def _upload(self, entry: Entry, observe: Observe) -> None:
+        """Upload the files of a target."""
+        done = 0
+        path = self._shelf.path(entry.repository)
+        for made in entry.files.values():
+            self._registry.put_file(path, self._store.path(made.sha256), f"sha256:{made.sha256}")
+            done += made.size
+            observe(done, entry.size)
+
+    def _settled(self, target: Target, record: KeyRecord) -> Entry:
+        """The entry as it is in the registry after it was put.
+
+        Two who publish one key at once may leave the tag of one and the record of the other: the
+        record counts, and the tag is put where it says.
+        """
+        path = self._shelf.path(self._shelf.repository(target))
+        found = None
+        try:
+            found = self._shelf.read(self._shelf.repository(target), names.record_tag(record.key))
+            if found is not None and found.image_id:
+                self.put_tag(path, names.key_tag(record.key), found.digest)
+            found = self._shelf.look(target, record)
+        except Invalid as wrong:
+            raise self._not_kept(target, str(wrong)) from None
+        if found is None:
+            raise self._not_kept(target, "its record is gone")
+        return found
+
+    def _not_kept(self, target: Target, wrong: str) -> ActionError:
+        return ActionError(
+            f"{self._registry.host} took {target.label} and did not keep it: {wrong}",
+            fix=f"./doitw push {target.label}",
+        )
 
     def put_tag(self, repository: str, tag: str, digest: str) -> bool:
         """Put a tag on a manifest that is in the repository; an existing tag is moved.
@@ -142,4 +325,18 @@ class SharedStore:
         Raises:
             ActionError: There is no such manifest, or the registry refuses.
         """
-        raise NotImplementedError
+        path = self._shelf.path(repository)
+        if self._registry.head(path, tag) == digest:
+            return False
+        manifest = self._registry.manifest(path, digest)
+        if manifest is None:
+            raise ActionError(f"{self._registry.host}/{path} has no {digest}", fix="./doitw push")
+        self._registry.put_manifest(path, tag, manifest)
+        return True
+
+
+def is_shared(target: Target, record: Record) -> bool:
+    """Whether a target that was built is worth the way to a registry and back."""
+    return target.rule.product != "none" and (
+        target.rule.product == "image" or record.seconds >= _WORTH
+    )

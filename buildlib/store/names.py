@@ -9,6 +9,8 @@ from buildlib.model import version
 from buildlib.model.settings import Settings
 
 DEV = version.DEV
+"""Channel of all builds but releases: the tag of their images."""
+RECORD = "record-"
 _KEY_LENGTH = 32
 """Hex digits of a key in a content tag: 128 bits, more than enough to be unique."""
 
@@ -24,9 +26,19 @@ def key_digits(key: str) -> str:
     return key[:_KEY_LENGTH]
 
 
+def key_tag(key: str) -> str:
+    """The tag of an image that was built for a key."""
+    return f"key-{key_digits(key)}"
+
+
+def record_tag(key: str) -> str:
+    """The tag, in a registry, of the record of a key."""
+    return f"{RECORD}{key_digits(key)}"
+
+
 def content_tag(settings: Settings, name: str, key: str) -> str:
     """The reference that stands for one content: `elyra/kernel-py:key-0123…`."""
-    return f"{repository(settings, name)}:key-{key_digits(key)}"
+    return f"{repository(settings, name)}:{key_tag(key)}"
 
 
 def channel_tag(settings: Settings, name: str, channel: str = DEV) -> str:

@@ -61,6 +61,7 @@ class FakeEngine:
         self.scripts: list[tuple[str, str]] = []
         self.containers = 0
         self.standing: dict[str, str] = {}
+        self.configs: dict[str, bytes] = {}
         self._platform = platform
         self._sizes: dict[str, tuple[int, str]] = {}
         self._refs: dict[str, str] = {}
@@ -71,16 +72,31 @@ class FakeEngine:
 
     def add(self, ref: str = "", size: int = 1000, platform: str = "", content: str = "") -> str:
         """Put an image there, with a reference if one is given; its id."""
-        image = "sha256:" + hashlib.sha256(f"{content or ref} {size}".encode()).hexdigest()
-        self.keep(image, size, platform or self._platform)
+        image = self.make(f"{content or ref} {size}", size, platform or self._platform)
         if ref:
             self.tag(image, ref)
         return image
 
-    def keep(self, image: str, size: int, platform: str) -> None:
-        """Put an image there under an id."""
+    def make(self, content: str, size: int, platform: str) -> str:
+        """Put an image there that differs with its content; its id."""
+        system, machine, variant = [*platform.split("/"), ""][:3]
+        plain = {
+            "os": system,
+            "architecture": machine,
+            "variant": variant,
+            "content": content,
+            "rootfs": {"diff_ids": ["sha256:" + hashlib.sha256(content.encode()).hexdigest()]},
+        }
+        config = json.dumps(plain).encode()
+        image = "sha256:" + hashlib.sha256(config).hexdigest()
+        self.keep(image, size, platform, config)
+        return image
+
+    def keep(self, image: str, size: int, platform: str, config: bytes) -> None:
+        """Put an image there under an id, with its configuration, which has that digest."""
         with self._lock:
             self._sizes[image] = (size, platform)
+            self.configs[image] = config
 
     def remove(self, image: str) -> None:
         """What `docker rmi -f` does behind our back."""
@@ -223,9 +239,8 @@ class FakeBuilder:
         self._failures.append(reason)
 
     def build(self, request: BuildRequest, log: Log) -> str:
-        image, size, _ = self._build(request, log)
-        self.engine.keep(image, size, request.platform or self.engine.platform())
-        return image
+        content, size, _ = self._build(request, log)
+        return self.engine.make(content, size, request.platform or self.engine.platform())
 
     def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
         _, _, files = self._build(request, log)
@@ -295,7 +310,7 @@ class FakeBuilder:
         for name, content in sorted(files.items()):
             digest.update(f"{name} {len(content)} ".encode() + content)
         size += sum(map(len, files.values()))
-        return "sha256:" + digest.hexdigest(), size, files
+        return digest.hexdigest(), size, files
 
     def _copy(
         self, request: BuildRequest, step: Instruction, words: Sequence[str]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from workshop import Verbs, Workshop
 
+from buildlib.engine import transfer
 from buildlib.errors import ActionError, InputError
 from buildlib.model.label import parse_reference
 from buildlib.model.lock import Item
@@ -430,19 +430,17 @@ def test_a_release_is_in_the_key_of_the_kernelspec_and_in_no_other(spec: Worksho
 @pytest.fixture
 def foreign(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> tuple[Workshop, list[Any]]:
     """A locked image of a registry, and the pulls that were asked for."""
-    import docker
-    import docker.errors
-
     pulls: list[Any] = []
 
-    def pull(reference: str, platform: str) -> None:
+    def pull(reference: str, *, platform: str) -> None:
         pulls.append((reference, platform))
         if reference.startswith("gone"):
-            raise docker.errors.NotFound("manifest unknown")
+            raise ActionError(
+                f"{reference} cannot be pulled: manifest unknown", fix=f"docker pull {reference}"
+            )
         shop.engine.add(reference)
 
-    client = SimpleNamespace(images=SimpleNamespace(pull=pull))
-    monkeypatch.setattr(docker, "from_env", lambda **_: client)
+    monkeypatch.setattr(transfer, "pull", pull)
     shop.build("images/deb", 'external_image(name="deb", image="docker.io/library/debian:12")')
     pin = Item("12", digest("debian"), 0, "docker.io/library/debian:12")
     shop.pin("image", "//images/deb", {"docker.io/library/debian:12": pin})

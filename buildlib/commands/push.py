@@ -1,0 +1,184 @@
+"""`push`: what is built here goes into the registry, by key; then it is tagged there.
+
+All content first, tags last: nobody finds a tag whose image is not whole. A tag is put by
+manifest, in the registry itself, so `--remote` needs neither an engine nor the images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildlib.commands.call import Call, Verb
+from buildlib.commands.common import open_workspace, print_json, say, short_name, warn
+from buildlib.commands.transfers import find, is_image, move, registry_of, shareable
+from buildlib.errors import ActionError
+from buildlib.execution import signals
+from buildlib.model.label import Label, Reference
+from buildlib.model.output import Output
+from buildlib.model.target import image_name
+from buildlib.plan.plan import BUILD, UNKNOWN
+from buildlib.store import names
+from buildlib.store.names import DEV
+
+if TYPE_CHECKING:
+    from buildlib.engine.transfer import Observe
+    from buildlib.sharing.entry import Entry
+    from buildlib.sharing.shared import SharedStore
+    from buildlib.workspace import Workspace
+
+
+class _Row(NamedTuple):
+    """A target that is in the registry now."""
+
+    label: Label
+    entry: Entry
+    pushed: bool
+    tags: list[str]
+    moved: list[str]
+
+
+def run(call: Call) -> int:
+    """See the module."""
+    workspace = open_workspace(call)
+    signals.install(workspace.save)
+    registry, store = registry_of(workspace, "push")
+    labels = shareable(workspace, workspace.resolve(call.words, folder=call.folder, verb="build"))
+    there = find(workspace, store, labels)
+    missing = [label for label in labels if label not in there]
+    pushed: dict[Label, Entry] = {}
+    if call.flag("remote"):
+        _refuse_absent(workspace, [label for label in missing if is_image(workspace, label)])
+    else:
+        pushed = _push(workspace, store, _worth(workspace, missing, named=bool(call.words)))
+    rows = []
+    for label in labels:
+        entry = pushed.get(label) or there.get(label)
+        if entry is not None:
+            tags, moved = _tag(workspace, store, label, entry)
+            rows.append(_Row(label, entry, label in pushed, tags, moved))
+    if call.flag("json"):
+        targets = [_plain(row) for row in rows]
+        print_json({"schema": 1, "registry": registry.host, "targets": targets})
+    else:
+        for row in rows:
+            say(_line(workspace, row))
+        say(f"{len(pushed)} pushed, {len(rows) - len(pushed)} were in {registry.host} already")
+    workspace.save()
+    return 0
+
+
+def _worth(workspace: Workspace, missing: list[Label], *, named: bool) -> list[Label]:
+    """Of what the registry lacks, what is up to date here, and is worth the way.
+
+    Raises:
+        ActionError: Something is not up to date.
+        EngineUnavailable: No engine can be asked.
+    """
+    from buildlib.sharing.shared import is_shared
+
+    plan = workspace.plan(missing)
+    if any(step.action == UNKNOWN for step in plan.steps):
+        workspace.engine.ping()  # raises, and says what is wrong
+    stale = [label for label in missing if (step := plan.step(label)) and step.action == BUILD]
+    if stale:
+        shown = [short_name(workspace, label) for label in stale]
+        raise ActionError(
+            f"not up to date, neither here nor in the registry: {', '.join(shown)}",
+            fix=f"./doitw build {' '.join(shown)}",
+        )
+    records = {label: workspace.records.get(_key(workspace, label)) for label in missing}
+    return [
+        label
+        for label, record in records.items()
+        if record is not None and (named or is_shared(workspace.graph[label], record))
+    ]
+
+
+def _refuse_absent(workspace: Workspace, labels: list[Label]) -> None:
+    """Refuse to tag what is not there."""
+    if labels:
+        shown = [short_name(workspace, label) for label in labels]
+        raise ActionError(
+            f"not in the registry at the present key: {', '.join(shown)}",
+            fix=f"./doitw push {' '.join(shown)}  # without --remote, where it is built",
+        )
+
+
+def _push(workspace: Workspace, store: SharedStore, labels: list[Label]) -> dict[Label, Entry]:
+    """Publish some targets, several at a time."""
+
+    def work(label: Label) -> Callable[[Observe], Entry]:
+        ref, target = Reference(label), workspace.graph[label]
+        # Here and not in the threads: keys and records are read from files as they are now.
+        record, closure = workspace.keys.record(ref), workspace.keys.closure(ref)
+        output = _output(workspace, record.key)
+        engine = workspace.engine
+        return lambda observe: store.publish(target, record, output, closure, engine, observe)
+
+    done = move("push", {label: work(label) for label in labels})
+    for label, entry in done.items():
+        record = workspace.records.get(entry.key)
+        if entry.image_id and record and entry.image_id not in record.images:
+            name = short_name(workspace, label)
+            warn(
+                f"warning: {name} was published from elsewhere meanwhile, and the first counts\n"
+                f"  fix: ./doitw clean {name} && ./doitw pull {name}  # to have the same here"
+            )
+    return done
+
+
+def _output(workspace: Workspace, key: str) -> Output:
+    """What was made here for a key: of several engines' images, that of this engine."""
+    record = workspace.records.get(key)
+    if record is None or not record.images:
+        return Output("", record.files if record else {})
+    there = workspace.engine.inspect(list(record.images))
+    here = [image for image in record.images if there.get(image) is not None]
+    return Output((here or list(record.images))[0], record.files)
+
+
+def _tag(
+    workspace: Workspace, store: SharedStore, label: Label, entry: Entry
+) -> tuple[list[str], list[str]]:
+    """Put the tags that people use; all of them, and those that were not there yet."""
+    if not is_image(workspace, label):
+        return [], []
+    target = workspace.graph[label]
+    repository = names.repository(workspace.settings, image_name(target))
+    tags = [DEV, *target.tags]
+    return tags, [tag for tag in tags if store.put_tag(repository, tag, entry.digest)]
+
+
+def _key(workspace: Workspace, label: Label) -> str:
+    return workspace.keys.key(Reference(label))
+
+
+def _line(workspace: Workspace, row: _Row) -> str:
+    what = "pushed" if row.pushed else "there "
+    size = f"{row.entry.size / 1e6:.1f} MB"
+    tags = f"  tagged {', '.join(row.moved)}" if row.moved else ""
+    return f"{what}  {short_name(workspace, row.label)}  {size}  {row.entry.digest}{tags}"
+
+
+def _plain(row: _Row) -> dict[str, Any]:
+    return {
+        "label": str(row.label),
+        "key": row.entry.key,
+        "repository": row.entry.repository,
+        "digest": row.entry.digest,
+        "image_id": row.entry.image_id,
+        "size": row.entry.size,
+        "pushed": row.pushed,
+        "tags": row.tags,
+        "moved": row.moved,
+    }
+
+
+VERB = Verb(
+    "push",
+    "put what is built into the registry, and tag it there",
+    "[TARGET…]",
+    ("--remote", "--json"),
+    run,
+)
