@@ -50,7 +50,7 @@ def run(call: Call) -> int:
     if call.flag("remote"):
         _refuse_absent(workspace, [label for label in missing if is_image(workspace, label)])
     else:
-        pushed = _push(workspace, store, _worth(workspace, missing, named=bool(call.words)))
+        pushed = publish(workspace, store, _worth(workspace, missing, named=bool(call.words)))
     rows = []
     for label in labels:
         entry = pushed.get(label) or there.get(label)
@@ -105,7 +105,7 @@ def _refuse_absent(workspace: Workspace, labels: list[Label]) -> None:
         )
 
 
-def _push(workspace: Workspace, store: SharedStore, labels: list[Label]) -> dict[Label, Entry]:
+def publish(workspace: Workspace, store: SharedStore, labels: list[Label]) -> dict[Label, Entry]:
     """Publish some targets, several at a time."""
 
     def work(label: Label) -> Callable[[Observe], Entry]:

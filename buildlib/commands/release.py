@@ -57,6 +57,14 @@ def tell(call: Call) -> int:
     return 1 if any(each.problems for each in told) else 0
 
 
+def _upload(workspace: Workspace, labels: Sequence[Label]) -> None:
+    """Publish some images by key, several at a time, and show how far they are."""
+    from buildlib.commands.push import publish
+
+    if workspace.sharing is not None:
+        publish(workspace, workspace.sharing, list(labels))
+
+
 def _open(call: Call) -> Run:
     """The release of the command line's version.
 

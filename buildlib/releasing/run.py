@@ -12,7 +12,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildlib.errors import ActionError
 from buildlib.model.label import Label
@@ -41,12 +41,12 @@ class Tools(NamedTuple):
 
     Attributes:
         build: Brings targets of a workspace up to date; returns an exit code.
-        transfer: Runs jobs that move bytes, several at once, and shows how far they are.
+        upload: Publishes images of a workspace by key, and shows how far they are.
         say: Takes lines for people.
     """
 
     build: Callable[[Workspace, Sequence[Label]], int]
-    transfer: Callable[..., Any]
+    upload: Callable[[Workspace, Sequence[Label]], None]
     say: Callable[[str], None]
 
 
@@ -157,7 +157,7 @@ class Run:
         choices = self.chooser.choices()
         refuse_missing(choices, choices)
         missing = [label for label, choice in choices.items() if choice.entry is None]
-        self._tools.transfer(self.final, missing)
+        self._tools.upload(self.final, missing)
         ours = {label: choice.image_id for label, choice in choices.items()}
         for label, choice in self.chooser.choices().items():
             if choice.entry is None:

@@ -83,7 +83,7 @@ def test_the_index_is_the_same_for_the_same_files(registry: FakeRegistry, tmp_pa
 def test_a_second_release_of_another_content_stops(registry: FakeRegistry, clock: Clock) -> None:
     claims(registry, clock, "mine", "a")
     clock.now += 5
-    with pytest.raises(ActionError, match="another release of 2.5.0 is under way"):
+    with pytest.raises(ActionError, match=r"another release of 2.5.0 is under way"):
         claims(registry, clock, "theirs", "b")
 
 
@@ -132,7 +132,7 @@ def test_a_claim_that_took_long_is_made_again(registry: FakeRegistry, clock: Clo
 
 def test_a_version_that_is_out_is_never_claimed(registry: FakeRegistry, clock: Clock) -> None:
     registry.put_manifest(LISTED, "2.5.0", manifest("released"))
-    with pytest.raises(ActionError, match="2.5.0 is released at .*; a release is never changed"):
+    with pytest.raises(ActionError, match=r"2.5.0 is released at .*; a release is never changed"):
         claims(registry, clock, "other")
 
 
@@ -144,7 +144,7 @@ def test_what_is_right_is_not_put_again(registry: FakeRegistry) -> None:
 
 def test_a_release_tag_never_moves(registry: FakeRegistry) -> None:
     registry.put_manifest("elyra/b", "2.5.0", manifest("another"))
-    with pytest.raises(ActionError, match="elyra/b:2.5.0 is there and is another image") as told:
+    with pytest.raises(ActionError, match=r"elyra/b:2.5.0 is there and is another image") as told:
         put_tags(registry, [tag("a"), tag("b")])
     assert told.value.fix == "release under the next version"
     assert registry.tags("elyra/a") == []

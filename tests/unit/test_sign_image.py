@@ -26,7 +26,10 @@ COSIGN_SIGNED = (
     b'{"docker-manifest-digest":"sha256:3a1aac305e140c83724a0df2eb6c59fde40ca4bf752a4e2f11d767d42'
     b'6f4bbe2"},"type":"cosign container image signature"},"optional":null}'
 )
-COSIGN_SIGNATURE = "MEUCIQCNePYFpCQbHvKMcUB3Txfb2NYghuTwI5dyz1Zhk4esMwIgHxXf5vrowwtf5DfamDKlc6vrimZxFOT/E/FW7AisL9E="
+COSIGN_SIGNATURE = (
+    "MEUCIQCNePYFpCQbHvKMcUB3Txfb2NYghuTwI5dyz1Zhk4esMwIg"
+    "HxXf5vrowwtf5DfamDKlc6vrimZxFOT/E/FW7AisL9E="
+)
 COSIGN_MANIFEST = "sha256:985c107eedd5d867dda6020ab4ceb9a60bfae11f4e3127bd64c453a92417b27a"
 
 
@@ -183,7 +186,7 @@ def test_something_else_under_the_tag_is_not_overwritten(shelf: Shelf) -> None:
 
 
 def test_an_image_without_signatures_does_not_pass(shelf: Shelf) -> None:
-    with pytest.raises(ActionError, match="registry.test/acme/a@sha256:3a1a.* is not signed"):
+    with pytest.raises(ActionError, match=r"registry.test/acme/a@sha256:3a1a.* is not signed"):
         check(shelf)
 
 
