@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import docker
 import pytest
@@ -234,9 +234,9 @@ def forget(registry: Registry, family: Family, images: Images) -> None:
 
 
 def test_of_two_that_race_one_wins(
-    family: Family, published: Images, registry: Registry, clone: pytest.FixtureRequest
+    family: Family, published: Images, registry: Registry, clone: Callable[[str], Family]
 ) -> None:
-    other = clone("other")  # type: ignore[operator]
+    other = clone("other")
     other.write("images/left/files/one.txt", "another\n")
     commit(other, "Release something else")
     build_and_prove(other)

@@ -11,6 +11,7 @@ over TLS without knowing the authority. The engine has to be on this machine.
 from __future__ import annotations
 
 import contextlib
+import shutil
 import socket
 import ssl
 import subprocess
@@ -118,6 +119,12 @@ class Registry:
             self._process.terminate()
             self._process.wait(10)
             self._process = None
+
+    def empty(self) -> None:
+        """Throw away all that it holds."""
+        self.stop()
+        shutil.rmtree(self._folder / "data", ignore_errors=True)
+        self.start()
 
     def push(self, client: docker.DockerClient, image: str, name: str) -> str:
         """Push an image of the engine under another name.
