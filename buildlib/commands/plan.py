@@ -39,8 +39,9 @@ def run(call: Call) -> int:
     if call.flag("json"):
         print_json(as_json(workspace, plan))
     else:
-        whole = [*left_out(workspace), *stamped(workspace)] if not call.words else []
-        for line in [*release_commit(workspace), *lines(workspace, plan), *whole]:
+        out = left_out(workspace) if not call.words else []
+        told = [*release_commit(workspace), *lines(workspace, plan), *out]
+        for line in [*told, *stamped(workspace, plan)]:
             say(line)
     workspace.save()
     return 0
@@ -88,13 +89,12 @@ def release_commit(workspace: Workspace) -> list[str]:
     return [f"{what} the tags {version} are put by ./doitw release alone"]
 
 
-def stamped(workspace: Workspace) -> list[str]:
-    """Which targets carry names of images, and so are made anew by a release: a line."""
-    graph = workspace.graph
+def stamped(workspace: Workspace, plan: Plan) -> list[str]:
+    """Which targets of a plan carry names of images, and so are made anew by a release: a line."""
+    marked = workspace.graph.stamped()
     by_package: dict[str, list[str]] = {}
-    for label in graph.stamped():
-        if graph[label].rule.verb == "build" and label not in workspace.left_out:
-            by_package.setdefault(label.package, []).append(short_name(workspace, label))
+    for label in (step.label for step in (*plan.steps, *plan.fresh) if step.label in marked):
+        by_package.setdefault(label.package, []).append(short_name(workspace, label))
     shown: list[str] = []
     for package, found in sorted(by_package.items()):
         few = len(found) <= _FEW
