@@ -55,7 +55,7 @@ def lines(workspace: Workspace, plan: Plan) -> list[str]:
     for step in plan.steps:
         name = short_name(workspace, step.label).ljust(width)
         note = "" if is_hermetic(workspace, step) else "  [not hermetic: network=True]"
-        note += f"  [stamped: {workspace.channel}]" if step.label in marked else ""
+        note += "  [stamped]" if step.label in marked else ""
         before = f"  (last time {duration(step.seconds)})" if step.seconds else ""
         out.append(f"{step.action:8} {name}  {step.reason}{before}{note}")
     if not plan.steps:
@@ -90,7 +90,7 @@ def release_commit(workspace: Workspace) -> list[str]:
 
 
 def stamped(workspace: Workspace, plan: Plan) -> list[str]:
-    """Which targets of a plan carry names of images, and so are made anew by a release: a line."""
+    """Which targets of a plan carry names of images or the version: a line."""
     marked = workspace.graph.stamped()
     by_package: dict[str, list[str]] = {}
     for label in (step.label for step in (*plan.steps, *plan.fresh) if step.label in marked):
@@ -100,7 +100,7 @@ def stamped(workspace: Workspace, plan: Plan) -> list[str]:
         few = len(found) <= _FEW
         shown += sorted(found) if few else [f"{len(found)} of {package or 'the root'}"]
     name = names.channel_tag(workspace.settings, "…", workspace.channel)
-    return [f"stamped with {name}: {', '.join(shown)}"] if shown else []
+    return [f"stamped ({name}, {workspace.version}): {', '.join(shown)}"] if shown else []
 
 
 def targets(count: int) -> str:
