@@ -39,8 +39,9 @@ def run(call: Call) -> int:
     if call.flag("json"):
         print_json(as_json(workspace, plan))
     else:
-        whole = [*left_out(workspace), *stamped(workspace)] if not call.words else []
-        for line in [*release_commit(workspace), *lines(workspace, plan), *whole]:
+        out = left_out(workspace) if not call.words else []
+        told = [*release_commit(workspace), *lines(workspace, plan), *out]
+        for line in [*told, *stamped(workspace, plan)]:
             say(line)
     workspace.save()
     return 0
@@ -54,7 +55,7 @@ def lines(workspace: Workspace, plan: Plan) -> list[str]:
     for step in plan.steps:
         name = short_name(workspace, step.label).ljust(width)
         note = "" if is_hermetic(workspace, step) else "  [not hermetic: network=True]"
-        note += f"  [stamped: {workspace.channel}]" if step.label in marked else ""
+        note += "  [stamped]" if step.label in marked else ""
         before = f"  (last time {duration(step.seconds)})" if step.seconds else ""
         out.append(f"{step.action:8} {name}  {step.reason}{before}{note}")
     if not plan.steps:
@@ -88,19 +89,18 @@ def release_commit(workspace: Workspace) -> list[str]:
     return [f"{what} the tags {version} are put by ./doitw release alone"]
 
 
-def stamped(workspace: Workspace) -> list[str]:
-    """Which targets carry names of images, and so are made anew by a release: a line."""
-    graph = workspace.graph
+def stamped(workspace: Workspace, plan: Plan) -> list[str]:
+    """Which targets of a plan carry names of images or the version: a line."""
+    marked = workspace.graph.stamped()
     by_package: dict[str, list[str]] = {}
-    for label in graph.stamped():
-        if graph[label].rule.verb == "build" and label not in workspace.left_out:
-            by_package.setdefault(label.package, []).append(short_name(workspace, label))
+    for label in (step.label for step in (*plan.steps, *plan.fresh) if step.label in marked):
+        by_package.setdefault(label.package, []).append(short_name(workspace, label))
     shown: list[str] = []
     for package, found in sorted(by_package.items()):
         few = len(found) <= _FEW
         shown += sorted(found) if few else [f"{len(found)} of {package or 'the root'}"]
     name = names.channel_tag(workspace.settings, "…", workspace.channel)
-    return [f"stamped with {name}: {', '.join(shown)}"] if shown else []
+    return [f"stamped ({name}, {workspace.version}): {', '.join(shown)}"] if shown else []
 
 
 def targets(count: int) -> str:

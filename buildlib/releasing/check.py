@@ -21,9 +21,16 @@ from buildlib.model.settings import FILE as SETTINGS_FILE
 from buildlib.model.settings import settings_from, table_of
 from buildlib.model.version import after, check_release, is_greater, next_development
 from buildlib.model.version import newest as newest_of
-from buildlib.releasing.git import refuse_edits, refuse_taken, release_commit, releases
+from buildlib.releasing.git import (
+    changelog_of,
+    refuse_edits,
+    refuse_taken,
+    release_commit,
+    releases,
+)
 from buildlib.releasing.repository import Repository
 from buildlib.rules.kernel_check import REPORT
+from buildlib.store.names import file_version
 from buildlib.trees.git import GitTree
 
 if TYPE_CHECKING:
@@ -84,6 +91,8 @@ def check_git(
         if not newest and warn is not None:
             warn(f"git has no tag of a release (v1.2.3): {version} is the first")
     refuse_edits(git, version)
+    if not made:
+        changelog_of(git, version, "1970-01-01")  # that its end will not be refused
     if not git.branch():
         raise InputError(
             "HEAD is on no branch, so the commits of a release would be lost",
@@ -121,7 +130,8 @@ def keys_at(workspace: Workspace, revision: str) -> dict[Label, str]:
         settings = settings_from({**table, **workspace.overrides})
         lock = parse_lock(tree.read(LOCK_FILE).decode() if tree.exists(LOCK_FILE) else _NO_LOCK)
         graph = Graph(Loader(tree, settings).load())
-        stamp = Stamp(settings.organization, settings.registry, workspace.channel)
+        version = file_version(workspace.version)
+        stamp = Stamp(settings.organization, settings.registry, workspace.channel, version)
         keys = Keys(graph, tree, lock, stamp)
         wanted = [label for label in graph.order if label not in workspace.left_out]
         return {label: keys.key(Reference(label)) for label in wanted}

@@ -75,11 +75,11 @@ def commit_release(root: str, version: str, following: str = "", *, date: str) -
 def _commit_version(git: Repository, version: str, date: str) -> str:
     """The commit of a release. VERSION is written first: by that, what was begun is known."""
     names = [FILE]
+    changelog = changelog_of(git, version, date)
     git.write(FILE, f"{version}\n")
-    text = git.text("HEAD", CHANGELOG)
-    if text is not None:
+    if changelog is not None:
         names.append(CHANGELOG)
-        git.write(CHANGELOG, _roll(text, version, date))
+        git.write(CHANGELOG, changelog)
     made = git.add_commit(f"Release {version}", names)
     if release_commit(git, version) != made:
         raise ActionError(
@@ -101,6 +101,16 @@ def release_commit(git: Repository, version: str) -> str:
     if _goes_on(version_at(git, "HEAD"), version) and git.changed("HEAD") == {FILE}:
         return git.commit("HEAD^") if _gives(git, "HEAD^", version) else ""
     return ""
+
+
+def changelog_of(git: Repository, version: str, date: str) -> str | None:
+    """The changelog as the release's commit will have it; None where there is none.
+
+    Raises:
+        InputError: It has no section for what is new, or has one of the version already.
+    """
+    text = git.text("HEAD", CHANGELOG)
+    return None if text is None else _roll(text, version, date)
 
 
 def version_at(git: Repository, revision: str) -> str:
@@ -164,9 +174,11 @@ def _unfinished(git: Repository, version: str, dirty: list[str]) -> list[str]:
         return [FILE] if _goes_on(written, version) else []
     if written != version:
         return []
-    text, now = git.text("HEAD", CHANGELOG) or "", git.written(CHANGELOG)
+    if CHANGELOG not in dirty:
+        return [FILE]
+    now = git.written(CHANGELOG)
     days = set(re.findall(_DAY, now))  # it may have been stopped before midnight
-    rolled = any(_roll(text, version, day) == now for day in days)
+    rolled = any(changelog_of(git, version, day) == now for day in days)
     return [FILE, CHANGELOG] if rolled else [FILE]
 
 

@@ -178,6 +178,7 @@ def test_list_shows_each_target_with_its_line(asked: Family) -> None:
             "task": "build:launchers:scripts",
             "rule": "tarball",
             "doc": "what runs inside",
+            "stamped": False,
             "where": rows[0]["where"],
         }
     ]

@@ -66,7 +66,20 @@ def rendered(arguments: str) -> Make:
 GATEWAY = 'images={"GATEWAY": "//images/os"'
 
 
+def versioned(text: str) -> Make:
+    """A workspace with a text in VERSION."""
+    return lambda w: w.file("VERSION", text)
+
+
 MESSAGES: dict[str, Make] = {
+    # VERSION
+    "version-with-a-v": versioned("v2.5.0\n"),
+    "version-of-two-numbers": versioned("2.5\n"),
+    "version-of-four-numbers": versioned("2.5.0.1\n"),
+    "version-with-build-metadata": versioned("2.5.0+x\n"),
+    "version-with-a-zero-in-front": versioned("02.5.0.dev0\n"),
+    "version-of-no-school": versioned("2.5.0-rc_1\n"),
+    "version-is-empty": versioned("\n"),
     # names
     "duplicate-label": two('filegroup(name="x", srcs=[])', 'filegroup(name="x", srcs=[])'),
     "no-name": one('filegroup(name="", srcs=[])'),

@@ -388,3 +388,44 @@ def test_a_release_from_within_a_hook_finds_its_own_repository(
     release(made)
     assert history(made)[-1] == "Start 2.5.1.dev0"
     assert history(other) == ["x"]
+
+
+# -- the changelog ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["# Changelog\n", f"{CHANGELOG}\n## [2.5.0] - 2026-02-02\n"],
+    ids=["no section", "twice"],
+)
+def test_a_changelog_that_cannot_be_closed_is_told_before_anything_is_done(
+    made: WorkspaceBuilder, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    from buildlib.releasing.notes import roll
+
+    monkeypatch.setattr(releasing_git, "_roll", roll)
+    made.file("CHANGELOG.md", text).commit()
+    for act in (check, release):
+        assert "CHANGELOG.md" in refused(lambda act=act: act(made)).what
+    assert made.git("status", "--porcelain") == ""
+    assert (made.root / "VERSION").read_text() == "2.5.0.dev0\n"
+
+
+def test_the_changelogs_section_is_closed_once_wherever_it_stops(
+    made: WorkspaceBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from buildlib.releasing.notes import roll
+
+    monkeypatch.setattr(releasing_git, "_roll", roll)
+    for count in range(6):
+        with pytest.MonkeyPatch.context() as patch:
+            stop_after(patch, count)
+            with pytest.raises(Stopped):
+                release(made, f"2.5.{count}")
+        check(made, f"2.5.{count}")
+        release(made, f"2.5.{count}")
+    headings = [
+        line for line in made.git("show", "HEAD:CHANGELOG.md").split("\n") if "## [" in line
+    ]
+    rows = [f"## [2.5.{count}] - {DAY}" for count in reversed(range(6))]
+    assert headings == ["## [Unreleased]", *rows, "## [2.4.0] - 2026-01-01"]

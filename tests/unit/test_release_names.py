@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -162,7 +162,13 @@ STAMPED = {
         )
     ),
 }  # fmt: skip
-"""What a release makes anew, beside the kernelspecs that name an image."""
+"""What names images, or is made of what does, beside the kernelspecs themselves."""
+VERSIONED = {
+    "//kernelspecs:kernelspecs",
+    "//kernelspecs:kernelspecs_yarn",
+    "//launchers:kernel_image_files",
+}
+"""What has members that are called after the version; no image has any of it."""
 
 
 def stamped_of(workspace: Workspace) -> set[str]:
@@ -175,12 +181,19 @@ def stamped_of(workspace: Workspace) -> set[str]:
         and re.search("_(docker|swarm|kubernetes|operator)$", label.name)
     }
     assert len(specs) == 25
-    return {str(parse_label(name)) for name in STAMPED} | specs
+    return shorts(map(parse_label, STAMPED)) | specs
 
 
-def test_the_stamped_targets_are_those_that_name_images(family: Path) -> None:
+def shorts(labels: Iterable[Label]) -> set[str]:
+    return {str(label) for label in labels}
+
+
+def test_the_stamped_targets_are_those_that_name_images_and_those_with_the_version(
+    family: Path,
+) -> None:
     workspace = opened(family)
-    assert {str(label) for label in workspace.graph.stamped()} == stamped_of(workspace)
+    wanted = stamped_of(workspace) | shorts(map(parse_label, VERSIONED))
+    assert shorts(workspace.graph.stamped()) == wanted
 
 
 @pytest.mark.parametrize(
@@ -198,11 +211,17 @@ def test_names_and_versions_are_in_the_keys_of_the_stamped_and_of_no_other(
     workspace = opened(family)
     before, after = keys(workspace), keys(opened(family, version, **overrides))
     moved = {label for label in before if before[label] != after[label]}
-    assert moved == workspace.graph.stamped() - set(workspace.left_out)
+    wanted = shorts(workspace.graph.stamped()) if version else stamped_of(workspace)
+    assert shorts(moved) == wanted - shorts(workspace.left_out)
 
 
-def test_another_development_version_is_in_no_key(family: Path) -> None:
-    assert keys(opened(family)) == keys(opened(family, "3.0.0.dev7"))
+def test_a_development_version_is_in_the_keys_of_those_with_the_version_alone(
+    family: Path,
+) -> None:
+    before, after = keys(opened(family)), keys(opened(family, "3.0.0.dev7"))
+    moved = {label for label in before if before[label] != after[label]}
+    assert shorts(moved) == shorts(map(parse_label, VERSIONED))
+    assert keys(opened(family, "3.0.0.dev8")) == after
 
 
 def test_of_a_part_the_stamp_of_another_part_is_not_taken(tmp_path: Path) -> None:

@@ -28,7 +28,6 @@ from buildlib.model.version import (
     newest,
     next_development,
 )
-from tests.support.golden import check_golden
 
 RISING = [
     ["2.4.9"],
@@ -155,28 +154,33 @@ def test_the_channel_follows_from_the_version(version: str, channel: str) -> Non
     assert channel_of(version) == channel
 
 
-NONE = {
-    "v": "v2.5.0",
-    "two-numbers": "2.5",
-    "build-metadata": "2.5.0+x",
-    "leading-zero": "02.5.0",
-    "empty": "",
-    "four-numbers": "2.5.0.1",
-    "word": "latest",
-    "pre-release": "2.5.0-rc_1",
-    "post-release": "2.5.0.post1",
-}
-
-
-@pytest.mark.parametrize("name", NONE)
-def test_what_is_no_version_is_told_with_what_would_be(name: str) -> None:
-    assert not is_version(NONE[name])
-    told = []
-    for check in (check_release, check_file):
-        with pytest.raises(InputError) as refused:
-            check(NONE[name])
-        told.append(refused.value.render())
-    check_golden(f"version-{name}", "\n".join(told))
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("v2.5.0", "2.5.0"),
+        ("v2.5.0rc1", "2.5.0rc1"),
+        ("2.5", "2.5.0"),
+        ("2.5.0+x", "2.5.0"),
+        ("02.5.0", "2.5.0"),
+        ("2.5.0.1", "2.5.0"),
+        ("2.5.0-rc_1", "2.5.0rc1"),
+        ("2.5.0alpha1", "2.5.0a1"),
+        ("2.5.0.post1", "2.5.0"),
+        ("2.5.0-01", "2.5.0"),
+        ("1!2.5.0", "2.5.0"),
+        ("9" * 200, "2.5.0"),
+    ],
+)
+def test_what_is_no_version_is_told_with_what_would_be(text: str, right: str) -> None:
+    assert not is_version(text)
+    with pytest.raises(InputError) as typed:
+        check_release(text)
+    with pytest.raises(InputError) as written:
+        check_file(f"{text}\n")
+    assert typed.value.what == written.value.what
+    assert text in typed.value.what
+    assert typed.value.fix == f"./doitw release VERSION={right}"
+    assert written.value.fix == f"echo {right} > VERSION"
 
 
 @pytest.mark.parametrize("text", ["2.5.0.dev0", "2.5.0-dev.1", "2.5.0rc1.dev2"])
