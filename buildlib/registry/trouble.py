@@ -84,7 +84,7 @@ def refusal(status: int, reason: str, retry_after: str, body: bytes) -> Trouble:
         "full" if full else "status",
         status=status,
         codes=codes,
-        said=said,
+        said="" if full else said,  # "unknown error", as a rule
         transient=transient,
         retry_after=seconds_until(retry_after) if transient else None,
     )
