@@ -35,6 +35,7 @@ _HINTS = (
     (r"x509|certificate", "sudo mkdir -p /etc/docker/certs.d/{0}  # and put its ca.crt there"),
     (r"HTTP response to HTTPS client", 'add "{}" to insecure-registries in daemon.json'),
     (r"no space left", "docker system df  # is there space, here and in the registry?"),
+    (r"\b50[0-9]\b|internal server error", "{1}  # its own log says more: is its disk full?"),
 )
 _PASSING = re.compile(
     r"""
@@ -264,10 +265,10 @@ def _apart(reference: str) -> tuple[str, str]:
 def _refused(reference: str, done: str, said: str, attempts: int) -> ActionError:
     said = re.sub(r"\s+", " ", said).strip()[:500]
     host = reference.partition("/")[0]
-    verb = "docker " + done.removesuffix("ed")
+    again = f"docker {done.removesuffix('ed')} {reference}"
     hint = next((fix for pattern, fix in _HINTS if re.search(pattern, said, re.IGNORECASE)), "")
     tries = f" after {attempts} tries" if attempts > 1 else ""
     return ActionError(
         f"{reference} cannot be {done}{tries}: {said}",
-        fix=hint.format(host) if hint else f"{verb} {reference}",
+        fix=hint.format(host, again) or again,
     )

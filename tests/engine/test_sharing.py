@@ -7,10 +7,14 @@ engine with its last name; nothing is removed by force.
 from __future__ import annotations
 
 import base64
+import gzip
+import hashlib
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,6 +25,7 @@ from buildlib.engine import builder, connect, transfer
 from buildlib.engine.protocol import BuildRequest, Engine
 from buildlib.errors import ActionError
 from buildlib.registry.client import connect as registry_client
+from buildlib.registry.protocol import DOCKER_MANIFEST, Manifest
 from tests.support.registry import PASSWORD, USER, Registry, registry
 from tests.support.troubled import Seen, Troubled, troubled
 
@@ -36,6 +41,7 @@ class Images:
         self.engine: Engine = connect()
         self._folder = folder
         self._refs: list[str] = []
+        self._ids: list[str] = []
         self._made = 0
 
     def make(self, ref: str, *sizes: int) -> str:
@@ -51,6 +57,7 @@ class Images:
         dockerfile.write_text("\n".join(lines) + "\n")
         request = BuildRequest(str(context), str(dockerfile), shown_as="Dockerfile")
         image = builder().build(request, lambda _: None)
+        self._ids.append(image)
         self.tag(image, ref)
         return image
 
@@ -67,6 +74,10 @@ class Images:
         return self.engine.inspect([image])[image] is not None
 
     def clean(self) -> None:
+        for image in self._ids:  # pulled by a digest, it has no name that could be dropped
+            if self.has(image):
+                self.tag(image, self._refs[0])
+                self.drop(self._refs[0])
         self.drop(*self._refs)
 
 
@@ -248,18 +259,68 @@ def test_a_second_run_sends_only_what_is_missing(
 
 def test_a_slow_line_shows_how_far_it_is(images: Images, way: Troubled, name: str) -> None:
     ref = f"{way.host}/{name}:1"
-    image = images.make(ref, 2_000_000)
+    images.make(ref, 2_000_000)
     way.slow(2_000_000)
     told: list[tuple[int, int]] = []
-    digest = transfer.push(ref, observe=lambda *sums: told.append(sums))
+    transfer.push(ref, observe=lambda *sums: told.append(sums))
     assert [done for done, total in told if 0 < done < total], "not only beginning and end"
     assert told[-1][0] == told[-1][1] >= 2_000_000
-    images.drop(ref)
-    told.clear()
-    transfer.pull(f"{way.host}/{name}@{digest}", observe=lambda *sums: told.append(sums))
+
+
+def test_what_was_built_elsewhere_comes_and_shows_how_far_it_is(
+    images: Images, there: Registry, way: Troubled, name: str
+) -> None:
+    image, digest = built_elsewhere(there.host, name, 2_000_000)
+    way.slow(2_000_000)
+    told: list[tuple[int, int]] = []
+    reference = f"{way.host}/{name}@{digest}"
+    assert transfer.pull(reference, observe=lambda *sums: told.append(sums)) == digest
+    assert images.has(image)
+    images.tag(image, f"{way.host}/{name}:1")
     assert [done for done, total in told if 0 < done < total]
+    assert told == sorted(told)
     assert told[-1][0] == told[-1][1] >= 2_000_000
-    images.tag(image, ref)
+
+
+def built_elsewhere(host: str, name: str, size: int) -> tuple[str, str]:
+    """Put an image into a registry whose layer this engine never had; its ID, its digest.
+
+    What this engine built stays in BuildKit's cache, and is not pulled again.
+    """
+    client = registry_client(host)
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        entry = tarfile.TarInfo("data")
+        entry.size = size
+        tar.addfile(entry, io.BytesIO(os.urandom(size)))
+    layer = gzip.compress(packed.getvalue(), 1)
+    plain = {
+        "architecture": "amd64",
+        "os": "linux",
+        "config": {},
+        "rootfs": {
+            "type": "layers",
+            "diff_ids": ["sha256:" + hashlib.sha256(packed.getvalue()).hexdigest()],
+        },
+    }
+    config = json.dumps(plain).encode()
+    kind = "application/vnd.docker"
+    blobs = [
+        {"mediaType": media_type, "digest": client.put_blob(name, data), "size": len(data)}
+        for media_type, data in (
+            (f"{kind}.container.image.v1+json", config),
+            (f"{kind}.image.rootfs.diff.tar.gzip", layer),
+        )
+    ]
+    text = {
+        "schemaVersion": 2,
+        "mediaType": DOCKER_MANIFEST,
+        "config": blobs[0],
+        "layers": blobs[1:],
+    }
+    manifest = Manifest(DOCKER_MANIFEST, json.dumps(text).encode())
+    client.put_manifest(name, manifest.digest, manifest)
+    return str(blobs[0]["digest"]), manifest.digest
 
 
 _PUSH = """
