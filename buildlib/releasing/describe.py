@@ -99,10 +99,8 @@ class Description:
 
     def artifacts(self) -> tuple[list[str], list[str]]:
         """See `Run.artifacts`."""
-        signer = self._run.signer
-        signed = signer.describe() if signer else "unsigned: no key is configured"
         files = "archives, images.json, SHA256SUMS, SBOMs, statements, notes"
-        return [f"dist/{self._run.version}/: {files}", signed], []
+        return [f"dist/{self._run.version}/: {files}", self._run.signed], []
 
     def tag(self) -> tuple[list[str], list[str]]:
         """See `Run.tag`."""

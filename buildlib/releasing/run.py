@@ -85,6 +85,11 @@ class Run:
         return signer(self.final.settings, os.environ, self.final.root)
 
     @property
+    def signed(self) -> str:
+        """What the release says of its signatures; the key is opened for it."""
+        return self.signer.describe() if self.signer else "unsigned: no key is configured"
+
+    @property
     def following(self) -> str:
         """The version under development afterwards."""
         return next_development(self.version, self._following)
@@ -117,11 +122,12 @@ class Run:
         self._origin()
         if self.registry is not None:
             self.registry.ping()
+        signed = self.signed  # at once: a key that does not open must not be found half way
         choices = self.chooser.choices()
         stable = [label for label in choices if not self.chooser.is_stamped(label)]
         refuse_missing(choices, stable)
         proofs = self._proved({label: choices[label] for label in stable})
-        return f"{len(stable)} images are as they were proved, by {len(proofs)} proofs"
+        return f"{len(stable)} images are as they were proved, by {len(proofs)} proofs; {signed}"
 
     def stamp(self) -> str:
         """Build what carries the version, and nothing else."""
@@ -177,12 +183,12 @@ class Run:
         from buildlib.releasing import artifacts
 
         release = self._release()
-        written = artifacts.write(self.final, release, self.folder, self._tools.say)
+        seal = self.signer.envelope if self.signer else None
+        written = artifacts.write(self.final, release, self.folder, self._tools.say, seal)
         if self.signer is not None:
             self.signer.sign_file(f"{self.folder}/SHA256SUMS")
         shown = os.path.relpath(self.folder, self.final.root)
-        signed = self.signer.describe() if self.signer else "unsigned: no key is configured"
-        return f"{len(written)} files in {shown}; {signed}"
+        return f"{len(written)} files in {shown}; {self.signed}"
 
     def tag(self) -> str:
         """Make the release visible."""
