@@ -261,6 +261,15 @@ class Workspace:
 
         return connect(host)
 
+    def _quick_registry(self) -> Registry | None:
+        """The registry for what can be done without: who asks it gives up soon."""
+        if self.registry_factory is not None:
+            return None
+        from buildlib.registry.client import connect
+        from buildlib.registry.patience import QUICK
+
+        return connect(self.settings.registry.partition("/")[0], patience=QUICK)
+
     @property
     def role(self) -> str:
         """What the registry is used for while building: `off` where none is set, or offline."""
@@ -289,6 +298,7 @@ class Workspace:
             platform=self.settings.platform,
             warn=_warn,
             carrier=self.carrier,
+            quick=self._quick_registry(),
         )
 
     def grants(self) -> tuple[Grant, ...]:

@@ -81,6 +81,8 @@ def _worth(workspace: Workspace, missing: list[Label], *, named: bool) -> list[L
     if any(step.action == UNKNOWN for step in plan.steps):
         workspace.engine.ping()  # raises, and says what is wrong
     stale = [label for label in missing if (step := plan.step(label)) and step.action == BUILD]
+    if not named:  # files that are quickly made are not shared: nobody misses them there
+        stale = [label for label in stale if is_image(workspace, label)]
     if stale:
         shown = [short_name(workspace, label) for label in stale]
         raise ActionError(

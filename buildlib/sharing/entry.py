@@ -37,9 +37,9 @@ LARGEST = 16 << 20
 """Bytes of a record or a configuration that are read, packed; no real one is near it."""
 _LARGEST_PLAIN = 128 << 20
 _SCHEMA = 1
-_CREATED = "org.opencontainers.image.created"
+CREATED = "org.opencontainers.image.created"
 _TITLE = "org.opencontainers.image.title"
-_LABEL = "org.buildlib.label"
+LABEL = "org.buildlib.label"
 _KEY = "org.buildlib.key"
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
@@ -101,6 +101,7 @@ def encode(entry: Entry, subject: Descriptor | None) -> tuple[Manifest, bytes]:
         "digest": entry.digest if entry.image_id else "",
         "platform": entry.platform,
         "size": entry.size,
+        "pushed": entry.pushed,  # so that a record which is damaged there is replaced by another
         "seconds": round(entry.seconds, 3),
         "files": {name: list(made) for name, made in sorted(entry.files.items())},
         "records": {key: entry.records[key].parts for key in sorted(entry.records)},
@@ -117,8 +118,8 @@ def encode(entry: Entry, subject: Descriptor | None) -> tuple[Manifest, bytes]:
         "config": _descriptor(OCI_EMPTY, _sha256(EMPTY), len(EMPTY)),
         "layers": layers,
         "annotations": {
-            _CREATED: datetime.fromtimestamp(entry.pushed, timezone.utc).strftime(_TIME),
-            _LABEL: entry.label,
+            CREATED: datetime.fromtimestamp(entry.pushed, timezone.utc).strftime(_TIME),
+            LABEL: entry.label,
             _KEY: entry.key,
         },
     }
@@ -160,14 +161,13 @@ def record_layer(manifest: Manifest) -> Descriptor:
     return layers[0]
 
 
-def noted(manifest: Manifest) -> tuple[str, str]:
-    """Time and label of a record by its annotations, without reading it; empty where missing."""
+def notes(manifest: Manifest) -> dict[str, Any]:
+    """The annotations of a record, which say whose it is without its being read."""
     try:
-        notes = manifest.plain.get("annotations")
+        found = manifest.plain.get("annotations")
     except BuildError:
-        return "", ""
-    notes = notes if isinstance(notes, dict) else {}
-    return str(notes.get(_CREATED, "")), str(notes.get(_LABEL, ""))
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def decode(manifest: Manifest, data: bytes, repository: str) -> Entry:
@@ -196,7 +196,7 @@ def decode(manifest: Manifest, data: bytes, repository: str) -> Entry:
             digest=_text(plain["digest"]) or manifest.digest,
             size=int(plain["size"]),
             files={_text(name): _file(made) for name, made in plain["files"].items()},
-            pushed=_pushed(manifest),
+            pushed=int(plain["pushed"]),
             seconds=float(plain["seconds"]),
             platform=_text(plain["platform"]),
             repository=repository,
@@ -205,11 +205,12 @@ def decode(manifest: Manifest, data: bytes, repository: str) -> Entry:
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         raise Invalid("its record lacks what it should say") from None
     _check_keys(entry)
-    for name, value in ((_LABEL, entry.label), (_KEY, entry.key)):
-        said = manifest.plain["annotations"].get(name)
+    for name, value in ((LABEL, entry.label), (_KEY, entry.key)):
+        said = notes(manifest).get(name)
         if said != value:
             raise Invalid(f"its artifact says {said}, and its record {value}")
-    if not (math.isfinite(entry.seconds) and entry.seconds >= 0 and entry.size >= 0):
+    numbers = (entry.seconds, entry.size, entry.pushed)
+    if not all(math.isfinite(number) and number >= 0 for number in numbers):
         raise Invalid("its record tells a time or a size that cannot be")
     if bool(entry.image_id) == bool(entry.files):
         raise Invalid("its record names neither an image nor files, or both")
@@ -251,11 +252,6 @@ def _file(made: Any) -> FileOutput:
     if not (_HEX.match(sha256) and isinstance(size, int) and isinstance(executable, bool)):
         raise TypeError
     return FileOutput(sha256, size, executable)
-
-
-def _pushed(manifest: Manifest) -> int:
-    created = manifest.plain["annotations"][_CREATED]
-    return int(datetime.strptime(created, _TIME).replace(tzinfo=timezone.utc).timestamp())
 
 
 def _check_keys(entry: Entry) -> None:

@@ -48,6 +48,8 @@ class SharedStore:
         warn: Takes a line about an entry that is not used, or a registry that does not answer.
         clock: Seconds since 1970.
         carrier: Moves images; `buildlib.engine.transfer` when None.
+        quick: The registry through a client of little patience, for what a build can do without;
+            the same as `registry` when None.
     """
 
     def __init__(
@@ -61,9 +63,11 @@ class SharedStore:
         warn: Callable[[str], None],
         clock: Callable[[], float] = time.time,
         carrier: Carrier | None = None,
+        quick: Registry | None = None,
     ) -> None:
         self._registry = registry
         self._shelf = Shelf(registry, settings, platform)
+        self._quick = Shelf(quick or registry, settings, platform)
         self._records = records
         self._store = store
         self._warn = warn
@@ -84,7 +88,9 @@ class SharedStore:
         if self._down or not wanted:
             return {}
         try:
-            looked = at_once(self._try, wanted, threads=ASKING, patience=_PATIENCE)
+            looked = at_once(
+                lambda each: _try(self._quick, *each), wanted, threads=ASKING, patience=_PATIENCE
+            )
         except BuildError as error:
             return self._without(error.what, error.fix)
         except TimeoutError:
@@ -106,13 +112,6 @@ class SharedStore:
         end = f"\n  fix: {fix}" if fix else ""
         self._warn(f"warning: {what}; going on without the shared store{end}")
         return {}
-
-    def _try(self, wanted: tuple[Target, KeyRecord]) -> tuple[Entry | None, str]:
-        """The entry of a target, or what is wrong with the one that is there."""
-        try:
-            return self._shelf.look(*wanted), ""
-        except Invalid as wrong:
-            return None, str(wrong)
 
     def history(self, target: Target, *, limit: int = 50) -> list[Entry]:
         """The records of a target that the registry has, the youngest first.
@@ -218,7 +217,7 @@ class SharedStore:
             ActionError: It refuses, or does not keep what it was given.
             EngineUnavailable: No engine answers.
         """
-        there, wrong = self._try((target, record))
+        there, wrong = _try(self._shelf, target, record)
         if there is not None:
             return there
         if wrong:
@@ -333,6 +332,14 @@ class SharedStore:
             raise ActionError(f"{self._registry.host}/{path} has no {digest}", fix="./doitw push")
         self._registry.put_manifest(path, tag, manifest)
         return True
+
+
+def _try(shelf: Shelf, target: Target, wanted: KeyRecord) -> tuple[Entry | None, str]:
+    """The entry of a target, or what is wrong with the one that is there."""
+    try:
+        return shelf.look(target, wanted), ""
+    except Invalid as wrong:
+        return None, str(wrong)
 
 
 def is_shared(target: Target, record: Record) -> bool:

@@ -12,7 +12,16 @@ from buildlib.model.settings import Settings
 from buildlib.model.target import Target, image_name
 from buildlib.registry.protocol import Descriptor, Manifest, Registry, RegistryUnavailable
 from buildlib.sharing.checks import check_asked, check_image, check_platform
-from buildlib.sharing.entry import LARGEST, Entry, Invalid, decode, noted, record_layer
+from buildlib.sharing.entry import (
+    CREATED,
+    LABEL,
+    LARGEST,
+    Entry,
+    Invalid,
+    decode,
+    notes,
+    record_layer,
+)
 from buildlib.sharing.parallel import at_once
 from buildlib.store import names
 
@@ -86,11 +95,16 @@ class Shelf:
         return decode(manifest, self._small(path, layer, "record"), repository)
 
     def _manifest(self, path: str, reference: str) -> Manifest | None:
+        """A manifest; None where there is none.
+
+        Of a tag, a registry refuses to tell anything. What it has under a digest may also be
+        something else than the digest says, and then it is the entry that is wrong.
+        """
         try:
             return self.registry.manifest(path, reference)
-        except RegistryUnavailable:
-            raise
         except ActionError as error:
+            if isinstance(error, RegistryUnavailable) or ":" not in reference:
+                raise
             raise Invalid(f"its manifest cannot be had: {error.what}") from None
 
     def _config(self, path: str, image: Manifest | None) -> bytes:
@@ -137,11 +151,9 @@ class Shelf:
         tags = [tag for tag in self.registry.tags(path) if tag.startswith(names.RECORD)]
 
         def read(tag: str) -> tuple[str, str, str]:
-            try:
-                manifest = self._manifest(path, tag)
-            except Invalid:
-                manifest = None
-            return (*noted(manifest), tag) if manifest else ("", "", tag)
+            manifest = self._manifest(path, tag)
+            said = notes(manifest) if manifest else {}
+            return str(said.get(CREATED, "")), str(said.get(LABEL, "")), tag
 
         def entry(tag: str) -> Entry | None:
             try:

@@ -85,7 +85,7 @@ class FakeEngine:
             "architecture": machine,
             "variant": variant,
             "content": content,
-            "rootfs": {"diff_ids": ["sha256:" + hashlib.sha256(content.encode()).hexdigest()]},
+            "rootfs": {"diff_ids": ["sha256:0", f"sha256:{content}"]},  # two layers
         }
         config = json.dumps(plain).encode()
         image = "sha256:" + hashlib.sha256(config).hexdigest()

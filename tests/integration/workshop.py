@@ -30,7 +30,9 @@ from buildlib.store import names
 from buildlib.store.content import ContentStore
 from buildlib.store.records import Record
 from buildlib.workspace import Workspace
+from tests.fakes.carrier import FakeCarrier
 from tests.fakes.engine import FakeBuilder, FakeEngine
+from tests.fakes.registry import FakeRegistry
 from tests.support.workspace import WorkspaceBuilder, digest
 
 
@@ -55,6 +57,8 @@ class Workshop(WorkspaceBuilder):
         super().__init__(folder, name)
         self.engine = FakeEngine()
         self.builder = FakeBuilder(self.engine)
+        self.registry = FakeRegistry()
+        self.carrier = FakeCarrier(self.engine, self.registry)
         self.said: list[str] = []
         self.real = False
 
@@ -69,6 +73,8 @@ class Workshop(WorkspaceBuilder):
         """Give an opened workspace the fakes."""
         workspace.engine_factory = lambda: self.engine
         workspace.builder_factory = lambda: self.builder
+        workspace.registry_factory = lambda host: self.registry
+        workspace.carrier = self.carrier
         return workspace
 
     def plan(self, *labels: str) -> Plan:
@@ -115,6 +121,15 @@ class Workshop(WorkspaceBuilder):
         """The entries of a tar that was built."""
         with tarfile.open(self.made(label, name)) as tar:
             return {entry.name: entry for entry in tar}
+
+    # -- another machine ---------------------------------------------------------------------
+
+    def new_machine(self) -> None:
+        """Go on with an empty engine and an empty store; the registry stays as it is."""
+        self.engine = FakeEngine()
+        self.builder = FakeBuilder(self.engine)
+        self.carrier = FakeCarrier(self.engine, self.registry)
+        self.store = self.store.with_name(f"{self.store.name}+")
 
     # -- doing -------------------------------------------------------------------------------
 
@@ -194,7 +209,6 @@ class Verbs:
         self._capsys = capsys
         self._monkeypatch = monkeypatch
         monkeypatch.chdir(shop.root)
-        monkeypatch.setenv("BUILDLIB_STORE", str(shop.store))
         # A signal handler of ours would end the tests, and the collector is theirs.
         monkeypatch.setattr("buildlib.execution.signals.install", lambda before_exit: None)
         monkeypatch.setattr("buildlib.cli.gc.disable", lambda: None)
@@ -212,6 +226,7 @@ class Verbs:
 
         # doit has taken the stdout that was there when it was first imported: an earlier test's.
         self._monkeypatch.setitem(cmd_run.opt_outfile, "default", sys.stdout)
+        self._monkeypatch.setenv("BUILDLIB_STORE", str(self._shop.store))
         self._capsys.readouterr()
         code = main(words)
         return Told(code, *self._capsys.readouterr())

@@ -1,0 +1,86 @@
+"""Moves images between a `FakeEngine` and a registry, as `buildlib.engine.transfer` does.
+
+    carrier = FakeCarrier(engine, registry)
+    carrier.moved            what was asked for: ("push", reference) …
+    carrier.fail_next("…")   the next transfer fails with that text
+
+Each image has two layers: one that all images share, and its own.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+from buildlib.engine.transfer import Observe, unobserved
+from buildlib.errors import ActionError
+from buildlib.registry.protocol import DOCKER_MANIFEST, Manifest, Registry
+from tests.fakes.engine import FakeEngine
+
+_CONFIG = "application/vnd.docker.container.image.v1+json"
+_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+
+class FakeCarrier:
+    """A `Carrier` between two fakes.
+
+    Args:
+        engine: Where images are.
+        registry: Where they go, and come from.
+    """
+
+    def __init__(self, engine: FakeEngine, registry: Registry) -> None:
+        self._engine = engine
+        self._registry = registry
+        self.moved: list[tuple[str, str]] = []
+        self.during: Callable[[str], None] | None = None
+        self._failures: list[str] = []
+
+    def fail_next(self, reason: str) -> None:
+        """Let the next transfer fail."""
+        self._failures.append(reason)
+
+    def push(self, reference: str, *, observe: Observe = unobserved) -> str:
+        path, tag = self._begin("push", reference).rsplit(":", 1)
+        image = self._engine.resolve(reference)
+        assert image is not None, f"the engine has no {reference}"
+        config = self._engine.configs[image]
+        layers = [b"a layer that all share", config]
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": DOCKER_MANIFEST,
+            "config": self._put(path, _CONFIG, config),
+            "layers": [self._put(path, _LAYER, layer) for layer in layers],
+        }
+        put = Manifest(DOCKER_MANIFEST, json.dumps(manifest).encode())
+        observe(put.size, put.size)
+        self._registry.put_manifest(path, tag, put)
+        return put.digest
+
+    def pull(self, reference: str, *, platform: str = "", observe: Observe = unobserved) -> str:
+        name = self._begin("pull", reference)
+        path, _, wanted = name.partition("@") if "@" in name else name.rpartition(":")
+        manifest = self._registry.manifest(path, wanted)
+        if manifest is None:
+            raise ActionError(f"{reference} cannot be pulled: manifest unknown")
+        for layer in manifest.blobs[1:]:
+            b"".join(self._registry.read_blob(path, layer.digest))
+        config = b"".join(self._registry.read_blob(path, manifest.config.digest))
+        plain = json.loads(config)
+        observe(manifest.size, manifest.size)
+        self._engine.keep(
+            manifest.config.digest, 1000, f"{plain['os']}/{plain['architecture']}", config
+        )
+        return manifest.digest
+
+    def _begin(self, what: str, reference: str) -> str:
+        self.moved.append((what, reference))
+        if self.during is not None:
+            self.during(reference)
+        if self._failures:
+            raise ActionError(f"{reference} cannot be {what}ed: {self._failures.pop(0)}")
+        return reference.removeprefix(f"{self._registry.host}/")
+
+    def _put(self, path: str, media_type: str, data: bytes) -> dict[str, object]:
+        digest = self._registry.put_blob(path, data)
+        return {"mediaType": media_type, "digest": digest, "size": len(data)}
