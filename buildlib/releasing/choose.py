@@ -17,6 +17,7 @@ from buildlib.errors import ActionError
 from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
 from buildlib.model.target import Target, image_name
+from buildlib.releasing.attest import proved_images
 from buildlib.releasing.model import Proof
 from buildlib.store import names
 
@@ -150,7 +151,7 @@ class Chooser:
     ) -> Mapping[str, Any] | None:
         """The report of a proof of this very build: the one kept here, or the registry's."""
         report = _kept(workspace, record.key)
-        if report is not None and report.get("image_id") == choice.image_id:
+        if report is not None and choice.image_id in proved_images(report).values():
             return report
         if workspace.sharing is None:
             return None
@@ -161,7 +162,7 @@ class Chooser:
 
         workspace.sharing.bring(entry, workspace.engine, unobserved)
         report = _kept(workspace, record.key)
-        return report if report and report.get("image_id") == choice.image_id else None
+        return report if report and choice.image_id in proved_images(report).values() else None
 
 
 def _kept(workspace: Workspace, key: str) -> Mapping[str, Any] | None:
