@@ -5,12 +5,17 @@
         there.host  # 127.0.0.1:40123, also its text
 
 It listens on 127.0.0.1, which engines take for trustworthy: they pull from it over plain HTTP, and
-over TLS without knowing the authority. The engine has to be on this machine.
+over TLS without knowing the authority. The engine has to be on this machine. Its certificate is
+for registry.test, too: a name that is not loopback's, and leads there in a test that says so.
+
+`kill` ends it as a crash does; `start` brings it back with its port and its images. With `space`,
+its images lie on a disk of that size, which is gone with the process: `space="8m"`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import ssl
@@ -39,11 +44,13 @@ _HTPASSWD = "puller:$2b$05$abcdefghijklmnopqrstuupx2xBUC4954936wVIjyyPHmUBFu0wCW
 
 
 @contextmanager
-def registry(*, auth: bool = False, tls: bool = False) -> Iterator[Registry]:
+def registry(
+    *, auth: bool = False, tls: bool = False, delete: bool = True, space: str = ""
+) -> Iterator[Registry]:
     """A registry that is empty; with `auth`, for `USER` and `PASSWORD` only."""
     with (
         tempfile.TemporaryDirectory(prefix="registry-") as folder,
-        Registry(Path(folder), auth=auth, tls=tls) as there,
+        Registry(Path(folder), auth=auth, tls=tls, delete=delete, space=space) as there,
     ):
         yield there
 
@@ -55,10 +62,21 @@ class Registry:
         folder: Where the images lie.
         auth: Let only `USER` in, with `PASSWORD`.
         tls: Speak https; `ca` is the file of the authority.
+        delete: Let images be deleted.
+        space: Size of the disk for the images, as `mount` takes it; that of `folder` if empty.
     """
 
-    def __init__(self, folder: Path, *, auth: bool = False, tls: bool = False) -> None:
-        self._folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        auth: bool = False,
+        tls: bool = False,
+        delete: bool = True,
+        space: str = "",
+    ) -> None:
+        self.folder = folder
+        self._space = space
         self._process: subprocess.Popen[bytes] | None = None
         self._program = debian_program("docker-registry", "usr/bin/docker-registry")
         self._clients: list[docker.DockerClient] = []
@@ -70,8 +88,10 @@ class Registry:
         settings = [
             "version: 0.1",
             "log: {level: error, accesslog: {disabled: true}}",
-            f"storage: {{filesystem: {{rootdirectory: {folder}/data}}, delete: {{enabled: true}}}}",
-            f"http:\n  addr: {self.host}",
+            f"storage:\n  filesystem: {{rootdirectory: {folder}/data}}",
+            f"  delete: {{enabled: {str(delete).lower()}}}",
+            # The secret lets uploads go on after a restart, as with several registries in a row.
+            f"http:\n  addr: {self.host}\n  secret: of these tests",
         ]
         if tls:
             settings.append(self._certificate())
@@ -103,12 +123,14 @@ class Registry:
 
     def start(self) -> None:
         """Start it, and come back when it answers."""
-        command = [self._program, "serve", str(self._folder / "config.yml")]
-        with (self._folder / "log").open("ab") as log:
+        command = [self._program, "serve", str(self.folder / "config.yml")]
+        if self._space:
+            command = self._on_small_disk(command)
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         deadline = time.monotonic() + 30
         while not self._answers():
-            said = (self._folder / "log").read_text()
+            said = (self.folder / "log").read_text()
             assert self._process.poll() is None, f"the registry ended: {said}"
             assert time.monotonic() < deadline, f"the registry does not answer: {said}"
             time.sleep(0.05)
@@ -125,6 +147,13 @@ class Registry:
         self.stop()
         shutil.rmtree(self._folder / "data", ignore_errors=True)
         self.start()
+
+    def kill(self) -> None:
+        """End it at once, in the middle of whatever it does."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(10)
+        self._process = None
 
     def push(self, client: docker.DockerClient, image: str, name: str) -> str:
         """Push an image of the engine under another name.
@@ -148,16 +177,24 @@ class Registry:
         found = client.api.inspect_distribution(reference, auth_config=who)
         return str(found["Descriptor"]["digest"])
 
+    def _on_small_disk(self, command: list[str]) -> list[str]:
+        """A command with a file system that only it sees, so that nothing has to be unmounted."""
+        data = self.folder / "data"
+        data.mkdir(exist_ok=True)
+        apart = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "-r"]
+        script = 'mount -t tmpfs -o "size=$1" none "$2" && shift 2 && exec "$@"'
+        return [*apart, "sh", "-c", script, "sh", self._space, str(data), *command]
+
     def _certificate(self) -> str:
         """Make one, and say so in the registry's settings."""
         authority = trustme.CA()
-        self.ca = str(self._folder / "ca.pem")
+        self.ca = str(self.folder / "ca.pem")
         authority.cert_pem.write_to_path(self.ca)
-        issued = authority.issue_cert("127.0.0.1", "localhost")
-        issued.private_key_pem.write_to_path(str(self._folder / "key.pem"))
+        issued = authority.issue_cert("127.0.0.1", "localhost", "registry.test")
+        issued.private_key_pem.write_to_path(str(self.folder / "key.pem"))
         for part in issued.cert_chain_pems:
-            part.write_to_path(str(self._folder / "cert.pem"), append=True)
-        return f"  tls: {{certificate: {self._folder}/cert.pem, key: {self._folder}/key.pem}}"
+            part.write_to_path(str(self.folder / "cert.pem"), append=True)
+        return f"  tls: {{certificate: {self.folder}/cert.pem, key: {self.folder}/key.pem}}"
 
     def _answers(self) -> bool:
         tls = ssl.create_default_context(cafile=self.ca) if self.ca else None
