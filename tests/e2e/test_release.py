@@ -132,9 +132,7 @@ def test_the_tag_in_git_has_the_keys_of_the_release(family: Family, published: I
     assert {label: keys[label] for label in released} == released
 
 
-def test_a_local_release_says_that_it_is_not_published(
-    family: Family, images: Images
-) -> None:
+def test_a_local_release_says_that_it_is_not_published(family: Family, images: Images) -> None:
     make_releasable(family)
     build_and_prove(family)
     said = release(family)
@@ -166,7 +164,9 @@ def test_what_is_not_proved_does_not_ship(
     release(family)
 
 
-def test_steps_alone_come_to_the_same(family: Family, published: Images, registry: Registry) -> None:
+def test_steps_alone_come_to_the_same(
+    family: Family, published: Images, registry: Registry
+) -> None:
     for step in ("check", "stamp", "verify", "upload"):
         release(family, step)
     release(family, "artifacts")

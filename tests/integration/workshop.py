@@ -31,6 +31,7 @@ from buildlib.store.content import ContentStore
 from buildlib.store.records import Record
 from buildlib.workspace import Workspace
 from tests.fakes.engine import FakeBuilder, FakeEngine
+from tests.fakes.sharing import FakeLine, FakeShared, Shelf
 from tests.support.workspace import WorkspaceBuilder, digest
 
 
@@ -57,6 +58,8 @@ class Workshop(WorkspaceBuilder):
         self.builder = FakeBuilder(self.engine)
         self.said: list[str] = []
         self.real = False
+        self.shelf: Shelf | None = None
+        """A shared store; none stands in for the registry of the settings when None."""
 
     # -- asking ------------------------------------------------------------------------------
 
@@ -69,6 +72,13 @@ class Workshop(WorkspaceBuilder):
         """Give an opened workspace the fakes."""
         workspace.engine_factory = lambda: self.engine
         workspace.builder_factory = lambda: self.builder
+        shelf = self.shelf
+        if shelf is not None:
+            warn = self.said.append
+            workspace.sharing_of = lambda name, quick=False: FakeShared(
+                shelf, workspace, name, warn
+            )
+            workspace.connect = lambda name, quick=False: FakeLine(shelf, name)
         return workspace
 
     def plan(self, *labels: str) -> Plan:
