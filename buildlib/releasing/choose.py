@@ -18,6 +18,7 @@ from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
 from buildlib.model.target import Target, image_name
 from buildlib.releasing.attest import proved_images
+from buildlib.registry.protocol import RegistryUnavailable
 from buildlib.releasing.model import Proof
 from buildlib.store import names
 
@@ -91,6 +92,11 @@ class Chooser:
         entries: Mapping[str, Entry] = {}
         if final.sharing is not None:
             entries = final.sharing.find([(final.graph[at], records[at]) for at in self.images])
+            if final.sharing.is_down:  # a build goes on without it; a release must not guess
+                raise RegistryUnavailable(
+                    f"{final.settings.registry} does not answer, and a release goes there",
+                    fix="release again when it does, or with REGISTRY= for a local release",
+                )
         tags = {
             label: names.content_tag(
                 final.settings, image_name(final.graph[label]), records[label].key
