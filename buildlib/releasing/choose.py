@@ -17,8 +17,8 @@ from buildlib.errors import ActionError
 from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
 from buildlib.model.target import Target, image_name
-from buildlib.releasing.attest import proved_images
 from buildlib.registry.protocol import RegistryUnavailable
+from buildlib.releasing.attest import proved_images
 from buildlib.releasing.model import Proof
 from buildlib.store import names
 

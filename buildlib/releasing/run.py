@@ -18,7 +18,7 @@ from buildlib.errors import ActionError
 from buildlib.model.label import Label
 from buildlib.model.target import image_name
 from buildlib.model.version import is_prerelease, next_development
-from buildlib.releasing.check import Origin, check_git
+from buildlib.releasing.check import Origin, check_git, refuse_other_keys
 from buildlib.releasing.choose import Choice, Chooser, refuse_missing
 from buildlib.releasing.git import commit_release
 from buildlib.releasing.model import Proof, Release, ReleasedImage
@@ -119,7 +119,7 @@ class Run:
 
     def check(self) -> str:
         """Refuse what is not fit to be released."""
-        self._origin()
+        refuse_other_keys(self.final, self._origin().commit)
         if self.registry is not None:
             self.registry.ping()
         signed = self.signed  # at once: a key that does not open must not be found half way
