@@ -27,12 +27,15 @@ _FIRST_PAUSE = 1.0
 """Seconds before the second try; each further pause is twice as long."""
 _SILENCE = 600
 """Seconds that the engine may say nothing: it unpacks a large layer without a word."""
+_ENDED = ("Pushed", "Layer already exists", "Download complete", "Pull complete")
+"""What the engine says of a layer that is through."""
 _HINTS = (
     # What an engine or a registry says -> the line that mends it.
     (r"denied|unauthorized|no basic auth|authentication required|403 Forbidden", "docker login {}"),
     (r"x509|certificate", "sudo mkdir -p /etc/docker/certs.d/{0}  # and put its ca.crt there"),
     (r"HTTP response to HTTPS client", 'add "{}" to insecure-registries in daemon.json'),
     (r"no space left", "docker system df  # is there space, here and in the registry?"),
+    (r"\b50[0-9]\b|internal server error", "{1}  # its own log says more: is its disk full?"),
 )
 _PASSING = re.compile(
     r"""
@@ -146,11 +149,15 @@ def _moved(
     for attempt in range(1, TRIES + 1):
         client = None
         try:
+            layers.begin()
             client = client_of(endpoint, timeout=_SILENCE)
             return _follow(messages(client), layers)
         except (_RefusedError, APIError) as error:
             said = str((error.explanation if isinstance(error, APIError) else "") or error)
-            if not may_pass(said) or attempt == TRIES:
+            # The engine itself has tried a layer for a minute: another is worth it only where
+            # this one brought something over, which a full disk does not.
+            hopeless = layers.retried and not layers.finished
+            if hopeless or attempt == TRIES or not may_pass(said):
                 raise _refused(reference, done, said, attempt) from None
         except (RequestException, OSError) as error:
             raise why_not(endpoint, cause(error)) from None
@@ -193,16 +200,26 @@ def wait(attempt: int) -> None:
 
 
 class Layers:
-    """Adds up how far the layers of one transfer are.
+    """Adds up how far the layers of one transfer are, over all its tries.
 
     Args:
         observe: Told the sums whenever they change.
+
+    Attributes:
+        retried: Whether the engine has begun a layer anew, in this try.
+        finished: How many layers came to their end in this try.
     """
 
     def __init__(self, observe: Observe) -> None:
         self._observe = observe
+        self.begin()
         self._layers: dict[str, tuple[int, int]] = {}
         self._told = (0, 0)
+
+    def begin(self) -> None:
+        """Note that a new try begins; what earlier ones brought over counts on."""
+        self.retried = False
+        self.finished = 0
 
     def take(self, message: dict[str, Any]) -> str:
         """Take note of one message of the engine; returns the digest, in the message that has it.
@@ -221,9 +238,10 @@ class Layers:
             done = int(detail.get("current") or 0)
             # A layer's total is a guess where the engine compresses on the way.
             self._layers[layer] = done, max(done, int(detail.get("total") or 0))
-        elif layer in self._layers and status in (
-            "Pushed", "Layer already exists", "Download complete", "Pull complete",
-        ):  # fmt: skip
+        elif status.startswith("Retrying"):
+            self.retried = True
+        elif layer in self._layers and status in _ENDED:
+            self.finished += status != "Layer already exists"
             total = self._layers[layer][1]
             self._layers[layer] = total, total
         sums = (
@@ -247,10 +265,10 @@ def _apart(reference: str) -> tuple[str, str]:
 def _refused(reference: str, done: str, said: str, attempts: int) -> ActionError:
     said = re.sub(r"\s+", " ", said).strip()[:500]
     host = reference.partition("/")[0]
-    verb = "docker " + done.removesuffix("ed")
+    again = f"docker {done.removesuffix('ed')} {reference}"
     hint = next((fix for pattern, fix in _HINTS if re.search(pattern, said, re.IGNORECASE)), "")
     tries = f" after {attempts} tries" if attempts > 1 else ""
     return ActionError(
         f"{reference} cannot be {done}{tries}: {said}",
-        fix=hint.format(host) if hint else f"{verb} {reference}",
+        fix=hint.format(host, again) or again,
     )
