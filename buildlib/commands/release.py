@@ -79,8 +79,8 @@ def _open(call: Call) -> Run:
     final.version = final.channel = version
     tell_to = warn if call.flag("json") else say
 
-    def make(workspace: Workspace, labels: Sequence[Label]) -> int:
-        return build(workspace, labels, quiet=call.flag("json"))
+    def make(workspace: Workspace, labels: Sequence[Label], telling: bool) -> int:
+        return build(workspace, labels, quiet=call.flag("json") or not telling)
 
     return Run(dev, final, Tools(make, _upload, tell_to), following=call.variables.get("NEXT", ""))
 

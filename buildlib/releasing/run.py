@@ -40,12 +40,13 @@ class Tools(NamedTuple):
     """What a release has others do.
 
     Attributes:
-        build: Brings targets of a workspace up to date; returns an exit code.
+        build: Brings targets of a workspace up to date, telling of each or of failures only;
+            returns an exit code.
         upload: Publishes images of a workspace by key, and shows how far they are.
         say: Takes lines for people.
     """
 
-    build: Callable[[Workspace, Sequence[Label]], int]
+    build: Callable[[Workspace, Sequence[Label], bool], int]
     upload: Callable[[Workspace, Sequence[Label]], None]
     say: Callable[[str], None]
 
@@ -136,7 +137,7 @@ class Run:
         if others:
             refuse_missing(self.chooser.choices(), others)
         stale = [step.label for step in self.final.plan(stamped).steps]
-        if stale and self._tools.build(self.final, stamped):
+        if stale and self._tools.build(self.final, stamped, False):
             raise ActionError("what carries the version could not be built")
         images = [label for label in self.chooser.images if self.chooser.is_stamped(label)]
         return f"{len(stamped)} targets carry {self.version}, {len(images)} of them images"
@@ -147,7 +148,7 @@ class Run:
         _, missing = self.chooser.proofs(choices)
         if missing:
             self._bring(choices)
-            if self._tools.build(self.final, missing):
+            if self._tools.build(self.final, missing, True):
                 raise ActionError(
                     f"what carries {self.version} is not fit to ship",
                     fix=f"./doitw release verify VERSION={self.version}  # after mending it",
@@ -180,13 +181,17 @@ class Run:
 
     def artifacts(self) -> str:
         """Write the files of the release."""
-        from buildlib.releasing import artifacts
+        from buildlib.releasing import artifacts, sboms
 
         release = self._release()
         seal = self.signer.envelope if self.signer else None
+        unread = sboms.bring(self.final, release)
+        choices = self.chooser.choices() if unread else {}
+        self._bring({image.label: choices[image.label] for image in unread})
         written = artifacts.write(self.final, release, self.folder, self._tools.say, seal)
         if self.signer is not None:
             self.signer.sign_file(f"{self.folder}/SHA256SUMS")
+        sboms.publish(self.final, release, unread)
         shown = os.path.relpath(self.folder, self.final.root)
         return f"{len(written)} files in {shown}; {self.signed}"
 
