@@ -27,7 +27,7 @@ from buildlib.model.target import Target
 from buildlib.model.version import DEV, channel_of, check_file
 from buildlib.model.version import FILE as VERSION_FILE
 from buildlib.plan.explain import Explainer
-from buildlib.plan.plan import Plan, Planner, Presence
+from buildlib.plan.plan import Plan, Planner, Presence, Shared
 from buildlib.store import names
 from buildlib.store.content import ContentStore, default_root
 from buildlib.store.memo import Memo
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from buildlib.fetch.progress import Observer
     from buildlib.fetch.source import Download
     from buildlib.registry.protocol import Registry
+    from buildlib.sharing.entry import Entry
     from buildlib.sharing.shared import SharedStore
 
 _ASKED = "asked"
@@ -96,6 +97,10 @@ class Workspace:
         self.builder_factory: Callable[[], Builder] | None = None
         self.registry_factory: Callable[[str], Registry] | None = None
         self.carrier: Carrier | None = None
+        self.answers: dict[str, Entry | None] = {}
+        """What the registry has or lacks, by key: nothing is asked twice in a run."""
+        self.asks_registry = True
+        """Whether it is asked while building: no more, once it did not answer or refused."""
         self._memo = Memo(self.state.path("memo"))
         self._asked: list[str] = []
 
@@ -252,23 +257,22 @@ class Workspace:
     @cached_property
     def registry(self) -> Registry | None:
         """The registry of the settings; None where none is set. Nothing is asked of it yet."""
-        if not self.settings.registry:
-            return None
-        host = self.settings.registry.partition("/")[0]
+        return self.connect(self.settings.registry) if self.settings.registry else None
+
+    def connect(self, registry: str, *, quick: bool = False) -> Registry:
+        """Any registry; nothing is asked of it yet.
+
+        Args:
+            registry: Its host, which may have a path behind it.
+            quick: Give up soon when it does not answer: for what can be done without it.
+        """
+        host = registry.partition("/")[0]
         if self.registry_factory is not None:
             return self.registry_factory(host)
         from buildlib.registry.client import connect
+        from buildlib.registry.patience import PATIENT, QUICK
 
-        return connect(host)
-
-    def _quick_registry(self) -> Registry | None:
-        """The registry for what can be done without: who asks it gives up soon."""
-        if self.registry_factory is not None:
-            return None
-        from buildlib.registry.client import connect
-        from buildlib.registry.patience import QUICK
-
-        return connect(self.settings.registry.partition("/")[0], patience=QUICK)
+        return connect(host, patience=QUICK if quick else PATIENT)
 
     @property
     def role(self) -> str:
@@ -280,25 +284,31 @@ class Workspace:
 
     @cached_property
     def shared(self) -> SharedStore | None:
-        """The registry as a store, for a build; None where the role is `off`."""
+        """The registry as a store to build from; None where the role is `off`."""
         return None if self.role == OFF else self.sharing
 
     @cached_property
     def sharing(self) -> SharedStore | None:
         """The registry as a store, whatever the role; None where no registry is set."""
-        if self.registry is None:
-            return None
+        return self.sharing_of(self.settings.registry) if self.settings.registry else None
+
+    def sharing_of(self, registry: str) -> SharedStore:
+        """Any registry as a store; keys are still those of the settings.
+
+        Args:
+            registry: Its host, which may have a path behind it.
+        """
         from buildlib.sharing.shared import SharedStore
 
         return SharedStore(
-            self.registry,
-            self.settings,
+            self.connect(registry),
+            self.settings._replace(registry=registry),
             self.records,
             self.store,
             platform=self.settings.platform,
             warn=_warn,
             carrier=self.carrier,
-            quick=self._quick_registry(),
+            quick=self.connect(registry, quick=True),
         )
 
     def grants(self) -> tuple[Grant, ...]:
@@ -323,10 +333,12 @@ class Workspace:
             explain=self.explainer.reason,
         )
 
-    def plan(self, roots: Iterable[Label], *, force: bool = False) -> Plan:
-        """What a build of some targets would do."""
+    def plan(
+        self, roots: Iterable[Label], *, force: bool = False, shared: Shared | None = None
+    ) -> Plan:
+        """What a build of some targets would do; `shared` is asked as `Planner.plan` says."""
         presence = self.presence if self._asked else self._first_presence()
-        return self.planner.plan(roots, presence, force=force)
+        return self.planner.plan(roots, presence, force=force, shared=shared)
 
     def _first_presence(self) -> Presence:
         """As `presence`, for the first plan of a run.

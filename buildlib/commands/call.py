@@ -20,7 +20,7 @@ class Option(NamedTuple):
     Attributes:
         name: As typed, with two dashes.
         short: One-letter form, with one dash, or empty.
-        takes: Name of its value, or empty for a flag.
+        takes: Name of its value, or empty for a flag; in brackets where it may be left out.
         doc: One line of help.
     """
 
@@ -42,6 +42,8 @@ OPTIONS = {
         Option("--dry-run", "", "", "show the plan and do nothing"),
         Option("--remote", "", "", "only tag what the registry has; nothing is transferred"),
         Option("--offline", "", "", "ask no network"),
+        Option("--remote", "", "", "ask the registry what would be pulled"),
+        Option("--against", "", "[REGISTRY]", "compare with what is in a registry"),
         Option("--check", "", "", "report what has drifted, and change nothing"),
         Option("--upgrade", "", "", "take the newest versions of Python packages, too"),
         Option("--to", "", "FOLDER", "also lay the files into a folder to carry elsewhere"),
@@ -181,7 +183,10 @@ def _value(option: Option, name: str, value: str | None, pending: list[str]) -> 
         if value is not None:
             raise InputError(f"{name} takes no value", fix=name)
         return True
-    if value == "" or (value is None and (not pending or pending[0].startswith("-"))):
+    is_bare = value is None and (not pending or pending[0].startswith("-"))
+    if is_bare and option.takes.startswith("["):
+        return True
+    if value == "" or is_bare:
         raise InputError(f"{name} needs a value", fix=f"{name} {option.takes}")
     return pending.pop(0) if value is None else value
 

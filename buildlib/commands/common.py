@@ -7,6 +7,8 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from buildlib.commands.call import SETTINGS, Call
+from buildlib.errors import InputError
+from buildlib.model.settings import FILE as SETTINGS_FILE
 from buildlib.workspace import Workspace, find_root
 
 if TYPE_CHECKING:
@@ -53,3 +55,11 @@ def task_name(workspace: Workspace, label: Label) -> str:
 def short_name(workspace: Workspace, label: Label) -> str:
     """A target in a line of a plan: without `build:`, which is what most lines are about."""
     return task_name(workspace, label).removeprefix("build:")
+
+
+def no_registry(what: str) -> InputError:
+    """There is none in the settings, and something needs one."""
+    return InputError(
+        f"{what} needs a registry, and none is set",
+        fix=f'registry = "registry.example.com"  # in [tool.buildlib] of {SETTINGS_FILE}',
+    )

@@ -1,6 +1,7 @@
 """`plan`: what would be built and why. Nothing is run, and no engine or network is needed.
 
-`plan release VERSION=2.5.0` tells what a release would do; that asks the registry, too.
+`plan release VERSION=2.5.0` tells what a release would do, `plan --remote` what a build would pull:
+these two ask the registry.
 """
 
 from __future__ import annotations
@@ -8,12 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildlib.commands.call import VARIABLES, Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, short_name, task_name
+from buildlib.commands.common import (
+    no_registry,
+    open_workspace,
+    print_json,
+    say,
+    short_name,
+    task_name,
+    warn,
+)
 from buildlib.errors import InputError
 from buildlib.store import names
 from buildlib.text import duration
 
 if TYPE_CHECKING:
+    from buildlib.execution.sharing import Asked
     from buildlib.plan.plan import Plan, Step
     from buildlib.workspace import Workspace
 
@@ -35,7 +45,8 @@ def run(call: Call) -> int:
             )
     workspace = open_workspace(call)
     roots = workspace.resolve(call.words, folder=call.folder, verb="build")
-    plan = workspace.plan(roots, force=call.flag("always"))
+    shared = _registry(workspace) if call.flag("remote") else None
+    plan = workspace.plan(roots, force=call.flag("always"), shared=shared)
     if call.flag("json"):
         print_json(as_json(workspace, plan))
     else:
@@ -45,6 +56,16 @@ def run(call: Call) -> int:
             say(line)
     workspace.save()
     return 0
+
+
+def _registry(workspace: Workspace) -> Asked:
+    """What answers for the registry of the settings, whatever the role of this machine."""
+    from buildlib.execution.sharing import Asked
+
+    registry = workspace.settings.registry
+    if not registry:
+        raise no_registry("plan --remote")
+    return Asked(workspace, workspace.sharing_of(registry), warn)
 
 
 def lines(workspace: Workspace, plan: Plan) -> list[str]:
@@ -57,6 +78,8 @@ def lines(workspace: Workspace, plan: Plan) -> list[str]:
         note = "" if is_hermetic(workspace, step) else "  [not hermetic: network=True]"
         note += "  [stamped]" if step.label in marked else ""
         before = f"  (last time {duration(step.seconds)})" if step.seconds else ""
+        if step.action == "pull":
+            before = f"  ({step.size / 1e6:.1f} MB)"
         out.append(f"{step.action:8} {name}  {step.reason}{before}{note}")
     if not plan.steps:
         verbs = {workspace.graph[step.label].rule.verb for step in plan.fresh}
@@ -125,6 +148,7 @@ def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
             "reason": step.reason,
             "key": step.key,
             "last_seconds": step.seconds,
+            "size": step.size,
             "hermetic": is_hermetic(workspace, step),
             "stamped": step.label in marked,
         }
@@ -143,7 +167,7 @@ VERB = Verb(
     "plan",
     "what would be built and why; nothing is run",
     "[TARGET…] | release VERSION=2.5.0",
-    ("--json",),
+    ("--json", "--remote"),
     run,
     variables=VARIABLES,
 )

@@ -9,7 +9,7 @@ from buildlib.commands.build import build
 from buildlib.commands.call import VARIABLES, Call, Verb
 from buildlib.commands.common import open_workspace, print_json, say, warn
 from buildlib.errors import InputError
-from buildlib.model.version import check_release
+from buildlib.model.version import DEV, before, check_release
 from buildlib.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -75,11 +75,12 @@ def _open(call: Call) -> Run:
 
     version = check_release(call.variables.get("VERSION", ""))
     dev, final = open_workspace(call), open_workspace(call)
+    dev.version, dev.channel = before(version), DEV  # VERSION may be further, where this goes on
     final.version = final.channel = version
     tell_to = warn if call.flag("json") else say
 
-    def make(workspace: Workspace, labels: Sequence[Label]) -> int:
-        return build(workspace, labels, quiet=call.flag("json"))
+    def make(workspace: Workspace, labels: Sequence[Label], telling: bool) -> int:
+        return build(workspace, labels, quiet=call.flag("json") or not telling)
 
     return Run(dev, final, Tools(make, _upload, tell_to), following=call.variables.get("NEXT", ""))
 

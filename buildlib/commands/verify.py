@@ -15,8 +15,9 @@ from typing import Any
 from buildlib.commands import plan as plan_verb
 from buildlib.commands.build import DEFAULT_VERBOSITY, LOUD, build
 from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say
+from buildlib.commands.common import open_workspace, print_json, say, warn
 from buildlib.errors import InputError
+from buildlib.execution.session import Session
 from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
 from buildlib.rules.kernel_check import REPORT
@@ -37,7 +38,10 @@ def run(call: Call) -> int:
         with suppress(FileNotFoundError):
             os.unlink(report_path(workspace.state, label))
     loud = call.number("verbosity", DEFAULT_VERBOSITY, least=0) >= LOUD
-    images = [dep.ref.label for label in checks for dep in workspace.graph[label].deps]
+    session = Session(workspace, say=warn if quiet else say, force=call.flag("always"))
+    plan = session.bring(checks)  # proofs of the registry count; what is proved needs no image
+    stale = [label for label in checks if plan.step(label)]
+    images = [dep.ref.label for label in stale for dep in workspace.graph[label].deps]
     if workspace.plan(images).steps:  # as many at a time as is usual; then proofs have the machine
         code = build(workspace, images, verbose=loud, quiet=quiet)
         if code:

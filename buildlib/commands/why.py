@@ -1,7 +1,11 @@
-"""`why`: the changed parts of a target's key, old and new, and the path from each to the target."""
+"""`why`: the changed parts of a target's key, old and new, and the path from each to the target.
+
+With `--against`, old is what a registry has of the target: why this machine found nothing there.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from buildlib.commands.call import Call, Verb
@@ -22,6 +26,13 @@ def run(call: Call) -> int:
     if not call.words:
         raise InputError("why needs a target", fix="./doitw why //images/kernel-py")
     labels = workspace.resolve(call.words, folder=call.folder)
+    against = call.options.get("against")
+    if against:
+        from buildlib.commands import against as comparison
+
+        comparison.run(workspace, labels, against, as_json=call.flag("json"))
+        workspace.save()
+        return 0
     plan = workspace.plan(labels)
     answers = []
     for label in labels:
@@ -51,12 +62,27 @@ def _tell(
     else:
         verb = {"build": "would be built", "restore": "would get its name back"}
         say(f"{label} {verb.get(action, 'may have to be built')}: {reason}")
-    for leaf in leaves or ():
-        say(f"  {leaf.change.name}")
-        say(f"    old: {_shown(leaf.change.old)}")
-        say(f"    new: {_shown(leaf.change.new)}")
+    for line in lines(leaves or (), "old", "new"):
+        say(line)
+
+
+def lines(leaves: Iterable[Leaf], old: str, new: str) -> list[str]:
+    """Changed parts for people.
+
+    Args:
+        leaves: The parts.
+        old: What the value before is called.
+        new: What the value now is called.
+    """
+    out: list[str] = []
+    width = max(len(old), len(new)) + 1
+    for leaf in leaves:
+        out.append(f"  {leaf.change.name}")
+        out.append(f"    {f'{old}:':{width}} {_shown(leaf.change.old)}")
+        out.append(f"    {f'{new}:':{width}} {_shown(leaf.change.new)}")
         if len(leaf.path) > 1:
-            say("    path: " + " <- ".join(str(ref) for ref in leaf.path))
+            out.append("    path: " + " <- ".join(str(ref) for ref in leaf.path))
+    return out
 
 
 def _shown(value: str | None) -> str:
@@ -76,24 +102,27 @@ def _as_json(label: Label, step: Any, leaves: list[Leaf] | None) -> dict[str, An
         "action": step.action if step else "fresh",
         "reason": step.reason if step else "",
         "key": step.key if step else "",
-        "changes": None
-        if leaves is None
-        else [
-            {
-                "part": leaf.change.name,
-                "old": leaf.change.old,
-                "new": leaf.change.new,
-                "path": [str(ref) for ref in leaf.path],
-            }
-            for leaf in leaves
-        ],
+        "changes": None if leaves is None else plain(leaves),
     }
+
+
+def plain(leaves: Iterable[Leaf]) -> list[dict[str, Any]]:
+    """Changed parts for programs."""
+    return [
+        {
+            "part": leaf.change.name,
+            "old": leaf.change.old,
+            "new": leaf.change.new,
+            "path": [str(ref) for ref in leaf.path],
+        }
+        for leaf in leaves
+    ]
 
 
 VERB = Verb(
     "why",
     "the changed parts of a key, old and new, and the path to the target",
     "TARGET…",
-    ("--json",),
+    ("--against", "--json"),
     run,
 )

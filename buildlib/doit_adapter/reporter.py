@@ -168,6 +168,7 @@ class Reporter:
             self._say(f"{len(self._built)} done in {took}")
         for line in self.session.where_time_went():
             self._say(line)
+        self.session.publish()
         if self.session.has_new_images:
             from buildlib.pruning.bound import after_build
 

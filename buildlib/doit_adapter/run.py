@@ -52,7 +52,8 @@ def run_session(
     Reporter.session, Reporter.quiet = session, quiet
     selected = [task_name(session, label) for label in session.labels()]
     if not selected:
-        sys.stdout.write("" if quiet else "nothing to build\n")
+        left = "nothing left to build" if session.pulled else "nothing to build"
+        sys.stdout.write("" if quiet else f"{left}\n")
         return 0
     if session.is_chain():
         return _run_chain(session)

@@ -77,12 +77,34 @@ class Executor:
                 if target.rule.verb == VERIFY:  # a proof that fails now is no proof any more
                     workspace.records.forget(key)
                 self._build(target)
-            if target.rule.product == "image":
-                self._name_image(target, key)
-            else:
-                self._export(target, key)
-            workspace.state.set_last_key(label, key)
+            self._name(target, key)
         return built
+
+    def adopt(self, label: Label, bring: Callable[[], object]) -> None:
+        """Take a target that was built elsewhere, unless it was made here meanwhile.
+
+        Args:
+            label: The target.
+            bring: Brings it, and records it.
+
+        Raises:
+            ActionError: It cannot be brought, or not be named.
+        """
+        workspace = self._workspace
+        key = workspace.keys.key(Reference(label))
+        with self._alone(label, key), _told(label):
+            step = workspace.plan([label]).look_up(label)
+            if step is not None and step.action == BUILD:
+                bring()
+            self._name(workspace.graph[label], key)
+
+    def _name(self, target: Target, key: str) -> None:
+        """Give what there is of a key the names that people use, and remember the key."""
+        if target.rule.product == "image":
+            self._name_image(target, key)
+        else:
+            self._export(target, key)
+        self._workspace.state.set_last_key(target.label, key)
 
     def note_fresh(self, label: Label) -> None:
         """Remember that a target was found up to date here, so that `why` has a past."""

@@ -1,8 +1,10 @@
 """One build from start to end: what both front doors, `./doitw` and `doit`, drive.
 
-`start` makes the plan, finds (or makes) an engine if the plan needs one, and fetches what the plan
-will read. Where that is much, what cannot change the plan is fetched while targets are made, in
-the order in which it is needed. Then each target is run, the head of the longest chain first.
+`start` makes the plan, finds (or makes) an engine if the plan needs one, pulls what the registry
+has of it, and fetches what the rest will read. Where that is much, what cannot change the plan is
+fetched while targets are made, in the order in which it is needed. Then each target is run, the
+head of the longest chain first. At the end, what was built is published where this machine's role
+is to write.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from buildlib.execution.downloads import FETCHED_SECTIONS, download
 from buildlib.execution.executor import Executor
 from buildlib.keys.compute import pinned
 from buildlib.model.label import Label, Reference
+from buildlib.model.settings import OFF, WRITE
 from buildlib.plan.chain import guess, urgency
 from buildlib.plan.plan import BUILD, UNKNOWN, Plan
 
@@ -65,6 +68,8 @@ class Session:
         self._lock = threading.Lock()
         self._executor = Executor(workspace, say=say, verbose=verbose)
         self._ahead: Ahead | None = None
+        self.pulled: list[Label] = []
+        """What was pulled from the registry instead of being built."""
 
     @property
     def spans(self) -> list[Span]:
@@ -73,9 +78,10 @@ class Session:
 
     @property
     def has_new_images(self) -> bool:
-        """Whether images were made, so that the engine may have more than it should keep."""
+        """Whether images were made or pulled: the engine may have more than it should keep."""
         graph = self.workspace.graph
-        return any(graph[span.label].rule.product == "image" for span in self.spans)
+        new = [*(span.label for span in self.spans), *self.pulled]
+        return any(graph[label].rule.product == "image" for label in new)
 
     @property
     def fetching(self) -> str:
@@ -114,14 +120,29 @@ class Session:
         with self._lock:
             if self._started:
                 return self.plan
-            if self._plan is None or tuple(roots) != self._roots:
-                self.look(roots)
-            self._need_engine()
+            self._bring(roots)
             self._prefetch()
             self._started = True
             for step in self.plan.fresh:
                 self._executor.note_fresh(step.label)
             return self.plan
+
+    def bring(self, roots: Iterable[Label]) -> Plan:
+        """Make the plan, and pull what the registry has of it; nothing is fetched or built.
+
+        Raises:
+            ActionError: There is no engine.
+        """
+        with self._lock:
+            self._bring(roots)
+            return self.plan
+
+    def _bring(self, roots: Iterable[Label]) -> None:
+        roots = tuple(roots)
+        if self._plan is None or roots != self._roots:
+            self.look(roots)
+        self._need_engine()
+        self._pull()
 
     def labels(self) -> list[Label]:
         """What will be run, dependencies first; of several that could be run, the most urgent."""
@@ -190,6 +211,24 @@ class Session:
     def _uses_engine(self, label: Label) -> bool:
         rule = self.workspace.graph[label].rule
         return rule.product == "image" or rule.uses_engine
+
+    def _pull(self) -> None:
+        """Pull what is stale here and in the registry, so that only the rest is built."""
+        if not any(step.action == BUILD for step in self.plan.steps):
+            return
+        if self.workspace.role != OFF:
+            from buildlib.execution.sharing import pull_all  # with all that asks a registry
+
+            self._plan, self.pulled = pull_all(
+                self.workspace, self._roots, self._executor, force=self.force, say=self.say
+            )
+
+    def publish(self) -> None:
+        """Publish what this build made, where the role is to write; never a reason to fail."""
+        if self.spans and self.workspace.role == WRITE:
+            from buildlib.execution.sharing import publish_all
+
+            publish_all(self.workspace, [span.label for span in self.spans], say=self.say)
 
     def _prefetch(self) -> None:
         """Fetch what the plan's actions read; lock anew what is no longer served."""

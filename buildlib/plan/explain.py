@@ -7,17 +7,23 @@ from it to the target.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from buildlib.graph.graph import Graph
 from buildlib.keys.compute import Keys
-from buildlib.keys.record import Change, compare
+from buildlib.keys.record import Change, KeyRecord, compare
 from buildlib.model.label import Label, Reference
-from buildlib.store.records import Records
 from buildlib.store.state import State
 
 _IN_A_LINE = 3
 """Leaves named in the one-line reason of a plan."""
+
+
+class Parts(Protocol):
+    """Where the records of earlier keys are: `buildlib.store.records.Records`, or another's."""
+
+    def parts(self, key: str) -> KeyRecord | None:
+        """What a key was made of; None where that is not known."""
 
 
 class Leaf(NamedTuple):
@@ -42,7 +48,7 @@ class Explainer:
         state: Which key each target was last built with.
     """
 
-    def __init__(self, graph: Graph, keys: Keys, records: Records, state: State) -> None:
+    def __init__(self, graph: Graph, keys: Keys, records: Parts, state: State) -> None:
         self._graph = graph
         self._keys = keys
         self._records = records
@@ -53,7 +59,11 @@ class Explainer:
         last = self._state.last_key(label)
         if not last or self._records.parts(last) is None:
             return None
-        return self._leaves(Reference(label), last, (), set())
+        return self.changes_since(label, last)
+
+    def changes_since(self, label: Label, key: str) -> list[Leaf]:
+        """The leaves that differ from those of another key of a target."""
+        return self._leaves(Reference(label), key, (), set())
 
     def _leaves(
         self,

@@ -2,17 +2,19 @@
 
 A target is fresh when there is a record of its key and what the record names is still there: an
 image by its ID *and* its content tag, a file in the content store. Labels prove nothing, since
-children inherit them. Nothing is asked of a target that no stale target needs.
+children inherit them. Nothing is asked of a target that no stale target needs, and where a shared
+store is asked, nothing below what it has.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from buildlib.graph.graph import Graph
 from buildlib.keys.compute import Keys
+from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label, Reference
 from buildlib.model.output import Export
 from buildlib.model.settings import Settings
@@ -26,6 +28,8 @@ FRESH = "fresh"
 BUILD = "build"
 RESTORE = "restore"
 """What there is gets its name back: a tag, or the file in the workspace."""
+PULL = "pull"
+"""It is stale here, and a shared store has it."""
 FORCED = "asked to build it again"
 UNKNOWN = "unknown"
 """It was built, but no engine could be asked whether it is still there."""
@@ -47,15 +51,28 @@ Presence = Callable[[list[str]], "Mapping[str, Present | None] | None"]
 """Asks the engine for many references at once; None where no engine answers."""
 
 
+class Offer(Protocol):
+    """What a shared store has for a key."""
+
+    @property
+    def size(self) -> int:
+        """Bytes to transfer at most."""
+
+
+Shared = Callable[[Sequence[tuple[Target, KeyRecord]]], Mapping[str, Offer]]
+"""Asks a shared store for many targets at once; the keys that it has."""
+
+
 class Step(NamedTuple):
     """One target of a plan.
 
     Attributes:
         label: The target.
         key: Its key.
-        action: `build`, `restore`, `unknown` or `fresh`.
+        action: `build`, `pull`, `restore`, `unknown` or `fresh`.
         reason: Why, for people; empty where it is fresh.
         seconds: How long it took the last time it was built; 0 where that is not known.
+        size: Bytes to transfer at most, where it is pulled.
     """
 
     label: Label
@@ -63,6 +80,7 @@ class Step(NamedTuple):
     action: str
     reason: str
     seconds: float = 0.0
+    size: int = 0
 
 
 class Plan(NamedTuple):
@@ -125,7 +143,14 @@ class Planner:
         self._exports = exports
         self._explain = explain
 
-    def plan(self, roots: Iterable[Label], presence: Presence, *, force: bool = False) -> Plan:
+    def plan(
+        self,
+        roots: Iterable[Label],
+        presence: Presence,
+        *,
+        force: bool = False,
+        shared: Shared | None = None,
+    ) -> Plan:
         """The plan for some targets.
 
         Args:
@@ -133,6 +158,8 @@ class Planner:
             force: Build the roots even if they are up to date.
             presence: Asked for all images that could matter at once; for a second time where
                 a content tag is not on its image.
+            shared: Asked for what is stale, from the roots down: all of one depth at once. What
+                it has is pulled, and nothing below that is looked at. No store is asked when None.
         """
         roots = list(roots)
         needed = self._graph.closure(roots)
@@ -148,22 +175,30 @@ class Planner:
             if record is not None and self._graph[label].rule.product == "image"
         }
         there = _look_up(images, presence)
+        forced = set(roots) if force else set()
         steps: dict[Label, Step] = {}
-        pending = list(roots)
+        pending = list(dict.fromkeys(roots))
         while pending:
-            label = pending.pop()
-            if label in steps:
-                continue
-            target = self._graph[label]
-            if target.rule.product == "none":
-                steps[label] = Step(label, keys[label], FRESH, "")
-            else:
-                steps[label] = self._step(target, keys[label], kept[label], there)
-                if force and label in roots and steps[label].action != BUILD:
-                    steps[label] = steps[label]._replace(action=BUILD, reason=FORCED)
-            if steps[label].action in (BUILD, UNKNOWN) or target.rule.product == "none":
-                # Parts of an archive are put together by whoever takes them, not as a step.
-                pending += self._graph.made_below(label)
+            for label in pending:
+                target = self._graph[label]
+                if target.rule.product == "none":
+                    steps[label] = Step(label, keys[label], FRESH, "")
+                else:
+                    steps[label] = self._step(target, keys[label], kept[label], there)
+                    if label in forced and steps[label].action != BUILD:
+                        steps[label] = steps[label]._replace(action=BUILD, reason=FORCED)
+            if shared:
+                stale = [x for x in pending if steps[x].action == BUILD and x not in forced]
+                steps.update(self._offered([steps[label] for label in stale], shared))
+            # Parts of an archive are put together by whoever takes them, not as a step.
+            below = [
+                other
+                for label in pending
+                if steps[label].action in (BUILD, UNKNOWN)
+                or self._graph[label].rule.product == "none"
+                for other in self._graph.made_below(label)
+            ]
+            pending = [label for label in dict.fromkeys(below) if label not in steps]
         ordered = [steps[label] for label in needed if label in steps]
         buildable = [x for x in ordered if self._graph[x.label].rule.product != "none"]
         return Plan(
@@ -171,6 +206,19 @@ class Planner:
             tuple(step for step in buildable if step.action == FRESH),
             there is not None,
         )
+
+    def _offered(self, stale: Sequence[Step], shared: Shared) -> dict[Label, Step]:
+        """The steps of what a shared store has, of some that would be built."""
+        if not stale:
+            return {}
+        offers = shared(
+            [(self._graph[step.label], self._keys.record(Reference(step.label))) for step in stale]
+        )
+        return {
+            step.label: step._replace(action=PULL, size=offers[step.key].size)
+            for step in stale
+            if step.key in offers
+        }
 
     def _content_tag(self, label: Label, key: str) -> str:
         return names.content_tag(self._settings, image_name(self._graph[label]), key)

@@ -21,7 +21,7 @@ from buildlib.model.settings import FILE as SETTINGS_FILE
 from buildlib.model.settings import FLAVOURS, Settings, settings_from, table_of
 from buildlib.model.target import image_name
 from buildlib.store.memo import Memo
-from buildlib.store.names import DEV, key_digits
+from buildlib.store.names import DEV, file_version, key_digits
 
 if TYPE_CHECKING:
     from buildlib.graph.graph import Graph
@@ -234,7 +234,8 @@ def _load_flavour(
         text = tree.read(LOCK_FILE).decode() if tree.exists(LOCK_FILE) else "schema = 1\n"
         graph = Graph(Loader(tree, settings).load())
         for channel in dict.fromkeys((DEV, _channel(tree))):
-            stamp = Stamp(settings.organization, settings.registry, channel)
+            version = file_version(tree.read("VERSION").decode().strip())
+            stamp = Stamp(settings.organization, settings.registry, channel, version)
             left_out = _left_out(graph, settings.flavour)
             whole = Keys(graph, tree, parse_lock(text), stamp)
             found.update(_keys_of(graph, whole, wrong, left_out))

@@ -39,7 +39,7 @@ def read(headers: Iterable[str]) -> Challenge | None:
     for header in headers:
         starts = list(_SCHEME.finditer(header))
         ends = [start.start() for start in starts[1:]] + [len(header)]
-        for start, end in zip(starts, ends, strict=True):
+        for start, end in zip(starts, ends, strict=False):  # there may be no start
             scheme = start[1].lower()
             values = {
                 name.lower(): re.sub(r"\\(.)", r"\1", quoted) or plain

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from buildlib.errors import ActionError
 from buildlib.fetch.trouble import failure, seconds_until
-from buildlib.registry.address import CERTIFICATES, HUB
+from buildlib.registry.address import CERTIFICATES, HUB, is_loopback
 from buildlib.registry.protocol import RegistryUnavailable
 
 if TYPE_CHECKING:
@@ -122,15 +122,16 @@ def told(trouble: Trouble, host: str, doing: str, repository: str = "") -> Actio
         trouble.kind == "status" and trouble.transient
     )
     cls = RegistryUnavailable if away else ActionError
-    return cls(what, detail=trouble.said or None, fix=_fix(trouble, host, repository))
+    return cls(what, detail=trouble.said or None, fix=_fix(trouble, host, doing, repository))
 
 
-def _fix(trouble: Trouble, host: str, repository: str) -> str | None:
+def _fix(trouble: Trouble, host: str, doing: str, repository: str) -> str | None:
     """The line to paste or follow."""
     match trouble.kind:
         case "silent":
+            scheme = "http" if is_loopback(host) else "https"
             return (
-                f"curl -v https://{host}/v2/  # what this machine gets; or correct registry in "
+                f"curl -v {scheme}://{host}/v2/  # what this machine gets; or correct registry in "
                 "[tool.buildlib] of pyproject.toml"
             )
         case "certificate":
@@ -150,20 +151,24 @@ def _fix(trouble: Trouble, host: str, repository: str) -> str | None:
         case "content":
             return None
         case _:
-            return _fix_of_status(trouble, host, repository)
+            return _fix_of_status(trouble, host, doing, repository)
 
 
-def _fix_of_status(trouble: Trouble, host: str, repository: str) -> str | None:
+def _fix_of_status(trouble: Trouble, host: str, doing: str, repository: str) -> str | None:
     login = "docker login" if host == HUB else f"docker login {host}"
     fixes = {
         401: login,
         403: f"{login}  # as somebody with the right to {repository or 'it'}",
-        405: "set REGISTRY_STORAGE_DELETE_ENABLED=true for it (in its config.yml: storage: "
-        "{delete: {enabled: true}})",
+        405: "set registry to one that takes images: this one (a cache of another?) only gives",
         413: "let what stands in front of it take larger bodies, such as "
         "client_max_body_size 0; of nginx",
         429: f"wait, then run this again; who is logged in may ask more often: {login}",
     }
+    if doing.startswith("delete"):
+        fixes[405] = (
+            "set REGISTRY_STORAGE_DELETE_ENABLED=true for it (in its config.yml: storage: "
+            "{delete: {enabled: true}})"
+        )
     if repository and (not trouble.codes or "NAME_UNKNOWN" in trouble.codes):
         fixes[404] = f"create {repository} there first: it makes no repositories by itself"
     again = "run this again (what is there is not sent again); its log says why"

@@ -5,7 +5,7 @@ release that was stopped has no checksums for half of its files, and writing aga
 The same release gives the same bytes. What each file is for is in docs/release-files.md.
 
 It puts files together; what stands in them is made by `attest`, `sbom` and `notes`. It knows no
-registry and signs nothing.
+registry, and signs nothing: statements are sealed by whoever can.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ CHECKSUMS = "SHA256SUMS"
 NOTES = "RELEASE_NOTES.md"
 PROVENANCE = "provenance.intoto.json"
 TEST_RESULTS = "test-results.intoto.jsonl"
+SEALED = {PROVENANCE: "provenance.dsse.json", TEST_RESULTS: "test-results.dsse.jsonl"}
+"""The files that hold the signed statements, where there is a key."""
 SBOMS = "sbom"
 SBOM_ENDING = ".cdx.json"
 REPORT = "report.json"
@@ -37,7 +39,11 @@ REPORT = "report.json"
 
 
 def write(
-    workspace: Workspace, release: Release, folder: str, say: Callable[[str], None]
+    workspace: Workspace,
+    release: Release,
+    folder: str,
+    say: Callable[[str], None],
+    seal: Callable[[bytes], bytes] | None = None,
 ) -> list[str]:
     """Write the files of a release; those that are there and right are left as they are.
 
@@ -46,6 +52,7 @@ def write(
         release: What is released.
         folder: Where to; absolute, in the workspace.
         say: Takes lines for people.
+        seal: Makes a line with a signed statement of a statement; None where nothing is signed.
 
     Returns:
         The names of all files of the release, sorted, relative to the folder.
@@ -63,11 +70,16 @@ def write(
         made.add(IMAGES, attest.images_json(release))
         made.add(NOTES, notes.release_notes(_changelog(workspace), release.version).encode())
         reports = {proof.key: _report(workspace, proof.key) for proof in release.proofs}
-        made.add(TEST_RESULTS, attest.test_results(release, reports))
+        results = attest.test_results(release, reports)
+        made.add(TEST_RESULTS, results)
         made.take_sboms(workspace, release, say)
         flavour = workspace.settings.flavour
         pins = pins_of(workspace, release)
-        made.add(PROVENANCE, attest.provenance(release, made.sha256, pins, flavour=flavour))
+        provenance = attest.provenance(release, made.sha256, pins, flavour=flavour)
+        made.add(PROVENANCE, provenance)
+        if seal:
+            made.add(SEALED[PROVENANCE], seal(provenance))
+            made.add(SEALED[TEST_RESULTS], b"".join(map(seal, results.splitlines())))
         made.add(CHECKSUMS, attest.checksums(made.sha256))
         made.move()
     finally:
@@ -175,13 +187,14 @@ class _Files:
             os.unlink(f"{self._folder}/{name}")
 
     def _stale(self) -> list[str]:
-        """Files that the folder has and the release has not: SBOMs of images that it had."""
+        """Files that the folder has and the release has not: of images or a key that it had."""
         foreign = [name for name in _names(self._folder) if name not in self.sha256]
         foreign = [name for name in foreign if not _is_signature(name)]
         unknown = [
             name
             for name in foreign
-            if not (name.startswith(f"{SBOMS}/") and name.endswith(SBOM_ENDING))
+            if name not in SEALED.values()
+            and not (name.startswith(f"{SBOMS}/") and name.endswith(SBOM_ENDING))
         ]
         if unknown:
             raise ActionError(

@@ -17,6 +17,8 @@ from buildlib.errors import ActionError
 from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
 from buildlib.model.target import Target, image_name
+from buildlib.registry.protocol import RegistryUnavailable
+from buildlib.releasing.attest import proved_images
 from buildlib.releasing.model import Proof
 from buildlib.store import names
 
@@ -90,6 +92,11 @@ class Chooser:
         entries: Mapping[str, Entry] = {}
         if final.sharing is not None:
             entries = final.sharing.find([(final.graph[at], records[at]) for at in self.images])
+            if final.sharing.is_down:  # a build goes on without it; a release must not guess
+                raise RegistryUnavailable(
+                    f"{final.settings.registry} does not answer, and a release goes there",
+                    fix="release again when it does, or with REGISTRY= for a local release",
+                )
         tags = {
             label: names.content_tag(
                 final.settings, image_name(final.graph[label]), records[label].key
@@ -150,7 +157,7 @@ class Chooser:
     ) -> Mapping[str, Any] | None:
         """The report of a proof of this very build: the one kept here, or the registry's."""
         report = _kept(workspace, record.key)
-        if report is not None and report.get("image_id") == choice.image_id:
+        if report is not None and choice.image_id in proved_images(report).values():
             return report
         if workspace.sharing is None:
             return None
@@ -161,7 +168,7 @@ class Chooser:
 
         workspace.sharing.bring(entry, workspace.engine, unobserved)
         report = _kept(workspace, record.key)
-        return report if report and report.get("image_id") == choice.image_id else None
+        return report if report and choice.image_id in proved_images(report).values() else None
 
 
 def _kept(workspace: Workspace, key: str) -> Mapping[str, Any] | None:

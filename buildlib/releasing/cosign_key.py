@@ -105,8 +105,13 @@ def open_key(text: str, passphrase: bytes, name: str) -> PrivateKey:
     Raises:
         InputError: It is no such key, or not of this passphrase.
     """
-    from nacl.exceptions import CryptoError
-    from nacl.secret import SecretBox
+    try:
+        from nacl.exceptions import CryptoError
+        from nacl.secret import SecretBox
+    except ImportError:  # plain doit, where ./doitw has not been asked for a release before
+        raise InputError(
+            f"PyNaCl is not installed, to open {name}", fix="./doitw release"
+        ) from None
 
     box = _box(text, name)
     try:

@@ -16,6 +16,10 @@ from buildlib.releasing.choose import Choice
 from buildlib.releasing.run import STEPS, Run
 
 
+_FEW = 8
+"""Targets of a kind that are told by name."""
+
+
 class Told(NamedTuple):
     """What one step would do.
 
@@ -66,11 +70,16 @@ class Description:
         """See `Run.stamp`."""
         run = self._run
         stale = {step.label for step in run.final.plan(run.chooser.stamped).steps}
-        lines = []
+        by_kind: dict[tuple[str, str], list[str]] = {}
         for label in run.chooser.stamped:
-            kind = run.final.graph[label].rule.kind
-            state = "build" if label in stale else "there already"
-            lines.append(f"{self._names[label]} ({kind}): {state}")
+            rule = run.final.graph[label].rule
+            if rule.product != "none":
+                state = "to be built" if label in stale else "there already"
+                by_kind.setdefault((rule.kind, state), []).append(self._names[label])
+        lines = []
+        for (kind, state), names in by_kind.items():
+            shown = ", ".join(names) if len(names) <= _FEW else f"{len(names)} of them"
+            lines.append(f"{kind} {state}: {shown}")
         return lines, []
 
     def verify(self) -> tuple[list[str], list[str]]:
@@ -99,10 +108,8 @@ class Description:
 
     def artifacts(self) -> tuple[list[str], list[str]]:
         """See `Run.artifacts`."""
-        signer = self._run.signer
-        signed = signer.describe() if signer else "unsigned: no key is configured"
         files = "archives, images.json, SHA256SUMS, SBOMs, statements, notes"
-        return [f"dist/{self._run.version}/: {files}", signed], []
+        return [f"dist/{self._run.version}/: {files}", self._run.signed], []
 
     def tag(self) -> tuple[list[str], list[str]]:
         """See `Run.tag`."""

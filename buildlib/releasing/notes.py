@@ -76,7 +76,7 @@ def _bodies(text: str) -> dict[str, str]:
     """What stands below each heading; the links at the end of the file are no part of one."""
     text = _LINKS.sub("", text)
     found = list(_HEADING.finditer(text))
-    ends = [heading.start() for heading in found[1:]] + [len(text)]
+    ends = [*(heading.start() for heading in found), len(text)][1:]
     return {
         heading.group(1): text[heading.end() : end].strip()
         for heading, end in zip(found, ends, strict=True)

@@ -18,7 +18,7 @@ from buildlib.errors import ActionError
 from buildlib.model.label import Label
 from buildlib.model.target import image_name
 from buildlib.model.version import is_prerelease, next_development
-from buildlib.releasing.check import Origin, check_git
+from buildlib.releasing.check import Origin, check_git, refuse_other_keys
 from buildlib.releasing.choose import Choice, Chooser, refuse_missing
 from buildlib.releasing.git import commit_release
 from buildlib.releasing.model import Proof, Release, ReleasedImage
@@ -40,12 +40,13 @@ class Tools(NamedTuple):
     """What a release has others do.
 
     Attributes:
-        build: Brings targets of a workspace up to date; returns an exit code.
+        build: Brings targets of a workspace up to date, telling of each or of failures only;
+            returns an exit code.
         upload: Publishes images of a workspace by key, and shows how far they are.
         say: Takes lines for people.
     """
 
-    build: Callable[[Workspace, Sequence[Label]], int]
+    build: Callable[[Workspace, Sequence[Label], bool], int]
     upload: Callable[[Workspace, Sequence[Label]], None]
     say: Callable[[str], None]
 
@@ -85,6 +86,11 @@ class Run:
         return signer(self.final.settings, os.environ, self.final.root)
 
     @property
+    def signed(self) -> str:
+        """What the release says of its signatures; the key is opened for it."""
+        return self.signer.describe() if self.signer else "unsigned: no key is configured"
+
+    @property
     def following(self) -> str:
         """The version under development afterwards."""
         return next_development(self.version, self._following)
@@ -114,14 +120,15 @@ class Run:
 
     def check(self) -> str:
         """Refuse what is not fit to be released."""
-        self._origin()
+        refuse_other_keys(self.final, self._origin().commit)
         if self.registry is not None:
             self.registry.ping()
+        signed = self.signed  # at once: a key that does not open must not be found half way
         choices = self.chooser.choices()
         stable = [label for label in choices if not self.chooser.is_stamped(label)]
         refuse_missing(choices, stable)
         proofs = self._proved({label: choices[label] for label in stable})
-        return f"{len(stable)} images are as they were proved, by {len(proofs)} proofs"
+        return f"{len(stable)} images are as they were proved, by {len(proofs)} proofs; {signed}"
 
     def stamp(self) -> str:
         """Build what carries the version, and nothing else."""
@@ -130,7 +137,7 @@ class Run:
         if others:
             refuse_missing(self.chooser.choices(), others)
         stale = [step.label for step in self.final.plan(stamped).steps]
-        if stale and self._tools.build(self.final, stamped):
+        if stale and self._tools.build(self.final, stamped, False):
             raise ActionError("what carries the version could not be built")
         images = [label for label in self.chooser.images if self.chooser.is_stamped(label)]
         return f"{len(stamped)} targets carry {self.version}, {len(images)} of them images"
@@ -141,7 +148,7 @@ class Run:
         _, missing = self.chooser.proofs(choices)
         if missing:
             self._bring(choices)
-            if self._tools.build(self.final, missing):
+            if self._tools.build(self.final, missing, True):
                 raise ActionError(
                     f"what carries {self.version} is not fit to ship",
                     fix=f"./doitw release verify VERSION={self.version}  # after mending it",
@@ -174,15 +181,19 @@ class Run:
 
     def artifacts(self) -> str:
         """Write the files of the release."""
-        from buildlib.releasing import artifacts
+        from buildlib.releasing import artifacts, sboms
 
         release = self._release()
-        written = artifacts.write(self.final, release, self.folder, self._tools.say)
+        seal = self.signer.envelope if self.signer else None
+        unread = sboms.bring(self.final, release)
+        choices = self.chooser.choices() if unread else {}
+        self._bring({image.label: choices[image.label] for image in unread})
+        written = artifacts.write(self.final, release, self.folder, self._tools.say, seal)
         if self.signer is not None:
             self.signer.sign_file(f"{self.folder}/SHA256SUMS")
+        sboms.publish(self.final, release, unread)
         shown = os.path.relpath(self.folder, self.final.root)
-        signed = self.signer.describe() if self.signer else "unsigned: no key is configured"
-        return f"{len(written)} files in {shown}; {signed}"
+        return f"{len(written)} files in {shown}; {self.signed}"
 
     def tag(self) -> str:
         """Make the release visible."""

@@ -86,28 +86,25 @@ class Signer:
         """
         with open(path, "rb") as file:
             signature = self._key.sign(file.read())
-        return _write(f"{path}.sig", base64.b64encode(signature).decode() + "\n")
+        beside = f"{path}.sig"
+        with open(f"{beside}.new", "wb") as out:
+            out.write(base64.b64encode(signature) + b"\n")
+        os.replace(f"{beside}.new", beside)
+        return beside
 
-    def sign_statement(self, path: str) -> str:
-        """Write a signed copy of an in-toto statement beside it: `NAME.dsse.json`.
-
-        The copy is a DSSE envelope, which holds the statement's bytes as they are.
+    def envelope(self, statement: bytes) -> bytes:
+        """Sign an in-toto statement: a DSSE envelope that holds its bytes as they are, as a line.
 
         Args:
-            path: The statement, `NAME.json`.
-
-        Returns:
-            Path of the envelope.
+            statement: JSON, of one statement.
         """
-        with open(path, "rb") as file:
-            statement = file.read()
         signature = self._key.sign(pre_authentication(STATEMENT, statement))
         envelope = {
             "payloadType": STATEMENT,
             "payload": base64.b64encode(statement).decode(),
             "signatures": [{"keyid": "", "sig": base64.b64encode(signature).decode()}],
         }
-        return _write(f"{path.removesuffix('.json')}.dsse.json", json.dumps(envelope) + "\n")
+        return json.dumps(envelope).encode() + b"\n"
 
 
 def signer(settings: Settings, environ: Mapping[str, str], root: str) -> Signer | None:
@@ -152,19 +149,6 @@ def signer(settings: Settings, environ: Mapping[str, str], root: str) -> Signer 
     return Signer(open_key(text, passphrase, name), path)
 
 
-def describe(signer: Signer | None) -> str:
-    """What a release says of its signatures, also where there are none."""
-    return signer.describe() if signer else "unsigned: no signing key is configured"
-
-
 def pre_authentication(kind: str, payload: bytes) -> bytes:
     """What is signed for a DSSE envelope: type and payload, each with its length (DSSE 1.0.2)."""
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(payload), payload)
-
-
-def _write(path: str, text: str) -> str:
-    """Write a file whole or not at all."""
-    with open(f"{path}.new", "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(f"{path}.new", path)
-    return path

@@ -22,13 +22,15 @@ from buildlib.releasing.sign import STATEMENT, pre_authentication
 SUMS = "SHA256SUMS"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)\Z")
 _PIECE = 1 << 20
+_ENVELOPE, _STATEMENT = ".dsse.json", ".intoto.json"
 
 
 def check_folder(folder: str, public_key: str) -> list[str]:
     """Check that a folder holds a release as its publisher signed it, and nothing else.
 
     `SHA256SUMS` has to be signed, each of its lines has to be true, each file has to have a line,
-    and each envelope (`NAME.dsse.json`) has to be signed, and to hold the statement beside it.
+    and each envelope (`NAME.dsse.json`) has to be signed, and to hold the statement beside it
+    (`NAME.intoto.json`). In files that end in `jsonl` each line is one.
 
     Args:
         folder: The release's folder.
@@ -54,8 +56,8 @@ def check_folder(folder: str, public_key: str) -> list[str]:
             raise _wrong(name, f"is not there, but has a line in {SUMS}")
         if _sha256(f"{folder}/{name}") != wanted:
             raise _wrong(name, f"is not what {SUMS} says")
-        if name.endswith(".dsse.json"):
-            _check_envelope(folder, name, key)
+        if name.endswith((_ENVELOPE, f"{_ENVELOPE}l")):
+            _check_envelopes(folder, name, key)
     return sorted([*listed, SUMS])
 
 
@@ -80,25 +82,41 @@ def check_image(registry: Registry, repository: str, digest: str, public_key: st
     raise ActionError(f"{registry.host}/{repository}@{digest} is not signed with this key")
 
 
-def _check_envelope(folder: str, name: str, key: PublicKey) -> None:
-    """Check one DSSE envelope.
+def _check_envelopes(folder: str, name: str, key: PublicKey) -> None:
+    """Check a file of DSSE envelopes.
 
     Raises:
-        ActionError: It is none, not signed with the key, or not of the statement beside it.
+        ActionError: One is none, or not signed with the key, or of another statement.
+    """
+    envelopes = _read(folder, name)
+    beside = name.replace(_ENVELOPE, _STATEMENT)
+    statements = _read(folder, beside)
+    if name.endswith("l"):
+        found = [_opened(line, name, key) for line in envelopes.splitlines()]
+        wanted = statements.splitlines()
+    else:
+        found, wanted = [_opened(envelopes, name, key)], [statements]
+    if found != wanted:
+        raise _wrong(name, f"does not hold what {beside} says")
+
+
+def _opened(envelope: bytes, name: str, key: PublicKey) -> bytes:
+    """The statement in an envelope.
+
+    Raises:
+        ActionError: It is no envelope, or not signed with the key.
     """
     try:
-        envelope = json.loads(_read(folder, name))
-        kind, text = str(envelope["payloadType"]), str(envelope["payload"])
+        plain = json.loads(envelope)
+        kind, text = str(plain["payloadType"]), str(plain["payload"])
         payload = base64.b64decode(text, validate=True)
-        by = [base64.b64decode(it["sig"], validate=True) for it in envelope["signatures"]]
+        by = [base64.b64decode(it["sig"], validate=True) for it in plain["signatures"]]
     except (KeyError, TypeError, ValueError):
         raise _wrong(name, "is not a DSSE envelope") from None
     message = pre_authentication(kind, payload)
     if kind != STATEMENT or not any(key.signed(message, signature) for signature in by):
         raise _wrong(name, "is not signed by this key")
-    statement = name.removesuffix(".dsse.json") + ".json"
-    if payload != _read(folder, statement):
-        raise _wrong(name, f"does not hold {statement}")
+    return payload
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:

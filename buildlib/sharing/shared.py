@@ -75,6 +75,11 @@ class SharedStore:
         self._carrier = carrier
         self._down = False
 
+    @property
+    def is_down(self) -> bool:
+        """Whether the registry did not answer, so that what was found is not all there is."""
+        return self._down
+
     def find(self, wanted: Sequence[tuple[Target, KeyRecord]]) -> dict[str, Entry]:
         """What the registry has for some keys.
 

@@ -210,6 +210,8 @@ def test_under_the_gateway_it_is_the_image_that_was_named(derived, nothing_left,
     code, found = run(tmp_path, image, *words)
     assert code == 0, capsys.readouterr().out
     assert found["kernel_images"] == [image]
+    assert list(found["kernel_image_ids"]) == [image]
+    assert found["kernel_image_ids"][image] != found["image_id"]
     assert [row["name"] for row in found["rows"]] == ["", "python_docker"]
     assert set(found["rows"][1]["times"]) == {"idle", "execute", "task"}
 

@@ -76,7 +76,7 @@ def test_what_is_not_built_cannot_be_pushed(two: Workshop, verb: Verbs) -> None:
     told = verb("push", "a", "b")
     assert told.code == 1
     assert pushes(two) == []
-    check_golden("push-what-is-not-built", told.err.rstrip())
+    check_golden("sharing/push-what-is-not-built", told.err.rstrip())
     assert told.fixes == ["./doitw build b"]
 
 
@@ -114,7 +114,7 @@ def test_remote_refuses_what_the_registry_lacks(two: Workshop, verb: Verbs) -> N
     two.file("images/b/Dockerfile", "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\nUSER 1\n")
     told = verb("push", "--remote")
     assert told.code == 1
-    check_golden("push-remote-what-is-not-there", told.err.rstrip())
+    check_golden("sharing/push-remote-what-is-not-there", told.err.rstrip())
 
 
 @pytest.mark.parametrize("name", ["push", "pull"])
@@ -122,7 +122,7 @@ def test_without_a_registry_there_is_nothing_to_do(name: str, shop: Workshop, ve
     shop.image("images/a")
     told = verb(name)
     assert told.code == 3
-    check_golden(f"{name}-without-a-registry", told.err.rstrip())
+    check_golden(f"sharing/{name}-without-a-registry", told.err.rstrip())
     assert verb(name, "--offline").code == 3
 
 
@@ -162,7 +162,7 @@ def test_what_is_not_there_is_told_after_the_rest_came(two: Workshop, verb: Verb
     assert told.code == 1
     assert two.tag(A)
     assert told.fixes == ["./doitw build b"]
-    check_golden("pull-what-is-not-there", told.err[told.err.index("error") :].rstrip())
+    check_golden("sharing/pull-what-is-not-there", told.err[told.err.index("error") :].rstrip())
     assert two.builder.requests == []
 
 
@@ -259,7 +259,7 @@ def test_a_release_that_is_not_there_is_told_with_those_that_are(
 ) -> None:
     told = verb("pull", "VERSION=2.5.0")
     assert told.code == 1
-    check_golden("pull-no-release", told.err.rstrip())
+    check_golden("sharing/pull-no-release", told.err.rstrip())
     release(two, "2.4.0", {"images": []})
     told = verb("pull", "VERSION=2.5.0")
     assert told.fixes == ["./doitw pull VERSION=2.4.0  # there are: 2.4.0"]

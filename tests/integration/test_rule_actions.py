@@ -150,8 +150,8 @@ def test_names_in_a_release_file_hold_the_version_and_those_in_images_do_not(
     shop: Workshop,
 ) -> None:
     shop.file("jars/a.jar").file("jars/run.py").build("jars", NAMED)
-    assert exported(pack, "2.5.0.dev3") == {"lib/a_2.12-2.5.0.SNAPSHOT.jar", "run.py"}
-    assert exported(pack, "2.5.0rc1") == {"lib/a_2.12-2.5.0rc1.jar", "run.py"}
+    assert exported(shop, "2.5.0.dev3") == {"lib/a_2.12-2.5.0.SNAPSHOT.jar", "run.py"}
+    assert exported(shop, "2.5.0rc1") == {"lib/a_2.12-2.5.0rc1.jar", "run.py"}
     inside = shop.members("//jars:named", "named.tar")
     assert {name for name, entry in inside.items() if entry.isfile()} == {"lib/a.jar", "run.py"}
 

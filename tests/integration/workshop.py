@@ -33,6 +33,7 @@ from buildlib.workspace import Workspace
 from tests.fakes.carrier import FakeCarrier
 from tests.fakes.engine import FakeBuilder, FakeEngine
 from tests.fakes.registry import FakeRegistry
+from tests.fakes.sharing import FakeLine, FakeShared, Shelf
 from tests.support.workspace import WorkspaceBuilder, digest
 
 
@@ -61,6 +62,8 @@ class Workshop(WorkspaceBuilder):
         self.carrier = FakeCarrier(self.engine, self.registry)
         self.said: list[str] = []
         self.real = False
+        self.shelf: Shelf | None = None
+        """A shared store; none stands in for the registry of the settings when None."""
 
     # -- asking ------------------------------------------------------------------------------
 
@@ -75,6 +78,11 @@ class Workshop(WorkspaceBuilder):
         workspace.builder_factory = lambda: self.builder
         workspace.registry_factory = lambda host: self.registry
         workspace.carrier = self.carrier
+        shelf = self.shelf
+        if shelf is not None:
+            warn = self.said.append
+            workspace.sharing_of = lambda name: FakeShared(shelf, workspace, name, warn)
+            workspace.connect = lambda name, quick=False: FakeLine(shelf, name)
         return workspace
 
     def plan(self, *labels: str) -> Plan:

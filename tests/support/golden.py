@@ -15,7 +15,7 @@ def check_golden(name: str, text: str) -> None:
     """Compare a text with the golden one of that name, or write it."""
     path = FOLDER / f"{name}.txt"
     if os.environ.get("BUILDLIB_GOLDEN") == "write":
-        FOLDER.mkdir(exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text + "\n", encoding="utf-8")
     assert path.exists(), f"no {path.name}; run with BUILDLIB_GOLDEN=write and read it"
     assert text + "\n" == path.read_text(encoding="utf-8")

@@ -142,18 +142,18 @@ class Registry:
             self._process.wait(10)
             self._process = None
 
+    def empty(self) -> None:
+        """Throw away all that it holds."""
+        self.stop()
+        shutil.rmtree(self._folder / "data", ignore_errors=True)
+        self.start()
+
     def kill(self) -> None:
         """End it at once, in the middle of whatever it does."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(10)
         self._process = None
-
-    def empty(self) -> None:
-        """Throw away all that it holds."""
-        self.stop()
-        shutil.rmtree(self.folder / "data", ignore_errors=True)
-        self.start()
 
     def push(self, client: docker.DockerClient, image: str, name: str) -> str:
         """Push an image of the engine under another name.

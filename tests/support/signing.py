@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 
 from buildlib.model.settings import Settings, Signing
@@ -15,8 +16,9 @@ KEY = Path(__file__).parent / "keys" / "only-for-tests.key"
 PUBLIC = KEY.with_suffix(".pub").read_text()
 
 
+@cache
 def signer_for_tests() -> Signer:
-    """A signer with the key."""
+    """A signer with the key, which takes a quarter of a second to open."""
     settings = Settings(signing=Signing(str(KEY)))
     made = signer(settings, {"COSIGN_PASSWORD": PASSPHRASE}, "/nowhere")
     assert made is not None

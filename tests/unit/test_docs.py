@@ -16,7 +16,7 @@ from buildlib.commands.call import OPTIONS, VARIABLES, parse
 from buildlib.dsl import registry
 from buildlib.dsl.check import ANNOTATION_MODULES, SAFE_BUILTINS, check
 from buildlib.graph.graph import Graph
-from buildlib.model.settings import Network, Settings
+from buildlib.model.settings import Network, Settings, Signing
 from buildlib.workspace import Workspace
 from tools import rules_reference
 
@@ -160,8 +160,9 @@ def test_examples_of_declarations_are_accepted(page):
 
 def test_the_page_on_commands_has_all_verbs_options_variables_and_settings():
     page = text_of("docs/commands.md")
-    own = [name for name in Settings._fields if name not in ("network", "family")]
+    own = [name for name in Settings._fields if name not in ("network", "signing", "family")]
     settings = [*own, *(f"network.{name}" for name in Network._fields)]
+    settings += [f"signing.{name}" for name in Signing._fields]
     rows = [f"[`{verb}`](#" for verb in cli.VERBS] + [f"| `{name}` |" for name in settings]
     assert [row for row in rows if row not in page] == []
     assert [word for word in (*OPTIONS, *VARIABLES) if word not in page] == []

@@ -18,6 +18,7 @@ from tests.support.signing import PUBLIC, signer_for_tests
 
 PAGE = Path(__file__).parents[2] / "docs" / "signing.md"
 STATEMENT = '{"_type": "https://in-toto.io/Statement/v1", "subject": [], "predicate": {}}\n'
+RESULTS = [b'{"_type": "https://in-toto.io/Statement/v1", "subject": []}', b"{}"]
 
 
 @pytest.fixture
@@ -27,7 +28,8 @@ def release(tmp_path: Path) -> Path:
     (folder / "sbom").mkdir(parents=True)
     (folder / "images.json").write_text("{}\n")
     (folder / "sbom/a.json").write_text("[]\n")
-    (folder / "provenance.json").write_text(STATEMENT)
+    (folder / "provenance.intoto.json").write_text(STATEMENT)
+    (folder / "tests.intoto.jsonl").write_bytes(b"\n".join(RESULTS) + b"\n")
     sign(folder)
     (tmp_path / "cosign.pub").write_text(PUBLIC)
     return folder
@@ -35,7 +37,8 @@ def release(tmp_path: Path) -> Path:
 
 def sign(folder: Path) -> None:
     signer = signer_for_tests()
-    signer.sign_statement(str(folder / "provenance.json"))
+    (folder / "provenance.dsse.json").write_bytes(signer.envelope(STATEMENT.encode()))
+    (folder / "tests.dsse.jsonl").write_bytes(b"".join(map(signer.envelope, RESULTS)))
     write_sums(folder)
     signer.sign_file(str(folder / "SHA256SUMS"))
 
@@ -93,7 +96,9 @@ def test_they_refuse_what_was_changed(release: Path) -> None:
 
 def test_a_release_as_it_was_signed_passes(release: Path) -> None:
     assert check_folder(str(release), PUBLIC) == [
-        "SHA256SUMS", "images.json", "provenance.dsse.json", "provenance.json", "sbom/a.json",
+        "SHA256SUMS", "images.json", "provenance.dsse.json", "provenance.intoto.json",
+        "sbom/a.json",
+        "tests.dsse.jsonl", "tests.intoto.jsonl",
     ]  # fmt: skip
 
 
@@ -189,7 +194,17 @@ def test_an_envelope_without_signatures_is_found(release: Path) -> None:
 
 
 def test_a_statement_that_the_envelope_does_not_hold_is_found(release: Path) -> None:
-    (release / "provenance.json").write_text(STATEMENT + "\n")
+    (release / "provenance.intoto.json").write_text(STATEMENT + "\n")
     write_sums(release)
     signer_for_tests().sign_file(str(release / "SHA256SUMS"))
-    assert "provenance.dsse.json does not hold provenance.json" in refused(release)
+    assert "provenance.dsse.json does not hold what" in refused(release)
+
+
+def test_each_line_of_results_has_its_envelope(release: Path) -> None:
+    path = release / "tests.dsse.jsonl"
+    first, second = path.read_bytes().splitlines(keepends=True)
+    for envelopes in (first, second + first, first + second + second):
+        path.write_bytes(envelopes)
+        write_sums(release)
+        signer_for_tests().sign_file(str(release / "SHA256SUMS"))
+        assert "tests.dsse.jsonl does not hold" in refused(release)

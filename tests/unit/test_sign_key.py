@@ -13,7 +13,7 @@ from Cryptodome.PublicKey import ECC
 from buildlib.errors import InputError
 from buildlib.model.settings import Settings, Signing, parse_settings
 from buildlib.releasing.cosign_key import PrivateKey, PublicKey, open_key
-from buildlib.releasing.sign import describe, signer
+from buildlib.releasing.sign import signer
 from tests.support.signing import KEY, PASSPHRASE, PUBLIC, signer_for_tests
 
 TEXT = KEY.read_text()
@@ -46,7 +46,6 @@ def encrypted(**changes: object) -> str:
 def test_nothing_is_signed_where_nothing_is_configured() -> None:
     assert signer(Settings(), {}, "/nowhere") is None
     assert signer(Settings(), PASSWORD, "/nowhere") is None
-    assert describe(None).startswith("unsigned")
 
 
 def test_the_environment_names_another_key_than_the_settings() -> None:
@@ -66,7 +65,7 @@ def test_a_relative_path_is_below_the_workspace_and_a_tilde_is_home(
 
 
 def test_a_release_says_with_which_key_it_is_signed() -> None:
-    said = describe(signer_for_tests())
+    said = signer_for_tests().describe()
     der = ["openssl", "pkey", "-pubin", "-in", str(KEY.with_suffix(".pub")), "-outform", "DER"]
     public = subprocess.run(der, capture_output=True, check=True).stdout
     digest = subprocess.run(["sha256sum"], input=public, capture_output=True, check=True).stdout

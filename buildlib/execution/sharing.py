@@ -1,0 +1,257 @@
+"""A build and the registry: what is there is pulled first, what was built is published at the end.
+
+Nothing here fails a build. What cannot be pulled is built, what cannot be published is told; a
+registry that does not answer costs one warning. How entries look and when they count is
+`buildlib.sharing`'s business.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from buildlib.errors import BuildError
+from buildlib.graph.graph import VERIFY
+from buildlib.keys.record import KeyRecord
+from buildlib.model.label import Label, Reference
+from buildlib.model.output import Output
+from buildlib.model.target import Target
+from buildlib.plan.plan import PULL, Plan, Step
+from buildlib.text import duration
+
+if TYPE_CHECKING:
+    from buildlib.engine.transfer import Observe
+    from buildlib.execution.executor import Executor
+    from buildlib.sharing.entry import Entry
+    from buildlib.sharing.shared import SharedStore
+    from buildlib.workspace import Workspace
+
+Say = Callable[[str], None]
+AT_ONCE = 4
+"""Targets on their way at a time; the engine moves several layers of each."""
+_WORTH = 1.0
+"""Seconds of making from which on files are worth the way to a registry and back."""
+
+
+class Asked:
+    """What the registry was asked, and what is not to be asked again.
+
+    Args:
+        workspace: The workspace.
+        shared: The registry.
+        say: Takes a line where it refuses.
+    """
+
+    def __init__(self, workspace: Workspace, shared: SharedStore, say: Say) -> None:
+        self._workspace = workspace
+        self._shared = shared
+        self._say = say
+        self._answers = workspace.answers
+
+    def __call__(self, wanted: Sequence[tuple[Target, KeyRecord]]) -> dict[str, Entry]:
+        """Key -> entry, of those that the registry has; for `Planner.plan`."""
+        new = [
+            (target, record)
+            for target, record in wanted
+            if record.key not in self._answers and self._may_be_shared(target)
+        ]
+        if new and self._workspace.asks_registry:
+            try:
+                found = self._shared.find(new)
+            except BuildError as error:  # it answers, and does not let us in
+                self._workspace.asks_registry = False
+                found = {}
+                self._say(f"warning: {error.what}; going on without the shared store")
+            self._answers.update({record.key: found.get(record.key) for _, record in new})
+        answers = {record.key: self._answers.get(record.key) for _, record in wanted}
+        return {key: entry for key, entry in answers.items() if entry is not None}
+
+    def give_up(self, key: str) -> None:
+        """Take it that the registry lacks a key."""
+        self._answers[key] = None
+
+    def _may_be_shared(self, target: Target) -> bool:
+        """Whether it is worth a question: what nobody has made here may have taken its time."""
+        last = self._workspace.state.last_key(target.label)
+        record = self._workspace.records.get(last) if last else None
+        return is_shared(target, record.seconds if record else _WORTH)
+
+
+def is_shared(target: Target, seconds: float) -> bool:
+    """Whether a target is pulled instead of built, and published: what took its time.
+
+    What comes from elsewhere is had from there; it is not ours to hand on.
+
+    Args:
+        target: The target.
+        seconds: How long it takes to make.
+    """
+    if target.rule.product == "image" or target.rule.verb == VERIFY:
+        return target.rule.kind != "external_image"
+    return target.rule.product != "none" and seconds >= _WORTH
+
+
+def pull_all(
+    workspace: Workspace, roots: Sequence[Label], executor: Executor, *, force: bool, say: Say
+) -> tuple[Plan, list[Label]]:
+    """Pull what is stale here and valid in the registry.
+
+    Args:
+        workspace: The workspace.
+        roots: The targets wanted.
+        executor: Names what was pulled.
+        force: The roots are to be built, whatever there is.
+        say: Takes lines for the person who waits.
+
+    Returns:
+        The plan of what is left, in which nothing is to be pulled; and what was pulled.
+    """
+    shared = workspace.shared
+    if shared is None:
+        return workspace.plan(roots, force=force), []
+    asked = Asked(workspace, shared, say)
+    pulled: list[Label] = []
+    while True:
+        plan = workspace.plan(roots, force=force, shared=asked)
+        steps = [step for step in plan.steps if step.action == PULL]
+        if not steps:
+            return plan, pulled
+        entries = asked([_asked_for(workspace, step.label) for step in steps])
+        pulled += _pull(workspace, steps, entries, shared, executor, say)
+        for step in steps:  # what came is here; what did not come is built
+            asked.give_up(step.key)
+
+
+def _asked_for(workspace: Workspace, label: Label) -> tuple[Target, KeyRecord]:
+    return workspace.graph[label], workspace.keys.record(Reference(label))
+
+
+def _pull(
+    workspace: Workspace,
+    steps: Sequence[Step],
+    entries: Mapping[str, Entry],
+    shared: SharedStore,
+    executor: Executor,
+    say: Say,
+) -> list[Label]:
+    """Pull some targets at once; those that came."""
+    total = sum(step.size for step in steps)
+    host = workspace.settings.registry
+    say(f"pulling {_targets(len(steps))}, {total / 1e6:.1f} MB, from {host}")
+    by_label = {step.label: entries[step.key] for step in steps}
+
+    def pull(label: Label, observe: Observe) -> None:
+        executor.adopt(label, lambda: shared.bring(by_label[label], workspace.engine, observe))
+
+    started = time.monotonic()
+    failures = _side_by_side(workspace, pull, by_label, "pull")
+    came = [label for label in by_label if label not in failures]
+    if came:
+        took = duration(time.monotonic() - started)
+        say(f"pulled {_names(workspace, came)} in {took}")
+    if failures:
+        first = next(iter(failures.values()))
+        say(f"warning: {_names(workspace, failures)} cannot be pulled: {first}")
+    return came
+
+
+def publish_all(workspace: Workspace, labels: Iterable[Label], *, say: Say) -> None:
+    """Publish what was built: images, proofs, and files that took their time.
+
+    Args:
+        workspace: The workspace.
+        labels: Targets that this run has made.
+        say: Takes lines for the person who waits, warnings among them.
+    """
+    made: dict[Label, Output] = {}
+    for label in labels:
+        target, key = workspace.graph[label], workspace.keys.key(Reference(label))
+        record = workspace.records.get(key)
+        if record is not None and is_shared(target, record.seconds):
+            made[label] = Output(record.images[0] if record.images else "", record.files)
+    shared = workspace.sharing if made else None
+    if shared is None:
+        return
+    host = workspace.settings.registry
+    try:
+        # What is sent is sent with patience; that it is not there at all is found out in a hurry.
+        workspace.connect(host, quick=True).ping()
+    except BuildError as error:
+        say(f"warning: {_names(workspace, made)} cannot be published: {error.what}")
+        return
+    say(f"publishing {_targets(len(made))} to {host}")
+    began, started = int(time.time()), time.monotonic()
+    there: list[Label] = []
+
+    def publish(label: Label, observe: Observe) -> None:
+        target, record = _asked_for(workspace, label)
+        closure = workspace.keys.closure(Reference(label))
+        entry = shared.publish(target, record, made[label], closure, workspace.engine, observe)
+        if entry.pushed < began:
+            there.append(label)
+
+    failures = _side_by_side(workspace, publish, made, "publish")
+    new = [label for label in made if label not in failures and label not in there]
+    if there:
+        say(f"{_names(workspace, there)}: another build has published the same keys")
+    if new:
+        took = duration(time.monotonic() - started)
+        say(f"published {_names(workspace, new)} in {took}")
+    if failures:
+        first = next(iter(failures.values()))
+        say(f"warning: {_names(workspace, failures)} cannot be published: {first}")
+
+
+def _names(workspace: Workspace, labels: Iterable[Label]) -> str:
+    return ", ".join(workspace.graph.task_names[label] for label in labels)
+
+
+def _targets(count: int) -> str:
+    return "1 target" if count == 1 else f"{count} targets"
+
+
+def _side_by_side(
+    workspace: Workspace,
+    work: Callable[[Label, Observe], None],
+    labels: Iterable[Label],
+    verb: str,
+) -> dict[Label, str]:
+    """Do some transfers at once, and draw how far they are.
+
+    Args:
+        workspace: The workspace.
+        work: One transfer; told where to say how far it is.
+        labels: What is transferred.
+        verb: What is done, for the line that is drawn.
+
+    Returns:
+        Those that failed, each with the reason.
+    """
+    from buildlib.fetch.progress import progress_for
+    from buildlib.registry.protocol import RegistryUnavailable
+    from buildlib.sharing.parallel import at_once
+    from buildlib.sharing.progress import Transfers
+
+    labels = list(labels)
+    failures: dict[Label, str] = {}
+    gone: list[str] = []
+    with progress_for(sys.stderr, verb=verb, things="targets") as show:
+        transfers = Transfers(len(labels), show)
+
+        def one(label: Label) -> None:
+            try:
+                if gone:  # who did not answer one is not waited for again by each of the others
+                    failures[label] = gone[0]
+                else:
+                    work(label, transfers.observer(str(label)))
+            except (BuildError, OSError) as error:
+                failures[label] = getattr(error, "what", "") or str(error)
+                if isinstance(error, RegistryUnavailable):
+                    gone.append(failures[label])
+                    workspace.asks_registry = False
+            transfers.end(str(label))
+
+        at_once(one, labels, threads=AT_ONCE)
+    return {label: failures[label] for label in labels if label in failures}

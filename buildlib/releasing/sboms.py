@@ -1,0 +1,97 @@
+"""SBOMs through the registry: what one machine has read out of an image, no other reads again.
+
+An SBOM is kept under a key as anything made, so it is shared as anything is. A machine that
+releases what others built and proved then needs none of those images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from buildlib.engine.transfer import unobserved
+from buildlib.keys.record import KeyRecord
+from buildlib.model.label import Label
+from buildlib.model.output import Output
+from buildlib.model.target import Target
+from buildlib.releasing.attest import name_of
+from buildlib.releasing.model import Release, ReleasedImage
+from buildlib.releasing.sbom import key_record, syft_version
+from buildlib.rules.base import Rule
+
+if TYPE_CHECKING:
+    from buildlib.workspace import Workspace
+
+
+class _Sbom(Rule):
+    """Never declared: every released image has one."""
+
+    kind = "sbom"
+    product = "files"
+
+
+_RULE = _Sbom()
+
+
+def bring(workspace: Workspace, release: Release) -> list[ReleasedImage]:
+    """Bring the SBOMs that the registry has to this machine.
+
+    Args:
+        workspace: In the channel of the release.
+        release: What is released.
+
+    Returns:
+        The images whose SBOM nobody has made yet: they must be in the engine to be read.
+    """
+    wanted = [
+        (image, *_target(workspace, release, image))
+        for image in release.images
+        if not _is_here(workspace, _target(workspace, release, image)[1])
+    ]
+    shared = workspace.sharing
+    if shared is None or not wanted:
+        return [image for image, _, _ in wanted]
+    found = shared.find([(target, record) for _, target, record in wanted])
+    for entry in found.values():
+        shared.bring(entry, workspace.engine, unobserved)
+    return [image for image, _, record in wanted if record.key not in found]
+
+
+def publish(workspace: Workspace, release: Release, images: Sequence[ReleasedImage]) -> None:
+    """Share the SBOMs that were made here.
+
+    Args:
+        workspace: In the channel of the release.
+        release: What is released.
+        images: Those whose SBOM is new.
+
+    Raises:
+        ActionError: The registry refuses.
+    """
+    if workspace.sharing is None:
+        return
+    for image in images:
+        target, record = _target(workspace, release, image)
+        kept = workspace.records.get(record.key)
+        if kept is not None:
+            output = Output(files=kept.files)
+            workspace.sharing.publish(
+                target, record, output, [record], workspace.engine, unobserved
+            )
+
+
+def _target(
+    workspace: Workspace, release: Release, image: ReleasedImage
+) -> tuple[Target, KeyRecord]:
+    """An image's SBOM as a target, which no declaration has to name."""
+    declared = workspace.graph[image.label]
+    label = Label(image.label.package, f"{image.label.name}.sbom")
+    target = Target(label, _RULE, declared.where, f"what is in {image.label}", {})
+    return target, key_record(image, name_of(release, image), syft_version())
+
+
+def _is_here(workspace: Workspace, record: KeyRecord) -> bool:
+    kept = workspace.records.get(record.key)
+    return kept is not None and all(
+        workspace.store.has(made.sha256, made.size) for made in kept.files.values()
+    )
