@@ -333,6 +333,15 @@ def check_names(settings: Settings, text: str = "") -> None:
             "registry",
             'registry = "registry.example.com:5000"',
         )
+    host = settings.registry.partition("/")[0]
+    if host and host != "localhost" and not {".", ":"} & set(host):
+        raise _refuse(
+            text,
+            f"registry {settings.registry!r} would be an owner at Docker Hub for Docker: a"
+            " registry's host has a dot or a port",
+            "registry",
+            f'registry = "{host}:5000"  # or "{host}.example.com", or "docker.io/{host}"',
+        )
     if not _PLATFORM.match(settings.platform):
         raise _refuse(
             text,

@@ -273,6 +273,21 @@ MESSAGES: dict[str, Make] = {
     "settings-bad-registry": lambda w: w.image("a").file(
         "pyproject.toml", '[tool.buildlib]\nregistry = "http://example.org"\n'
     ),
+    "settings-registry-docker-would-not-know": lambda w: w.image("a").file(
+        "pyproject.toml", '[tool.buildlib]\nregistry = "registry/team"\n'
+    ),
+    "settings-share-unknown": lambda w: w.image("a").file(
+        "pyproject.toml", '[tool.buildlib]\n[tool.buildlib.share]\ndefualt = "read"\n'
+    ),
+    "settings-share-unknown-role": lambda w: w.image("a").file(
+        "pyproject.toml", '[tool.buildlib.share]\ndefault = "off"\nci = "writes"\n'
+    ),
+    "settings-share-is-a-text": lambda w: w.image("a").file(
+        "pyproject.toml", '[tool.buildlib]\nshare = "read"\n'
+    ),
+    "settings-share-is-a-number": lambda w: w.image("a").file(
+        "pyproject.toml", "[tool.buildlib]\nshare.default = 1\n"
+    ),
     "settings-unknown-flavour": lambda w: w.image("a").file(
         "pyproject.toml", '[tool.buildlib]\nflavour = "debain"\n'
     ),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from buildlib.errors import InputError
-from buildlib.model.settings import Network, Settings, parse_settings
+from buildlib.model.settings import Network, Settings, Share, parse_settings
+from tests.support.workspace import WorkspaceBuilder
 
 
 def line_of(text: str) -> str:
@@ -91,3 +94,36 @@ def test_no_text_is_a_traceback(text: str) -> None:
         parse_settings(f"[tool.buildlib]\n{text}")
     except InputError as error:
         assert error.where is not None  # noqa: PT017
+
+
+def test_roles_are_read_and_have_defaults() -> None:
+    assert parse_settings("").share == Share("read", "write")
+    text = '[tool.buildlib.share]\ndefault = "off"\nci = "read"\n'
+    assert parse_settings(text).share == Share("off", "read")
+    assert parse_settings('[tool.buildlib]\nshare.ci = "off"\n').share == Share("read", "off")
+
+
+@pytest.mark.parametrize(
+    ("registry", "ci", "offline", "role"),
+    [
+        ("", "true", False, "off"),
+        ("r.test", "", False, "read"),
+        ("r.test", "true", False, "write"),
+        ("r.test", "0", False, "read"),
+        ("r.test", "true", True, "off"),
+    ],
+)
+def test_the_role_is_that_of_the_machine(
+    registry: str,
+    ci: str,
+    offline: bool,
+    role: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("CI", ci)
+    workspace = WorkspaceBuilder(tmp_path).setting("registry", registry).open()
+    workspace.offline = offline
+    assert workspace.role == role
+    assert (workspace.shared is None) == (role == "off")
+    assert (workspace.sharing is None) == (registry == "")

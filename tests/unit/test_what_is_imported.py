@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).parents[2]
 LATE = {
     "bz2", "doit", "docker", "lzma", "shutil", "subprocess", "tarfile", "tempfile", "urllib3",
     "zipfile", "buildlib.dockerfile.check", "buildlib.execution.timeline", "buildlib.fetch.fetcher",
-    "buildlib.pack.unpack", "buildlib.registry.client",
+    "buildlib.pack.unpack", "buildlib.registry.client", "buildlib.sharing.shared",
 }  # fmt: skip
 LOAD = """
 import sys
