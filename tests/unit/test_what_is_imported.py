@@ -11,8 +11,9 @@ from tests.support.workspace import WorkspaceBuilder
 REPOSITORY = Path(__file__).parents[2]
 LATE = {
     "bz2", "doit", "docker", "lzma", "shutil", "subprocess", "tarfile", "tempfile", "urllib3",
-    "zipfile", "buildlib.dockerfile.check", "buildlib.execution.timeline", "buildlib.fetch.fetcher",
-    "buildlib.pack.unpack", "buildlib.registry.client",
+    "zipfile", "buildlib.dockerfile.check", "buildlib.execution.sharing",
+    "buildlib.execution.timeline", "buildlib.fetch.fetcher", "buildlib.pack.unpack",
+    "buildlib.registry.client", "buildlib.registry.protocol", "buildlib.sharing.entry",
 }  # fmt: skip
 LOAD = """
 import sys
