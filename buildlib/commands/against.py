@@ -87,6 +87,7 @@ def run(
     except InputError as error:  # said on the command line, so no file is to blame
         fix = f"./doitw why {labels[0]} --against registry.example.com:5000"
         raise InputError(error.what, fix=fix) from None
+    workspace.connect(registry, quick=True).ping()  # a person waits for the answer
     shared = workspace.sharing_of(registry)
     made = [label for label in labels if workspace.graph[label].rule.product != "none"]
     answers = [compare(workspace, shared, label) for label in made]

@@ -62,10 +62,9 @@ def _registry(workspace: Workspace) -> Asked:
     """What answers for the registry of the settings, whatever the role of this machine."""
     from buildlib.execution.sharing import Asked
 
-    registry = workspace.settings.registry
-    if not registry:
+    if workspace.sharing is None:
         raise no_registry("plan --remote")
-    return Asked(workspace, workspace.sharing_of(registry), warn)
+    return Asked(workspace, workspace.sharing, warn)
 
 
 def lines(workspace: Workspace, plan: Plan) -> list[str]:

@@ -6,6 +6,7 @@ import shutil
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from buildlib.errors import BuildError
@@ -168,11 +169,21 @@ class Reporter:
             self._say(f"{len(self._built)} done in {took}")
         for line in self.session.where_time_went():
             self._say(line)
-        self.session.publish()
-        if self.session.has_new_images:
-            from buildlib.pruning.bound import after_build
+        finish(self.session, self._say)
 
-            after_build(self.session.workspace, self._say)
+
+def finish(session: Session, say: Callable[[str], None]) -> None:
+    """What comes after a build, and never fails it: publish, and keep the bound on old images.
+
+    Args:
+        session: The build.
+        say: Takes lines for the person who waits.
+    """
+    session.publish()
+    if session.has_new_images:
+        from buildlib.pruning.bound import after_build
+
+        after_build(session.workspace, say)
 
 
 def _expand(tasks: Any, names: list[str]) -> list[str]:

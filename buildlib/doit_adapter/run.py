@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
-from buildlib.doit_adapter.reporter import Reporter
+from buildlib.doit_adapter.reporter import Reporter, finish
 from buildlib.doit_adapter.tasks import DOCS, task_name, tasks
 from buildlib.errors import BuildError
 from buildlib.execution import signals
@@ -54,6 +54,7 @@ def run_session(
     if not selected:
         left = "nothing left to build" if session.pulled else "nothing to build"
         sys.stdout.write("" if quiet else f"{left}\n")
+        finish(session, session.say)
         return 0
     if session.is_chain():
         return _run_chain(session)

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from buildlib.errors import BuildError
-from buildlib.graph.graph import VERIFY
 from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label, Reference
 from buildlib.model.output import Output
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 AT_ONCE = 4
 """Targets on their way at a time; the engine moves several layers of each."""
-_WORTH = 1.0
-"""Seconds of making from which on files are worth the way to a registry and back."""
 
 
 class Asked:
@@ -74,23 +71,10 @@ class Asked:
 
     def _may_be_shared(self, target: Target) -> bool:
         """Whether it is worth a question: what nobody has made here may have taken its time."""
+        from buildlib.sharing.shared import is_shared
+
         last = self._workspace.state.last_key(target.label)
-        record = self._workspace.records.get(last) if last else None
-        return is_shared(target, record.seconds if record else _WORTH)
-
-
-def is_shared(target: Target, seconds: float) -> bool:
-    """Whether a target is pulled instead of built, and published: what took its time.
-
-    What comes from elsewhere is had from there; it is not ours to hand on.
-
-    Args:
-        target: The target.
-        seconds: How long it takes to make.
-    """
-    if target.rule.product == "image" or target.rule.verb == VERIFY:
-        return target.rule.kind != "external_image"
-    return target.rule.product != "none" and seconds >= _WORTH
+        return is_shared(target, self._workspace.records.get(last) if last else None)
 
 
 def pull_all(
@@ -158,18 +142,20 @@ def _pull(
 
 
 def publish_all(workspace: Workspace, labels: Iterable[Label], *, say: Say) -> None:
-    """Publish what was built: images, proofs, and files that took their time.
+    """Publish what was built: images, and files that took their time, as proofs do.
 
     Args:
         workspace: The workspace.
         labels: Targets that this run has made.
         say: Takes lines for the person who waits, warnings among them.
     """
+    from buildlib.sharing.shared import is_shared
+
     made: dict[Label, Output] = {}
     for label in labels:
         target, key = workspace.graph[label], workspace.keys.key(Reference(label))
         record = workspace.records.get(key)
-        if record is not None and is_shared(target, record.seconds):
+        if record is not None and is_shared(target, record):
             made[label] = Output(record.images[0] if record.images else "", record.files)
     shared = workspace.sharing if made else None
     if shared is None:

@@ -347,8 +347,15 @@ def _try(shelf: Shelf, target: Target, wanted: KeyRecord) -> tuple[Entry | None,
         return None, str(wrong)
 
 
-def is_shared(target: Target, record: Record) -> bool:
-    """Whether a target that was built is worth the way to a registry and back."""
-    return target.rule.product != "none" and (
-        target.rule.product == "image" or record.seconds >= _WORTH
-    )
+def is_shared(target: Target, record: Record | None) -> bool:
+    """Whether a target is worth the way to a registry and back.
+
+    What comes from elsewhere is not: it is had from there, and not ours to hand on.
+
+    Args:
+        target: The target.
+        record: When it was made the last time; None where that is not known here.
+    """
+    if target.rule.product == "none" or target.rule.kind == "external_image":
+        return False
+    return target.rule.product == "image" or record is None or record.seconds >= _WORTH

@@ -128,7 +128,7 @@ def test_what_a_pulled_target_is_made_of_is_known_to_why(ci: Workshop, shop: Wor
 def test_files_that_took_their_time_are_shared(
     machine: Callable[[str], Workshop], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("buildlib.execution.sharing._WORTH", 0.0)
+    monkeypatch.setattr("buildlib.sharing.shared._WORTH", 0.0)
     first, second = machine("first"), machine("second")
     share(first, default="write")
     publish(first, ARCHIVE)
@@ -159,6 +159,7 @@ def test_proofs_of_another_machine_count(
         return Output(files={"report.json": context.keep_bytes(report)})
 
     monkeypatch.setattr(KernelCheck, "build", prove)
+    monkeypatch.setattr("buildlib.sharing.shared._WORTH", 0.0)  # real ones take seconds
     first, second = machine("first"), machine("second")
     for each in (first, second):
         text = (each.root / "images/top/BUILD.py").read_text()
@@ -204,7 +205,7 @@ def test_a_registry_that_goes_away_meanwhile_costs_one_warning(
         return bring(*arguments)
 
     shared.bring = cut
-    workspace.sharing_of = lambda name, quick: shared
+    workspace.sharing_of = lambda name: shared
     session = shop.session(workspace)
     session.start(workspace.resolve(["//images/..."]))
     build_in_order(session)
@@ -370,6 +371,28 @@ def test_the_front_door_says_what_it_pulled(
     assert second.startswith("pulled top in ")
     assert last == "nothing left to build"
     assert "pull  1/1 targets  2.5/2.5 MB" in told.err
+
+
+def test_what_is_pulled_counts_for_the_bound_on_old_images(
+    machine: Callable[[str], Workshop],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A laptop that only pulls does not fill its disk either."""
+    first, second = machine("first"), machine("second")
+    share(first, default="write")
+    second.file(
+        "pyproject.toml", (second.root / "pyproject.toml").read_text() + "keep_images = 1\n"
+    )
+    verb = Verbs(second, monkeypatch, capsys)
+    for number in range(3):
+        for each in (first, second):
+            each.file("images/base/Dockerfile", f"FROM scratch\nLABEL x={number}\n")
+        publish(first, BASE)
+        told = verb("build", "base")
+        assert "pulled base" in told.out
+    assert "removed 1 old image" in told.out
+    assert len(second.engine.tags(f"{HOST}/elyra/base:key-*")) == 1
 
 
 def test_plan_asks_the_registry_when_told_to(

@@ -11,8 +11,7 @@ from tests.support.workspace import WorkspaceBuilder
 REPOSITORY = Path(__file__).parents[2]
 LATE = {
     "bz2", "doit", "docker", "lzma", "shutil", "subprocess", "tarfile", "tempfile", "urllib3",
-    "zipfile", "buildlib.dockerfile.check", "buildlib.execution.timeline", "buildlib.fetch.fetcher",
-    "buildlib.pack.unpack", "buildlib.registry.client", "buildlib.sharing.shared",
+    "buildlib.dockerfile.check", "buildlib.execution.sharing", "buildlib.execution.timeline", "buildlib.fetch.fetcher", "buildlib.pack.unpack", "buildlib.registry.client", "buildlib.registry.protocol", "buildlib.sharing.entry", "buildlib.sharing.shared", "zipfile",
 }  # fmt: skip
 LOAD = """
 import sys
