@@ -33,7 +33,7 @@ _HINTS = (
     # What an engine or a registry says -> the line that mends it.
     (r"denied|unauthorized|no basic auth|authentication required|403 Forbidden", "docker login {}"),
     (r"x509|certificate", "sudo mkdir -p /etc/docker/certs.d/{0}  # and put its ca.crt there"),
-    (r"HTTP response to HTTPS client", 'add "{}" to insecure-registries in daemon.json'),
+    (r"HTTP response to HTTPS client", "docs/registries.md#plain-or-tls  # {0} speaks no TLS"),
     (r"no space left", "docker system df  # is there space, here and in the registry?"),
     (r"\b50[0-9]\b|internal server error", "{1}  # its own log says more: is its disk full?"),
 )

@@ -11,7 +11,10 @@ from tests.support.workspace import WorkspaceBuilder
 REPOSITORY = Path(__file__).parents[2]
 LATE = {
     "bz2", "doit", "docker", "lzma", "shutil", "subprocess", "tarfile", "tempfile", "urllib3",
-    "buildlib.dockerfile.check", "buildlib.execution.sharing", "buildlib.execution.timeline", "buildlib.fetch.fetcher", "buildlib.pack.unpack", "buildlib.registry.client", "buildlib.registry.protocol", "buildlib.sharing.entry", "buildlib.sharing.shared", "zipfile",
+    "zipfile", "buildlib.dockerfile.check", "buildlib.execution.sharing",
+    "buildlib.execution.timeline", "buildlib.fetch.fetcher", "buildlib.pack.unpack",
+    "buildlib.registry.client", "buildlib.registry.protocol", "buildlib.sharing.entry",
+    "buildlib.sharing.shared",
 }  # fmt: skip
 LOAD = """
 import sys
