@@ -15,7 +15,6 @@ from buildlib.releasing.check import check_git
 from buildlib.releasing.choose import Choice
 from buildlib.releasing.run import STEPS, Run
 
-
 _FEW = 8
 """Targets of a kind that are told by name."""
 

@@ -120,7 +120,7 @@ class Run:
 
     def check(self) -> str:
         """Refuse what is not fit to be released."""
-        refuse_other_keys(self.final, self._origin().commit)
+        refuse_other_keys(self.final, self._origin(self._tools.say).commit)
         if self.registry is not None:
             self.registry.ping()
         signed = self.signed  # at once: a key that does not open must not be found half way
@@ -216,11 +216,9 @@ class Run:
 
     # -- what steps have in common ---------------------------------------------------------------
 
-    def _origin(self) -> Origin:
+    def _origin(self, warn: Callable[[str], None] | None = None) -> Origin:
         """The commit that is released, after git was found fit."""
-        return check_git(
-            self.final.root, self.version, following=self.following, warn=self._tools.say
-        )
+        return check_git(self.final.root, self.version, following=self.following, warn=warn)
 
     def _stamped_choices(self) -> dict[Label, Choice]:
         choices = self.chooser.choices()

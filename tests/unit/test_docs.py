@@ -16,7 +16,7 @@ from buildlib.commands.call import OPTIONS, VARIABLES, parse
 from buildlib.dsl import registry
 from buildlib.dsl.check import ANNOTATION_MODULES, SAFE_BUILTINS, check
 from buildlib.graph.graph import Graph
-from buildlib.model.settings import Network, Settings, Signing
+from buildlib.model.settings import Network, Settings, Share, Signing
 from buildlib.workspace import Workspace
 from tools import rules_reference
 
@@ -81,6 +81,10 @@ def is_placeholder(word: str) -> bool:
     return word.removeprefix("build:").strip("[]").isupper()
 
 
+_TABLES = ("network", "signing", "share", "family")
+"""Settings that are tables of their own."""
+
+
 def refuse_unknown(words: list[str], graph: Graph) -> None:
     """Raise what the command line would raise for these words."""
     verb = next((word for word in words if word in cli.VERBS or word == "help"), "build")
@@ -89,7 +93,7 @@ def refuse_unknown(words: list[str], graph: Graph) -> None:
         assert all(cli.verb(word) for word in rest)
         return
     call = parse(cli.verb(verb), [word for word in words if word != verb], "")
-    if verb in TAKES_TARGETS:
+    if verb in TAKES_TARGETS and call.words[:1] != ("release",):  # plan tells of a release, too
         named = [word for word in call.words if not is_placeholder(word)]
         graph.resolve(named)
 
@@ -160,9 +164,10 @@ def test_examples_of_declarations_are_accepted(page):
 
 def test_the_page_on_commands_has_all_verbs_options_variables_and_settings():
     page = text_of("docs/commands.md")
-    own = [name for name in Settings._fields if name not in ("network", "signing", "family")]
+    own = [name for name in Settings._fields if name not in _TABLES]
     settings = [*own, *(f"network.{name}" for name in Network._fields)]
     settings += [f"signing.{name}" for name in Signing._fields]
+    settings += [f"share.{name}" for name in Share._fields]
     rows = [f"[`{verb}`](#" for verb in cli.VERBS] + [f"| `{name}` |" for name in settings]
     assert [row for row in rows if row not in page] == []
     assert [word for word in (*OPTIONS, *VARIABLES) if word not in page] == []
