@@ -81,7 +81,7 @@ def test_it_says_what_is_wrong_and_what_to_do(name):
     assert isinstance(error, RegistryUnavailable) is (name in AWAY)
     assert isinstance(error, ActionError)
     assert "secret" not in error.render()
-    check_golden(f"registry-{name}", error.render())
+    check_golden(f"registry/{name}", error.render())
 
 
 def test_for_docker_hub_the_login_has_no_host():
