@@ -177,6 +177,9 @@ class Run:
                     f"another machine has published its own build of {label} just now",
                     fix=f"./doitw release VERSION={self.version}  # ships that one, if proved",
                 )
+        # With them, another machine can release what this one has proved.
+        for workspace, proofs in self._proofs_by_channel(choices).items():
+            self._tools.upload(workspace, proofs)
         return f"{len(missing)} images uploaded, {len(choices) - len(missing)} were there"
 
     def artifacts(self) -> str:
@@ -266,6 +269,14 @@ class Run:
                 from buildlib.engine.transfer import unobserved
 
                 shared.bring(choice.entry, self.final.engine, unobserved)
+
+    def _proofs_by_channel(self, choices: Mapping[Label, Choice]) -> dict[Workspace, list[Label]]:
+        """The proofs of what would ship, by the workspace in whose channel they were made."""
+        found: dict[Workspace, list[Label]] = {self._dev: [], self.final: []}
+        for proof in self.chooser.proofs(choices)[0]:
+            stamped = self.chooser.is_stamped(proof.image)
+            found[self.final if stamped else self._dev].append(proof.label)
+        return found
 
     def _release(self) -> Release:
         """The release as it ships; all of it was checked.
