@@ -194,7 +194,7 @@ class Run:
         written = artifacts.write(self.final, release, self.folder, self._tools.say, seal)
         if self.signer is not None:
             self.signer.sign_file(f"{self.folder}/SHA256SUMS")
-        sboms.publish(self.final, release, unread)
+        sboms.publish(self.final, release)
         shown = os.path.relpath(self.folder, self.final.root)
         return f"{len(written)} files in {shown}; {self.signed}"
 

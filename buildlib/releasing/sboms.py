@@ -6,7 +6,6 @@ releases what others built and proved then needs none of those images.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from buildlib.engine.transfer import unobserved
@@ -57,20 +56,19 @@ def bring(workspace: Workspace, release: Release) -> list[ReleasedImage]:
     return [image for image, _, record in wanted if record.key not in found]
 
 
-def publish(workspace: Workspace, release: Release, images: Sequence[ReleasedImage]) -> None:
-    """Share the SBOMs that were made here.
+def publish(workspace: Workspace, release: Release) -> None:
+    """Share the SBOMs of a release; what is there is not sent.
 
     Args:
         workspace: In the channel of the release.
         release: What is released.
-        images: Those whose SBOM is new.
 
     Raises:
         ActionError: The registry refuses.
     """
     if workspace.sharing is None:
         return
-    for image in images:
+    for image in release.images:
         target, record = _target(workspace, release, image)
         kept = workspace.records.get(record.key)
         if kept is not None:
