@@ -9,7 +9,7 @@ import json
 import tarfile
 
 import pytest
-from releasable import IMAGES, Releasable
+from releasable import CHANGELOG, IMAGES, Releasable
 from workshop import Verbs, Workshop
 
 from buildlib.releasing import run as releasing_run
@@ -176,7 +176,10 @@ def test_a_release_that_would_move_a_tag_is_refused_and_nothing_is_touched(
     assert told.code == 1
     assert "git has a tag v2.5.0 already" in told.err
     assert told.fixes == ["release under the next version"]
-    proved.shop.git("tag", "-d", "v2.5.0")
+    proved.shop.git("tag", "-d", "v2.5.0")  # somebody whose git knows nothing of the release
+    proved.shop.file("CHANGELOG.md", CHANGELOG)
+    proved.commit()
+    proved.build_and_prove(verb)
     refs = proved.refs()
     told = verb("release", "VERSION=2.5.0")
     assert told.code == 1
@@ -234,9 +237,10 @@ def test_a_proof_of_another_image_proves_nothing(product: Releasable, verb: Verb
     told = verb("release", "VERSION=2.5.0")
     assert told.code == 1
     assert "//checks:py did not prove the image that would ship" in told.err
-    (fix,) = told.fixes
-    assert verb(*fix.split()[1:]).code == 0
-    assert verb("release", "VERSION=2.5.0").code == 0, f"{fix} did not help"
+    assert told.fixes == ["./doitw verify //checks:py --always"]
+    assert verb(*told.fixes[0].split()[1:]).code == 0
+    told = verb("release", "VERSION=2.5.0")
+    assert told.code == 0, told.err
 
 
 def test_what_was_stamped_is_proved_as_it_ships(proved: Releasable, verb: Verbs) -> None:
@@ -246,11 +250,10 @@ def test_what_was_stamped_is_proved_as_it_ships(proved: Releasable, verb: Verbs)
     assert told.code == 1
     assert "//checks:server did not prove the image that would ship" in told.err
     assert proved.shop.engine.tags("elyra/*:2.5.0") == {}
+    assert told.fixes == ["./doitw release verify VERSION=2.5.0"]
     proved.lies_about = ""
-    for _ in range(2):
-        for fix in told.fixes:
-            told = verb(*fix.split()[1:])
-    assert verb("release", "VERSION=2.5.0").code == 0, told.err
+    told = verb("release", "VERSION=2.5.0")
+    assert told.code == 0, told.err
 
 
 @pytest.mark.parametrize("edit", ["images/base/data", "pack/new.py"])
@@ -370,8 +373,8 @@ def test_steps_alone_come_to_the_same(proved: Releasable, verb: Verbs) -> None:
     [
         ("verify", "./doitw release stamp VERSION=2.5.0"),
         ("upload", ""),
-        ("artifacts", "./doitw build && ./doitw verify"),
-        ("tag", "./doitw build && ./doitw verify"),
+        ("artifacts", "./doitw release stamp VERSION=2.5.0"),
+        ("tag", "./doitw release stamp VERSION=2.5.0"),
     ],
 )
 def test_a_step_that_comes_too_early_says_so(
