@@ -16,17 +16,22 @@ import io
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from workshop import Verbs, Workshop
 
 from buildlib.execution.context import Context
+from buildlib.model.label import Reference, parse_label
 from buildlib.model.target import Target
 from buildlib.releasing import publish, sbom, tagging
+from buildlib.workspace import Workspace
+from tests.fakes.carrier import FakeCarrier
+from tests.fakes.engine import FakeBuilder, FakeEngine
 
 CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\nADD files.tar /\n"
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- All of it.\n"
@@ -39,6 +44,15 @@ HOST = "registry.test"
 IMAGES = ("base", "py", "server")
 ALL = (*IMAGES, "releases")
 """The repositories of a release."""
+
+
+class Machine(NamedTuple):
+    """What a machine has of its own."""
+
+    engine: FakeEngine
+    builder: FakeBuilder
+    carrier: FakeCarrier
+    store: Path
 
 
 class Releasable:
@@ -122,7 +136,35 @@ class Releasable:
             engine, "make", lambda content, *rest: make(f"{content} again", *rest)
         )
 
+    def machine(self) -> Machine:
+        """The machine that is worked on."""
+        shop = self.shop
+        return Machine(shop.engine, shop.builder, shop.carrier, shop.store)
+
+    @contextlib.contextmanager
+    def on(self, machine: Machine) -> Iterator[None]:
+        """Work on another machine for a while."""
+        shop, own = self.shop, self.machine()
+        shop.engine, shop.builder, shop.carrier, shop.store = machine
+        try:
+            yield
+        finally:
+            shop.engine, shop.builder, shop.carrier, shop.store = own
+
     # -- asking ------------------------------------------------------------------------------
+
+    def in_release(self, version: str = "2.5.0") -> Workspace:
+        """The workspace as a release sees it."""
+        workspace = self.shop.open()
+        workspace.version = workspace.channel = version
+        return workspace
+
+    def built(self, label: str, version: str = "2.5.0") -> str:
+        """The image that was built for a release."""
+        workspace = self.in_release(version)
+        record = workspace.records.get(workspace.keys.key(Reference(parse_label(label))))
+        assert record is not None
+        return record.images[0]
 
     def tags(self, tag: str = "2.5.0") -> dict[str, str | None]:
         """What a tag stands for in the engine."""
@@ -140,7 +182,9 @@ class Releasable:
     def files(self) -> dict[str, bytes]:
         """The files of the workspace, but for what git and the builds keep for themselves."""
         return {
-            name: data for name, data in self.shop.snapshot().items() if not name.startswith(".git/")
+            name: data
+            for name, data in self.shop.snapshot().items()
+            if not name.startswith(".git/")
         }
 
     def dist(self, version: str = "2.5.0") -> dict[str, bytes]:
@@ -158,9 +202,7 @@ class Releasable:
 
     # -- what is acted out -------------------------------------------------------------------
 
-    def _prove(
-        self, target: Target, module: str, arguments: Sequence[str]
-    ) -> tuple[int, bytes]:
+    def _prove(self, target: Target, module: str, arguments: Sequence[str]) -> tuple[int, bytes]:
         """A proof that starts nothing: it looks which images there are, and all is well."""
         del module
         self.proved.append(target.label.short)
@@ -195,8 +237,8 @@ class Releasable:
                 return "", errors.getvalue()
 
         patch.setattr(tagging, "subprocess", SimpleNamespace(Popen=Child, PIPE=-1, DEVNULL=-3))
-        numbers = ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE")
-        quiet = SimpleNamespace(signal=lambda *_: None, **dict.fromkeys(numbers, 0))
+        names = ("SIG_IGN", "SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE")
+        quiet = SimpleNamespace(signal=lambda *_: None, **dict.fromkeys(names, 0))
         patch.setattr(tagging, "signal", quiet)
 
 
