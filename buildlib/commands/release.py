@@ -79,10 +79,14 @@ def _open(call: Call) -> Run:
     final.version = final.channel = version
     tell_to = warn if call.flag("json") else say
 
-    def make(workspace: Workspace, labels: Sequence[Label], telling: bool) -> int:
-        return build(workspace, labels, quiet=call.flag("json") or not telling)
+    def make(workspace: Workspace, labels: Sequence[Label]) -> int:
+        return build(workspace, labels, quiet=True)
 
-    return Run(dev, final, Tools(make, _upload, tell_to), following=call.variables.get("NEXT", ""))
+    def prove(workspace: Workspace, labels: Sequence[Label]) -> int:
+        return build(workspace, labels, quiet=call.flag("json"), force=True)
+
+    tools = Tools(make, prove, _upload, tell_to)
+    return Run(dev, final, tools, following=call.variables.get("NEXT", ""))
 
 
 VERB = Verb(

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildlib.errors import ActionError
-from buildlib.model.label import Label
+from buildlib.model.label import Label, Reference
 from buildlib.model.target import image_name
 from buildlib.model.version import is_prerelease, next_development
 from buildlib.releasing.check import Origin, check_git, refuse_other_keys
@@ -40,13 +40,15 @@ class Tools(NamedTuple):
     """What a release has others do.
 
     Attributes:
-        build: Brings targets of a workspace up to date, telling of each or of failures only;
-            returns an exit code.
+        build: Brings targets of a workspace up to date; returns an exit code.
+        prove: Makes proofs in a workspace, though they may have been made of other builds of the
+            same keys; returns an exit code.
         upload: Publishes images of a workspace by key, and shows how far they are.
         say: Takes lines for people.
     """
 
-    build: Callable[[Workspace, Sequence[Label], bool], int]
+    build: Callable[[Workspace, Sequence[Label]], int]
+    prove: Callable[[Workspace, Sequence[Label]], int]
     upload: Callable[[Workspace, Sequence[Label]], None]
     say: Callable[[str], None]
 
@@ -137,18 +139,18 @@ class Run:
         if others:
             refuse_missing(self.chooser.choices(), others)
         stale = [step.label for step in self.final.plan(stamped).steps]
-        if stale and self._tools.build(self.final, stamped, False):
+        if stale and self._tools.build(self.final, stamped):
             raise ActionError("what carries the version could not be built")
         images = [label for label in self.chooser.images if self.chooser.is_stamped(label)]
         return f"{len(stamped)} targets carry {self.version}, {len(images)} of them images"
 
     def verify(self) -> str:
         """Prove what was stamped, exactly as it will ship."""
-        choices = self._stamped_choices()
+        choices = self._stamped(self.chooser.choices())
         _, missing = self.chooser.proofs(choices)
         if missing:
             self._bring(choices)
-            if self._tools.build(self.final, missing, True):
+            if self._tools.prove(self.final, missing):
                 raise ActionError(
                     f"what carries {self.version} is not fit to ship",
                     fix=f"./doitw release verify VERSION={self.version}  # after mending it",
@@ -161,8 +163,7 @@ class Run:
         shared = self.final.sharing
         if shared is None:
             return "no registry is set: nothing is uploaded"
-        choices = self.chooser.choices()
-        refuse_missing(choices, choices)
+        choices = self._choices()
         missing = [label for label, choice in choices.items() if choice.entry is None]
         self._tools.upload(self.final, missing)
         ours = {label: choice.image_id for label, choice in choices.items()}
@@ -223,8 +224,23 @@ class Run:
         """The commit that is released, after git was found fit."""
         return check_git(self.final.root, self.version, following=self.following, warn=warn)
 
-    def _stamped_choices(self) -> dict[Label, Choice]:
+    def _choices(self) -> dict[Label, Choice]:
+        """What ships; all of it is there, built by whomever.
+
+        Raises:
+            ActionError: An image is missing.
+        """
         choices = self.chooser.choices()
+        refuse_missing(choices, [it for it in choices if not self.chooser.is_stamped(it)])
+        self._stamped(choices)
+        return choices
+
+    def _stamped(self, choices: Mapping[Label, Choice]) -> dict[Label, Choice]:
+        """Of what ships, what carries the version.
+
+        Raises:
+            ActionError: It was not built yet.
+        """
         stamped = [label for label in choices if self.chooser.is_stamped(label)]
         missing = [label for label in stamped if not choices[label].image_id]
         if missing:
@@ -257,9 +273,29 @@ class Run:
             raise ActionError(
                 f"{missing[0]}{more} did not prove the image that would ship",
                 where=self.final.graph[missing[0]].where,
-                fix="./doitw verify",
+                fix=self._how_to_prove(missing, choices),
             )
         return proofs
+
+    def _how_to_prove(self, checks: Sequence[Label], choices: Mapping[Label, Choice]) -> str:
+        """What makes the proofs that are missing.
+
+        A proof that was made of another build of the same key is up to date for a build; and of
+        two builds of one key, the engine may have the one that does not ship.
+        """
+        image_of = {
+            check: dep.ref.label
+            for check in checks
+            for dep in self.final.graph[check].deps
+            if dep.role == "image"
+        }
+        if any(self.chooser.is_stamped(image) for image in image_of.values()):
+            return f"./doitw release verify VERSION={self.version}"
+        absent = {str(image): "" for image in image_of.values() if not choices[image].here}
+        commands = [f"./doitw {verb} {' '.join(absent)}" for verb in ("clean", "pull") if absent]
+        made = any(self._dev.records.get(self._dev.keys.key(Reference(check))) for check in checks)
+        again = f" {' '.join(map(str, checks))} --always" if made else ""
+        return " && ".join([*commands, f"./doitw verify{again}"])
 
     def _bring(self, choices: Mapping[Label, Choice]) -> None:
         """Have the very builds that ship in the engine."""
@@ -285,8 +321,7 @@ class Run:
             ActionError: An image or a proof is missing, or a digest.
         """
         final = self.final
-        choices = self.chooser.choices()
-        refuse_missing(choices, choices)
+        choices = self._choices()
         if self.registry is not None:
             absent = [label for label, choice in choices.items() if choice.entry is None]
             if absent:
