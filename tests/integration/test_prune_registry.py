@@ -105,8 +105,9 @@ def prune(
     lend_engine = shop.lend
 
     def lend(workspace):
-        workspace.registry_factory = lambda host: shared.registry
-        return lend_engine(workspace)
+        lent = lend_engine(workspace)
+        lent.registry_factory = lambda host: shared.registry
+        return lent
 
     monkeypatch.setattr(shop, "lend", lend)
     shop.engine.down = True  # a registry is pruned where no engine is

@@ -12,9 +12,10 @@ from workshop import Verbs, Workshop
 
 from buildlib.engine import transfer
 from buildlib.errors import ActionError, InputError
-from buildlib.model.label import parse_reference
+from buildlib.model.label import parse_label, parse_reference
 from buildlib.model.lock import Item
 from buildlib.model.output import EXPORT
+from buildlib.releasing.choose import Chooser
 from tests.support.workspace import digest
 from tests.unit.fetch_server import Server
 
@@ -475,10 +476,11 @@ def test_an_image_that_cannot_be_pulled_says_what_to_try(foreign) -> None:
     assert str(caught.value.fix).startswith("docker pull gone/debian@sha256:")
 
 
-def test_a_release_does_not_claim_images_of_others(foreign, verb: Verbs) -> None:
+def test_a_release_does_not_claim_images_of_others(foreign) -> None:
     shop, _ = foreign
-    assert verb("release", "VERSION=2.5.0").code == 0
-    assert shop.tag("//images/deb", "2.5.0") is None
+    shop.image("images/ours")
+    workspace = shop.open()
+    assert Chooser(workspace, workspace).images == [parse_label("//images/ours")]
 
 
 # -- container_files, as far as the fake goes ------------------------------------------------------
