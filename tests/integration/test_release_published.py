@@ -1,4 +1,4 @@
-"""`release` into a registry: all of it or nothing, the very builds that were proved, never moved."""
+"""`release` into a registry: all or nothing, the very builds that were proved, never moved."""
 
 from __future__ import annotations
 
