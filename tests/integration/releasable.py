@@ -34,7 +34,6 @@ from tests.fakes.carrier import FakeCarrier
 from tests.fakes.engine import FakeBuilder, FakeEngine
 
 CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\nADD files.tar /\n"
-CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- All of it.\n"
 CHECKS = """\
 from buildlib.rules import kernel_check
 kernel_check(name="py", image="//images/py", srcs=[])
@@ -81,7 +80,6 @@ class Releasable:
 
     def _write(self) -> None:
         shop = self.shop
-        shop.file("CHANGELOG.md", CHANGELOG).file(".gitignore", "/.buildlib/\n/dist/\n")
         shop.file("images/base/data", "one\n")
         shop.image("images/base", 'srcs=["data"]', "FROM scratch\nCOPY data /\n")
         shop.image("images/py", 'parent="//images/base", srcs=["//pack:files[all]"]', CHILD)
@@ -104,22 +102,14 @@ class Releasable:
         )
         shop.image("images/server", 'srcs=["//pack:specs"]', "FROM scratch\nADD specs.tar /\n")
         shop.file("checks/BUILD.py", CHECKS)
-        shop.git("init", "-q", "-b", "main")
-        shop.git("config", "user.name", "Ada")
-        shop.git("config", "user.email", "ada@example.org")
-        self.commit()
+        shop.start_git()
 
     # -- doing -------------------------------------------------------------------------------
-
-    def commit(self) -> None:
-        """Commit all there is, but for what git ignores."""
-        self.shop.git("add", "-A")
-        self.shop.git("commit", "-q", "--allow-empty", "-m", "Change something")
 
     def publishable(self) -> None:
         """Set a registry, and commit that."""
         self.shop.setting("registry", HOST)
-        self.commit()
+        self.shop.commit_all()
 
     def build_and_prove(self, verb: Verbs, *words: str) -> None:
         """What one does before a release."""

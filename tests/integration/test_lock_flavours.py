@@ -9,6 +9,7 @@ import pytest
 from simple_index import SimpleIndex
 from workshop import Verbs, Workshop
 
+from buildlib.engine import transfer
 from buildlib.model.lock import Item
 from tests.support.workspace import digest
 
@@ -36,13 +37,14 @@ def site(shop: Workshop, index: SimpleIndex, monkeypatch: pytest.MonkeyPatch) ->
     def inspect(reference: str) -> dict[str, Any]:
         return {"Descriptor": {"digest": f"sha256:{digest(reference)}"}}
 
-    def pull(reference: str, platform: str) -> None:
+    def pull(reference: str, *, platform: str) -> str:
         del platform
         shop.engine.add(reference)
+        return reference.partition("@")[2]
 
-    api = SimpleNamespace(inspect_distribution=inspect)
-    client = SimpleNamespace(api=api, images=SimpleNamespace(pull=pull))
+    client = SimpleNamespace(api=SimpleNamespace(inspect_distribution=inspect))
     monkeypatch.setattr(docker, "from_env", lambda **_: client)
+    monkeypatch.setattr(transfer, "pull", pull)
     shop.network(pypi=index.url)
     shop.image("images/os")
     stacks(shop)

@@ -147,9 +147,12 @@ def test_a_root_file_system_is_resolved_anew_before_the_plan_is_carried_out(
     assert shop.builder.requests == []
 
 
-def test_a_release_that_locks_anew_keeps_its_version(stale: Workshop, verb: Verbs) -> None:
-    stale.file("pack/a.txt", "a\n")
-    stale.build("pack", 'tarball(name="t", archive="kit", parts={"all": {"a.txt": "a.txt"}})')
+def test_a_release_locks_nothing_anew(stale: Workshop, verb: Verbs, outside: Server) -> None:
+    """What is not built yet is built, and proved, before the release: with what is served now."""
+    stale.start_git()
+    before = stale.read_lock()
     told = verb("release", "VERSION=2.5.0")
-    assert told.code == 0, told.err
-    assert [path.name for path in (stale.root / "dist").iterdir()] == ["kit-2.5.0.tar.gz"]
+    assert told.code == 1
+    assert "a release rebuilds nothing" in told.err
+    assert stale.read_lock() == before
+    assert outside.requests == []

@@ -9,8 +9,8 @@ import json
 import tarfile
 
 import pytest
-from releasable import CHANGELOG, IMAGES, Releasable
-from workshop import Verbs, Workshop
+from releasable import IMAGES, Releasable
+from workshop import CHANGELOG, Verbs, Workshop
 
 from buildlib.releasing import run as releasing_run
 from buildlib.releasing.signed import check_folder
@@ -140,7 +140,7 @@ def test_a_dry_run_tells_all_that_would_stop_it(product: Releasable, verb: Verbs
 
 def test_pre_releases_leave_latest_and_further_tags(product: Releasable, verb: Verbs) -> None:
     product.shop.replace("images/py/BUILD.py", 'name="py",', 'name="py", tags=["3.5.6"],')
-    product.commit()
+    product.shop.commit_all()
     product.build_and_prove(verb)
     before = product.tags("3.5.6")["py"]
     assert verb("release", "VERSION=2.5.0rc1").code == 0
@@ -151,7 +151,7 @@ def test_pre_releases_leave_latest_and_further_tags(product: Releasable, verb: V
     assert (product.shop.root / "VERSION").read_text() == "2.5.0rc2.dev0\n"
 
     product.shop.file("images/base/data", "two\n")
-    product.commit()
+    product.shop.commit_all()
     product.build_and_prove(verb)
     assert verb("release", "VERSION=2.5.0").code == 0
     tags = product.tags()
@@ -170,7 +170,7 @@ def test_a_release_that_would_move_a_tag_is_refused_and_nothing_is_touched(
     assert verb("release", "VERSION=2.5.0").code == 0
     tags = proved.shop.engine.tags("elyra/*:2.5.0")
     proved.shop.file("images/base/data", "two\n")
-    proved.commit()
+    proved.shop.commit_all()
     proved.build_and_prove(verb)
     told = verb("release", "VERSION=2.5.0")
     assert told.code == 1
@@ -178,7 +178,7 @@ def test_a_release_that_would_move_a_tag_is_refused_and_nothing_is_touched(
     assert told.fixes == ["release under the next version"]
     proved.shop.git("tag", "-d", "v2.5.0")  # somebody whose git knows nothing of the release
     proved.shop.file("CHANGELOG.md", CHANGELOG)
-    proved.commit()
+    proved.shop.commit_all()
     proved.build_and_prove(verb)
     refs = proved.refs()
     told = verb("release", "VERSION=2.5.0")

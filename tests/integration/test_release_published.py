@@ -131,7 +131,7 @@ def test_a_dry_run_asks_the_registry_and_changes_nothing(proved: Releasable, ver
 
 def test_pre_releases_leave_latest_and_further_tags(product: Releasable, verb: Verbs) -> None:
     product.shop.replace("images/py/BUILD.py", 'name="py",', 'name="py", tags=["3.5.6"],')
-    product.commit()
+    product.shop.commit_all()
     product.build_and_prove(verb)
     assert verb("release", "VERSION=2.5.0rc1").code == 0
     assert None not in product.visible("2.5.0rc1").values()
@@ -143,7 +143,7 @@ def test_pre_releases_leave_latest_and_further_tags(product: Releasable, verb: V
     assert product.visible("3.5.6")["py"] == shown["py"] == product.visible("2.5.0rc1")["py"]
 
     product.shop.file("images/base/data", "two\n")
-    product.commit()
+    product.shop.commit_all()
     product.build_and_prove(verb)
     assert verb("release", "VERSION=2.6.0rc1").code == 0
     assert product.visible() == shown
@@ -346,7 +346,7 @@ def alone(product: Releasable, verb: Verbs) -> Releasable:
         (product.shop.root / "pyproject.toml").read_text()
         + '[tool.buildlib.share]\ndefault = "off"\n',
     )
-    product.commit()
+    product.shop.commit_all()
     product.build_and_prove(verb)
     return product
 

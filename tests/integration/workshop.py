@@ -36,6 +36,8 @@ from tests.fakes.registry import FakeRegistry
 from tests.fakes.sharing import FakeLine, FakeShared, Shelf
 from tests.support.workspace import WorkspaceBuilder, digest
 
+CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- All of it.\n"
+
 
 class Told(NamedTuple):
     """How a command line ended."""
@@ -188,6 +190,19 @@ class Workshop(WorkspaceBuilder):
         path.write_text(
             path.read_text().replace("[tool.buildlib]\n", "[tool.buildlib]\nstrict = true\n")
         )
+
+    def start_git(self) -> None:
+        """Commit what is there as a developer would, so that it can be released."""
+        self.file("CHANGELOG.md", CHANGELOG).file(".gitignore", "/.buildlib/\n/dist/\n")
+        self.git("init", "-q", "-b", "main")
+        self.git("config", "user.name", "Ada")
+        self.git("config", "user.email", "ada@example.org")
+        self.commit_all()
+
+    def commit_all(self) -> None:
+        """Commit all there is, but for what git ignores."""
+        self.git("add", "-A")
+        self.git("commit", "-q", "--allow-empty", "-m", "Change something")
 
     def snapshot(self) -> dict[str, bytes]:
         """The files of the workspace, but for its state."""
