@@ -140,7 +140,8 @@ def parse(verb: Verb, words: Sequence[str], folder: str) -> Call:
     """Take the words after a verb apart.
 
     Raises:
-        InputError: An option or a variable is unknown, or an option lacks its value.
+        InputError: An option or a variable is unknown, an option lacks its value, or a
+            variable has two values.
     """
     allowed = {name: OPTIONS[name] for name in (*EVERYWHERE, *verb.options)}
     by_form = {form: option for option in allowed.values() for form in (option.name, option.short)}
@@ -161,7 +162,12 @@ def parse(verb: Verb, words: Sequence[str], folder: str) -> Call:
         elif word.startswith("-") and word != "-" and not verb.passes:
             raise _unknown_option(verb, name, by_form)
         elif variable and not verb.passes:
-            variables[_variable(verb, variable[1], variable[2])] = variable[2]
+            known = _variable(verb, variable[1], variable[2])
+            if variables.setdefault(known, variable[2]) != variable[2]:
+                raise InputError(
+                    f"{known} is given twice: {variables[known]} and {variable[2]}",
+                    fix=f"{known}={variable[2]}",
+                )
         else:
             rest.append(word)
     return Call(tuple(rest), options, variables, folder)

@@ -10,7 +10,7 @@ from buildlib.commands.call import VARIABLES, Call, Verb
 from buildlib.commands.common import open_workspace, print_json, say, warn
 from buildlib.errors import InputError
 from buildlib.model.version import DEV, before, check_release
-from buildlib.suggest import did_you_mean
+from buildlib.suggest import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from buildlib.model.label import Label
@@ -22,14 +22,9 @@ def run(call: Call) -> int:
     """See the module."""
     from buildlib.releasing.run import STEPS
 
+    _refuse_other_words(call, call.words)
     if call.flag("dry-run"):
         return tell(call)
-    for word in call.words:
-        if word not in STEPS:
-            raise InputError(
-                f"a release has no step {word}{did_you_mean(word, STEPS)}",
-                fix="./doitw release VERSION=2.5.0  # steps: " + " ".join(STEPS),
-            )
     release = _open(call)
     release.run(call.words or STEPS)
     return 0
@@ -43,6 +38,7 @@ def tell(call: Call) -> int:
     """
     from buildlib.releasing.describe import describe
 
+    _refuse_other_words(call, call.words[1:] if call.words[:1] == ("release",) else call.words)
     release = _open(call)
     told = describe(release)
     if call.flag("json"):
@@ -55,6 +51,21 @@ def tell(call: Call) -> int:
             ):
                 say(f"{each.step if not number else '':10}{line}")
     return 1 if any(each.problems for each in told) else 0
+
+
+def _refuse_other_words(call: Call, words: Sequence[str]) -> None:
+    """Refuse words that are no steps, with a line that releases the version that was asked for."""
+    from buildlib.releasing.run import STEPS
+
+    version = call.variables.get("VERSION") or "2.5.0"
+    for word in words:
+        if word not in STEPS:
+            meant = nearest(word, STEPS)
+            fix = f"./doitw release {meant or 'STEP'} VERSION={version}"
+            raise InputError(
+                f"a release has no step {word}{did_you_mean(word, STEPS)}",
+                fix=f"{fix}  # steps: {' '.join(STEPS)}",
+            )
 
 
 def _upload(workspace: Workspace, labels: Sequence[Label]) -> None:

@@ -94,7 +94,7 @@ class Chooser:
             entries = final.sharing.find([(final.graph[at], records[at]) for at in self.images])
             if final.sharing.is_down:  # a build goes on without it; a release must not guess
                 raise RegistryUnavailable(
-                    f"{final.settings.registry} does not answer, and a release goes there",
+                    f"{final.settings.registry} cannot be asked, and a release goes there",
                     fix="release again when it does, or with REGISTRY= for a local release",
                 )
         tags = {
@@ -197,8 +197,10 @@ def refuse_missing(choices: Mapping[Label, Choice], labels: Iterable[Label]) -> 
     """
     missing = [label for label in labels if not choices[label].image_id]
     if missing:
-        more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
+        which = f"{missing[0]} is"
+        if len(missing) > 1:
+            which = f"{missing[0]} and {len(missing) - 1} more are"
         raise ActionError(
-            f"{missing[0]}{more} is not built as it is declared now; a release rebuilds nothing",
+            f"{which} not built as it is declared now; a release rebuilds nothing",
             fix="./doitw build && ./doitw verify",
         )

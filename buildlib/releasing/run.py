@@ -210,7 +210,12 @@ class Run:
         return f"{moved} tags set in the engine; not published, since no registry is set"
 
     def commit(self) -> str:
-        """Write the release into git, here only."""
+        """Write the release into git, here only.
+
+        Raises:
+            ActionError: Nothing was released that the commit could stand for.
+        """
+        self._refuse_unreleased()
         today = time.strftime("%Y-%m-%d", time.gmtime())
         made = commit_release(self.final.root, self.version, self.following, date=today)
         return (
@@ -413,6 +418,20 @@ class Run:
             registry, listed, self.version, index, claimant=self._claimant(), say=self._tools.say
         )
         return publish.put_tags(registry, tags)
+
+    def _refuse_unreleased(self) -> None:
+        """Refuse to commit a version whose last tag is not put: git would tell of no release."""
+        if self.registry is not None:
+            listed = names.repository(self.final.settings, "releases")
+            repository = listed.removeprefix(f"{self.registry.host}/")
+            there = self.registry.head(repository, self.version) is not None
+        else:
+            there = os.path.isfile(f"{self.folder}/SHA256SUMS")
+        if not there:
+            raise ActionError(
+                f"{self.version} is not released yet, and its commit comes last",
+                fix=f"./doitw release VERSION={self.version}",
+            )
 
     def _claimant(self) -> str:
         """What this workspace is called in claims: a number drawn once."""

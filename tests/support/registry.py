@@ -145,7 +145,7 @@ class Registry:
     def empty(self) -> None:
         """Throw away all that it holds."""
         self.stop()
-        shutil.rmtree(self._folder / "data", ignore_errors=True)
+        shutil.rmtree(self.folder / "data", ignore_errors=True)
         self.start()
 
     def kill(self) -> None:

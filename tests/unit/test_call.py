@@ -100,6 +100,12 @@ def test_variables_have_one_spelling() -> None:
     assert call("REGISTRY=a=b").variables == {"REGISTRY": "a=b"}
 
 
+def test_a_variable_has_one_value() -> None:
+    assert call("VERSION=2.5.0", "version=2.5.0").variables == {"VERSION": "2.5.0"}
+    with pytest.raises(InputError, match=r"VERSION is given twice: 2\.5\.0 and 2\.5\.1"):
+        call("VERSION=2.5.0", "VERSION=2.5.1")
+
+
 @pytest.mark.parametrize(
     ("word", "meant"),
     [("VERSON=2.5.0", "VERSION"), ("ORGANISATION=x", "ORGANIZATION"), ("registri=x", "REGISTRY")],

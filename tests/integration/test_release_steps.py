@@ -213,7 +213,7 @@ def test_a_release_of_something_broken_tags_nothing(proved: Releasable, verb: Ve
 def test_what_is_not_built_is_not_built_by_a_release(product: Releasable, verb: Verbs) -> None:
     told = verb("release", "VERSION=2.5.0")
     assert told.code == 1
-    assert "is not built as it is declared now; a release rebuilds nothing" in told.err
+    assert "and 1 more are not built as it is declared now; a release rebuilds nothing" in told.err
     assert told.fixes == ["./doitw build && ./doitw verify"]
     assert product.shop.builder.requests == []
 
@@ -355,6 +355,13 @@ def test_a_release_takes_steps_and_no_targets(
     assert all(step in told.fixes[0] for step in releasing_run.STEPS)
 
 
+def test_a_plan_refuses_words_that_are_no_steps(product: Releasable, verb: Verbs) -> None:
+    for words in (("plan", "release", "tga"), ("release", "tga", "--dry-run")):
+        told = verb(*words, "VERSION=2.6.0")
+        assert told.code == 3
+        assert told.fixes[0].startswith("./doitw release tag VERSION=2.6.0")
+
+
 # -- step by step ----------------------------------------------------------------------------------
 
 
@@ -375,6 +382,7 @@ def test_steps_alone_come_to_the_same(proved: Releasable, verb: Verbs) -> None:
         ("upload", ""),
         ("artifacts", "./doitw release stamp VERSION=2.5.0"),
         ("tag", "./doitw release stamp VERSION=2.5.0"),
+        ("commit", "./doitw release VERSION=2.5.0"),
     ],
 )
 def test_a_step_that_comes_too_early_says_so(
@@ -383,6 +391,7 @@ def test_a_step_that_comes_too_early_says_so(
     told = verb("release", step, "VERSION=2.5.0")
     assert (told.code, told.fixes) == ((1, [fix]) if fix else (0, []))
     assert set(proved.tags().values()) == {None}
+    assert "v2.5.0" not in proved.refs()
 
 
 def test_a_release_that_was_stopped_in_its_commit_goes_on(
