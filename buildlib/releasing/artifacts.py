@@ -87,6 +87,41 @@ def write(
     return sorted(made.sha256)
 
 
+def written(release: Release, folder: str, *, signed: bool) -> list[str]:
+    """The files of a release that were written before, if they are whole and of this release.
+
+    Between writing and publishing, an image may have been built anew or found elsewhere, and a
+    writing may have been stopped.
+
+    Args:
+        release: What is released now.
+        folder: Where the files are.
+        signed: Whether there is a key, so that there must be a signature.
+
+    Returns:
+        Their names, `images.json` first.
+
+    Raises:
+        ActionError: They are of another release, or not whole.
+    """
+    names = _names(folder)
+    sums = {name: _sha256(f"{folder}/{name}") for name in names}
+    listed = {name: sums[name] for name in names if name != CHECKSUMS and not _is_signature(name)}
+    wrong = ""
+    if IMAGES not in listed or _bytes(f"{folder}/{IMAGES}") != attest.images_json(release):
+        wrong = f"{IMAGES} does not list the images that would ship"
+    elif _bytes(f"{folder}/{CHECKSUMS}") != attest.checksums(listed):
+        wrong = f"its files are not those of {CHECKSUMS}"
+    elif signed and f"{CHECKSUMS}.sig" not in sums:
+        wrong = "it is not signed"
+    if wrong:
+        raise ActionError(
+            f"dist/{release.version} is not written as it would be now: {wrong}",
+            fix=f"./doitw release artifacts VERSION={release.version}",
+        )
+    return [IMAGES, *(name for name in names if name != IMAGES)]
+
+
 def archives(workspace: Workspace) -> dict[str, FileOutput]:
     """The archives of a release: their names, and the tars that they hold.
 
@@ -179,8 +214,7 @@ class _Files:
             source, place = f"{self._beside}/{name}", f"{self._folder}/{name}"
             if not os.path.exists(source) or _sha256(place) == digest:
                 continue
-            if name == CHECKSUMS:
-                self._unsign()
+            self._unseal()
             os.makedirs(os.path.dirname(place), exist_ok=True)
             os.replace(source, place)
         for name in stale:
@@ -203,10 +237,10 @@ class _Files:
             )
         return foreign
 
-    def _unsign(self) -> None:
-        """A signature of other checksums is none."""
+    def _unseal(self) -> None:
+        """Remove checksums and their signatures: until all files are there, nothing is whole."""
         for name in _names(self._folder):
-            if _is_signature(name):
+            if name == CHECKSUMS or _is_signature(name):
                 os.unlink(f"{self._folder}/{name}")
 
     def _new(self, name: str) -> IO[bytes]:
@@ -250,6 +284,15 @@ def _names(folder: str) -> list[str]:
         for above, _, names in os.walk(folder)
         for name in names
     )
+
+
+def _bytes(path: str) -> bytes:
+    """Of a file; empty where there is none."""
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except FileNotFoundError:
+        return b""
 
 
 def _sha256(path: str) -> str:

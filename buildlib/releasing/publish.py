@@ -56,11 +56,6 @@ class Tag(NamedTuple):
     rank: int
 
 
-def releases(organization: str) -> str:
-    """The repository in which an organisation's releases are listed, without the registry."""
-    return f"{organization}/releases"
-
-
 def put_index(registry: Registry, repository: str, folder: str, names: Sequence[str]) -> Manifest:
     """Upload a release's files, and by digest the index that lists them.
 

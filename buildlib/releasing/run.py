@@ -22,6 +22,7 @@ from buildlib.releasing.check import Origin, check_git, refuse_other_keys
 from buildlib.releasing.choose import Choice, Chooser, refuse_missing
 from buildlib.releasing.git import commit_release
 from buildlib.releasing.model import Proof, Release, ReleasedImage
+from buildlib.sharing.released import RELEASES
 from buildlib.store import names
 from buildlib.text import duration
 
@@ -201,13 +202,17 @@ class Run:
 
     def tag(self) -> str:
         """Make the release visible."""
+        from buildlib.releasing import artifacts
+
         release = self._release()
+        files = artifacts.written(release, self.folder, signed=self.signer is not None)
+        untagged = self._untagged(release)  # at once: a tag that is taken here must stop all of it
+        put = self._publish(self.registry, release, files) if self.registry is not None else 0
+        for image_id, reference in untagged:
+            self.final.engine.tag(image_id, reference)
         if self.registry is not None:
-            put = self._publish(self.registry, release)
-            self._tag_here(release)
             return f"{put} tags put; {release.version} is published at {release.registry}"
-        moved = self._tag_here(release)
-        return f"{moved} tags set in the engine; not published, since no registry is set"
+        return f"{len(untagged)} tags set in the engine; not published, since no registry is set"
 
     def commit(self) -> str:
         """Write the release into git, here only.
@@ -215,7 +220,7 @@ class Run:
         Raises:
             ActionError: Nothing was released that the commit could stand for.
         """
-        self._refuse_unreleased()
+        self._refuse_hidden(self._release())
         today = time.strftime("%Y-%m-%d", time.gmtime())
         made = commit_release(self.final.root, self.version, self.following, date=today)
         return (
@@ -363,17 +368,17 @@ class Run:
             self.chooser.is_stamped(label),
         )
 
-    def _tag_here(self, release: Release) -> int:
-        """Put the tags in the engine, on what is there of the release.
+    def _untagged(self, release: Release) -> list[tuple[str, str]]:
+        """Of the images that the engine has, the tags that they lack: image ID and reference.
 
         Raises:
             ActionError: The version's tag is on another image.
         """
-        engine = self.final.engine
         wanted = {
             f"{image.repository}:{tag}": image for image in release.images for tag in image.tags
         }
-        there = engine.inspect([*wanted, *(image.image_id for image in release.images)])
+        images = (image.image_id for image in release.images)
+        there = self.final.engine.inspect([*wanted, *images])
         missing = []
         for reference, image in wanted.items():
             taken = there[reference]
@@ -386,16 +391,35 @@ class Run:
                 )
             if there[image.image_id] is not None:
                 missing.append((image.image_id, reference))
-        for image_id, reference in missing:
-            engine.tag(image_id, reference)
-        return len(missing)
+        return missing
 
-    def _publish(self, registry: Registry, release: Release) -> int:
+    def _refuse_hidden(self, release: Release) -> None:
+        """Refuse to write down a release that is not visible yet.
+
+        Raises:
+            ActionError: It is not.
+        """
+        if self.registry is not None:
+            there = self.registry.head(self._listed(self.registry), self.version) is not None
+        else:
+            mine = {f"{image.repository}:{self.version}" for image in release.images}
+            there = not any(reference in mine for _, reference in self._untagged(release))
+        if not there:
+            raise ActionError(
+                f"{self.version} has no tags yet, and git is told last",
+                fix=f"./doitw release tag commit VERSION={self.version}",
+            )
+
+    def _listed(self, registry: Registry) -> str:
+        """The repository of releases, without the registry's host."""
+        path = names.repository(self.final.settings, RELEASES)
+        return path.removeprefix(f"{registry.host}/")
+
+    def _publish(self, registry: Registry, release: Release, files: Sequence[str]) -> int:
         from buildlib.releasing import publish
 
         host = f"{registry.host}/"
-        listed = names.repository(self.final.settings, "releases").removeprefix(host)
-        files = self._files()
+        listed = self._listed(registry)
         index = publish.put_index(registry, listed, self.folder, files)
         tags: list[Tag] = []
         for image in release.images:
@@ -419,20 +443,6 @@ class Run:
         )
         return publish.put_tags(registry, tags)
 
-    def _refuse_unreleased(self) -> None:
-        """Refuse to commit a version whose last tag is not put: git would tell of no release."""
-        if self.registry is not None:
-            listed = names.repository(self.final.settings, "releases")
-            repository = listed.removeprefix(f"{self.registry.host}/")
-            there = self.registry.head(repository, self.version) is not None
-        else:
-            there = os.path.isfile(f"{self.folder}/SHA256SUMS")
-        if not there:
-            raise ActionError(
-                f"{self.version} is not released yet, and its commit comes last",
-                fix=f"./doitw release VERSION={self.version}",
-            )
-
     def _claimant(self) -> str:
         """What this workspace is called in claims: a number drawn once."""
         known = self.final.state.lines("claimant")
@@ -440,21 +450,3 @@ class Run:
             known = [secrets.token_hex(8)]
             self.final.state.set_lines("claimant", known)
         return known[0]
-
-    def _files(self) -> list[str]:
-        """The files of the release, `images.json` first.
-
-        Raises:
-            ActionError: They were not written.
-        """
-        found = [
-            os.path.relpath(os.path.join(folder, name), self.folder)
-            for folder, _, names_here in os.walk(self.folder)
-            for name in names_here
-        ]
-        if "images.json" not in found:
-            raise ActionError(
-                f"dist/{self.version} has no images.json",
-                fix=f"./doitw release artifacts VERSION={self.version}",
-            )
-        return ["images.json", *sorted(name for name in found if name != "images.json")]
