@@ -26,7 +26,10 @@ def run(call: Call) -> int:
     if call.flag("dry-run"):
         return tell(call)
     release = _open(call)
-    release.run(call.words or STEPS)
+    done = release.run(call.words or STEPS)
+    if call.flag("json"):
+        steps = [{"step": step, "did": did} for step, did in done.items()]
+        print_json({"schema": 1, "version": release.version, "steps": steps})
     return 0
 
 

@@ -73,6 +73,7 @@ class Run:
         self._following = following
         self.version = final.version
         self.chooser = Chooser(dev, final)
+        self._is_of_commit = False
 
     # -- what is known ---------------------------------------------------------------------------
 
@@ -105,25 +106,30 @@ class Run:
 
     # -- steps -----------------------------------------------------------------------------------
 
-    def run(self, steps: Sequence[str] = STEPS) -> None:
+    def run(self, steps: Sequence[str] = STEPS) -> dict[str, str]:
         """Run some steps, in their order.
 
         Args:
             steps: Names out of `STEPS`.
 
+        Returns:
+            Step -> what it did, in words.
+
         Raises:
             BuildError: One cannot be done; those before it are done.
         """
+        done = {}
         for name in STEPS:
             if name in steps:
                 started = time.monotonic()
-                told = getattr(self, name)()
+                done[name] = getattr(self, name)()
                 took = duration(time.monotonic() - started)
-                self._tools.say(f"{name:10}{told} ({took})")
+                self._tools.say(f"{name:10}{done[name]} ({took})")
+        return done
 
     def check(self) -> str:
         """Refuse what is not fit to be released."""
-        refuse_other_keys(self.final, self._origin(self._tools.say).commit)
+        self._origin(self._tools.say)
         if self.registry is not None:
             self.registry.ping()
         signed = self.signed  # at once: a key that does not open must not be found half way
@@ -232,7 +238,11 @@ class Run:
 
     def _origin(self, warn: Callable[[str], None] | None = None) -> Origin:
         """The commit that is released, after git was found fit."""
-        return check_git(self.final.root, self.version, following=self.following, warn=warn)
+        origin = check_git(self.final.root, self.version, following=self.following, warn=warn)
+        if not self._is_of_commit:  # once: what this run sees of the sources does not change
+            refuse_other_keys(self.final, origin.commit)
+            self._is_of_commit = True
+        return origin
 
     def _choices(self) -> dict[Label, Choice]:
         """What ships; all of it is there, built by whomever.
@@ -331,6 +341,7 @@ class Run:
             ActionError: An image or a proof is missing, or a digest.
         """
         final = self.final
+        origin = self._origin()
         choices = self._choices()
         if self.registry is not None:
             absent = [label for label, choice in choices.items() if choice.entry is None]
@@ -339,7 +350,6 @@ class Run:
                     f"{absent[0]} is not in the registry",
                     fix=f"./doitw release upload VERSION={self.version}",
                 )
-        origin = self._origin()
         return Release(
             self.version,
             final.settings.organization,
