@@ -107,7 +107,7 @@ def test_sources_that_git_does_not_have_do_not_ship_by_a_step_alone(
 def test_a_registry_with_a_path(proved: Releasable, verb: Verbs) -> None:
     """`127.0.0.1:5000/team`: the path is a part of all repositories, and of no host."""
     proved.shop.setting("registry", TEAM)
-    proved.commit()
+    proved.shop.commit_all()
     proved.build_and_prove(verb)
     run(verb)
     registry = proved.shop.registry

@@ -382,7 +382,7 @@ def test_steps_alone_come_to_the_same(proved: Releasable, verb: Verbs) -> None:
         ("upload", ""),
         ("artifacts", "./doitw release stamp VERSION=2.5.0"),
         ("tag", "./doitw release stamp VERSION=2.5.0"),
-        ("commit", "./doitw release VERSION=2.5.0"),
+        ("commit", "./doitw release stamp VERSION=2.5.0"),
     ],
 )
 def test_a_step_that_comes_too_early_says_so(
