@@ -20,6 +20,7 @@ from buildlib.model.label import Reference
 from buildlib.model.output import DIST
 from buildlib.releasing import attest, notes
 from buildlib.releasing.model import Release
+from buildlib.rules.kernel_check import REPORT
 
 if TYPE_CHECKING:
     from buildlib.model.output import FileOutput
@@ -34,8 +35,6 @@ SEALED = {PROVENANCE: "provenance.dsse.json", TEST_RESULTS: "test-results.dsse.j
 """The files that hold the signed statements, where there is a key."""
 SBOMS = "sbom"
 SBOM_ENDING = ".cdx.json"
-REPORT = "report.json"
-"""The file of a proof (rule `kernel_check`)."""
 
 
 def write(

@@ -1,4 +1,4 @@
-"""What must hold before a release: of git, of the version, of the proofs.
+"""What must hold before a release: of git, of the version, of the sources.
 
 Every check looks and changes nothing. What is found is told with what would mend it; whether it
 stops the release is decided by who asks.
@@ -6,7 +6,6 @@ stops the release is decided by who asks.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -29,7 +28,6 @@ from buildlib.releasing.git import (
     releases,
 )
 from buildlib.releasing.repository import Repository
-from buildlib.rules.kernel_check import REPORT
 from buildlib.store.names import file_version
 from buildlib.trees.git import GitTree
 
@@ -160,57 +158,3 @@ def refuse_other_keys(workspace: Workspace, revision: str) -> None:
             detail="\n".join(["also:", *other[1:_SHOWN]]) if other[1:] else None,
             fix="git status --ignored && git ls-files -v | grep '^[a-z]'",
         )
-
-
-def unverified(workspace: Workspace) -> list[tuple[Label, Label]]:
-    """Images that a declared proof has not proved as they are now: pairs of image and proof.
-
-    A proof counts where there is a record of its present key, and where its report is of an
-    image that is recorded for the image's present key. Proofs that run only when asked for by
-    name, and what is left out in this flavour, do not count.
-    """
-    return [
-        (image, proof)
-        for image, proof in _proofs(workspace)
-        if not _is_proved(workspace, image, proof)
-    ]
-
-
-def unproved(workspace: Workspace) -> list[Label]:
-    """Images that no proof names directly: bases, and what is made for others only."""
-    proved = {image for image, _ in _proofs(workspace)}
-    graph = workspace.graph
-    return [
-        label
-        for label in graph.order
-        if graph[label].rule.product == "image"
-        and graph[label].rule.kind != "external_image"
-        and label not in workspace.left_out
-        and label not in proved
-    ]
-
-
-def _proofs(workspace: Workspace) -> list[tuple[Label, Label]]:
-    graph = workspace.graph
-    return [
-        (dep.ref.label, label)
-        for label in graph.order
-        if graph[label].rule.kind == "kernel_check"
-        and not graph[label].manual
-        and label not in workspace.left_out
-        for dep in graph[label].deps
-        if dep.role == "image"
-    ]
-
-
-def _is_proved(workspace: Workspace, image: Label, proof: Label) -> bool:
-    record = workspace.records.get(workspace.keys.key(Reference(proof)))
-    built = workspace.records.get(workspace.keys.key(Reference(image)))
-    if record is None or built is None or REPORT not in record.files:
-        return False
-    try:
-        with open(workspace.store.path(record.files[REPORT].sha256), "rb") as file:
-            report = json.load(file)
-    except (OSError, ValueError):
-        return False
-    return isinstance(report, dict) and report.get("image_id") in built.images

@@ -20,15 +20,13 @@ from buildlib.model.target import Target, image_name
 from buildlib.registry.protocol import RegistryUnavailable
 from buildlib.releasing.attest import proved_images
 from buildlib.releasing.model import Proof
+from buildlib.rules.kernel_check import REPORT
 from buildlib.store import names
 
 if TYPE_CHECKING:
     from buildlib.keys.record import KeyRecord
     from buildlib.sharing.entry import Entry
     from buildlib.workspace import Workspace
-
-REPORT = "report.json"
-"""The file of a proof (rule `kernel_check`)."""
 
 
 class Choice(NamedTuple):

@@ -6,7 +6,7 @@ that leads a session of its own and was told everything before it begins: if its
 meanwhile, it still puts the rest. (The machine itself may fail in that time; the next run of the
 release then puts what is missing.)
 
-    python -m buildlib.releasing.tagging < what-to-put.json
+    python -I -m buildlib.releasing.tagging < what-to-put.json
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def run_apart(host: str, tags: Sequence[Tag]) -> None:
         ],
     }
     child = subprocess.Popen(
-        [sys.executable, "-m", "buildlib.releasing.tagging"],
+        [sys.executable, "-I", "-m", "buildlib.releasing.tagging"],  # -I: no module of the cwd
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -8,6 +8,9 @@ import pytest
 from releasable import ALL, IMAGES, Releasable
 from workshop import Verbs, Workshop
 
+from buildlib.model.label import Reference, parse_label
+from buildlib.model.output import FileOutput, Output
+
 TEAM = "registry.test/team"
 ARTIFACTS = "./doitw release artifacts VERSION=2.5.0"
 
@@ -102,6 +105,19 @@ def test_sources_that_git_does_not_have_do_not_ship_by_a_step_alone(
     told = verb("release", "artifacts", "VERSION=2.5.0")
     assert told.code == 3
     assert "a source is not in git or was hidden from it" in told.err
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"verdict": "works", "image_id": null}'])
+def test_a_report_that_says_nothing_proves_nothing(
+    proved: Releasable, verb: Verbs, data: bytes
+) -> None:
+    workspace = proved.shop.open()
+    made = FileOutput(workspace.store.add_bytes(data), len(data))
+    record = workspace.keys.record(Reference(parse_label("//checks:py")))
+    workspace.records.put(record, Output(files={"report.json": made}), 1.0, label="x")
+    told = verb("release", "check", "VERSION=2.5.0")
+    assert told.code == 1
+    assert "//checks:py did not prove the image that would ship" in told.err
 
 
 def test_a_registry_with_a_path(proved: Releasable, verb: Verbs) -> None:

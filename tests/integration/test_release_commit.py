@@ -1,4 +1,4 @@
-"""A release's own commit: its keys, from a tag or a checkout; what a build does there; proofs."""
+"""A release's own commit: its keys, from a tag or a checkout; what a build does there."""
 
 from __future__ import annotations
 
@@ -12,16 +12,12 @@ from workshop import Verbs, Workshop
 
 from buildlib.commands.deploy import _image
 from buildlib.errors import ActionError, InputError
-from buildlib.keys.record import make_record
 from buildlib.model.label import Label, Reference, parse_label
-from buildlib.model.output import FileOutput, Output
 from buildlib.releasing import git as releasing_git
 from buildlib.releasing.check import (
     check_git,
     keys_at,
     refuse_other_keys,
-    unproved,
-    unverified,
 )
 from buildlib.releasing.git import commit_release
 from buildlib.workspace import Workspace
@@ -225,74 +221,3 @@ def test_what_is_stamped_is_told(product: Workshop, verb: Verbs) -> None:
     rows = [line for line in verb("list").out.splitlines() if line.endswith("[stamped]")]
     assert {row.split()[0] for row in rows} == STAMPED
     assert "stamped" not in verb("build").out
-
-
-# -- proofs ----------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def proved(product: Workshop) -> Workshop:
-    """The same with proofs: of py, of the server with py, one by hand, one left out."""
-    product.file(
-        "checks/BUILD.py",
-        """\
-from buildlib.rules import filegroup, kernel_check
-filegroup(name="code", srcs=["code.py"])
-kernel_check(name="py", image="//images/py", srcs=[":code"])
-kernel_check(name="both", image="//images/server", with_images={"//images/py": ""}, srcs=[":code"])
-kernel_check(name="by_hand", image="//images/base", srcs=[":code"], manual=True)
-""",
-    )
-    product.file("checks/code.py")
-    product.build_targets("//images/py", "//images/server")
-    return product
-
-
-def prove(shop: Workshop, label: str, image: str, **changes: object) -> None:
-    """Record the report of a proof as it is now, as a run of it would."""
-    workspace = shop.open()
-    built = workspace.records.get(workspace.keys.key(Reference(parse_label(image))))
-    assert built is not None
-    report = {"image_id": built.images[0], "cases": [], **changes}
-    data = json.dumps(report).encode()
-    made = FileOutput(workspace.store.add_bytes(data), len(data))
-    record = workspace.keys.record(Reference(parse_label(label)))
-    assert make_record(record.parts).key == record.key
-    workspace.records.put(record, Output(files={"report.json": made}), 1.0, label=label)
-
-
-def left(shop: Workshop) -> set[tuple[str, str]]:
-    return {(image.short, proof.short) for image, proof in unverified(shop.open())}
-
-
-def test_an_image_is_verified_by_all_its_proofs_at_their_present_keys(proved: Workshop) -> None:
-    py, both = ("//images/py", "//checks:py"), ("//images/server", "//checks:both")
-    assert left(proved) == {py, both}
-    prove(proved, "//checks:py", "//images/py")
-    assert left(proved) == {both}
-    prove(proved, "//checks:both", "//images/server")
-    assert left(proved) == set()
-    assert [label.short for label in unproved(proved.open())] == ["//images/base"]
-    proved.file("checks/code.py", "# edited\n")
-    assert left(proved) == {py, both}
-
-
-def test_the_proof_of_another_image_is_none(proved: Workshop) -> None:
-    prove(proved, "//checks:py", "//images/py", image_id="sha256:" + "0" * 64)
-    assert ("//images/py", "//checks:py") in left(proved)
-
-
-@pytest.mark.parametrize("data", [b"", b"[]", b"{}", b'{"image_id": null}'])
-def test_a_report_that_says_nothing_proves_nothing(proved: Workshop, data: bytes) -> None:
-    workspace = proved.open()
-    made = FileOutput(workspace.store.add_bytes(data), len(data))
-    record = workspace.keys.record(Reference(parse_label("//checks:py")))
-    workspace.records.put(record, Output(files={"report.json": made}), 1.0, label="x")
-    assert ("//images/py", "//checks:py") in left(proved)
-
-
-def test_a_proof_with_a_stamped_image_is_made_anew_for_a_release(proved: Workshop) -> None:
-    prove(proved, "//checks:py", "//images/py")
-    prove(proved, "//checks:both", "//images/server")
-    wanted = [(image.short, proof.short) for image, proof in unverified(in_release(proved))]
-    assert wanted == [("//images/server", "//checks:both")]

@@ -183,6 +183,16 @@ def test_tags_are_put_by_a_process_of_its_own(
     assert put_tags(registry, tags) == 0
 
 
+def test_the_process_takes_no_modules_of_the_callers_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "json.py").write_text("raise SystemExit('shadowed')")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ActionError, match="not all tags") as told:
+        tagging.run_apart("no host", [tag("a")])
+    assert "is not a registry" in (told.value.detail or "")
+
+
 def test_half_of_what_a_child_is_told_is_never_done(
     registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
