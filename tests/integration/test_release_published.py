@@ -331,6 +331,7 @@ def test_a_tag_that_is_taken_is_left_alone_and_nothing_is_put(
     assert "never" in told.err
     assert told.fixes == ["release under the next version"]
     assert proved.visible() == {**dict.fromkeys(ALL), name: foreign.digest}
+    assert registry.head("elyra/releases", "claim-2.5.0") is None, "others would have to wait"
     assert set(proved.visible("latest").values()) == {None}
     assert proved.refs() == refs
 
