@@ -6,7 +6,7 @@ is the business of `build`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from buildlib.commands.call import VARIABLES, Call, Verb
@@ -19,6 +19,7 @@ from buildlib.model.version import check_release
 from buildlib.plan.plan import BUILD, UNKNOWN
 
 if TYPE_CHECKING:
+    from buildlib.engine.protocol import ImageInfo
     from buildlib.engine.transfer import Observe
     from buildlib.sharing.entry import Entry
     from buildlib.sharing.released import Image
@@ -126,12 +127,17 @@ def _release(workspace: Workspace, call: Call) -> int:
     registry, _ = registry_of(workspace, "pull")
     images = images_of(registry, workspace.settings, version)
     engine = workspace.engine
-    there = engine.inspect([image.image_id for image in images])
+    own = {f"{image.repository}:{version}": image.image_id for image in images}
+    there = engine.inspect([*own, *own.values()])
+    _refuse_taken(own, there)
     missing = [image for image in images if there[image.image_id] is None]
     move("pull", {_name(image): _pulling(workspace, image) for image in missing})
     for image in images:
+        path = image.repository.removeprefix(f"{registry.host}/")
         for tag in image.tags:
-            engine.tag(image.image_id, f"{image.repository}:{tag}")
+            # `latest` may stand for a later release by now; it is not taken back.
+            if tag == version or registry.head(path, tag) == image.digest:
+                engine.tag(image.image_id, f"{image.repository}:{tag}")
     if call.flag("json"):
         rows = [{**image._asdict(), "pulled": image in missing} for image in images]
         print_json({"schema": 1, "registry": registry.host, "version": version, "images": rows})
@@ -141,6 +147,25 @@ def _release(workspace: Workspace, call: Call) -> int:
         say(f"{what}  {image.repository}:{image.tags[0]}  {image.digest}")
     say(f"{version}: {len(missing)} pulled, {len(images) - len(missing)} were here")
     return 0
+
+
+def _refuse_taken(own: Mapping[str, str], there: Mapping[str, ImageInfo | None]) -> None:
+    """Refuse to move a release's tag; nothing was pulled yet.
+
+    Args:
+        own: The tags of the release, each with the ID of its image.
+        there: What the engine has.
+
+    Raises:
+        ActionError: One is on another image.
+    """
+    for reference, image_id in own.items():
+        taken = there[reference]
+        if taken is not None and taken.id != image_id:
+            raise ActionError(
+                f"{reference} is another image here; a release tag is never moved",
+                fix=f"docker rmi {reference}  # if it is nothing that you need",
+            )
 
 
 def _name(image: Image) -> str:

@@ -13,6 +13,7 @@ from buildlib.errors import BuildError
 from buildlib.model.label import Label
 from buildlib.releasing.check import check_git
 from buildlib.releasing.choose import Choice
+from buildlib.releasing.model import ReleasedImage
 from buildlib.releasing.run import STEPS, Run
 
 _FEW = 8
@@ -113,8 +114,25 @@ class Description:
     def tag(self) -> tuple[list[str], list[str]]:
         """See `Run.tag`."""
         where = "" if self._run.registry is not None else " (in the engine only: not published)"
-        images = [self._run.image(label, choice) for label, choice in self._choices.items()]
-        return [f"{it.repository}:{tag}{where}" for it in images for tag in it.tags], []
+        run = self._run
+        images = [run.image(label, choice) for label, choice in self._choices.items()]
+        problems = []
+        for image in images:
+            taken = self._taken(image)
+            if taken and taken not in (image.digest, image.image_id):
+                what = f"{image.repository}:{run.version} is there and is another image"
+                problems.append(f"{what}; a release tag is never moved")
+        return [f"{it.repository}:{tag}{where}" for it in images for tag in it.tags], problems
+
+    def _taken(self, image: ReleasedImage) -> str:
+        """What the release's tag of an image stands for now: a digest, or here an image ID."""
+        run = self._run
+        if run.registry is not None:
+            path = image.repository.removeprefix(f"{run.registry.host}/")
+            return run.registry.head(path, run.version) or ""
+        reference = f"{image.repository}:{run.version}"
+        there = (run.final.presence([reference]) or {}).get(reference)
+        return there.id if there is not None else ""
 
     def commit(self) -> tuple[list[str], list[str]]:
         """See `Run.commit`."""

@@ -213,6 +213,10 @@ def test_a_release_is_pulled_by_its_digests(two: Workshop, verb: Verbs) -> None:
         for name, image in images.items()
     ]
     release(two, "2.5.0", {"images": rows})
+    for name in images:
+        of_dev = two.registry.manifest(f"elyra/{name}", "dev")
+        assert of_dev is not None
+        two.registry.put_manifest(f"elyra/{name}", "latest", of_dev)
     two.new_machine()
     told = verb("pull", "VERSION=2.5.0")
     assert told.code == 0, told.err
@@ -223,6 +227,27 @@ def test_a_release_is_pulled_by_its_digests(two: Workshop, verb: Verbs) -> None:
     assert told.out.endswith("2.5.0: 2 pulled, 0 were here\n")
     told = verb("pull", "VERSION=2.5.0", "--json")
     assert [row["pulled"] for row in json.loads(told.out)["images"]] == [False, False]
+
+
+def test_an_older_release_takes_no_tag_back_and_moves_none(two: Workshop, verb: Verbs) -> None:
+    assert verb("build", "a").code == 0
+    assert verb("push", "a").code == 0
+    row = {
+        "repository": "elyra/a",
+        "tags": ["2.5.0", "latest"],
+        "digest": two.registry.head("elyra/a", "dev"),
+        "image_id": two.tag("//images/a"),
+    }
+    release(two, "2.5.0", {"images": [row]})
+    two.registry.put_manifest("elyra/a", "latest", Manifest(OCI_MANIFEST, b"{}"))  # a later one
+    assert verb("pull", "VERSION=2.5.0").code == 0
+    assert two.engine.resolve(f"{HOST}/elyra/a:2.5.0") == row["image_id"]
+    assert two.engine.resolve(f"{HOST}/elyra/a:latest") is None
+    foreign = two.engine.add(f"{HOST}/elyra/a:2.5.0")
+    told = verb("pull", "VERSION=2.5.0")
+    assert told.code == 1
+    assert "a release tag is never moved" in told.err
+    assert two.engine.resolve(f"{HOST}/elyra/a:2.5.0") == foreign
 
 
 def test_a_release_whose_image_is_another_is_refused(two: Workshop, verb: Verbs) -> None:

@@ -193,6 +193,9 @@ def test_a_release_that_would_move_a_tag_is_refused_and_nothing_is_touched(
 
 def test_a_foreign_image_under_a_release_tag_is_left_alone(proved: Releasable, verb: Verbs) -> None:
     foreign = proved.shop.engine.add("elyra/py:2.5.0")
+    planned = verb("plan", "release", "VERSION=2.5.0")
+    assert planned.code == 1
+    assert "PROBLEM: elyra/py:2.5.0 is there and is another image" in planned.out
     told = verb("release", "VERSION=2.5.0")
     assert told.code == 1
     check_golden("release/tag-in-the-engine-is-taken", told.err.rstrip())
