@@ -28,7 +28,8 @@ def verb(
 
 @pytest.fixture(autouse=True)
 def no_site(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of the machine: neither proxies nor indexes nor uv's cache."""
+    """No setting of the machine: neither proxies nor indexes nor uv's cache, nor CI's role."""
+    monkeypatch.delenv("CI", raising=False)  # a machine of CI publishes what it builds
     for name in ("http_proxy", "https_proxy", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
