@@ -1,4 +1,4 @@
-"""A family of 20 images and 4,000 files, and what is timed in it.
+"""A family of 20 images of 200 files, and what is timed in it.
 
 Images are `FROM scratch`, so that what is measured is the build system and not a distribution.
 The first takes its launchers from an archive, as the kernel images do.
@@ -19,6 +19,7 @@ from measure import Case, Goal, Side
 
 IMAGES = 20
 FILES = 200
+"""In each image."""
 _FOLDERS = 10
 _KERNEL = "image00"
 _LAUNCHER = "python/launcher.py"
@@ -52,18 +53,26 @@ DOIT = ["doit", "build"]
 
 
 class Family:
-    """The workspace, written and built when first asked for."""
+    """The workspace, written and built when first asked for.
 
-    def __init__(self, lab: Lab) -> None:
+    Args:
+        lab: Where it lies.
+        images: How many.
+        files: How many each image has.
+    """
+
+    def __init__(self, lab: Lab, images: int = IMAGES, files: int = FILES) -> None:
         self._lab = lab
+        self._images = [f"image{number:02}" for number in range(images)]
+        self._files = files
         self._edits = count(1)
 
     @cached_property
     def folder(self) -> Path:
         """The workspace, with nothing to build in it."""
         folder = self._lab.workspace("family")
-        for number in range(IMAGES):
-            self._write_image(folder / f"images/image{number:02}")
+        for name in self._images:
+            self._write_image(folder / f"images/{name}")
         launchers = folder / "launchers"
         (launchers / "python").mkdir(parents=True)
         (launchers / "BUILD.py").write_text(_LAUNCHERS, encoding="utf-8")
@@ -71,12 +80,12 @@ class Family:
         (launchers / _LAUNCHER).write_text("print('hello')\n", encoding="utf-8")
         self._lab.ask(DOITW, folder)
         for command in (DOITW, DOIT):
-            self._lab.expect(command, folder, f"nothing to build: {IMAGES + 1}")
+            self._lab.expect(command, folder, f"nothing to build: {len(self._images) + 1}")
         return folder
 
     def _write_image(self, home: Path) -> None:
         name = home.name
-        for number in range(FILES):
+        for number in range(self._files):
             file = home / f"files/{number % _FOLDERS}/{number:03}.txt"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(f"{self._lab.token} {name} {number}\n" * 40, encoding="utf-8")
@@ -94,7 +103,7 @@ class Family:
         return stages
 
     def _stage(self, image: str) -> Path:
-        found = [path for path in self._stages.iterdir() if image in path.name]
+        found = [path for path in self._stages.iterdir() if image in path.name and path.is_dir()]
         if len(found) != 1:
             raise SystemExit(f"error: {image} has {len(found)} staged contexts in {self._stages}")
         return found[0]
@@ -106,7 +115,8 @@ class Family:
         (empty / "dodo.py").touch()
         return Case(
             "noop",
-            f"no-op of {IMAGES} images and {IMAGES * FILES:,} files / `doit list` of nothing",
+            f"no-op of {len(self._images)} images and {len(self._images) * self._files:,} files"
+            " / `doit list` of nothing",
             (
                 Side("doit build", self._lab.command(DOIT, self.folder)),
                 Side("./doitw build", self._lab.command(DOITW, self.folder)),
@@ -118,20 +128,19 @@ class Family:
 
     def docker(self) -> Case:
         """Nothing to do, against docker asked for the same images, which it all has cached."""
-        names = [f"image{number:02}" for number in range(IMAGES)]
         builds = [
             self._lab.command(self._lab.docker_build(stage, f"{name}:peer"), self.folder)
-            for name, stage in ((name, self._stage(name)) for name in names)
+            for name, stage in ((name, self._stage(name)) for name in self._images)
         ]
 
         def one_by_one() -> None:
             for build in builds:
                 build()
 
-        peer = f"{IMAGES} cached docker builds"
+        peer = f"{len(self._images)} cached docker builds"
         return Case(
             "docker",
-            f"no-op of {IMAGES} images / cached `docker build` of each",
+            f"no-op of {len(self._images)} images / cached `docker build` of each",
             (
                 Side("doit build", self._lab.command(DOIT, self.folder)),
                 Side("./doitw build", self._lab.command(DOITW, self.folder)),
@@ -208,7 +217,7 @@ def _replace_member(archive: Path, ending: str, content: bytes) -> None:
     with tarfile.open(archive) as old:
         members = [(info, old.extractfile(info)) for info in old]
         contents = [(info, file.read() if file else None) for info, file in members]
-    archive.unlink()  # it is a hard link to the store of the workspace it was copied from
+    archive.unlink()  # it is read-only, as all that comes from a store
     with tarfile.open(archive, "w") as new:
         for info, kept in contents:
             data = content if info.name.endswith(ending) else kept

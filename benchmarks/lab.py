@@ -1,12 +1,14 @@
 """Where benchmarks run: a throw-away folder, a store and an organisation of its own.
 
 Commands are started as a person starts them, with the environment of the checkout they belong to.
-All that was made is removed at the end: the folder, and every image of the organisation.
+All that was made is removed at the end: the folder, every image of the organisation, and those
+that lost their name to a later build.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,11 +16,16 @@ import tempfile
 import uuid
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from buildlib.engine.client import find_client
+if TYPE_CHECKING:
+    from buildlib.engine.client import Client
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 _LOCK = "requirements.lock"
+_LABEL = "benchmark"
+_SETTINGS = re.compile(r"^\[tool\.buildlib[.\]].*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
+"""Every table of settings, to the next table."""
 
 
 class Lab:
@@ -33,10 +40,10 @@ class Lab:
 
     def __init__(self) -> None:
         self.environment = Path(sys.prefix)
-        if not (self.environment / f".{_LOCK}").exists():
+        if self.environment.resolve() != (CHECKOUT / ".venv").resolve():
             sys.exit(
-                f"error: {sys.prefix} is not the project's environment\n"
-                "  fix: ./doitw list && .venv/bin/python benchmarks/run.py"
+                f"error: {sys.prefix} is not the environment of {CHECKOUT}\n"
+                f"  fix: cd {CHECKOUT} && ./doitw list && .venv/bin/python benchmarks/run.py"
             )
         self.root = Path(tempfile.mkdtemp(prefix="buildlib-bench-")).resolve()
         self.token = uuid.uuid4().hex[:8]
@@ -57,29 +64,36 @@ class Lab:
         for file in ("dodo.py", "doitw", "VERSION"):
             shutil.copy2(CHECKOUT / file, folder / file)
         shutil.copy2(self.environment / f".{_LOCK}", folder / _LOCK)
-        settings = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
-        (folder / "pyproject.toml").write_text(
-            settings.replace('organization = "elyra"', f'organization = "{self.organization}"'),
-            encoding="utf-8",
-        )
+        # Its settings are ours alone: the family's are for declarations that are not here. doit
+        # parses the whole file at each start, so the rest is as large as it is for people.
+        text = (CHECKOUT / "pyproject.toml").read_text(encoding="utf-8")
+        ours = f'[tool.buildlib]\norganization = "{self.organization}"\n'
+        (folder / "pyproject.toml").write_text(_SETTINGS.sub("", text) + ours, encoding="utf-8")
         (folder / "buildlib").symlink_to(CHECKOUT / "buildlib")
         (folder / ".venv").symlink_to(self.environment)
         return folder
 
     def command(self, argv: Sequence[str], cwd: Path) -> Callable[[], None]:
-        """A command as something that can be timed; it has to end well, and is not listened to."""
+        """A command as something that can be timed.
+
+        It ends the benchmark where it fails, and is not listened to else.
+        """
 
         def run() -> None:
-            subprocess.run(
-                argv,
-                cwd=cwd,
-                env=self.environ,
-                check=True,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                close_fds=False,  # lets Python start it in the cheapest way
-            )
+            with open(self.root / "said", "w+", encoding="utf-8") as said:
+                code = subprocess.run(
+                    argv,
+                    cwd=cwd,
+                    env=self.environ,
+                    check=False,
+                    stdin=subprocess.DEVNULL,
+                    stdout=said,
+                    stderr=said,
+                    close_fds=False,  # lets Python start it in the cheapest way
+                ).returncode
+                if code:
+                    said.seek(0)
+                    sys.exit(f"error: {' '.join(argv)} failed\n{said.read()}")
 
         return run
 
@@ -108,22 +122,34 @@ class Lab:
 
     def docker_build(self, context: Path, tag: str) -> list[str]:
         """The bare command for an image, with the docker client that the build system picks."""
-        client = find_client(self.environ)
+        client = self._client()
         verb = ["buildx", "build", "--load"] if client.buildx else ["build"]
         name = f"{self.organization}/{tag}"
-        return [client.path, *verb, "--quiet", "--network=none", "--tag", name, str(context)]
+        label = f"{_LABEL}={self.organization}"
+        options = ["--quiet", "--network=none", "--label", label, "--tag", name]
+        return [client.path, *verb, *options, str(context)]
+
+    def _client(self) -> Client:
+        """The docker client that the build system picks."""
+        # Here, since another Python than the environment's is told of and has no buildlib.
+        from buildlib.engine.client import find_client
+
+        return find_client(self.environ)
 
     def engine_version(self) -> str:
         """What the engine calls itself."""
-        docker = find_client(self.environ).path
+        docker = self._client().path
         return self.ask([docker, "version", "--format", "{{.Server.Version}}"]).strip()
 
     def close(self) -> None:
         """Remove the folder and the images."""
-        docker = find_client(self.environ).path
+        docker = self._client().path
         pattern = f"reference={self.organization}/*"
         listing = [docker, "images", "--filter", pattern, "--format", "{{.Repository}}:{{.Tag}}"]
         tags = [tag for tag in self.ask(listing).split() if not tag.endswith(":<none>")]
         if tags:
             self.ask([docker, "rmi", *tags])
+        label = f"label={_LABEL}={self.organization}"
+        if nameless := self.ask([docker, "images", "--quiet", "--filter", label]).split():
+            self.ask([docker, "rmi", *nameless])
         shutil.rmtree(self.root)
