@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildlib.dsl import glob as globs
 from buildlib.errors import InputError, Location
-from buildlib.model.label import Label, is_label, is_name, parse_label, parse_reference
+from buildlib.model.label import Label, Reference, is_label, is_name, parse_label, parse_reference
 from buildlib.model.settings import FILE as SETTINGS_FILE
 from buildlib.model.settings import FLAVOURS, Settings, refuse_choice
 from buildlib.model.target import Dep, File, Pin, Target
@@ -162,7 +162,7 @@ def sources(
         )
     files: list[File] = []
     deps: list[Dep] = []
-    seen: set[str] = set()
+    seen: set[str | Reference] = set()
     for src in srcs:
         if not isinstance(src, str):
             raise InputError(
@@ -170,16 +170,18 @@ def sources(
                 where=package.where(),
                 fix=f'{attribute} = ["file", "//label"]',
             )
-        if src in seen:
+        ref = None
+        if is_label(src):  # which can be written in several ways: the key has one of them
+            ref = parse_reference(src, package=package.path, where=package.where())
+        if (ref or src) in seen:
             raise InputError(
                 f"{src} stands twice in {attribute}",
                 where=package.where(),
                 fix=f"remove one {src!r}",
             )
-        seen.add(src)
-        if is_label(src):
-            ref = parse_reference(src, package=package.path, where=package.where())
-            deps.append(Dep(f"src {src}", ref, part))
+        seen.add(ref or src)
+        if ref is not None:
+            deps.append(Dep(f"src {ref}", ref, part))
         else:
             files.append(source(src, attribute=attribute, part=part))
     return files, deps

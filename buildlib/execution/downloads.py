@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from buildlib.fetch.source import DebianPath, Download, PyPIFile, Urls
-from buildlib.model.lock import Item
+from buildlib.model.lock import Item, file_name
 from buildlib.model.target import Pin
 
 
@@ -42,4 +42,4 @@ def download(pin: Pin, name: str, item: Item) -> Download:
         return Download(item.sha256, size, name, PyPIFile(item.where, name))
     if pin.section == "download":
         return Download(item.sha256, size, name, Urls(pin.asked))
-    return Download(item.sha256, size, item.where.rsplit("/", 1)[-1], DebianPath(item.where))
+    return Download(item.sha256, size, file_name(pin.section, name, item), DebianPath(item.where))

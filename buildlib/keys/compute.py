@@ -14,7 +14,7 @@ from buildlib.graph.graph import Graph
 from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.label import Reference
 from buildlib.model.lock import FILE as LOCK_FILE
-from buildlib.model.lock import Entry, Lock
+from buildlib.model.lock import Entry, Lock, file_name
 from buildlib.model.target import File, Pin, Target, carries_version, image_name, is_stamped
 from buildlib.model.tree import Tree
 
@@ -126,8 +126,11 @@ class Keys:
         for pin in target.pins:
             entry = pinned(self._lock, pin, target)
             parts += [
-                (f"pin {pin.section} {name}", f"{item.version} {item.sha256}")
-                for name, item in entry.items.items()
+                (
+                    f"pin {pin.section} {name}",
+                    f"{item.version} {item.sha256} {file_name(pin.section, name, item)}",
+                )
+                for name, item in sorted(entry.items.items())
             ]
         files = target.files
         if ref.parts:

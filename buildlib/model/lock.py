@@ -1,8 +1,8 @@
 """`images.lock`: the pins of all that comes from outside, as data.
 
 One committed TOML file. Every entry has the same form: what was *asked* for when it was locked,
-and *items*, a line each: `name = "version sha256 size where"`. Version and sha256 of an item
-enter keys; size and where it is found do not. The file is read with tomllib and written with
+and *items*, a line each: `name = "version sha256 size where"`. Version, sha256 and file name of an
+item enter keys; size and where it is found do not. The file is read with tomllib and written with
 `toml`, sorted, so that a refresh shows in a diff what moved.
 """
 
@@ -38,6 +38,17 @@ class Item(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.version} {self.sha256} {self.size} {self.where}"
+
+
+def file_name(section: str, name: str, item: Item) -> str:
+    """What the file of an item is called in a build context.
+
+    Args:
+        section: Section of the lock.
+        name: The item's name in it: that of a package, or of the file itself.
+        item: The item.
+    """
+    return item.where.rsplit("/", 1)[-1] if section in ("apt", "rootfs") else name
 
 
 class Entry(NamedTuple):

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from buildlib.errors import InputError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from buildlib.execution.context import Context
     from buildlib.graph.graph import Graph
-    from buildlib.model.output import Export, Output
+    from buildlib.model.output import Export, FileOutput, Output
     from buildlib.model.target import Target
 
 
@@ -26,6 +28,21 @@ PIN_FOLDERS = {"apt": "apt", "python": "wheels"}
 def locked_requirements(python: str) -> str:
     """What a Dockerfile calls the locked form of a requirements file: its name, without folders."""
     return python.rpartition("/")[2].removesuffix(".in") + ".lock"
+
+
+def place(files: dict[str, FileOutput], name: str, made: FileOutput, target: Target) -> None:
+    """Add a file to those of a target.
+
+    Raises:
+        InputError: It has one of that name: which of the two it would be, nothing says.
+    """
+    if name in files:
+        raise InputError(
+            f"two inputs of {target.label} would both be {name}",
+            where=target.where,
+            fix="rename one of them, or take it out",
+        )
+    files[name] = made
 
 
 class Rule:

@@ -79,7 +79,7 @@ def extract(
         RULE,
         name=name,
         doc=doc,
-        attrs={"exclude": exclude, "files": files, "out": out},
+        attrs={"exclude": sorted(exclude), "files": files, "out": out},
         deps=[Dep("archive", parse_reference(archive, package=package.path, where=where))],
     )
 

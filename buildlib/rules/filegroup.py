@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from buildlib.dsl.declare import declare, sources
 from buildlib.model.output import FileOutput, Output
-from buildlib.rules.base import Rule
+from buildlib.rules.base import Rule, place
 
 if TYPE_CHECKING:
     from buildlib.execution.context import Context
@@ -45,9 +45,10 @@ class Filegroup(Rule):
         """See `Rule.build`."""
         files: dict[str, FileOutput] = {}
         for dep in context.graph.deps(context.reference(target, parts)):
-            files.update(context.output(dep.ref).files)
+            for name, made in context.output(dep.ref).files.items():
+                place(files, name, made, target)
         for file in target.files:
-            files[file.name] = context.keep_source(file)
+            place(files, file.name, context.keep_source(file), target)
         return Output(files=files)
 
 

@@ -14,7 +14,7 @@ from buildlib.errors import InputError
 from buildlib.model.label import Reference, is_label, parse_reference
 from buildlib.model.output import FileOutput, Output
 from buildlib.model.target import Dep, File
-from buildlib.rules.base import Rule
+from buildlib.rules.base import Rule, place
 
 if TYPE_CHECKING:
     from buildlib.execution.context import Context
@@ -135,9 +135,10 @@ class Kernelspec(Rule):
                         where=target.where,
                         fix=f'end the path with "/": "{path}/"',
                     )
-                files.update(zip(_places(folder, path, made), made.values(), strict=True))
+                for name, one in zip(_places(folder, path, made), made.values(), strict=True):
+                    place(files, name, one, target)
         for file in target.files:
-            files[f"{folder}/{file.name}"] = context.keep_source(file)
+            place(files, f"{folder}/{file.name}", context.keep_source(file), target)
         proxy = {"class_name": PROXIES + attrs["process_proxy"], "config": config}
         spec = {
             "language": attrs["language"],
@@ -147,7 +148,7 @@ class Kernelspec(Rule):
             "argv": attrs["argv"],
         }
         text = json.dumps(spec, indent=2, ensure_ascii=False) + "\n"
-        files[f"{folder}/{KERNEL_JSON}"] = context.keep_bytes(text.encode())
+        place(files, f"{folder}/{KERNEL_JSON}", context.keep_bytes(text.encode()), target)
         return Output(files=files)
 
 

@@ -53,6 +53,19 @@ def in_lock(section: str, name: str, item: str, **fields: object) -> Change:
     return change
 
 
+def backwards(section: str, name: str) -> Change:
+    """Write the lines of an entry in another order."""
+
+    def change(made: WorkspaceBuilder) -> None:
+        path = made.root / "images.lock"
+        head, table, rest = path.read_text().partition(f'[{section}."{name}".items]\n')
+        lines, gap, end = rest.partition("\n\n")
+        assert lines.count("\n")
+        path.write_text(head + table + "\n".join(reversed(lines.split("\n"))) + gap + end)
+
+    return change
+
+
 def then_lock(change: Change) -> Change:
     """A change of a declaration, and `./doitw lock` after it."""
 
@@ -178,7 +191,12 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
     # the lock
     "digest of an apt pin": (in_lock("apt", "//images/base", "curl", sha256=digest("new")), OWN),
     "version of an apt pin": (in_lock("apt", "//images/base", "curl", version="2"), OWN),
-    "where a pin is found": (in_lock("apt", "//images/base", "curl", where="elsewhere"), set()),
+    "where a pin is found": (
+        in_lock("apt", "//images/base", "curl", where="else/somewhere"),
+        set(),
+    ),
+    "file name of an apt pin": (in_lock("apt", "//images/base", "curl", where="elsewhere"), OWN),
+    "order of pins": (backwards("apt", "//images/base"), set()),
     "size of a pin": (in_lock("apt", "//images/base", "curl", size=9), set()),
     "pin of the root file system": (
         in_lock("rootfs", "//images/os", "tini", sha256=digest("new")),
