@@ -90,7 +90,7 @@ class ContainerFiles(Rule):
     """Exported as a tar, from which the outputs are taken."""
 
     kind = "container_files"
-    version = 2
+    version = 3
     product = "files"
     uses_engine = True
 

@@ -203,6 +203,7 @@ class DockerImage(Rule):
     """Staged by us, built by BuildKit."""
 
     kind = "docker_image"
+    version = 2
     product = "image"
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
@@ -229,17 +230,21 @@ def stage_image(target: Target, context: Context) -> Any:
 
 
 def oci_labels(target: Target, context: Context) -> dict[str, str]:
-    """OCI labels: nothing that changes with a commit, a day, a tag or an organisation."""
+    """OCI labels: nothing that changes with a commit, a day, a tag or an organisation.
+
+    What is not declared is empty: without a label of its own, an image has its parent's.
+    """
     attrs = target.attrs
-    labels = {"org.opencontainers.image.title": attrs["repository"]}
-    if attrs["description"]:
-        labels["org.opencontainers.image.description"] = attrs["description"]
-    if attrs["licenses"]:
-        labels["org.opencontainers.image.licenses"] = attrs["licenses"]
-    for dep in target.deps:
-        if dep.role == f"base {PARENT_ARG}":
-            labels["org.opencontainers.image.base.name"] = context.repository(dep.ref.label)
-    return labels
+    parents = [dep.ref.label for dep in target.deps if dep.role == f"base {PARENT_ARG}"]
+    return {
+        f"org.opencontainers.image.{name}": value
+        for name, value in {
+            "title": attrs["repository"],
+            "description": attrs["description"],
+            "licenses": attrs["licenses"],
+            "base.name": context.repository(parents[0]) if parents else "",
+        }.items()
+    }
 
 
 RULE = DockerImage()

@@ -91,6 +91,7 @@ class Rootfs(Rule):
     """A tar of all packages, then one build that configures and flattens it."""
 
     kind = "rootfs"
+    version = 2
     product = "image"
 
     def staged_names(self, target: Target, graph: Graph) -> list[str]:
