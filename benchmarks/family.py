@@ -103,7 +103,8 @@ class Family:
         return stages
 
     def _stage(self, image: str) -> Path:
-        found = [path for path in self._stages.iterdir() if image in path.name and path.is_dir()]
+        files = [file.relative_to(self._stages) for file in self._stages.rglob("Dockerfile")]
+        found = [self._stages / file.parent for file in files if image in str(file)]
         if len(found) != 1:
             raise SystemExit(f"error: {image} has {len(found)} staged contexts in {self._stages}")
         return found[0]

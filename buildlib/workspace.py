@@ -17,7 +17,7 @@ from buildlib.dsl.loader import Loader
 from buildlib.errors import EngineUnavailable, InputError, Location, UnknownTarget
 from buildlib.graph.graph import BUILD, VERIFY, Graph
 from buildlib.keys.compute import Keys, Stamp
-from buildlib.model.label import Label
+from buildlib.model.label import Label, Reference
 from buildlib.model.lock import FILE as LOCK_FILE
 from buildlib.model.lock import Lock, from_plain, parse_lock, to_plain
 from buildlib.model.output import DIST, Export
@@ -31,7 +31,7 @@ from buildlib.plan.plan import Plan, Planner, Presence, Shared
 from buildlib.store import names
 from buildlib.store.content import ContentStore, default_root
 from buildlib.store.memo import Memo
-from buildlib.store.records import Records
+from buildlib.store.records import Record, Records
 from buildlib.store.state import State
 from buildlib.trees.working import WorkingTree
 
@@ -90,7 +90,7 @@ class Workspace:
         self.root = root
         self.overrides = dict(overrides or {})
         self.state = State(root)
-        self.store = ContentStore(store_root or default_root())
+        self.store = ContentStore(store_root or default_root(), warn=_warn)
         self.records = Records(f"{store_root or default_root()}/records")
         self.offline = False
         self.engine_factory: Callable[[], Engine] | None = None
@@ -221,6 +221,7 @@ class Workspace:
             self.tree.index.save()
         if self._asked:
             self.state.set_lines(_ASKED, self._asked)
+        self.store.save()
         self._memo.save()
 
     # -- what is there ---------------------------------------------------------------------------
@@ -468,6 +469,25 @@ class Workspace:
                 found[label] = f"it needs {missing}"
         return found
 
+    def damaged(self, record: Record, ref: Reference) -> bool:
+        """Whether a file that a record names is not in the content store, or not as it was made.
+
+        Args:
+            record: What was made.
+            ref: What it was made for, to be named in a message.
+        """
+        whole = [
+            self.store.check(made.sha256, made.size, what=f"{name} of {ref}")
+            for name, made in record.files.items()
+        ]
+        return not all(whole)
+
+    def missing(self, downloads: Iterable[Download]) -> list[Download]:
+        """Those that the content store does not have whole, each digest once."""
+        entries = {entry.sha256: entry for entry in downloads}.values()
+        check = self.store.check
+        return [one for one in entries if not check(one.sha256, one.size, what=one.filename)]
+
     def fetch(
         self,
         downloads: Sequence[Download],
@@ -485,8 +505,7 @@ class Workspace:
         Raises:
             ActionError: A file cannot be had, or is not what the lock says.
         """
-        wanted = {entry.sha256: entry for entry in downloads}.values()
-        missing = [entry for entry in wanted if not self.store.has(entry.sha256, entry.size)]
+        missing = self.missing(downloads)
         if not missing:
             return
         from buildlib.fetch.fetcher import Fetcher

@@ -15,7 +15,7 @@ def run(call: Call) -> int:
     labels = workspace.resolve(call.words, folder=call.folder, verb="build")
     found = downloads_of(workspace, workspace.graph.closure(labels))
     wanted = list({entry.sha256: entry for entry in found}.values())
-    missing = [entry for entry in wanted if not workspace.store.has(entry.sha256, entry.size)]
+    missing = workspace.missing(wanted)
     workspace.fetch(wanted, say)
     size = sum(entry.size or 0 for entry in wanted)
     say(f"{len(wanted)} files, {size / 1e6:.1f} MB, are in the store; {len(missing)} were fetched")

@@ -1,4 +1,4 @@
-"""`forget`: drop the records of targets, so that they are built again."""
+"""`forget`: drop the records of targets, so that they are built again from their sources."""
 
 from __future__ import annotations
 
@@ -11,8 +11,14 @@ def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
     labels = workspace.resolve(call.words, folder=call.folder)
-    for label in labels:
-        workspace.records.forget(workspace.keys.key(Reference(label)))
+    parts = [
+        dep.ref
+        for target in workspace.graph.targets.values()
+        for dep in target.deps
+        if dep.ref.parts and dep.ref.label in labels
+    ]
+    for ref in [*map(Reference, labels), *dict.fromkeys(parts)]:
+        workspace.records.forget(workspace.keys.key(ref))
     say(f"forgot {len(labels)} targets; images and files stay as they are")
     workspace.save()
     return 0

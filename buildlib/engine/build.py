@@ -156,6 +156,8 @@ class CliBuilder:
         else:
             argv.append("build")
         argv += ["--progress=plain", f"--network={request.network}"]
+        if request.no_cache:
+            argv.append("--no-cache")
         if request.platform:
             argv.append(f"--platform={request.platform}")
         for name, value in request.args:

@@ -70,6 +70,7 @@ class BuildRequest(NamedTuple):
         labels: Labels to set on the image.
         grants: Files lent to every RUN (see `engine.secrets`).
         shown_as: The Dockerfile's path in the workspace, for messages.
+        no_cache: Run every step, whatever the builder remembers.
     """
 
     context: str
@@ -80,6 +81,7 @@ class BuildRequest(NamedTuple):
     labels: tuple[tuple[str, str], ...] = ()
     grants: tuple[Grant, ...] = ()
     shown_as: str = ""
+    no_cache: bool = False
 
 
 class Mount(NamedTuple):

@@ -48,5 +48,5 @@ def clean(workspace: Workspace, label: Label, *, dry_run: bool = False) -> list[
         if not dry_run:
             os.unlink(export.path)
     if not dry_run:
-        workspace.records.forget(key)
+        workspace.records.remove(key)
     return told

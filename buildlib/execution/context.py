@@ -51,6 +51,7 @@ class Context:
         log: Takes the lines that a builder prints.
         output_of: What another target (or parts of one) came out as.
         waited: Told how many seconds a fetch took.
+        no_cache: Build from the sources, whatever the builder remembers.
     """
 
     def __init__(
@@ -62,8 +63,10 @@ class Context:
         log: Log,
         output_of: Callable[[Reference], Output],
         waited: Callable[[float], None] = lambda _: None,
+        no_cache: bool = False,
     ) -> None:
         self._workspace = workspace
+        self._no_cache = no_cache
         self._engine = engine
         self._builder = builder
         self._log = log
@@ -204,6 +207,7 @@ class Context:
             labels=tuple(sorted((labels or {}).items())),
             grants=self._workspace.grants() if network else (),
             shown_as=package + target.attrs["dockerfile"],
+            no_cache=self._no_cache,
         )
 
     def image_reference(self, label: Label) -> str:

@@ -20,9 +20,8 @@ from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
 from buildlib.model.output import Output
 from buildlib.model.target import Target, image_name
-from buildlib.plan.plan import BUILD, is_exported
+from buildlib.plan.plan import BUILD, export_mtime, is_exported, unnamed
 from buildlib.store import names
-from buildlib.store.content import stamp_ns
 from buildlib.store.names import DEV
 from buildlib.store.state import flat
 
@@ -59,7 +58,7 @@ class Executor:
 
         Args:
             label: The target.
-            force: Build it even if it is fresh.
+            force: Build it even if it is fresh, and from its sources: no cache answers.
 
         Returns:
             Whether anything was built (and not just named again).
@@ -75,8 +74,8 @@ class Executor:
             built = step is not None and step.action == BUILD
             if built:
                 if target.rule.verb == VERIFY:  # a proof that fails now is no proof any more
-                    workspace.records.forget(key)
-                self._build(target)
+                    workspace.records.remove(key)
+                self._build(target, rebuild=force or workspace.records.is_forgotten(key))
             self._name(target, key)
         return built
 
@@ -128,7 +127,7 @@ class Executor:
         ):
             yield
 
-    def _build(self, target: Target) -> None:
+    def _build(self, target: Target, *, rebuild: bool) -> None:
         from buildlib.execution.timeline import Watch
 
         workspace = self._workspace
@@ -150,7 +149,8 @@ class Executor:
                     self._say(line)
 
             try:
-                output = target.rule.build(target, (), self._context(log, watch))
+                context = self._context(log, watch, no_cache=rebuild)
+                output = target.rule.build(target, (), context)
             except ActionError as error:
                 shown = os.path.relpath(log_path, workspace.root)
                 error.detail = f"{error.detail or ''}\nall of it: {shown}".strip()
@@ -158,9 +158,11 @@ class Executor:
         self._put_parts(ref)
         self.spans.append(watch.end())
         seconds = time.monotonic() - started
-        workspace.records.put(workspace.keys.record(ref), output, seconds, label=str(target.label))
+        workspace.records.put(
+            workspace.keys.record(ref), output, seconds, label=str(target.label), replace=rebuild
+        )
 
-    def _context(self, log: Say, watch: Watch | None = None) -> Context:
+    def _context(self, log: Say, watch: Watch | None, *, no_cache: bool = False) -> Context:
         workspace = self._workspace
 
         def output_of(ref: Reference) -> Output:
@@ -173,6 +175,7 @@ class Executor:
             log=log,
             output_of=output_of,
             waited=watch.waited if watch else lambda _: None,
+            no_cache=no_cache,
         )
 
     def _output(self, ref: Reference, log: Say, watch: Watch | None) -> Output:
@@ -184,8 +187,10 @@ class Executor:
         workspace = self._workspace
         target = workspace.graph[ref.label]
         record = workspace.records.get(workspace.keys.key(ref))
-        if record is not None and all(
-            workspace.store.has(made.sha256, made.size) for made in record.files.values()
+        if (
+            record is not None
+            and not unnamed(target, workspace.graph, record)
+            and not workspace.damaged(record, ref)
         ):
             return Output(record.images[0] if record.images else "", record.files)
         if target.rule.product == "none" or ref.parts:
@@ -228,10 +233,11 @@ class Executor:
         path, made = export.path, record.files[export.file]
         if is_exported(path, made.sha256):
             return
+        stored = workspace.store.require(made.sha256, what=f"{export.file} of {target.label}")
         os.makedirs(os.path.dirname(path), exist_ok=True)
         temporary = workspace.state.path(f"export-{flat(target.label)}.{os.getpid()}")
         with (
-            open(workspace.store.path(made.sha256), "rb") as kept,
+            open(stored, "rb") as kept,
             open(temporary, "wb") as out,
         ):
             if path.endswith(".gz"):
@@ -242,7 +248,7 @@ class Executor:
                 import shutil
 
                 shutil.copyfileobj(kept, out)
-        os.utime(temporary, ns=(stamp_ns(made.sha256),) * 2)
+        os.utime(temporary, ns=(export_mtime(made.sha256, os.path.getsize(temporary)),) * 2)
         os.replace(temporary, path)
 
 

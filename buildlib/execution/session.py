@@ -21,7 +21,7 @@ from buildlib.keys.compute import pinned
 from buildlib.model.label import Label, Reference
 from buildlib.model.settings import OFF, WRITE
 from buildlib.plan.chain import guess, urgency
-from buildlib.plan.plan import BUILD, UNKNOWN, Plan
+from buildlib.plan.plan import BUILD, RESTORE, UNKNOWN, Plan
 
 if TYPE_CHECKING:
     from buildlib.execution.ahead import Ahead
@@ -121,6 +121,9 @@ class Session:
             if self._started:
                 return self.plan
             self._bring(roots)
+            while self._is_damaged():
+                self._plan = None
+                self._bring(roots)
             self._prefetch()
             self._started = True
             for step in self.plan.fresh:
@@ -143,6 +146,22 @@ class Session:
             self.look(roots)
         self._need_engine()
         self._pull()
+
+    def _is_damaged(self) -> bool:
+        """Whether the content store has damaged files of what the plan's actions will read.
+
+        They are found here, and not in an action, so that a new plan makes them again.
+        """
+        workspace = self.workspace
+        built = [step.label for step in self.plan.steps if step.action == BUILD]
+        restored = [step.label for step in self.plan.steps if step.action == RESTORE]
+        below = [other for label in built for other in workspace.graph.made_below(label)]
+        found = []
+        for label in dict.fromkeys([*restored, *below]):
+            record = workspace.records.get(workspace.keys.key(Reference(label)))
+            if record is not None and label not in built:
+                found.append(workspace.damaged(record, Reference(label)))
+        return any(found)
 
     def labels(self) -> list[Label]:
         """What will be run, dependencies first; of several that could be run, the most urgent."""
@@ -232,7 +251,7 @@ class Session:
 
     def _prefetch(self) -> None:
         """Fetch what the plan's actions read; lock anew what is no longer served."""
-        wanted = self._missing(self.downloads())
+        wanted = self.workspace.missing(self.downloads())
         if not wanted:
             return
         from buildlib.fetch.failures import NotServed  # with urllib and http: 3 ms
@@ -256,11 +275,6 @@ class Session:
             from buildlib.execution.ahead import Ahead
 
             self._ahead = Ahead(self.workspace, self._in_order(later), self.say)
-
-    def _missing(self, wanted: Iterable[Download]) -> list[Download]:
-        has = self.workspace.store.has
-        entries = {entry.sha256: entry for entry in wanted}.values()
-        return [entry for entry in entries if not has(entry.sha256, entry.size)]
 
     def _in_order(self, later: Iterable[Download]) -> list[list[Download]]:
         """Downloads in the groups and the order in which targets will ask for them."""

@@ -45,7 +45,7 @@ def take_from(folder: str, download: Download, store: ContentStore) -> bool:
         HashMismatch: The folder's file is not what its name says.
         FileNotFoundError: The folder does not have it either.
     """
-    if store.has(download.sha256, download.size):
+    if store.check(download.sha256, download.size, what=download.filename):
         return False
     store.add_file(ContentStore(folder).path(download.sha256), download.sha256)
     return True
@@ -57,5 +57,5 @@ def _export(store: ContentStore, download: Download, target: ContentStore) -> bo
     except FileNotFoundError:
         raise absent(store.root, download.sha256) from None
     except HashMismatch:
-        store.verify(download.sha256)
+        store.verify(download.sha256, what=download.filename)
         raise

@@ -65,9 +65,10 @@ class Fetcher:
         self._retry = retry
 
     def missing(self, downloads: Iterable[Download]) -> list[Download]:
-        """Those the store does not have, each digest once: one stat each, no network."""
-        wanted = {download.sha256: download for download in downloads}
-        return [d for d in wanted.values() if not self._store.has(d.sha256, d.size)]
+        """Those the store does not have whole, each digest once; no network."""
+        wanted = {download.sha256: download for download in downloads}.values()
+        check = self._store.check
+        return [d for d in wanted if not check(d.sha256, d.size, what=d.filename)]
 
     def fetch(self, downloads: Iterable[Download]) -> None:
         """Return when the store has all of them.

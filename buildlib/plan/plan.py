@@ -31,6 +31,7 @@ RESTORE = "restore"
 PULL = "pull"
 """It is stale here, and a shared store has it."""
 FORCED = "asked to build it again"
+FORGOTTEN = "forgotten: it is built again from its sources"
 UNKNOWN = "unknown"
 """It was built, but no engine could be asked whether it is still there."""
 
@@ -188,7 +189,11 @@ class Planner:
                     if label in forced and steps[label].action != BUILD:
                         steps[label] = steps[label]._replace(action=BUILD, reason=FORCED)
             if shared:
-                stale = [x for x in pending if steps[x].action == BUILD and x not in forced]
+                stale = [
+                    x
+                    for x in pending
+                    if steps[x].action == BUILD and x not in forced and steps[x].reason != FORGOTTEN
+                ]
                 steps.update(self._offered([steps[label] for label in stale], shared))
             # Parts of an archive are put together by whoever takes them, not as a step.
             below = [
@@ -232,7 +237,9 @@ class Planner:
     ) -> Step:
         label = target.label
         if record is None:
-            return Step(label, key, BUILD, self._explain(label), self._last_seconds(label))
+            forgotten = self._records.is_forgotten(key)
+            reason = FORGOTTEN if forgotten else self._explain(label)
+            return Step(label, key, BUILD, reason, self._last_seconds(label))
         if target.rule.product == "image":
             action, reason = self._image_state(target, key, record, there)
         else:
@@ -264,6 +271,9 @@ class Planner:
         return BUILD, "the image is gone from the engine"
 
     def _files_state(self, target: Target, record: Record) -> tuple[str, str]:
+        missing = unnamed(target, self._graph, record)
+        if missing:
+            return BUILD, f"its record lacks {missing}"
         for name, made in record.files.items():
             if not self._store.has(made.sha256, made.size):
                 return BUILD, f"{name} is gone from the content store"
@@ -298,9 +308,26 @@ def _look_up(
     return None if by_id is None else {**tagged, **by_id}
 
 
+def unnamed(target: Target, graph: Graph, record: Record) -> str:
+    """An output of a target's rule that a record does not name; empty where it names them all."""
+    names = target.rule.output_names(target, graph)
+    return next((name for name in names if name not in record.files), "")
+
+
+def export_mtime(sha256: str, size: int) -> int:
+    """The mtime of an exported file, in nanoseconds: made from its content and from its own size.
+
+    Args:
+        sha256: The content that it was written from.
+        size: Of the file as it is written, compressed or not.
+    """
+    return stamp_ns(sha256) + size
+
+
 def is_exported(path: str, sha256: str) -> bool:
-    """Whether an exported file was written from a content: its mtime says so (see `stamp_ns`)."""
+    """Whether an exported file was written from a content, and whole: its mtime says so."""
     try:
-        return os.stat(path).st_mtime_ns == stamp_ns(sha256)
+        info = os.stat(path)
     except OSError:
         return False
+    return info.st_mtime_ns == export_mtime(sha256, info.st_size)

@@ -136,7 +136,9 @@ def archives(workspace: Workspace) -> dict[str, FileOutput]:
             continue
         record = workspace.records.get(workspace.keys.key(Reference(label)))
         made = record.files.get(export.file) if record else None
-        if made is None or not workspace.store.has(made.sha256, made.size):
+        if made is None or not workspace.store.verify(
+            made.sha256, what=f"{export.file} of {label}"
+        ):
             raise ActionError(
                 f"{label} was not built for {workspace.version}",
                 fix=f"./doitw release stamp VERSION={workspace.version}",

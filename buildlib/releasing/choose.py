@@ -173,7 +173,7 @@ def _kept(workspace: Workspace, key: str) -> Mapping[str, Any] | None:
     """The report of a proof that is in this machine's store."""
     record = workspace.records.get(key)
     made = record.files.get(REPORT) if record else None
-    if made is None or not workspace.store.has(made.sha256, made.size):
+    if made is None or not workspace.store.verify(made.sha256, what="the report of a proof"):
         return None
     try:
         with open(workspace.store.path(made.sha256), "rb") as file:

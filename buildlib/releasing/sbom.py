@@ -47,7 +47,7 @@ def sbom(
     record = key_record(image, name, syft_version())
     kept = workspace.records.get(record.key)
     made = kept.files.get(FILE) if kept else None
-    if made is not None and workspace.store.has(made.sha256, made.size):
+    if made is not None and workspace.store.verify(made.sha256, what=f"the SBOM of {name}"):
         return made
     if workspace.engine.inspect([image.image_id])[image.image_id] is None:
         what = f"{image.repository}@{image.digest}" if image.digest else ""

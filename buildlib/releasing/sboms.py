@@ -91,5 +91,5 @@ def _target(
 def _is_here(workspace: Workspace, record: KeyRecord) -> bool:
     kept = workspace.records.get(record.key)
     return kept is not None and all(
-        workspace.store.has(made.sha256, made.size) for made in kept.files.values()
+        workspace.store.check(made.sha256, made.size) for made in kept.files.values()
     )

@@ -174,7 +174,7 @@ class SharedStore:
         done = 0
         path = self._shelf.path(entry.repository)
         for name, made in entry.files.items():
-            if not self._store.has(made.sha256, made.size):
+            if not self._store.check(made.sha256, made.size, what=f"{name} of {entry.label}"):
                 with self._store.writer() as out:
                     for piece in self._registry.read_blob(path, f"sha256:{made.sha256}"):
                         out.write(piece)
@@ -251,7 +251,7 @@ class SharedStore:
             entry = entry._replace(digest=image.digest, size=image.size, platform=platform)
             subject = Descriptor(image.media_type, image.digest, len(image.data))
         else:
-            self._upload(entry, observe)
+            self._upload(target, entry, observe)
         manifest, data = encode(entry, subject)
         self._registry.put_blob(path, EMPTY)
         self._registry.put_blob(path, data)
@@ -281,11 +281,16 @@ class SharedStore:
             )
         return manifest, image.platform
 
-    def _upload(self, entry: Entry, observe: Observe) -> None:
-        """Upload the files of a target."""
+    def _upload(self, target: Target, entry: Entry, observe: Observe) -> None:
+        """Upload the files of a target, each read once more: what leaves here must be right."""
         done = 0
         path = self._shelf.path(entry.repository)
-        for made in entry.files.values():
+        for name, made in entry.files.items():
+            if not self._store.verify(made.sha256, what=f"{name} of {entry.label}"):
+                raise ActionError(
+                    f"{name} of {entry.label} is not in the content store as it was made",
+                    fix=f"./doitw {target.rule.verb} {entry.label} && ./doitw push {entry.label}",
+                )
             self._registry.put_file(path, self._store.path(made.sha256), f"sha256:{made.sha256}")
             done += made.size
             observe(done, entry.size)

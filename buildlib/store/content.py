@@ -8,16 +8,23 @@ of a build that has nothing to do: `has` is one stat, and hashlib is imported by
     root/incoming/           files being written; what a killed process left goes after a day
     root/part/               half downloads, resumed by the next fetch
     root/corrupt/            files whose bytes no longer gave their name
+    root/index               which files were seen to be whole, by their stat data
 
 A file gets its final name by one rename, so another process sees all of it or nothing, and two
 that add the same content do no harm. Opening a store writes nothing: it may lie on read-only
 media.
+
+Disks fail, and programs write through hard links. So before bytes are used, `check` reads each
+file once for each state of its inode. Links that we make and remove ourselves are no new state.
 """
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from functools import cached_property
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from buildlib.errors import ActionError
@@ -27,6 +34,8 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from typing_extensions import Self
+
+    from buildlib.keys.index import DigestIndex
 
 EPOCH = 1_700_000_000
 """Modification time of every file that enters a build, in whole seconds: tars hold no more."""
@@ -81,22 +90,35 @@ class ContentStore:
 
     Args:
         root: The folder; made when the first file enters.
+        warn: Told of each damaged file that was found, in a line.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str, warn: Callable[[str], None] | None = None) -> None:
         self.root = root
+        self._warn = warn or _to_stderr
         self._swept = False
+
+    @cached_property
+    def _index(self) -> DigestIndex:
+        from buildlib.keys.index import DigestIndex
+
+        return DigestIndex(self.root, f"{self.root}/index", shared=True)
+
+    def save(self) -> None:
+        """Keep which files were seen to be whole, for the next process."""
+        if "_index" in self.__dict__:
+            self._index.save()
 
     def path(self, sha256: str) -> str:
         """Where the file with this digest is, or would be."""
-        return f"{self.root}/sha256/{sha256[:2]}/{_digest(sha256)[2:]}"
+        return f"{self.root}/{_inside(sha256)}"
 
     def partial(self, sha256: str) -> str:
         """Where a download of this digest grows; for `buildlib.fetch` only."""
         return f"{self.root}/part/{_digest(sha256)}.part"
 
     def has(self, sha256: str, size: int | None = None) -> bool:
-        """Whether the file is there: one stat, no byte is read.
+        """Whether the file is there: one stat, no byte is read. Enough to plan, not to build.
 
         A file of another size, or an empty one that should not be (both are what a crash of the
         machine can leave), counts as absent; adding the content again replaces it.
@@ -133,57 +155,108 @@ class ContentStore:
 
         The caller has hashed it while it wrote it; nothing is read here.
         """
-        if self.has(sha256, os.stat(path).st_size):
+        if self.check(sha256, os.stat(path).st_size):
             os.unlink(path)  # keep the file others may have linked to
             return
         os.chmod(path, 0o444)
         stamp = stamp_ns(sha256)
         os.utime(path, ns=(stamp, stamp))
         _rename(path, self.path(sha256))
+        with suppress(FileNotFoundError):  # another process found it and took it away
+            info = os.lstat(self.path(sha256))
+            if info.st_mtime_ns == stamp:
+                self._index.note(_inside(sha256), sha256, info)
 
-    def verify(self, sha256: str) -> bool:
-        """Read the file and say whether it is what its name says.
+    def check(self, sha256: str, size: int | None = None, *, what: str = "a file") -> bool:
+        """Whether the file is there, and its bytes are what its name says: to be asked before use.
 
-        One that is not is moved to `corrupt/`, where nobody finds it by its digest: the next
-        fetch brings a good one.
+        A file that was seen to be whole is not read again before its inode changes. A damaged one
+        is told, and moved to `corrupt/`; it then is absent for everybody, and is fetched or made
+        again.
+
+        Args:
+            sha256: Its digest.
+            size: Its size, where that is known.
+            what: How a message names it.
         """
+        whole = self._index.known(_inside(sha256)) == sha256 or self.verify(sha256, what=what)
+        return whole and self.has(sha256, size)
+
+    def require(self, sha256: str, *, what: str = "a file") -> str:
+        """The path of a file whose bytes are whole; see `check`.
+
+        Raises:
+            ActionError: The store does not have it, or no longer.
+        """
+        if not self.check(sha256, what=what):
+            raise absent(self.root, sha256)
+        return self.path(sha256)
+
+    def verify(self, sha256: str, *, what: str = "a file") -> bool:
+        """As `check`, and the file is read in any case: before something leaves the machine."""
+        path = self.path(sha256)
         try:
-            with open(self.path(sha256), "rb") as file:
+            with open(path, "rb") as file:
+                info = os.fstat(file.fileno())
                 if hash_file(file).hexdigest() == sha256:
+                    self._index.note(_inside(sha256), sha256, info)
                     return True
-                bad = os.fstat(file.fileno())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            raise ActionError(
+                f"{what} cannot be read from the content store: {error.strerror or error}",
+                fix=f"rm -f {path} && ./doitw build",
+            ) from None
+        corrupt = f"{self.root}/corrupt/{sha256}"
         with suppress(FileNotFoundError):
-            now = os.stat(self.path(sha256))
-            if (now.st_dev, now.st_ino) == (bad.st_dev, bad.st_ino):  # nobody mended it meanwhile
-                _rename(self.path(sha256), f"{self.root}/corrupt/{sha256}")
+            now = os.stat(path)
+            if (now.st_dev, now.st_ino) == (info.st_dev, info.st_ino):  # nobody mended it meanwhile
+                _rename(path, corrupt)
+                self._warn(
+                    f"warning: {what} was damaged in the content store; it is fetched or made again"
+                    f" (the damaged file: {corrupt})"
+                )
         return False
 
-    def link_to(self, sha256: str, dest: str, *, executable: bool = False) -> None:
-        """Make `dest` the file with this digest, replacing what was there in one step.
+    def link_to(self, sha256: str, dest: str) -> bool:
+        """Make `dest`, which does not exist, a hard link to the file with this digest.
 
-        A hard link where the file system allows, else a copy with the same mode and time. An
-        executable is always a copy, since a link shares its mode with the store. Write to `dest`
-        only by replacing it: a link shares its bytes, too.
+        It shares bytes, mode and time with the store: replace it, never write into it.
+
+        Returns:
+            False where the file system does not let us (or has a limit of links).
 
         Raises:
             ActionError: The store does not have the file.
         """
         source = self.path(sha256)
-        try:
-            os.makedirs(os.path.dirname(dest) or ".", exist_ok=True)
-            temporary = f"{dest}.{_unique()}"
+        with self.own_change(sha256):
             try:
-                if executable or not _hard_link(source, temporary):
-                    _copy(source, temporary, 0o555 if executable else 0o444, stamp_ns(sha256))
-                os.replace(temporary, dest)
-            finally:
-                _remove(temporary)  # a failed copy; or `dest` was this link: rename is a no-op then
-        except FileNotFoundError:
-            if os.path.exists(source):
+                os.link(source, dest)
+            except FileNotFoundError:
+                if os.path.exists(source):
+                    raise
+                raise absent(self.root, sha256) from None
+            except FileExistsError:
                 raise
-            raise absent(self.root, sha256) from None
+            except OSError:
+                return False
+        return True
+
+    @contextmanager
+    def own_change(self, sha256: str) -> Iterator[None]:
+        """Around making or removing a link of a file: its ctime changes, its bytes do not."""
+        inside, path = _inside(sha256), self.path(sha256)
+        known = self._index.known(inside)
+        before = os.lstat(path) if known else None
+        yield
+        if before is not None:
+            with suppress(FileNotFoundError):
+                after = os.lstat(path)
+                same = ("st_ino", "st_size", "st_mtime_ns", "st_mode")
+                if all(getattr(before, name) == getattr(after, name) for name in same):
+                    self._index.note(inside, known, after)
 
     def temporary(self) -> str:
         """A name for a new file of a `Writer`; files that dead processes left there are removed."""
@@ -248,7 +321,7 @@ class Writer:
 
 def absent(root: str, sha256: str) -> ActionError:
     """What to tell where a file should be in the store and is not."""
-    return ActionError(f"sha256 {sha256} is not in the content store {root}", fix="./doitw fetch")
+    return ActionError(f"sha256 {sha256} is not in the content store {root}", fix="./doitw build")
 
 
 def unwritable(root: str, error: OSError) -> ActionError:
@@ -269,6 +342,16 @@ def hash_file(file: IO[bytes]) -> HASH:
     return state
 
 
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _inside(sha256: str) -> str:
+    """Where a file is, relative to the store."""
+    return f"sha256/{sha256[:2]}/{_digest(sha256)[2:]}"
+
+
 def _digest(sha256: str) -> str:
     """Refuse what would make a path that leads out of the store."""
     if len(sha256) != len(_EMPTY) or not sha256.isalnum() or sha256 != sha256.lower():
@@ -287,25 +370,6 @@ def _rename(source: str, dest: str) -> None:
     except FileNotFoundError:
         os.makedirs(os.path.dirname(dest), exist_ok=True)
         os.replace(source, dest)
-
-
-def _hard_link(source: str, dest: str) -> bool:
-    """Link, or say that this file system (or its limit of links) does not let us."""
-    try:
-        os.link(source, dest)
-    except FileNotFoundError:
-        raise
-    except OSError:
-        return False
-    return True
-
-
-def _copy(source: str, dest: str, mode: int, time_ns: int) -> None:
-    with open(source, "rb") as reader, open(dest, "xb") as writer:
-        while chunk := reader.read(_CHUNK):
-            writer.write(chunk)
-    os.chmod(dest, mode)
-    os.utime(dest, ns=(time_ns, time_ns))
 
 
 def _sweep(folder: str) -> None:

@@ -19,6 +19,8 @@ from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.output import FileOutput, Output
 
 _BLOCK = 1 << 16
+_REBUILD = "rebuild"
+"""Ending of the file that says that a key was forgotten."""
 
 
 class Record(NamedTuple):
@@ -85,7 +87,15 @@ class Records:
                     found.append((start[:2] + digits, made))
         return found
 
-    def put(self, record: KeyRecord, output: Output, seconds: float, *, label: str) -> None:
+    def put(
+        self,
+        record: KeyRecord,
+        output: Output,
+        seconds: float,
+        *,
+        label: str,
+        replace: bool = False,
+    ) -> None:
         """Note what was made; images of other engines that the key has are kept.
 
         Args:
@@ -93,8 +103,9 @@ class Records:
             output: What was made.
             seconds: How long it took.
             label: The target, for people who look into the store.
+            replace: What was made before is no result of the key any more, on no engine.
         """
-        earlier = self.get(record.key)
+        earlier = None if replace else self.get(record.key)
         images = [image for image in (earlier.images if earlier else ()) if image != output.image]
         plain = {
             "label": label,
@@ -104,6 +115,7 @@ class Records:
         }
         self.put_parts(record)
         self._write(self._path(record.key, "json"), plain)
+        self._unlink(record.key, _REBUILD)
 
     def put_parts(self, record: KeyRecord) -> None:
         """Note what a key was made of, for `why`."""
@@ -128,13 +140,26 @@ class Records:
             return None
         return record if record.key == key else None
 
-    def forget(self, key: str) -> None:
-        """Remove a record, so that the key is built again."""
+    def remove(self, key: str) -> None:
+        """Remove a record: what it named is not there any more, or does not count."""
         for ending in ("json", "parts.json"):
-            try:
-                os.unlink(self._path(key, ending))
-            except FileNotFoundError:
-                continue
+            self._unlink(key, ending)
+
+    def forget(self, key: str) -> None:
+        """Remove a record, and see to it that the key is built again from its sources.
+
+        Until then no cache answers for it, neither the builder's nor a registry.
+        """
+        self._write(self._path(key, _REBUILD), "forgotten")
+        self.remove(key)
+
+    def is_forgotten(self, key: str) -> bool:
+        """Whether a key is to be built again; see `forget`."""
+        return os.path.exists(self._path(key, _REBUILD))
+
+    def _unlink(self, key: str, ending: str) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self._path(key, ending))
 
 
 def _read(path: str) -> str:

@@ -306,6 +306,8 @@ class FakeBuilder:
             elif step.keyword == "RUN" and (words[0] == "false" or words[0] == "exit"):
                 raise self._failed(request, step, f"exit code: {(words[1:] or ['1'])[0]}")
         record = [text, sorted(args.items()), request.platform, request.labels]
+        if request.no_cache:  # steps that run again have other times
+            record.append(len(self.requests))
         digest = hashlib.sha256(json.dumps([record, parents]).encode())
         for name, content in sorted(files.items()):
             digest.update(f"{name} {len(content)} ".encode() + content)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from workshop import Verbs, Workshop
@@ -16,6 +17,7 @@ from buildlib.engine.protocol import BuildRequest
 from buildlib.errors import ActionError
 from buildlib.execution.stage import InputMovedError, Source, Stage
 from buildlib.keys.record import make_record
+from buildlib.model.label import Reference, parse_label
 from buildlib.model.output import Output
 from buildlib.store.content import ContentStore
 
@@ -98,7 +100,7 @@ def test_an_input_that_moves_between_key_and_action_voids_it(one: Workshop, edit
     planned = session.plan.steps[0].key
     if edit == "mode":  # the bytes are those of the key, and so are the bits they are staged with
         session.run(session.labels()[0])
-        staged = one.root / ".buildlib/stage/images+a+a/data.txt"
+        staged = one.staged("//images/a") / "data.txt"
         assert not staged.stat().st_mode & 0o111
         return
     with pytest.raises(InputMovedError, match=r"data\.txt"):
@@ -192,6 +194,72 @@ def test_two_engines_keep_one_record(one: Workshop) -> None:
     assert set(first.images) <= set(second.images)
 
 
+@pytest.mark.parametrize("how", ["always", "forget"])
+def test_what_is_built_again_is_built_from_its_sources(
+    one: Workshop, verb: Verbs, how: str
+) -> None:
+    """No cache answers, and the image that was made before is no result of the key any more."""
+    one.image("images/b", 'parent="//images/a"', "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n")
+    assert verb("build").code == 0
+    first = one.tag("//images/a")
+    assert first is not None
+    if how == "always":
+        assert verb("build", "-a", "a").code == 0
+    else:
+        assert verb("forget", "a").code == 0
+        assert one.action("//images/a") == "build"
+        assert verb("build", "a").code == 0
+    assert [request.no_cache for request in one.builder.requests] == [False, False, True]
+    second, record = one.tag("//images/a"), one.record("//images/a")
+    assert record is not None
+    assert record.images == (second,)
+    assert second != first
+    assert one.action("//images/a") == "fresh"
+    one.engine.tag(first, one.content_tag("//images/a"))
+    assert one.action("//images/a") == "restore"
+    assert verb("build", "-a", "b").code == 0  # its parent was not asked for
+    assert [Path(r.context).parent.name for r in one.builder.requests if r.no_cache] == [
+        "images+a+a",
+        "images+b+b",
+    ]
+
+
+def test_a_forgotten_archive_is_packed_again_for_who_takes_a_part(
+    shop: Workshop, verb: Verbs
+) -> None:
+    shop.file("pack/run.sh", "1").build(
+        "pack", 'tarball(name="t", parts={"p": {"run.sh": "run.sh"}})'
+    )
+    shop.image("images/a", 'srcs=["//pack:t[p]"]', "FROM scratch\nADD t.tar /\n")
+    assert verb("build").code == 0
+    part = shop.open().keys.key(Reference(parse_label("//pack:t"), ("p",)))
+    assert verb("forget", "//pack:t").code == 0
+    assert shop.record("//pack:t", part) is None
+
+
+def test_what_was_damaged_in_the_store_is_made_again_before_it_is_used(
+    shop: Workshop, verb: Verbs
+) -> None:
+    shop.file("pack/run.sh", "1").build("pack", 'zip_file(name="z", members={"run.sh": "run.sh"})')
+    shop.file("images/a/x", "1").image(
+        "images/a", 'srcs=["x", "//pack:z"]', "FROM scratch\nCOPY . /\n"
+    )
+    assert verb("build").code == 0
+    path = shop.made("//pack:z", "z.zip")
+    good = path.read_bytes()
+    info = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(b"X" * len(good))
+    os.utime(path, ns=(info.st_mtime_ns,) * 2)
+    assert verb("build").out.startswith("nothing to build")  # nothing reads it
+    shop.file("images/a/x", "2")
+    told = verb("build")
+    assert told.code == 0
+    assert told.err.count("z.zip of //pack:z was damaged in the content store") == 1
+    assert (shop.staged("//images/a") / "z.zip").read_bytes() == good
+    assert path.read_bytes() == good
+
+
 def test_two_builds_at_once_make_one_image_and_the_second_says_that_it_waits(
     one: Workshop,
 ) -> None:
@@ -278,7 +346,7 @@ def test_labels_hold_nothing_that_changes_with_a_day(shop: Workshop) -> None:
 def test_the_context_holds_what_was_declared_and_nothing_else(one: Workshop) -> None:
     one.file("images/a/secret.txt", "no\n")
     one.build_targets("//images/a")
-    context = one.root / ".buildlib/stage/images+a+a"
+    context = one.staged("//images/a")
     assert sorted(path.name for path in context.iterdir()) == ["Dockerfile", "data.txt"]
     one.file("images/a/other.txt", "x\n").image("images/a", 'srcs=["other.txt"]', "FROM scratch\n")
     one.build_targets("//images/a")
@@ -286,8 +354,8 @@ def test_the_context_holds_what_was_declared_and_nothing_else(one: Workshop) -> 
 
 
 def test_an_edit_of_equal_length_is_seen_by_the_builder(one: Workshop) -> None:
-    path = one.root / ".buildlib/stage/images+a+a/data.txt"
     one.build_targets("//images/a")
+    path = one.staged("//images/a") / "data.txt"
     first = path.stat()
     one.file("images/a/data.txt", "two\n")
     one.build_targets("//images/a")
@@ -313,7 +381,7 @@ def test_a_name_may_become_another_kind_of_thing(shop: Workshop, first: str, sec
         name = "thing/x" if kind == "folder" else "thing"
         shop.image("images/a", f'srcs=["real/x", "{name}"]', "FROM scratch\nCOPY . /\n")
         shop.build_targets("//images/a")
-        staged = shop.root / ".buildlib/stage/images+a+a"
+        staged = shop.staged("//images/a")
         assert (staged / "real/x").read_text() == "real\n"
         assert (staged / "thing").is_symlink() == (kind == "link")
         assert (staged / "thing").is_dir() == (kind != "file")
@@ -329,8 +397,9 @@ def test_a_stored_file_may_become_a_folder_and_back(tmp_path, before: str, after
         stage = Stage(str(tmp_path / "stage"), store)
         stage.add_stored(name, sha256)
         stage.finish()
-        files = [path for path in (tmp_path / "stage").rglob("*") if path.is_file()]
-        assert files == [tmp_path / "stage" / name]
+        folder = Path(stage.folder)
+        files = [path for path in folder.rglob("*") if path.is_file()]
+        assert files == [folder / name]
 
 
 def test_two_inputs_of_one_name_are_refused(tmp_path) -> None:
@@ -346,7 +415,7 @@ def test_a_source_that_is_not_what_its_key_says_is_not_staged(tmp_path) -> None:
     stage = Stage(str(tmp_path / "stage"), ContentStore(str(tmp_path / "store")))
     with pytest.raises(InputMovedError):
         stage.add_source("f", Source(str(tmp_path / "f"), f"644 {'0' * 64}"))
-    assert not (tmp_path / "stage/f").exists()
+    assert not os.path.exists(f"{stage.folder}/f")
 
 
 def test_a_group_of_files_keeps_the_executable_bit(shop: Workshop) -> None:
@@ -355,7 +424,7 @@ def test_a_group_of_files_keeps_the_executable_bit(shop: Workshop) -> None:
     shop.build("lib", 'filegroup(name="scripts", srcs=["run.sh"])')
     shop.image("images/a", 'srcs=["//lib:scripts"]', "FROM scratch\nCOPY run.sh /\n")
     shop.build_targets("//images/a")
-    staged = shop.root / ".buildlib/stage/images+a+a/run.sh"
+    staged = shop.staged("//images/a") / "run.sh"
     assert staged.stat().st_mode & 0o111
 
 

@@ -276,7 +276,7 @@ def test_what_was_locked_can_be_fetched_and_built(
     told = verb("build")
     assert told.code == 0, told.err
     (request,) = site.builder.requests
-    staged = site.root / ".buildlib/stage/images+a+a/wheels"
+    staged = site.staged("//images/a") / "wheels"
     assert [path.name for path in staged.iterdir()] == [f"thing-1.0-cp311-cp311-{X86}.whl"]
     assert request.network == "none"
 

@@ -50,7 +50,7 @@ def test_it_is_locked_anew_with_a_warning_and_the_build_goes_on(
     assert stale.key("//images/a") != before
     assert stale.record("//images/a", before) is None
     assert stale.tag("//images/a") == stale.engine.resolve(stale.content_tag("//images/a"))
-    staged = stale.root / ".buildlib/stage/images+a+a/apt"
+    staged = stale.staged("//images/a") / "apt"
     assert [path.read_bytes() for path in staged.iterdir()] == [NEW[1]]
     assert verb("build").out.startswith("nothing to build")
 

@@ -190,7 +190,7 @@ def test_a_release_name_for_what_the_label_does_not_have_fails_the_build(shop: W
 def test_an_image_gets_the_parts_it_names(pack: Workshop) -> None:
     import tarfile
 
-    staged = pack.root / ".buildlib/stage/images+py+py/files.tar"
+    staged = pack.staged("//images/py") / "files.tar"
     with tarfile.open(staged) as tar:
         names = [entry.name for entry in tar if entry.isfile()]
     assert names == ["usr/local/bin/start.sh", "usr/local/kernel/run.py"]
@@ -269,7 +269,7 @@ def test_a_group_brings_its_files_and_those_of_what_it_names(shop: Workshop) -> 
     shop.file("more/c", "c").build("more", 'filegroup(name="g", srcs=["c", "//lib:g"])')
     shop.image("images/a", 'srcs=["//more:g"]', "FROM scratch\nCOPY . /\n")
     shop.build_targets("//images/a")
-    staged = shop.root / ".buildlib/stage/images+a+a"
+    staged = shop.staged("//images/a")
     files = {str(p.relative_to(staged)): p.read_text() for p in staged.rglob("*") if p.is_file()}
     del files["Dockerfile"]
     assert files == {"a": "a", "sub/b": "b", "c": "c"}
@@ -282,7 +282,7 @@ def test_an_edit_in_a_group_of_a_group_is_seen_by_the_image(shop: Workshop) -> N
     shop.build_targets("//images/a")
     shop.file("lib/a", "A")
     shop.build_targets("//images/a")
-    assert (shop.root / ".buildlib/stage/images+a+a/a").read_text() == "A"
+    assert (shop.staged("//images/a") / "a").read_text() == "A"
 
 
 def test_a_file_of_a_group_that_moves_under_the_build_is_noticed(shop: Workshop) -> None:
@@ -308,7 +308,7 @@ def test_a_download_has_the_name_that_was_given(
     shop.image("images/a", 'srcs=["//tools:spark"]', f"FROM scratch\nCOPY {name} /\n")
     assert verb("lock").code == 0
     assert verb("build").code == 0
-    assert (shop.root / f".buildlib/stage/images+a+a/{name}").read_bytes() == b"spark"
+    assert (shop.staged("//images/a") / name).read_bytes() == b"spark"
 
 
 # -- kernelspec ------------------------------------------------------------------------------------

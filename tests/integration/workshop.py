@@ -29,6 +29,7 @@ from buildlib.plan.plan import Plan, Step
 from buildlib.store import names
 from buildlib.store.content import ContentStore
 from buildlib.store.records import Record
+from buildlib.store.state import flat
 from buildlib.workspace import Workspace
 from tests.fakes.carrier import FakeCarrier
 from tests.fakes.engine import FakeBuilder, FakeEngine
@@ -126,6 +127,11 @@ class Workshop(WorkspaceBuilder):
         record = self.record(label)
         assert record is not None, f"{label} has no record"
         return Path(ContentStore(str(self.store)).path(record.files[name].sha256))
+
+    def staged(self, label: str) -> Path:
+        """The build context of a target, as it was last filled."""
+        (folder,) = (self.root / ".buildlib/stage" / flat(parse_label(label))).glob("context-*")
+        return folder
 
     def members(self, label: str, name: str) -> dict[str, tarfile.TarInfo]:
         """The entries of a tar that was built."""

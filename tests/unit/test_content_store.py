@@ -137,55 +137,120 @@ def test_verify_moves_a_bad_file_aside(store):
     assert store.verify(digest)
 
 
-def test_link_is_a_hard_link_and_replaces(store, tmp_path):
-    one, two = store.add_bytes(b"one"), store.add_bytes(b"two")
-    dest = str(tmp_path / "out" / "file")
-    store.link_to(one, dest)
-    store.link_to(one, dest)  # a rename of a link over its like does nothing: must leave no rest
-    assert os.path.samefile(dest, store.path(one))
-    store.link_to(two, dest)
-    assert read(dest) == b"two"
-    assert read(store.path(one)) == b"one"
-    assert os.listdir(tmp_path / "out") == ["file"]
+def test_link_is_a_hard_link(store, tmp_path):
+    digest = store.add_bytes(b"one")
+    dest = str(tmp_path / "file")
+    assert store.link_to(digest, dest)
+    assert os.path.samefile(dest, store.path(digest))
 
 
-def test_a_symbolic_link_in_the_way_is_replaced(store, tmp_path):
-    digest = store.add_bytes(b"x")
-    dest = tmp_path / "link"
-    dest.symlink_to(store.path(digest))
-    store.link_to(digest, str(dest))
-    assert not dest.is_symlink()
-
-
-def test_an_executable_is_a_copy(store, tmp_path):
-    digest = store.add_bytes(b"#!/bin/sh\necho run\n")
-    dest = str(tmp_path / "tool")
-    store.link_to(digest, dest, executable=True)
-    assert subprocess.check_output([dest]) == b"run\n"
-    assert os.stat(store.path(digest)).st_mode & 0o777 == 0o444
-    assert os.stat(dest).st_mtime_ns == stamp_ns(digest)
-
-
-def test_copy_where_links_are_not_possible(store, tmp_path, monkeypatch):
+def test_where_links_are_not_possible_that_is_said(store, tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(18, "Invalid cross-device link")
 
     monkeypatch.setattr(content.os, "link", refuse)
-    digest = store.add_bytes(b"x" * 100)
-    dest = tmp_path / "out"
-    store.link_to(digest, str(dest))
-    assert dest.read_bytes() == b"x" * 100
-    assert not os.path.samefile(dest, store.path(digest))
-    assert dest.stat().st_mtime_ns == stamp_ns(digest)
-    assert dest.stat().st_mode & 0o777 == 0o444
+    assert not store.link_to(store.add_bytes(b"x"), str(tmp_path / "out"))
 
 
-@pytest.mark.parametrize("executable", [False, True])
-def test_link_of_what_is_absent(store, tmp_path, executable):
+def test_link_of_what_is_absent(store, tmp_path):
     with pytest.raises(ActionError, match="not in the content store") as error:
-        store.link_to(NONE, str(tmp_path / "dest"), executable=executable)
+        store.link_to(NONE, str(tmp_path / "dest"))
     assert error.value.fix
     assert os.listdir(tmp_path) == []
+
+
+def overwrite(path, data):
+    """Other bytes under an old date, as a failing disk leaves them."""
+    before = os.stat(path)
+    os.chmod(path, 0o644)
+    with open(path, "r+b") as file:
+        file.write(data)
+    os.chmod(path, before.st_mode)
+    os.utime(path, ns=(before.st_mtime_ns,) * 2)
+
+
+def swap(path, other):
+    os.rename(path, f"{path}.x")
+    os.rename(other, path)
+    os.rename(f"{path}.x", other)
+
+
+DAMAGE = {
+    "other bytes": lambda path, _: overwrite(path, b"evil"),
+    "cut": lambda path, _: os.truncate(path, 2),
+    "emptied": lambda path, _: os.truncate(path, 0),
+    "longer": lambda path, _: os.truncate(path, 9),
+    "names swapped": swap,
+}
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["same process", "next process"])
+@pytest.mark.parametrize("kind", DAMAGE)
+def test_what_was_damaged_is_told_once_and_absent(store, capsys, kind, again):
+    digest, other = store.add_bytes(b"good"), store.add_bytes(b"fine")
+    assert store.check(digest, 4)
+    store.save()
+    DAMAGE[kind](store.path(digest), store.path(other))
+    if again:
+        store = ContentStore(store.root)
+    assert not store.check(digest, 4, what="x.tar of //a")
+    assert not store.check(digest, 4)
+    assert not store.has(digest)
+    assert os.path.exists(f"{store.root}/corrupt/{digest}")
+    assert capsys.readouterr().err.count("x.tar of //a was damaged in the content store") == 1
+    store.add_bytes(b"good")
+    assert store.check(digest, 4)
+
+
+def test_what_was_damaged_and_is_made_again_replaces_the_damaged_file(store):
+    digest = store.add_bytes(b"good")
+    overwrite(store.path(digest), b"evil")
+    assert store.add_bytes(b"good") == digest
+    assert read(store.path(digest)) == b"good"
+
+
+def test_a_write_through_a_link_is_seen(store, tmp_path):
+    digest = store.add_bytes(b"good")
+    link = str(tmp_path / "link")
+    store.link_to(digest, link)
+    assert store.check(digest)
+    with open(link, "r+b") as file:
+        file.write(b"evil")
+    assert not store.check(digest)
+
+
+def test_what_is_known_to_be_whole_is_not_read_again(store, tmp_path, monkeypatch):
+    """Not after our own links came and went, and not by the next process either."""
+    digest = store.add_bytes(b"good")
+    store.save()
+    store = ContentStore(store.root)
+    monkeypatch.setattr(content, "hash_file", pytest.fail)
+    link = str(tmp_path / "link")
+    store.link_to(digest, link)
+    assert store.check(digest)
+    with store.own_change(digest):
+        os.unlink(link)
+    assert store.check(digest)
+    store.save()
+    assert ContentStore(store.root).check(digest)
+
+
+def test_what_processes_note_at_the_same_time_is_all_kept(store, monkeypatch):
+    one, two = ContentStore(store.root), ContentStore(store.root)
+    first, second = one.add_bytes(b"1"), two.add_bytes(b"2")
+    one.save()
+    two.save()
+    monkeypatch.setattr(content, "hash_file", pytest.fail)
+    assert store.check(first)
+    assert store.check(second)
+
+
+def test_what_leaves_the_machine_is_read_in_any_case(store, monkeypatch):
+    digest = store.add_bytes(b"good")
+    monkeypatch.setattr(store._index, "known", lambda _: digest)
+    overwrite(store.path(digest), b"evil")
+    assert store.check(digest)
+    assert not store.verify(digest)
 
 
 def test_files_of_dead_processes_go_after_a_day(store, monkeypatch):

@@ -686,6 +686,7 @@ def test_stopped_in_the_middle_then_resumed(server, store, how):
 
 def test_nothing_heavy_is_loaded_while_nothing_is_missing(store):
     digest = store.add_bytes(b"x")
+    store.save()
     code = (
         "import sys\n"
         "from buildlib.fetch.fetcher import Fetcher\n"

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from buildlib.keys.compute import Keys
+from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Reference, parse_label
 from buildlib.model.output import FileOutput, Output
-from buildlib.plan.plan import BUILD, FRESH, RESTORE, UNKNOWN, Plan, Step
+from buildlib.model.target import Target
+from buildlib.plan.plan import (
+    BUILD,
+    FORGOTTEN,
+    FRESH,
+    RESTORE,
+    UNKNOWN,
+    Offer,
+    Plan,
+    Step,
+    export_mtime,
+)
 from buildlib.store import names
-from buildlib.store.content import stamp_ns
 from buildlib.workspace import Workspace
 from tests.support.workspace import WorkspaceBuilder, digest
 
@@ -89,9 +101,7 @@ class World:
         assert export is not None
         path = Path(export.path)
         self.made.file(str(path.relative_to(self.made.root)), "archive")
-        import os
-
-        os.utime(path, ns=(stamp_ns(sha),) * 2)
+        os.utime(path, ns=(export_mtime(sha, len("archive")),) * 2)
         return sha
 
     def ask(self, references: list[str]) -> dict[str, Image | None] | None:
@@ -232,9 +242,25 @@ def test_a_tag_on_another_image_proves_nothing(built: World) -> None:
 
 
 def test_an_image_without_a_record_is_built_though_its_tag_is_there(built: World) -> None:
-    built.open().records.forget(built.key("//images/top"))
+    built.open().records.remove(built.key("//images/top"))
     step = built.step("//images/top")
     assert (step.action, step.reason) == (BUILD, "its record is gone")
+
+
+def test_what_was_forgotten_is_built_and_asked_of_no_registry(built: World) -> None:
+    key = built.key("//images/top")
+    built.open().records.forget(key)
+    asked: list[str] = []
+
+    def shared(wanted: Sequence[tuple[Target, KeyRecord]]) -> Mapping[str, Offer]:
+        asked.extend(record.key for _, record in wanted)
+        return {}
+
+    plan = built.open().planner.plan([parse_label("//images/top")], built.ask, shared=shared)
+    assert [(step.action, step.reason) for step in plan.steps] == [(BUILD, FORGOTTEN)]
+    assert key not in asked
+    built.built("//images/top")
+    assert built.step("//images/top").action == FRESH
 
 
 def test_an_image_of_another_engine_counts_where_it_is(built: World) -> None:
@@ -319,7 +345,7 @@ def test_a_file_of_another_length_is_built_again(built: World) -> None:
 
 
 @pytest.mark.parametrize(
-    "harm", ["removed", "rewritten", "of another content", "of another version"]
+    "harm", ["removed", "rewritten", "of another content", "emptied", "of another version"]
 )
 def test_a_release_file_that_is_not_there_is_restored(built: World, harm: str) -> None:
     path = built.made.root / "dist" / "release-2.5.0.dev0.tar.gz"
@@ -329,12 +355,20 @@ def test_a_release_file_that_is_not_there_is_restored(built: World, harm: str) -
     elif harm == "rewritten":
         path.write_text("by hand")
     elif harm == "of another content":
-        import os
-
-        os.utime(path, ns=(stamp_ns(digest("x")),) * 2)
+        os.utime(path, ns=(export_mtime(digest("x"), len("archive")),) * 2)
+    elif harm == "emptied":
+        mtime = path.stat().st_mtime_ns
+        path.write_text("")
+        os.utime(path, ns=(mtime, mtime))
     else:
         built.made.file("VERSION", "2.6.0\n")
     assert built.step("//pack:t").action == RESTORE
+
+
+def test_a_record_of_no_files_is_none(built: World) -> None:
+    built.note("//pack:t", files={})
+    step = built.step("//pack:t")
+    assert (step.action, step.reason) == (BUILD, "its record lacks t.tar")
 
 
 def test_a_record_that_lacks_the_release_file_is_none(built: World) -> None:

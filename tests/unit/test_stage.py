@@ -10,7 +10,7 @@ import pytest
 
 from buildlib.errors import ActionError
 from buildlib.execution.stage import InputMovedError, Source, Stage
-from buildlib.store.content import EPOCH, ContentStore
+from buildlib.store.content import EPOCH, ContentStore, stamp_ns
 from tests.support.workspace import digest
 
 
@@ -18,10 +18,19 @@ class Desk:
     """Sources, a store, and the folder that becomes the context."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder / "stage"
+        self.home = folder / "stage"
         self.sources = folder / "sources"
         self.sources.mkdir()
         self.store = ContentStore(str(folder / "store"))
+
+    @property
+    def folder(self) -> Path:
+        """The context; there is one at a time."""
+        (folder,) = self.home.glob("context-*")
+        return folder
+
+    def stage(self) -> Stage:
+        return Stage(str(self.home), self.store)
 
     def source(self, name: str, text: str, *, mode: int = 0o644) -> Source:
         path = self.sources / name.replace("/", "+")
@@ -35,7 +44,7 @@ class Desk:
 
     def fill(self, **files: str) -> None:
         """One run: `a__b="text"` is the source a/b, `x="@text"` comes from the store."""
-        stage = Stage(str(self.folder), self.store)
+        stage = self.stage()
         for name, text in files.items():
             path = name.replace("__", "/")
             if text.startswith("@"):
@@ -118,7 +127,7 @@ def test_a_link_leads_nothing_out_of_the_folder_in_one_run_either(
 ) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
-    stage = Stage(str(desk.folder), desk.store)
+    stage = desk.stage()
     stage.add_source("a", desk.link(str(outside)))
     with pytest.raises(ActionError):
         stage.add_source("a/x", desk.source("a/x", "staged"))
@@ -127,7 +136,7 @@ def test_a_link_leads_nothing_out_of_the_folder_in_one_run_either(
 
 @pytest.mark.parametrize("name", ["../x", "a/../../x", "/x", "", ".", "a/"])
 def test_no_name_leads_out_of_the_folder(desk: Desk, tmp_path: Path, name: str) -> None:
-    stage = Stage(str(desk.folder), desk.store)
+    stage = desk.stage()
     with pytest.raises(ActionError):
         stage.add_source(name, desk.source("x", "1"))
     assert not (tmp_path / "x").exists()
@@ -140,7 +149,7 @@ def test_modes_and_times_are_the_same_for_every_user(desk: Desk, mask: int) -> N
         desk.fill(a="1", d__e__b="2", d__link="->e", s="@3")
     finally:
         os.umask(old)
-    stage = Stage(str(desk.folder), desk.store)
+    stage = desk.stage()
     stage.add_source("run", desk.source("run", "x", mode=0o700))
     stage.add_source("d/e/b", desk.source("d/e/b", "2", mode=0o600))
     stage.finish()
@@ -181,7 +190,7 @@ def moved(change: Callable[[Path], object]) -> Callable[[Desk], None]:
     def run(desk: Desk) -> None:
         source = desk.source("a", "1")
         change(Path(source.path))
-        stage = Stage(str(desk.folder), desk.store)
+        stage = desk.stage()
         stage.add_source("a", source)
 
     return run
@@ -205,21 +214,107 @@ def test_a_source_that_moved_voids_the_build(desk: Desk, run: Callable[[Desk], N
 
 
 def test_two_inputs_of_one_name_are_refused(desk: Desk) -> None:
-    stage = Stage(str(desk.folder), desk.store)
+    stage = desk.stage()
     stage.add_source("a", desk.source("a", "1"))
     with pytest.raises(ActionError, match="two inputs would both be a"):
         stage.add_stored("a", desk.store.add_bytes(b"2"))
 
 
 def test_a_file_where_another_input_needs_a_folder_is_refused(desk: Desk) -> None:
-    stage = Stage(str(desk.folder), desk.store)
+    stage = desk.stage()
     stage.add_source("a", desk.source("a", "1"))
     with pytest.raises(ActionError):
         stage.add_source("a/b", desk.source("b", "1"))
 
 
 def test_a_folder_where_another_input_is_a_file_is_refused(desk: Desk) -> None:
-    stage = Stage(str(desk.folder), desk.store)
+    stage = desk.stage()
     stage.add_source("a/b", desk.source("b", "1"))
     with pytest.raises(ActionError):
         stage.add_source("a", desk.source("a", "1"))
+
+
+MODES = [(executable, other) for executable in (False, True) for other in (False, True)]
+
+
+@pytest.mark.parametrize(("before", "after"), MODES)
+def test_a_stored_file_is_executable_when_it_should_be(
+    desk: Desk, before: bool, after: bool
+) -> None:
+    """Only the mode of a file taken by label may change: its content is linked from the store."""
+    sha256 = desk.store.add_bytes(b"echo run")
+    for executable in (before, after):
+        stage = desk.stage()
+        stage.add_stored("tool.sh", sha256, executable=executable)
+        stage.finish()
+    found = desk.folder / "tool.sh"
+    assert found.stat().st_mode & 0o777 == (0o555 if after else 0o444)
+    assert os.stat(desk.store.path(sha256)).st_mode & 0o777 == 0o444
+
+
+def test_a_source_that_becomes_a_stored_file_gets_its_mode(desk: Desk) -> None:
+    desk.fill(a="1")
+    desk.fill(a="@1")
+    assert (desk.folder / "a").stat().st_mode & 0o777 == 0o444
+    desk.fill(a="1")
+    assert (desk.folder / "a").stat().st_mode & 0o777 == 0o644
+
+
+SAME_STAMP = ("content 0001546\n", "content 0003695\n")
+"""Of equal length, and `stamp_ns` of both is equal."""
+
+
+def test_the_contents_have_equal_stamps() -> None:
+    assert stamp_ns(digest(SAME_STAMP[0])) == stamp_ns(digest(SAME_STAMP[1]))
+
+
+@pytest.mark.parametrize("first", ["", "@"], ids=["a source", "a stored file"])
+@pytest.mark.parametrize("second", ["", "@"], ids=["a source", "a stored file"])
+def test_contents_of_equal_stamps_are_told_apart(desk: Desk, first: str, second: str) -> None:
+    """BuildKit would keep what it has of a path where mode, size and mtime are the same."""
+    one, two = SAME_STAMP
+    seen = set()
+    for text in (first + one, second + two, first + one, "something else", second + two):
+        desk.fill(a=text)
+        file = desk.folder / "a"
+        assert file.read_text() == text.removeprefix("@")
+        seen.add((file.read_text(), file.stat().st_mtime_ns))
+    assert len({mtime for _, mtime in seen}) == len(seen) == 3
+
+
+def test_a_stage_that_lost_its_history_is_at_a_path_that_the_builder_does_not_know(
+    desk: Desk,
+) -> None:
+    desk.fill(a="1")
+    before = desk.folder
+    desk.fill(a="2")
+    assert desk.folder == before
+    (desk.home / "history").unlink()
+    desk.fill(a="3")
+    assert desk.folder != before
+
+
+@pytest.mark.parametrize("text", ["1", "@1"], ids=["a source", "a stored file"])
+def test_a_staged_file_that_was_written_to_is_staged_anew(desk: Desk, text: str) -> None:
+    desk.fill(a=text)
+    file = desk.folder / "a"
+    info = file.stat()
+    file.chmod(0o644)
+    file.write_text("2")
+    file.chmod(info.st_mode)
+    os.utime(file, ns=(info.st_mtime_ns,) * 2)
+    if text.startswith("@"):  # it was a link, so the store is damaged, too
+        with pytest.raises(ActionError, match="not in the content store"):
+            desk.stage().add_stored("a", digest("1"))
+    desk.fill(a=text)
+    assert (desk.folder / "a").read_text() == "1"
+
+
+def test_a_long_history_ends_with_a_new_folder(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("buildlib.execution.stage._LONG", 3)
+    folders = set()
+    for number in range(9):
+        desk.fill(a=str(number))
+        folders.add(desk.folder)
+        assert (desk.folder / "a").read_text() == str(number)
+    assert len(folders) == 3
