@@ -357,6 +357,13 @@ def test_equal_input_gives_an_equal_image_without_a_reference(world: World) -> N
     assert world.image("one") == first
 
 
+def test_without_cache_every_step_runs_again(world: World) -> None:
+    request = world.request("FROM scratch\nCOPY hello.txt /hello.txt\n", hello_txt="one")
+    first = world.build(request)
+    assert world.build(request) == first
+    assert world.build(request._replace(no_cache=True)) != first
+
+
 def test_arguments_and_parents_count(world: World) -> None:
     world.image(ref=world.ref("parent:x"))
     text = "ARG PARENT\nFROM $PARENT\nARG WORD=\nLABEL word=$WORD\n"

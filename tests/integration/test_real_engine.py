@@ -6,6 +6,8 @@ before. Names are of an organisation of our own, and go when a test ends.
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 import shutil
@@ -53,10 +55,15 @@ def in_shell(shop: Workshop, package: str, arguments: str, *steps: str) -> Works
     return shop.image(package, f'parent="//images/shell", {arguments}', dockerfile)
 
 
+def docker(*arguments: str) -> bytes:
+    """What a docker command writes."""
+    return subprocess.run(["docker", *arguments], check=True, capture_output=True).stdout
+
+
 def layers(image: str, folder: Path) -> Iterator[tuple[str, bytes]]:
     """(name, content) of all files of all layers of an image, and its configuration."""
     archive = folder / "saved.tar"
-    subprocess.run(["docker", "save", "-o", str(archive), image], check=True)
+    docker("save", "-o", str(archive), image)
     with tarfile.open(archive) as saved:
         for entry in saved:
             file = saved.extractfile(entry) if entry.isfile() else None
@@ -245,6 +252,72 @@ def test_an_untagged_image_is_restored_and_a_removed_one_rebuilt(
     assert real.action("//images/a") == "build"
     assert verb("build").code == 0
     assert engine.inspect([channel])[channel]
+
+
+@pytest.mark.parametrize("how", ["always", "forget"])
+def test_a_step_runs_again_where_that_was_asked_for(
+    real: Workshop, verb: Verbs, tmp_path: Path, how: str
+) -> None:
+    in_shell(real, "images/a", "", "RUN date +%N > /now")
+
+    def now() -> bytes:
+        return dict(layers(real.content_tag("//images/a"), tmp_path))["now"]
+
+    assert verb("build").code == 0
+    first = now()
+    if how == "always":
+        assert verb("build", "-a", "a").code == 0
+    else:
+        assert verb("forget", "a").code == 0
+        assert verb("build", "a").code == 0
+    assert now() != first
+
+
+@pytest.mark.parametrize("by_label", [False, True], ids=["by path", "by label"])
+def test_an_edit_that_only_a_mode_or_a_digest_tells_is_in_the_image(
+    real: Workshop, tmp_path: Path, by_label: bool
+) -> None:
+    """The two contents have one length, and their stamps in the build context are equal."""
+    real.build("fg", 'filegroup(name="fg", srcs=["tool.sh"])')
+    package = "fg" if by_label else "images/x"
+    real.image(
+        "images/x",
+        f'srcs=["{"//fg" if by_label else "tool.sh"}"]',
+        "FROM scratch\nCOPY tool.sh /\n",
+    )
+    edits = [
+        ("content 0001546\n", 0o644),
+        ("content 0001546\n", 0o755),
+        ("content 0003695\n", 0o755),
+    ]
+    for text, mode in [*edits, *reversed(edits)]:
+        real.file(f"{package}/tool.sh", text, mode=mode)
+        for name in {"fg", "images/x"} - {package}:
+            real.file(f"{name}/tool.sh", "")
+        real.build_targets("//images/x")
+        tag = real.content_tag("//images/x")
+        assert dict(layers(tag, tmp_path))["tool.sh"] == text.encode()
+        container = docker("create", tag, "x").decode().strip()
+        try:
+            exported = docker("export", container)
+        finally:
+            docker("rm", container)
+        with tarfile.open(fileobj=io.BytesIO(exported)) as tar:
+            assert bool(tar.getmember("tool.sh").mode & 0o111) == bool(mode & 0o111)
+
+
+def test_an_image_that_says_nothing_of_itself_does_not_say_what_its_parent_says(
+    real: Workshop,
+) -> None:
+    real.image("images/p", 'description="of the parent", licenses="MIT"')
+    dockerfile = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n"
+    real.image("images/c", 'parent="//images/p"', dockerfile)
+    real.build_targets("//images/c")
+    labels = json.loads(
+        docker("inspect", "-f", "{{json .Config.Labels}}", real.content_tag("//images/c"))
+    )
+    prefix = "org.opencontainers.image"
+    assert [labels[f"{prefix}.{name}"] for name in ("description", "licenses")] == ["", ""]
 
 
 def test_a_step_that_fails_leaves_no_tag_and_names_its_line(real: Workshop, verb: Verbs) -> None:
