@@ -120,7 +120,8 @@ def _gateway(options: argparse.Namespace) -> int:
     default = "python_swarm" if options.swarm else "python_docker"
     # The gateway lists and knows them in lower case.
     kernelspecs = list(dict.fromkeys(name.lower() for name in options.kernelspec)) or [default]
-    listed = cases(None, kernelspecs, kernels_only=options.kernels_only)
+    which = {"kernels_only": options.kernels_only, "swarm": options.swarm}
+    listed = cases(None, kernelspecs, **which)
     if options.list:
         return _list(listed)
     chosen = _choose(listed, options.case)
@@ -145,7 +146,7 @@ def _gateway(options: argparse.Namespace) -> int:
         server.cull_seconds = 0  # never
     with _cleared(engine) as at_end:
         at_end.callback(server.close)
-        every = cases(server, kernelspecs, kernels_only=options.kernels_only)
+        every = cases(server, kernelspecs, **which)
         ready = [case for case in every if case.name in chosen]
         return _run(ready, options, about, f"{options.gateway} ({', '.join(kernelspecs)})")
 

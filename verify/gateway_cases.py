@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from verify.checks import groups_of, is_png
+from verify.hostile import hostile_values
 from verify.languages import LANGUAGES, Language
 from verify.results import Case, Told
 from verify.rules import Broken, Late, NotTried
@@ -341,13 +342,16 @@ def leftovers(server: Server) -> None:
         raise Broken("gateway-leftovers", f"containers of kernels are still there: {names}")
 
 
-def cases(server: Server | None, names: Sequence[str], *, kernels_only: bool = False) -> list[Case]:
+def cases(
+    server: Server | None, names: Sequence[str], *, kernels_only: bool = False, swarm: bool = False
+) -> list[Case]:
     """The cases of these kernelspecs; without a server to be listed only.
 
     Args:
         server: The gateway.
         names: The kernelspecs' names.
         kernels_only: Leave out what a gateway does alike for each kernelspec.
+        swarm: Leave out what needs a container beside the gateway's.
     """
 
     def bound(
@@ -375,6 +379,8 @@ def cases(server: Server | None, names: Sequence[str], *, kernels_only: bool = F
             case("culling", culling, server, first),
             case("wrong-image", wrong_image, server, first),
         ]
+        if not swarm:
+            found.append(case("hostile-values", hostile_values, server))
     return [*found, case("leftovers", leftovers, server)]
 
 

@@ -72,6 +72,9 @@ RULES = {
     "gateway-connected-twice": Rule("a client that connects twice at once is served", True),
     "gateway-culling": Rule("an idle kernel nobody is connected to is culled"),
     "gateway-wrong-image": Rule("an image that does not exist is an error at once, which names it"),
+    "gateway-hostile-values": Rule(
+        "a client's variables reach a kernel on another host as they are, and none of them is run"
+    ),
     "gateway-leftovers": Rule("no container of a kernel outlives it"),
 }
 

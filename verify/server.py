@@ -101,6 +101,17 @@ class Server:
             self._rest = rest
         return self._rest
 
+    @property
+    def container(self) -> Container:
+        """The running gateway's container.
+
+        Raises:
+            Broken: `gateway-start`.
+        """
+        _ = self.rest
+        assert self._container is not None  # noqa: S101 - it was launched for `rest`
+        return self._container
+
     def image_of(self, name: str) -> Wanted | None:
         """What a kernelspec that names this image shall run; None where that is for it to say.
 

@@ -17,6 +17,7 @@ docker_image(
         "docker-stacks": "//images/bases/stacks:minimal-notebook",
     },
     srcs=[
+        "apply_backports.py",
         "check-enterprise-gateway.sh",
         "jupyter_enterprise_gateway_config.py",
         "start-enterprise-gateway.sh",

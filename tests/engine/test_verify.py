@@ -239,6 +239,20 @@ def test_a_launch_script_that_takes_liberties_is_found(
     assert code == 1
 
 
+def test_a_server_that_runs_what_a_client_sends_is_found(derived, nothing_left, tmp_path, capsys):
+    code, found = run(tmp_path, "--gateway", GATEWAY, "--case", "hostile-values")
+    assert code == 0, capsys.readouterr().out
+    module = "enterprise_gateway/services/processproxies/distributed.py"
+    place = f"/opt/conda/lib/python3.*/site-packages/{module}"
+    edit = "s/shlex.quote(value)/json.dumps(value)/"  # as it was released
+    gateway = derived(f"RUN sed -i '{edit}' {place}", image=GATEWAY)
+    code, found = run(tmp_path, "--gateway", gateway, "--case", "hostile-values")
+    [case] = found["cases"]
+    assert case["rule"] == "gateway-hostile-values", case
+    assert "what was run: backquotes, backslashes, both, substitution" in case["message"]
+    assert code == 1
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_stop_leaves_nothing(number, code, engine, derived):
     image = derived("LABEL another=image")

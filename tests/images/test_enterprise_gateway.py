@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from verify.hostile import faults, hostile
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -218,6 +220,49 @@ print(json.dumps({item.name: item.version for item in importlib.metadata.distrib
     assert "docker" in found
     assert "ipykernel" not in found
     assert run(NAME, "pip", "check").strip() == "No broken requirements found."
+
+
+# What starts a kernel on another host, as the installed server writes it.
+START_COMMAND = """
+import json, sys
+from types import SimpleNamespace
+from jupyter_client import localinterfaces
+localinterfaces.public_ips = lambda: ["192.0.2.2"]  # the container has no network
+from enterprise_gateway.services.processproxies import distributed
+proxy = object.__new__(distributed.DistributedProcessProxy)
+proxy.ip = "192.0.2.1"
+spec = SimpleNamespace(env={"OF_KERNELSPEC": "${HOME}/x"})
+proxy.kernel_manager = SimpleNamespace(kernel_spec=spec)
+print(json.dumps(proxy._build_startup_command(["env", "-0"], env=json.loads(sys.argv[1]))))
+"""
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_the_installed_server_quotes_what_a_client_sends(run, shell):
+    sent = hostile("/tmp")
+    env = {"KERNEL_ID": "1", **sent.values, **dict.fromkeys(sent.names, "1")}
+    said = run(NAME, "python", "-c", START_COMMAND, json.dumps(env))
+    command = json.loads(said.splitlines()[-1])
+    files = "wait; cat /tmp/kernel-1.log; printf '\\0FILES='; ls /tmp"
+    seen = run(NAME, shell, "-c", f"{command} > /dev/null; {files}").split("\0")
+    found = dict(entry.partition("=")[::2] for entry in seen)
+    assert faults(sent.values, found, found["FILES"].split()) == []
+    assert found["OF_KERNELSPEC"] == "/home/jovyan/x"  # by the host's shell, as ever
+
+
+@pytest.mark.engine
+def test_what_was_mended_is_what_python_runs(python, config):
+    script = """
+import json, os
+from importlib.util import find_spec
+module = find_spec("enterprise_gateway.services.processproxies.distributed")
+data = open(module.cached, "rb").read(16)
+print(json.dumps([int.from_bytes(data[8:12], "little"), int(os.stat(module.origin).st_mtime)]))
+"""
+    compiled, source = python(NAME, script)
+    assert compiled == source
+    assert config(NAME)["Labels"]["org.jupyter.enterprise-gateway.backports"] == "83f54a88"
 
 
 @pytest.mark.engine

@@ -252,8 +252,11 @@ def test_an_image_without_spark_has_no_cases_of_spark():
 def test_kernels_only_leaves_out_what_is_the_same_for_each_kernelspec():
     every = {case.name for case in gateway_cases(None, ["a", "b"])}
     some = {case.name for case in gateway_cases(None, ["a", "b"], kernels_only=True)}
-    assert every - some == {"two-kernels", "connected-twice", "culling", "wrong-image"}
+    alike = {"two-kernels", "connected-twice", "culling", "wrong-image", "hostile-values"}
+    assert every - some == alike
     assert {"a/user", "b/user", "kernelspecs", "leftovers"} <= some
+    in_a_swarm = {case.name for case in gateway_cases(None, ["a", "b"], swarm=True)}
+    assert every - in_a_swarm == {"hostile-values"}
 
 
 @pytest.mark.parametrize(
