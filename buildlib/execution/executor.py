@@ -95,6 +95,12 @@ class Executor:
             step = workspace.plan([label]).look_up(label)
             if step is not None and step.action == BUILD:
                 bring()
+                step = workspace.plan([label]).look_up(label)
+            if step is not None and step.action == BUILD:
+                raise ActionError(
+                    f"what was brought of {label} is not what its rule makes: {step.reason}",
+                    fix=f"./doitw {workspace.graph[label].rule.verb} {label}",
+                )
             self._name(workspace.graph[label], key)
 
     def _name(self, target: Target, key: str) -> None:

@@ -137,6 +137,22 @@ def test_files_that_took_their_time_are_shared(
     assert second.made(ARCHIVE, "t.tar").read_bytes() == first.made(ARCHIVE, "t.tar").read_bytes()
 
 
+def test_an_archive_that_lacks_what_its_rule_makes_is_built(
+    machine: Callable[[str], Workshop], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buildlib.sharing.shared._WORTH", 0.0)
+    first, second = machine("first"), machine("second")
+    share(first, default="write")
+    publish(first, ARCHIVE)
+    (key,) = shelf.keys_of(ARCHIVE)
+    shelf.entries[key] = shelf.entries[key]._replace(files={})
+    shop = second.build_targets(ARCHIVE)
+    assert shop.pulled == []
+    assert second.made(ARCHIVE, "t.tar").exists()
+    (warning,) = [line for line in second.said if line.startswith("warning: ")]
+    assert "its record lacks t.tar" in warning
+
+
 def test_what_is_to_be_built_anyway_is_not_pulled(
     ci: Workshop, shop: Workshop, shelf: Shelf
 ) -> None:
