@@ -352,9 +352,18 @@ def _inside(sha256: str) -> str:
     return f"sha256/{sha256[:2]}/{_digest(sha256)[2:]}"
 
 
+def is_sha256(text: object) -> bool:
+    """Whether it is a sha256 in lower-case hexadecimal: nothing else may become a path."""
+    return (
+        isinstance(text, str)
+        and len(text) == len(_EMPTY)
+        and text.isalnum()
+        and text == text.lower()
+    )
+
+
 def _digest(sha256: str) -> str:
-    """Refuse what would make a path that leads out of the store."""
-    if len(sha256) != len(_EMPTY) or not sha256.isalnum() or sha256 != sha256.lower():
+    if not is_sha256(sha256):
         raise ValueError(f"not a sha256 in lower-case hexadecimal: {sha256!r}")
     return sha256
 

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.output import FileOutput, Output
+from buildlib.store.content import is_sha256
 
 _BLOCK = 1 << 16
 _REBUILD = "rebuild"
@@ -59,12 +60,13 @@ class Records:
             seconds = float(plain["seconds"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        if not isinstance(plain["images"], list):
+        if not isinstance(plain["images"], list) or plain.get("key") != key:
+            return None  # the record of another key is none of this one
+        if not all(isinstance(image, str) for image in images):
             return None
-        texts = [*images, *(made.sha256 for made in files.values())]
-        if not all(isinstance(text, str) for text in texts):
-            return None
-        if not all(isinstance(made.size, int) for made in files.values()):
+        if not all(
+            is_sha256(made.sha256) and isinstance(made.size, int) for made in files.values()
+        ):
             return None
         return Record(images, files, seconds)
 
@@ -109,6 +111,7 @@ class Records:
         images = [image for image in (earlier.images if earlier else ()) if image != output.image]
         plain = {
             "label": label,
+            "key": record.key,
             "images": ([output.image] if output.image else []) + images,
             "files": {name: list(made) for name, made in output.files.items()},
             "seconds": round(seconds, 3),

@@ -50,6 +50,39 @@ def test_what_is_forgotten_is_gone(tmp_path: Path) -> None:
     assert records.parts(KEY.key) is None
 
 
+def test_what_is_forgotten_is_to_be_rebuilt_until_it_was(tmp_path: Path) -> None:
+    records = Records(str(tmp_path))
+    records.put(KEY, Output(IMAGE), 0, label="//a")
+    assert not records.is_forgotten(KEY.key)
+    records.forget(KEY.key)
+    assert records.is_forgotten(KEY.key)
+    records.put(KEY, Output(IMAGE), 0, label="//a")
+    assert not records.is_forgotten(KEY.key)
+    records.remove(KEY.key)
+    assert records.get(KEY.key) is None
+    assert not records.is_forgotten(KEY.key)
+
+
+def test_what_was_made_again_is_the_only_result(tmp_path: Path) -> None:
+    records = Records(str(tmp_path))
+    records.put(KEY, Output("sha256:1"), 0, label="//a")
+    records.put(KEY, Output("sha256:2"), 0, label="//a", replace=True)
+    found = records.get(KEY.key)
+    assert found is not None
+    assert found.images == ("sha256:2",)
+
+
+def test_the_record_of_another_key_is_none(tmp_path: Path) -> None:
+    """Two files of the store that took each other's names."""
+    records = Records(str(tmp_path))
+    other = make_record([("rule", "docker_image 1"), ("file a", "644 y")])
+    records.put(KEY, Output(IMAGE, FILES), 0, label="//a")
+    place = tmp_path / other.key[:2] / f"{other.key[2:]}.json"
+    place.parent.mkdir(exist_ok=True)
+    (tmp_path / KEY.key[:2] / f"{KEY.key[2:]}.json").rename(place)
+    assert records.get(other.key) is None
+
+
 def test_nothing_half_written_stays(tmp_path: Path) -> None:
     records = Records(str(tmp_path))
     records.put(KEY, Output(IMAGE, FILES), 0, label="//a")
@@ -69,6 +102,8 @@ DAMAGED = [
     b'{"images": [], "files": {"a": [3, 4]}, "seconds": 1}',
     b'{"images": [], "files": {"a": ["x", "y"]}, "seconds": 1}',
     b'{"images": [], "files": {}, "seconds": "soon"}',
+    b'{"images": [], "files": {"a": ["x", 4]}, "seconds": 1}',
+    json.dumps({"images": [], "files": {"a": ["G" * 64, 4]}, "seconds": 1}).encode(),
 ]  # fmt: skip
 
 
@@ -77,7 +112,7 @@ def test_a_damaged_record_is_none(tmp_path: Path, data: bytes) -> None:
     records = Records(str(tmp_path))
     records.put(KEY, Output(IMAGE, FILES), 0, label="//a")
     for path in tmp_path.rglob("*.json"):
-        path.write_bytes(data)
+        path.write_bytes(data.replace(b"{", f'{{"key": "{KEY.key}", '.encode(), 1))
     assert records.get(KEY.key) is None
     assert records.parts(KEY.key) is None
     records.put(KEY, Output(IMAGE, FILES), 0, label="//a")
