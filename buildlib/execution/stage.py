@@ -59,6 +59,7 @@ class Stage:
         self._store = store
         self._added: set[str] = set()
         self._folders: set[str] = set()
+        self._linked: set[str] = set()
         kept = marshalled.load(f"{home}/history", _KIND)
         contents: dict[str, dict[int, str]] = kept.get("contents", {})
         known = bool(kept) and sum(map(len, contents.values())) < _LONG
@@ -128,12 +129,17 @@ class Stage:
     def add_stored(self, name: str, sha256: str, *, executable: bool = False) -> None:
         """Take a file of the content store: linked where it can share mode and mtime, else copied.
 
+        Under a second name it is a copy, too: two links of one file would be that in the image, but
+        not where the store is on another file system.
+
         Raises:
             ActionError: The store does not have it, or it is damaged.
         """
         path = self._place(name)
         stored = self._store.require(sha256, what=name)
-        if not executable and self._mtime(name, sha256) == stamp_ns(sha256):
+        shares = not executable and self._mtime(name, sha256) == stamp_ns(sha256)
+        if shares and sha256 not in self._linked:
+            self._linked.add(sha256)
             try:
                 if os.path.samefile(path, stored):
                     return

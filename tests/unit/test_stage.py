@@ -310,6 +310,15 @@ def test_a_staged_file_that_was_written_to_is_staged_anew(desk: Desk, text: str)
     assert (desk.folder / "a").read_text() == "1"
 
 
+def test_one_content_under_two_names_is_two_files(desk: Desk) -> None:
+    """Links of one file would be links in the image, but only where the store lets us link."""
+    for names in ({"a": "@1", "b": "@1"}, {"b": "@1", "a": "@1"}, {"b": "@1", "c": "@1"}):
+        desk.fill(**names)
+        one, other = (desk.folder / name for name in names)
+        assert not one.samefile(other)
+        assert one.stat().st_mtime_ns == other.stat().st_mtime_ns
+
+
 def test_a_long_history_ends_with_a_new_folder(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("buildlib.execution.stage._LONG", 3)
     folders = set()
