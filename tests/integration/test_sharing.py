@@ -196,6 +196,23 @@ def test_a_prefix_of_the_registry_is_part_of_the_repository(two: Workshop) -> No
     assert Machine(two).found(A).repository == f"{HOST}/team/elyra/a"
 
 
+def test_a_file_that_was_damaged_is_not_published(two: Workshop) -> None:
+    """It is read in any case, also where nothing seems to have touched it."""
+    path = two.made(FILES, "files.tar")
+    machine = Machine(two)
+    kept = machine.workspace.store
+    assert kept.check(path.parent.name + path.name)
+    info = path.stat()
+    path.chmod(0o644)
+    path.write_bytes(b"X" * info.st_size)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kept._index, "known", lambda _: path.parent.name + path.name)
+        with pytest.raises(ActionError, match="not in the content store as it was made") as refused:
+            machine.publish(FILES)
+    assert refused.value.fix == f"./doitw build {FILES} && ./doitw push {FILES}"
+    assert machine.find(FILES) == {}
+
+
 def test_small_files_are_not_worth_the_way(two: Workshop) -> None:
     target, record = Machine(two).wanted(FILES)
     kept = two.open().records.get(record.key)
