@@ -208,16 +208,29 @@ class ContentStore:
                 f"{what} cannot be read from the content store: {error.strerror or error}",
                 fix=f"rm -f {path} && ./doitw build",
             ) from None
-        corrupt = f"{self.root}/corrupt/{sha256}"
-        with suppress(FileNotFoundError):
-            now = os.stat(path)
-            if (now.st_dev, now.st_ino) == (info.st_dev, info.st_ino):  # nobody mended it meanwhile
-                _rename(path, corrupt)
-                self._warn(
-                    f"warning: {what} was damaged in the content store; it is fetched or made again"
-                    f" (the damaged file: {corrupt})"
-                )
+        self._move_aside(sha256, info, what)
         return False
+
+    def _move_aside(self, sha256: str, bad: os.stat_result, what: str) -> None:
+        """Take a damaged file out of the way, and tell it, unless somebody mended it meanwhile."""
+        path, corrupt = self.path(sha256), f"{self.root}/corrupt/{sha256}"
+        try:
+            now = os.stat(path)
+            if (now.st_dev, now.st_ino) != (bad.st_dev, bad.st_ino):
+                return
+            _rename(path, corrupt)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ActionError(
+                f"{what} is damaged in the content store, and cannot be moved away:"
+                f" {error.strerror or error}",
+                fix=f"rm -f {path}  # or export BUILDLIB_STORE=/another/folder",
+            ) from None
+        self._warn(
+            f"warning: {what} was damaged in the content store; it is fetched or made again"
+            f" (the damaged file: {corrupt})"
+        )
 
     def link_to(self, sha256: str, dest: str) -> bool:
         """Make `dest`, which does not exist, a hard link to the file with this digest.

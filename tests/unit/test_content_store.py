@@ -209,6 +209,19 @@ def test_what_was_damaged_and_is_made_again_replaces_the_damaged_file(store):
     assert read(store.path(digest)) == b"good"
 
 
+def test_what_is_damaged_where_nobody_may_write_is_told(store, monkeypatch):
+    digest = store.add_bytes(b"good")
+    overwrite(store.path(digest), b"evil")
+
+    def refuse(*_):
+        raise OSError(30, "Read-only file system")
+
+    monkeypatch.setattr(content.os, "replace", refuse)
+    with pytest.raises(ActionError, match=r"x\.tar is damaged .* Read-only file system") as told:
+        store.check(digest, what="x.tar")
+    assert store.path(digest) in told.value.fix
+
+
 def test_a_write_through_a_link_is_seen(store, tmp_path):
     digest = store.add_bytes(b"good")
     link = str(tmp_path / "link")
