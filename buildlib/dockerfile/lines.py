@@ -144,7 +144,9 @@ def fields(value: str, where: Location) -> list[str]:
         return next(csv.reader([value], strict=True))
     except csv.Error as error:
         raise InputError(
-            f"{value} is no list of fields: {error}", where=where, fix='--mount="type=bind",…'
+            f"{value} is no list of fields: {error}",
+            where=where,
+            fix="--mount=type=bind,source=PATH,target=/PATH",
         ) from None
 
 
@@ -243,7 +245,7 @@ def _instruction(line: int, text: str, file: str) -> Instruction:
             raise InputError(
                 f"a flag of {upper} holds \\ or `, which not all builders take for an escape",
                 where=where,
-                fix="write the value in quotes",
+                fix=f"{upper} --FLAG='VALUE'",
             )
         if "'" in text or '"' in text:
             text = re.sub(_QUOTED, r"\1\2", text)
