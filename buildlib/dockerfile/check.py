@@ -15,6 +15,9 @@ from buildlib.dockerfile.model import Dockerfile, Source, Stage
 from buildlib.errors import InputError, Location
 from buildlib.suggest import did_you_mean, nearest
 
+_ALONE = re.compile(r'"?\$(?:(\w+)|\{(\w+)(?::-[^{}]*)?\})"?\Z')
+"""One variable, and nothing beside it but a default."""
+
 
 def check_sources(
     dockerfile: Dockerfile,
@@ -154,10 +157,11 @@ def _used_bases(dockerfile: Dockerfile, bases: Mapping[str, str], where: Locatio
     used: set[str] = set()
     for stage in dockerfile.stages:
         if stage.parent is None and stage.image != "scratch":
-            names = [name for name in stage.variables if name in bases]
-            if not names:
+            alone = _ALONE.match(stage.base)
+            name = (alone[1] or alone[2]) if alone else ""
+            if name not in bases:
                 raise _undeclared_base(stage, dockerfile, bases, where)
-            used.update(names)
+            used.add(name)
         for reference in stage.references:
             if reference.stage is None and reference.name != "scratch":
                 raise InputError(
@@ -195,7 +199,11 @@ def _undeclared_base(
         )
     what = f"{at} builds on {stage.image or stage.base}"
     same = [name for name, expected in bases.items() if expected == repository(stage.image)]
-    if stage.variables:
+    mentioned = [name for name in stage.variables if name in bases]
+    if mentioned:
+        guess = mentioned[0]
+        what = f"{at} builds on {stage.base}, which is more than the declared base"
+    elif stage.variables:
         hint = did_you_mean(stage.variables[0], bases)
         what += f" (FROM {stage.base}), but {stage.variables[0]} is no declared base{hint}"
         guess = nearest(stage.variables[0], bases) or next(iter(same or bases), "")

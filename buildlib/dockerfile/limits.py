@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 
-from buildlib.dockerfile.lines import Instruction
+from buildlib.dockerfile.lines import Instruction, fields
 from buildlib.dockerfile.model import Dockerfile
 from buildlib.errors import InputError, Location
 
@@ -41,9 +41,10 @@ def check_engine_limits(dockerfile: Dockerfile) -> None:
     for stage in dockerfile.stages:
         for instruction in stage.instructions:
             where = Location(file, instruction.line)
-            found = _instruction_limit(instruction) or _flag_limit(instruction)
-            if found:
-                raise InputError(found[0], where=where, fix=found[1])
+            for part in (instruction, instruction.trigger):
+                found = part and (_instruction_limit(part) or _flag_limit(part, where))
+                if found:
+                    raise InputError(found[0], where=where, fix=found[1])
 
 
 def _instruction_limit(instruction: Instruction) -> tuple[str, str] | None:
@@ -64,7 +65,7 @@ def _instruction_limit(instruction: Instruction) -> tuple[str, str] | None:
     return None
 
 
-def _flag_limit(instruction: Instruction) -> tuple[str, str] | None:
+def _flag_limit(instruction: Instruction, where: Location) -> tuple[str, str] | None:
     """What engine 20.10 cannot make of an instruction's flags, and the fix."""
     name, rest = instruction.name, instruction.rest
     for flag, value in instruction.flags:
@@ -76,12 +77,12 @@ def _flag_limit(instruction: Instruction) -> tuple[str, str] | None:
                 f"{name} --chmod=0755 {rest}",
             )
         if flag == "mount":
-            fields = value.split(",")
-            for key in _NEWER_MOUNT_KEYS:
-                if any(field.startswith(f"{key}=") for field in fields):
-                    kept = ",".join(field for field in fields if not field.startswith(f"{key}="))
-                    return (
-                        f"{name} --mount has {key}=, which engine 20.10 does not know",
-                        f"{name} --mount={kept} {rest}",
-                    )
+            found = [(field.partition("=")[0].lower(), field) for field in fields(value, where)]
+            newer = next((key for key, _ in found if key in _NEWER_MOUNT_KEYS), "")
+            if newer:
+                kept = ",".join(field for key, field in found if key != newer)
+                return (
+                    f"{name} --mount has {newer}=, which engine 20.10 does not know",
+                    f"{name} --mount={kept} {rest}",
+                )
     return None

@@ -27,12 +27,15 @@ FLAGS: dict[str, tuple[str, ...]] = {
 }
 """Every instruction with the flags that some released frontend accepts."""
 
+_WITH_HEREDOC = ("ADD", "COPY", "RUN")
+_NO_TRIGGER = ("FROM", "MAINTAINER", "ONBUILD")
 _WITHOUT_VALUE = ("link", "parents", "keep-git-dir", "unpack")
 _REPEATED = ("mount", "exclude", "device")
-_DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(\S.*?)\s*$")
-_FLAG = re.compile(r"""--(?:[^\s'"\\]|\\.|"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')*(?:\s+|$)""")
+_DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.*?)\s*$")
+_ODD = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]|\r(?!\n|\Z)")
+_FLAG = re.compile(r"""--(?:[^\s'"]|"[^"]*"|'[^']*')*(?:\s+|$)""")
 # The rest is rare: compiled (and kept by `re`) at the first use.
-_QUOTED = r"""\\(.)|["']"""
+_QUOTED = r""""([^"]*)"|'([^']*)'"""
 _HEREDOC = r"""[0-9]*<<(-?)(['"]?)([A-Za-z_][\w.-]*)\2"""
 _WORDS = {
     "\\": r"""(?:[^\s'"\\]|\\.|\\$|"(?:[^"\\]|\\.)*"|'[^']*'|['"])+""",
@@ -49,6 +52,7 @@ class Instruction(NamedTuple):
         flags: Name and value of each leading `--flag`, in order; no value is an empty text.
         rest: What follows the flags, continuation lines joined.
         heredocs: Names of the heredocs whose bodies follow; the bodies are not kept.
+        trigger: What `ONBUILD` keeps for the builds of children, as an instruction of its own.
     """
 
     line: int
@@ -56,6 +60,7 @@ class Instruction(NamedTuple):
     flags: tuple[tuple[str, str], ...]
     rest: str
     heredocs: tuple[str, ...] = ()
+    trigger: Instruction | None = None
 
     def flag(self, name: str) -> str:
         """The value of a flag that can stand once, or an empty text."""
@@ -87,6 +92,13 @@ def read_lines(text: str, file: str) -> Lines:
     Raises:
         InputError: An instruction or flag is unknown, or a continuation or heredoc does not end.
     """
+    odd = _ODD.search(text)
+    if odd:
+        raise InputError(
+            f"the line holds the control character {odd[0]!r}, which not all builders read alike",
+            where=Location(file, text.count("\n", 0, odd.start()) + 1),
+            fix=r"sed -i 's/[\x00-\x08\x0b-\x1f]//g' " + file,
+        )
     lines = text.removeprefix("\ufeff").split("\n")
     escape, syntax, syntax_line = _directives(lines, file)
     found: list[Instruction] = []
@@ -100,12 +112,10 @@ def read_lines(text: str, file: str) -> Lines:
         start = at
         if line[-1] == escape and line[-2:-1] != escape:
             line, at = _join(lines, start - 1, escape, Location(file, start))
-        name, _, rest = line.partition(" ")
-        if "\t" in name:
-            name, _, rest = line.partition("\t")
-        instruction = _instruction(start, name, rest.strip(), file)
-        if "<<" in rest and instruction.name in ("RUN", "COPY", "ADD"):
-            bodies = _heredocs(instruction.rest, escape)
+        instruction = _instruction(start, line, file)
+        inner = instruction.trigger or instruction
+        if "<<" in inner.rest and inner.name in _WITH_HEREDOC:
+            bodies = _heredocs(inner.rest, escape)
             instruction = instruction._replace(heredocs=tuple(body[0] for body in bodies))
             for word, indented in bodies:
                 at = _skip_body(lines, at, word, indented=indented, where=Location(file, start))
@@ -120,26 +130,57 @@ def words(rest: str, escape: str) -> list[str]:
     return re.findall(_WORDS[escape], rest)
 
 
+def fields(value: str, where: Location) -> list[str]:
+    """The fields of a flag such as `--mount`, whose value is a line of CSV.
+
+    Raises:
+        InputError: A quote is not closed, or stands in the middle of a field.
+    """
+    if '"' not in value:
+        return value.split(",")
+    import csv
+
+    try:
+        return next(csv.reader([value], strict=True))
+    except csv.Error as error:
+        raise InputError(
+            f"{value} is no list of fields: {error}",
+            where=where,
+            fix="--mount=type=bind,source=PATH,target=/PATH",
+        ) from None
+
+
 def _directives(lines: list[str], file: str) -> tuple[str, str, int]:
-    """The `# name=value` lines at the top: escape character, syntax image and its line."""
+    """The `# name=value` lines at the top: escape character, syntax image and its line.
+
+    Frontends differ in what ends them. A syntax image counts where any of them sees it; an escape
+    character that some see and some do not is refused, for the file would be read in two ways.
+    """
     escape, syntax, syntax_line = "\\", "", 0
-    for number, line in enumerate(lines, 1):
+    first = bool(lines) and lines[0].startswith("#!")  # newer frontends pass over it
+    newer = first  # whether only newer frontends still look for the escape character
+    ended = False  # whether none does; engine 20.10 goes on looking for the syntax image
+    for number, line in enumerate(lines[first:], 1 + first):
         match = _DIRECTIVE.match(line.strip())
         if match is None:
             break
         name, value = match[1].lower(), match[2]
-        if name == "syntax":
+        if name == "syntax" and value:
             syntax, syntax_line = value.split(" ", 1)[0], number
-        elif name == "escape":
-            if value not in _WORDS:
+        elif name == "check" and value:
+            newer = True
+        elif name != "escape" or not value:
+            ended = True
+        elif not ended:
+            if newer or value not in _WORDS:
                 raise InputError(
-                    f"the escape character is {value}, but can only be \\ or `",
+                    "engine 20.10 takes # escape for a comment below another directive"
+                    if newer
+                    else f"the escape character is {value}, but can only be \\ or `",
                     where=Location(file, number),
-                    fix="# escape=`",
+                    fix="# escape=` in line 1" if newer else "# escape=`",
                 )
             escape = value
-        elif name != "check":
-            break  # any other comment ends the directives
     return escape, syntax, syntax_line
 
 
@@ -170,8 +211,12 @@ def _join(lines: list[str], first: int, escape: str, where: Location) -> tuple[s
     )
 
 
-def _instruction(line: int, name: str, rest: str, file: str) -> Instruction:
+def _instruction(line: int, text: str, file: str) -> Instruction:
     """Look an instruction up and take its flags off."""
+    name, _, rest = text.partition(" ")
+    if "\t" in name:
+        name, _, rest = text.partition("\t")
+    rest = rest.strip()
     upper = name.upper()
     known = FLAGS.get(upper)
     where = Location(file, line)
@@ -184,8 +229,6 @@ def _instruction(line: int, name: str, rest: str, file: str) -> Instruction:
             if guess
             else f"remove line {line}, or make it a comment",
         )
-    if not rest.startswith("--"):
-        return Instruction(line, upper, (), rest)
     flags: list[tuple[str, str]] = []
     at = 0
     while rest.startswith("--", at):
@@ -198,10 +241,29 @@ def _instruction(line: int, name: str, rest: str, file: str) -> Instruction:
         text = match.group().strip()
         if text == "--":
             break
-        if "'" in text or '"' in text or "\\" in text:
-            text = re.sub(_QUOTED, r"\1", text)
+        if "\\" in text or "`" in text:  # some frontends escape with one of them, some with both
+            raise InputError(
+                f"a flag of {upper} holds \\ or `, which not all builders take for an escape",
+                where=where,
+                fix=f"{upper} --FLAG='VALUE'",
+            )
+        if "'" in text or '"' in text:
+            text = re.sub(_QUOTED, r"\1\2", text)
         flags.append(_flag(upper, text, known, {key for key, _ in flags}, where))
-    return Instruction(line, upper, tuple(flags), rest[at:])
+    trigger = _trigger(rest[at:], where) if upper == "ONBUILD" else None
+    return Instruction(line, upper, tuple(flags), rest[at:], (), trigger)
+
+
+def _trigger(text: str, where: Location) -> Instruction:
+    """What stands behind `ONBUILD`."""
+    name = text.split(maxsplit=1)[0].upper() if text else "nothing"
+    if not text or name in _NO_TRIGGER:
+        raise InputError(
+            f"{name} cannot stand behind ONBUILD",
+            where=where,
+            fix=f"remove line {where.line}, or write ONBUILD RUN COMMAND",
+        )
+    return _instruction(where.line, text, where.file)
 
 
 def _flag(

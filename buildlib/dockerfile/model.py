@@ -43,12 +43,12 @@ class Source(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """Something outside the stage that an instruction names.
+    """A stage or image that an instruction of another one names.
 
     Attributes:
-        name: A stage, an image, or an address.
+        name: Of the stage or the image.
         line: Where the instruction stands.
-        by: `COPY`, `ADD` or `RUN`.
+        by: `COPY` or `RUN`.
         stage: Index of the stage that it is, or None.
     """
 
@@ -56,6 +56,25 @@ class Reference(NamedTuple):
     line: int
     by: str
     stage: int | None = None
+
+
+class Outside(NamedTuple):
+    """Something that a step takes from where no key looks.
+
+    Attributes:
+        kind: `address` that `ADD` fetches; `cache` that a mount keeps; `variable` that the builder
+            sets as its machine is; `image` that a trigger names, whose stages are those of a child.
+        name: The address, the mount, the variable, the image.
+        line: Where the instruction stands.
+        by: `ADD`, `ARG`, `COPY`, `FROM` or `RUN`.
+        trigger: Whether it stands behind `ONBUILD`, and so runs in the builds of children.
+    """
+
+    kind: str
+    name: str
+    line: int
+    by: str
+    trigger: bool = False
 
 
 class Stage(NamedTuple):
@@ -71,7 +90,6 @@ class Stage(NamedTuple):
         line: Where `FROM` stands.
         reads: Context paths it reads.
         references: Stages and images that `--from` and `from=` name.
-        remotes: Addresses that `ADD` fetches.
         user: The last `USER` as written; empty where it stays the base's.
         instructions: All after `FROM`.
     """
@@ -85,7 +103,6 @@ class Stage(NamedTuple):
     line: int
     reads: tuple[Source, ...]
     references: tuple[Reference, ...]
-    remotes: tuple[Reference, ...]
     user: str
     instructions: tuple[Instruction, ...]
 
@@ -99,6 +116,7 @@ class Dockerfile(NamedTuple):
         syntax_line: Where that line is, or 0.
         args: The `ARG`s before the first `FROM`.
         stages: In order; the last one is what is built.
+        outside: All that reaches past a key, in the order of the file.
     """
 
     file: str
@@ -106,3 +124,4 @@ class Dockerfile(NamedTuple):
     syntax_line: int
     args: tuple[Arg, ...]
     stages: tuple[Stage, ...]
+    outside: tuple[Outside, ...]

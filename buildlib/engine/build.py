@@ -11,8 +11,9 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 
+from buildlib.dockerfile.parse import PROXY_ARGS
 from buildlib.engine import process
-from buildlib.engine.client import Client, find_client
+from buildlib.engine.client import Client, client_environ, find_client, sets_proxies
 from buildlib.engine.failure import Watch
 from buildlib.engine.find import Endpoint, why_not
 from buildlib.engine.protocol import BuildRequest, Engine, Log
@@ -21,14 +22,6 @@ from buildlib.errors import ActionError, InputError, Location
 
 _OURS = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 """Provenance holds times and host names: it would give each build another digest."""
-
-_NOT_OURS = (
-    "BUILDKIT_COLORS",
-    "BUILDKIT_PROGRESS",
-    "DOCKER_DEFAULT_PLATFORM",
-    "SOURCE_DATE_EPOCH",
-)
-"""Variables of a user that would change a result behind its key's back, or its output."""
 
 _BINFMT = "/proc/sys/fs/binfmt_misc"
 _EMULATORS = {
@@ -100,7 +93,7 @@ class CliBuilder:
             changed["DOCKER_CONTEXT"] = self._endpoint.context
         elif self._endpoint.origin:
             changed["DOCKER_HOST"] = self._endpoint.url
-        plain = request._replace(grants=())
+        plain = self._without_proxies(request._replace(grants=()))
         assignments = [f"{name}={value}" for name, value in changed.items()]
         return assignments + self._argv(client, plain, plain.dockerfile, ())
 
@@ -126,7 +119,8 @@ class CliBuilder:
                 secrets += ["--secret", _csv(f"id={grant.id}", f"src={path}")]
         environ = self._client_environ()
         client = find_client(environ, notes=self._notes)
-        argv = self._argv(client, request, dockerfile, [*secrets, *output])
+        closed = self._without_proxies(request)
+        argv = self._argv(client, closed, dockerfile, [*secrets, *output])
         watch = Watch()
 
         def on_line(line: str) -> None:
@@ -167,8 +161,19 @@ class CliBuilder:
         return [*argv, *extra, "--file", dockerfile, request.context]
 
     def _client_environ(self) -> dict[str, str]:
-        kept = {name: value for name, value in self._environ.items() if name not in _NOT_OURS}
-        return self._endpoint.client_environ(kept)
+        return self._endpoint.client_environ(client_environ(self._environ))
+
+    def _without_proxies(self, request: BuildRequest) -> BuildRequest:
+        """Keep the proxies of the client's configuration from steps that have no network.
+
+        The client leaves out each that is given, be it empty; BuildKit sets no empty ones, and
+        takes the two spellings of a name for one.
+        """
+        if request.network != "none" or not sets_proxies(self._environ):
+            return request
+        given = dict(request.args)
+        unset = {name: given.get(name.swapcase(), "") for name in PROXY_ARGS if name not in given}
+        return request._replace(args=(*request.args, *unset.items()))
 
     @staticmethod
     def _added(client: Client) -> dict[str, str]:

@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
+from buildlib.dockerfile.parse import PROXY_ARGS
 from buildlib.engine import process
+from buildlib.engine.find import config_folder
 from buildlib.errors import ActionError
 
 _BUILT_IN = ((19, 3), (22, 255))
@@ -28,6 +30,23 @@ _PLUGINS = (
     "/usr/libexec/docker/cli-plugins",
 )
 """Where a client looks for plugins beside the user's own folder (docker/cli, cli-plugins)."""
+
+_HANDED_ON = frozenset(
+    (
+        # Programs, the user (and who is behind sudo, for the owner of what buildx keeps), folders.
+        *("HOME", "LOGNAME", "PATH", "SUDO_COMMAND", "SUDO_GID", "SUDO_UID", "TMPDIR", "USER"),
+        "XDG_RUNTIME_DIR",
+        # The engine, or a builder that was chosen by name, and the way to it.
+        *("BUILDX_BUILDER", "BUILDX_CONFIG", "DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_TLS"),
+        *("DOCKER_TLS_VERIFY", "KRB5CCNAME", "KUBECONFIG", "SSH_AUTH_SOCK"),
+        # Logins at registries, and what programs that keep them need.
+        *("DBUS_SESSION_BUS_ADDRESS", "DOCKER_AUTH_CONFIG", "GNUPGHOME", "PASSWORD_STORE_DIR"),
+        # The client's own connections.
+        *("SSL_CERT_DIR", "SSL_CERT_FILE", *PROXY_ARGS),
+    )
+)
+_HANDED_ON_AS = ("AWS_", "AZURE_", "CLOUDSDK_", "GOOGLE_", "WSL")
+"""Beginnings of the variables by which clouds know their users, and WSL runs Windows programs."""
 
 Probe = Callable[[Sequence[str], Mapping[str, str]], tuple[int, str]]
 """Runs a command and returns its exit code and its output."""
@@ -45,6 +64,29 @@ class Client(NamedTuple):
 
     path: str
     buildx: bool
+
+
+def client_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """The part of an environment that a docker client needs to reach an engine and to log in.
+
+    All else would be a hidden input: `BUILDX_GIT_LABELS` puts labels on images,
+    `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` exchanges what is copied, `SOURCE_DATE_EPOCH` and
+    `DOCKER_DEFAULT_PLATFORM` are defaults of the builder's, and each release knows more of them.
+    """
+    return {
+        name: value
+        for name, value in environ.items()
+        if name in _HANDED_ON or name.startswith(_HANDED_ON_AS)
+    }
+
+
+def sets_proxies(environ: Mapping[str, str]) -> bool:
+    """Whether the client's config.json has proxies: the client gives them to every step."""
+    try:
+        with open(os.path.join(config_folder(environ), "config.json"), "rb") as file:
+            return b"proxies" in file.read().lower()  # the client reads names in any case, too
+    except OSError:
+        return False
 
 
 def find_client(
@@ -76,7 +118,7 @@ def find_client(
 
 def _witness(environ: Mapping[str, str]) -> tuple[object, ...]:
     """All that an answer depends on: the programs, the plugins and the client's configuration."""
-    config = environ.get("DOCKER_CONFIG") or os.path.join(environ.get("HOME", ""), ".docker")
+    config = config_folder(environ)
     files = [
         *candidates(environ.get("PATH", "")),
         *(f"{folder}/docker-buildx" for folder in (f"{config}/cli-plugins", *_PLUGINS)),

@@ -100,7 +100,7 @@ def find_engine(environ: Mapping[str, str] | None = None) -> Endpoint:
     host = env.get("DOCKER_HOST", "")
     if host:
         return _from_host(host, env)
-    config = _config_folder(env)
+    config = config_folder(env)
     context = env.get("DOCKER_CONTEXT", "") or _current_context(config)
     if context and context != "default":
         origin = "DOCKER_CONTEXT" if env.get("DOCKER_CONTEXT") else "docker context use"
@@ -119,11 +119,12 @@ def _from_host(host: str, env: Mapping[str, str]) -> Endpoint:
         )
     tls = None
     if scheme == "https" or (scheme == "tcp" and env.get("DOCKER_TLS_VERIFY")):
-        tls = Tls(env.get("DOCKER_CERT_PATH") or _config_folder(env))
+        tls = Tls(env.get("DOCKER_CERT_PATH") or config_folder(env))
     return Endpoint(url, "DOCKER_HOST", tls=tls)
 
 
-def _config_folder(env: Mapping[str, str]) -> str:
+def config_folder(env: Mapping[str, str]) -> str:
+    """The folder of the docker client's configuration."""
     return env.get("DOCKER_CONFIG") or os.path.join(_home(env), ".docker")
 
 

@@ -18,8 +18,31 @@ from buildlib.model.tree import Tree
 if TYPE_CHECKING:
     from buildlib.dockerfile.model import Dockerfile
 
-_VERSION = 2
+_VERSION = 3
 """Raised when a check is added or changed."""
+
+_FETCHING_ARGS = ("BUILDKIT_SYNTAX", "BUILDKIT_DISABLE_FILEOP")
+"""Build arguments for which BuildKit fetches another frontend, or an image that copies for it."""
+
+_PAST_THE_KEY = {
+    "address": (
+        "{by} fetches {name}, which no pin holds",
+        'declare download(name=…, urls=["…"]), name it in srcs, and ADD the file',
+    ),
+    "cache": (
+        "a cache mount keeps what no key holds from one build to the next",
+        "remove {name}; what is fetched comes from wheels/ and apt/",
+    ),
+    "image": (
+        "{by} takes from {name} of whatever builds on this image, which no key of that holds",
+        "COPY the files into this image, or write the line into the Dockerfile of the child",
+    ),
+    "variable": (
+        "{by} uses {name}, which is as the machine and its user are that build",
+        'build_args = {{"{name}": "…"}}, or leave it out; TARGETPLATFORM is what it is built for',
+    ),
+}
+"""For each kind of `Outside`: what is wrong with it, and how it is mended."""
 
 
 def validate(graph: Graph, tree: Tree, memo: Any) -> None:
@@ -81,7 +104,15 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
                     fix="name an image as parent",
                 )
             bases[dep.role[len("base ") :]] = str(base.attrs.get("image") or image_name(base))
-    args = {**_platform_args(target), **target.attrs.get("build_args", {})}
+    own = target.attrs.get("build_args", {})
+    for arg in _FETCHING_ARGS:
+        if arg in own:
+            raise InputError(
+                f"build_args has {arg}, which makes the builder fetch an image that no pin holds",
+                where=target.where,
+                fix=f"remove {arg} from build_args",
+            )
+    args = {**_platform_args(target), **own}
     folder = f"{package}/" if package else ""
     ignore_file, ignore = _ignore_text(tree, folder, target.attrs["dockerfile"])
     asked = (
@@ -103,8 +134,7 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
 
     dockerfile = parse(text.decode(errors="replace"), file, args)
     check_engine_limits(dockerfile)
-    if not target.attrs.get("network"):
-        _check_hermetic(dockerfile)
+    _check_hermetic(dockerfile, network=bool(target.attrs.get("network")))
     parents = {arg: check.repository(name) for arg, name in bases.items()}
     check.check_parent(dockerfile, parents, target.where)
     ignored = IgnoreRules.parse(ignore.decode(errors="replace"), ignore_file).excludes
@@ -114,26 +144,21 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
     memo[asked] = True
 
 
-def _check_hermetic(dockerfile: Dockerfile) -> None:
-    """Refuse what reaches a result past its key: fetched addresses, and mounts that remember.
+def _check_hermetic(dockerfile: Dockerfile, *, network: bool) -> None:
+    """Refuse what reaches a result past its key.
+
+    A target with a network may do so in its own steps. What stands behind `ONBUILD` runs in the
+    builds of others, which need not have one.
 
     Raises:
-        InputError: An `ADD` of an address, or a cache mount.
+        InputError: An `ADD` of an address, a cache mount, or another of `_PAST_THE_KEY`.
     """
-    for stage in dockerfile.stages:
-        for remote in stage.remotes:
-            raise InputError(
-                f"ADD fetches {remote.name}, which no pin holds",
-                where=Location(dockerfile.file, remote.line),
-                fix='declare download(name=…, urls=["…"]), name it in srcs, and ADD the file',
-            )
-        for instruction in stage.instructions:
-            if any(name == "mount" and "type=cache" in value for name, value in instruction.flags):
-                raise InputError(
-                    "a cache mount keeps what no key holds from one build to the next",
-                    where=Location(dockerfile.file, instruction.line),
-                    fix="remove --mount=type=cache; what is fetched comes from wheels/ and apt/",
-                )
+    for found in dockerfile.outside:
+        if network and not found.trigger:
+            continue
+        by = f"ONBUILD {found.by}" if found.trigger else found.by
+        what, fix = (text.format(by=by, name=found.name) for text in _PAST_THE_KEY[found.kind])
+        raise InputError(what, where=Location(dockerfile.file, found.line), fix=fix)
 
 
 def _ignore_text(tree: Tree, folder: str, dockerfile: str) -> tuple[str, bytes]:

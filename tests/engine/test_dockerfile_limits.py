@@ -73,6 +73,62 @@ def test_what_is_refused_engine_20_refuses_too(folder, text):
         assert "parse error" in error or "missing ':'" in error
 
 
+NOBODY = "127.0.0.1:1"
+OUTSIDE = [
+    f"ADD http://{NOBODY}/x /b",
+    f'ADD "http://{NOBODY}/x" /b',
+    f"ENV X=http://{NOBODY}/x\nADD ${{X:-a}} /b",
+    f"RUN --mount=TYPE=Bind,FROM={NOBODY}/x,target=/t true",
+    f"""RUN --mount='"from={NOBODY}/x"',target=/t true""",
+    f"COPY --from={NOBODY}/x a /b",
+    f"ONBUILD ADD http://{NOBODY}/x /b\nFROM first",
+    f"onbuild\tadd http://{NOBODY}/x /b\nFROM first",
+]
+
+
+@pytest.mark.parametrize("text", OUTSIDE)
+def test_what_counts_as_outside_is_asked_for_by_steps_without_a_network(folder, text):
+    text = f"FROM scratch AS first\n{text}\n"
+    found = parse(text, "Dockerfile")
+    assert found.outside or [ref for ref in found.stages[0].references if ref.stage is None]
+    (folder / "Dockerfile").write_text(text)
+    done = build(folder, "--network=none")
+    assert done.returncode != 0
+    assert f"dial tcp {NOBODY}" in done.stderr.decode()
+
+
+@pytest.mark.parametrize("above", ["# what=ever\n", ""])
+def test_another_frontend_is_asked_for_below_unknown_directives(folder, above):
+    text = f"{above}# syntax={NOBODY}/x\nFROM scratch\nCOPY a /a\n"
+    with pytest.raises(InputError, match="syntax"):
+        check_engine_limits(parse(text, "Dockerfile"))
+    if engine_major() < 23 or not above:
+        (folder / "Dockerfile").write_text(text)
+        assert f"dial tcp {NOBODY}" in build(folder).stderr.decode()
+
+
+def test_another_frontend_is_asked_for_by_a_build_argument(folder):
+    (folder / "Dockerfile").write_text("FROM scratch\nCOPY a /a\n")
+    done = build(folder, "--build-arg", f"BUILDKIT_SYNTAX={NOBODY}/x")
+    assert f"dial tcp {NOBODY}" in done.stderr.decode()
+
+
+@pytest.mark.parametrize("trigger", ["ONBUILD COPY a /b", "FROM scratch"])
+def test_what_cannot_stand_behind_onbuild(folder, trigger):
+    text = f"FROM scratch\nCOPY a /a\nONBUILD {trigger}\n"
+    with pytest.raises(InputError, match="cannot stand behind ONBUILD"):
+        parse(text, "Dockerfile")
+    (folder / "Dockerfile").write_text(text)
+    assert "ONBUILD" in build(folder).stderr.decode().rpartition("failed")[2]
+
+
+def test_what_stands_behind_onbuild_runs_in_the_build_of_a_child(folder):
+    text = "FROM scratch AS first\nONBUILD COPY a /b\nFROM first\n"
+    assert parse(text, "Dockerfile").stages[0].reads == ()
+    (folder / "Dockerfile").write_text(text)
+    assert set(built_files(folder)) == {"b"}
+
+
 @pytest.mark.parametrize("mode", ["u+x", "$M"])
 def test_other_modes_than_numbers_do_nothing_on_engine_20(folder, mode):
     text = f"FROM scratch\nARG M=700\nCOPY --chmod={mode} a /b\n"

@@ -31,7 +31,7 @@ def real(shop: Workshop) -> Iterator[Workshop]:
     """The workshop on the engine of this machine, with an image in which `/bin/sh` runs."""
     shop.real = True
     shop.setting("organization", f"buildlib-test-{os.getpid()}-{os.urandom(3).hex()}")
-    for program in ("sh", "cat", "ls", "mkdir", "ln", "date"):
+    for program in ("sh", "cat", "ls", "mkdir", "ln", "date", "env"):
         path = shutil.which(program)
         assert path, f"this machine has no {program}"
         listed = subprocess.run(["ldd", path], check=True, capture_output=True, text=True).stdout
@@ -193,6 +193,63 @@ def test_steps_with_a_network_are_lent_the_trust_of_the_host(
 def test_steps_have_no_network_unless_it_is_declared(real: Workshop, bundle: Path) -> None:
     in_shell(real, "images/a", "", HAS_NONE, 'RUN case "$SSL_CERT_FILE" in "") ;; *) exit 7;; esac')
     real.build_targets("//images/a")
+
+
+PROXY = "http://ada:hunter2-of-a-test@proxy.example.com:3128"
+KINDS = ("httpProxy", "httpsProxy", "ftpProxy", "noProxy", "allProxy")
+
+
+@pytest.fixture
+def proxies(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A docker client that is configured to give proxies to all steps, and a user who has some."""
+    config = {"proxies": {"default": dict.fromkeys(KINDS, PROXY)}}
+    (tmp_path / "docker").mkdir()
+    (tmp_path / "docker/config.json").write_text(json.dumps(config))
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    monkeypatch.setenv("no_proxy", "*")  # for what we fetch ourselves
+    monkeypatch.setenv("ALL_PROXY", PROXY)
+
+
+def environment_of(shop: Workshop, arguments: str, *steps: str) -> dict[str, str]:
+    """Build an image that keeps the environment of a step."""
+    in_shell(shop, "images/a", arguments, *steps, f"RUN env > /env; echo {os.urandom(8).hex()}")
+    shop.build_targets("//images/a")
+    text = connect().run(shop.content_tag("//images/a"), "cat /env")
+    return dict(line.partition("=")[::2] for line in text.splitlines())
+
+
+def test_proxies_of_the_client_reach_no_step_without_a_network(
+    real: Workshop, proxies: None, tmp_path: Path
+) -> None:
+    found = environment_of(real, 'build_args={"X": "1"}', "ARG X")
+    assert found["X"] == "1"
+    assert not [name for name in found if "proxy" in name.lower()]
+    for name, content in layers(real.content_tag("//images/a"), tmp_path):
+        assert b"hunter2" not in content, name
+        assert b"PROXY" not in content, name
+    logs = list((real.root / ".buildlib/logs").rglob("*"))
+    text = b"".join(log.read_bytes() for log in logs if log.is_file())
+    assert b"docker build " in text or b"buildx build " in text, "there is a log"
+    assert b"hunter2" not in text
+    assert "hunter2" not in "".join(real.said)
+
+
+def test_a_proxy_that_is_declared_reaches_the_steps(real: Workshop, proxies: None) -> None:
+    found = environment_of(real, 'build_args={"HTTP_PROXY": "http://declared.example.com"}')
+    proxies_found = {name: value for name, value in found.items() if "proxy" in name.lower()}
+    assert proxies_found == dict.fromkeys(
+        ("HTTP_PROXY", "http_proxy"), "http://declared.example.com"
+    )
+
+
+def test_steps_with_a_network_have_the_proxies_of_the_client(
+    real: Workshop, proxies: None, tmp_path: Path
+) -> None:
+    step = 'RUN case "$https_proxy" in *proxy.example.com:3128) ;; *) exit 7;; esac'
+    in_shell(real, "images/a", "network=True", step)
+    real.build_targets("//images/a")
+    for name, content in layers(real.content_tag("//images/a"), tmp_path):
+        assert b"hunter2" not in content, name
 
 
 def test_trust_and_mirrors_are_in_no_key(

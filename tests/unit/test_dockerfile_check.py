@@ -117,6 +117,7 @@ DEFAULT = "ARG BASE_CONTAINER=scipy-notebook\n"
     [
         "ARG BASE_CONTAINER=elyra/scipy-notebook:dev\nFROM ${BASE_CONTAINER}\n",
         "ARG BASE_CONTAINER\nFROM $BASE_CONTAINER\n",
+        'ARG BASE_CONTAINER\nFROM "${BASE_CONTAINER:-elyra/scipy-notebook}"\n',
         "ARG BASE_CONTAINER=localhost:5000/a/scipy-notebook@sha256:00\nFROM $BASE_CONTAINER\n",
         "ARG ORG=elyra\nARG BASE_CONTAINER=$ORG/scipy-notebook\nFROM $BASE_CONTAINER\n",
         (
@@ -165,6 +166,11 @@ def test_a_parent_that_disagrees_with_the_default():
             "move FROM",
         ),
         ("FROM scratch\n", "no FROM of images/x/Dockerfile uses that", "FROM ${BASE_CONTAINER}"),
+        (f"{DEFAULT}FROM ${{BASE_CONTAINER}}-gpu\n", "more than the declared base", "FROM ${BASE"),
+        (f"{DEFAULT}FROM a/$BASE_CONTAINER\n", "more than the declared base", "FROM ${BASE"),
+        (f"{DEFAULT}FROM ${{BASE_CONTAINER:+a}}\n", "more than the declared base", "FROM ${BASE"),
+        (f"{DEFAULT}FROM $BASE_CONTAINER:-a\n", "more than the declared base", "FROM ${BASE"),
+        (f"{DEFAULT}ARG X=a\nFROM $X$BASE_CONTAINER\n", "more than the declared", "FROM ${BASE"),
     ],
 )
 def test_bases_that_are_not_declared_or_not_used(text, what, fix):
@@ -193,6 +199,14 @@ def test_repository_names():
         ("FROM a\nCOPY --chmod=u+x a /b\n", 2),
         ("FROM a\nRUN --mount=type=tmpfs,target=/t,size=1 true\n", 2),
         ("FROM a\nENV X=${Y#z}\n", 2),
+        ("FROM a\nRUN --mount=TYPE=tmpfs,target=/t,SIZE=1 true\n", 2),
+        ('FROM a\nRUN --mount=type=secret,id=x,"Env=X" true\n', 2),
+        ("FROM a\n\nONBUILD COPY --link a /b\n", 3),
+        ("FROM a\nonbuild RUN --network=host true\n", 2),
+        ("FROM a\nONBUILD RUN --security=insecure true\n", 2),
+        ("FROM a\nONBUILD COPY --chmod=u+x a /b\n", 2),
+        ("FROM a\nONBUILD RUN <<EOF\nx\nEOF\n", 2),
+        ("FROM a\nONBUILD ENV X=${Y#z}\n", 2),
     ],
 )
 def test_engine_limits_name_the_line(text, line):

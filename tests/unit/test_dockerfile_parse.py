@@ -144,7 +144,7 @@ def test_references_are_resolved_to_stages_above():
         ("one", 0, "RUN"),
     ]
     assert stage.reads == ()
-    assert [(ref.name, ref.line) for ref in stage.remotes] == [("http://example.org/f", 7)]
+    assert [(what.name, what.line) for what in found.outside] == [("http://example.org/f", 7)]
 
 
 def test_from_compares_stage_names_as_written():
@@ -176,6 +176,41 @@ def test_heredocs_are_recognised_and_their_bodies_are_no_instructions():
     assert (run.heredocs, copy.heredocs, plain.heredocs) == (("EOF",), ("ONE", "TWO"), ())
     assert [source.path for source in found.stages[0].reads] == ["x"]
     assert plain.line == 10
+
+
+def test_a_syntax_image_counts_where_any_frontend_sees_it():
+    """Engine 20.10 looks on below directives that it does not know; newer ones below `#!`."""
+    for above in ("# what=ever\n", "#!/usr/bin/env x\n", "# check=skip=all\n", "# empty=\n"):
+        found = parse(f"{above}# Syntax=docker/dockerfile:1 x\nFROM a\n", "Dockerfile")
+        assert (found.syntax, found.syntax_line) == ("docker/dockerfile:1", 2)
+    below = parse("# what=ever\n# escape=`\nFROM a\nRUN x `\nUSER y\n", "Dockerfile")
+    assert len(below.stages[0].instructions) == 2, "an unknown one ends the others"
+
+
+def test_what_stands_behind_onbuild_is_an_instruction():
+    text = "FROM a\nOnBuild\tcopy --from=0 \\\n  x /y\nONBUILD RUN <<EOF\nUSER no\nEOF\nUSER b\n"
+    copy, run, user = parse(text, "Dockerfile").stages[0].instructions
+    assert copy.trigger is not None
+    assert (copy.trigger.name, copy.trigger.flags) == ("COPY", (("from", "0"),))
+    assert (copy.trigger.rest.split(), copy.trigger.line) == (["x", "/y"], 2)
+    assert (run.heredocs, user.name, user.trigger) == (("EOF",), "USER", None)
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--mount='type=bind','from=one'",
+        '--mount="type=bind,from=one"',
+        """--mount='"type=bind","from=one"'""",
+        """--mount='type=bind,"from=one"'""",
+        "--mount=TYPE=Bind,FROM=one",
+        """--mount='"from=one","source=a,from=no"'""",
+    ],
+)
+def test_fields_of_a_mount_are_csv_in_any_case_of_letters(flag):
+    text = f"FROM scratch AS one\nFROM scratch\nRUN {flag} x\n"
+    found = parse(text, "Dockerfile")
+    assert [ref.name for ref in found.stages[1].references] == ["one"]
 
 
 def test_an_escaped_escape_character_ends_no_line():
@@ -213,6 +248,22 @@ def test_an_escaped_escape_character_ends_no_line():
         ("# escape=x\nFROM a\n", 1, "escape character is x", "# escape=`"),
         ("FROM a\nRUN <<EOF\nx\n", 2, "EOF is not closed", "just EOF"),
         ("FROM a\nCOPY [1, 2]\n", 2, "no text", '["SOURCE", "/TARGET"]'),
+        ("FROM a\nONBUILD ONBUILD RUN x\n", 2, "ONBUILD cannot stand behind", "ONBUILD RUN"),
+        ("FROM a\nonbuild\tfrom\tb\n", 2, "FROM cannot stand behind", "remove line 2"),
+        ("FROM a\nONBUILD\n", 2, "nothing cannot stand behind", "ONBUILD RUN"),
+        ("FROM a\nONBUILD COPPY a b\n", 2, "did you mean COPY", "COPY a b"),
+        ("FROM a\nONBUILD COPY --form=b c /d\n", 2, "did you mean --from", "COPY --from=b"),
+        ("FROM a\nRUN --mount=type=bind,source true\n", 2, "source of --mount has no", "source="),
+        ("FROM a\nRUN --mount='\"a\"b' true\n", 2, "no list of fields", "type=bind"),
+        (
+            "FROM a\nCOPY --chown=a\\b c /d\n",
+            2,
+            "not all builders take for an escape",
+            "COPY --FLAG",
+        ),
+        ("FROM a\nCOPY --from=\u00b2 c /d\nCOPY\n", 3, "a source and", "COPY"),
+        ("FROM a\nRUN a\\\x0c\nADD b /\n", 2, "control character '\\x0c'", "sed -i"),
+        ("# check=skip=all\n# escape=`\nFROM a\n", 2, "takes # escape for a comment", "line 1"),
     ],
 )
 def test_errors_name_the_line_and_the_fix(text, line, what, fix):
@@ -241,9 +292,13 @@ def test_where_lines_are_broken_changes_nothing(parts, data):
     assert broken.instructions[2].line == 3 + text.count("\n")
 
 
-@given(st.text(alphabet="FROM COPYRUN ARG\n\\$\"'{}:-=<#`/.a1[],", max_size=80))
-def test_any_text_is_understood_or_refused_with_a_line(text):
+letters = st.text(alphabet="FROM COPYRUN ARG\n\\$\"'{}:-=<#`/.a1[],", max_size=80)
+
+
+@given(st.sampled_from(["", "ONBUILD ", "RUN --mount="]), letters)
+def test_any_text_is_understood_or_refused_with_a_line(start, letters):
     refusal = None
+    text = start + letters
     try:
         parse("FROM a\n" + text, "Dockerfile")
     except InputError as error:

@@ -27,7 +27,8 @@ def machine(folder: Path, *clients: tuple[str, bool]) -> tuple[dict[str, str], l
         path = folder / str(number) / "docker"
         path.parent.mkdir()
         answer = "exit 0" if buildx else "exit 1"
-        path.write_text(f'#!/bin/sh\n[ "$1" = buildx ] && {answer}\necho "{version}"\n')
+        asked = '[ "$1 $2" = "buildx version" ]'
+        path.write_text(f'#!/bin/sh\n{asked} && {answer}\necho "{version}"\n')
         path.chmod(0o755)
         paths.append(str(path))
     return {"PATH": ":".join(str(Path(path).parent) for path in paths)}, paths
@@ -138,22 +139,120 @@ def test_a_builder_that_someone_chose_is_used(tmp_path: Path) -> None:
     assert "--load" in words
 
 
-def test_what_would_change_results_behind_a_keys_back_is_not_handed_on(tmp_path: Path) -> None:
-    env, paths = machine(tmp_path, ("Docker version 20.10.24", False))
+NEEDED = {
+    "HOME": "/home/ada",
+    "TMPDIR": "/tmp",
+    "XDG_RUNTIME_DIR": "/run/user/1",
+    "BUILDX_BUILDER": "farm",
+    "BUILDX_CONFIG": "/home/ada/buildx",
+    "DOCKER_CERT_PATH": "/home/ada/certificates",
+    "DOCKER_CONFIG": "/home/ada/docker",
+    "DOCKER_TLS_VERIFY": "1",
+    "KUBECONFIG": "/home/ada/kube",
+    "SSH_AUTH_SOCK": "/run/agent",
+    "SSL_CERT_FILE": "/etc/site.pem",
+    "https_proxy": "http://proxy.example.com",
+    "NO_PROXY": "localhost",
+    "AWS_PROFILE": "builds",
+}
+HIDDEN_INPUTS = (
+    "BUILDKIT_COLORS",
+    "BUILDKIT_HOST",
+    "BUILDKIT_NO_CLIENT_TOKEN",
+    "BUILDKIT_PROGRESS",
+    "BUILDKIT_SYNTAX",
+    "BUILDX_DEFAULT_POLICY",
+    "BUILDX_EXPERIMENTAL",
+    "BUILDX_GIT_CHECK_DIRTY",
+    "BUILDX_GIT_INFO",
+    "BUILDX_GIT_LABELS",
+    "BUILDX_METADATA_PROVENANCE",
+    "BUILDX_NO_DEFAULT_ATTESTATIONS",
+    "BUILDX_NO_DEFAULT_LOAD",
+    "BUILD_STREAM_PROTOCOL",
+    "COMPOSE_FILE",
+    "DOCKER_API_VERSION",
+    "DOCKER_BUILDKIT",
+    "DOCKER_CONTENT_TRUST",
+    "DOCKER_CONTEXT",
+    "DOCKER_DEFAULT_PLATFORM",
+    "DOCKER_HOST",
+    "EXPERIMENTAL_BUILDKIT_SOURCE_POLICY",
+    "GITHUB_ACTIONS",
+    "OTEL_RESOURCE_ATTRIBUTES",
+    "SOURCE_DATE_EPOCH",
+    "TERM",
+    "TRACEPARENT",
+    "X",
+)
+
+
+@pytest.mark.parametrize("buildx", [False, True])
+def test_a_client_is_told_what_it_needs_to_reach_an_engine_and_nothing_else(
+    tmp_path: Path, buildx: bool
+) -> None:
+    hidden = dict.fromkeys(HIDDEN_INPUTS, "hidden")
+    made = builder(tmp_path, Endpoint("unix:///x.sock"), buildx=buildx, **NEEDED, **hidden)
     seen = tmp_path / "environment"
-    engine = FakeEngine()
-    variables = {"SOURCE_DATE_EPOCH": "1", "DOCKER_DEFAULT_PLATFORM": "linux/arm64", "KEPT": "1"}
-    made = CliBuilder(Endpoint("unix:///x.sock"), engine, {**env, **variables})
-    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
-    Path(paths[0]).write_text(
-        '#!/bin/sh\n[ "$1" = buildx ] && exit 1\necho "Docker version 20.10.24"\n'
-        f"/usr/bin/env >{seen}\n"
-    )
+    client = tmp_path / "0/docker"
+    client.write_text(f"{client.read_text()}/usr/bin/env >{seen}\n")
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nARG X\n")
+    request = BuildRequest(str(tmp_path), str(tmp_path / "Dockerfile"))
     with pytest.raises(ActionError, match="does not have the result"):
-        made.build(BuildRequest(str(tmp_path), str(tmp_path / "Dockerfile")), lambda _: None)
-    environment = seen.read_text().splitlines()
-    assert {"DOCKER_BUILDKIT=1", "DOCKER_HOST=unix:///x.sock", "KEPT=1"} <= set(environment)
-    assert not [line for line in environment if line.startswith(tuple(variables)[:2])]
+        made.build(request, lambda _: None)
+    lines = dict(line.split("=", 1) for line in seen.read_text().splitlines())
+    ours = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"} if buildx else {"DOCKER_BUILDKIT": "1"}
+    of_the_shell = {"OLDPWD", "PATH", "PWD", "SHLVL", "_"}
+    assert {name: value for name, value in lines.items() if name not in of_the_shell} == {
+        **NEEDED,
+        "DOCKER_HOST": "unix:///x.sock",
+        **ours,
+    }
+
+
+PROXIES = '{"proxies": {"tcp://box:1": {"httpProxy": "http://ada:hunter2@proxy.example.com"}}}'
+
+
+def build_args(words: list[str]) -> list[str]:
+    return [words[at + 1] for at, word in enumerate(words) if word == "--build-arg"]
+
+
+@pytest.mark.parametrize("config", [PROXIES, PROXIES.replace("proxies", "PROXIES"), f"{PROXIES}}}"])
+@pytest.mark.parametrize("place", ["HOME", "DOCKER_CONFIG"])
+def test_proxies_of_a_clients_configuration_are_kept_from_steps_without_a_network(
+    tmp_path: Path, config: str, place: str
+) -> None:
+    folder = tmp_path / ".docker"
+    folder.mkdir()
+    (folder / "config.json").write_text(config)
+    variables = {place: str(tmp_path if place == "HOME" else folder)}
+    made = builder(tmp_path, Endpoint("unix:///x.sock"), buildx=False, **variables)
+    kinds = ("ALL", "FTP", "HTTP", "HTTPS", "NO")
+    empty = {f"{name}=" for kind in kinds for name in (f"{kind}_PROXY", f"{kind.lower()}_proxy")}
+    words = made.command(REQUEST)
+    assert set(build_args(words)) == {"A=b c", *empty}
+    assert "hunter2" not in " ".join(words)
+    assert build_args(made.command(REQUEST._replace(network="default"))) == ["A=b c"]
+
+
+def test_a_declared_proxy_stays_and_has_one_value_in_both_spellings(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(PROXIES)
+    folder = str(tmp_path)
+    made = builder(tmp_path, Endpoint("unix:///x.sock"), buildx=False, DOCKER_CONFIG=folder)
+    found = build_args(made.command(REQUEST._replace(args=(("http_proxy", "x"),))))
+    assert {"http_proxy=x", "HTTP_PROXY=x", "https_proxy=", "HTTPS_PROXY="} <= set(found)
+    assert len(found) == 10
+
+
+@pytest.mark.parametrize("config", ["", '{"auths": {}, "credsStore": "pass"}'])
+def test_without_proxies_a_command_is_no_longer_than_it_must_be(
+    tmp_path: Path, config: str
+) -> None:
+    if config:
+        (tmp_path / "config.json").write_text(config)
+    folder = str(tmp_path)
+    made = builder(tmp_path, Endpoint("unix:///x.sock"), buildx=False, DOCKER_CONFIG=folder)
+    assert build_args(made.command(REQUEST)) == ["A=b c"]
 
 
 def test_a_platform_with_an_emulator_is_built(tmp_path: Path) -> None:
