@@ -195,8 +195,8 @@ def pinned(lock: Lock, pin: Pin, target: Target, graph: Graph | None = None) -> 
         )
     if graph is not None and not stands(entry, resolved_on(graph, lock, target, pin.section)):
         raise InputError(
-            f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was made for another platform,"
-            " or on other pins of its parents",
+            f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was resolved on other pins of"
+            " its parents (or another platform) than it has now",
             where=target.where,
             fix=f"./doitw lock {pin.section} {target.label}",
         )
