@@ -402,8 +402,6 @@ HOSTILE: dict[str, tuple[str, str]] = {
     "UV_INDEX": ("", "http://127.0.0.1:9/simple"),
     "UV_FIND_LINKS": ("", "http://127.0.0.1:9/links"),
     "UV_CONFIG_FILE": ('resolution = "lowest"\n', "@"),
-    "UV_PYTHON": ("", "3.4"),
-    "UV_NO_BINARY": ("", "thing"),
     "uv.toml": ('resolution = "lowest"\n', ""),
     "pyproject.toml": ('\n[tool.uv.pip]\nresolution = "lowest"\n', ""),
     ".config/uv/uv.toml": ('resolution = "lowest"\n', ""),
