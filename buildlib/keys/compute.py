@@ -228,7 +228,8 @@ def resolved_on(graph: Graph, lock: Lock, target: Target, section: str) -> str:
                 on.append(pin.asked[1])
             elif section == "apt" and pin.section in _DEBIAN:
                 entry = lock.get(pin.section, {}).get(pin.name)
-                on += sorted(item.sha256 for item in entry.items.values()) if entry else ["-"]
+                items = entry.items if entry else {}
+                on += [items[name].sha256 for name in sorted(items)]
     return str(openssl_sha256("\n".join(on).encode()).hexdigest()[:32])
 
 
