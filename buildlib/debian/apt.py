@@ -1,7 +1,8 @@
 """What apt would add to an image: resolved by apt itself, in a throw-away container of the image.
 
 Knows no engine: the caller runs the script (`run`) and takes the container away. Apt checks the
-signatures with the keyring in the image. Nothing of the image's own apt state is used or changed.
+signatures with the keyring in the image. Nothing of the image's own apt state is used or changed,
+nor are its settings and preferences: what counts of the image is the packages that it has.
 """
 
 from __future__ import annotations
@@ -34,6 +35,10 @@ cat > "$dir/ca.pem" <<'END_OF_CA'
 {ca}
 END_OF_CA
 cat > "$dir/apt.conf" <<END_OF_CONF
+Dir::Etc::Main "/dev/null";
+Dir::Etc::Parts "/dev/null";
+Dir::Etc::Preferences "/dev/null";
+Dir::Etc::PreferencesParts "/dev/null";
 Dir::Etc::SourceList "$dir/sources.list";
 Dir::Etc::SourceParts "/dev/null";
 Dir::State::Lists "$dir/lists";

@@ -15,7 +15,7 @@ from buildlib.model.label import (
     parse_label,
     task_names,
 )
-from buildlib.model.target import Dep, Target, carries_version, image_name, is_stamped
+from buildlib.model.target import PARENT_ARG, Dep, Target, carries_version, image_name, is_stamped
 from buildlib.suggest import did_you_mean, nearest
 
 BUILD, VERIFY = "build", "verify"
@@ -64,6 +64,13 @@ class Graph:
         if not ref.parts:
             return list(target.deps)
         return [dep for dep in target.deps if not dep.part or dep.part in ref.parts]
+
+    def parents(self, target: Target) -> Iterator[Target]:
+        """The images that a target stands on, nearest first."""
+        role = f"base {PARENT_ARG}"
+        while below := next((dep.ref.label for dep in target.deps if dep.role == role), None):
+            target = self.targets[below]
+            yield target
 
     def made_below(self, label: Label) -> list[Label]:
         """The nearest dependencies that are made by themselves, through those that are not."""

@@ -6,13 +6,14 @@ here can reach it. Files of one target are stamped in one call, each target once
 
 from __future__ import annotations
 
+from _hashlib import openssl_sha256
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from buildlib.errors import InputError
 from buildlib.graph.graph import Graph
 from buildlib.keys.record import KeyRecord, make_record
-from buildlib.model.label import Reference
+from buildlib.model.label import Label, Reference
 from buildlib.model.lock import FILE as LOCK_FILE
 from buildlib.model.lock import Entry, Lock, file_name
 from buildlib.model.target import File, Pin, Target, carries_version, image_name, is_stamped
@@ -35,6 +36,12 @@ class Stamp(NamedTuple):
     version: str = ""
 
 
+_RESOLVED = ("apt", "python", "rootfs")
+"""Sections whose entries are resolved on more than their request."""
+_DEBIAN = ("apt", "image", "rootfs")
+"""Sections that say what apt finds in an image."""
+PYTHON = "3.11"
+"""Python of Debian 12."""
 _OF_IMAGES = ("organization", "registry", "channel")
 """What the names of images are made of."""
 
@@ -124,7 +131,7 @@ class Keys:
             else:
                 parts.append((dep.role, f"{dep.ref} {self._records[dep.ref].key}"))
         for pin in target.pins:
-            entry = pinned(self._lock, pin, target)
+            entry = pinned(self._lock, pin, target, self._graph)
             parts += [
                 (
                     f"pin {pin.section} {name}",
@@ -162,26 +169,104 @@ def _text(value: object) -> str:
     return repr(value)
 
 
-def pinned(lock: Lock, pin: Pin, target: Target) -> Entry:
+def pinned(lock: Lock, pin: Pin, target: Target, graph: Graph | None = None) -> Entry:
     """The lock's entry for a pin.
+
+    Args:
+        lock: The pins.
+        pin: The pin.
+        target: Whose it is.
+        graph: To see, too, that the entry was resolved on what the target stands on now. Who has
+            the target's key need not look again.
 
     Raises:
         InputError: There is none, or it was locked for another request.
     """
     entry = lock.get(pin.section, {}).get(pin.name)
-    if entry is not None and entry.asked == pin.asked:
-        return entry
-    if entry is None:
-        what = f"{LOCK_FILE} has no {pin.section} entry for {pin.name}"
-    elif pin.section == "python":
-        what = f"{target.attrs['python']} or its .lock file changed after {LOCK_FILE} was made"
-    else:
-        added = sorted(set(pin.asked) - set(entry.asked))
-        removed = sorted(set(entry.asked) - set(pin.asked))
+    if entry is None:  # what is new needs all of its pins
+        raise InputError(
+            f"{LOCK_FILE} has no {pin.section} entry for {pin.name}",
+            where=target.where,
+            fix=f"./doitw lock {target.label}",
+        )
+    if entry.asked != pin.asked:
+        labels = [target.label] if graph is None else _asked_otherwise(lock, graph, pin.section)
+        raise InputError(
+            _what_changed(entry, pin, target),
+            where=target.where,
+            fix=f"./doitw lock {pin.section} {' '.join(map(str, labels))}",
+        )
+    if graph is not None and not stands(entry, resolved_on(graph, lock, target, pin.section)):
+        raise InputError(
+            f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was resolved on other pins of"
+            " its parents (or another platform) than it has now",
+            where=target.where,
+            fix=f"./doitw lock {pin.section} {target.label}",
+        )
+    return entry
+
+
+def stands(entry: Entry, on: str) -> bool:
+    """Whether an entry was resolved on this; one of a lock that does not say is taken as it is."""
+    return not entry.on or not on or on in entry.on.values()
+
+
+def resolved_on(graph: Graph, lock: Lock, target: Target, section: str) -> str:
+    """Digest of what an entry of a target is resolved on, beside what the target asks for.
+
+    apt resolves in the parent, so on the Debian packages that it has. uv resolves with the parents'
+    locked requirements as constraints, and for the Python of the image.
+
+    Returns:
+        Hex digits; an empty text for a section whose entries depend on the request alone.
+    """
+    if section not in _RESOLVED:
+        return ""
+    on = [section, str(target.attrs["platform"])]
+    if section == "python":
+        on.append(python_of(graph, target))
+    for parent in graph.parents(target) if section != "rootfs" else ():
+        for pin in parent.pins:
+            if section == pin.section == "python":
+                on.append(pin.asked[1])
+            elif section == "apt" and pin.section in _DEBIAN:
+                entry = lock.get(pin.section, {}).get(pin.name)
+                items = entry.items if entry else {}
+                on += [items[name].sha256 for name in sorted(items)]
+    return str(openssl_sha256("\n".join(on).encode()).hexdigest()[:32])
+
+
+def python_of(graph: Graph, target: Target) -> str:
+    """The version of the Python that an image has, such as `3.11`.
+
+    It is Debian's, or that of the image made elsewhere it stands on, whose declaration may not say.
+    """
+    *_, bottom = target, *graph.parents(target)
+    return str(bottom.attrs["python"]) if bottom.rule.kind == "external_image" else PYTHON
+
+
+def _asked_otherwise(lock: Lock, graph: Graph, section: str) -> list[Label]:
+    """The targets whose entries were made for another request: several may include one file."""
+    entries = lock.get(section, {})
+    return [
+        label
+        for label in graph.order
+        for pin in graph[label].pins
+        if pin.section == section and pin.name in entries and entries[pin.name].asked != pin.asked
+    ]
+
+
+def _what_changed(entry: Entry, pin: Pin, target: Target) -> str:
+    """What an entry was not made for, as a sentence."""
+    added = sorted(set(pin.asked) - set(entry.asked))
+    removed = sorted(set(entry.asked) - set(pin.asked))
+    if pin.section != "python":
         moved = [f"+{word}" for word in added] + [f"-{word}" for word in removed]
-        what = (
+        return (
             f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was made for another request"
             f" ({' '.join(moved)})"
         )
-    section = f"{pin.section} " if entry is not None else ""  # what is new needs all of its pins
-    raise InputError(what, where=target.where, fix=f"./doitw lock {section}{target.label}")
+    changed = {word.rpartition(" ")[0] for word in (*added, *removed)} - {""}
+    if entry.asked[:2] != pin.asked[:2]:
+        changed.add(f"{target.attrs['python']} or its .lock file")
+    return f"{' and '.join(sorted(changed))} changed after {LOCK_FILE} was made"

@@ -15,7 +15,6 @@ from buildlib.debian.archive import Archive, read_archive
 from buildlib.debian.package import DebPackage
 from buildlib.debian.resolve import minimal_system
 from buildlib.errors import InputError
-from buildlib.lock.parents import made_elsewhere, parents
 from buildlib.lock.web import get
 from buildlib.model.label import Label
 from buildlib.model.lock import Entry, Item
@@ -73,14 +72,15 @@ def apt_entry(workspace: Workspace, target: Target, pin: Pin, say: Say) -> Entry
 
     The parent is built first if it is not there; it is all the engine needs.
     """
-    parent = next(parents(workspace, target)).label
+    below = list(workspace.graph.parents(target))
+    parent = below[0].label
     image = _built(workspace, parent, say)
     mirror = workspace.settings.network.apt
 
     def run(script: str) -> str:
         return workspace.engine.run(image, script, network="default", user="root")
 
-    if made_elsewhere(workspace, target):
+    if below[-1].rule.kind == "external_image":
         _refuse_other_systems(run("cat /etc/os-release"), parent)
     ca = ""
     if mirror.startswith("https://"):

@@ -3,6 +3,9 @@
 `X.in` says what is wanted; uv makes `X.lock` of it, with hashes, such that no version of the
 parents' requirements is changed. Of all files that the hashes allow, the wheel that fits the
 image's Python and platform best is pinned in images.lock, so that a build knows without asking.
+
+uv runs in a folder that holds what the request names and nothing else, with no configuration, and
+of the environment it sees how the index is reached: so who makes a lock makes no difference.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 from urllib.parse import unquote
 
@@ -22,15 +25,15 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from buildlib.errors import ActionError, InputError
 from buildlib.fetch.locate import index_url
-from buildlib.lock.parents import made_elsewhere, parents
+from buildlib.keys.compute import python_of
 from buildlib.lock.web import get
 from buildlib.model.lock import Entry, Item
+from buildlib.model.requirements import request_of, requirement_files
 from buildlib.model.target import File, Target
+from buildlib.setup.bootstrap import environment_for_uv
 from buildlib.store.state import flat
 from buildlib.workspace import Workspace
 
-PYTHON = (3, 11)
-"""Python of Debian 12; an image made elsewhere says in its declaration which one it has."""
 _GLIBC_MINOR = 35
 """glibc 2.35, of Ubuntu 22.04: the oldest that images stand on (Debian 12 has 2.36)."""
 _MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
@@ -61,19 +64,22 @@ def python_entry(workspace: Workspace, target: Target, *, write: bool, upgrade: 
         ActionError: uv finds no solution, or the index has no wheel that fits.
     """
     file = _requirements(target)
-    path = f"{workspace.root}/{file.path}"
-    text = _resolve(workspace, target, file, upgrade=upgrade)
+    source = file.path.removesuffix(".lock") + ".in"
+    written = requirement_files(workspace.tree, source)
+    text = _resolve(workspace, target, file, written, upgrade=upgrade)
     if write:
-        _write_if_changed(path, text)
+        _write_if_changed(f"{workspace.root}/{file.path}", text)
         workspace.renew()
         target = workspace.graph[target.label]
     pin = next(pin for pin in target.pins if pin.section == "python")
+    # What was resolved may have been edited meanwhile: the request is of what uv was given.
+    asked = request_of(written, source, pin.asked[1])
     tags = list(_tags(target.attrs["platform"], python_version(workspace, target)))
     items: dict[str, Item] = {}
     for requirement in parse_requirements(text):
         filename, item = _wheel(workspace, requirement, tags, file)
         items[filename] = item
-    return Entry(pin.asked, items)
+    return Entry(asked, items)
 
 
 def _requirements(target: Target) -> File:
@@ -83,15 +89,11 @@ def _requirements(target: Target) -> File:
     return File(name, f"{package}/{name}" if package else name)
 
 
-def _resolve(workspace: Workspace, target: Target, file: File, *, upgrade: bool) -> str:
+def _resolve(
+    workspace: Workspace, target: Target, file: File, written: Mapping[str, bytes], *, upgrade: bool
+) -> str:
     """What uv makes of the `.in` file, with the parents' files as constraints."""
     source = file.path.removesuffix(".lock") + ".in"
-    if not os.path.exists(f"{workspace.root}/{source}"):
-        raise InputError(
-            f"{file.path} has no {source} to be made from",
-            where=target.where,
-            fix=f"list the wanted packages in {source}",
-        )
     machine = _MACHINES.get(target.attrs["platform"])
     if machine is None:
         raise InputError(
@@ -100,29 +102,25 @@ def _resolve(workspace: Workspace, target: Target, file: File, *, upgrade: bool)
             fix=f"platforms: {', '.join(_MACHINES)}",
         )
     version = python_version(workspace, target)
-    constraints = [
-        argument
-        for parent in _parents(workspace, target)
-        for argument in ("--constraint", f"{workspace.root}/{_requirements(parent).path}")
-    ]
-    # uv keeps the versions that its output file has, so it is given a copy to write.
-    out = workspace.state.path(f"uv/{flat(target.label)}.lock")
-    os.makedirs(os.path.dirname(out), exist_ok=True)
-    if os.path.exists(f"{workspace.root}/{file.path}"):
-        shutil.copyfile(f"{workspace.root}/{file.path}", out)
-    elif os.path.exists(out):  # of an earlier run: it would keep versions that nobody sees
-        os.unlink(out)
+    constraints = [_constraints(workspace, parent) for parent in _parents(workspace, target)]
+    index = index_url(workspace.settings.network)
+    folder = workspace.state.path(f"uv/{flat(target.label)}")
+    present = file.path if os.path.exists(f"{workspace.root}/{file.path}") else ""
+    _stage(workspace, folder, written, [*constraints, *([present] if present else [])])
     command = [
-        _uv(), "pip", "compile", "--quiet", "--generate-hashes", "--no-header", "--no-annotate",
+        _uv(), "pip", "compile", "--quiet", "--no-config", "--python", sys.executable,
+        "--generate-hashes", "--no-header", "--no-annotate",
         "--only-binary", ":all:", "--no-emit-index-url", "--no-emit-find-links",
         "--python-version", f"{version[0]}.{version[1]}",
         "--python-platform", f"{machine}-manylinux_2_{_GLIBC_MINOR}",
-        "--default-index", index_url(workspace.settings.network),
-        *constraints, *(["--upgrade"] if upgrade else []), "--output-file", out, source,
+        "--default-index", index, *(["--upgrade"] if upgrade else []),
+        *(word for path in constraints for word in ("--constraint", path)),
+        "--output-file", file.path, source,
     ]  # fmt: skip
-    environ = {key: value for key, value in os.environ.items() if key != "UV_FIND_LINKS"}
+    environ = environment_for_uv(os.environ, index)
+    environ.pop("UV_CONFIG_FILE", None)
     done = subprocess.run(
-        command, cwd=workspace.root, env=environ, capture_output=True, text=True, check=False
+        command, cwd=folder, env=environ, capture_output=True, text=True, check=False
     )
     if done.returncode and _UNREACHED.search(done.stderr):
         raise ActionError(
@@ -138,8 +136,27 @@ def _resolve(workspace: Workspace, target: Target, file: File, *, upgrade: bool)
             detail=done.stderr,
             fix=f"edit {source}{hint}",
         )
-    with open(out, encoding="utf-8") as made:
+    with open(f"{folder}/{file.path}", encoding="utf-8") as made:
         return "# Made by `./doitw lock python`; edit the .in file instead.\n" + made.read()
+
+
+def _stage(
+    workspace: Workspace, folder: str, written: Mapping[str, bytes], copied: Iterable[str]
+) -> None:
+    """Fill a folder with the files that uv may read, each at its path in the workspace.
+
+    Args:
+        workspace: Where the rest is copied from.
+        folder: Emptied before.
+        written: The requirements.
+        copied: Paths of what was locked: the parents', and what this target had until now, whose
+            versions uv keeps.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    for path, data in {**written, **{path: workspace.tree.read(path) for path in copied}}.items():
+        os.makedirs(os.path.dirname(f"{folder}/{path}"), exist_ok=True)
+        with open(f"{folder}/{path}", "wb") as file:
+            file.write(data)
 
 
 def _uv() -> str:
@@ -154,24 +171,39 @@ def python_version(workspace: Workspace, target: Target) -> tuple[int, int]:
     Raises:
         InputError: The declaration of that image does not say.
     """
-    root = made_elsewhere(workspace, target)
-    if root is None:
-        return PYTHON
-    if not root.attrs["python"]:
+    found = python_of(workspace.graph, target)
+    if not found:
+        *_, root = workspace.graph.parents(target)
         raise InputError(
             f"{root.label} does not say which Python it has, for the wheels of {target.label}",
             where=root.where,
             fix='python = "3.13"  # what `python --version` says in it',
         )
-    major, minor = root.attrs["python"].split(".")
+    major, minor = found.split(".")
     return int(major), int(minor)
 
 
 def _parents(workspace: Workspace, target: Target) -> Iterator[Target]:
     """The images below a target that have Python requirements, nearest first."""
-    for parent in parents(workspace, target):
+    for parent in workspace.graph.parents(target):
         if any(pin.section == "python" for pin in parent.pins):
             yield parent
+
+
+def _constraints(workspace: Workspace, parent: Target) -> str:
+    """The path of a parent's locked requirements.
+
+    Raises:
+        InputError: They have not been made.
+    """
+    path = _requirements(parent).path
+    if not workspace.tree.exists(path):
+        raise InputError(
+            f"{path} is not there, whose versions the images above {parent.label} keep",
+            where=parent.where,
+            fix=f"./doitw lock python {parent.label}",
+        )
+    return path
 
 
 def _write_if_changed(path: str, text: str) -> None:

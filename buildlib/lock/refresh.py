@@ -2,17 +2,19 @@
 
 Each section has one function that says what a target's entry is today. The file is written after
 each entry, so that the next one (a child's packages are resolved inside its parent) builds on it,
-and so that an interrupted refresh loses nothing.
+and so that an interrupted refresh loses nothing. What stands on pins that moved follows.
 """
 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from buildlib.errors import BuildError, InputError
 from buildlib.graph.graph import Graph
+from buildlib.keys.compute import resolved_on, stands
 from buildlib.lock import debian, downloads, images, python
 from buildlib.model.label import Label
 from buildlib.model.lock import FILE, Entry, Item, Lock, dump_lock
@@ -22,7 +24,7 @@ from buildlib.workspace import Workspace
 
 Say = Callable[[str], None]
 
-_DIGEST = 64
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 SECTIONS = ("rootfs", "apt", "python", "image", "download")
 
 
@@ -60,7 +62,12 @@ class Refresh:
         self.archives = debian.Archives(workspace, say)
 
     def run(
-        self, sections: Iterable[str], labels: Iterable[Label], *, write: bool = True
+        self,
+        sections: Iterable[str],
+        labels: Iterable[Label],
+        *,
+        write: bool = True,
+        follow: bool = True,
     ) -> list[Moved]:
         """Make the entries of some targets anew.
 
@@ -68,6 +75,8 @@ class Refresh:
             sections: Sections of the lock, such as `apt`.
             labels: Targets; those without pins in a section are passed over.
             write: Write what moved; else only report it.
+            follow: Also make each entry anew that was resolved on other pins than its target
+                stands on then: no key is made with it. Where nothing is written, nothing follows.
 
         Returns:
             What moved.
@@ -77,31 +86,53 @@ class Refresh:
         wanted = set(labels)
         moved: list[Moved] = []
         for label in self.workspace.graph.order:
-            if label not in wanted:
-                continue
             for section in SECTIONS:
                 target = self.workspace.graph[label]
                 pin = next((pin for pin in target.pins if pin.section == section), None)
-                if pin is None or section not in sections:
+                if pin is None:
                     continue
-                self.say(f"{section} of {label}")
+                if label in wanted and section in sections:
+                    self.say(f"{section} of {label}")
+                elif follow and write and not self._stands(target, pin):
+                    self.say(f"{section} of {label}, which was resolved on other pins")
+                else:
+                    continue
                 moved += self._renew(section, target, pin)
         if self.write and unwanted(self.workspace, self.workspace.lock):
             write_lock(self.workspace, self.workspace.lock)
         return moved
 
+    def _stands(self, target: Target, pin: Pin) -> bool:
+        """Whether an entry may stay as it is: nothing that it was resolved on has moved."""
+        workspace = self.workspace
+        entry = workspace.lock.get(pin.section, {}).get(pin.name)
+        if entry is None or target.label in workspace.left_out:
+            return True
+        return stands(entry, resolved_on(workspace.graph, workspace.lock, target, pin.section))
+
     def _renew(self, section: str, target: Target, pin: Pin) -> list[Moved]:
-        old = self.workspace.lock.get(section, {}).get(pin.name)
+        workspace = self.workspace
+        old = workspace.lock.get(section, {}).get(pin.name)
+        on = resolved_on(workspace.graph, workspace.lock, target, section)
         try:
             new = self._make(section, target, pin)
         except BuildError as error:
             error.where = error.where or target.where
             raise
+        moved = _differences(section, str(target.label), old, new)
+        if on:
+            # In another flavour the same pins may hold on something else.
+            flavour = workspace.settings.flavour
+            others = dict(old.on) if old and not moved else {}
+            others.pop(flavour, None)
+            new = new._replace(on=others if on in others.values() else {**others, flavour: on})
+            if old and on not in old.on.values():
+                moved.append(_stood(section, target.label, old.on.get(flavour), on))
         if self.write and new != old:
             lock = {name: dict(entries) for name, entries in self.workspace.lock.items()}
             lock.setdefault(section, {})[pin.name] = new
             write_lock(self.workspace, lock)
-        return _differences(section, str(target.label), old, new)
+        return moved
 
     def _make(self, section: str, target: Target, pin: Pin) -> Entry:
         if section == "rootfs":
@@ -167,6 +198,10 @@ def _differences(section: str, name: str, old: Entry | None, new: Entry) -> list
     return found
 
 
+def _stood(section: str, label: Label, before: str | None, on: str) -> Moved:
+    return Moved(section, str(label), "resolved on", before and before[:12], on[:12])
+
+
 def _shown(item: Item | None, with_digest: bool) -> str | None:
     """An item's version, with a piece of its digest where that alone differs."""
     if item is None:
@@ -175,13 +210,13 @@ def _shown(item: Item | None, with_digest: bool) -> str | None:
 
 
 def _brief(asked: tuple[str, ...]) -> str:
-    return " ".join(word[:12] if len(word) == _DIGEST else word for word in asked) or "nothing"
+    return _DIGEST.sub(r"\1", " ".join(asked)) or "nothing"
 
 
 def relock(workspace: Workspace, say: Say) -> Callable[[str, Label], None]:
     """For a build that finds a pin no longer served: makes one entry anew."""
 
     def renew(section: str, label: Label) -> None:
-        Refresh(workspace, say=say).run([section], [label])
+        Refresh(workspace, say=say).run([section], [label], follow=False)
 
     return renew

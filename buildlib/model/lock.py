@@ -1,9 +1,9 @@
 """`images.lock`: the pins of all that comes from outside, as data.
 
 One committed TOML file. Every entry has the same form: what was *asked* for when it was locked,
-and *items*, a line each: `name = "version sha256 size where"`. Version, sha256 and file name of an
-item enter keys; size and where it is found do not. The file is read with tomllib and written with
-`toml`, sorted, so that a refresh shows in a diff what moved.
+what it was resolved *on*, and *items*, a line each: `name = "version sha256 size where"`. Version,
+sha256 and file name of an item enter keys; size and where it is found do not. The file is read with
+tomllib and written with `toml`, sorted, so that a refresh shows in a diff what moved.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from buildlib.errors import InputError, Location
@@ -18,6 +19,7 @@ from buildlib.errors import InputError, Location
 FILE = "images.lock"
 SCHEMA = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
+_ON = re.compile(r"\S+ [0-9a-f]+\Z")
 _SIZE = re.compile(r"(0|[1-9][0-9]*)\Z", re.ASCII)
 
 
@@ -57,10 +59,13 @@ class Entry(NamedTuple):
     Attributes:
         asked: What the declaration asked for at the time, as texts.
         items: The pins by name.
+        on: Digest of what the target stood on, by flavour: a target may stand on something else
+            in each and come to the same pins. Empty in a lock that was made before this was noted.
     """
 
     asked: tuple[str, ...]
     items: Mapping[str, Item]
+    on: Mapping[str, str] = MappingProxyType({})
 
 
 Lock = Mapping[str, Mapping[str, Entry]]
@@ -104,10 +109,10 @@ def parse_lock(text: str) -> dict[str, dict[str, Entry]]:
 
 
 def _entry(section: str, name: str, value: Any, text: str) -> Entry:
-    items = value.get("items", {}) if isinstance(value, dict) else None
-    asked = value.get("asked", []) if isinstance(value, dict) else None
-    texts = isinstance(asked, list) and all(isinstance(word, str) for word in asked)
-    if not isinstance(items, dict) or not isinstance(asked, list) or not texts:
+    table: dict[str, Any] = value if isinstance(value, dict) else {"items": None}
+    items, asked, on = table.get("items", {}), table.get("asked", []), table.get("on", [])
+    texts = _are_texts(asked) and _are_texts(on) and all(map(_ON.match, on))
+    if not isinstance(items, dict) or not texts:
         raise _damaged(section, name, text)
     parsed: dict[str, Item] = {}
     for item, line in items.items():
@@ -115,7 +120,11 @@ def _entry(section: str, name: str, value: Any, text: str) -> Entry:
         if len(fields) != 4 or not _SHA256.match(fields[1]) or not _SIZE.match(fields[2]):  # noqa: PLR2004
             raise _damaged(section, item, text)
         parsed[item] = Item(fields[0], fields[1], int(fields[2]), fields[3])
-    return Entry(tuple(asked), parsed)
+    return Entry(tuple(asked), parsed, dict(word.split(" ") for word in on))
+
+
+def _are_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(word, str) for word in value)
 
 
 def _damaged(section: str, name: str, text: str) -> InputError:
@@ -131,25 +140,30 @@ def dump_lock(lock: Lock) -> str:
     """The text of a lock: sorted, schema line first, the same for the same pins."""
     import toml
 
-    document: dict[str, Any] = {}
-    for section in sorted(lock):
-        document[section] = {
-            name: {
-                "asked": list(entry.asked),
-                "items": {item: str(entry.items[item]) for item in sorted(entry.items)},
-            }
-            for name, entry in sorted(lock[section].items())
-        }
+    document = {
+        section: {name: _table(entry) for name, entry in sorted(lock[section].items())}
+        for section in sorted(lock)
+    }
     body = toml.dumps(document)
     head = "# Pins of all that comes from outside. Made by `./doitw lock`; do not edit.\n"
     return f"{head}schema = {SCHEMA}\n\n{body.strip()}\n"
+
+
+def _table(entry: Entry) -> dict[str, Any]:
+    items = {item: str(entry.items[item]) for item in sorted(entry.items)}
+    on = [f"{flavour} {entry.on[flavour]}" for flavour in sorted(entry.on)]
+    return {"asked": list(entry.asked), **({"on": on} if on else {}), "items": items}
 
 
 def to_plain(lock: Lock) -> Any:
     """The lock as plain tuples and dicts, which the memo can keep (see `from_plain`)."""
     return {
         section: {
-            name: (entry.asked, {item: tuple(pin) for item, pin in entry.items.items()})
+            name: (
+                entry.asked,
+                {item: tuple(pin) for item, pin in entry.items.items()},
+                *([dict(entry.on)] if entry.on else []),  # else as it was kept before there was one
+            )
             for name, entry in entries.items()
         }
         for section, entries in lock.items()
@@ -161,8 +175,8 @@ def from_plain(plain: Any) -> dict[str, dict[str, Entry]]:
     make = Item._make
     return {
         section: {
-            name: Entry(asked, {item: make(pin) for item, pin in items.items()})
-            for name, (asked, items) in entries.items()
+            name: Entry(asked, {item: make(pin) for item, pin in items.items()}, *on)
+            for name, (asked, items, *on) in entries.items()
         }
         for section, entries in plain.items()
     }

@@ -31,6 +31,10 @@ class File(NamedTuple):
     part: str = ""
 
 
+PARENT_ARG = "BASE_CONTAINER"
+"""The build argument that names an image's parent."""
+
+
 class Dep(NamedTuple):
     """An edge of the graph.
 

@@ -24,14 +24,14 @@ from buildlib.dsl.declare import (
 from buildlib.errors import InputError
 from buildlib.model.label import Reference
 from buildlib.model.output import Output
-from buildlib.model.target import Dep, File, Pin
+from buildlib.model.requirements import request_of, requirement_files
+from buildlib.model.target import PARENT_ARG, Dep, File, Pin
 from buildlib.rules.base import PIN_FOLDERS, Rule, locked_requirements
 
 if TYPE_CHECKING:
     from buildlib.execution.context import Context
     from buildlib.model.target import Target
 
-PARENT_ARG = "BASE_CONTAINER"
 IGNORE_FILE = ".dockerignore"
 
 
@@ -148,11 +148,12 @@ def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
         )
     wanted = source(python, attribute="python")
     name = python.removesuffix(".in") + ".lock"
-    stamps = package.tree.stamps([wanted.path, package.in_workspace(name)])
+    made = package.tree.stamps([package.in_workspace(name)])[0].rpartition(" ")[2]
     files = []
     if name in package.known:
         files = [source(name, attribute="python", as_name=locked_requirements(python))]
-    return files, tuple(stamp.rpartition(" ")[2] for stamp in stamps)
+    written = requirement_files(package.tree, wanted.path)
+    return files, request_of(written, wanted.path, made)
 
 
 def python_entry_name(own: str, python: str) -> str:

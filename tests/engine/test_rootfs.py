@@ -228,6 +228,23 @@ def test_locked_packages_install_without_network(os_image, tmp_path) -> None:
     assert answer == 'openjdk version "17\n'
 
 
+def test_settings_of_apt_in_an_image_change_no_answer(os_image) -> None:
+    """They are in no request: whoever edits them in a Dockerfile would not lock anew."""
+    run = run_script(os_image)
+    settings = """
+        printf 'Package: libcurl4\\nPin: version *\\nPin-Priority: -1\\n' > /etc/apt/preferences.d/x
+        printf 'Package: less\\nPin: version *\\nPin-Priority: -1\\n' > /etc/apt/preferences
+        echo 'APT::Install-Suggests "true";' > /etc/apt/apt.conf.d/99x
+        echo 'APT::Default-Release "bookworm-updates";' > /etc/apt/apt.conf
+    """
+    plain = apt.lock_packages(["curl", "less"], run, mirror=MIRROR)
+    changed = apt.lock_packages(
+        ["curl", "less"], lambda script: run(settings + script), mirror=MIRROR
+    )
+    assert changed == plain
+    assert {"curl", "less", "libcurl4"} <= {package.name for package in plain}
+
+
 def test_asking_apt_for_an_unknown_package_says_which_one_was_meant(os_image) -> None:
     with pytest.raises(InputError, match="no package 'tinni'; did you mean tini"):
         apt.lock_packages(["tinni"], run_script(os_image), mirror=MIRROR)

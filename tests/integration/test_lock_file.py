@@ -24,7 +24,12 @@ ITEM = st.builds(
     st.integers(0, 1 << 40),
     TEXT,
 )
-ENTRY = st.builds(Entry, st.lists(TEXT).map(tuple), st.dictionaries(WORD, ITEM, max_size=4))
+ENTRY = st.builds(
+    Entry,
+    st.lists(TEXT).map(tuple),
+    st.dictionaries(WORD, ITEM, max_size=4),
+    st.dictionaries(st.sampled_from(["debian", "docker-stacks"]), st.just(digest("on")[:32])),
+)
 LOCK = st.dictionaries(
     st.sampled_from(["apt", "download", "image", "python", "rootfs"]),
     st.dictionaries(WORD, ENTRY, min_size=1, max_size=3),

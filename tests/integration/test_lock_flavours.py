@@ -101,6 +101,47 @@ def test_one_file_for_both_is_one_entry(site: Workshop, verb: Verbs) -> None:
     assert wheels(site) == {"//images/a": ["cp311"]}
 
 
+def test_one_entry_stands_on_what_each_flavour_has(site: Workshop, verb: Verbs) -> None:
+    """The same wheels, on a parent whose requirements are ours and on an image of others."""
+    stacks(site, 'python="3.11", ')
+    site.file("images/base/requirements.in", "thing\n")
+    site.image("images/base", 'parent="//images/os", python="requirements.in"', CHILD)
+    parents = PARENTS.replace("//images/os", "//images/base")
+    site.image("images/a", f"{parents}, {ONE_FOR_BOTH}", CHILD.replace("=elyra/os:dev", ""))
+    assert verb("lock", "image", STACKS).code == 0
+    for edit in ("thing\n", "# why\nthing\n"):
+        site.file("images/a/requirements.in", edit)
+        assert verb("lock").code == 0
+        told = verb("plan", STACKS)
+        assert told.code == 3
+        assert "was resolved on other pins" in told.err
+        assert told.fixes == [f"./doitw lock python //images/a {STACKS}"]
+        assert verb(*told.fixes[0].split()[1:]).code == 0
+        for flavour in ("FLAVOUR=debian", STACKS):
+            told = verb("plan", flavour)
+            assert told.code == 0, told.err
+            assert verb("lock", "--check", flavour).code == 0
+    assert list(site.read_lock()["python"]["//images/a"].on) == ["debian", "docker-stacks"]
+
+
+def test_what_moves_in_one_flavour_is_asked_for_in_the_other(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    stacks(site, 'python="3.11", ')
+    site.file("images/base/requirements.in", "thing<2\n")
+    site.image("images/base", 'parent="//images/os", python="requirements.in"', CHILD)
+    parents = PARENTS.replace("//images/os", "//images/base")
+    site.image("images/a", f"{parents}, {ONE_FOR_BOTH}", CHILD.replace("=elyra/os:dev", ""))
+    assert verb("lock").code == 0
+    assert verb("lock", STACKS).code == 0
+    index.add("thing", "2.0", "cp311-cp311-manylinux_2_17_x86_64")
+    assert verb("lock", "python", "--upgrade", STACKS).code == 0
+    assert verb("plan", STACKS).code == 0
+    told = verb("plan")
+    assert told.code == 3, "2.0 contradicts the parent of this flavour"
+    assert told.fixes == ["./doitw lock python //images/a"]
+
+
 def test_entries_that_no_flavour_wants_go(site: Workshop, verb: Verbs) -> None:
     two(site)
     assert verb("lock", STACKS).code == 0

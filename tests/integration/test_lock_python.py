@@ -8,6 +8,7 @@ from workshop import Verbs, Workshop
 
 from buildlib.errors import InputError
 from buildlib.lock.python import parse_requirements
+from buildlib.model.lock import parse_lock
 
 X86 = "manylinux_2_17_x86_64"
 NEWEST = "manylinux_2_35_x86_64"
@@ -230,6 +231,211 @@ def test_an_edited_in_file_is_refused_until_it_is_locked(
     assert fix.startswith("./doitw lock python //images/a")
     assert verb(*fix.split()[1:]).code == 0
     assert verb("plan").code == 0
+
+
+def mended(verb: Verbs) -> None:
+    """The plan refuses; what it says to paste is enough."""
+    told = verb("plan")
+    assert told.code == 3, told.out
+    (fix,) = told.fixes
+    told = verb(*fix.split()[1:])
+    assert told.code == 0, told.err
+    told = verb("plan")
+    assert told.code == 0, told.err
+
+
+def test_an_edited_file_that_the_in_file_includes_is_refused_until_it_is_locked(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    index.add("thing", "1.0")
+    index.add("other", "1.0")
+    site.file("images/a/more.in", "thing\n").file("images/a/requirements.in", "-r more.in\n")
+    site.file("images/a/Dockerfile", "FROM scratch\nCOPY wheels/ /w/\nCOPY requirements.lock /\n")
+    assert verb("lock").code == 0
+    assert verb("build").code == 0
+    site.file("images/a/more.in", "thing\nother\n")
+    told = verb("plan")
+    assert told.code == 3
+    assert "images/a/BUILD.py:2: error: images/a/more.in changed after images.lock" in told.err
+    assert verb("lock", "--check").code == 1
+    mended(verb)
+    assert wheels(site) == ["other-1.0-py3-none-any.whl", "thing-1.0-py3-none-any.whl"]
+    assert site.action("//images/a") == "build"
+
+
+def test_an_edited_constraint_is_refused_until_it_is_locked(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    index.add("thing", "1.0")
+    index.add("thing", "2.0")
+    site.file("images/limits.in", "thing<2\n")
+    site.file("images/a/requirements.in", "thing\n-c ../limits.in\n")
+    assert verb("lock").code == 0
+    assert wheels(site) == ["thing-1.0-py3-none-any.whl"]
+    site.file("images/limits.in", "thing>=2\n")
+    mended(verb)
+    assert wheels(site) == ["thing-2.0-py3-none-any.whl"]
+
+
+def test_a_file_that_several_include_is_mended_by_one_command(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    index.add("thing", "1.0")
+    index.add("other", "1.0")
+    site.file("images/more.in", "thing\n").file("images/a/requirements.in", "-r ../more.in\n")
+    want(site, "images/b", "-r ../more.in")
+    want(site, "images/c", "-r ../more.in", more='parent="//images/b"', parent=True)
+    assert verb("lock").code == 0
+    site.file("images/more.in", "thing\nother\n")
+    mended(verb)
+    assert len(wheels(site, "//images/c")) == 2
+
+
+def test_uv_is_shown_nothing_but_what_the_request_names(
+    site: Workshop, verb: Verbs, index: SimpleIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Were an include overlooked, the lock would fail and not hold what nobody knows of."""
+    index.add("thing", "1.0")
+    site.file("images/a/more.in", "thing\n").file("images/a/requirements.in", "-r more.in\n")
+    monkeypatch.setattr("buildlib.model.requirements._includes", lambda path, data: iter(()))
+    told = verb("lock", "python")
+    assert told.code == 1
+    assert "more.in" in told.err
+    assert not (site.root / "images.lock").exists()
+
+
+def test_an_edit_while_uv_resolves_is_in_no_request(
+    site: Workshop, verb: Verbs, index: SimpleIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from buildlib.lock import python
+
+    index.add("thing", "1.0")
+    index.add("thing", "2.0")
+    resolve = python._resolve
+
+    def resolve_slowly(*arguments, **options) -> str:
+        text = resolve(*arguments, **options)
+        site.file("images/a/requirements.in", "thing<2\n")
+        return text
+
+    with monkeypatch.context() as patched:
+        patched.setattr(python, "_resolve", resolve_slowly)
+        assert verb("lock").code == 0
+    mended(verb)
+    assert wheels(site) == ["thing-1.0-py3-none-any.whl"]
+
+
+def family(site: Workshop, index: SimpleIndex) -> None:
+    """A chain a <- b <- c, and d beside b; what all but a want is limited by a."""
+    for package, parent in (("b", "a"), ("c", "b"), ("d", "a")):
+        want(site, f"images/{package}", "shared", more=f'parent="//images/{parent}"', parent=True)
+    index.add("thing", "1.0", needs=("shared<2",))
+    index.add("thing", "2.0", needs=("shared<3",))
+    index.add("shared", "1.0")
+    index.add("shared", "2.0")
+    site.file("images/a/requirements.in", "thing<2\n")
+
+
+def test_what_stands_on_an_image_is_locked_with_it(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    family(site, index)
+    assert verb("lock").code == 0
+    site.file("images/a/requirements.in", "thing\n")
+    assert verb("plan").fixes == ["./doitw lock python //images/a"]
+    told = verb("lock", "python", "--upgrade", "//images/a")
+    assert told.code == 0, told.err
+    assert "python of //images/c, which was resolved on other pins" in told.out
+    assert verb("plan").code == 0
+    for label in ("//images/a", "//images/b", "//images/c", "//images/d"):
+        assert "shared-2.0-py3-none-any.whl" in wheels(site, label)
+    assert verb("lock", "--check").code == 0
+
+
+def test_requirements_of_a_parent_that_came_with_a_merge_are_mended_by_one_command(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    """The lock of the parent is right, those of all that stand on it are not."""
+    family(site, index)
+    assert verb("lock").code == 0
+    ours = {name: data for name, data in site.snapshot().items() if name.endswith(".lock")}
+    site.file("images/a/requirements.in", "thing\n")
+    assert verb("lock", "python", "--upgrade").code == 0
+    theirs = site.read_lock()["python"]["//images/a"]
+    for label in ("b", "c", "d"):
+        site.file(f"images/{label}/requirements.lock", ours[f"images/{label}/requirements.lock"])
+    merged = parse_lock(ours["images.lock"].decode())
+    site.lock({"python": {**merged["python"], "//images/a": theirs}})
+    told = verb("plan")
+    assert "images/b/BUILD.py:2: error: the python entry of //images/b" in told.err
+    assert "was resolved on other pins of its parents" in told.err
+    assert verb("lock", "--check").code == 1
+    mended(verb)
+    for label in ("//images/b", "//images/c", "//images/d"):
+        assert "shared-2.0-py3-none-any.whl" in wheels(site, label)
+
+
+def test_another_parent_is_another_request(site: Workshop, verb: Verbs, index: SimpleIndex) -> None:
+    family(site, index)
+    assert verb("lock").code == 0
+    site.replace("images/d/BUILD.py", "//images/a", "//images/b")
+    mended(verb)
+
+
+def test_a_child_of_what_was_never_locked_says_so(
+    site: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    family(site, index)
+    told = verb("lock", "python", "//images/b")
+    assert told.code == 3
+    assert "images/a/requirements.lock is not there" in told.err
+    assert told.fixes == ["./doitw lock python //images/a"]
+
+
+HOSTILE: dict[str, tuple[str, str]] = {
+    "UV_RESOLUTION": ("", "lowest"),
+    "UV_PRERELEASE": ("", "allow"),
+    "UV_CONSTRAINT": ("thing<2\n", "@"),
+    "UV_OVERRIDE": ("thing==1.0\n", "@"),
+    "UV_EXCLUDE_NEWER": ("", "2001-01-01"),
+    "UV_EXTRA_INDEX_URL": ("", "http://127.0.0.1:9/simple"),
+    "UV_INDEX": ("", "http://127.0.0.1:9/simple"),
+    "UV_FIND_LINKS": ("", "http://127.0.0.1:9/links"),
+    "UV_CONFIG_FILE": ('resolution = "lowest"\n', "@"),
+    "uv.toml": ('resolution = "lowest"\n', ""),
+    "pyproject.toml": ('\n[tool.uv.pip]\nresolution = "lowest"\n', ""),
+    ".config/uv/uv.toml": ('resolution = "lowest"\n', ""),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_lock_does_not_depend_on_who_makes_it(
+    site: Workshop,
+    verb: Verbs,
+    index: SimpleIndex,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    index.add("thing", "1.0")
+    index.add("thing", "2.0")
+    index.add("thing", "3.0a1")
+    text, value = HOSTILE[name]
+    monkeypatch.setenv("HOME", str(site.root.parent))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    if name.startswith("UV_"):
+        file = site.root.parent / "said"
+        file.write_text(text)
+        monkeypatch.setenv(name, str(file) if value == "@" else value)
+    elif name.startswith("."):
+        file = site.root.parent / name
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    else:
+        before = (site.root / name).read_text() if (site.root / name).exists() else ""
+        site.file(name, before + text)
+    told = verb("lock", "python")
+    assert told.code == 0, told.err
+    assert wheels(site) == ["thing-2.0-py3-none-any.whl"]
 
 
 def test_check_sees_an_edit_that_moves_no_version(

@@ -158,7 +158,7 @@ def answer(shop: Workshop, version: str, *wanted: str) -> str:
     script = apt_script(wanted or ("curl",), mirror=MIRROR)
     line = (
         f"'{MIRROR}/debian/pool/main/c/curl/curl_{version}_amd64.deb' "
-        f"curl_{version}_amd64.deb 5 SHA256:{digest(f'curl {version}')}"
+        f"curl_{version}_amd64.deb 8 SHA256:{digest(f'curl {version}')}"
     )
     shop.engine.teach(script, stdout=f"{line}\nend of answer\n")
     return script
@@ -173,11 +173,87 @@ def test_an_images_packages_are_resolved_by_the_apt_of_its_parent(
     assert "building //images/base, whose packages count" in told.out
     assert aptish.engine.scripts == [(aptish.content_tag("//images/base"), script)]
     assert aptish.read_lock()["apt"]["//images/a"].items == {
-        "curl": Item("8.0", digest("curl 8.0"), 5, "debian/pool/main/c/curl/curl_8.0_amd64.deb")
+        "curl": Item("8.0", digest("curl 8.0"), 8, "debian/pool/main/c/curl/curl_8.0_amd64.deb")
     }
     assert len(aptish.builder.requests) == 1
     assert verb("lock", "apt").out.count("building") == 0
     assert len(aptish.builder.requests) == 1
+
+
+@pytest.fixture
+def stack(shop: Workshop, verb: Verbs, debian, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    """os <- a <- b <- c, of which all but b add packages; d stands beside b. All are locked."""
+    monkeypatch.setattr(  # the packages here are none that could be unpacked
+        "buildlib.debian.rootfs.write_rootfs", lambda debs, out, **_: out.write(b"a system")
+    )
+    shop.network(apt=MIRROR)
+    os_image(shop)
+    debian({"tini": "1"})
+    for package, parent, apt in (("a", "os", "curl"), ("b", "a", ""), ("c", "b", "less"),
+                                 ("d", "a", "less")):  # fmt: skip
+        more = f', apt=["{apt}"]' if apt else ""
+        shop.image(f"images/{package}", f'parent="//images/{parent}"{more}', CHILD)
+    answer(shop, "8.0", "curl")
+    answer(shop, "8.0", "less")
+    for name in (*MINIMAL, "tini"):
+        shop.stored(f"{name} 1".encode())
+    for name, version in (("curl", "8.0"), ("curl", "8.1")):
+        shop.stored(f"{name} {version}".encode())
+    told = verb("lock")
+    assert told.code == 0, told.err
+    assert verb("plan").code == 0
+    return shop
+
+
+def test_packages_are_resolved_anew_where_the_root_file_system_moved(
+    stack: Workshop, verb: Verbs, debian
+) -> None:
+    debian({"tini": "2"})
+    stack.stored(b"tini 2")
+    answer(stack, "8.1", "less")
+    told = verb("lock", "rootfs")
+    assert told.code == 0, told.err
+    for label in ("//images/a", "//images/c", "//images/d"):
+        assert f"apt of {label}, which was resolved on other pins" in told.out
+    assert stack.read_lock()["apt"]["//images/d"].items["curl"].version == "8.1"
+    assert verb("plan").code == 0
+
+
+def test_check_of_what_moved_leaves_what_stands_on_it(stack: Workshop, verb: Verbs, debian) -> None:
+    debian({"tini": "2"})
+    before = stack.snapshot()
+    told = verb("lock", "--check", "rootfs")
+    assert told.code == 1
+    assert "1 pins have drifted" in told.out
+    assert stack.snapshot() == before
+
+
+def test_pins_of_a_parent_that_came_with_a_merge_are_mended_by_one_command(
+    stack: Workshop, verb: Verbs
+) -> None:
+    lock = stack.read_lock()
+    items = {**lock["rootfs"]["//images/os"].items}
+    items["tini"] = Item("2", digest("tini 2"), 6, "debian/pool/tini.deb")
+    lock["rootfs"]["//images/os"] = lock["rootfs"]["//images/os"]._replace(items=items)
+    stack.lock(lock)
+    stack.stored(b"tini 2")
+    told = verb("plan")
+    assert told.code == 3
+    assert "images/a/BUILD.py:2: error: the apt entry of //images/a" in told.err
+    assert told.fixes == ["./doitw lock apt //images/a"]
+    told = verb("lock", "apt", "//images/a")
+    assert told.code == 0, told.err
+    assert verb("plan").code == 0
+
+
+def test_another_platform_is_another_request(stack: Workshop, verb: Verbs) -> None:
+    """The packages of a root file system are those of one architecture."""
+    stack.replace("images/os/BUILD.py", "packages=", 'platform="linux/arm64", packages=')
+    told = verb("plan")
+    assert told.code == 3
+    assert told.fixes == ["./doitw lock rootfs //images/os"]
+    assert verb("lock", "rootfs", "//images/os").code == 0
+    assert verb("plan").code == 0
 
 
 def test_no_mirror_gets_into_the_lock(aptish: Workshop, verb: Verbs) -> None:

@@ -147,6 +147,42 @@ def test_a_root_file_system_is_resolved_anew_before_the_plan_is_carried_out(
     assert shop.builder.requests == []
 
 
+def test_what_was_resolved_on_what_is_gone_is_resolved_anew(
+    shop: Workshop, outside: Server, verb: Verbs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(  # the packages here are none that could be unpacked
+        "buildlib.debian.rootfs.write_rootfs", lambda debs, out, **_: out.write(b"a system")
+    )
+
+    def serve(version: str) -> None:
+        archive = offered({"tini": version})
+        tini = archive.candidates["tini"]
+        found = tini.package._replace(path=f"debian/pool/tini_{version}.deb")
+        archive.candidates["tini"] = tini._replace(package=found)
+        for candidate in archive.candidates.values():
+            package = candidate.package
+            outside.add(f"/{package.path}", f"{package.name} {package.version}".encode())
+        monkeypatch.setattr("buildlib.lock.debian.read_archive", lambda get, **options: archive)
+
+    shop.network(apt=outside.url)
+    shop.file("images/os/Dockerfile", "FROM scratch\nADD rootfs.tar /\n")
+    shop.build("images/os", 'rootfs(name="os", packages=["tini"])')
+    shop.image("images/a", 'parent="//images/os", apt=["curl"]', CHILD)
+    outside.add(f"/{NEW[0]}", NEW[1])
+    teach(shop, outside, {"curl": NEW[2]})
+    serve("1")
+    assert verb("lock").code == 0
+    before = shop.read_lock()["apt"]["//images/a"].on
+    serve("2")
+    del outside.files["/debian/pool/tini_1.deb"]
+    shop.remove("../store")
+    told = verb("build")
+    assert told.code == 0, told.err
+    assert "//images/a adds packages to what moved; locking them anew" in told.out
+    assert shop.read_lock()["apt"]["//images/a"].on != before
+    assert verb("plan").code == 0
+
+
 def test_a_release_locks_nothing_anew(stale: Workshop, verb: Verbs, outside: Server) -> None:
     """What is not built yet is built, and proved, before the release: with what is served now."""
     stale.start_git()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.loader import Loader
 from buildlib.errors import InputError
 from buildlib.graph.graph import Graph
-from buildlib.keys.compute import Keys, Stamp
+from buildlib.keys.compute import Keys, Stamp, resolved_on
 from buildlib.model.label import Reference, parse_reference
 from buildlib.model.lock import Entry, Item, Lock, dump_lock, parse_lock
 from buildlib.model.settings import parse_settings
@@ -139,6 +139,18 @@ class WorkspaceBuilder:
                     for name in names
                 }
                 lock.setdefault(pin.section, {})[pin.name] = Entry(pin.asked, items)
+        return self.lock(lock).stand()
+
+    def stand(self) -> Self:
+        """Let each entry say that it was resolved on what there is now, as `lock` leaves it."""
+        lock, workspace = self.read_lock(), self.open()
+        for target in workspace.graph.targets.values():
+            for pin in target.pins:
+                on = resolved_on(workspace.graph, lock, target, pin.section)
+                entry = lock.get(pin.section, {}).get(pin.name)
+                if on and entry:
+                    stands = entry._replace(on={workspace.settings.flavour: on})
+                    lock[pin.section][pin.name] = stands
         return self.lock(lock)
 
     # -- asking ----------------------------------------------------------------------------------

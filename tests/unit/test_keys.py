@@ -48,7 +48,7 @@ def in_lock(section: str, name: str, item: str, **fields: object) -> Change:
         items = dict(entry.items)
         items[item] = items[item]._replace(**fields)  # type: ignore[arg-type]
         lock[section][name] = Entry(entry.asked, items)
-        made.lock(lock)
+        made.lock(lock).stand()
 
     return change
 
@@ -145,7 +145,10 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
         {"//tools:jre"},
     ),
     "outputs": (in_build("tools", '["opt/jre/"]', '["opt/jre/", "x"]'), {"//tools:jre"}),
-    "platform": (in_build("images/base", "build_args", 'platform="linux/arm64", build_args'), OWN),
+    "platform": (
+        then_lock(in_build("images/base", "build_args", 'platform="linux/arm64", build_args')),
+        OWN,
+    ),
     "description": (in_build("images/base", '"a base"', '"the base"'), OWN),
     "licence": (in_build("images/base", '"MIT"', '"BSD-3-Clause"'), OWN),
     "network": (in_build("images/base", "build_args", "network=True, build_args"), OWN),
@@ -229,7 +232,7 @@ CHANGES: dict[str, tuple[Change, set[str]]] = {
         then_lock(lambda w: w.setting("platform", "linux/arm64")),
         {*ON_OS, "//images/foreign"},
     ),
-    "flavour": (lambda w: w.setting("flavour", "docker-stacks"), IMAGES),
+    "flavour": (then_lock(lambda w: w.setting("flavour", "docker-stacks")), IMAGES),
     # the graph
     "parent": (in_build("images/r", '"//images/base"', '"//images/os"'), {"//images/r"}),
     "parts that are taken": (in_build("images/r", "[r]", "[common, r]"), {"//images/r"}),

@@ -29,6 +29,7 @@ ENTRIES = st.builds(
     Entry,
     st.lists(TEXTS, max_size=3).map(tuple),
     st.dictionaries(WORDS, ITEMS, max_size=3),
+    st.dictionaries(st.sampled_from(["debian", "docker-stacks"]), st.just(sha("on")[:32])),
 )
 NAMES = st.sampled_from(["//a", "//images/bases/os:x", "//a.b:c+d", "//g++"])
 LOCKS = st.dictionaries(
@@ -69,6 +70,8 @@ def test_the_order_in_which_pins_were_found_does_not_show() -> None:
         ("schema = 1\n[apt]\nx = 3\n", 3),
         ('schema = 1\n[apt."//a"]\nasked = "curl"\n', 2),
         ('schema = 1\n[apt."//a"]\nasked = [1]\n', 2),
+        ('schema = 1\n[apt."//a"]\nasked = []\non = ["debian"]\n', 2),
+        ('schema = 1\n[apt."//a"]\nasked = []\non = "debian 0a"\n', 2),
         ('schema = 1\n[apt."//a"]\nitems = 3\n', 2),
         ('schema = 1\n[apt."//a".items]\ncurl = 3\n', 3),
         ('schema = 1\n[apt."//a".items]\ncurl = "1"\n', 3),

@@ -54,6 +54,35 @@ def locked(asked: tuple[str, ...]) -> Make:
     return make
 
 
+def wants(*lines: str) -> Make:
+    """An image with Python requirements, of which the second file holds these lines."""
+    text = "".join(f"{line}\n" for line in lines)
+    return lambda w: (
+        w.file("a/requirements.in", "# what it needs\n-r more.in\n")
+        .file("a/more.in", f"thing\n{text}")
+        .image("a", 'python="requirements.in"')
+    )
+
+
+def include_edited(made: WorkspaceBuilder) -> None:
+    """Two images whose requirements include one file, which is edited after the lock was made."""
+    made.file("more.in", "thing\n").file("a/requirements.in", "-r ../more.in\n")
+    made.file("b/requirements.in", "-r ../more.in\n")
+    made.image("a", 'python="requirements.in"').image("b", 'python="requirements.in"').lock_all()
+    made.file("more.in", "other\n")
+
+
+def parent_moved(made: WorkspaceBuilder) -> None:
+    """A parent whose pins are others than those that its child's packages were resolved on."""
+    made.file("os/Dockerfile", "FROM scratch\nADD rootfs.tar /\n")
+    made.build("os", 'rootfs(name="os", packages=["tini"])')
+    made.image("a", 'parent="//os", apt=["curl"]', CHILD).lock_all()
+    lock = made.read_lock()
+    moved = {"tini": Item("2", digest("tini 2"), 1, "somewhere")}
+    lock["rootfs"]["//os"] = lock["rootfs"]["//os"]._replace(items=moved)
+    made.lock(lock)
+
+
 def rendered(arguments: str) -> Make:
     """A template of two lines, and its declaration."""
     return lambda w: (
@@ -142,6 +171,14 @@ MESSAGES: dict[str, Make] = {
     "doc-of-two-lines": one('filegroup(name="a", srcs=[], doc="one\\ntwo")'),
     "apt-is-a-text": one('docker_image(name="a", parent="//images/os", apt="curl")'),
     "apt-without-parent": one('docker_image(name="a", apt=["curl"])'),
+    "requirements-include-nothing": wants("-r gone.in"),
+    "requirements-include-an-address": wants("-r https://example.org/more.in"),
+    "requirements-name-an-index": wants("--extra-index-url https://example.org/simple"),
+    "requirements-hold-an-option": wants("--pre"),
+    "requirements-name-a-folder": wants("-e ../b"),
+    "requirements-in-another-encoding": lambda w: w.file("a/requirements.in", b"\xff\xfe").image(
+        "a", 'python="requirements.in"'
+    ),
     "python-is-no-requirements": one('docker_image(name="a", python="requirements.txt")'),
     "unknown-flavour": one('docker_image(name="a", parent={"debain": "//images/os"})'),
     "no-parent-for-the-flavour": one(
@@ -250,6 +287,8 @@ MESSAGES: dict[str, Make] = {
     "function-in-a-build-file": lambda w: w.file("a/BUILD.py", "def f():\n    pass\n"),
     # the lock
     "lock-lacks-an-entry": locked(()),
+    "lock-for-another-include": include_edited,
+    "lock-for-another-parent": parent_moved,
     "lock-for-another-request": locked(("curl", "less")),
     "lock-is-no-toml": lambda w: w.image("a").file("images.lock", "schema = 1\nx = = 1\n"),
     "lock-of-another-schema": lambda w: w.image("a").file("images.lock", "schema = 2\n"),

@@ -52,10 +52,13 @@ def package_of_r(root: Path) -> None:
     other("images/bases/r-notebook/BUILD.py", '        "unixodbc",\n', "")(root)
     path, name = root / "images.lock", "//images/bases/r-notebook"
     lock = {section: dict(entries) for section, entries in parse_lock(path.read_text()).items()}
-    asked, items = lock["apt"][name]
-    left = {key: item for key, item in items.items() if not key.startswith("unixodbc")}
-    assert len(left) < len(items)
-    lock["apt"][name] = Entry(tuple(word for word in asked if word != "unixodbc"), left)
+    entry = lock["apt"][name]
+    left = {key: item for key, item in entry.items.items() if not key.startswith("unixodbc")}
+    assert len(left) < len(entry.items)
+    lock["apt"][name] = Entry(tuple(word for word in entry.asked if word != "unixodbc"), left)
+    # Locked after it, on what it has now: with the same pins, since none of them needs unixodbc.
+    above = "//images/kernel-spark-r"
+    lock["apt"][above] = lock["apt"][above]._replace(on={})
     path.write_text(dump_lock(lock))
 
 
