@@ -10,6 +10,7 @@ of the environment it sees how the index is reached: so who makes a lock makes n
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -67,13 +68,13 @@ def python_entry(workspace: Workspace, target: Target, *, write: bool, upgrade: 
     source = file.path.removesuffix(".lock") + ".in"
     written = requirement_files(workspace.tree, source)
     text = _resolve(workspace, target, file, written, upgrade=upgrade)
+    locked = next(pin.asked[1] for pin in target.pins if pin.section == "python")
     if write:
         _write_if_changed(f"{workspace.root}/{file.path}", text)
         workspace.renew()
-        target = workspace.graph[target.label]
-    pin = next(pin for pin in target.pins if pin.section == "python")
-    # What was resolved may have been edited meanwhile: the request is of what uv was given.
-    asked = request_of(written, source, pin.asked[1])
+        locked = hashlib.sha256(text.encode()).hexdigest()
+    # The files may have been edited meanwhile: the request is of what uv was given and has made.
+    asked = request_of(written, source, locked)
     tags = list(_tags(target.attrs["platform"], python_version(workspace, target)))
     items: dict[str, Item] = {}
     for requirement in parse_requirements(text):
@@ -105,8 +106,8 @@ def _resolve(
     constraints = [_constraints(workspace, parent) for parent in _parents(workspace, target)]
     index = index_url(workspace.settings.network)
     folder = workspace.state.path(f"uv/{flat(target.label)}")
-    present = file.path if os.path.exists(f"{workspace.root}/{file.path}") else ""
-    _stage(workspace, folder, written, [*constraints, *([present] if present else [])])
+    present = [file.path] if workspace.tree.exists(file.path) else []
+    _stage(workspace, folder, written, [*constraints, *present])
     command = [
         _uv(), "pip", "compile", "--quiet", "--no-config", "--python", sys.executable,
         "--generate-hashes", "--no-header", "--no-annotate",
