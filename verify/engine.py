@@ -145,6 +145,7 @@ class Engine:
                     labels={LABEL: self.run, **(labels or {})},
                     network=self.network.name,
                     detach=True,
+                    use_config_proxy=False,  # a proof is the same whoever makes it
                     **settings,
                 )
             container.reload()  # it has an address only since it was started

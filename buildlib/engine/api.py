@@ -214,6 +214,7 @@ def info_of(image: dict[str, Any]) -> ImageInfo:
         platform=platform_of(
             image.get("Os", ""), image.get("Architecture", ""), image.get("Variant", "")
         ),
+        triggers=tuple((image.get("Config") or {}).get("OnBuild") or ()),
     )
 
 

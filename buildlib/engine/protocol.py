@@ -25,12 +25,14 @@ class ImageInfo(NamedTuple):
         tags: Its references (`name:tag`), sorted.
         size: Bytes of its file system, all layers.
         platform: `linux/amd64`; with the variant where one matters (`linux/arm/v7`).
+        triggers: What stands behind `ONBUILD`: it runs in each build on the image.
     """
 
     id: str
     tags: tuple[str, ...]
     size: int
     platform: str
+    triggers: tuple[str, ...] = ()
 
 
 class Grant(NamedTuple):

@@ -37,6 +37,8 @@ _TIDYING = 60.0
 """Seconds that a proof may take to remove what it started, a swarm included."""
 _CHUNK = 1 << 20
 """Bytes read at a time."""
+_SHOWN = ("COLUMNS", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "TERM")
+"""Variables that say how a child's output looks; no others of the user's reach a proof."""
 _TAIL = 40
 """Lines of a child's output that an error shows."""
 
@@ -260,6 +262,7 @@ class Context:
         """
         import sys
 
+        from buildlib.engine.client import client_environ
         from buildlib.engine.find import find_engine
         from buildlib.engine.process import stream
 
@@ -274,7 +277,9 @@ class Context:
             self._tail.append(line)
             self._log(line)
 
-        environ = find_engine().client_environ({**os.environ, "PYTHONPATH": self._workspace.root})
+        kept = {name: os.environ[name] for name in _SHOWN if name in os.environ}
+        kept |= {**client_environ(os.environ), "PYTHONPATH": self._workspace.root}
+        environ = find_engine().client_environ(kept)
         code = stream(command, on_line, environ=environ, cwd=self._workspace.root, grace=_TIDYING)
         try:
             with open(report, "rb") as file:
@@ -301,6 +306,12 @@ class Context:
         found = self._engine().inspect([reference])[reference]
         if found is None:
             raise ActionError(f"{reference} was pulled and is not there", fix="./doitw build")
+        if found.triggers:
+            raise ActionError(
+                f"{reference} has ONBUILD triggers, which run in builds on it and are in no key",
+                detail="\n".join(f"ONBUILD {trigger}" for trigger in found.triggers),
+                fix="name an image without triggers, such as the one that it is made of",
+            )
         return found.id
 
 

@@ -310,7 +310,8 @@ class Session:
         if not stale:
             raise error
         moved: set[Label] = set()
-        for label in self.labels():  # parents first: a child's packages are resolved in its parent
+        # Parents first: a child's packages are resolved in its parent, also what was up to date.
+        for label in self.workspace.graph.closure(self._roots):
             for section in [section for section, other in stale if other == label]:
                 self.say(
                     f"warning: packages locked for {label} are no longer served;"

@@ -189,7 +189,7 @@ def pinned(lock: Lock, pin: Pin, target: Target, graph: Graph | None = None) -> 
             where=target.where,
             fix=f"./doitw lock {target.label}",
         )
-    if entry.asked != pin.asked:
+    if not _same(entry.asked, pin.asked):
         labels = [target.label] if graph is None else _asked_otherwise(lock, graph, pin.section)
         raise InputError(
             _what_changed(entry, pin, target),
@@ -245,6 +245,11 @@ def python_of(graph: Graph, target: Target) -> str:
     return str(bottom.attrs["python"]) if bottom.rule.kind == "external_image" else PYTHON
 
 
+def _same(asked: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+    """Whether two requests are one: the order of mirrors, say, makes no other file."""
+    return asked == wanted or sorted(asked) == sorted(wanted)
+
+
 def _asked_otherwise(lock: Lock, graph: Graph, section: str) -> list[Label]:
     """The targets whose entries were made for another request: several may include one file."""
     entries = lock.get(section, {})
@@ -252,7 +257,9 @@ def _asked_otherwise(lock: Lock, graph: Graph, section: str) -> list[Label]:
         label
         for label in graph.order
         for pin in graph[label].pins
-        if pin.section == section and pin.name in entries and entries[pin.name].asked != pin.asked
+        if pin.section == section
+        and pin.name in entries
+        and not _same(entries[pin.name].asked, pin.asked)
     ]
 
 

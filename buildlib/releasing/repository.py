@@ -13,9 +13,8 @@ from typing import NamedTuple
 from buildlib.errors import ActionError, InputError
 from buildlib.model.tree import is_junk
 from buildlib.store.state import FOLDER
+from buildlib.trees.git import git_environ
 
-_ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
-"""What a hook that calls us has in its environment: it would lead git to another repository."""
 _IDENTITY = 'git config user.name "Your Name" && git config user.email you@example.com'
 
 
@@ -149,14 +148,13 @@ class Repository:
     # -- git ---------------------------------------------------------------------------------------
 
     def _run(self, *words: str) -> _Done:
-        environ = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
         try:
             done = subprocess.run(
                 ["git", "-C", self.root, *words],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 check=False,
-                env={**environ, "LC_ALL": "C.UTF-8"},
+                env={**git_environ(), "LC_ALL": "C.UTF-8"},
             )
         except FileNotFoundError:
             raise InputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterable
 from typing import IO, cast
@@ -9,8 +10,15 @@ from typing import IO, cast
 from buildlib.errors import InputError
 from buildlib.model.tree import is_junk
 
+_ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
+"""What a hook that calls us has in its environment: it would lead git to another repository."""
 _LINK = "120000"
 _EXECUTABLE = "100755"
+
+
+def git_environ() -> dict[str, str]:
+    """The environment of a git that is told by its arguments which repository to look at."""
+    return {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
 
 
 class GitTree:
@@ -31,6 +39,7 @@ class GitTree:
             ["git", "-C", root, "ls-tree", "-r", "-z", "--end-of-options", revision, "."],
             capture_output=True,
             check=False,
+            env=git_environ(),
         )
         if listing.returncode:
             raise InputError(
@@ -81,6 +90,7 @@ class GitTree:
                 ["git", "-C", self.root, "cat-file", "--batch"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
+                env=git_environ(),
             )
         asked, answer = cast("IO[bytes]", self._batch.stdin), cast("IO[bytes]", self._batch.stdout)
         asked.write(oid.encode() + b"\n")

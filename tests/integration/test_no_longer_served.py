@@ -147,9 +147,11 @@ def test_a_root_file_system_is_resolved_anew_before_the_plan_is_carried_out(
     assert shop.builder.requests == []
 
 
+@pytest.mark.parametrize("built", [False, True])
 def test_what_was_resolved_on_what_is_gone_is_resolved_anew(
-    shop: Workshop, outside: Server, verb: Verbs, monkeypatch: pytest.MonkeyPatch
+    shop: Workshop, outside: Server, verb: Verbs, monkeypatch: pytest.MonkeyPatch, *, built: bool
 ) -> None:
+    """Also where it was up to date, and only the image that it stands on is to be made."""
     monkeypatch.setattr(  # the packages here are none that could be unpacked
         "buildlib.debian.rootfs.write_rootfs", lambda debs, out, **_: out.write(b"a system")
     )
@@ -173,9 +175,14 @@ def test_what_was_resolved_on_what_is_gone_is_resolved_anew(
     serve("1")
     assert verb("lock").code == 0
     before = shop.read_lock()["apt"]["//images/a"].on
+    if built:
+        assert verb("build").code == 0
+        image = shop.tag("//images/os")
+        assert image is not None
+        shop.engine.remove(image)
     serve("2")
     del outside.files["/debian/pool/tini_1.deb"]
-    shop.remove("../store")
+    shop.remove("../store/sha256" if built else "../store")
     told = verb("build")
     assert told.code == 0, told.err
     assert "//images/a adds packages to what moved; locking them anew" in told.out

@@ -12,6 +12,7 @@ from workshop import Verbs, Workshop
 
 from buildlib.engine import transfer
 from buildlib.errors import ActionError, InputError
+from buildlib.execution.executor import Executor
 from buildlib.model.label import parse_label, parse_reference
 from buildlib.model.lock import Item
 from buildlib.model.output import EXPORT
@@ -474,6 +475,41 @@ def test_an_image_that_cannot_be_pulled_says_what_to_try(foreign) -> None:
     with pytest.raises(ActionError, match="cannot be pulled") as caught:
         shop.build_targets("//images/deb")
     assert str(caught.value.fix).startswith("docker pull gone/debian@sha256:")
+
+
+def test_an_image_that_would_run_something_in_builds_on_it_is_refused(foreign, monkeypatch) -> None:
+    """No check sees its Dockerfile: it could fetch what no pin holds."""
+    shop, _ = foreign
+    inspect = shop.engine.inspect
+    triggers = ("ADD http://example.org/x /x",)
+
+    def with_triggers(refs: list[str]) -> dict[str, Any]:
+        found = inspect(refs)
+        return {ref: info and info._replace(triggers=triggers) for ref, info in found.items()}
+
+    monkeypatch.setattr(shop.engine, "inspect", with_triggers)
+    with pytest.raises(ActionError, match="has ONBUILD triggers") as caught:
+        shop.build_targets("//images/deb")
+    assert "ONBUILD ADD http://example.org/x /x" in str(caught.value.detail)
+    assert shop.record("//images/deb") is None
+
+
+def test_a_proof_sees_nothing_of_the_callers_environment(shop: Workshop, monkeypatch) -> None:
+    shop.build("images/a", 'filegroup(name="a", srcs=["BUILD.py"])')
+    shop.file("proof/__init__.py").file(
+        "proof/__main__.py",
+        "import json, os, sys\njson.dump(dict(os.environ), open(sys.argv[-1], 'w'))\n",
+    )
+    for name in ("PYTHONOPTIMIZE", "EG_KERNEL_LAUNCH_TIMEOUT", "HTTP_PROXY_PASSWORD"):
+        monkeypatch.setenv(name, "2")
+    monkeypatch.setenv("TERM", "dumb")
+    context = Executor(shop.open(), say=print)._context(print, None)
+    target = shop.open().graph[parse_label("//images/a")]
+    code, report = context.run_module(target, "proof", [])
+    seen = json.loads(report)
+    assert code == 0
+    assert {"PATH", "TERM", "PYTHONPATH"} <= set(seen)
+    assert not {"PYTHONOPTIMIZE", "EG_KERNEL_LAUNCH_TIMEOUT", "HTTP_PROXY_PASSWORD"} & set(seen)
 
 
 def test_a_release_does_not_claim_images_of_others(foreign) -> None:

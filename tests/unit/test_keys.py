@@ -19,7 +19,7 @@ from buildlib.graph.graph import Graph
 from buildlib.keys.compute import Keys, Stamp, _text
 from buildlib.keys.record import compare, make_record
 from buildlib.model.label import Label, Reference
-from buildlib.model.lock import Entry
+from buildlib.model.lock import Entry, Item
 from buildlib.rules.base import Rule
 from tests.support.family import PARTS, family
 from tests.support.workspace import WorkspaceBuilder, digest
@@ -469,6 +469,43 @@ def test_no_two_values_of_an_attribute_have_one_text(one: object, other: object)
     """`network="False"` is true, `network=False` is not: their keys must differ."""
     texts = [_text(freeze(value, "x")) for value in (one, other)]
     assert (texts[0] == texts[1]) == (shape(one) == shape(other))
+
+
+SPELLINGS = [
+    (
+        'srcs=["x", "y", "//images/a:t[one, two]"]',
+        'srcs=["//images/a:t[two,one]", "y", "x"]',
+        'srcs=[":t[ two, one, two ]", "x", "y"]',
+    ),
+    (
+        'srcs=[":t"], build_args={"A": "1", "B": "2"}',
+        'srcs=["//images/a:t"], build_args={"B": "2", "A": "1"}',
+    ),
+    ('srcs=[":d"]', 'srcs=["//images/a:d"]'),
+]
+MIRRORS = ("https://one.example.org/f", "https://two.example.org/f")
+
+
+@pytest.mark.parametrize("spellings", SPELLINGS)
+def test_order_and_spelling_make_no_other_key(tmp_path: Path, spellings: tuple[str, ...]) -> None:
+    found = set()
+    for backwards in (False, True):
+        for number, spelling in enumerate(spellings):
+            made = WorkspaceBuilder(tmp_path / f"{number}{backwards}")
+            urls = ", ".join(f'"{url}"' for url in MIRRORS[:: -1 if backwards else 1])
+            parts = ['"one": {"x": "x"}', '"two": {"y": "y"}'][:: -1 if backwards else 1]
+            made.file("images/a/x", "1").file("images/a/y", "2")
+            made.file("images/a/Dockerfile", "FROM scratch\n")
+            made.build(
+                "images/a",
+                f'download(name="d", urls=[{urls}], filename="f")',
+                f'tarball(name="t", parts={{{", ".join(parts)}}})',
+                f'docker_image(name="a", {spelling})',
+            )
+            pin = {"f": Item("1", digest("f"), 1, "f")}
+            made.lock({"download": {"//images/a:d": Entry(MIRRORS, pin)}})
+            found.add(made.keys()["//images/a"])
+    assert len(found) == 1
 
 
 def test_an_archives_key_tells_parts_from_paths(tmp_path: Path) -> None:

@@ -35,6 +35,14 @@ def trees(made: WorkspaceBuilder) -> tuple[Tree, Tree]:
     )
 
 
+def test_a_hook_that_calls_us_does_not_lead_git_elsewhere(
+    made: WorkspaceBuilder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    revision = made.commit()
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert GitTree(str(made.root), revision).read("a/x") == b"one\n"
+
+
 def listing(tree: Tree, folder: str = "") -> dict[str, list[str]]:
     """What there is, without folders that hold no file: git knows none."""
     return {name: sorted(files) for name, files in tree.files(folder) if files}
