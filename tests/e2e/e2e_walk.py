@@ -380,9 +380,9 @@ PLAIN: list[Edit] = [Sources._write, Sources._add, Sources._chmod, Sources._copy
                      Sources._change_sides, Sources._change_roles, Sources._choose,
                      Sources._spoil_export]  # fmt: skip
 EDITS: list[Edit] = [
-    *[Sources._collide, Sources._write, Sources._chmod] * 2,
-    *[Sources._rename, Sources._swap, Sources._link] * 2,
-    *PLAIN * 2,
-    Sources._touch, Sources._forget, Sources._break, Sources.move,
+    *[Sources._collide, Sources._write, Sources._add, Sources._chmod] * 3,
+    *[Sources._rename, Sources._swap, Sources._copy, Sources._link, Sources._delete] * 2,
+    *[Sources._change_sides, Sources._change_roles, Sources._choose] * 2,
+    Sources._touch, Sources._forget, Sources.move, Sources._spoil_export, Sources._break,
 ]  # fmt: skip
 """What happens, each as often as it is likely."""
