@@ -14,7 +14,7 @@ import os
 import random
 import shutil
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from e2e_process import Family
 from e2e_sample import ROOT, pyproject
@@ -166,9 +166,9 @@ class Sources:
         self._declare()
         return ", ".join(done)
 
-    def move(self) -> str:
-        """Move the workspace: to the engine, its folders are others; told."""
-        new = self.family.folder / f"workspace-{self.chance.randrange(10**6)}"
+    def move(self, places: int = 3) -> str:
+        """Move the workspace to one of some places, new or old: folders are others there; told."""
+        new = self.family.folder / f"workspace-{self.chance.randrange(places)}"
         self.family.root = self.family.root.rename(new)
         return f"mv {new.name}"
 
@@ -318,10 +318,10 @@ class Sources:
 
     def _make_room(self, name: str) -> None:
         """Let nothing be at a path, and folders above it."""
+        for above in list(PurePath(name).parents)[:-1]:
+            if self._path(str(above)).is_symlink() or self._is_file(str(above)):
+                self._path(str(above)).unlink()
         path = self._path(name)
-        for above in path.parents:
-            if above.is_symlink() or above.is_file():
-                above.unlink()
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         path.unlink(missing_ok=True)
