@@ -31,6 +31,9 @@ DAMAGED = "was damaged"
 """What is said of each file of the store that is not what its name says."""
 
 MADE = [f"//{PACKAGE}:{name}" for name in ("pack", "zipped", "spec", "made", "text", *IMAGES)]
+DIRT = b"\xff"
+"""A byte that no file of the family has."""
+
 KINDS = ("flip", "grow", "cut", "empty", "replace", "swap", "write through a link", "remove")
 
 
@@ -70,7 +73,7 @@ def test_nothing_damaged_is_built_in_or_published_and_each_damage_is_told_once(
                 found += store.lacking([sources.outside])
             words = ["-a"] if chance.random() < 0.2 else []
             done += words or [
-                sources.edit(PLAIN) if chance.random() < 0.3 else sources.make_stale()
+                sources.edit(PLAIN) if chance.random() < 0.5 else sources.make_stale()
             ]
             if chance.random() < 0.5:  # else what is equal by size and time is not sent again
                 done.append(sources.move(places=10**6))
@@ -121,7 +124,7 @@ class Damaged:
         self._chance = chance
         self._open: dict[str, bytes] = {}
         """By digest: what is there instead, and has not been met by a command."""
-        self._never: set[str] = set()
+        self._dirty: set[str] = set()
         """Digests of what was never anything but damage."""
 
     # -- damage
@@ -144,27 +147,27 @@ class Damaged:
             aside.rename(other)
         else:
             by_kind = {
-                "grow": data + b"more",
+                "grow": data + DIRT,
                 "cut": data[:at],
                 "empty": b"",
                 "replace": other.read_bytes(),
             }
             path.chmod(0o644)
-            path.write_bytes(by_kind.get(kind, data[:at] + b"\xff" + data[at + 1 :]))
+            path.write_bytes(by_kind.get(kind, data[:at] + DIRT + data[at + 1 :]))
             path.chmod(before.st_mode)
             if self._chance.random() < 0.8:
                 os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
         for each in {path, other}:
             self._note(each)
-        return f"{kind} {_digest(path)[:12]}"
+        second = f" and {_digest(other)[:12]}" if kind == "swap" else ""
+        return f"{kind} {_digest(path)[:12]}{second}"
 
     def _note(self, path: Path) -> None:
         self._open.pop(_digest(path), None)
         if path.exists() and not _is_right(path):
             data = self._open[_digest(path)] = path.read_bytes()
-            actual = hashlib.sha256(data).hexdigest()
-            if data and not self._path(actual).exists():
-                self._never.add(actual)
+            if DIRT in data:
+                self._dirty.add(hashlib.sha256(data).hexdigest())
 
     def _any(self) -> Path:
         """A file of the store; mostly one that `top` takes."""
@@ -229,7 +232,7 @@ class Damaged:
         """What of the damage is in the registry."""
         blobs = {path.name for path in (registry.folder / "data").glob("**/blobs/sha256/*/*")}
         assert blobs
-        return [f"{digest[:12]} was published" for digest in sorted(self._never & blobs)]
+        return [f"{digest[:12]} was published" for digest in sorted(self._dirty & blobs)]
 
 
 def _digest(path: Path) -> str:
