@@ -124,10 +124,10 @@ class Damaged:
         self._chance = chance
         self._open: dict[str, bytes] = {}
         """By digest: what is there instead, and has not been met by a command."""
-        self._log = 0
-        self.was_taken_from()
         self._dirty: set[str] = set()
         """Digests of what was never anything but damage."""
+        self._log = 0
+        self.was_taken_from()
 
     # -- damage
 
