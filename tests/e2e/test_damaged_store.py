@@ -77,6 +77,7 @@ def test_nothing_damaged_is_built_in_or_published_and_each_damage_is_told_once(
             ]
             if chance.random() < 0.5:  # else what is equal by size and time is not sent again
                 done.append(sources.move(places=10**6))
+            before = store.when_taken()
             built = family.run("build", *words)
             if built.code:
                 found.append(f"the build failed: {built.text}")
@@ -84,7 +85,7 @@ def test_nothing_damaged_is_built_in_or_published_and_each_damage_is_told_once(
                 different = fresh.differences()
                 found += [line for line in different if line not in known]
                 known = different
-            if store.was_taken_from():
+            if store.when_taken() != before:
                 found += store.lacking(store.taken())
             found += store.accounted(said + built.text)
             if chance.random() < 0.3:
@@ -126,8 +127,6 @@ class Damaged:
         """By digest: what is there instead, and has not been met by a command."""
         self._dirty: set[str] = set()
         """Digests of what was never anything but damage."""
-        self._log = 0
-        self.was_taken_from()
 
     # -- damage
 
@@ -202,11 +201,9 @@ class Damaged:
         """The digests of what `top` has taken."""
         return {hashlib.sha256(path.read_bytes()).hexdigest() for path in self._staged()}
 
-    def was_taken_from(self) -> bool:
-        """Whether `top` was built since the last time this was asked, and not only named again."""
-        log = self._family.path(f".buildlib/logs/{PACKAGE}+top.log").stat().st_mtime_ns
-        before, self._log = self._log, log
-        return log != before
+    def when_taken(self) -> int:
+        """When `top` took it: its log is of the last build that was more than a new name."""
+        return self._family.path(f".buildlib/logs/{PACKAGE}+top.log").stat().st_mtime_ns
 
     def lacking(self, digests: Iterable[str]) -> list[str]:
         """Of some files those that the store does not have, or not as they should be."""
