@@ -58,7 +58,9 @@ class Fresh:
         shutil.copytree(self._family.root, made.root, symlinks=True, ignore=keep_out)
         made.write("pyproject.toml", pyproject(made.organization))
         try:
-            made.build()
+            done = made.run("build")
+            if done.code:
+                return [f"a fresh build fails: {done.text}"]
             logs = [log.read_text() for log in made.path(".buildlib/logs").iterdir()]
             assert not [log for log in logs if " CACHED" in log], logs
             wanted = self._content(made, self._own)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import secrets
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePath
@@ -93,7 +94,7 @@ docker_image(
 )
 """
 DOCKERFILES = {
-    "base": "FROM scratch\nENV BASE={env}\nCOPY . /base/\n",
+    "base": "FROM scratch\nENV BASE={env} WALK={token}\nCOPY . /base/\n",
     "made": "FROM scratch\nCOPY tool /tool\nCOPY . /tree/\n",
     "top": """\
 ARG BASE_CONTAINER
@@ -133,6 +134,8 @@ class Sources:
         self.chance = chance
         self._server = server
         self._choice = {name: states[0] for name, states in CHOICES.items()}
+        # No image of another walk has the same ID: it would be gone with that one's names.
+        self._choice["token"] = secrets.token_hex(4)
         self._roles = {name: self._some_roles() for name in FREE}
         self._how = {name: chance.choice(HOW) for name in FREE}
         self._next: list[Callable[[], str]] = []

@@ -12,6 +12,7 @@ import secrets
 import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from e2e_engine import Images
@@ -21,6 +22,9 @@ from e2e_walk import IMAGES, PACKAGE, PLAIN, Sources
 
 from tests.support.registry import Registry
 from tests.unit.fetch_server import Server
+
+if TYPE_CHECKING:
+    import docker
 
 pytestmark = pytest.mark.engine
 
@@ -38,12 +42,13 @@ KINDS = ("flip", "grow", "cut", "empty", "replace", "swap", "write through a lin
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    """An empty registry."""
+def registry(tmp_path: Path, client: docker.DockerClient) -> Iterator[Registry]:
+    """An empty registry, of which nothing stays in the engine."""
     folder = tmp_path / "registry"
     folder.mkdir()
     with Registry(folder) as found:
         yield found
+        found._forget(client)
 
 
 @pytest.mark.parametrize(("seed", "rounds"), [("0", 8), (SEED, ROUNDS)], ids=["known", "random"])

@@ -78,5 +78,8 @@ def not_at_rest(family: Family, images: Images) -> list[str]:
         return [images.client.api.inspect_image(name)["Id"] for name in names]
 
     before = ids()
-    found = [f"{step['label']} is stale: {step}" for step in family.build("--json").json["steps"]]
+    again = family.run("build", "--json")
+    if again.code:
+        return [f"a second build fails: {again.text}"]
+    found = [f"{step['label']} is stale: {step['reason']}" for step in again.json["steps"]]
     return found if ids() == before else [*found, "an image has another ID"]
