@@ -221,6 +221,7 @@ class Workspace:
             self.tree.index.save()
         if self._asked:
             self.state.set_lines(_ASKED, self._asked)
+        self.state.save()
         self.store.save()
         self._memo.save()
 

@@ -20,8 +20,9 @@ from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
 from buildlib.model.output import Output
 from buildlib.model.target import Target, image_name
-from buildlib.plan.plan import BUILD, export_mtime, is_exported, unnamed
+from buildlib.plan.plan import BUILD, unnamed
 from buildlib.store import names
+from buildlib.store.content import stamp_ns
 from buildlib.store.names import DEV
 from buildlib.store.state import flat
 
@@ -237,7 +238,7 @@ class Executor:
         if export is None or record is None:
             return
         path, made = export.path, record.files[export.file]
-        if is_exported(path, made.sha256):
+        if workspace.state.is_exported(path, made.sha256):
             return
         stored = workspace.store.require(made.sha256, what=f"{export.file} of {target.label}")
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -254,8 +255,9 @@ class Executor:
                 import shutil
 
                 shutil.copyfileobj(kept, out)
-        os.utime(temporary, ns=(export_mtime(made.sha256, os.path.getsize(temporary)),) * 2)
+        os.utime(temporary, ns=(stamp_ns(made.sha256),) * 2)
         os.replace(temporary, path)
+        workspace.state.note_export(path, made.sha256)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from buildlib.model.output import Export
 from buildlib.model.settings import Settings
 from buildlib.model.target import Target, image_name
 from buildlib.store import names
-from buildlib.store.content import ContentStore, stamp_ns
+from buildlib.store.content import ContentStore
 from buildlib.store.records import Record, Records
 from buildlib.store.state import State
 
@@ -280,7 +280,7 @@ class Planner:
         export = self._exports(target)
         if export and export.file not in record.files:
             return BUILD, "its record lacks the release file"
-        if export and not is_exported(export.path, record.files[export.file].sha256):
+        if export and not self._state.is_exported(export.path, record.files[export.file].sha256):
             return RESTORE, f"{os.path.relpath(export.path)} is not there, or of another content"
         return FRESH, ""
 
@@ -312,22 +312,3 @@ def unnamed(target: Target, graph: Graph, record: Record) -> str:
     """An output of a target's rule that a record does not name; empty where it names them all."""
     names = target.rule.output_names(target, graph)
     return next((name for name in names if name not in record.files), "")
-
-
-def export_mtime(sha256: str, size: int) -> int:
-    """The mtime of an exported file, in nanoseconds: made from its content and from its own size.
-
-    Args:
-        sha256: The content that it was written from.
-        size: Of the file as it is written, compressed or not.
-    """
-    return stamp_ns(sha256) + size
-
-
-def is_exported(path: str, sha256: str) -> bool:
-    """Whether an exported file was written from a content, and whole: its mtime says so."""
-    try:
-        info = os.stat(path)
-    except OSError:
-        return False
-    return info.st_mtime_ns == export_mtime(sha256, info.st_size)

@@ -6,8 +6,13 @@ The last key that each target was built with here is what `why` compares with.
 from __future__ import annotations
 
 import os
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from buildlib.model.label import Label
+
+if TYPE_CHECKING:
+    from buildlib.keys.index import DigestIndex
 
 FOLDER = ".buildlib"
 
@@ -20,7 +25,32 @@ class State:
     """
 
     def __init__(self, root: str) -> None:
+        self._root = root
         self.folder = f"{root}/{FOLDER}"
+
+    @cached_property
+    def _exports(self) -> DigestIndex:
+        from buildlib.keys.index import DigestIndex
+
+        return DigestIndex(self._root, self.path("exports"), shared=True)
+
+    def is_exported(self, path: str, sha256: str) -> bool:
+        """Whether a file was written from a content, and has not been touched since.
+
+        Args:
+            path: Absolute, in the workspace.
+            sha256: The content; the file may hold it compressed.
+        """
+        return self._exports.known(os.path.relpath(path, self._root)) == sha256
+
+    def note_export(self, path: str, sha256: str) -> None:
+        """Remember from which content a file was written; its mtime is one long past."""
+        self._exports.note(os.path.relpath(path, self._root), sha256, os.lstat(path))
+
+    def save(self) -> None:
+        """Keep what was noted of exports, for the next process."""
+        if "_exports" in self.__dict__:
+            self._exports.save()
 
     def path(self, name: str) -> str:
         """A file or folder below `.buildlib`."""
