@@ -173,12 +173,15 @@ class Reporter:
 
 
 def finish(session: Session, say: Callable[[str], None]) -> None:
-    """What comes after a build, and never fails it: publish, and keep the bound on old images.
+    """What comes after a build, and never fails it.
+
+    What was found out is kept, what was built is published, and old images are bounded.
 
     Args:
         session: The build.
         say: Takes lines for the person who waits.
     """
+    session.workspace.save()
     session.publish()
     if session.has_new_images:
         from buildlib.pruning.bound import after_build

@@ -42,4 +42,6 @@ def download(pin: Pin, name: str, item: Item) -> Download:
         return Download(item.sha256, size, name, PyPIFile(item.where, name))
     if pin.section == "download":
         return Download(item.sha256, size, name, Urls(pin.asked))
-    return Download(item.sha256, size, file_name(pin.section, name, item), DebianPath(item.where))
+    return Download(
+        item.sha256, size, file_name(pin.section, name, item.where), DebianPath(item.where)
+    )

@@ -132,12 +132,10 @@ class Keys:
                 parts.append((dep.role, f"{dep.ref} {self._records[dep.ref].key}"))
         for pin in target.pins:
             entry = pinned(self._lock, pin, target, self._graph)
+            section = pin.section
             parts += [
-                (
-                    f"pin {pin.section} {name}",
-                    f"{item.version} {item.sha256} {file_name(pin.section, name, item)}",
-                )
-                for name, item in sorted(entry.items.items())
+                (f"pin {section} {name}", f"{version} {sha256} {file_name(section, name, where)}")
+                for name, (version, sha256, _, where) in sorted(entry.items.items())
             ]
         files = target.files
         if ref.parts:

@@ -121,11 +121,12 @@ class ContentStore:
         """Whether the file is there: one stat, no byte is read. Enough to plan, not to build.
 
         A file of another size, or an empty one that should not be (both are what a crash of the
-        machine can leave), counts as absent; adding the content again replaces it.
+        machine can leave), counts as absent; adding the content again replaces it. So does what is
+        no digest, as a damaged record may say.
         """
         try:
             found = os.stat(self.path(sha256)).st_size
-        except OSError:
+        except (OSError, ValueError):
             return False
         return found == size if size is not None else found > 0 or sha256 == _EMPTY
 
@@ -179,6 +180,8 @@ class ContentStore:
             size: Its size, where that is known.
             what: How a message names it.
         """
+        if not _is_digest(sha256):
+            return False
         whole = self._index.known(_inside(sha256)) == sha256 or self.verify(sha256, what=what)
         return whole and self.has(sha256, size)
 
@@ -365,18 +368,13 @@ def _inside(sha256: str) -> str:
     return f"sha256/{sha256[:2]}/{_digest(sha256)[2:]}"
 
 
-def is_sha256(text: object) -> bool:
+def _is_digest(text: str) -> bool:
     """Whether it is a sha256 in lower-case hexadecimal: nothing else may become a path."""
-    return (
-        isinstance(text, str)
-        and len(text) == len(_EMPTY)
-        and text.isalnum()
-        and text == text.lower()
-    )
+    return len(text) == len(_EMPTY) and text.isalnum() and text == text.lower()
 
 
 def _digest(sha256: str) -> str:
-    if not is_sha256(sha256):
+    if not _is_digest(sha256):
         raise ValueError(f"not a sha256 in lower-case hexadecimal: {sha256!r}")
     return sha256
 

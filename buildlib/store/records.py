@@ -17,7 +17,6 @@ from typing import NamedTuple
 
 from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.output import FileOutput, Output
-from buildlib.store.content import is_sha256
 
 _BLOCK = 1 << 16
 _REBUILD = "rebuild"
@@ -62,11 +61,10 @@ class Records:
             return None
         if not isinstance(plain["images"], list) or plain.get("key") != key:
             return None  # the record of another key is none of this one
-        if not all(isinstance(image, str) for image in images):
+        texts = [*images, *(made.sha256 for made in files.values())]
+        if not all(isinstance(text, str) for text in texts):
             return None
-        if not all(
-            is_sha256(made.sha256) and isinstance(made.size, int) for made in files.values()
-        ):
+        if not all(isinstance(made.size, int) for made in files.values()):
             return None
         return Record(images, files, seconds)
 

@@ -161,6 +161,7 @@ def test_presence_is_said_to_be_unknown_where_it_matters(offline: Family) -> Non
         json.dumps(
             {
                 "label": "//images/base",
+                "key": key,
                 "images": ["sha256:" + "1" * 64],
                 "files": {},
                 "seconds": 1.0,

@@ -88,6 +88,8 @@ def test_an_empty_file_is_only_believed_of_the_empty_content(store):
 def test_what_is_no_digest_is_refused(store, name):
     with pytest.raises(ValueError, match="not a sha256"):
         store.path(name)
+    assert not store.has(name)  # what a damaged record may ask for
+    assert not store.check(name)
 
 
 def test_commit_of_something_else_leaves_nothing(store):
