@@ -27,7 +27,9 @@ from buildlib.store.content import EPOCH, ContentStore, stamp_ns
 _FOLDER_MODE = 0o755
 _KIND = "stage history 1"
 _LONG = 10_000
-"""Contents in a history from which a stage begins anew, so that it does not grow for ever."""
+_EACH = 4
+"""Contents in a history, and for each name in it, from which a stage begins anew: it does not grow
+for ever."""
 
 
 class Source(NamedTuple):
@@ -62,7 +64,8 @@ class Stage:
         self._linked: set[str] = set()
         kept = marshalled.load(f"{home}/history", _KIND)
         contents: dict[str, dict[int, str]] = kept.get("contents", {})
-        known = bool(kept) and sum(map(len, contents.values())) < _LONG
+        long = _LONG + _EACH * len(contents)
+        known = bool(kept) and sum(map(len, contents.values())) < long
         self._contents = contents if known else {}
         """Of each name: mtime -> sha256 of the content that had it."""
         name = kept["folder"] if known else f"context-{os.urandom(6).hex()}"

@@ -265,7 +265,9 @@ class ContentStore:
         """Around making or removing a link of a file: its ctime changes, its bytes do not."""
         inside, path = _inside(sha256), self.path(sha256)
         known = self._index.known(inside)
-        before = os.lstat(path) if known else None
+        before = None
+        with suppress(FileNotFoundError):
+            before = os.lstat(path) if known else None
         yield
         if before is not None:
             with suppress(FileNotFoundError):

@@ -320,7 +320,8 @@ def test_one_content_under_two_names_is_two_files(desk: Desk) -> None:
 
 
 def test_a_long_history_ends_with_a_new_folder(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("buildlib.execution.stage._LONG", 3)
+    monkeypatch.setattr("buildlib.execution.stage._LONG", 2)
+    monkeypatch.setattr("buildlib.execution.stage._EACH", 1)
     folders = set()
     for number in range(9):
         desk.fill(a=str(number))
