@@ -66,8 +66,8 @@ def docker_image(
         srcs: Files of the package (also by `glob`; `.dockerignore` holds), and labels.
         apt: Debian packages to add to the parent; locked with all they need by
             `./doitw lock apt`, and laid in `apt/`.
-        python: A requirements file that ends in `.in`. `./doitw lock python` makes the `.lock`
-            file of the same name from it, with hashes. The Dockerfile finds that file by its name
+        python: A requirements file that ends in `.in`; it may include others (`-r`, `-c`).
+            `./doitw lock python` makes the `.lock` file of the same name from it, with hashes. The Dockerfile finds that file by its name
             alone, whatever folder it is in, and its wheels in `wheels/`.
         build_args: Values of the Dockerfile's `ARG`s.
         platform: Such as `linux/amd64`; by default the workspace's.
