@@ -67,8 +67,9 @@ def docker_image(
         apt: Debian packages to add to the parent; locked with all they need by
             `./doitw lock apt`, and laid in `apt/`.
         python: A requirements file that ends in `.in`; it may include others (`-r`, `-c`).
-            `./doitw lock python` makes the `.lock` file of the same name from it, with hashes. The Dockerfile finds that file by its name
-            alone, whatever folder it is in, and its wheels in `wheels/`.
+            `./doitw lock python` makes the `.lock` file of the same name from it, with hashes. The
+            Dockerfile finds that file by its name alone, whatever folder it is in, and its wheels
+            in `wheels/`.
         build_args: Values of the Dockerfile's `ARG`s.
         platform: Such as `linux/amd64`; by default the workspace's.
         network: Let steps use the network; the image is then not hermetic, and says so in `plan`.
