@@ -77,6 +77,10 @@ def _worth(workspace: Workspace, missing: list[Label], *, named: bool) -> list[L
     """
     from buildlib.sharing.shared import is_shared
 
+    records = {label: workspace.records.get(_key(workspace, label)) for label in missing}
+    for label, record in records.items():
+        if record is not None:  # all that is damaged is told at once, and is not up to date then
+            workspace.damaged(record, Reference(label))
     plan = workspace.plan(missing)
     if any(step.action == UNKNOWN for step in plan.steps):
         workspace.engine.ping()  # raises, and says what is wrong
@@ -89,7 +93,6 @@ def _worth(workspace: Workspace, missing: list[Label], *, named: bool) -> list[L
             f"not up to date, neither here nor in the registry: {', '.join(shown)}",
             fix=f"./doitw build {' '.join(shown)}",
         )
-    records = {label: workspace.records.get(_key(workspace, label)) for label in missing}
     return [
         label
         for label, record in records.items()

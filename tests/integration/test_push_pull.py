@@ -80,6 +80,24 @@ def test_what_is_not_built_cannot_be_pushed(two: Workshop, verb: Verbs) -> None:
     assert told.fixes == ["./doitw build b"]
 
 
+def test_all_that_is_damaged_is_told_at_once_and_mended_by_one_command(
+    two: Workshop, verb: Verbs
+) -> None:
+    two.build("pack2", 'zip_file(name="z", members={"x": "x"})').file("pack2/x", "x")
+    wanted = ["//pack:files", "//pack2:z"]
+    assert verb("build").code == 0
+    for label, name in zip(wanted, ("files.tar", "z.zip"), strict=True):
+        path = two.made(label, name)
+        path.chmod(0o644)
+        path.write_bytes(b"X" * path.stat().st_size)
+    told = verb("push", *wanted)
+    assert told.code == 1
+    assert told.err.count("was damaged in the content store") == 2
+    assert told.fixes == ["./doitw build pack:files pack2:z"]
+    assert verb("build", "pack:files", "pack2:z").code == 0
+    assert verb("push", *wanted).code == 0
+
+
 def test_what_the_registry_has_need_not_be_here(two: Workshop, verb: Verbs) -> None:
     assert verb("build").code == 0
     assert verb("push").code == 0
