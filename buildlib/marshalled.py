@@ -11,6 +11,7 @@ import marshal
 import os
 import sys
 import zlib
+from contextlib import suppress
 from typing import Any
 
 _PYTHON = f"{sys.implementation.cache_tag} {sys.hexversion:x}"
@@ -54,6 +55,8 @@ def save(file: str, kind: str, entries: dict[Any, Any]) -> bool:
             opened.write(_magic(kind) + zlib.crc32(payload).to_bytes(4, "big") + payload)
         os.replace(temporary, file)
     except OSError:
+        with suppress(OSError):
+            os.unlink(temporary)
         return False
     return True
 

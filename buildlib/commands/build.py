@@ -103,9 +103,15 @@ def _relock(workspace: Workspace, tell: Callable[[str], None]) -> Callable[[str,
     return renew
 
 
-def new_session(workspace: Workspace, tell: Callable[[str], None]) -> Session:
-    """A session for plain doit, which has no options of ours."""
-    return Session(workspace, say=tell, relock=_relock(workspace, tell))
+def new_session(workspace: Workspace, tell: Callable[[str], None], *, force: bool) -> Session:
+    """A session for plain doit, which has options of its own.
+
+    Args:
+        workspace: The workspace.
+        tell: Takes lines for the person who waits.
+        force: Whether doit was told to run what is up to date.
+    """
+    return Session(workspace, say=tell, force=force, relock=_relock(workspace, tell))
 
 
 def default_jobs() -> int:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from buildlib.commands.call import Call, Verb
 from buildlib.commands.common import open_workspace, say
-from buildlib.model.label import Reference
+from buildlib.execution.executor import Executor
 
 
 def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
     labels = workspace.resolve(call.words, folder=call.folder)
-    parts = [
-        dep.ref
-        for target in workspace.graph.targets.values()
-        for dep in target.deps
-        if dep.ref.parts and dep.ref.label in labels
-    ]
-    for ref in [*map(Reference, labels), *dict.fromkeys(parts)]:
-        workspace.records.forget(workspace.keys.key(ref))
+    executor = Executor(workspace, say=say)
+    for label in labels:
+        executor.forget(label)
     say(f"forgot {len(labels)} targets; images and files stay as they are")
     workspace.save()
     return 0

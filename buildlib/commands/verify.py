@@ -95,8 +95,10 @@ def _report(workspace: Workspace, label: Label) -> Any:
     record = workspace.records.get(workspace.keys.key(Reference(label)))
     path = report_path(workspace.state, label)
     if record is not None and not os.path.exists(path):
-        kept = record.files[REPORT]
-        if not workspace.store.check(kept.sha256, kept.size, what=f"the report of {label}"):
+        kept = record.files.get(REPORT)
+        if kept is None or not workspace.store.check(
+            kept.sha256, kept.size, what=f"the report of {label}"
+        ):
             return None
         path = workspace.store.path(kept.sha256)
     try:

@@ -32,7 +32,8 @@ _NO_TRIGGER = ("FROM", "MAINTAINER", "ONBUILD")
 _WITHOUT_VALUE = ("link", "parents", "keep-git-dir", "unpack")
 _REPEATED = ("mount", "exclude", "device")
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.*?)\s*$")
-_ODD = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]|\r(?!\n|\Z)")
+_ODD = re.compile(r"[\x00\x0b\x0c\x1c-\x1f]|\r(?!\n|\Z)")
+"""What one builder takes for white space or the end of a line, and another does not."""
 _FLAG = re.compile(r"""--(?:[^\s'"]|"[^"]*"|'[^']*')*(?:\s+|$)""")
 # The rest is rare: compiled (and kept by `re`) at the first use.
 _QUOTED = r""""([^"]*)"|'([^']*)'"""
@@ -94,10 +95,12 @@ def read_lines(text: str, file: str) -> Lines:
     """
     odd = _ODD.search(text)
     if odd:
+        import shlex
+
         raise InputError(
             f"the line holds the control character {odd[0]!r}, which not all builders read alike",
             where=Location(file, text.count("\n", 0, odd.start()) + 1),
-            fix=r"sed -i 's/[\x00-\x08\x0b-\x1f]//g' " + file,
+            fix=r"sed -i 's/\r$//; s/[\x00\x0b\x0c\r\x1c-\x1f]/ /g' " + shlex.quote(file),
         )
     lines = text.removeprefix("\ufeff").split("\n")
     escape, syntax, syntax_line = _directives(lines, file)

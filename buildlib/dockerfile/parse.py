@@ -138,14 +138,14 @@ class _Scope:
             name, rest = instruction.name, instruction.rest
             where = Location(self.file, instruction.line)
             pairs = [word.partition("=") for word in words(rest, self.escape)]
-            before = dict(env)
+            before, known = dict(env), frozenset(sure)
             if name == "ENV" and pairs and not pairs[0][1]:
                 key, _, value = rest.partition(" ")
                 pairs = [(key, "=", value.strip())]
             for key, equals, value in pairs:
                 if name == "ENV" or equals:
                     env[key] = expand(value, before, where, self.escape)
-                    sure = sure | {key} if sure.issuperset(variables(value)) else sure - {key}
+                    sure = sure | {key} if known.issuperset(variables(value)) else sure - {key}
                 if name == "ARG" and (key in self.given or (not equals and key in self.globals)):
                     env[key] = self.given.get(key, self.globals.get(key, ""))
                     sure.add(key)

@@ -27,6 +27,9 @@ from buildlib.execution import signals
 from buildlib.execution.session import Session
 from buildlib.suggest import did_you_mean, nearest
 
+_ALWAYS = frozenset(("-a", "--always-execute"))
+"""doit's own option; what it names is built from its sources then, as with `./doitw build -a`."""
+
 
 def _leave(error: BuildError) -> NoReturn:
     """End doit with our message and exit code: it would show a traceback."""
@@ -59,7 +62,8 @@ def _open() -> Session:
     verb = Verb("doit", "", "", (), lambda _call: 0, variables=VARIABLES)
     try:
         call: Call = parse(verb, doit_variables(), "")
-        session = new_session(open_workspace(call), say)
+        always = not _ALWAYS.isdisjoint(sys.argv[1:])
+        session = new_session(open_workspace(call), say, force=always)
         _refuse_misspelt(session, sys.argv[1:])
     except BuildError as error:
         _leave(error)

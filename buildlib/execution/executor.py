@@ -104,6 +104,15 @@ class Executor:
                 )
             self._name(workspace.graph[label], key)
 
+    def forget(self, label: Label) -> None:
+        """See to it that a target and its parts are made again from their sources."""
+        workspace = self._workspace
+        deps = (dep for target in workspace.graph.targets.values() for dep in target.deps)
+        parts = [dep.ref for dep in deps if dep.ref.label == label and dep.ref.parts]
+        with self._alone(label, workspace.keys.key(Reference(label))):  # a build would record it
+            for ref in [Reference(label), *dict.fromkeys(parts)]:
+                workspace.records.forget(workspace.keys.key(ref))
+
     def _name(self, target: Target, key: str) -> None:
         """Give what there is of a key the names that people use, and remember the key."""
         if target.rule.product == "image":

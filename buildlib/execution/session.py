@@ -122,8 +122,10 @@ class Session:
                 return self.plan
             self._bring(roots)
             while self._is_damaged():
-                self._plan = None
+                before, self._plan = self.plan.steps, None
                 self._bring(roots)
+                if self.plan.steps == before:  # the action that reads it says what is missing
+                    break
             self._prefetch()
             self._started = True
             for step in self.plan.fresh:
@@ -158,6 +160,8 @@ class Session:
         below = [other for label in built for other in workspace.graph.made_below(label)]
         found = []
         for label in dict.fromkeys([*restored, *below]):
+            if workspace.graph[label].rule.product == "image":  # its record names no file
+                continue
             record = workspace.records.get(workspace.keys.key(Reference(label)))
             if record is not None and label not in built:
                 found.append(workspace.damaged(record, Reference(label)))
@@ -316,7 +320,8 @@ class Session:
                 self.say(
                     f"warning: packages locked for {label} are no longer served;"
                     " locking them anew\n"
-                    "  fix: git add images.lock && git commit  # the new pins are in the key"
+                    f"  fix: ./doitw lock {section} && git add images.lock && git commit"
+                    "  # what else stands on it, too"
                 )
                 relock(section, label)
                 moved.add(label)

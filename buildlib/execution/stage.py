@@ -22,14 +22,14 @@ from typing import NamedTuple
 from buildlib import marshalled
 from buildlib.errors import ActionError
 from buildlib.keys.index import DigestIndex, file_sha256
-from buildlib.store.content import EPOCH, ContentStore, stamp_ns
+from buildlib.store.content import EPOCH, ContentStore, next_stamp, stamp_ns
 
 _FOLDER_MODE = 0o755
-_KIND = "stage history 1"
+_KIND = "stage history 2"
 _LONG = 10_000
 _EACH = 4
-"""Contents in a history, and for each name in it, from which a stage begins anew: it does not grow
-for ever."""
+"""Contents in a history, and more for each file of the stage, from which it begins anew: it does
+not grow for ever."""
 
 
 class Source(NamedTuple):
@@ -64,7 +64,7 @@ class Stage:
         self._linked: set[str] = set()
         kept = marshalled.load(f"{home}/history", _KIND)
         contents: dict[str, dict[int, str]] = kept.get("contents", {})
-        long = _LONG + _EACH * len(contents)
+        long = _LONG + _EACH * kept.get("names", 0)
         known = bool(kept) and sum(map(len, contents.values())) < long
         self._contents = contents if known else {}
         """Of each name: mtime -> sha256 of the content that had it."""
@@ -111,7 +111,7 @@ class Stage:
         had = self._contents.setdefault(name, {})
         mtime = stamp_ns(sha256)
         while had.setdefault(mtime, sha256) != sha256:
-            mtime += 1
+            mtime = next_stamp(mtime)
         return mtime
 
     def add_source(self, name: str, source: Source) -> None:
@@ -143,16 +143,23 @@ class Stage:
         shares = not executable and self._mtime(name, sha256) == stamp_ns(sha256)
         if shares and sha256 not in self._linked:
             self._linked.add(sha256)
-            try:
-                if os.path.samefile(path, stored):
-                    return
-            except OSError:
-                pass
+            if self._is_link(path, stored, 0o444, stamp_ns(sha256)):
+                return
             self._discard(name)
             if self._store.link_to(sha256, path):
                 return
         if not self._copy(stored, name, sha256, 0o555 if executable else 0o444):
             raise ActionError(f"{name} changed in the content store meanwhile", fix="./doitw build")
+
+    @staticmethod
+    def _is_link(path: str, stored: str, mode: int, mtime: int) -> bool:
+        """Whether a staged file is a hard link of a stored one that has this mode and mtime."""
+        try:
+            one, other = os.lstat(path), os.lstat(stored)
+        except OSError:
+            return False
+        same = (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)
+        return same and one.st_mode & 0o7777 == mode and one.st_mtime_ns == mtime
 
     def _copy(self, origin: str, name: str, sha256: str, mode: int) -> bool:
         """Copy a file unless the copy is there.
@@ -191,7 +198,11 @@ class Stage:
                     self._discard(inner)
             os.utime(here, ns=(EPOCH * 10**9,) * 2)
         self._index.save()
-        kept = {"folder": os.path.basename(self.folder), "contents": self._contents}
+        kept = {
+            "folder": os.path.basename(self.folder),
+            "names": len(self._added),
+            "contents": self._contents,
+        }
         if not marshalled.save(f"{self._home}/history", _KIND, kept):
             raise ActionError(
                 f"cannot write {self._home}/history", fix=f"df -h {self._home}  # is there space?"

@@ -70,7 +70,7 @@ class DigestIndex:
             return
         entries = dict(self._entries)
         if self._shared:
-            own = {path: entries[path] for path in self._noted if path in entries}
+            own = {path: entries[path] for path in list(self._noted) if path in entries}
             entries = {**entries, **marshalled.load(self._file, _KIND), **own}
         there = {
             path: entry

@@ -34,9 +34,9 @@ def place(files: dict[str, FileOutput], name: str, made: FileOutput, target: Tar
     """Add a file to those of a target.
 
     Raises:
-        InputError: It has one of that name: which of the two it would be, nothing says.
+        InputError: It has another of that name: which of the two it would be, nothing says.
     """
-    if name in files:
+    if files.get(name, made) != made:
         raise InputError(
             f"two inputs of {target.label} would both be {name}",
             where=target.where,

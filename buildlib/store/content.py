@@ -41,6 +41,7 @@ EPOCH = 1_700_000_000
 """Modification time of every file that enters a build, in whole seconds: tars hold no more."""
 
 _BILLION = 10**9
+_MODE = 0o444
 _DAY = 86_400
 _CHUNK = 1 << 20
 _EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -54,6 +55,11 @@ def stamp_ns(sha256: str) -> int:
     build context to BuildKit does, then notices that one was exchanged for another.
     """
     return EPOCH * _BILLION + int(sha256[:15], 16) % _BILLION
+
+
+def next_stamp(mtime_ns: int) -> int:
+    """Another modification time of the same second, for a content whose own is taken."""
+    return EPOCH * _BILLION + (mtime_ns + 1) % _BILLION
 
 
 def default_root() -> str:
@@ -159,7 +165,7 @@ class ContentStore:
         if self.check(sha256, os.stat(path).st_size):
             os.unlink(path)  # keep the file others may have linked to
             return
-        os.chmod(path, 0o444)
+        os.chmod(path, _MODE)
         stamp = stamp_ns(sha256)
         os.utime(path, ns=(stamp, stamp))
         _rename(path, self.path(sha256))
@@ -202,7 +208,7 @@ class ContentStore:
             with open(path, "rb") as file:
                 info = os.fstat(file.fileno())
                 if hash_file(file).hexdigest() == sha256:
-                    self._index.note(_inside(sha256), sha256, info)
+                    self._note_whole(sha256, info)
                     return True
         except (FileNotFoundError, NotADirectoryError):
             return False
@@ -213,6 +219,21 @@ class ContentStore:
             ) from None
         self._move_aside(sha256, info, what)
         return False
+
+    def _note_whole(self, sha256: str, info: os.stat_result) -> None:
+        """Remember that a file was read and is whole; give it the mode and mtime of the store.
+
+        It may have lost them, as where a store was copied by a tool that keeps neither.
+        """
+        path, stamp = self.path(sha256), stamp_ns(sha256)
+        if info.st_mtime_ns != stamp or info.st_mode & 0o7777 != _MODE:
+            with suppress(OSError):  # a store that cannot be written is used as it is
+                os.chmod(path, _MODE)
+                os.utime(path, ns=(stamp, stamp))
+                now = os.lstat(path)
+                if (now.st_ino, now.st_size) == (info.st_ino, info.st_size):
+                    info = now
+        self._index.note(_inside(sha256), sha256, info)
 
     def _move_aside(self, sha256: str, bad: os.stat_result, what: str) -> None:
         """Take a damaged file out of the way, and tell it, unless somebody mended it meanwhile."""
@@ -238,15 +259,21 @@ class ContentStore:
     def link_to(self, sha256: str, dest: str) -> bool:
         """Make `dest`, which does not exist, a hard link to the file with this digest.
 
-        It shares bytes, mode and time with the store: replace it, never write into it.
+        It shares bytes, mode and mtime with the store: 0444 and `stamp_ns`. Replace it, never write
+        into it.
 
         Returns:
-            False where the file system does not let us (or has a limit of links).
+            False where the file system does not let us (or has a limit of links), or the file has
+            another mode or mtime.
 
         Raises:
             ActionError: The store does not have the file.
         """
         source = self.path(sha256)
+        with suppress(FileNotFoundError):
+            info = os.lstat(source)
+            if info.st_mtime_ns != stamp_ns(sha256) or info.st_mode & 0o7777 != _MODE:
+                return False
         with self.own_change(sha256):
             try:
                 os.link(source, dest)

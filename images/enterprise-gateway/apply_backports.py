@@ -52,7 +52,7 @@ BACKPORTS = (
             for key, value in env_dict.items():
                 # No shell can export what is not a name: it would be read as commands.
                 if key.isascii() and key.isidentifier():
-                    cmd += f"export {key}={shlex.quote(value)};"
+                    cmd += f"export {key}={shlex.quote(str(value))};"
 """,
             ),
         ),

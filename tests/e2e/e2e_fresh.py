@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 import os
+import re
 import secrets
 import shutil
 import tarfile
@@ -62,7 +63,8 @@ class Fresh:
             if done.code:
                 return [f"a fresh build fails: {done.text}"]
             logs = [log.read_text() for log in made.path(".buildlib/logs").iterdir()]
-            assert not [log for log in logs if " CACHED" in log], logs
+            looked_up = [step for log in logs for step in _looked_up(log)]
+            assert not looked_up, looked_up
             wanted = self._content(made, self._own)
         finally:
             self._own.remove()
@@ -83,6 +85,14 @@ class Fresh:
         for export in [*family.path("dist").glob("*"), *family.root.glob("*/text")]:
             found[str(export.relative_to(family.root))] = _shown(export.read_bytes())
         return found
+
+
+def _looked_up(log: str) -> list[str]:
+    """The steps that a builder did not run; contexts and parents are no steps."""
+    steps = dict(re.findall(r"^#(\d+) (\[.*)$", log, re.MULTILINE))
+    cached = re.findall(r"^#(\d+) CACHED$", log, re.MULTILINE)
+    found = [steps.get(number, number) for number in cached]
+    return [step for step in found if not re.match(r"\[internal\]|\[[^\]]*\] FROM ", step)]
 
 
 def content_of(images: Images, name: str) -> Content:

@@ -28,3 +28,11 @@ def test_a_parent_that_is_gone_is_built_before(family: Family, images: Images) -
 def test_the_dry_run_shows_it(family: Family, images: Images) -> None:
     family.build()
     assert "asked to build it again" in family.run("build", "-a", "left", "--dry-run").out
+
+
+def test_plain_doit_builds_it_again_too(family: Family, images: Images) -> None:
+    family.build()
+    before = images.id("left")
+    done = family.doit("-a", "build:left")
+    assert done.code == 0, done.text
+    assert images.id("left") != before

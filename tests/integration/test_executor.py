@@ -15,10 +15,12 @@ from workshop import Verbs, Workshop
 
 from buildlib.engine.protocol import BuildRequest
 from buildlib.errors import ActionError
+from buildlib.execution.executor import Executor
 from buildlib.execution.stage import InputMovedError, Source, Stage
 from buildlib.keys.record import make_record
 from buildlib.model.label import Reference, parse_label
 from buildlib.model.output import Output
+from buildlib.plan.plan import FORGOTTEN
 from buildlib.store.content import ContentStore
 
 DOCKERFILE = "FROM scratch\nCOPY data.txt /\n"
@@ -222,6 +224,23 @@ def test_what_is_built_again_is_built_from_its_sources(
         "images+a+a",
         "images+b+b",
     ]
+
+
+def test_what_is_forgotten_while_it_is_built_is_built_again(one: Workshop) -> None:
+    forgets: list[threading.Thread] = []
+
+    def forget() -> None:
+        Executor(one.open(), say=one.said.append).forget(parse_label("//images/a"))
+
+    def during(_: BuildRequest) -> None:
+        forgets.append(threading.Thread(target=forget))
+        forgets[0].start()
+        time.sleep(0.2)
+
+    one.builder.during = during
+    one.build_targets("//images/a")
+    forgets[0].join()
+    assert one.step("//images/a").reason == FORGOTTEN
 
 
 def test_a_forgotten_archive_is_packed_again_for_who_takes_a_part(

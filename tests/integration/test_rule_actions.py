@@ -426,6 +426,25 @@ def test_a_release_is_in_the_key_of_the_kernelspec_and_in_no_other(spec: Worksho
         assert same == (workspace.graph[label].rule.kind != "kernelspec"), label
 
 
+def test_one_file_that_two_groups_bring_is_one(shop: Workshop) -> None:
+    shop.file("p/c.txt", "c").file("p/other/c.txt", "another").build(
+        "p/other", 'filegroup(name="other", srcs=["c.txt"])'
+    )
+    shop.build(
+        "p",
+        'filegroup(name="c", srcs=["c.txt"])',
+        'filegroup(name="a", srcs=[":c"])',
+        'filegroup(name="b", srcs=[":c"])',
+        'filegroup(name="both", srcs=[":a", ":b"])',
+        'filegroup(name="clash", srcs=[":a", "//p/other"])',
+    )
+    shop.image("images/x", 'srcs=["//p:both"]', "FROM scratch\nCOPY c.txt /\n")
+    shop.image("images/y", 'srcs=["//p:clash"]', "FROM scratch\nCOPY c.txt /\n")
+    shop.build_targets("//images/x")
+    with pytest.raises(InputError, match=r"would both be c\.txt"):
+        shop.build_targets("//images/y")
+
+
 # -- external_image --------------------------------------------------------------------------------
 
 

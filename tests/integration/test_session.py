@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 
 import pytest
@@ -305,3 +306,16 @@ def test_several_targets_are_built_at_once(shop: Workshop, verb: Verbs) -> None:
     shop.builder.delay = 0.3
     assert verb("build", "-n", "4").code == 0
     assert shop.builder.most_at_once > 1
+
+
+def test_a_record_of_an_image_that_names_a_file_is_no_endless_loop(shop: Workshop) -> None:
+    """A damaged record: no plan looks at files of an image."""
+    shop.image("images/a")
+    shop.image("images/b", 'parent="//images/a"', "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n")
+    shop.build_targets("//images/b")
+    key = shop.key("//images/a")
+    path = shop.store / "records" / key[:2] / f"{key[2:]}.json"
+    plain = json.loads(path.read_text())
+    path.write_text(json.dumps({**plain, "files": {"x": ["ab" * 32, 3, False]}}))
+    shop.build_targets("//images/b", force=True)
+    assert shop.action("//images/b") == "fresh"

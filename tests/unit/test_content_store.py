@@ -211,6 +211,18 @@ def test_what_was_damaged_and_is_made_again_replaces_the_damaged_file(store):
     assert read(store.path(digest)) == b"good"
 
 
+def test_a_whole_file_gets_its_mode_and_time_back(store, tmp_path):
+    digest = store.add_bytes(b"good")
+    path = store.path(digest)
+    os.chmod(path, 0o755)
+    os.utime(path)
+    assert not store.link_to(digest, str(tmp_path / "link"))
+    assert store.check(digest)
+    assert os.stat(path).st_mode & 0o777 == 0o444
+    assert os.stat(path).st_mtime_ns == stamp_ns(digest)
+    assert store.link_to(digest, str(tmp_path / "link"))
+
+
 def test_what_is_damaged_where_nobody_may_write_is_told(store, monkeypatch):
     digest = store.add_bytes(b"good")
     overwrite(store.path(digest), b"evil")

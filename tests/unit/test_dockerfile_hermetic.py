@@ -30,6 +30,7 @@ PAST_THE_KEY = [
     ("ARG HOST=http://example.com\nADD ${HOST}/x /", UNPINNED),
     ("ADD ${SET_BY_THE_BASE:-a} /", NOT_ABOVE),
     ("ENV URL=$SET_BY_THE_BASE\nADD $URL /", NOT_ABOVE),
+    ("ENV b=x a=${b}foo\nADD ${a} /", NOT_ABOVE),  # that b is the base's, as in Docker
     (REMEMBERING, KEPT),
     ("RUN --mount=TYPE=cache,target=/c true", KEPT),
     ("run --mount=target=/c,Type=Cache true", KEPT),

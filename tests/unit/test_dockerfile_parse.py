@@ -273,6 +273,10 @@ def test_errors_name_the_line_and_the_fix(text, line, what, fix):
     assert fix in error.fix
 
 
+def test_what_all_builders_read_alike_is_no_error():
+    parse("FROM a\nRUN printf '\x1b[1m\x07'\n", "images/x/Dockerfile")
+
+
 words = st.lists(st.sampled_from(["a", "b.c", "&&", "x=1", "/opt/y", "#no", "-q"]), min_size=1)
 
 

@@ -319,6 +319,44 @@ def test_one_content_under_two_names_is_two_files(desk: Desk) -> None:
         assert one.stat().st_mtime_ns == other.stat().st_mtime_ns
 
 
+def read_only(store: ContentStore, sha256: str, info: os.stat_result) -> None:
+    """What is read of a store that nobody may write."""
+
+
+@pytest.mark.parametrize("mended", [True, False], ids=["", "on read-only media"])
+def test_a_store_that_lost_its_times_still_tells_contents_apart(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, *, mended: bool
+) -> None:
+    """As one that was unpacked by tar, which keeps whole seconds."""
+    seen = set()
+    for text in ("one\n", "two\n"):
+        path = desk.store.path(desk.store.add_bytes(text.encode()))
+        os.chmod(path, 0o755)
+        os.utime(path, (EPOCH, EPOCH))
+    monkeypatch.setattr(ContentStore, "add_bytes", lambda _, data: digest(data.decode()))
+    monkeypatch.setattr(
+        ContentStore, "_note_whole", ContentStore._note_whole if mended else read_only
+    )
+    for text in ("one\n", "two\n"):
+        desk.fill(a="@" + text)
+        info = (desk.folder / "a").stat()
+        assert info.st_mode & 0o777 == 0o444
+        assert info.st_mtime_ns // 10**9 == EPOCH
+        seen.add(info.st_mtime_ns)
+    assert len(seen) == 2
+
+
+def test_the_history_of_names_that_are_gone_ends(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buildlib.execution.stage._LONG", 2)
+    folders = set()
+    for number in range(20):
+        desk.fill(**{f"bundle{number}": "1"})
+        folders.add(desk.folder)
+    assert len(folders) == 4
+
+
 def test_a_long_history_ends_with_a_new_folder(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("buildlib.execution.stage._LONG", 2)
     monkeypatch.setattr("buildlib.execution.stage._EACH", 1)
