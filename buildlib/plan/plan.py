@@ -281,7 +281,7 @@ class Planner:
         if export and export.file not in record.files:
             return BUILD, "its record lacks the release file"
         if export and not self._state.is_exported(export.path, record.files[export.file].sha256):
-            return RESTORE, f"{os.path.relpath(export.path)} is not there, or of another content"
+            return RESTORE, f"{os.path.relpath(export.path)} is not there, or not as it was written"
         return FRESH, ""
 
 
