@@ -22,3 +22,23 @@ def compress(source: IO[bytes], out: IO[bytes]) -> None:
         out.write(compressor.compress(block))
     out.write(compressor.flush())
     out.write(check.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little"))
+
+
+def unpacked_sha256(path: str) -> str:
+    """The sha256 of what a file holds, unpacked where it ends in `.gz`.
+
+    Returns:
+        An empty text where there is no such file, or it is damaged.
+    """
+    import gzip
+    import zlib
+    from hashlib import sha256
+
+    state = sha256()
+    try:
+        with gzip.open(path) if path.endswith(".gz") else open(path, "rb") as file:
+            while block := file.read(_BLOCK):
+                state.update(block)
+    except (OSError, EOFError, zlib.error):
+        return ""
+    return state.hexdigest()

@@ -10,10 +10,9 @@ registry, and signs nothing: statements are sealed by whoever can.
 
 from __future__ import annotations
 
-import gzip
 import os
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING
 
 from buildlib.errors import ActionError
 from buildlib.model.label import Reference
@@ -182,10 +181,10 @@ class _Files:
 
     def take_archives(self, workspace: Workspace) -> None:
         """Add the archives; one that is in the folder already is read, and not packed again."""
-        from buildlib.pack.compress import compress
+        from buildlib.pack.compress import compress, unpacked_sha256
 
         for name, made in archives(workspace).items():
-            if _unpacked_sha256(f"{self._folder}/{name}") == made.sha256:
+            if unpacked_sha256(f"{self._folder}/{name}") == made.sha256:
                 self.sha256[name] = _sha256(f"{self._folder}/{name}")
                 continue
             with open(workspace.store.path(made.sha256), "rb") as tar, self._new(name) as out:
@@ -304,17 +303,4 @@ def _sha256(path: str) -> str:
         with open(path, "rb") as file:
             return str(hash_file(file).hexdigest())
     except FileNotFoundError:
-        return ""
-
-
-def _unpacked_sha256(path: str) -> str:
-    """Of what a gzip file holds; empty where there is none, or it is damaged."""
-    import zlib
-
-    from buildlib.store.content import hash_file
-
-    try:
-        with gzip.open(path) as file:
-            return str(hash_file(cast("IO[bytes]", file)).hexdigest())
-    except (OSError, EOFError, zlib.error):
         return ""

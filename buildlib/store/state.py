@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from buildlib.model.label import Label
+from buildlib.store.content import stamp_ns
 
 if TYPE_CHECKING:
     from buildlib.keys.index import DigestIndex
@@ -37,11 +38,25 @@ class State:
     def is_exported(self, path: str, sha256: str) -> bool:
         """Whether a file was written from a content, and has not been touched since.
 
+        Where that is not remembered, a file that has the mtime of its content is read.
+
         Args:
             path: Absolute, in the workspace.
             sha256: The content; the file may hold it compressed.
         """
-        return self._exports.known(os.path.relpath(path, self._root)) == sha256
+        if self._exports.known(os.path.relpath(path, self._root)) == sha256:
+            return True
+        try:
+            if os.lstat(path).st_mtime_ns != stamp_ns(sha256):
+                return False
+        except OSError:
+            return False
+        from buildlib.pack.compress import unpacked_sha256
+
+        if unpacked_sha256(path) != sha256:
+            return False
+        self.note_export(path, sha256)
+        return True
 
     def note_export(self, path: str, sha256: str) -> None:
         """Remember from which content a file was written; its mtime is one long past."""
