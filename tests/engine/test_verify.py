@@ -244,7 +244,7 @@ def test_a_server_that_runs_what_a_client_sends_is_found(derived, nothing_left, 
     assert code == 0, capsys.readouterr().out
     module = "enterprise_gateway/services/processproxies/distributed.py"
     place = f"/opt/conda/lib/python3.*/site-packages/{module}"
-    edit = "s/shlex.quote(value)/json.dumps(value)/"  # as it was released
+    edit = "s/shlex.quote(str(value))/json.dumps(value)/"  # as it was released
     gateway = derived(f"RUN sed -i '{edit}' {place}", image=GATEWAY)
     code, found = run(tmp_path, "--gateway", gateway, "--case", "hostile-values")
     [case] = found["cases"]
