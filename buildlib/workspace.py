@@ -485,9 +485,9 @@ class Workspace:
 
     def missing(self, downloads: Iterable[Download]) -> list[Download]:
         """Those that the content store does not have whole, each digest once."""
-        entries = {entry.sha256: entry for entry in downloads}.values()
-        check = self.store.check
-        return [one for one in entries if not check(one.sha256, one.size, what=one.filename)]
+        from buildlib.fetch.fetcher import missing
+
+        return missing(self.store, downloads)
 
     def fetch(
         self,

@@ -11,9 +11,7 @@ def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
     labels = workspace.resolve(call.words, folder=call.folder)
-    executor = Executor(workspace, say=say)
-    for label in labels:
-        executor.forget(label)
+    Executor(workspace, say=say).forget(labels)
     say(f"forgot {len(labels)} targets; images and files stay as they are")
     workspace.save()
     return 0

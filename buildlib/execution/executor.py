@@ -11,7 +11,7 @@ import contextlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from buildlib.errors import ActionError
@@ -104,14 +104,19 @@ class Executor:
                 )
             self._name(workspace.graph[label], key)
 
-    def forget(self, label: Label) -> None:
-        """See to it that a target and its parts are made again from their sources."""
+    def forget(self, labels: Iterable[Label]) -> None:
+        """See to it that targets and their parts are made again from their sources."""
         workspace = self._workspace
-        deps = (dep for target in workspace.graph.targets.values() for dep in target.deps)
-        parts = [dep.ref for dep in deps if dep.ref.label == label and dep.ref.parts]
-        with self._alone(label, workspace.keys.key(Reference(label))):  # a build would record it
-            for ref in [Reference(label), *dict.fromkeys(parts)]:
-                workspace.records.forget(workspace.keys.key(ref))
+        wanted = {label: {Reference(label): None} for label in labels}
+        for target in workspace.graph.targets.values():
+            for dep in target.deps:
+                if dep.ref.label in wanted:
+                    wanted[dep.ref.label][dep.ref] = None
+        for label, refs in wanted.items():
+            key = workspace.keys.key(Reference(label))
+            with self._alone(label, key):  # a build would record it
+                for ref in refs:
+                    workspace.records.forget(workspace.keys.key(ref))
 
     def _name(self, target: Target, key: str) -> None:
         """Give what there is of a key the names that people use, and remember the key."""

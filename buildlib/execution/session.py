@@ -155,7 +155,7 @@ class Session:
         They are found here, and not in an action, so that a new plan makes them again.
         """
         workspace = self.workspace
-        built = [step.label for step in self.plan.steps if step.action == BUILD]
+        built = {step.label: None for step in self.plan.steps if step.action == BUILD}
         restored = [step.label for step in self.plan.steps if step.action == RESTORE]
         below = [other for label in built for other in workspace.graph.made_below(label)]
         found = []

@@ -29,6 +29,12 @@ if TYPE_CHECKING:
 _TICK = 0.1  # seconds between two calls of the observer
 
 
+def missing(store: ContentStore, downloads: Iterable[Download]) -> list[Download]:
+    """Those that a store does not have whole, each digest once; no network."""
+    wanted = {download.sha256: download for download in downloads}.values()
+    return [d for d in wanted if not store.check(d.sha256, d.size, what=d.filename)]
+
+
 class Fetcher:
     """Brings downloads into a store.
 
@@ -64,12 +70,6 @@ class Fetcher:
         self._apt_mirrors = tuple(apt_mirrors)
         self._retry = retry
 
-    def missing(self, downloads: Iterable[Download]) -> list[Download]:
-        """Those the store does not have whole, each digest once; no network."""
-        wanted = {download.sha256: download for download in downloads}.values()
-        check = self._store.check
-        return [d for d in wanted if not check(d.sha256, d.size, what=d.filename)]
-
     def fetch(self, downloads: Iterable[Download]) -> None:
         """Return when the store has all of them.
 
@@ -81,14 +81,14 @@ class Fetcher:
             NotInStore: Offline, and some are missing.
             ActionError: The store cannot be written to.
         """
-        missing = [d for d in self.missing(downloads) if not self._carried(d)]
-        if not missing:
+        wanted = [d for d in missing(self._store, downloads) if not self._carried(d)]
+        if not wanted:
             return
         from buildlib.fetch.failures import NotInStore, failed
 
         if self._offline:
-            raise NotInStore(missing)
-        failures = self._run(missing)
+            raise NotInStore(wanted)
+        failures = self._run(wanted)
         if failures:
             raise failed(failures)
 

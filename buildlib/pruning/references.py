@@ -22,6 +22,7 @@ from buildlib.model.settings import FLAVOURS, Settings, settings_from, table_of
 from buildlib.model.target import image_name
 from buildlib.store.memo import Memo
 from buildlib.store.names import DEV, file_version, key_digits
+from buildlib.trees.git import git_environ
 
 if TYPE_CHECKING:
     from buildlib.graph.graph import Graph
@@ -173,7 +174,9 @@ def is_whole(root: str) -> bool:
 def _git(root: str, *words: str) -> list[str]:
     """The lines that git answers; none where it refuses, or is not installed."""
     try:
-        done = subprocess.run(["git", "-C", root, *words], capture_output=True, check=False)
+        done = subprocess.run(
+            ["git", "-C", root, *words], capture_output=True, check=False, env=git_environ()
+        )
     except FileNotFoundError:
         return []
     return done.stdout.decode(errors="surrogateescape").splitlines() if not done.returncode else []

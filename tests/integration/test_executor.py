@@ -230,7 +230,7 @@ def test_what_is_forgotten_while_it_is_built_is_built_again(one: Workshop) -> No
     forgets: list[threading.Thread] = []
 
     def forget() -> None:
-        Executor(one.open(), say=one.said.append).forget(parse_label("//images/a"))
+        Executor(one.open(), say=one.said.append).forget([parse_label("//images/a")])
 
     def during(_: BuildRequest) -> None:
         forgets.append(threading.Thread(target=forget))

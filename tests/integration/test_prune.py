@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from pathlib import Path
 
 import pytest
 from workshop import Verbs, Workshop
 
 from buildlib.model.label import Reference, parse_label
 from buildlib.pruning.bound import after_build
+from buildlib.pruning.references import commits
 from buildlib.store.names import key_digits
 
 DAY = 86400
@@ -429,3 +431,15 @@ def test_references_of_head_are_the_keys_of_the_working_tree(edited: Workshop) -
     assert said == ["reading what the history refers to"]
     references(edited.open(), 1, said.append)
     assert len(said) == 1  # remembered
+
+
+def test_a_hook_that_calls_us_does_not_lead_to_the_commits_of_another_repository(
+    edited: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What they need is kept: of another repository's, nothing of ours would be."""
+    git(edited, "add", "-A")
+    git(edited, "commit", "-q", "-m", "x")
+    wanted = commits(str(edited.root), 5)
+    monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
+    assert wanted
+    assert commits(str(edited.root), 5) == wanted
