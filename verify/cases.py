@@ -37,6 +37,7 @@ LATE_SECONDS = 5.0  # how long nobody listens at the response address
 PORTS = (42000, 43000)  # the gateway asks for 1000 at least
 USERS = ("2000:100", "12345:0")  # a user of the gateway's, and OpenShift's way
 RAPID = 1000
+SHORT_CELLS = 50  # a kernel that is wrong only now and then has to be found
 GARBAGE = (
     b"",
     b"{",
@@ -68,6 +69,14 @@ def execute(lab: Lab) -> Told:
     """Code prints what it should."""
     with lab.shared() as kernel:
         return Told("", {"execute": expect(kernel, lab.language.hello)})
+
+
+def output_order(lab: Lab) -> str:
+    """Whatever a cell prints has come when the kernel becomes idle."""
+    with lab.shared() as kernel:
+        for _ in range(SHORT_CELLS):
+            expect(kernel, lab.language.hello, rule="output-order")
+    return f"{SHORT_CELLS} cells"
 
 
 def versions(lab: Lab) -> None:
@@ -294,6 +303,7 @@ class _Entry(NamedTuple):
 _ENTRIES = {
     "report": _Entry(report),
     "execute": _Entry(execute),
+    "output-order": _Entry(output_order),
     "versions": _Entry(versions, "unfit"),
     "rich-output": _Entry(rich_output, "rich"),
     "stdin": _Entry(stdin, "ask"),

@@ -30,6 +30,7 @@ RULES = {
     "report-fields": Rule("the report names the kernel, its five ports and its key", True),
     "ports-open": Rule("all ports accept connections at the container's address", True),
     "execute": Rule("the kernel answers over ZMQ, becomes idle and executes code", True),
+    "output-order": Rule("what a cell prints comes before its idle", True),
     "versions": Rule("its packages are none that are known to fail under the gateway", True),
     "rich-output": Rule("HTML and plots reach the client"),
     "stdin": Rule("code can ask the user for input"),

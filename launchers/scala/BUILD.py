@@ -11,10 +11,19 @@ download(
 )
 
 extract(
-    name="toree",
+    name="toree_published",
     archive=":pypi",
-    files={f"{TOREE}/toree/lib/toree-assembly-0.5.0-incubating.jar": "toree-assembly.jar"},
-    doc="Apache Toree with all it needs but Spark",
+    files={f"{TOREE}/toree/lib/toree-assembly-0.5.0-incubating.jar": "toree-published.jar"},
+    doc="Apache Toree with all it needs but Spark, as published",
+)
+
+container_files(
+    name="toree",
+    dockerfile="Dockerfile.toree",
+    bases={"JDK": "//images/spark:jdk"},
+    srcs=[":toree_published", "toree/SynchronizedFlush.java"],
+    outputs=["toree-assembly.jar"],
+    doc="Apache Toree with all it needs but Spark, and with its output in order",
 )
 
 container_files(

@@ -38,6 +38,12 @@ with socket.create_connection((host, int(port))) as sock:
     sock.sendall(b'{"shell_port": 1}')
 time.sleep(60)
 """
+STARTUP = "/tmp/ipython/profile_default/startup"
+LATE = """
+import sys
+sys.stdout.flush_interval = 0.3
+type(sys.stdout).flush = lambda self: None
+"""
 ONE_TRY = """
 import os, socket
 host, port = os.environ["RESPONSE_ADDRESS"].split(":")
@@ -60,6 +66,10 @@ BROKEN = {
     "leaves its file": (
         ["sh", "-c", f"echo > /tmp/kernel-$KERNEL_ID.json; exec {BOOTSTRAP}"],
         {"shutdown": "leftovers"},
+    ),
+    "prints too late": (
+        ["sh", "-c", f'mkdir -p {STARTUP}; echo "$LATE" > {STARTUP}/late.py; exec {BOOTSTRAP}'],
+        {"output-order": "output-order"},
     ),
     "tries once": (
         ["sh", "-c", f'python -c "$ONE_TRY" && exec {BOOTSTRAP}'],
@@ -180,7 +190,8 @@ def test_a_broken_rule_is_named(name, derived, nothing_left, tmp_path, monkeypat
     monkeypatch.setattr(verify.cases, "LATE_SECONDS", 1.5)
     command, expected = BROKEN[name]
     timeout = "3" if name == "never reports" else "30"
-    image = derived(f"ENV ONE_TRY={quoted(ONE_TRY)}", f"CMD {json.dumps(command)}")
+    snippets = f"ENV ONE_TRY={quoted(ONE_TRY)} LATE={quoted(LATE)} IPYTHONDIR=/tmp/ipython"
+    image = derived(snippets, f"CMD {json.dumps(command)}")
     code, found = run(tmp_path, image, "--timeout", timeout, "--case", *expected)
     assert {case["name"]: case["rule"] for case in found["cases"]} == expected
     assert code == 1

@@ -70,6 +70,7 @@ final class Toree {
     void run(String[] arguments) throws LauncherError {
         Thread.currentThread().setContextClassLoader(loader);
         SparkDefaults.apply();
+        Outputs.inOrder();
         quiet();
         try {
             Method main = Class.forName(MAIN, true, loader).getMethod("main", String[].class);
