@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from buildlib.commands.call import VARIABLES, Call, Verb
 from buildlib.commands.common import open_workspace, print_json, say, short_name, warn
 from buildlib.commands.transfers import find, is_image, move, registry_of, shareable
+from buildlib.engine.protocol import any_of, name_pulled
 from buildlib.errors import ActionError, InputError
 from buildlib.execution import signals
 from buildlib.model.label import Label
@@ -19,7 +20,7 @@ from buildlib.model.version import check_release
 from buildlib.plan.plan import BUILD, UNKNOWN
 
 if TYPE_CHECKING:
-    from buildlib.engine.protocol import ImageInfo
+    from buildlib.engine.protocol import Engine, ImageInfo
     from buildlib.engine.transfer import Observe
     from buildlib.sharing.entry import Entry
     from buildlib.sharing.released import Image
@@ -127,17 +128,20 @@ def _release(workspace: Workspace, call: Call) -> int:
     registry, _ = registry_of(workspace, "pull")
     images = images_of(registry, workspace.settings, version)
     engine = workspace.engine
-    own = {f"{image.repository}:{version}": image.image_id for image in images}
-    there = engine.inspect([*own, *own.values()])
-    _refuse_taken(own, there)
-    missing = [image for image in images if there[image.image_id] is None]
+    _refuse_taken({f"{image.repository}:{version}": image for image in images}, engine)
+    missing = [image for image in images if _here(engine, image) is None]
     move("pull", {_name(image): _pulling(workspace, image) for image in missing})
     for image in images:
+        here = _here(engine, image)
+        assert here is not None  # noqa: S101 - it was there, or was pulled
         path = image.repository.removeprefix(f"{registry.host}/")
-        for tag in image.tags:
+        tags = [
+            f"{image.repository}:{tag}"
+            for tag in image.tags
             # `latest` may stand for a later release by now; it is not taken back.
-            if tag == version or registry.head(path, tag) == image.digest:
-                engine.tag(image.image_id, f"{image.repository}:{tag}")
+            if tag == version or registry.head(path, tag) == image.digest
+        ]
+        name_pulled(engine, _name(image), here.id, tags)
     if call.flag("json"):
         rows = [{**image._asdict(), "pulled": image in missing} for image in images]
         print_json({"schema": 1, "registry": registry.host, "version": version, "images": rows})
@@ -149,19 +153,23 @@ def _release(workspace: Workspace, call: Call) -> int:
     return 0
 
 
-def _refuse_taken(own: Mapping[str, str], there: Mapping[str, ImageInfo | None]) -> None:
+def _here(engine: Engine, image: Image) -> ImageInfo | None:
+    return any_of(engine, image.image_id, image.digest)
+
+
+def _refuse_taken(own: Mapping[str, Image], engine: Engine) -> None:
     """Refuse to move a release's tag; nothing was pulled yet.
 
     Args:
-        own: The tags of the release, each with the ID of its image.
-        there: What the engine has.
+        own: The tags of the release.
+        engine: What has them, perhaps.
 
     Raises:
         ActionError: One is on another image.
     """
-    for reference, image_id in own.items():
-        taken = there[reference]
-        if taken is not None and taken.id != image_id:
+    for reference, taken in engine.inspect(list(own)).items():
+        image = own[reference]
+        if taken is not None and taken.id not in (image.image_id, image.digest):
             raise ActionError(
                 f"{reference} is another image here; a release tag is never moved",
                 fix=f"docker rmi {reference}  # if it is nothing that you need",
@@ -177,7 +185,7 @@ def _pulling(workspace: Workspace, image: Image) -> Callable[[Observe], None]:
         from buildlib.engine import transfer
 
         (workspace.carrier or transfer).pull(_name(image), observe=observe)
-        if workspace.engine.inspect([image.image_id])[image.image_id] is None:
+        if _here(workspace.engine, image) is None:
             raise ActionError(
                 f"{_name(image)} is not the image {image.image_id[:19]} that the release lists",
                 fix=f"docker pull {_name(image)}",

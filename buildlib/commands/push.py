@@ -117,30 +117,21 @@ def publish(workspace: Workspace, store: SharedStore, labels: list[Label]) -> di
         ref, target = Reference(label), workspace.graph[label]
         # Here and not in the threads: keys and records are read from files as they are now.
         record, closure = workspace.keys.record(ref), workspace.keys.closure(ref)
-        output = _output(workspace, record.key)
+        kept = workspace.records.get(record.key)
+        output = kept.output if kept else Output()
         engine = workspace.engine
         return lambda observe: store.publish(target, record, output, closure, engine, observe)
 
     done = move("push", {label: work(label) for label in labels})
     for label, entry in done.items():
         record = workspace.records.get(entry.key)
-        if entry.image_id and record and entry.image_id not in record.images:
+        if entry.image_id and record and not record.holds(entry.image_id, entry.digest):
             name = short_name(workspace, label)
             warn(
                 f"warning: {name} was published from elsewhere meanwhile, and the first counts\n"
                 f"  fix: ./doitw clean {name} && ./doitw pull {name}  # to have the same here"
             )
     return done
-
-
-def _output(workspace: Workspace, key: str) -> Output:
-    """What was made here for a key: of several engines' images, that of this engine."""
-    record = workspace.records.get(key)
-    if record is None or not record.images:
-        return Output("", record.files if record else {})
-    there = workspace.engine.inspect(list(record.images))
-    here = [image for image in record.images if there.get(image) is not None]
-    return Output((here or list(record.images))[0], record.files)
 
 
 def _tag(

@@ -209,7 +209,7 @@ def info_of(image: dict[str, Any]) -> ImageInfo:
     """What the engine's "inspect an image" says, in our words."""
     return ImageInfo(
         id=image["Id"],
-        tags=tuple(sorted(image.get("RepoTags") or ())),
+        tags=tuple(sorted(_tags(image))),
         size=image.get("Size", 0),
         platform=platform_of(
             image.get("Os", ""), image.get("Architecture", ""), image.get("Variant", "")
@@ -220,12 +220,12 @@ def info_of(image: dict[str, Any]) -> ImageInfo:
 
 def tagged(images: Sequence[dict[str, Any]], pattern: str) -> dict[str, str]:
     """The references that match, out of what the engine's "list images" says."""
-    return {
-        ref: image["Id"]
-        for image in images
-        for ref in image.get("RepoTags") or ()
-        if matches(pattern, ref)
-    }
+    return {ref: image["Id"] for image in images for ref in _tags(image) if matches(pattern, ref)}
+
+
+def _tags(image: dict[str, Any]) -> list[str]:
+    """The references of an image; the containerd store counts `name@sha256:…` among its tags."""
+    return [ref for ref in image.get("RepoTags") or () if "@" not in ref]
 
 
 def used_by(containers: Sequence[dict[str, Any]]) -> dict[str, str]:

@@ -6,7 +6,9 @@ looked up in the engine before it counts, so what is returned is there. Nothing 
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -16,13 +18,15 @@ from buildlib.engine import process
 from buildlib.engine.client import Client, client_environ, find_client, sets_proxies
 from buildlib.engine.failure import Watch
 from buildlib.engine.find import Endpoint, why_not
-from buildlib.engine.protocol import BuildRequest, Engine, Log
+from buildlib.engine.protocol import BuildRequest, Built, Engine, Log
 from buildlib.engine.secrets import lend
 from buildlib.errors import ActionError, InputError, Location
 
 _OURS = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 """Provenance holds times and host names: it would give each build another digest."""
 
+_EXPORTED = re.compile(r"\bexporting config (sha256:[0-9a-f]{64})\b")
+"""What BuildKit says as it puts an image into the containerd store: the configuration's digest."""
 _BINFMT = "/proc/sys/fs/binfmt_misc"
 _EMULATORS = {
     "linux/arm64": "qemu-aarch64",
@@ -55,23 +59,31 @@ class CliBuilder:
 
     # the protocol
 
-    def build(self, request: BuildRequest, log: Log) -> str:
+    def build(self, request: BuildRequest, log: Log) -> Built:
         """See `Builder.build`."""
         with tempfile.TemporaryDirectory(prefix="buildlib-") as scratch:
             iid = os.path.join(scratch, "iid")
-            self._run(request, ["--iidfile", iid], scratch, log)
-            try:
-                with open(iid, encoding="ascii") as file:
-                    image = file.read().strip()
-            except OSError:
-                image = ""
-        if not image or self._engine.inspect([image])[image] is None:
+            metadata = os.path.join(scratch, "metadata")
+            output = ["--iidfile", iid]
+            if find_client(self._client_environ(), notes=self._notes).buildx:
+                output += ["--metadata-file", metadata]
+            exported: list[str] = []
+
+            def on_line(line: str) -> None:
+                exported.extend(_EXPORTED.findall(line))
+                log(line)
+
+            self._run(request, output, scratch, on_line)
+            named = _named(iid, metadata)
+        there = self._engine.inspect(named)
+        image = next((name for name in named if there[name] is not None), "")
+        if not image:
             raise ActionError(
                 f"{_shown(request)} was built, but the engine does not have the result",
-                detail=f"the builder named it {image or 'nothing'}",
+                detail=f"the builder named it {' and '.join(named) or 'nothing'}",
                 fix="unset BUILDX_BUILDER  # the engine's own builder keeps what it builds",
             )
-        return image
+        return Built(image, "".join(exported[-1:]))
 
     def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
         """See `Builder.build_tar`."""
@@ -213,6 +225,29 @@ class CliBuilder:
         where = Location(_shown(request), failure.line) if failure.line else None
         what = f"the build of {_shown(request)} failed{step}"
         return ActionError(what, where=where, detail="\n".join(detail))
+
+
+def _named(iid: str, metadata: str) -> list[str]:
+    """What a builder calls its result.
+
+    Without attestations buildx up to 0.35 writes the digest of the configuration into the file of
+    the image ID, by which the containerd store finds nothing (docker/buildx#3952).
+    """
+    names = [_read(iid).strip()]
+    try:
+        told = json.loads(_read(metadata) or "{}")
+    except ValueError:
+        told = {}
+    names += [str(told.get("containerimage.digest") or "")]
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _read(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def _shown(request: BuildRequest) -> str:

@@ -21,7 +21,8 @@ class ImageInfo(NamedTuple):
     """What an engine says of an image it has.
 
     Attributes:
-        id: `sha256:…`; two images with one id are one image.
+        id: `sha256:…`; two images with one id are one image. With graph drivers it is the digest
+            of the image's configuration, with the containerd store that of its manifest.
         tags: Its references (`name:tag`), sorted.
         size: Bytes of its file system, all layers.
         platform: `linux/amd64`; with the variant where one matters (`linux/arm/v7`).
@@ -33,6 +34,20 @@ class ImageInfo(NamedTuple):
     size: int
     platform: str
     triggers: tuple[str, ...] = ()
+
+
+class Built(NamedTuple):
+    """An image that was built.
+
+    Attributes:
+        image: What the engine calls it.
+        identity: The digest of its configuration, by which every engine and registry knows the
+            same image; empty where that is what the engine calls it. With the containerd store
+            the engine calls it by the digest of its manifest.
+    """
+
+    image: str
+    identity: str = ""
 
 
 class Grant(NamedTuple):
@@ -164,8 +179,8 @@ class Engine(Protocol):
 class Builder(Protocol):
     """Builds Dockerfiles. Builds may run in several threads at once."""
 
-    def build(self, request: BuildRequest, log: Log) -> str:
-        """Build an image and return its id.
+    def build(self, request: BuildRequest, log: Log) -> Built:
+        """Build an image.
 
         The image gets no reference: tagging it is the caller's business, so a build that is
         stopped leaves nothing half done.
@@ -191,6 +206,23 @@ class Builder(Protocol):
 
         It starts with the environment variables it needs (`NAME=value`). Grants are left out.
         """
+
+
+def name_pulled(engine: Engine, reference: str, image: str, tags: Sequence[str]) -> None:
+    """Give an image that was pulled by its digest tags, and take that name away.
+
+    With the containerd store `name@sha256:…` would keep the image when its tags are gone.
+    """
+    for tag in tags:
+        engine.tag(image, tag)
+    if tags and reference.endswith(f"@{image}"):
+        engine.untag(reference)
+
+
+def any_of(engine: Engine, *names: str) -> ImageInfo | None:
+    """The image that an engine has under one of its names, identity or digest of its manifest."""
+    there = engine.inspect([name for name in names if name])
+    return next((found for found in there.values() if found is not None), None)
 
 
 def split_ref(ref: str) -> tuple[str, str]:

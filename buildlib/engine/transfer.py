@@ -29,6 +29,8 @@ _SILENCE = 600
 """Seconds that the engine may say nothing: it unpacks a large layer without a word."""
 _ENDED = ("Pushed", "Layer already exists", "Download complete", "Pull complete")
 """What the engine says of a layer that is through."""
+_DIGEST = re.compile(r"\bdigest: (sha256:[0-9a-f]+)\b", re.IGNORECASE)
+"""In the last line of a pull; of a push, too, where it is told in no other way (containerd)."""
 _HINTS = (
     # What an engine or a registry says -> the line that mends it.
     (r"denied|unauthorized|no basic auth|authentication required|403 Forbidden", "docker login {}"),
@@ -230,8 +232,8 @@ class Layers:
         if isinstance(aux, dict) and aux.get("Digest"):
             return str(aux["Digest"])
         status = str(message.get("status", ""))
-        if status.startswith("Digest: "):
-            return status[len("Digest: ") :].strip()
+        if said := _DIGEST.search(status):
+            return said[1]
         layer = str(message.get("id", ""))
         detail = message.get("progressDetail") or {}
         if status in ("Pushing", "Downloading"):

@@ -217,22 +217,24 @@ class Context:
         key = self._workspace.keys.key(Reference(label))
         return names.content_tag(self._workspace.settings, self.repository(label), key)
 
+    def identities(self, label: Label) -> Mapping[str, str]:
+        """What engines call another target's image -> its identity, where those differ."""
+        record = self._workspace.records.get(self._workspace.keys.key(Reference(label)))
+        return record.identities if record else {}
+
     def channel_tag(self, label: Label) -> str:
         """The name that people use for another target's image, with its tag."""
         return names.channel_tag(
             self._workspace.settings, self.repository(label), self._workspace.channel
         )
 
-    def build_image(self, target: Target, stage: Stage, *, labels: Mapping[str, str]) -> str:
-        """Build a staged Dockerfile; the image gets its tags later.
-
-        Returns:
-            The image's ID.
-        """
+    def build_image(self, target: Target, stage: Stage, *, labels: Mapping[str, str]) -> Output:
+        """Build a staged Dockerfile; the image gets its tags later."""
         builder = self._builder()
         request = self.request(target, stage, labels)
         self._log("$ " + _shell(builder.command(request)))
-        return builder.build(request, self._log)
+        built = builder.build(request, self._log)
+        return Output(built.image, identity=built.identity)
 
     def build_tar(self, target: Target, stage: Stage) -> str:
         """Build a staged Dockerfile and export its last stage.

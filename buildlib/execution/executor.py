@@ -213,7 +213,7 @@ class Executor:
             and not unnamed(target, workspace.graph, record)
             and not workspace.damaged(record, ref)
         ):
-            return Output(record.images[0] if record.images else "", record.files)
+            return record.output
         if target.rule.product == "none" or ref.parts:
             output = target.rule.build(target, ref.parts, self._context(log, watch))
             workspace.records.put(workspace.keys.record(ref), output, 0.0, label=str(ref))

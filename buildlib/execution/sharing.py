@@ -156,7 +156,7 @@ def publish_all(workspace: Workspace, labels: Iterable[Label], *, say: Say) -> N
         target, key = workspace.graph[label], workspace.keys.key(Reference(label))
         record = workspace.records.get(key)
         if record is not None and is_shared(target, record):
-            made[label] = Output(record.images[0] if record.images else "", record.files)
+            made[label] = record.output
     shared = workspace.sharing if made else None
     if shared is None:
         return

@@ -43,9 +43,12 @@ class Output(NamedTuple):
     """What an action made.
 
     Attributes:
-        image: Image ID (`sha256:…`); empty where no image was made.
+        image: What the engine calls the image, `sha256:…`; empty where none was made.
         files: By name, relative to where the target's files go.
+        identity: The digest of the image's configuration, by which all engines and registries
+            know it; empty where that is not known.
     """
 
     image: str = ""
     files: Mapping[str, FileOutput] = {}
+    identity: str = ""

@@ -80,7 +80,7 @@ def images_json(release: Release) -> bytes:
             "commit": release.commit,
             "registry": release.registry,
             "organization": release.organization,
-            "published": bool(release.images) and all(image.digest for image in release.images),
+            "published": bool(release.images and release.registry),
             "images": sorted(images, key=lambda image: str(image["name"])),
         },
         indent=2,
@@ -167,13 +167,15 @@ def test_results(release: Release, reports: Mapping[str, str]) -> bytes:
 
 
 def proved_images(report: Mapping[str, Any]) -> dict[str, str]:
-    """The images that a proof ran: what it calls them, and the image ID of each.
+    """The images that a proof ran: what it calls them, and the identity of each.
 
     Args:
-        report: As `python -m verify --json` wrote it.
+        report: As `python -m verify --json` wrote it, with the identities that `kernel_check` knew.
     """
-    kernels = report.get("kernel_image_ids") or {}
-    return {str(report.get("image", "")): str(report.get("image_id", "")), **kernels}
+    ids = {str(report.get("image", "")): str(report.get("image_id", ""))}
+    ids |= report.get("kernel_image_ids") or {}
+    identities = report.get("identities") or {}
+    return {name: str(identities.get(image, image)) for name, image in ids.items()}
 
 
 def passed_cases(proof: Proof, image: ReleasedImage) -> list[str]:
@@ -187,7 +189,7 @@ def passed_cases(proof: Proof, image: ReleasedImage) -> list[str]:
         ActionError: It is of another image, or not all is well.
     """
     fix = f"./doitw verify {image.label} --always"
-    if image.image_id not in proved_images(proof.report).values():
+    if not image.names & set(proved_images(proof.report).values()):
         raise ActionError(
             f"{proof.label} did not run the image of {image.label} that is released"
             f" ({image.image_id})",

@@ -3,7 +3,7 @@
 A key stands for one content, but engines write the time into images, so two machines have two
 image IDs for one key. What ships is what was proved: where the registry has a build already, that
 one (first writer wins), else the one of this engine; and a proof counts only if its report names
-the image ID that ships.
+the very image that ships.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Choice(NamedTuple):
 
     Attributes:
         key: Its key, for the release.
-        image_id: What engines call it; empty where there is none yet.
+        image_id: Its identity, the digest of its configuration; empty where there is none yet.
+        digest: Of its manifest; empty where that is not known.
         size: Bytes: to be transferred where the registry has it, else of its file system.
         here: Whether the engine has this very build.
         entry: What the registry has; None where it has nothing.
@@ -42,9 +43,15 @@ class Choice(NamedTuple):
 
     key: str
     image_id: str
+    digest: str
     size: int
     here: bool
     entry: Entry | None
+
+    @property
+    def names(self) -> set[str]:
+        """By what it is known: two builds that share a name are one image."""
+        return {self.image_id, self.digest} - {""}
 
 
 class Chooser:
@@ -106,12 +113,16 @@ class Chooser:
         for label in self.images:
             key = records[label].key
             entry, image, made = entries.get(key), there.get(tags[label]), final.records.get(key)
-            ours = image.id if image and made and image.id in made.images else ""
+            ours = Choice(key, "", "", 0, True, None)
+            if image and made and image.id in made.images:
+                identity = made.identities.get(image.id, image.id)
+                digest = "" if identity == image.id else image.id
+                ours = ours._replace(image_id=identity, digest=digest, size=image.size)
             if entry is not None:
-                here = ours == entry.image_id
-                found[label] = Choice(key, entry.image_id, entry.size, here, entry)
+                theirs = Choice(key, entry.image_id, entry.digest, entry.size, True, entry)
+                found[label] = theirs._replace(here=bool(theirs.names & ours.names))
             else:
-                found[label] = Choice(key, ours, image.size if image and ours else 0, True, None)
+                found[label] = ours
         return found
 
     def checks_of(self, label: Label) -> list[Label]:
@@ -155,7 +166,7 @@ class Chooser:
     ) -> Mapping[str, Any] | None:
         """The report of a proof of this very build: the one kept here, or the registry's."""
         report = _kept(workspace, record.key)
-        if report is not None and choice.image_id in proved_images(report).values():
+        if report is not None and choice.names & set(proved_images(report).values()):
             return report
         if workspace.sharing is None:
             return None
@@ -166,7 +177,7 @@ class Chooser:
 
         workspace.sharing.bring(entry, workspace.engine, unobserved)
         report = _kept(workspace, record.key)
-        return report if report and choice.image_id in proved_images(report).values() else None
+        return report if report and choice.names & set(proved_images(report).values()) else None
 
 
 def _kept(workspace: Workspace, key: str) -> Mapping[str, Any] | None:

@@ -15,8 +15,9 @@ class ReleasedImage(NamedTuple):
         label: Its target.
         repository: `registry/organisation/name`, without the registry where none is set.
         tags: The release's tag, then those that are moved to it (`latest`, a version of Spark).
-        digest: Of its manifest, `sha256:…`; empty where it was not published.
-        image_id: What engines call it, `sha256:…`: the digest of its configuration.
+        digest: Of its manifest, `sha256:…`; empty where that is not known: an engine with graph
+            drivers makes the manifest when the image is published.
+        image_id: Its identity, `sha256:…`: the digest of its configuration.
         size: Bytes of its file system, all layers, as the engine says.
         key: Its key, 64 hex digits.
         base: The image it was built on, as `repository` without registry and organisation; empty
@@ -35,6 +36,11 @@ class ReleasedImage(NamedTuple):
     base: str
     platform: str
     stamped: bool
+
+    @property
+    def names(self) -> set[str]:
+        """By what it is known: engines call it by the one or the other."""
+        return {self.image_id, self.digest} - {""}
 
 
 class Proof(NamedTuple):

@@ -173,14 +173,13 @@ class Run:
         choices = self._choices()
         missing = [label for label, choice in choices.items() if choice.entry is None]
         self._tools.upload(self.final, missing)
-        ours = {label: choice.image_id for label, choice in choices.items()}
         for label, choice in self.chooser.choices().items():
             if choice.entry is None:
                 raise ActionError(
                     f"{label} was uploaded and is not in the registry",
                     fix=f"./doitw release upload VERSION={self.version}",
                 )
-            if choice.image_id != ours[label]:
+            if not choice.names & choices[label].names:
                 raise ActionError(
                     f"another machine has published its own build of {label} just now",
                     fix=f"./doitw release VERSION={self.version}  # ships that one, if proved",
@@ -369,7 +368,7 @@ class Run:
             label,
             names.repository(self.final.settings, image_name(target)),
             (self.version, *moved),
-            choice.entry.digest if choice.entry else "",
+            choice.digest,
             choice.image_id,
             choice.size,
             choice.key,
@@ -387,20 +386,20 @@ class Run:
         wanted = {
             f"{image.repository}:{tag}": image for image in release.images for tag in image.tags
         }
-        images = (image.image_id for image in release.images)
-        there = self.final.engine.inspect([*wanted, *images])
+        there = self.final.engine.inspect(
+            [*wanted, *(name for image in release.images for name in sorted(image.names))]
+        )
         missing = []
         for reference, image in wanted.items():
             taken = there[reference]
-            if taken is not None and taken.id == image.image_id:
+            if taken is not None and taken.id in image.names:
                 continue
             if taken is not None and reference.endswith(f":{self.version}"):
                 raise ActionError(
                     f"{reference} exists and is another image; a release tag is never moved",
                     fix="release under the next version",
                 )
-            if there[image.image_id] is not None:
-                missing.append((image.image_id, reference))
+            missing += [(name, reference) for name in image.names if there[name] is not None]
         return missing
 
     def _refuse_hidden(self, release: Release) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from buildlib.engine.protocol import any_of
 from buildlib.errors import ActionError
 from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.output import FileOutput, Output
@@ -49,7 +50,8 @@ def sbom(
     made = kept.files.get(FILE) if kept else None
     if made is not None and workspace.store.verify(made.sha256, what=f"the SBOM of {name}"):
         return made
-    if workspace.engine.inspect([image.image_id])[image.image_id] is None:
+    there = any_of(workspace.engine, image.image_id, image.digest)
+    if there is None:
         what = f"{image.repository}@{image.digest}" if image.digest else ""
         raise ActionError(
             f"the image of {image.label} is not in the engine, so nobody can say what is in it",
@@ -59,7 +61,7 @@ def sbom(
 
     say(f"reading what is in {name} ...")
     started = time.monotonic()
-    data = normalise(_scan(workspace, image.image_id, name), name, image.image_id)
+    data = normalise(_scan(workspace, there.id, name), name, image.image_id)
     made = FileOutput(workspace.store.add_bytes(data), len(data))
     seconds = time.monotonic() - started
     workspace.records.put(record, Output(files={FILE: made}), seconds, label=f"sbom of {name}")

@@ -212,7 +212,7 @@ class DockerImage(Rule):
         """See `Rule.build`."""
         del parts
         stage = stage_image(target, context)
-        return Output(image=context.build_image(target, stage, labels=oci_labels(target, context)))
+        return context.build_image(target, stage, labels=oci_labels(target, context))
 
 
 def stage_image(target: Target, context: Context) -> Any:

@@ -8,6 +8,7 @@ that fails leaves no record.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from buildlib.rules.base import Rule
 if TYPE_CHECKING:
     from buildlib.execution.context import Context
     from buildlib.graph.graph import Graph
+    from buildlib.model.label import Label
     from buildlib.model.target import Target
 
 REPORT = "report.json"
@@ -101,7 +103,17 @@ class KernelCheck(Rule):
                 detail=context.tail(),
                 fix=f"./doitw verify {images['image']} -v 2",
             )
-        return Output(files={REPORT: context.keep_bytes(report)})
+        return Output(files={REPORT: context.keep_bytes(_with_identities(report, images, context))})
+
+
+def _with_identities(report: bytes, images: Mapping[str, Label], context: Context) -> bytes:
+    """A report that says, too, by what other engines know the images that were proved."""
+    identities: dict[str, str] = {}
+    for image in images.values():
+        identities |= context.identities(image)
+    if not identities:
+        return report
+    return json.dumps({**json.loads(report), "identities": identities}, indent=1).encode()
 
 
 RULE = KernelCheck()

@@ -110,7 +110,7 @@ class Rootfs(Rule):
                 stage.add_source(file.name, context.source(file))
         stage.add_stored(TAR, _write_tar(target, context).sha256)
         stage.finish()
-        return Output(image=context.build_image(target, stage, labels=oci_labels(target, context)))
+        return context.build_image(target, stage, labels=oci_labels(target, context))
 
 
 def _write_tar(target: Target, context: Context) -> FileOutput:

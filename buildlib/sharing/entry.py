@@ -56,8 +56,10 @@ class Entry(NamedTuple):
     Attributes:
         label: The target, as text.
         key: Its key, 64 hex digits.
-        image_id: What engines call the image, `sha256:…`; empty for a target with files.
-        digest: Of the image's manifest; of the record's own for a target with files.
+        image_id: The image's identity, the digest of its configuration; empty for a target with
+            files.
+        digest: Of the image's manifest, by which engines with the containerd store call it; of
+            the record's own for a target with files.
         size: Bytes to transfer at most: all blobs of the image, or all files.
         files: The target's files, by name.
         pushed: When it was published, in seconds since 1970.

@@ -30,7 +30,7 @@ class Image(NamedTuple):
         repository: Where it is in this registry, as `names.repository` gives it.
         tags: What the release calls it.
         digest: Of its manifest.
-        image_id: What engines call it.
+        image_id: Its identity, the digest of its configuration.
     """
 
     repository: str

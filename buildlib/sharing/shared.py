@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from buildlib.engine.protocol import any_of, name_pulled
 from buildlib.errors import ActionError, BuildError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.output import Output
@@ -160,15 +161,18 @@ class SharedStore:
 
     def _bring_image(self, entry: Entry, engine: Engine, observe: Observe) -> Output:
         reference = f"{entry.repository}@{entry.digest}"
-        if engine.inspect([entry.image_id])[entry.image_id] is None:
+        image = any_of(engine, entry.image_id, entry.digest)
+        if image is None:
             self._moving.pull(reference, platform=entry.platform, observe=observe)
-            if engine.inspect([entry.image_id])[entry.image_id] is None:
-                raise ActionError(
-                    f"{reference} was pulled, and is not the image {entry.image_id[:19]}",
-                    fix=f"docker pull {reference}",
-                )
-        engine.tag(entry.image_id, f"{entry.repository}:{names.key_tag(entry.key)}")
-        return Output(entry.image_id)
+            image = any_of(engine, entry.image_id, entry.digest)
+        if image is None:
+            raise ActionError(
+                f"{reference} was pulled, and is not the image {entry.image_id[:19]}",
+                fix=f"docker pull {reference}",
+            )
+        tag = f"{entry.repository}:{names.key_tag(entry.key)}"
+        name_pulled(engine, reference, image.id, [tag])
+        return Output(image.id, identity=entry.image_id)
 
     def _bring_files(self, entry: Entry, observe: Observe) -> Output:
         done = 0
@@ -206,8 +210,8 @@ class SharedStore:
         """Put what was built for a key into the registry: blobs, then names, then the record.
 
         The first writer wins: where a valid entry is there, nothing is changed, and that entry
-        is returned. Its image may be another than `output.image` where a build is not
-        reproducible: compare `image_id`.
+        is returned. Its image may be another than that of `output` where a build is not
+        reproducible: compare identities. What the registry tells of the image's is recorded.
 
         Args:
             target: The target.
@@ -236,7 +240,7 @@ class SharedStore:
         entry = Entry(
             label=str(target.label),
             key=record.key,
-            image_id=output.image,
+            image_id=output.identity or output.image,
             digest="",
             size=sum(made.size for made in output.files.values()),
             files=output.files,
@@ -247,8 +251,13 @@ class SharedStore:
         )
         subject = None
         if output.image:
-            image, platform = self._push(entry, engine, observe)
-            entry = entry._replace(digest=image.digest, size=image.size, platform=platform)
+            image, pushed, platform = self._push(entry, output, engine, observe)
+            identity = image.config.digest
+            made = Output(pushed, identity=identity)
+            self._records.put(record, made, entry.seconds, label=entry.label)
+            entry = entry._replace(
+                image_id=identity, digest=image.digest, size=image.size, platform=platform
+            )
             subject = Descriptor(image.media_type, image.digest, len(image.data))
         else:
             self._upload(target, entry, observe)
@@ -258,28 +267,34 @@ class SharedStore:
         self._registry.put_manifest(path, names.record_tag(record.key), manifest)
         return self._settled(target, record)
 
-    def _push(self, entry: Entry, engine: Engine, observe: Observe) -> tuple[Manifest, str]:
-        """Push an image under its key's tag; the manifest it got, and its platform."""
+    def _push(
+        self, entry: Entry, output: Output, engine: Engine, observe: Observe
+    ) -> tuple[Manifest, str, str]:
+        """Push an image under its key's tag.
+
+        Returns:
+            The manifest it got, what the engine calls it, and its platform.
+        """
         content = f"{entry.repository}:{names.key_tag(entry.key)}"
-        found = engine.inspect([content, entry.image_id])
-        image, tagged = found[entry.image_id], found[content]
+        kept = self._records.get(entry.key)
+        image = any_of(engine, output.image, *(kept.images if kept else ()))
         if image is None:
             raise ActionError(
                 f"the image of {entry.label} is gone from the engine",
                 fix=f"./doitw build {entry.label}",
             )
-        if tagged is None or tagged.id != image.id:
-            engine.tag(image.id, content)
+        engine.tag(image.id, content)
         digest = self._moving.push(content, observe=observe)
         path = self._shelf.path(entry.repository)
         manifest = self._registry.manifest(path, digest)
-        if manifest is None or manifest.config.digest != entry.image_id:
+        # What the engine calls the image is either digest, as its store has it.
+        if manifest is None or image.id not in (manifest.config.digest, manifest.digest):
             what = manifest.config.digest[:19] if manifest else "nothing"
             raise ActionError(
-                f"{content} was pushed as {entry.image_id[:19]}, and the registry has {what}",
+                f"{content} was pushed as {image.id[:19]}, and the registry has {what}",
                 fix=f"./doitw push {entry.label}",
             )
-        return manifest, image.platform
+        return manifest, image.id, image.platform
 
     def _upload(self, target: Target, entry: Entry, observe: Observe) -> None:
         """Upload the files of a target, each read once more: what leaves here must be right."""

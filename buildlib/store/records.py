@@ -27,14 +27,26 @@ class Record(NamedTuple):
     """What was made for a key.
 
     Attributes:
-        images: IDs of images that were built for it: one for each engine that was used.
+        images: What engines call the images that were built for it: one for each engine.
         files: Files in the content store, by name.
         seconds: How long it took, the last time.
+        identities: The digests of the configurations of those images, where they are known.
     """
 
     images: tuple[str, ...]
     files: Mapping[str, FileOutput]
     seconds: float
+    identities: Mapping[str, str] = {}
+
+    @property
+    def output(self) -> Output:
+        """What came out, with the image that was built last."""
+        image = self.images[0] if self.images else ""
+        return Output(image, self.files, self.identities.get(image, ""))
+
+    def holds(self, identity: str, digest: str) -> bool:
+        """Whether one of the images is that of an identity, or of a manifest's digest."""
+        return bool({identity, digest} & {*self.images, *self.identities.values()})
 
 
 class Records:
@@ -57,16 +69,17 @@ class Records:
             images = tuple(plain["images"])
             files = {name: FileOutput(*made) for name, made in plain["files"].items()}
             seconds = float(plain["seconds"])
+            identities = dict(plain.get("identities") or {})
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         if not isinstance(plain["images"], list) or plain.get("key") != key:
             return None  # the record of another key is none of this one
-        texts = [*images, *(made.sha256 for made in files.values())]
+        texts = [*images, *identities.values(), *(made.sha256 for made in files.values())]
         if not all(isinstance(text, str) for text in texts):
             return None
         if not all(isinstance(made.size, int) for made in files.values()):
             return None
-        return Record(images, files, seconds)
+        return Record(images, files, seconds, identities)
 
     def find(self, start: str) -> list[tuple[str, float]]:
         """The keys that begin so and have a record, each with the time it was written.
@@ -107,6 +120,9 @@ class Records:
         """
         earlier = None if replace else self.get(record.key)
         images = [image for image in (earlier.images if earlier else ()) if image != output.image]
+        identities = dict(earlier.identities) if earlier else {}
+        if output.identity and output.identity != output.image:
+            identities[output.image] = output.identity
         plain = {
             "label": label,
             "key": record.key,
@@ -114,6 +130,8 @@ class Records:
             "files": {name: list(made) for name, made in output.files.items()},
             "seconds": round(seconds, 3),
         }
+        if identities:
+            plain["identities"] = identities
         self.put_parts(record)
         self._write(self._path(record.key, "json"), plain)
         self._unlink(record.key, _REBUILD)

@@ -58,7 +58,7 @@ class World:
         return BuildRequest(str(context), str(path), shown_as="images/x/Dockerfile")
 
     def build(self, request: BuildRequest) -> str:
-        image = self.builder.build(request, self.lines.append)
+        image = self.builder.build(request, self.lines.append).image
         self._built.add(image)
         return image
 

@@ -1,10 +1,8 @@
 """Moves images between a `FakeEngine` and a registry, as `buildlib.engine.transfer` does.
 
-    carrier = FakeCarrier(engine, registry)
-    carrier.moved            what was asked for: ("push", reference) …
-    carrier.fail_next("…")   the next transfer fails with that text
-
-Each image has two layers: one that all images share, and its own.
+carrier = FakeCarrier(engine, registry)
+carrier.moved            what was asked for: ("push", reference) …
+carrier.fail_next("…")   the next transfer fails with that text
 """
 
 from __future__ import annotations
@@ -14,11 +12,8 @@ from collections.abc import Callable
 
 from buildlib.engine.transfer import Observe, unobserved
 from buildlib.errors import ActionError
-from buildlib.registry.protocol import DOCKER_MANIFEST, Manifest, Registry
-from tests.fakes.engine import FakeEngine
-
-_CONFIG = "application/vnd.docker.container.image.v1+json"
-_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+from buildlib.registry.protocol import Registry
+from tests.fakes.engine import SHARED, FakeEngine, manifest_of
 
 
 class FakeCarrier:
@@ -45,14 +40,9 @@ class FakeCarrier:
         image = self._engine.resolve(reference)
         assert image is not None, f"the engine has no {reference}"
         config = self._engine.configs[image]
-        layers = [b"a layer that all share", config]
-        manifest = {
-            "schemaVersion": 2,
-            "mediaType": DOCKER_MANIFEST,
-            "config": self._put(path, _CONFIG, config),
-            "layers": [self._put(path, _LAYER, layer) for layer in layers],
-        }
-        put = Manifest(DOCKER_MANIFEST, json.dumps(manifest).encode())
+        for blob in (SHARED, config):
+            self._registry.put_blob(path, blob)
+        put = manifest_of(config)
         observe(put.size, put.size)
         self._registry.put_manifest(path, tag, put)
         return put.digest
@@ -68,9 +58,7 @@ class FakeCarrier:
         config = b"".join(self._registry.read_blob(path, manifest.config.digest))
         plain = json.loads(config)
         observe(manifest.size, manifest.size)
-        self._engine.keep(
-            manifest.config.digest, 1000, f"{plain['os']}/{plain['architecture']}", config
-        )
+        self._engine.keep(1000, f"{plain['os']}/{plain['architecture']}", config)
         return manifest.digest
 
     def _begin(self, what: str, reference: str) -> str:
@@ -80,7 +68,3 @@ class FakeCarrier:
         if self._failures:
             raise ActionError(f"{reference} cannot be {what}ed: {self._failures.pop(0)}")
         return reference.removeprefix(f"{self._registry.host}/")
-
-    def _put(self, path: str, media_type: str, data: bytes) -> dict[str, object]:
-        digest = self._registry.put_blob(path, data)
-        return {"mediaType": media_type, "digest": digest, "size": len(data)}

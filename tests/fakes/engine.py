@@ -5,6 +5,7 @@ Dockerfile: a parent that the engine lacks, a source that the context lacks, and
 `RUN false` fail as they would; what other RUNs do is not acted out. An image's id follows from
 what went into it. For the rest:
 
+    FakeEngine(containerd=True)          calls images by the digest of their manifest
     engine.down = True                   no engine answers from now on
     engine.teach(script, stdout=…)       what `run` shall answer to a script
     engine.standing[image] = "name"      a container that somebody else made of an image
@@ -32,6 +33,7 @@ from buildlib.engine import process
 from buildlib.engine.dockerfile import Instruction, instructions
 from buildlib.engine.protocol import (
     BuildRequest,
+    Built,
     ImageInfo,
     Log,
     Mount,
@@ -39,8 +41,12 @@ from buildlib.engine.protocol import (
     split_ref,
 )
 from buildlib.errors import ActionError, EngineUnavailable, InputError, Location
+from buildlib.registry.protocol import DOCKER_MANIFEST, Manifest
 
 PLATFORM = "linux/amd64"
+SHARED = b"a layer that all share"
+_CONFIG = "application/vnd.docker.container.image.v1+json"
+_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 class Outcome(NamedTuple):
@@ -55,7 +61,8 @@ class Outcome(NamedTuple):
 class FakeEngine:
     """An `Engine` in memory."""
 
-    def __init__(self, platform: str = PLATFORM) -> None:
+    def __init__(self, platform: str = PLATFORM, *, containerd: bool = False) -> None:
+        self.containerd = containerd
         self.down = False
         self.asked: list[str] = []
         self.scripts: list[tuple[str, str]] = []
@@ -87,13 +94,16 @@ class FakeEngine:
             "content": content,
             "rootfs": {"diff_ids": ["sha256:0", f"sha256:{content}"]},  # two layers
         }
-        config = json.dumps(plain).encode()
-        image = "sha256:" + hashlib.sha256(config).hexdigest()
-        self.keep(image, size, platform, config)
+        return self.keep(size, platform, json.dumps(plain).encode())
+
+    def keep(self, size: int, platform: str, config: bytes) -> str:
+        """Put an image of this configuration there; its id."""
+        image = sha256(manifest_of(config).data if self.containerd else config)
+        self.put(image, size, platform, config)
         return image
 
-    def keep(self, image: str, size: int, platform: str, config: bytes) -> None:
-        """Put an image there under an id, with its configuration, which has that digest."""
+    def put(self, image: str, size: int, platform: str, config: bytes = b"") -> None:
+        """Put an image there under an id, whatever its configuration."""
         with self._lock:
             self._sizes[image] = (size, platform)
             self.configs[image] = config
@@ -238,9 +248,10 @@ class FakeBuilder:
         """Let the next build fail, as if its last step had."""
         self._failures.append(reason)
 
-    def build(self, request: BuildRequest, log: Log) -> str:
+    def build(self, request: BuildRequest, log: Log) -> Built:
         content, size, _ = self._build(request, log)
-        return self.engine.make(content, size, request.platform or self.engine.platform())
+        image = self.engine.make(content, size, request.platform or self.engine.platform())
+        return Built(image, sha256(self.engine.configs[image]))
 
     def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
         _, _, files = self._build(request, log)
@@ -338,6 +349,26 @@ class FakeBuilder:
         at = f" at {step.keyword} {step.text}" if step else ""
         where = Location(shown, step.first + 1) if step else None
         return ActionError(f"the build of {shown} failed{at}", where=where, detail=reason)
+
+
+def manifest_of(config: bytes) -> Manifest:
+    """The manifest of an image of two layers: one that all images share, and its own."""
+
+    def described(media_type: str, data: bytes) -> dict[str, object]:
+        return {"mediaType": media_type, "digest": sha256(data), "size": len(data)}
+
+    plain = {
+        "schemaVersion": 2,
+        "mediaType": DOCKER_MANIFEST,
+        "config": described(_CONFIG, config),
+        "layers": [described(_LAYER, layer) for layer in (SHARED, config)],
+    }
+    return Manifest(DOCKER_MANIFEST, json.dumps(plain).encode())
+
+
+def sha256(data: bytes) -> str:
+    """The digest of some bytes, as OCI writes it."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 def read_tree(path: str) -> Iterator[tuple[str, bytes]]:

@@ -108,7 +108,7 @@ class FakeShared:
         output = Output(entry.image_id, entry.files)
         if entry.image_id:
             assert isinstance(engine, FakeEngine)
-            engine.keep(entry.image_id, entry.size, entry.platform, b"")
+            engine.put(entry.image_id, entry.size, entry.platform)
             engine.tag(entry.image_id, f"{entry.repository}:key-{entry.key[:32]}")
         for made in entry.files.values():
             self._workspace.store.add_bytes(self._shelf.files[made.sha256])

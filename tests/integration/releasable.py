@@ -117,9 +117,9 @@ class Releasable:
             told = verb(name, *words)
             assert told.code == 0, told.out + told.err
 
-    def another_machine(self) -> None:
+    def another_machine(self, *, containerd: bool = False) -> None:
         """An empty one, whose engine has other image IDs for the same contents."""
-        self.shop.new_machine()
+        self.shop.new_machine(containerd=containerd)
         engine = self.shop.engine
         make = engine.make
         self._monkeypatch.setattr(

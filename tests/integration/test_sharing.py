@@ -99,7 +99,7 @@ def test_what_one_machine_published_another_finds_and_brings(two: Workshop) -> N
     assert (entry.label, entry.key, entry.image_id) == (f"{A}", two.key(A), image)
     assert entry.pushed == 1_800_000_000
     output = other.store.bring(entry, two.engine, silent)
-    assert output == Output(str(image))
+    assert output == Output(str(image), identity=str(image))
     assert two.engine.resolve(two.content_tag(A)) == image
     assert two.tag(A) is None, "bringing gives no name that people use"
     assert two.record(A) is not None

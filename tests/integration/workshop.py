@@ -140,12 +140,20 @@ class Workshop(WorkspaceBuilder):
 
     # -- another machine ---------------------------------------------------------------------
 
-    def new_machine(self) -> None:
-        """Go on with an empty engine and an empty store; the registry stays as it is."""
-        self.engine = FakeEngine()
+    def new_machine(self, *, containerd: bool = False) -> None:
+        """Go on with an empty engine and an empty store; the registry stays as it is.
+
+        Args:
+            containerd: Whether the engine calls images by the digests of their manifests.
+        """
+        self.new_engine(containerd=containerd)
+        self.store = self.store.with_name(f"{self.store.name}+")
+
+    def new_engine(self, *, containerd: bool = False) -> None:
+        """Go on with an empty engine; what this machine has recorded stays."""
+        self.engine = FakeEngine(containerd=containerd)
         self.builder = FakeBuilder(self.engine)
         self.carrier = FakeCarrier(self.engine, self.registry)
-        self.store = self.store.with_name(f"{self.store.name}+")
 
     # -- doing -------------------------------------------------------------------------------
 

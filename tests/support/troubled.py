@@ -176,6 +176,8 @@ def _fits(method: str, path: str, seen: Seen) -> bool:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # What is no HTTP, such as an engine that tries TLS first, gets an answer that is.
+    default_request_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     timeout = 60
 

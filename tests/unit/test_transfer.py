@@ -162,6 +162,12 @@ def test_what_the_engine_tried_in_vain_is_not_begun_again(waits: list[int]) -> N
     assert transfer.push("r.test/a:1") == "sha256:1"
 
 
+def test_the_digest_of_a_push_stands_in_an_aux_or_in_the_last_line(waits: list[int]) -> None:
+    """With the containerd store there is no aux (Docker 29)."""
+    Client.answers = [[{"status": "key-1: digest: sha256:ab12 size: 741"}]]
+    assert transfer.push("r.test/a:1") == "sha256:ab12"
+
+
 def test_a_push_without_a_digest_is_none(waits: list[int]) -> None:
     Client.answers = [[{"status": "done"}]]
     with pytest.raises(ActionError, match="tells no digest"):
