@@ -68,6 +68,7 @@ class Session:
         self._lock = threading.Lock()
         self._executor = Executor(workspace, say=say, verbose=verbose)
         self._ahead: Ahead | None = None
+        self._refused = ""  # why nothing can be published
         self.pulled: list[Label] = []
         """What was pulled from the registry instead of being built."""
 
@@ -126,6 +127,7 @@ class Session:
                 self._bring(roots)
                 if self.plan.steps == before:  # the action that reads it says what is missing
                     break
+            self._look_whether_it_is_published()
             self._prefetch()
             self._started = True
             for step in self.plan.fresh:
@@ -251,7 +253,16 @@ class Session:
         if self.spans and self.workspace.role == WRITE:
             from buildlib.execution.sharing import publish_all
 
-            publish_all(self.workspace, [span.label for span in self.spans], say=self.say)
+            labels = [span.label for span in self.spans]
+            publish_all(self.workspace, labels, say=self.say, refused=self._refused)
+
+    def _look_whether_it_is_published(self) -> None:
+        """Where the role is to write, find out before anything is built whether that goes."""
+        builds = any(step.action == BUILD for step in self.plan.steps)
+        if builds and self.workspace.role == WRITE:
+            from buildlib.execution.sharing import why_not_published
+
+            self._refused = why_not_published(self.workspace, say=self.say)
 
     def _prefetch(self) -> None:
         """Fetch what the plan's actions read; lock anew what is no longer served."""

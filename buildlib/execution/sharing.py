@@ -141,31 +141,48 @@ def _pull(
     return came
 
 
-def publish_all(workspace: Workspace, labels: Iterable[Label], *, say: Say) -> None:
+def why_not_published(workspace: Workspace, *, say: Say) -> str:
+    """Why a build that is to write into the registry cannot; empty where it can.
+
+    It is told before anything is built, if nothing was told of the registry before.
+    """
+    assert workspace.sharing is not None  # noqa: S101 - the role is to write
+    host = workspace.settings.registry
+    if not workspace.asks_registry or workspace.sharing.is_down:
+        return f"{host} does not answer"
+    try:
+        workspace.sharing.try_writing()
+    except BuildError as error:
+        fix = f"\n  fix: {error.fix}" if error.fix else ""
+        say(f"warning: what is built cannot be published to {host}: {error.what}{fix}")
+        return error.what
+    return ""
+
+
+def publish_all(
+    workspace: Workspace, labels: Iterable[Label], *, say: Say, refused: str = ""
+) -> None:
     """Publish what was built: images, and files that took their time, as proofs do.
 
     Args:
         workspace: The workspace.
         labels: Targets that this run has made.
         say: Takes lines for the person who waits, warnings among them.
+        refused: Why that is not possible, as `why_not_published` found it.
     """
-    from buildlib.sharing.shared import is_shared
-
-    made: dict[Label, Output] = {}
-    for label in labels:
-        target, key = workspace.graph[label], workspace.keys.key(Reference(label))
-        record = workspace.records.get(key)
-        if record is not None and is_shared(target, record):
-            made[label] = record.output
+    made = _worth_sharing(workspace, labels)
     shared = workspace.sharing if made else None
     if shared is None:
         return
     host = workspace.settings.registry
     try:
         # What is sent is sent with patience; that it is not there at all is found out in a hurry.
-        workspace.connect(host, quick=True).ping()
+        if not refused:
+            workspace.connect(host, quick=True).ping()
     except BuildError as error:
-        say(f"warning: {_names(workspace, made)} cannot be published: {error.what}")
+        refused = error.what
+    if refused:
+        say(f"warning: {_names(workspace, made)} cannot be published: {refused}")
         return
     say(f"publishing {_targets(len(made))} to {host}")
     began, started = int(time.time()), time.monotonic()
@@ -188,6 +205,18 @@ def publish_all(workspace: Workspace, labels: Iterable[Label], *, say: Say) -> N
     if failures:
         first = next(iter(failures.values()))
         say(f"warning: {_names(workspace, failures)} cannot be published: {first}")
+
+
+def _worth_sharing(workspace: Workspace, labels: Iterable[Label]) -> dict[Label, Output]:
+    """What was made of some targets, of those that others shall have."""
+    from buildlib.sharing.shared import is_shared
+
+    made: dict[Label, Output] = {}
+    for label in labels:
+        record = workspace.records.get(workspace.keys.key(Reference(label)))
+        if record is not None and is_shared(workspace.graph[label], record):
+            made[label] = record.output
+    return made
 
 
 def _names(workspace: Workspace, labels: Iterable[Label]) -> str:

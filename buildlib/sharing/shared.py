@@ -20,7 +20,7 @@ from buildlib.model.target import Target
 from buildlib.registry.protocol import Descriptor, Manifest
 from buildlib.sharing.entry import EMPTY, Entry, Invalid, encode
 from buildlib.sharing.parallel import at_once
-from buildlib.sharing.shelf import ASKING, Shelf
+from buildlib.sharing.shelf import ASKING, STORE, Shelf
 from buildlib.store import names
 from buildlib.store.content import ContentStore
 from buildlib.store.records import Record, Records
@@ -67,6 +67,7 @@ class SharedStore:
         quick: Registry | None = None,
     ) -> None:
         self._registry = registry
+        self._settings = settings
         self._shelf = Shelf(registry, settings, platform)
         self._quick = Shelf(quick or registry, settings, platform)
         self._records = records
@@ -118,6 +119,16 @@ class SharedStore:
         end = f"\n  fix: {fix}" if fix else ""
         self._warn(f"warning: {what}; going on without the shared store{end}")
         return {}
+
+    def try_writing(self) -> None:
+        """Have the registry take something small, as a publication will: the empty blob.
+
+        Raises:
+            RegistryUnavailable: It does not answer.
+            ActionError: It refuses.
+        """
+        store = names.repository(self._settings, STORE)
+        self._quick.registry.put_blob(self._quick.path(store), EMPTY)
 
     def history(self, target: Target, *, limit: int = 50) -> list[Entry]:
         """The records of a target that the registry has, the youngest first.

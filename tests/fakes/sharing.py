@@ -37,6 +37,7 @@ class Shelf:
         self.invalid: set[str] = set()
         self.now = 1_700_000_000
         self.asked: list[str] = []
+        self.read_only = False
         self.pulled: list[str] = []
         self.published: list[str] = []
         self.entries: dict[str, Entry] = {}
@@ -95,6 +96,15 @@ class FakeShared:
             elif record.key in self._shelf.entries:
                 found[record.key] = self._shelf.entries[record.key]
         return found
+
+    @property
+    def is_down(self) -> bool:
+        return self._down
+
+    def try_writing(self) -> None:
+        self._answer("")
+        if self._shelf.read_only:
+            raise ActionError(f"{self._registry} takes nothing from you", fix="docker login")
 
     def history(self, target: Target, *, limit: int = 50) -> list[Entry]:
         self._answer(str(target.label))

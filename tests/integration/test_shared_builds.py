@@ -243,6 +243,26 @@ def test_a_writer_without_its_registry_builds_and_says_what_is_not_published(
     assert last == f"warning: base, middle, top cannot be published: {HOST} does not answer"
 
 
+def test_a_writer_that_may_not_write_is_told_before_and_after_the_build(
+    shop: Workshop, shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelf.read_only = True
+    monkeypatch.setenv("CI", "true")
+    publish(shop, "//images/...")
+    first, last = warnings(shop)
+    assert (
+        first
+        == shop.said[0]
+        == (
+            f"warning: what is built cannot be published to {HOST}: {HOST} takes nothing from you"
+            "\n  fix: docker login"
+        )
+    )
+    assert built(shop) == ["base", "middle", "top"]
+    assert last == f"warning: base, middle, top cannot be published: {HOST} takes nothing from you"
+    assert shelf.published == []
+
+
 def test_a_registry_that_is_down_costs_one_warning(
     ci: Workshop, shop: Workshop, shelf: Shelf
 ) -> None:
