@@ -216,6 +216,35 @@ def test_an_answer_is_kept_for_the_engine_and_the_builder_it_was_found_for(tmp_p
     assert find(ENGINE, "box")
 
 
+@pytest.mark.parametrize(
+    ("context", "variables", "inspected"),
+    [("", {}, ["default"]), ("box", {}, ["box"]), ("", {"BUILDX_BUILDER": "farm"}, [])],
+)
+def test_the_builder_that_is_looked_at_is_the_one_that_builds(
+    tmp_path: Path, monkeypatch, context: str, variables: dict[str, str], inspected: list[str]
+) -> None:
+    monkeypatch.setattr("buildlib.engine.client.about", lambda _: ENGINE)
+    env, (path,) = machine(tmp_path, (NEW, True))
+    asked = tmp_path / "asked"
+    Path(path).write_text(
+        f"""#!/bin/sh
+        [ "$2" = inspect ] && echo "$3" >>{asked}
+        echo "{NEW}"; echo "Driver: docker"
+        """
+    )
+    endpoint = Endpoint("unix:///x.sock", context=context)
+    assert client_for(endpoint, {**env, **variables}) == Client(path, buildx=True)
+    assert (asked.read_text().split() if asked.exists() else []) == inspected
+
+
+def test_no_client_builds_on_podman(tmp_path: Path, monkeypatch) -> None:
+    podman = About("podman", "4.3.1", "1.41", "1.24")
+    monkeypatch.setattr("buildlib.engine.client.about", lambda _: podman)
+    env, _ = machine(tmp_path, (OLD, False))
+    with pytest.raises(InputError, match="no Docker Engine"):
+        client_for(Endpoint("unix:///x.sock"), env)
+
+
 # the command that is made of it
 
 
