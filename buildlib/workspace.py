@@ -386,33 +386,36 @@ class Workspace:
         """Where the files of a release are written."""
         return f"{self.root}/{DIST}/{self.version}"
 
-    def resolve(self, words: Sequence[str], *, folder: str = "", verb: str = "") -> list[Label]:
+    def resolve(
+        self, words: Sequence[str], *, folder: str = "", verb: str = "", left_out: bool = False
+    ) -> list[Label]:
         """Targets that a person names; see `Graph.resolve`.
 
         Args:
             words: As typed; none for all targets.
             folder: Where the person stands.
             verb: Take those that this verb makes where a word stands for several.
+            left_out: Also take what does not exist in this flavour: it has no key.
+
+        Raises:
+            InputError: A word names nothing, or one target that is left out.
         """
         if not words:
             wanted = set(self.graph.of_verb(verb)) if verb else set(self.graph.targets)
-            return [
-                label
-                for label in self.graph.order
-                if label in wanted and not (verb and self._only_by_name(label))
-            ]
+            everything = [label for label in self.graph.order if label in wanted]
+            return everything if left_out else self._meant(everything, verb)
         found: dict[Label, None] = {}
         for word in words:
-            labels = self._resolve(word, folder, verb)
+            labels = self._resolve(word, folder, verb, left_out=left_out)
             if not labels:
                 raise InputError(f"{word} names nothing that {verb} makes", fix="./doitw list")
             found.update(dict.fromkeys(labels))
         return list(found)
 
-    def _resolve(self, word: str, folder: str, verb: str) -> list[Label]:
+    def _resolve(self, word: str, folder: str, verb: str, *, left_out: bool) -> list[Label]:
         """What one word stands for; see `resolve`."""
         if word in (BUILD, VERIFY):  # the name of a group of tasks stands for all of it
-            return self.resolve((), verb=word)
+            return self.resolve((), verb=word, left_out=left_out)
         try:
             labels = self.graph.resolve([word], package=folder)
         except UnknownTarget:
@@ -421,12 +424,20 @@ class Workspace:
             labels = [label for label in self.graph.of_verb(verb) if names[label] == word]
             if not labels:
                 raise
-        if verb and len(labels) > 1:  # a pattern, or a folder
-            ours = [label for label in labels if self.graph[label].rule.verb == verb]
-            return [label for label in ours if not self._only_by_name(label)]
-        if verb:
-            self.refuse_left_out(labels)
+        if left_out:
+            return labels
+        if len(labels) > 1:  # a pattern, or a folder
+            return self._meant(labels, verb)
+        self.refuse_left_out(labels)
         return labels
+
+    def _meant(self, labels: Iterable[Label], verb: str) -> list[Label]:
+        """Those of several that are meant though none was named alone."""
+        there = [label for label in labels if label not in self.left_out]
+        if not verb:
+            return there
+        ours = [label for label in there if self.graph[label].rule.verb == verb]
+        return [label for label in ours if not self.graph[label].manual]
 
     def refuse_left_out(self, labels: Iterable[Label]) -> None:
         """Refuse to make what does not exist in this flavour.
@@ -449,9 +460,6 @@ class Workspace:
             if flavours:
                 return flavours[0]
         return self.settings.flavour
-
-    def _only_by_name(self, label: Label) -> bool:
-        return self.graph[label].manual or label in self.left_out
 
     @cached_property
     def left_out(self) -> dict[Label, str]:

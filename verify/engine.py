@@ -137,7 +137,7 @@ class Engine:
         """
         try:
             with held():
-                container = self.client.containers.run(
+                container = self.client.containers.create(
                     image,
                     name=name,
                     hostname=name[:63],
@@ -148,6 +148,11 @@ class Engine:
                     use_config_proxy=False,  # a proof is the same whoever makes it
                     **settings,
                 )
+                try:
+                    container.start()
+                except docker.errors.APIError:
+                    self.remove(container)  # its name is free for another try
+                    raise
             container.reload()  # it has an address only since it was started
         except docker.errors.APIError as error:
             raise ActionError(f"the engine cannot start {image}: {error.explanation}") from error

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import docker.errors
 
-from buildlib.errors import InputError
+from buildlib.errors import ActionError, InputError
 from verify.rest import Rest
 from verify.rules import Broken, NotTried
 
@@ -79,7 +79,7 @@ class Server:
         self._timeout = timeout
         self._token = secrets.token_hex(16)
         self._rest: Rest | None = None
-        self._failure: Broken | None = None
+        self._failure: Broken | ActionError | None = None
         self._container: Container | None = None
 
     @property
@@ -90,13 +90,14 @@ class Server:
             Broken: `gateway-start`.
         """
         if self._failure is not None:
-            raise NotTried(self._failure.rule, "the gateway does not start")
+            rule = getattr(self._failure, "rule", "gateway-start")
+            raise NotTried(rule, "the gateway does not start")
         if self._rest is None:
             try:
                 rest = Rest(self._launch(), self._token)
                 self._wait_up(rest)
-            except Broken as broken:
-                self._failure = broken
+            except (Broken, ActionError) as failure:
+                self._failure = failure
                 raise
             self._rest = rest
         return self._rest

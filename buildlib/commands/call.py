@@ -190,7 +190,9 @@ def _value(option: Option, name: str, value: str | None, pending: list[str]) -> 
             raise InputError(f"{name} takes no value", fix=name)
         return True
     is_bare = value is None and (not pending or pending[0].startswith("-"))
-    if is_bare and option.takes.startswith("["):
+    if option.takes.startswith("[") and (
+        is_bare or (value is None and _VARIABLE.match(pending[0]))
+    ):
         return True
     if value == "" or is_bare:
         raise InputError(f"{name} needs a value", fix=f"{name} {option.takes}")

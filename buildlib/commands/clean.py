@@ -10,9 +10,9 @@ from buildlib.execution.cleaning import clean
 def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
-    for label in reversed(workspace.resolve(call.words, folder=call.folder)):
-        for line in clean(workspace, label, dry_run=call.flag("dry-run")):
-            say(line)
+    labels = reversed(workspace.resolve(call.words, folder=call.folder))
+    for line in clean(workspace, labels, dry_run=call.flag("dry-run")):
+        say(line)
     workspace.save()
     return 0
 

@@ -9,7 +9,7 @@ from buildlib.commands.common import open_workspace, print_json, say, task_name
 def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
-    labels = sorted(workspace.resolve(call.words, folder=call.folder))
+    labels = sorted(workspace.resolve(call.words, folder=call.folder, left_out=True))
     stamped = workspace.graph.stamped()
     if call.flag("json"):
         print_json(

@@ -27,9 +27,6 @@ def run(call: Call) -> int:
             f"{error.word} is no section of the lock, nor a target; did you mean {meant}?",
             fix=f"./doitw lock {meant}",
         ) from None
-    if words:
-        workspace.refuse_left_out(labels if len(labels) == 1 else ())
-    labels = [label for label in labels if label not in workspace.left_out]
     as_json = call.flag("json")
     refresh = Refresh(workspace, say=warn if as_json else say, upgrade=call.flag("upgrade"))
     moved = refresh.run(sections or SECTIONS, labels, write=not call.flag("check"))

@@ -43,21 +43,22 @@ def tasks(session: Session, verb: str) -> Iterator[dict[str, Any]]:
 
 def _task(session: Session, target: Target) -> dict[str, Any]:
     # A member of a group runs with the group; what is only made when asked for stands alone, and
-    # so does what is left out: asked for, it says why.
+    # so does what is left out: asked for, it says why, and there is nothing of it to clean.
     own = {"basename": task_name(session, target.label)}
     member = {
         "basename": target.rule.verb,
         "name": session.workspace.graph.task_names[target.label],
     }
+    left_out = target.label in session.workspace.left_out
     return {
-        **(own if target.manual or target.label in session.workspace.left_out else member),
+        **(own if target.manual or left_out else member),
         "doc": target.doc or target.rule.kind,
         "actions": [(_run, [session, target.label])],
         "uptodate": [_Fresh(session, target.label)],
         "task_dep": [
             task_name(session, label) for label in session.workspace.graph.made_below(target.label)
         ],
-        "clean": [(_clean, [session, target.label])],
+        "clean": [] if left_out else [(_clean, [session, target.label])],
         "io": {"capture": False},  # doit's capture swaps sys.stdout for all threads at once
         "meta": {"label": target.label},
     }
@@ -88,5 +89,5 @@ def _run(session: Session, label: Label) -> TaskFailed | None:
 def _clean(session: Session, label: Label, dryrun: bool) -> None:
     from buildlib.execution.cleaning import clean
 
-    for line in clean(session.workspace, label, dry_run=dryrun):
+    for line in clean(session.workspace, [label], dry_run=dryrun):
         session.say(line)

@@ -15,7 +15,7 @@ from contextlib import suppress
 
 from buildlib.dockerfile.parse import PROXY_ARGS
 from buildlib.engine import process
-from buildlib.engine.client import Client, client_environ, find_client, sets_proxies
+from buildlib.engine.client import Client, client_environ, client_for, sets_proxies
 from buildlib.engine.failure import Watch
 from buildlib.engine.find import Endpoint, why_not
 from buildlib.engine.protocol import BuildRequest, Built, Engine, Log
@@ -99,7 +99,7 @@ class CliBuilder:
 
     def command(self, request: BuildRequest) -> list[str]:
         """See `Builder.command`."""
-        client = find_client(self._client_environ(), notes=self._notes)
+        client = client_for(self._endpoint, self._client_environ(), notes=self._notes)
         changed = self._added(client)
         if self._endpoint.context:
             changed["DOCKER_CONTEXT"] = self._endpoint.context
@@ -130,7 +130,7 @@ class CliBuilder:
                 path = grant.path or _write(os.path.join(scratch, grant.id), grant.text)
                 secrets += ["--secret", _csv(f"id={grant.id}", f"src={path}")]
         environ = self._client_environ()
-        client = find_client(environ, notes=self._notes)
+        client = client_for(self._endpoint, environ, notes=self._notes)
         closed = self._without_proxies(request)
         argv = self._argv(client, closed, dockerfile, [*secrets, *output])
         watch = Watch()

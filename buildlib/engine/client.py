@@ -1,8 +1,10 @@
 """Find a docker client that can build with BuildKit: the engine cannot take a Dockerfile itself.
 
-A client with the buildx plugin builds with any engine. Without it, clients up to 22 have BuildKit
+Clients with the buildx plugin build, and of those without it the ones up to 22, which have BuildKit
 built in; later ones only have the legacy builder, which knows neither secrets nor mounts. A
-machine may have several clients, and the first on PATH need not be one that can build.
+machine may have several clients, and the first on PATH need not be one that can build. Whether
+one fits the engine it is asked itself: an engine may take no client as old as that, and buildx
+may have a builder elsewhere.
 """
 
 from __future__ import annotations
@@ -15,13 +17,22 @@ from typing import NamedTuple
 
 from buildlib.dockerfile.parse import PROXY_ARGS
 from buildlib.engine import process
-from buildlib.engine.find import config_folder
-from buildlib.errors import ActionError
+from buildlib.engine.about import About, about, refuse_foreign
+from buildlib.engine.find import Endpoint, config_folder
+from buildlib.errors import ActionError, EngineUnavailable
 
 _BUILT_IN = ((19, 3), (22, 255))
 """First and last (major, minor) of docker clients with BuildKit and `--output` built in."""
 
+_ERROR = re.compile(r"^(?:(?:Error|ERROR):? +)+(?:response from daemon: )?(.+)", re.MULTILINE)
+_DRIVER = re.compile(r"^Driver: *(\S+)", re.MULTILINE)
+_OWN = "docker"
+"""buildx's name for the driver of the engine's own builder."""
 _VERSION = re.compile(r"Docker version (\d+)\.(\d+)")
+_ANOTHER = "not the engine's own"
+_PACKAGES = ("docker-buildx", "docker-buildx-plugin")
+"""The plugin's packages: of Debian 13 and Ubuntu, of Docker's own archive. Debian 12 has none."""
+_RELEASE = "https://github.com/docker/buildx/releases/download/v0.38.2/buildx-v0.38.2"
 _USUAL = ("/usr/bin/docker", "/usr/local/bin/docker")
 _PLUGINS = (
     "/usr/local/lib/docker/cli-plugins",
@@ -51,7 +62,7 @@ _HANDED_ON_AS = ("AWS_", "AZURE_", "CLOUDSDK_", "GOOGLE_", "WSL")
 Probe = Callable[[Sequence[str], Mapping[str, str]], tuple[int, str]]
 """Runs a command and returns its exit code and its output."""
 
-_found: dict[tuple[str, str], Client] = {}
+_found: dict[tuple[str, ...], Client] = {}
 
 
 class Client(NamedTuple):
@@ -89,8 +100,37 @@ def sets_proxies(environ: Mapping[str, str]) -> bool:
         return False
 
 
+def client_for(endpoint: Endpoint, environ: Mapping[str, str], *, notes: str = "") -> Client:
+    """The client that builds on an engine: with the engine's own builder, unless one was chosen.
+
+    Args:
+        endpoint: Where the engine is.
+        environ: Environment of the client; it leads to that engine.
+        notes: See `find_client`.
+
+    Raises:
+        InputError: It is no Docker Engine.
+        ActionError: No client on this machine can build on it.
+    """
+    # Parents of our images are in the engine, where no other builder sees them.
+    builder = "" if "BUILDX_BUILDER" in environ else endpoint.context or "default"
+    key = (*_places(environ), endpoint.url, builder)
+    if key not in _found:
+        engine = None
+        with suppress(EngineUnavailable):  # whoever builds says so
+            engine = about(endpoint)
+            refuse_foreign(endpoint, engine)
+        _found[key] = find_client(environ, notes=notes, engine=engine, builder=builder)
+    return _found[key]
+
+
 def find_client(
-    environ: Mapping[str, str], probe: Probe | None = None, *, notes: str = ""
+    environ: Mapping[str, str],
+    probe: Probe | None = None,
+    *,
+    notes: str = "",
+    engine: About | None = None,
+    builder: str = "",
 ) -> Client:
     """The client to build with: the first with buildx, else the first that can do without.
 
@@ -98,33 +138,45 @@ def find_client(
         environ: Environment of the client: PATH, DOCKER_CONFIG and HOME say where it is sought.
         probe: Runs the programs; the real one, with its answers kept, when None.
         notes: File that keeps the answer for the next process; none is kept when empty. Asking
-            takes half as long as a small build.
+            takes longer than a small build.
+        engine: The engine that the environment leads to and that the client has to fit; any will
+            do when None.
+        builder: The name under which buildx must have the engine's own builder.
 
     Raises:
         ActionError: No client on this machine can build.
     """
     if probe is not None:
-        return _search(environ, probe)
-    key = (environ.get("PATH", ""), environ.get("DOCKER_CONFIG", "") or environ.get("HOME", ""))
-    if key not in _found:
-        witness = _witness(environ)
-        client = _recall(notes, witness)
-        if client is None:
-            client = _search(environ, lambda argv, env: process.capture(argv, environ=env))
-            _note(notes, witness, client)
-        _found[key] = client
-    return _found[key]
+        return _search(environ, probe, engine, builder)
+    witness = _witness(environ, engine, builder)
+    client = _recall(notes, witness)
+    if client is None:
+        client = _search(environ, _capture, engine, builder)
+        _note(notes, witness, client)
+    return client
 
 
-def _witness(environ: Mapping[str, str]) -> tuple[object, ...]:
-    """All that an answer depends on: the programs, the plugins and the client's configuration."""
-    config = config_folder(environ)
+def _capture(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[int, str]:
+    return process.capture(argv, environ=environ)
+
+
+def _places(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Where programs and their plugins are sought."""
+    return environ.get("PATH", ""), config_folder(environ)
+
+
+def _witness(environ: Mapping[str, str], engine: About | None, builder: str) -> tuple[object, ...]:
+    """All that an answer depends on: the programs, their configuration, and the engine."""
+    path, config = _places(environ)
+    builders = environ.get("BUILDX_CONFIG") or f"{config}/buildx"
     files = [
-        *candidates(environ.get("PATH", "")),
+        *candidates(path),
         *(f"{folder}/docker-buildx" for folder in (f"{config}/cli-plugins", *_PLUGINS)),
         f"{config}/config.json",  # may name further folders of plugins
+        f"{builders}/instances/{builder}",  # goes before the context of that name
     ]
-    return tuple((file, *_seen(file)) for file in files)
+    where = (environ.get("DOCKER_HOST", ""), environ.get("DOCKER_CONTEXT", ""))
+    return (engine, builder, where, *((file, *_seen(file)) for file in files))
 
 
 def _seen(file: str) -> tuple[int, ...]:
@@ -157,7 +209,7 @@ def _note(notes: str, witness: tuple[object, ...], client: Client) -> None:
         os.replace(f"{notes}.{os.getpid()}", notes)
 
 
-def _search(environ: Mapping[str, str], probe: Probe) -> Client:
+def _search(environ: Mapping[str, str], probe: Probe, engine: About | None, builder: str) -> Client:
     built_in: Client | None = None
     refused = []
     for path in candidates(environ.get("PATH", "")):
@@ -168,22 +220,68 @@ def _search(environ: Mapping[str, str], probe: Probe) -> Client:
         if code or not version:
             refused.append(f"{path}: is no docker client")  # podman answers to the name as well
             continue
-        number = (int(version[1]), int(version[2]))
         code, _ = probe([path, "buildx", "version"], environ)
         if code == 0:
-            return Client(path, buildx=True)
-        if _BUILT_IN[0] <= number <= _BUILT_IN[1]:
-            built_in = built_in or Client(path, buildx=False)
-        else:
+            reason = _elsewhere(path, environ, probe, builder) if engine and builder else ""
+            if not reason:
+                return Client(path, buildx=True)
+            refused.append(f"{path} with buildx: {reason}")
+        if _BUILT_IN[0] <= (int(version[1]), int(version[2])) <= _BUILT_IN[1]:
+            reason = _refusal(path, environ, probe) if engine and not built_in else ""
+            if not reason:
+                built_in = built_in or Client(path, buildx=False)
+            else:
+                refused.append(f"{path}: {reason}")
+        elif code:
             refused.append(f"{path}: {version[0]} has no buildx plugin")
     if built_in:
         return built_in
+    which = f" on {engine.product} {engine.version}" if engine else ""
     raise ActionError(
-        "no docker client on this machine can build images",
+        f"no docker client on this machine can build images{which}",
         detail="\n".join(refused) or "there is no docker on PATH",
-        fix="sudo apt-get install -y docker-buildx  # elsewhere: https://docs.docker.com/go/buildx/"
-        if refused
-        else "sudo apt-get install -y docker.io  # elsewhere: https://docs.docker.com/engine/install/",
+        fix=_fix(environ, probe, refused, builder),
+    )
+
+
+def _elsewhere(path: str, environ: Mapping[str, str], probe: Probe, builder: str) -> str:
+    """Why buildx would not build with the engine's own builder; empty where it does."""
+    code, text = probe([path, "buildx", "inspect", builder], environ)
+    driver, error = _DRIVER.search(text), _ERROR.search(text)
+    if driver and driver[1] != _OWN:
+        return f"its builder {builder} is {_ANOTHER} ({driver[1]})"
+    return _told(text) if code or error or not driver else ""
+
+
+def _refusal(path: str, environ: Mapping[str, str], probe: Probe) -> str:
+    """Why a client cannot talk to the engine; empty where it can."""
+    code, text = probe([path, "version", "--format", "{{.Server.APIVersion}}"], environ)
+    return _told(text) if code else ""
+
+
+def _told(text: str) -> str:
+    """The sentence in which a client says what is wrong."""
+    error = _ERROR.search(text)
+    return error[1] if error else text.strip().rpartition("\n")[2] or "does not answer"
+
+
+def _fix(environ: Mapping[str, str], probe: Probe, refused: Sequence[str], builder: str) -> str:
+    """What gives this machine a client that can build."""
+    if not refused:
+        return "sudo apt-get install -y docker.io  # elsewhere: https://docs.docker.com/engine/install/"
+    if any(_ANOTHER in line for line in refused):
+        if builder == "default":
+            return "docker buildx inspect default  # is a proxy between it and the engine?"
+        return f"docker buildx rm {builder}  # or choose it: export BUILDX_BUILDER={builder}"
+    _, text = probe(["apt-cache", "policy", *_PACKAGES], environ)
+    known = [line.rstrip(":") for line in text.splitlines() if line.rstrip(":") in _PACKAGES]
+    if known:
+        return f"sudo apt-get install -y {known[0]}"
+    machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
+    file = f"{config_folder(environ)}/cli-plugins/docker-buildx"
+    return (
+        f"mkdir -p {os.path.dirname(file)} && curl -fLo {file} {_RELEASE}.linux-{machine}"
+        f" && chmod +x {file}  # https://docs.docker.com/go/buildx/"
     )
 
 

@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from buildlib.engine.about import About, about, refuse_foreign
 from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine, probe, why_not
 from buildlib.errors import ActionError, EngineUnavailable
 
@@ -58,6 +59,10 @@ class Machine:
     def probe(self, endpoint: Endpoint) -> OSError | None:
         """Try to connect."""
         return probe(endpoint)
+
+    def about(self, endpoint: Endpoint) -> About:
+        """What the engine says of itself."""
+        return about(endpoint)
 
     def answers(self, endpoint: Endpoint) -> bool:
         """Whether the engine answers a question; it accepts connections before it can."""
@@ -141,6 +146,7 @@ def ensure_engine(
         wait: Seconds a started engine has to answer.
 
     Raises:
+        InputError: What answers is no Docker Engine.
         EngineUnavailable: There is none, and none may be made; `fix` says how to make one.
         ActionError: The installation or the start failed; the log's tail is in the detail.
     """
@@ -149,6 +155,7 @@ def ensure_engine(
     endpoint = find_engine(env)
     error = here.probe(endpoint)
     if error is None:
+        refuse_foreign(endpoint, here.about(endpoint))
         return endpoint
     ours = not endpoint.origin and endpoint.path == DEFAULT_SOCKET
     if not ours or isinstance(error, PermissionError):

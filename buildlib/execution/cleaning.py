@@ -7,46 +7,57 @@ that another image stands on stays in the engine as long as that image does.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from buildlib.model.label import Label, Reference
-from buildlib.model.target import image_name
+from buildlib.model.target import Target, image_name
 from buildlib.store import names
 
 if TYPE_CHECKING:
+    from buildlib.store.records import Record
     from buildlib.workspace import Workspace
 
 
-def clean(workspace: Workspace, label: Label, *, dry_run: bool = False) -> list[str]:
-    """Remove what was made for a target; returns a line for each thing that goes.
+def clean(workspace: Workspace, labels: Iterable[Label], *, dry_run: bool = False) -> list[str]:
+    """Remove what was made for targets; returns a line for each thing that goes.
+
+    All is looked up before anything is removed, so an error leaves everything as it was.
 
     Raises:
+        InputError: A target has no key.
         EngineUnavailable: Images would have to be removed, and no engine answers.
     """
-    target = workspace.graph[label]
-    key = workspace.keys.key(Reference(label))
-    record = workspace.records.get(key)
-    told: list[str] = []
-    if record is None:
-        return told
-    if target.rule.product == "image":
-        name = image_name(target)
-        tags = [
-            names.content_tag(workspace.settings, name, key),
-            *names.names_of(workspace.settings, name, target.tags, names.DEV),
-        ]
-        there = workspace.engine.inspect(tags)
-        for tag in tags:
-            found = there.get(tag)
-            if found is not None and found.id in record.images:
-                told.append(f"remove tag {tag}")
-                if not dry_run:
-                    workspace.engine.untag(tag)
-    export = workspace.export(target)
-    if export and os.path.exists(export.path):
-        told.append(f"remove {os.path.relpath(export.path, workspace.root)}")
-        if not dry_run:
-            os.unlink(export.path)
+    keys = {label: workspace.keys.key(Reference(label)) for label in labels}
+    found = {label: workspace.records.get(key) for label, key in keys.items()}
+    made = {label: record for label, record in found.items() if record is not None}
+    tags: list[str] = []
+    files: list[str] = []
+    for label, record in made.items():
+        target = workspace.graph[label]
+        if target.rule.product == "image":
+            tags += _tags(workspace, target, keys[label], record)
+        export = workspace.export(target)
+        if export and os.path.exists(export.path):
+            files.append(export.path)
     if not dry_run:
-        workspace.records.remove(key)
-    return told
+        for tag in tags:
+            workspace.engine.untag(tag)
+        for path in files:
+            os.unlink(path)
+        for label in made:
+            workspace.records.remove(keys[label])
+    shown = [os.path.relpath(path, workspace.root) for path in files]
+    return [*(f"remove tag {tag}" for tag in tags), *(f"remove {path}" for path in shown)]
+
+
+def _tags(workspace: Workspace, target: Target, key: str, record: Record) -> list[str]:
+    """The tags of a target that are on an image of its record."""
+    name = image_name(target)
+    tags = [
+        names.content_tag(workspace.settings, name, key),
+        *names.names_of(workspace.settings, name, target.tags, names.DEV),
+    ]
+    there = workspace.engine.inspect(tags)
+    found = ((tag, there.get(tag)) for tag in tags)
+    return [tag for tag, image in found if image is not None and image.id in record.images]

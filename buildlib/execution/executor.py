@@ -112,11 +112,13 @@ class Executor:
             for dep in target.deps:
                 if dep.ref.label in wanted:
                     wanted[dep.ref.label][dep.ref] = None
-        for label, refs in wanted.items():
-            key = workspace.keys.key(Reference(label))
+        keys = {  # all, before the first is forgotten: one that there is not is an error
+            label: [workspace.keys.key(ref) for ref in refs] for label, refs in wanted.items()
+        }
+        for label, (key, *of_parts) in keys.items():
             with self._alone(label, key):  # a build would record it
-                for ref in refs:
-                    workspace.records.forget(workspace.keys.key(ref))
+                for each in (key, *of_parts):
+                    workspace.records.forget(each)
 
     def _name(self, target: Target, key: str) -> None:
         """Give what there is of a key the names that people use, and remember the key."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from buildlib.engine import connect
+from buildlib.engine.about import about
 from buildlib.engine.find import find_engine
 from buildlib.errors import EngineUnavailable
 
@@ -92,6 +93,7 @@ def works(environ: dict[str, str]) -> None:
         "buildlib-test/no:b": None,
     }
     assert engine.untag("buildlib-test/no:a") is False
+    assert about(find_engine(environ)) == about(find_engine())
 
 
 def test_over_tcp() -> None:

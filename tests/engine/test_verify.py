@@ -20,6 +20,7 @@ import verify.__main__
 import verify.cases
 import verify.kernel
 import verify.spark_cases
+from buildlib.errors import ActionError
 from tests.engine.fake_spark import command as spark_command
 from verify import stopping
 from verify.engine import Engine
@@ -225,6 +226,32 @@ def test_under_the_gateway_it_is_the_image_that_was_named(derived, nothing_left,
     assert found["kernel_image_ids"][image] != found["image_id"]
     assert [row["name"] for row in found["rows"]] == ["", "python_docker"]
     assert set(found["rows"][1]["times"]) == {"idle", "execute", "task"}
+
+
+NOT_THERE = ("ENTRYPOINT []", 'CMD ["/not/there"]')
+
+
+def test_a_gateway_that_cannot_be_started_is_tried_once(derived, nothing_left, tmp_path, capsys):
+    gateway = derived(*NOT_THERE, image=GATEWAY)
+    words = ["--gateway", gateway, "--case", "kernelspecs", "two-kernels", "wrong-image"]
+    code, found = run(tmp_path, *words)
+    first, *others = found["cases"]
+    assert f"cannot start {found['image_id']}" in first["message"]
+    assert "/not/there" in first["message"]
+    assert {case["message"] for case in others} == {"the gateway does not start"}
+    assert code == 2
+
+
+def test_a_container_that_cannot_be_started_leaves_its_name_free(derived, nothing_left):
+    engine = Engine()
+    image = derived(*NOT_THERE)
+    try:
+        for _ in range(2):
+            with pytest.raises(ActionError, match="/not/there"):
+                engine.start(image, f"{engine.run}-one", env={})
+        assert engine.containers() == []
+    finally:
+        engine.clear()
 
 
 @pytest.mark.parametrize(

@@ -535,12 +535,77 @@ def test_clean_leaves_a_release_alone(proved: Releasable, verb: Verbs) -> None:
     assert "kernel_files-2.5.0.tar.gz" in proved.dist()
 
 
-def test_clean_without_an_engine_says_so(product: Releasable, verb: Verbs) -> None:
+def test_clean_without_an_engine_says_so_and_removes_nothing(
+    product: Releasable, verb: Verbs
+) -> None:
     assert verb("build").code == 0
     product.shop.engine.down = True
     told = verb("clean")
     assert told.code == 1
     assert told.fixes == ["sudo systemctl start docker"]
+    assert built(product)
+    product.shop.engine.down = False
+    assert product.shop.plan("build").steps == ()
+
+
+@pytest.fixture
+def with_one_left_out(product: Releasable) -> Releasable:
+    """Beside the product an image of another flavour, which the lock has no base for."""
+    product.shop.build(
+        "images/stacks",
+        """
+        external_image(name="stacks-base", image="quay.io/x:1", flavours=["docker-stacks"])
+        """,
+    )
+    product.shop.image(
+        "images/gpu",
+        'parent={"docker-stacks": "//images/stacks:stacks-base"}, flavours=["docker-stacks"]',
+        "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n",
+    )
+    return product
+
+
+def test_clean_and_forget_pass_over_what_is_left_out(
+    with_one_left_out: Releasable, verb: Verbs
+) -> None:
+    shop = with_one_left_out.shop
+    assert verb("build").code == 0
+    told = verb("forget")
+    assert told.code == 0, told.err
+    assert f"forgot {len(shop.open().graph.targets) - 2} targets;" in told.out
+    assert shop.action("//images/py") == "build"
+    assert verb("build").code == 0
+    told = verb("clean", "//...")
+    assert told.code == 0, told.err
+    assert "remove tag elyra/py:dev" in told.out
+    assert shop.tag("//images/py") is None
+    assert built(with_one_left_out) == []
+
+
+@pytest.mark.parametrize("verb_name", ["clean", "forget", "why"])
+def test_what_is_left_out_has_nothing_to_remove_and_says_why(
+    with_one_left_out: Releasable, verb: Verbs, verb_name: str
+) -> None:
+    assert verb("build").code == 0
+    told = verb(verb_name, "//images/py", "//images/gpu")
+    assert told.code == 3
+    assert "//images/gpu is left out: it exists in the flavour docker-stacks only" in told.err
+    assert with_one_left_out.shop.plan("build").steps == ()
+    assert verb("list", "//images/gpu").code == 0
+
+
+@pytest.mark.parametrize("verb_name", ["clean", "forget"])
+def test_a_target_without_a_key_is_found_before_anything_is_removed(
+    product: Releasable, verb: Verbs, verb_name: str
+) -> None:
+    assert verb("build").code == 0
+    files = built(product)
+    product.shop.build("images/other", 'external_image(name="other", image="quay.io/x:1")')
+    told = verb(verb_name)
+    assert told.code == 3
+    assert "images.lock has no image entry for //images/other" in told.err
+    assert built(product) == files
+    assert product.shop.plan("//images/py", "//pack:files").steps == ()
 
 
 def test_forget_lets_targets_be_built_again_and_leaves_what_is_there(

@@ -142,3 +142,11 @@ def test_without_a_registry_there_is_nothing_to_compare_with(shop: Workshop, ver
     told = verb("why", "top", "--against")
     assert told.code == 3
     assert "needs a registry, and none is set" in told.err
+
+
+def test_a_variable_behind_it_is_no_registry(shop: Workshop, verb: Verbs) -> None:
+    told = verb("why", "top", "--against", "ORGANIZATION=elyra")
+    assert told.code == 0, told.err
+    check_golden("against/same-key", told.out)
+    told = verb("why", "top", "--against", "REGISTRY=other.test", "--json")
+    assert json.loads(told.out)[0]["registry"] == "other.test"

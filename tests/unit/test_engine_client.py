@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from buildlib.engine.about import About
 from buildlib.engine.build import CliBuilder
-from buildlib.engine.client import Client, find_client
+from buildlib.engine.client import Client, client_for, find_client
 from buildlib.engine.find import Endpoint
 from buildlib.engine.protocol import BuildRequest
 from buildlib.errors import ActionError, InputError
@@ -75,17 +76,173 @@ def test_no_client_at_all(tmp_path: Path) -> None:
 
 
 def test_a_machine_is_asked_once(tmp_path: Path) -> None:
-    asked: list[Sequence[str]] = []
-
-    def probe(argv: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
-        asked.append(argv)
-        return 0, "Docker version 28.2.2"
-
     env, paths = machine(tmp_path, ("Docker version 28.2.2", True))
-    found = find_client(env)
+    endpoint = Endpoint("unix:///x.sock")
+    found = client_for(endpoint, env)
     Path(paths[0]).unlink()
-    assert find_client(env) == found
-    assert asked == []
+    assert client_for(endpoint, env) == found
+
+
+# clients and the engine they have to fit
+
+OLD = "Docker version 20.10.24+dfsg1, build 297e128"
+NEW = "Docker version 28.2.2, build e6534b4"
+ENGINE = About("Docker Engine", "29.0.0", "1.52", "1.44")
+TOO_OLD = (
+    "1.41\nError response from daemon: client version 1.41 is too old. "
+    "Minimum supported API version is 1.44, please upgrade your client to a newer version"
+)
+INSPECTED = "Name:   default\nDriver: docker\n\nNodes:\nName:    default\nEndpoint: default\n"
+"""What `buildx inspect default` says of an engine's own builder (0.38), up to here."""
+
+
+class Answers:
+    """Plays the docker clients of `machine`, with what each is taught to answer."""
+
+    def __init__(self, *taught: tuple[str, str, int, str]) -> None:
+        self._taught = taught
+        self.asked: list[str] = []
+
+    def __call__(self, argv: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
+        del env
+        words = " ".join(argv)
+        self.asked.append(words)
+        for path, asked, code, text in self._taught:
+            if words.startswith(f"{path} {asked}".strip()):
+                return code, text
+        return 1, ""
+
+
+def old(path: str, *, fits: bool) -> list[tuple[str, str, int, str]]:
+    """A client with BuildKit built in."""
+    answer = (0, "1.44") if fits else (1, TOO_OLD)
+    return [(path, "--version", 0, OLD), (path, "version", *answer)]
+
+
+def with_buildx(path: str, inspected: str) -> list[tuple[str, str, int, str]]:
+    """A client with the plugin, and what that says of the builder."""
+    return [
+        (path, "--version", 0, NEW),
+        (path, "buildx version", 0, "github.com/docker/buildx v0.38.2"),
+        (path, "buildx inspect default", 0, inspected),
+    ]
+
+
+def test_a_client_that_is_too_old_for_the_engine_is_refused_with_its_own_words(
+    tmp_path: Path,
+) -> None:
+    env, (path,) = machine(tmp_path, (OLD, False))
+    candidate = ("apt-cache", "policy", 0, "docker-buildx:\n  Candidate: 0.13.1")
+    with pytest.raises(ActionError, match=r"can build images on Docker Engine 29\.0\.0") as caught:
+        find_client(env, Answers(*old(path, fits=False), candidate), engine=ENGINE)
+    assert f"{path}: client version 1.41 is too old. Minimum" in caught.value.detail
+    assert caught.value.fix == "sudo apt-get install -y docker-buildx"
+
+
+def test_where_apt_has_no_plugin_it_is_downloaded(tmp_path: Path) -> None:
+    env, (path,) = machine(tmp_path, (OLD, False))
+    folder = tmp_path / "config"
+    with pytest.raises(ActionError) as caught:
+        find_client(
+            {**env, "DOCKER_CONFIG": str(folder)},
+            Answers(*old(path, fits=False)),
+            engine=ENGINE,
+        )
+    assert f"curl -fLo {folder}/cli-plugins/docker-buildx https://github.com/" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    "inspected",
+    [
+        INSPECTED.replace("docker\n", "docker-container\n"),
+        INSPECTED + "Error:    Error response from daemon: client version 1.43 is too old.",
+    ],
+    ids=["a builder elsewhere", "too old"],
+)
+def test_of_several_clients_the_one_that_fits_the_engine_builds(
+    tmp_path: Path, inspected: str
+) -> None:
+    env, (a, b, c) = machine(tmp_path, (OLD, False), (NEW, True), (OLD, False))
+    told = [*old(a, fits=False), *with_buildx(b, inspected)]
+    probe = Answers(*told, *old(c, fits=True))
+    assert find_client(env, probe, engine=ENGINE, builder="default") == Client(c, buildx=False)
+    probe = Answers(*old(a, fits=True), *with_buildx(b, INSPECTED))
+    assert find_client(env, probe, engine=ENGINE, builder="default") == Client(b, buildx=True)
+
+
+def test_a_builder_that_has_the_name_of_the_context_is_not_taken_for_the_engines(
+    tmp_path: Path,
+) -> None:
+    env, (path,) = machine(tmp_path, (NEW, True))
+    shadow = (path, "buildx inspect box", 0, "Name: box\nDriver: docker-container\n")
+    with pytest.raises(ActionError) as caught:
+        find_client(env, Answers(shadow, *with_buildx(path, "")), engine=ENGINE, builder="box")
+    assert "its builder box is not the engine's own (docker-container)" in caught.value.detail
+    assert caught.value.fix.startswith("docker buildx rm box")
+
+
+def test_a_builder_that_someone_chose_is_not_looked_at(tmp_path: Path) -> None:
+    env, (path,) = machine(tmp_path, (NEW, True))
+    probe = Answers(*with_buildx(path, "Driver: remote"))
+    assert find_client(env, probe, engine=ENGINE, builder="") == Client(path, buildx=True)
+    assert not any("inspect" in words for words in probe.asked)
+
+
+def test_an_answer_is_kept_for_the_engine_and_the_builder_it_was_found_for(tmp_path: Path) -> None:
+    env, (path,) = machine(tmp_path, (OLD, False))
+    notes = tmp_path / "client"
+    notes.write_text("as an earlier version\nwrote it\nbuildx\nwith more")
+    asked = tmp_path / "asked"
+    script = Path(path)
+    script.write_text(script.read_text() + f"echo >>{asked}\n")
+
+    def find(engine: About, builder: str = "default") -> int:
+        """How often the client was asked."""
+        asked.write_text("")
+        found = find_client(env, notes=str(notes), engine=engine, builder=builder)
+        assert found == Client(path, buildx=False)
+        return len(asked.read_text())
+
+    assert find(ENGINE)
+    assert not find(ENGINE)
+    assert find(ENGINE._replace(version="29.1.0"))
+    assert find(ENGINE, "box")
+    assert not find(ENGINE, "box")
+    instance = tmp_path / "config/buildx/instances/box"
+    env["DOCKER_CONFIG"] = str(tmp_path / "config")
+    assert find(ENGINE, "box")
+    instance.parent.mkdir(parents=True)
+    instance.write_text("{}")
+    assert find(ENGINE, "box")
+
+
+@pytest.mark.parametrize(
+    ("context", "variables", "inspected"),
+    [("", {}, ["default"]), ("box", {}, ["box"]), ("", {"BUILDX_BUILDER": "farm"}, [])],
+)
+def test_the_builder_that_is_looked_at_is_the_one_that_builds(
+    tmp_path: Path, monkeypatch, context: str, variables: dict[str, str], inspected: list[str]
+) -> None:
+    monkeypatch.setattr("buildlib.engine.client.about", lambda _: ENGINE)
+    env, (path,) = machine(tmp_path, (NEW, True))
+    asked = tmp_path / "asked"
+    Path(path).write_text(
+        f"""#!/bin/sh
+        [ "$2" = inspect ] && echo "$3" >>{asked}
+        echo "{NEW}"; echo "Driver: docker"
+        """
+    )
+    endpoint = Endpoint("unix:///x.sock", context=context)
+    assert client_for(endpoint, {**env, **variables}) == Client(path, buildx=True)
+    assert (asked.read_text().split() if asked.exists() else []) == inspected
+
+
+def test_no_client_builds_on_podman(tmp_path: Path, monkeypatch) -> None:
+    podman = About("podman", "4.3.1", "1.41", "1.24")
+    monkeypatch.setattr("buildlib.engine.client.about", lambda _: podman)
+    env, _ = machine(tmp_path, (OLD, False))
+    with pytest.raises(InputError, match="no Docker Engine"):
+        client_for(Endpoint("unix:///x.sock"), env)
 
 
 # the command that is made of it

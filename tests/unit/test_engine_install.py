@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from buildlib.engine.about import About
 from buildlib.engine.find import Endpoint
 from buildlib.engine.install import Machine, ensure_engine
-from buildlib.errors import ActionError, EngineUnavailable
+from buildlib.errors import ActionError, EngineUnavailable, InputError
 
 SUDO = (
     "sudo apt-get update && sudo apt-get install -y docker.io ca-certificates"
@@ -49,6 +50,7 @@ class FakeMachine(Machine):
         self.other_daemon = other_daemon
         self.daemon_ends = daemon_ends
         self.fails = fails
+        self.product = About("Docker Engine", "29.0.0", "1.52", "1.44")
         self.said: list[str] = []
         self.ran: list[str] = []
         self.now = 0.0
@@ -68,6 +70,9 @@ class FakeMachine(Machine):
 
     def probe(self, endpoint: Endpoint) -> OSError | None:
         return None if self.answers(endpoint) else OSError(self.refusal, "no")
+
+    def about(self, endpoint: Endpoint) -> About:
+        return self.product
 
     def answers(self, endpoint: Endpoint) -> bool:
         if self.started is None or self.ready_after is None:
@@ -115,6 +120,24 @@ class FakeMachine(Machine):
 def test_an_engine_that_answers_is_left_alone() -> None:
     machine = FakeMachine(programs=["apt-get", "dockerd"], ready_after=0, other_daemon=True)
     assert ensure_engine(ENV, machine).path == "/var/run/docker.sock"
+    assert (machine.ran, machine.said) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("env", "fix"),
+    [
+        ({}, "sudo apt-get install -y docker.io"),
+        ({"DOCKER_HOST": "unix:///run/podman/podman.sock"}, "unset DOCKER_HOST"),
+    ],
+)
+def test_podman_is_no_docker_engine(env: dict[str, str], fix: str) -> None:
+    machine = FakeMachine(programs=["apt-get", "dockerd"], ready_after=0, other_daemon=True)
+    machine.product = About("podman", "4.3.1", "1.41", "1.24")
+    with pytest.raises(
+        InputError, match=r"podman 4\.3\.1 answers at unix:///.*no BuildKit"
+    ) as caught:
+        ensure_engine({**ENV, **env}, machine)
+    assert caught.value.fix.startswith(fix)
     assert (machine.ran, machine.said) == ([], [])
 
 

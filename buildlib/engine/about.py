@@ -1,0 +1,89 @@
+"""Which engine answers: its product, its version, and the API that it takes.
+
+Asked before a build starts something, never where there is nothing to do. Other products answer
+the same API: podman, which has no BuildKit in it, so that nothing of ours can be built there.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any, NamedTuple
+
+from buildlib.engine.find import Endpoint
+from buildlib.errors import InputError
+
+DOCKER = "Docker Engine"
+
+
+class About(NamedTuple):
+    """What an engine says of itself.
+
+    Attributes:
+        product: `Docker Engine`, or the name of another, such as `podman`.
+        version: Its version.
+        api: The newest version of the API that it speaks, such as `1.44`.
+        least_api: The oldest that it takes from a client.
+    """
+
+    product: str
+    version: str
+    api: str
+    least_api: str
+
+
+@cache  # an engine runs programs to find its parts' versions: 6 ms
+def about(endpoint: Endpoint) -> About:
+    """Ask an engine what it is; a process asks once.
+
+    Raises:
+        EngineUnavailable: None answers.
+    """
+    if endpoint.needs_sdk:
+        from buildlib.engine.sdk import SdkEngine
+
+        with SdkEngine(endpoint).client("tell its version") as client:
+            return about_of(client.version())
+    from buildlib.engine.api import SocketEngine
+
+    answer = SocketEngine(endpoint).call("GET", "/version", what="tell its version")
+    return about_of(json.loads(answer.body))
+
+
+def about_of(version: dict[str, Any]) -> About:
+    """What an engine's answer to `/version` says."""
+    # A Docker Engine calls its own part "Engine"; engines before 18.06 name no parts.
+    names = [part.get("Name", "") for part in version.get("Components") or ()]
+    product = DOCKER
+    if names and "Engine" not in names:
+        product = "podman" if "Podman Engine" in names else names[0]
+    return About(
+        product,
+        version.get("Version", ""),
+        version.get("ApiVersion", ""),
+        version.get("MinAPIVersion", ""),
+    )
+
+
+def refuse_foreign(endpoint: Endpoint, known: About) -> None:
+    """Refuse to build on what is no Docker Engine.
+
+    Its clients would not say so: buildx starts a builder from Docker Hub, in which no parent of
+    ours is, and an older client's connection fails.
+
+    Raises:
+        InputError: It is none.
+    """
+    if known.product == DOCKER:
+        return
+    fix = "sudo apt-get install -y docker.io  # elsewhere: https://docs.docker.com/engine/install/"
+    if endpoint.origin == "DOCKER_HOST":
+        fix = "unset DOCKER_HOST  # or name the socket of a Docker Engine"
+    elif endpoint.context:
+        fix = "unset DOCKER_CONTEXT; docker context use default  # or that of a Docker Engine"
+    chosen = f" (from {endpoint.origin})" if endpoint.origin else ""
+    raise InputError(
+        f"{known.product} {known.version} answers at {endpoint.url}{chosen}, which is no "
+        f"{DOCKER}: it has no BuildKit to build images with",
+        fix=fix,
+    )
