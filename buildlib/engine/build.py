@@ -25,6 +25,9 @@ from buildlib.errors import ActionError, InputError, Location
 _OURS = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 """Provenance holds times and host names: it would give each build another digest."""
 
+_LOAD = "type=docker,compression=gzip,compression-level=1"
+"""As `--load`, and in the containerd store packed in a third of the time; engines with graph
+drivers, which pull these layers as well, do not pack what they keep."""
 _EXPORTED = re.compile(r"\bexporting config (sha256:[0-9a-f]{64})\b")
 """What BuildKit says as it puts an image into the containerd store: the configuration's digest."""
 _BINFMT = "/proc/sys/fs/binfmt_misc"
@@ -65,8 +68,8 @@ class CliBuilder:
             iid = os.path.join(scratch, "iid")
             metadata = os.path.join(scratch, "metadata")
             output = ["--iidfile", iid]
-            if find_client(self._client_environ(), notes=self._notes).buildx:
-                output += ["--metadata-file", metadata]
+            if self._client().buildx:
+                output += ["--metadata-file", metadata, "--output", _LOAD]
             exported: list[str] = []
 
             def on_line(line: str) -> None:
@@ -99,7 +102,7 @@ class CliBuilder:
 
     def command(self, request: BuildRequest) -> list[str]:
         """See `Builder.command`."""
-        client = client_for(self._endpoint, self._client_environ(), notes=self._notes)
+        client = self._client()
         changed = self._added(client)
         if self._endpoint.context:
             changed["DOCKER_CONTEXT"] = self._endpoint.context
@@ -107,7 +110,12 @@ class CliBuilder:
             changed["DOCKER_HOST"] = self._endpoint.url
         plain = self._without_proxies(request._replace(grants=()))
         assignments = [f"{name}={value}" for name, value in changed.items()]
-        return assignments + self._argv(client, plain, plain.dockerfile, ())
+        output = ("--output", _LOAD) if client.buildx else ()
+        return assignments + self._argv(client, plain, plain.dockerfile, output)
+
+    def ready(self) -> None:
+        """See `Builder.ready`."""
+        self._client()
 
     # how
 
@@ -129,8 +137,7 @@ class CliBuilder:
             for grant in request.grants:
                 path = grant.path or _write(os.path.join(scratch, grant.id), grant.text)
                 secrets += ["--secret", _csv(f"id={grant.id}", f"src={path}")]
-        environ = self._client_environ()
-        client = client_for(self._endpoint, environ, notes=self._notes)
+        client = self._client()
         closed = self._without_proxies(request)
         argv = self._argv(client, closed, dockerfile, [*secrets, *output])
         watch = Watch()
@@ -139,7 +146,9 @@ class CliBuilder:
             watch.feed(line)
             log(line)
 
-        code = process.stream(argv, on_line, environ={**environ, **self._added(client)})
+        code = process.stream(
+            argv, on_line, environ={**self._client_environ(), **self._added(client)}
+        )
         if code:
             raise self._failed(request, watch, text)
 
@@ -157,8 +166,6 @@ class CliBuilder:
             # are in the engine, where no other builder sees them.
             if "BUILDX_BUILDER" not in self._environ:
                 argv += ["--builder", self._endpoint.context or "default"]
-            if "--output" not in extra:
-                argv.append("--load")
         else:
             argv.append("build")
         argv += ["--progress=plain", f"--network={request.network}"]
@@ -171,6 +178,9 @@ class CliBuilder:
         for name, value in request.labels:
             argv += ["--label", f"{name}={value}"]
         return [*argv, *extra, "--file", dockerfile, request.context]
+
+    def _client(self) -> Client:
+        return client_for(self._endpoint, self._client_environ(), notes=self._notes)
 
     def _client_environ(self) -> dict[str, str]:
         return self._endpoint.client_environ(client_environ(self._environ))

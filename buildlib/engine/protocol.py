@@ -195,6 +195,13 @@ class Builder(Protocol):
             Stopped: The process was told to stop.
         """
 
+    def ready(self) -> None:
+        """Find what builds, so that a machine without it is told before any work.
+
+        Raises:
+            ActionError: No client on this machine can build with this engine.
+        """
+
     def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
         """Build and write the result's file system as a tar to `dest`, whole or not at all.
 

@@ -127,7 +127,7 @@ class Session:
                 self._bring(roots)
                 if self.plan.steps == before:  # the action that reads it says what is missing
                     break
-            self._look_whether_it_is_published()
+            self._check_before_work()
             self._prefetch()
             self._started = True
             for step in self.plan.fresh:
@@ -256,10 +256,17 @@ class Session:
             labels = [span.label for span in self.spans]
             publish_all(self.workspace, labels, say=self.say, refused=self._refused)
 
-    def _look_whether_it_is_published(self) -> None:
-        """Where the role is to write, find out before anything is built whether that goes."""
-        builds = any(step.action == BUILD for step in self.plan.steps)
-        if builds and self.workspace.role == WRITE:
+    def _check_before_work(self) -> None:
+        """Find out before anything is fetched or built what could only fail later.
+
+        Raises:
+            ActionError: No client on this machine can build with the engine.
+        """
+        graph = self.workspace.graph
+        built = [graph[step.label] for step in self.plan.steps if step.action == BUILD]
+        if any(it.rule.product == "image" and it.rule.kind != "external_image" for it in built):
+            self.workspace.builder.ready()
+        if built and self.workspace.role == WRITE:
             from buildlib.execution.sharing import why_not_published
 
             self._refused = why_not_published(self.workspace, say=self.say)

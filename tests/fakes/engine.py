@@ -253,6 +253,9 @@ class FakeBuilder:
         image = self.engine.make(content, size, request.platform or self.engine.platform())
         return Built(image, sha256(self.engine.configs[image]))
 
+    def ready(self) -> None:
+        pass
+
     def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
         _, _, files = self._build(request, log)
         packed = io.BytesIO()
