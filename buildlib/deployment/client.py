@@ -97,18 +97,15 @@ class Docker:
         filters = {"label": labels, **({"network": [network]} if network else {})}
         query = urlencode({"all": int(not running), "filters": json.dumps(filters)})
         listed = self.call("GET", f"/containers/json?{query}", what="list containers")
-        found = [self._container(each["Id"], allow=(NOT_FOUND,)) for each in listed]
+        found = [self.container(each["Id"], allow=(NOT_FOUND,)) for each in listed]
         return [each for each in found if each]  # one may be gone meanwhile
 
-    def container(self, name: str) -> Container:
-        """A container.
+    def container(self, name: str, *, allow: Sequence[int] = ()) -> Container:
+        """A container; nothing for an error that is allowed.
 
         Raises:
             ActionError: There is none.
         """
-        return self._container(name)
-
-    def _container(self, name: str, allow: Sequence[int] = ()) -> Container:
         found = self.call("GET", f"/containers/{name}/json", what=f"look up {name}", allow=allow)
         return found or {}
 
