@@ -1,6 +1,6 @@
 """`deploy`: start the gateway with its kernels on this engine, or bring it up to date.
 
-Builds the images that the deployment names, and hands the rendered file to docker. What was
+Builds the images that the deployment names, and starts what the rendered file says. What was
 started is remembered, so that `undeploy` removes just that; the gateway's token is written to a
 file, and never shown.
 """
@@ -52,9 +52,7 @@ def run(call: Call) -> int:
     from buildlib.deployment.client import Docker
 
     docker = Docker()
-    if kind == kept.COMPOSE:  # what is missing is told before anything is built
-        docker.compose()
-    else:
+    if kind == kept.SWARM:  # what is missing is told before anything is built
         swarm.check(docker, may_make=call.flag("init"))
     roots = [label] if call.flag("no-build") else [label, *images]
     loud = call.number("verbosity", DEFAULT_VERBOSITY, least=0) >= LOUD
@@ -69,13 +67,15 @@ def run(call: Call) -> int:
     image = _image(workspace, gateway, images)
     file = f"{workspace.root}/{kept.FOLDER}/{kept.FILES[kind]}"
     variables = _variables(file, before, name, port, kind)
-    variables["DOCKER_GID"] = docker.socket_group(image)
-    variables["DOCKER_SOCKET"] = docker.socket()
+    socket, group = docker.socket(workspace.engine, image)
+    variables["DOCKER_SOCKET"], variables["DOCKER_GID"] = socket, group
     variables["EG_IMAGE"] = image  # by content: another workspace may move the tag people use
     deployment = kept.Deployment(kind, name, variables)
     if kind == kept.COMPOSE:
-        keep.put(deployment)
+        if before is None:  # undeploy finds what does not start
+            keep.put(deployment)
         compose.up(docker, deployment, file, keep.path(name), tell)
+        keep.put(deployment)  # not sooner: until now the former one runs, with its own settings
     else:
         made = swarm.join(docker, tell)
         variables[kept.MADE_SWARM] = made or variables.get(kept.MADE_SWARM, "")

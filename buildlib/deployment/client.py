@@ -1,30 +1,40 @@
-"""The docker client: run it, read what it answers, and find one that has compose."""
+"""The engine that is deployed to: its API, the socket for the gateway, and the docker client."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from buildlib.engine import process
+from buildlib.engine.api import SocketEngine, message_of, refused
 from buildlib.engine.client import candidates
-from buildlib.engine.find import Endpoint, find_engine
-from buildlib.errors import ActionError
+from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine
+from buildlib.engine.protocol import Engine, Mount
+from buildlib.engine.throwaway import split_streams
+from buildlib.errors import ActionError, EngineUnavailable, InputError
 
-SOCKET = "/var/run/docker.sock"
-_COMPOSE = (
-    "sudo apt-get install -y docker-compose  # elsewhere: https://docs.docker.com/compose/install/"
-)
 _DOCKER = "sudo apt-get install -y docker.io  # elsewhere: https://docs.docker.com/engine/install/"
-_ID = re.compile(r"[0-9a-z]{12,64}\Z")
+_TIMEOUT = 600
+"""Seconds for one answer: stopping a container takes as long as the container does."""
+_ERROR, NOT_FOUND, CONFLICT = 400, 404, 409
+_GROUP = f"stat -c %g {DEFAULT_SOCKET}"
+_ENGINE = f"""python - <<'END'
+import json, socket
+link = socket.socket(socket.AF_UNIX)
+link.connect("{DEFAULT_SOCKET}")
+link.sendall(b"GET /info HTTP/1.0\\r\\n\\r\\n")
+print(json.loads(link.makefile("rb").read().partition(b"\\r\\n\\r\\n")[2])["ID"])
+END"""
 Say = Callable[[str], None]
+Container = dict[str, Any]
+"""All that the engine knows of one."""
 
 
 class Docker:
-    """A docker client and the engine it is to use.
+    """The engine, and a docker client that uses it.
 
     Args:
         environ: Environment; that of the process when None.
@@ -34,131 +44,179 @@ class Docker:
         given = dict(os.environ if environ is None else environ)
         self.endpoint: Endpoint = find_engine(given)
         self.environ = self.endpoint.client_environ(given)
-        self._clients = candidates(given.get("PATH", ""))
 
-    @property
-    def program(self) -> str:
-        """The client.
+    # -- Questions --------------------------------------------------------------------------------
 
-        Raises:
-            ActionError: There is none.
-        """
-        if not self._clients:
-            raise ActionError("there is no docker client on this machine", fix=_DOCKER)
-        return self._clients[0]
-
-    def compose(self) -> list[str]:
-        """The command that compose is: a plugin of some client, or a program of its own.
-
-        Raises:
-            ActionError: There is none.
-        """
-        for client in self._clients:
-            if process.capture([client, "compose", "version"], environ=self.environ)[0] == 0:
-                return [client, "compose"]
-        program = shutil.which("docker-compose", path=self.environ.get("PATH"))
-        if program is None:
-            raise ActionError("there is no docker compose on this machine", fix=_COMPOSE)
-        return [program]
-
-    def ask(self, *words: str, allow: bool = False) -> list[str]:
-        """Run the client; the lines it prints.
+    def call(
+        self, method: str, path: str, body: Any = None, *, what: str, allow: Sequence[int] = ()
+    ) -> Any:
+        """Ask the engine something.
 
         Args:
-            words: What follows `docker`.
-            allow: A failure is no error: it has nothing to say then.
+            method: HTTP method.
+            path: Path and query, quoted.
+            body: What to send, as JSON.
+            what: What is wanted, to complete "the engine refused to …".
+            allow: Statuses of errors that are answers, too.
+
+        Returns:
+            What its JSON holds; None where it says nothing, and for an allowed error.
 
         Raises:
-            ActionError: It failed.
+            EngineUnavailable: It cannot be reached.
+            ActionError: It refused.
         """
-        code, text = process.capture([self.program, *words], environ=self.environ)
-        if code and not allow:
-            raise ActionError(
-                f"docker {words[0]} {words[1]} failed",
-                detail=text[-2000:],
-                fix="docker info  # does the engine answer?",
-            )
-        return [] if code else [line for line in text.splitlines() if line.strip()]
+        status, said = self._ask(method, path, body, what=what, allow=allow)
+        return json.loads(said) if said and status < _ERROR else None
 
-    def ids(self, *words: str, allow: bool = False) -> list[str]:
-        """Run a client's command that prints IDs; its warnings are left out. See `ask`."""
-        return [line for line in self.ask(*words, allow=allow) if _ID.match(line)]
+    def _ask(
+        self, method: str, path: str, body: Any = None, *, what: str, allow: Sequence[int] = ()
+    ) -> tuple[int, bytes]:
+        data = None if body is None else json.dumps(body).encode()
+        if not self.endpoint.needs_sdk:
+            engine = SocketEngine(self.endpoint)
+            return engine.call(method, path, data, what=what, allow=allow, timeout=_TIMEOUT)
+        from buildlib.engine.sdk import SdkEngine
 
-    def inspect(self, kind: str, names: Sequence[str]) -> list[dict[str, Any]]:
-        """What the engine knows of some containers, services, tasks or networks.
+        with SdkEngine(self.endpoint).client(what) as client:
+            kind = {"Content-Type": "application/json"}
+            url = client.base_url + path
+            reply = client.request(method, url, data=data, headers=kind, timeout=_TIMEOUT)
+        if reply.status_code >= _ERROR and reply.status_code not in allow:
+            raise refused(what, message_of(reply.content))
+        return reply.status_code, reply.content
 
-        One that is gone meanwhile is left out.
+    def find(self, kind: str, **filters: str) -> list[dict[str, Any]]:
+        """The networks, services, tasks or nodes that all filters hold for."""
+        query = urlencode({"filters": json.dumps({key: [each] for key, each in filters.items()})})
+        found: list[dict[str, Any]] = self.call("GET", f"/{kind}?{query}", what=f"list {kind}")
+        return found
+
+    def containers(self, *labels: str, network: str = "", running: bool = False) -> list[Container]:
+        """The containers with all these labels; on a network, if one is named."""
+        filters = {"label": labels, **({"network": [network]} if network else {})}
+        query = urlencode({"all": int(not running), "filters": json.dumps(filters)})
+        listed = self.call("GET", f"/containers/json?{query}", what="list containers")
+        found = [self.container(each["Id"], allow=(NOT_FOUND,)) for each in listed]
+        return [each for each in found if each]  # one may be gone meanwhile
+
+    def container(self, name: str, *, allow: Sequence[int] = ()) -> Container:
+        """A container; nothing for an error that is allowed.
+
+        Raises:
+            ActionError: There is none.
         """
-        if not names:
-            return []
-        lines = self.ask("inspect", "--type", kind, "--format", "{{json .}}", *names, allow=True)
-        if not lines and len(names) > 1:  # one of them is gone
-            return [found for name in names for found in self.inspect(kind, [name])]
-        return [json.loads(line) for line in lines if line.startswith("{")]
+        found = self.call("GET", f"/containers/{name}/json", what=f"look up {name}", allow=allow)
+        return found or {}
 
-    def containers(self, *filters: str, running: bool = False) -> list[str]:
-        """IDs of the containers that all filters hold for."""
-        every = () if running else ("--all",)
-        return self.ids("ps", *every, "--quiet", "--no-trunc", *_filters(filters))
-
-    def services(self, *filters: str) -> list[str]:
-        """IDs of the services that all filters hold for."""
-        return self.ids("service", "ls", "--quiet", *_filters(filters))
-
-    def networks(self, *filters: str) -> list[str]:
-        """IDs of the networks that all filters hold for."""
-        return self.ids("network", "ls", "--quiet", "--no-trunc", *_filters(filters))
-
-    def logs(self, container: str, lines: int = 15) -> str:
+    def logs(self, container: str, lines: int = 30) -> str:
         """The last lines that a container printed."""
-        return "\n".join(self.ask("logs", "--tail", str(lines), container, allow=True))
+        path = f"/containers/{container}/logs?stdout=1&stderr=1&tail={lines}"
+        _, said = self._ask("GET", path, what="hand over a log", allow=(NOT_FOUND,))
+        return b"".join(split_streams(said)).decode("utf-8", "replace")
 
-    def run(self, argv: Sequence[str], variables: Mapping[str, str], say: Say, *, fix: str) -> None:
-        """Run a command with some variables, handing on what it prints.
+    def image(self, name: str) -> str:
+        """The ID of an image.
 
         Raises:
-            ActionError: It failed.
+            ActionError: The engine does not have it.
         """
+        path = f"/images/{quote(name)}/json"
+        found = self.call("GET", path, what=f"look up {name}", allow=(NOT_FOUND,))
+        if not found:
+            raise ActionError(f"{name} is not in the engine", fix=f"docker pull {name}")
+        return str(found["Id"])
+
+    def swarm(self) -> tuple[str, bool]:
+        """The state of this engine's node (empty if no engine answers), and whether it manages."""
+        try:
+            swarm = self.call("GET", "/info", what="tell of itself")["Swarm"]
+        except EngineUnavailable:
+            return "", False
+        return swarm["LocalNodeState"], swarm["ControlAvailable"]
+
+    # -- Changes ----------------------------------------------------------------------------------
+
+    def act(self, container: str, verb: str) -> None:
+        """Do something with a container: `start`, `stop?t=30`, `rename?name=x`."""
+        what = f"{verb.partition('?')[0]} the container {container[:12]}"
+        self.call("POST", f"/containers/{container}/{verb}", what=what)
+
+    def remove(self, containers: Sequence[Container]) -> list[str]:
+        """Remove containers with their volumes; those that go by themselves are no error.
+
+        Returns:
+            What was removed, in words.
+        """
+        for each in containers:
+            path = f"/containers/{each['Id']}?force=1&v=1"
+            self.call("DELETE", path, what="remove a container", allow=(NOT_FOUND, CONFLICT))
+        return [f"container {each['Name'].lstrip('/')}" for each in containers]
+
+    # -- The socket for the gateway ---------------------------------------------------------------
+
+    def socket(self, engine: Engine, image: str) -> tuple[str, str]:
+        """The engine's socket as a path where containers run, and the number of its group there.
+
+        What we reach it by may be something else: a forward into the machine of Docker Desktop, an
+        address. So what is found is asked, from inside a container, which engine it leads to.
+        `DOCKER_SOCKET` is taken at its word: it may be a filter that hides that.
+
+        Args:
+            engine: The same engine.
+            image: One with `stat` and Python.
+
+        Raises:
+            InputError: There is none that leads to this engine.
+        """
+        given = self.environ.get("DOCKER_SOCKET")
+        if given:
+            return given, self._look(engine, image, given, _GROUP)[0]
+        me = self.call("GET", "/info", what="tell of itself")["ID"]
+        usual = [self.endpoint.path] if self.endpoint.scheme == "unix" else []
+        tried = []
+        for path in dict.fromkeys([*usual, DEFAULT_SOCKET]):
+            try:
+                group, found = self._look(engine, image, path, f"{_GROUP} && {_ENGINE}")
+            except EngineUnavailable:
+                raise
+            except ActionError as error:
+                tried.append(f"{path}: {(error.detail or error.what).splitlines()[-1]}")
+                continue
+            if found == me:
+                return path, group
+            tried.append(f"{path}: that is another engine's")
+        raise InputError(
+            f"the gateway needs the socket of the engine at {self.endpoint.url}, "
+            "and there is none at the usual paths of its machine",
+            detail="\n".join(tried),
+            fix="export DOCKER_SOCKET=/run/user/1000/docker.sock  # its path on that machine",
+        )
+
+    def _look(self, engine: Engine, image: str, path: str, script: str) -> list[str]:
+        mounts = [Mount(path, DEFAULT_SOCKET)]
+        return engine.run(image, script, mounts=mounts, user="0").split()
+
+    # -- The client -------------------------------------------------------------------------------
+
+    def run(
+        self, words: Sequence[str], variables: Mapping[str, str], say: Say, *, fix: str
+    ) -> None:
+        """Run the docker client with some variables, handing on what it prints.
+
+        Raises:
+            ActionError: There is none, or it failed.
+        """
+        found = candidates(self.environ.get("PATH", ""))
+        if not found:
+            raise ActionError("there is no docker client on this machine", fix=_DOCKER)
 
         def on_line(line: str) -> None:
             if line.strip():
                 say(f"  {line.strip()}")
 
-        code = process.stream(argv, on_line, environ={**self.environ, **variables})
+        environ = {**self.environ, **variables}
+        code = process.stream([found[0], *words], on_line, environ=environ)
         if code:
-            name = " ".join([os.path.basename(argv[0]), *argv[1:2]])
+            name = " ".join(["docker", *words[:1]])
             raise ActionError(f"{name} failed with exit code {code}", fix=fix)
-
-    def socket(self) -> str:
-        """The engine's socket, as a path on the host that containers run on."""
-        path = self.endpoint.path if self.endpoint.scheme == "unix" else SOCKET
-        own = self.environ.get("XDG_RUNTIME_DIR", "")
-        rootless = own and path.startswith(own)  # Docker Desktop's is another one inside
-        return self.environ.get("DOCKER_SOCKET") or (path if rootless else SOCKET)
-
-    def socket_group(self, image: str) -> str:
-        """The number of the socket's group as containers see it, wherever the engine is.
-
-        Args:
-            image: Any image that has `stat`.
-
-        Raises:
-            ActionError: The engine's host has no such socket.
-        """
-        mount = f"type=bind,source={self.socket()},target={SOCKET}"
-        command = ["run", "--rm", "--network", "none", "--mount", mount, "--entrypoint", "stat"]
-        found = [line.strip() for line in self.ask(*command, image, "-c", "%g", SOCKET)]
-        return next(line for line in reversed(found) if line.isdigit())
-
-    def swarm(self) -> tuple[str, bool]:
-        """The state of this engine's node (empty if it does not say), and whether it manages."""
-        words = "{{.Swarm.LocalNodeState}} {{.Swarm.ControlAvailable}}"
-        for line in self.ask("info", "--format", words, allow=True):
-            state, _, manages = line.partition(" ")
-            if manages in ("true", "false"):
-                return state, manages == "true"
-        return "", False
-
-
-def _filters(filters: Sequence[str]) -> list[str]:
-    return [word for each in filters for word in ("--filter", each)]

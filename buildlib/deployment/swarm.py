@@ -7,10 +7,12 @@ network they are in.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from buildlib.deployment import compose
-from buildlib.deployment.client import Docker, Say
+from buildlib.deployment.client import NOT_FOUND, Docker, Say
 from buildlib.deployment.kept import MADE_SWARM, TOKEN, Deployment
 from buildlib.deployment.waiting import until
 from buildlib.errors import ActionError, InputError
@@ -22,17 +24,15 @@ TRIES = 2
 """Tasks of the new service that may fail before we give up."""
 BRIDGE = "docker_gwbridge"
 """The engine makes it when it joins a swarm, and keeps it when it leaves."""
+_STACK = "com.docker.stack.namespace"
 _ENDED = ("failed", "rejected", "complete", "shutdown", "orphaned", "remove")
 
 
 def exists(docker: Docker, name: str) -> bool:
     """Whether there is a stack or a network of that name, whoever made it."""
     if docker.swarm()[0] != ACTIVE:
-        return bool(docker.networks(f"name=^{name}$"))
-    return bool(
-        docker.services(f"label=com.docker.stack.namespace={name}")
-        or docker.networks(f"name=^{name}$")
-    )
+        return bool(docker.find("networks", name=f"^{name}$"))
+    return bool(_services(docker, name) or docker.find("networks", name=f"^{name}$"))
 
 
 def check(docker: Docker, *, may_make: bool) -> None:
@@ -66,15 +66,16 @@ def join(docker: Docker, say: Say) -> str:
     """
     if docker.swarm()[0] == ACTIVE:
         return ""
-    had = docker.networks(f"name=^{BRIDGE}$")
+    had = docker.find("networks", name=f"^{BRIDGE}$")
     say("making a swarm of this engine alone")
-    docker.ask("swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:2377")
+    body = {"AdvertiseAddr": "127.0.0.1", "ListenAddr": "127.0.0.1:2377"}
+    docker.call("POST", "/swarm/init", body, what="make a swarm")
     return "swarm" if had else "swarm and bridge"
 
 
 def nodes(docker: Docker) -> int:
     """How many nodes the swarm has."""
-    return len(docker.ids("node", "ls", "--quiet"))
+    return len(docker.find("nodes"))
 
 
 def up(docker: Docker, deployment: Deployment, file: str, say: Say) -> None:
@@ -87,14 +88,14 @@ def up(docker: Docker, deployment: Deployment, file: str, say: Say) -> None:
     # The registry knows no image that was only built here, and asking takes long.
     resolve = ("--resolve-image", "never") if nodes(docker) == 1 else ()
     docker.run(
-        [docker.program, "stack", "deploy", *resolve, "--compose-file", file, deployment.name],
+        ["stack", "deploy", *resolve, "--compose-file", file, deployment.name],
         deployment.variables,
         lambda line: None if "--detach=" in line else say(line),  # advice for those who type it
         fix="docker stack ls",
     )
 
     def waiting() -> str:
-        services = docker.inspect("service", _services(docker, deployment))
+        services = _services(docker, deployment.name)
         wanted = [_container(each["Spec"]["TaskTemplate"]) for each in services]
         tasks = [t for t in _tasks(docker, deployment) if _container(t["Spec"]) in wanted]
         if any(_runs(task) for task in tasks):
@@ -120,26 +121,21 @@ def _runs(task: dict[str, Any]) -> bool:
     return bool(task["Status"]["State"] == "running" and task["DesiredState"] == "running")
 
 
-def _services(docker: Docker, deployment: Deployment) -> list[str]:
-    return docker.services(f"label=com.docker.stack.namespace={deployment.name}")
+def _services(docker: Docker, name: str) -> list[dict[str, Any]]:
+    return docker.find("services", label=f"{_STACK}={name}")
 
 
 def _tasks(docker: Docker, deployment: Deployment) -> list[dict[str, Any]]:
-    """The gateway's tasks, ended ones included; newest first."""
-    services = _services(docker, deployment)
-    if not services:
-        return []
-    found = docker.ids("service", "ps", "--quiet", "--no-trunc", *services, allow=True)
-    return docker.inspect("task", found)
+    """The tasks of the deployment, ended ones included."""
+    return docker.find("tasks", label=f"{_STACK}={deployment.name}")
 
 
 def _not_up(docker: Docker, deployment: Deployment, what: str) -> ActionError:
-    containers = docker.containers(f"label=com.docker.stack.namespace={deployment.name}")
-    log = docker.logs(containers[0]) if containers else ""
-    token = deployment.variables.get(TOKEN)
+    containers = docker.containers(f"{_STACK}={deployment.name}")
+    log = docker.logs(containers[0]["Id"]) if containers else ""
     return ActionError(
         f"{deployment.name} does not start: {what}",
-        detail=log.replace(token, "…") if token else log,
+        detail=log.replace(deployment.variables[TOKEN], "…"),
         fix=f"docker stack ps --no-trunc {deployment.name}; "
         f"./doitw undeploy --name {deployment.name}",
     )
@@ -156,47 +152,51 @@ def down(docker: Docker, deployment: Deployment, say: Say) -> list[str]:
     """
     if docker.swarm()[0] != ACTIVE:
         return []  # who leaves a swarm loses all of it
-    label = f"label=com.docker.stack.namespace={deployment.name}"
-    networks = docker.inspect("network", docker.networks(label))
+    label = f"{_STACK}={deployment.name}"
+    networks = docker.find("networks", label=label)
     ids = {each["Id"] for each in networks}
-    gone = _remove_services(docker, _services(docker, deployment))
-    _wait_gone(docker, [label], say, "waiting for the gateway to end")  # it ends its kernels, too
+    gone = _remove_services(docker, _services(docker, deployment.name))
+    _wait_gone(docker, [label], "", say, "waiting for the gateway to end")  # it ends its kernels
     kernels = [
         each
-        for each in docker.inspect("service", docker.services("label=app=enterprise-gateway"))
-        if ids & {net["Target"] for net in each["Spec"]["TaskTemplate"].get("Networks", ())}
+        for each in docker.find("services", label=compose.KERNELS[0])
+        if ids & {net["Target"] for net in each["Spec"]["TaskTemplate"].get("Networks") or ()}
     ]
-    gone += _remove_services(docker, [each["ID"] for each in kernels])
+    gone += _remove_services(docker, kernels)
     for each in networks:
-        mine = [*compose.KERNELS, f"network={each['Name']}"]
-        _wait_gone(docker, mine, say, "waiting for the kernels to end")
+        _wait_gone(docker, compose.KERNELS, each["Name"], say, "waiting for the kernels to end")
         # What has ended stays as a container for a while, and keeps nothing from going.
-        gone += compose.remove_containers(docker, docker.containers(*mine))
-    compose.remove_containers(docker, docker.containers(label))
+        gone += docker.remove(docker.containers(*compose.KERNELS, network=each["Name"]))
+    docker.remove(docker.containers(label))
     for each in networks:
-        left = until(lambda each=each: _still(docker, each), DOWN_SECONDS, say)  # type: ignore[misc]
+        left = until(lambda each=each: _remove_network(docker, each), DOWN_SECONDS, say)  # type: ignore[misc]
         if left:
             raise ActionError(left, fix=f"docker network inspect {each['Name']}")
         gone.append(f"network {each['Name']}")
     return gone + _leave(docker, deployment, say)
 
 
-def _remove_services(docker: Docker, services: list[str]) -> list[str]:
-    names = [f"service {each['Spec']['Name']}" for each in docker.inspect("service", services)]
+def _remove_services(docker: Docker, services: list[dict[str, Any]]) -> list[str]:
     for each in services:
-        docker.ask("service", "rm", each, allow=True)
-    return names
+        path = f"/services/{each['ID']}"
+        docker.call("DELETE", path, what="remove a service", allow=(NOT_FOUND,))
+    return [f"service {each['Spec']['Name']}" for each in services]
 
 
-def _wait_gone(docker: Docker, filters: list[str], say: Say, what: str) -> None:
-    until(lambda: what if docker.containers(*filters, running=True) else "", DOWN_SECONDS, say)
+def _wait_gone(docker: Docker, labels: Sequence[str], network: str, say: Say, what: str) -> None:
+    def waiting() -> str:
+        return what if docker.containers(*labels, network=network, running=True) else ""
+
+    until(waiting, DOWN_SECONDS, say)
 
 
-def _still(docker: Docker, network: dict[str, Any]) -> str:
+def _remove_network(docker: Docker, network: dict[str, Any]) -> str:
     """Try to remove a network: its last endpoints go some time after their containers."""
-    if docker.networks(f"id={network['Id']}"):
-        docker.ask("network", "rm", network["Id"], allow=True)
-    if docker.networks(f"id={network['Id']}"):
+    if docker.find("networks", id=network["Id"]):
+        path = f"/networks/{network['Id']}"
+        with suppress(ActionError):
+            docker.call("DELETE", path, what="remove a network")
+    if docker.find("networks", id=network["Id"]):
         return f"the network {network['Name']} is still in use"
     return ""
 
@@ -206,18 +206,15 @@ def _leave(docker: Docker, deployment: Deployment, say: Say) -> list[str]:
     made = deployment.variables.get(MADE_SWARM, "")
     if not made or docker.swarm()[0] != ACTIVE:
         return []
-    others = [*docker.services(), *docker.ids("secret", "ls", "-q")]
-    others += docker.ids("config", "ls", "-q")
-    if others or nodes(docker) > 1:
+    if nodes(docker) > 1 or any(docker.find(each) for each in ("services", "secrets", "configs")):
         say("  the swarm stays: other things are in it (docker swarm leave --force)")
         return []
-    docker.ask("swarm", "leave", "--force")
+    docker.call("POST", "/swarm/leave?force=1", what="leave its swarm")
     if "bridge" in made:
-        until(lambda: _bridge(docker), DOWN_SECONDS, say)
+        until(lambda: _remove_bridge(docker), DOWN_SECONDS, say)
     return ["the swarm"]
 
 
-def _bridge(docker: Docker) -> str:
-    for each in docker.networks(f"name=^{BRIDGE}$"):
-        docker.ask("network", "rm", each, allow=True)
-    return f"removing {BRIDGE}" if docker.networks(f"name=^{BRIDGE}$") else ""
+def _remove_bridge(docker: Docker) -> str:
+    left = [_remove_network(docker, each) for each in docker.find("networks", name=f"^{BRIDGE}$")]
+    return "".join(left)

@@ -24,7 +24,12 @@ import yaml
 
 from buildlib.deployment.client import Docker
 from buildlib.deployment.kept import FILES, Kept
+from buildlib.deployment.kept import Deployment as Settings
+from buildlib.engine.client import candidates
+from buildlib.engine.find import Endpoint, find_engine
 from buildlib.errors import ActionError
+from buildlib.store import names
+from buildlib.workspace import Workspace
 from verify.rest import Rest
 
 pytestmark = pytest.mark.engine
@@ -43,15 +48,19 @@ def engine() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="module")
 def compose() -> list[str]:
-    """The compose of this machine, Debian's where there is none and we may install it."""
-    try:
-        return Docker().compose()
-    except ActionError as error:
-        if os.geteuid() or not shutil.which("apt-get") or os.environ.get("BUILDLIB_NO_INSTALL"):
-            pytest.fail(error.render())
-    done = subprocess.run(DEBIAN, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return Docker().compose()
+    """The compose of this machine, Debian's where there is none and we may install it.
+
+    `deploy` needs none; people use it on what was deployed, and earlier versions deployed with it.
+    """
+    for client in candidates(os.environ["PATH"]):
+        asked = [client, "compose", "version"]
+        if subprocess.run(asked, capture_output=True, check=False).returncode == 0:
+            return asked[:2]
+    if not shutil.which("docker-compose"):
+        assert not os.environ.get("BUILDLIB_NO_INSTALL"), "no docker compose is here"
+        done = subprocess.run(DEBIAN, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
+    return ["docker-compose"]
 
 
 class Deployment:
@@ -76,6 +85,19 @@ class Deployment:
 
     def deploy(self, *words: str) -> Any:
         return self.doitw("deploy", self.kind, "--no-build", *words)
+
+    def try_deploy(self, *words: str) -> subprocess.CompletedProcess[str]:
+        command = [str(ROOT / "doitw"), "deploy", "compose", "--no-build", "--name", self.name]
+        return subprocess.run(
+            [*command, *words], cwd=ROOT, capture_output=True, text=True, check=False
+        )
+
+    def by_hand(self, compose: list[str], *words: str) -> str:
+        command = [*compose, "-p", self.name, "--env-file", KEPT.path(self.name)]
+        command += ["-f", "deploy/compose.yaml", *words]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
     def token(self) -> str:
         path = Path(KEPT.token_path(self.name))
@@ -169,12 +191,7 @@ def test_compose(engine, compose, monkeypatch):
         assert made.gateway().id == gateway.id
         assert made.rest.call("GET", f"/kernels/{kernel}").status == 200
         made.deploy("--port", str(made.port))
-
-        # docker compose knows the project as its own.
-        command = [*compose, "-p", made.name, "-f", "deploy/compose.yaml"]
-        command += ["--env-file", KEPT.path(made.name), "ps", "-q"]
-        shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-        assert shown.stdout.split() == [gateway.id]
+        assert made.by_hand(compose, "ps", "-q").split() == [gateway.id]  # it is compose's, too
 
         # A kernel whose gateway was killed goes, one of another gateway stays.
         other = engine.containers.run(
@@ -193,6 +210,75 @@ def test_compose(engine, compose, monkeypatch):
             other.remove(force=True)
         assert made.doitw("undeploy") == {"name": None, "removed": []}
         assert made.token() == ""
+
+
+def test_another_setting_replaces_the_gateway_and_a_failure_brings_it_back(engine, monkeypatch):
+    with deployment("compose", engine) as made, socket.create_server(("127.0.0.1", 0)) as taken:
+        made.deploy("--port", str(made.port))
+        first = made.gateway()
+        monkeypatch.setenv("EG_LOG_LEVEL", "WARN")
+        made.deploy()
+        second = made.gateway()
+        assert (second.id != first.id, second.name) == (True, first.name)
+        monkeypatch.setenv("EG_LOG_LEVEL", "DEBUG")
+        done = made.try_deploy("--port", str(taken.getsockname()[1]))
+        assert done.returncode == 1
+        assert "the former one runs again" in done.stderr
+        monkeypatch.delenv("EG_LOG_LEVEL")
+        made.deploy()  # its settings are still those that are remembered
+        assert made.gateway().id == second.id
+        assert made.left() == [second.name, made.name]
+
+
+def test_what_docker_compose_started_is_replaced(engine, compose):
+    with deployment("compose", engine) as made:
+        rendered = (ROOT / "deploy/compose.yaml").read_text("utf-8")
+        variables = {
+            "COMPOSE_PROJECT_NAME": made.name,
+            "DOCKER_GID": "1",
+            "DOCKER_SOCKET": find_engine().path,
+            "EG_NETWORK": made.name,
+            "EG_PUBLISH": f"127.0.0.1:{made.port}",
+        }
+        assert all(f"${{{name}:" in rendered for name in [*variables][1:])
+        KEPT.put(Settings("compose", made.name, variables))
+        made.by_hand(compose, "up", "--detach")
+        before = made.gateway()
+        made.deploy()
+        assert made.gateway().id != before.id
+        assert len(made.left()) == 2
+        runs_code(made, "python_docker")
+
+
+def test_the_gateway_gets_the_socket_that_it_was_deployed_through(engine, monkeypatch, tmp_path):
+    other = tmp_path / "other.sock"
+    other.symlink_to(find_engine().path)
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{other}")
+    with deployment("compose", engine) as made:
+        made.deploy("--port", str(made.port))
+        (mount,) = made.gateway().attrs["HostConfig"]["Mounts"]
+        assert mount["Source"] == str(other)
+        runs_code(made, "python_docker")
+
+
+def test_an_engine_that_only_the_sdk_reaches_answers_the_same(engine, monkeypatch):
+    image = names.channel_tag(Workspace(str(ROOT)).settings, "enterprise-gateway", names.DEV)
+    made = engine.containers.create(image, ["echo", "said"], labels={"deploy-test": "1"})
+    try:
+        answers = []
+        for through_sdk in (False, True):
+            monkeypatch.setattr(Endpoint, "needs_sdk", through_sdk)
+            docker_ = Docker()
+            docker_.act(made.id, "start")
+            made.wait()
+            (found,) = docker_.containers("deploy-test=1")
+            answers.append([docker_.logs(made.id, 1), found["Name"], docker_.image(image)])
+            assert docker_.container("no-such", allow=(404,)) == {}
+            with pytest.raises(ActionError, match="look up no-such"):
+                docker_.container("no-such")
+        assert answers[0] == answers[1] == ["said\n", f"/{made.name}", made.image.id]
+    finally:
+        made.remove(force=True)
 
 
 def test_swarm(engine):
@@ -230,19 +316,15 @@ def test_swarm(engine):
     assert engine.info()["Swarm"]["LocalNodeState"] == wanted
 
 
-def test_a_port_that_is_taken_is_told_with_the_way_out(engine, compose):
+def test_a_port_that_is_taken_is_told_with_the_way_out(engine):
     with deployment("compose", engine) as made, socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        words = ["deploy", "compose", "--no-build", "--name", made.name, "--port", port]
-        done = subprocess.run(
-            [str(ROOT / "doitw"), *words], cwd=ROOT, capture_output=True, text=True, check=False
-        )
+        done = made.try_deploy("--port", str(taken.getsockname()[1]))
         assert done.returncode == 1
-        assert "fix: ./doitw deploy compose --port" in done.stderr
+        assert f"fix: ./doitw deploy compose --name {made.name} --port" in done.stderr
         assert "Traceback" not in done.stderr
 
 
-def test_a_network_of_somebody_else_is_not_taken(engine, compose):
+def test_a_network_of_somebody_else_is_not_taken(engine):
     name = f"deploy-test-{uuid.uuid4().hex[:8]}"
     network = engine.networks.create(name)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,11 @@ import yaml
 from buildlib import cli
 from buildlib.commands.call import Call
 from buildlib.commands.deploy import kind_of, named_images, url_of
-from buildlib.deployment import kept, swarm
+from buildlib.deployment import compose, kept, swarm
 from buildlib.deployment.client import Docker
+from buildlib.deployment.composefile import read
 from buildlib.deployment.kept import COMPOSE, NAMES, SWARM, Deployment, Kept
+from buildlib.engine.find import DEFAULT_SOCKET as USUAL
 from buildlib.errors import ActionError, InputError
 from buildlib.execution.session import Session, build_in_order
 from buildlib.model.label import Label, parse_label
@@ -226,71 +229,238 @@ def test_a_word_says_which_kind():
     assert kind_of(Call((SWARM,), {}, {}, "")) == SWARM
 
 
-# -- The client -----------------------------------------------------------------------------------
+# -- The socket -----------------------------------------------------------------------------------
 
 
-def script(folder: Path, name: str, body: str) -> None:
-    (folder / name).write_text(f"#!/bin/sh\n{body}\n")
-    (folder / name).chmod(0o755)
+class Machine(Docker):
+    """An engine of which only its own ID is known."""
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        return {"ID": "me"}
 
 
-def client(folder: Path, **environ: str) -> Docker:
-    docker = Docker({"PATH": str(folder), "HOME": str(folder), **environ})
-    docker._clients = [str(folder / "docker")]
-    return docker
+class Sockets:
+    """Containers on the engine's machine: what they find behind each path."""
+
+    def __init__(self, found: dict[str, str]) -> None:
+        self._found = found
+
+    def run(self, image: str, script: str, *, mounts: Any, user: str) -> str:
+        ((path, _, _),) = mounts
+        if path not in self._found:
+            raise ActionError("a container", detail=f"{path} does not exist")
+        return f"7\n{self._found[path]}\n" if "/info" in script else "7\n"
 
 
-def test_compose_is_a_plugin_or_a_program_of_its_own(tmp_path):
-    script(tmp_path, "docker", "exit 1")
-    with pytest.raises(ActionError) as refused:
-        client(tmp_path).compose()
-    assert "apt-get install -y docker-compose" in str(refused.value.fix)
-    script(tmp_path, "docker-compose", "exit 0")
-    assert client(tmp_path).compose() == [str(tmp_path / "docker-compose")]
-    script(tmp_path, "docker", "exit 0")
-    assert client(tmp_path).compose() == [str(tmp_path / "docker"), "compose"]
+@pytest.mark.parametrize(
+    ("host", "found", "socket"),
+    [
+        ("unix:///other.sock", {"/other.sock": "me", USUAL: "another"}, "/other.sock"),
+        ("unix:///desktop/docker.sock", {USUAL: "me"}, USUAL),  # a forward into its machine
+        ("ssh://there", {USUAL: "me"}, USUAL),
+        ("tcp://there:2375", {USUAL: "me"}, USUAL),
+    ],
+)
+def test_the_gateway_gets_the_socket_of_the_engine_that_it_runs_on(host, found, socket):
+    docker = Machine({"DOCKER_HOST": host})
+    assert docker.socket(Sockets(found), "image") == (socket, "7")  # type: ignore[arg-type]
 
 
-def test_warnings_of_the_client_are_no_ids(tmp_path):
-    script(tmp_path, "docker", "echo WARNING: no swap; echo 0123456789ab")
-    assert client(tmp_path).containers("label=x") == ["0123456789ab"]
+def test_a_socket_that_is_given_may_hide_its_engine():
+    docker = Machine({"DOCKER_HOST": "tcp://there", "DOCKER_SOCKET": "/filter.sock"})
+    assert docker.socket(Sockets({"/filter.sock": ""}), "image") == ("/filter.sock", "7")  # type: ignore[arg-type]
 
 
-def test_the_socket_is_that_of_the_host_containers_run_on(tmp_path):
-    script(tmp_path, "docker", "exit 0")
-    assert client(tmp_path, DOCKER_HOST="ssh://there").socket() == "/var/run/docker.sock"
-    mine = {"XDG_RUNTIME_DIR": "/run/user/7", "DOCKER_HOST": "unix:///run/user/7/docker.sock"}
-    assert client(tmp_path, **mine).socket() == "/run/user/7/docker.sock"
-    assert client(tmp_path, DOCKER_SOCKET="/x").socket() == "/x"
+def test_the_socket_of_another_engine_is_refused_with_all_that_was_tried():
+    docker = Machine({"DOCKER_HOST": "unix:///forward.sock"})
+    with pytest.raises(InputError) as refused:
+        docker.socket(Sockets({USUAL: "another"}), "image")  # type: ignore[arg-type]
+    assert refused.value.detail == (
+        f"/forward.sock: /forward.sock does not exist\n{USUAL}: that is another engine's"
+    )
+    assert str(refused.value.fix).startswith("export DOCKER_SOCKET=")
+
+
+# -- The compose file as the engine is asked for it -----------------------------------------------
+
+
+def test_what_the_file_says_is_what_the_engine_is_asked_for(text, tmp_path, kind):
+    path = tmp_path / "compose.yaml"
+    path.write_text(text)
+    variables = {"DOCKER_GID": "9", "EG_PUBLISH": "10.0.0.1:81", "EG_NETWORK": "n", "EG_IMAGE": ""}
+    if kind == SWARM:
+        with pytest.raises(InputError, match="not understood"):
+            read(str(path), variables)
+        return
+    project = read(str(path), variables)
+    assert project.network == {"Name": "n", "Driver": "bridge"}
+    (gateway,) = project.services
+    assert gateway.image.endswith("enterprise-gateway:dev")
+    host = gateway.body["HostConfig"]
+    assert host["PortBindings"] == {"8888/tcp": [{"HostIp": "10.0.0.1", "HostPort": "81"}]}
+    assert (host["GroupAdd"], host["NetworkMode"], host["Memory"]) == (["9"], "n", 2 << 30)
+    assert {"EG_DOCKER_NETWORK=n", "EG_CULL_IDLE_TIMEOUT=3600"} < set(gateway.body["Env"])
+    assert gateway.body["Healthcheck"] == {"Interval": 10 * 10**9}
+    named = [each.name for each in read(str(path), {**variables, "COMPOSE_PROFILES": "puller"})[2]]
+    assert named == ["enterprise-gateway", "kernel-image-puller"]
+
+
+MINIMAL = """
+services:
+  a:
+    image: ${EG_IMAGE:-i}
+    networks: [n]
+    environment: {X: "a$$b"}
+networks:
+  n: {name: n, driver: bridge}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("image: ${EG_IMAGE:-i}", "image: i\n    privileged: true", "privileged of a"),
+        ("image: ${EG_IMAGE:-i}", "image: ${EG_IMAGE:?say which}", "EG_IMAGE: say which"),
+        ("image: ${EG_IMAGE:-i}", "image: $EG_IMAGE", r"\$ in '\$EG_IMAGE'"),
+        ("image: ${EG_IMAGE:-i}", "image: i\n    volumes: ['/a:/b']", "/a:/b"),
+        ("image: ${EG_IMAGE:-i}", "image: i\n    healthcheck: {test: x}", "test"),
+        ("networks: [n]", "networks: [n, m]", "networks of a"),
+        ("driver: bridge", "driver: bridge, internal: true", "internal"),
+    ],
+)
+def test_what_is_not_understood_is_refused_and_not_left_out(old, new, said, tmp_path):
+    path = tmp_path / "compose.yaml"
+    path.write_text(MINIMAL)
+    assert read(str(path), {}).services[0].body["Env"] == ["X=a$b"]
+    path.write_text(MINIMAL.replace(old, new))
+    with pytest.raises(InputError, match=said):
+        read(str(path), {})
+
+
+# -- What runs in place of what ran ---------------------------------------------------------------
+
+
+class FakeEngine:
+    """Containers of an engine, as `compose.up` asks for them; some end when they start."""
+
+    def __init__(self) -> None:
+        self.all: dict[str, dict[str, Any]] = {}
+        self.id = "sha256:1"
+        self.broken = False
+
+    def call(self, method: str, path: str, body: Any = None, *, what: str) -> Any:
+        if path == "/networks/create":
+            return None
+        name = path.partition("name=")[2]
+        found = {"Id": uuid.uuid4().hex, "Name": f"/{name}", "Config": body, "RestartCount": 0}
+        found["State"] = {"Running": False, "Status": "created", "ExitCode": 1}
+        self.all[found["Id"]] = {**found, "broken": self.broken}
+        return found
+
+    def find(self, kind: str, **filters: str) -> list[Any]:
+        return []
+
+    def image(self, name: str) -> str:
+        return self.id
+
+    def containers(self, *labels: str) -> list[dict[str, Any]]:
+        return [{**each} for each in self.all.values()]
+
+    def container(self, name: str) -> dict[str, Any]:
+        return {**self.all[name]}
+
+    def logs(self, name: str) -> str:
+        return "no t0ken today"
+
+    def act(self, name: str, verb: str) -> None:
+        verb, _, words = verb.partition("?")
+        if verb == "rename":
+            assert words not in [f"name={each['Name'][1:]}" for each in self.all.values()]
+            self.all[name]["Name"] = words.replace("name=", "/")
+            return
+        runs = verb != "stop" and not self.all[name]["broken"]
+        state = {"Running": runs, "Status": "running" if runs else "exited"}
+        self.all[name]["State"] = {**self.all[name]["State"], **state}
+
+    def remove(self, containers: list[dict[str, Any]]) -> None:
+        for each in containers:
+            del self.all[each["Id"]]
+
+    def deploy(self, folder: Path, **variables: str) -> list[tuple[str, str]]:
+        """Bring the deployment `x` up; names and states of what is there then."""
+        file = folder / "compose.yaml"
+        file.write_text(MINIMAL.replace("a$$b", "${X:-}"))
+        made = Deployment(COMPOSE, "x", {kept.TOKEN: "t0ken", **variables})
+        compose.up(self, made, str(file), "", lambda line: None)  # type: ignore[arg-type]
+        return self.there()
+
+    def there(self) -> list[tuple[str, str]]:
+        return [(each["Name"], each["State"]["Status"]) for each in self.all.values()]
+
+
+def test_a_container_is_made_anew_where_it_or_its_image_changed_and_only_there(tmp_path):
+    engine = FakeEngine()
+    up = [("/x-a-1", "running")]
+    assert engine.deploy(tmp_path) == up
+    first = set(engine.all)
+    assert engine.deploy(tmp_path, EG_IMAGE="another-name-of-it") == up
+    assert set(engine.all) == first
+    assert engine.deploy(tmp_path, X="1") == up
+    second = set(engine.all)
+    assert second != first
+    engine.id = "sha256:2"
+    assert engine.deploy(tmp_path, X="1") == up
+    assert set(engine.all) != second
+
+
+def test_what_ran_runs_again_where_the_new_one_does_not(tmp_path):
+    engine = FakeEngine()
+    engine.deploy(tmp_path)
+    before = engine.containers()
+    engine.broken = True
+    with pytest.raises(ActionError, match="x-a-1 ends, code 1; the former one runs again") as error:
+        engine.deploy(tmp_path, X="1")
+    assert error.value.detail == "no … today"
+    assert engine.containers() == before
+
+
+def test_what_does_not_start_at_all_stays_to_be_looked_at_and_is_replaced(tmp_path):
+    engine = FakeEngine()
+    engine.broken = True
+    with pytest.raises(ActionError, match=r"ends, code 1\n"):
+        engine.deploy(tmp_path)
+    assert [state for _, state in engine.there()] == ["exited"]
+    engine.broken = False
+    assert engine.deploy(tmp_path, X="1") == [("/x-a-1", "running")]
+
+
+# -- A stack --------------------------------------------------------------------------------------
 
 
 class FakeSwarm:
-    """As much of a client as `swarm.up` asks for: one service, and its tasks at each question."""
-
-    program = "docker"
+    """As much of an engine as `swarm.up` asks for: one service, and its tasks at each question."""
 
     def __init__(self, tasks: list[list[dict[str, Any]]]) -> None:
         self._tasks = tasks
         self._asked = 0
 
-    def run(self, argv: list[str], variables: Any, say: Any, *, fix: str) -> None:
-        del argv, variables, say, fix
+    def run(self, words: list[str], variables: Any, say: Any, *, fix: str) -> None:
+        del words, variables, say, fix
 
-    def ids(self, *words: str, allow: bool = False) -> list[str]:
-        return ["n" * 12]
-
-    def services(self, *filters: str) -> list[str]:
-        return ["s" * 12]
-
-    def containers(self, *filters: str) -> list[str]:
+    def containers(self, *labels: str) -> list[dict[str, Any]]:
         return []
 
-    def inspect(self, kind: str, names: list[str]) -> list[dict[str, Any]]:
-        if kind == "service":
+    def find(self, kind: str, **filters: str) -> list[dict[str, Any]]:
+        if kind == "nodes":
+            return [{}]
+        if kind == "services":
             spec = {"Image": "new", "DNSConfig": {}}
             return [{"Spec": {"TaskTemplate": {"ContainerSpec": spec}}}]
         self._asked += 1
         return self._tasks[min(self._asked, len(self._tasks)) - 1]
+
+
+STACK = Deployment(SWARM, "x", {kept.TOKEN: "t0ken"})
 
 
 def task(name: str, image: str, state: str, error: str = "") -> dict[str, Any]:
@@ -306,7 +476,7 @@ def test_a_stack_is_up_when_the_new_task_runs_and_not_before(monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     old, new = task("1", "old", "running"), task("2", "new", "starting")
     docker = FakeSwarm([[old], [old], [old, new], [task("2", "new", "running")]])
-    swarm.up(docker, Deployment(SWARM, "x", {}), "f", lambda line: None)
+    swarm.up(docker, STACK, "f", lambda line: None)
     assert docker._asked == 4
 
 
@@ -314,7 +484,7 @@ def test_a_stack_whose_tasks_fail_is_given_up_with_the_reason(monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     failed = [task(str(number), "new", "failed", "no such group") for number in range(2)]
     with pytest.raises(ActionError, match="no such group"):
-        swarm.up(FakeSwarm([[], failed]), Deployment(SWARM, "x", {}), "f", lambda line: None)
+        swarm.up(FakeSwarm([[], failed]), STACK, "f", lambda line: None)
 
 
 def test_a_label_of_no_deployment_is_refused(workspace):
