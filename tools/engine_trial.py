@@ -33,7 +33,8 @@ from buildlib.engine.sdk import client_of
 from buildlib.store.content import default_root
 
 ROOT = Path(__file__).resolve().parents[1]
-SMALL = ("kernel-py", "enterprise-gateway")
+SMALL = ("kernel-py",)
+DEPLOYED = ("enterprise-gateway", "kernel-image-puller")
 EDITED = "launchers/python/kernel_launcher/report.py"
 _LAST_LINES = 20
 
@@ -179,13 +180,11 @@ def push(trial: Trial) -> None:
 def pull(trial: Trial) -> None:
     """An engine without the images gets them from the registry, and builds nothing."""
     registry = f"REGISTRY={trial.registry}"
-    environ = {}
+    environ = {"BUILDLIB_STORE": f"{trial.store}-without-records"}
     if trial.second_engine:
-        environ = {"DOCKER_HOST": trial.second_engine}
-        environ["BUILDLIB_STORE"] = f"{trial.store}-of-the-second"
+        environ["DOCKER_HOST"] = trial.second_engine
     else:
         remove(trial)
-        trial.doitw("forget", *trial.targets)
     trial.doitw("pull", *trial.targets, registry, environ=environ)
     reasons = trial.plan(registry, environ=environ)
     images = [label for label in reasons if label.startswith("//images/")]
@@ -197,7 +196,8 @@ def deploy(trial: Trial) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    trial.build()  # the images may have the registry's names only
+    # The pull may have left them under the registry's names only; without targets it is all.
+    trial.doitw("build", *trial.targets, *(DEPLOYED if trial.targets else ()))
     words = ("compose", "--no-build", "--name", trial.organization, "--port", port)
     try:
         for _ in range(2):
@@ -369,8 +369,8 @@ def row(about: Mapping[str, str], results: Sequence[Result], *, small: bool) -> 
 def main(argv: Sequence[str]) -> int:
     """Try the engine that `DOCKER_HOST` names; the exit code."""
     options = _options(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was made is removed then, too
-    steps = [step for step in STEPS if step.run is not release or not options.targets]
+    left_out = {*options.without, *(["release"] if options.targets else [])}
+    steps = [step for step in STEPS if step.name not in left_out]
     about = describe()
     print(json.dumps(about), flush=True)
     results = []
@@ -405,6 +405,8 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tools.engine_trial")
     parser.add_argument("--targets", nargs="+", default=[], help="what is built, not the family")
     parser.add_argument("--small", action="store_true", help=f"--targets {' '.join(SMALL)}")
+    names = [step.name for step in STEPS]
+    parser.add_argument("--without", nargs="+", choices=names, default=[], help="left out")
     parser.add_argument("--registry", help="host:port; without it one is started for the trial")
     parser.add_argument("--second-engine", default="", help="DOCKER_HOST of an engine to pull on")
     parser.add_argument("--json", help="file for all that is known at the end")
@@ -423,14 +425,12 @@ def _registry() -> Iterator[str]:
 
 
 def _prepare(trial: Trial) -> None:
-    """Make the clone, and a store that has this machine's downloads and no records."""
+    """Make the clone, and stores that have this machine's downloads and no records."""
     subprocess.run(["git", "clone", "--quiet", ROOT, trial.clone], check=True)
     downloads = Path(default_root(), "sha256")
-    for store in (trial.store, Path(f"{trial.store}-of-the-second"))[
-        : 1 + bool(trial.second_engine)
-    ]:
+    for store in (trial.store, f"{trial.store}-without-records"):
         if downloads.is_dir():
-            shutil.copytree(downloads, store / "sha256", copy_function=_link)
+            shutil.copytree(downloads, Path(store, "sha256"), copy_function=_link)
 
 
 def _link(source: str, dest: str) -> None:
@@ -446,4 +446,5 @@ def _clean_up(trial: Trial) -> None:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was made is removed then, too
     sys.exit(main(sys.argv[1:]))
