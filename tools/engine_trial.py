@@ -34,7 +34,6 @@ from buildlib.store.content import default_root
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ("kernel-py",)
-DEPLOYED = ("enterprise-gateway", "kernel-image-puller")
 EDITED = "launchers/python/kernel_launcher/report.py"
 _LAST_LINES = 20
 
@@ -196,8 +195,9 @@ def deploy(trial: Trial) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    # The pull may have left them under the registry's names only; without targets it is all.
-    trial.doitw("build", *trial.targets, *(DEPLOYED if trial.targets else ()))
+    # Again: the pull may have left them under the registry's names only.
+    trial.doitw("build", *trial.targets, *(("enterprise-gateway",) if trial.targets else ()))
+    _name_the_rest(trial)
     words = ("compose", "--no-build", "--name", trial.organization, "--port", port)
     try:
         for _ in range(2):
@@ -210,6 +210,18 @@ def deploy(trial: Trial) -> None:
                 expect("python_docker" in json.load(specs)["kernelspecs"], "no kernelspec is there")
     finally:
         trial.doitw("undeploy", "--name", trial.organization)
+
+
+def _name_the_rest(trial: Trial) -> None:
+    """Give kernel-py the names of kernels that were not built, which deploy looks for as well."""
+    labels = [each["label"] for each in json.loads(trial.doitw("list", "--json"))]
+    kernels = [label for label in labels if re.fullmatch(r"//images/kernel-[\w-]+", label)]
+    with contextlib.closing(client_of(find_engine(), timeout=60)) as client:
+        there = {name for image in client.images() for name in image["RepoTags"] or ()}
+        for label in kernels:
+            repository = f"{trial.organization}/{os.path.basename(label)}"
+            if f"{repository}:dev" not in there:
+                client.tag(f"{trial.organization}/kernel-py:dev", repository, "dev")
 
 
 def release(trial: Trial) -> None:
