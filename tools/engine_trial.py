@@ -360,10 +360,14 @@ def remove(trial: Trial, *, only: str = "", host: str = "") -> None:
 
 
 def _remove(client: Any, name: str) -> None:
-    from docker.errors import NotFound
+    from docker.errors import APIError, NotFound
 
-    with contextlib.suppress(NotFound):  # a digest goes with its last tag
+    try:
         client.remove_image(name)
+    except NotFound:  # a digest goes with its last tag
+        pass
+    except APIError as error:  # a container stands on it; the others can go
+        print(f"warning: {name} stays: {error.explanation}", file=sys.stderr)
 
 
 # the command

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from docker.errors import APIError, NotFound
 
 from tools import engine_trial
 from tools.engine_trial import Result, Step, Trial, is_of, row, run_steps
@@ -86,6 +87,52 @@ def test_commands_have_a_store_of_their_own_and_do_not_publish(
 )
 def test_only_names_of_the_organization_are_its_own(name: str, own: bool):
     assert is_of(name, "trial-7") is own
+
+
+class Client:
+    """An engine's images, each with its tags and digests; one of them a container stands on."""
+
+    def __init__(self) -> None:
+        self.gone: list[str] = []
+
+    def images(self) -> list[dict[str, list[str] | None]]:
+        return [
+            {"RepoTags": ["trial-7/kernel-py:dev", "acme/kernel-py:dev"], "RepoDigests": None},
+            {"RepoTags": None, "RepoDigests": ["r:1/trial-7/kernel-py@sha256:00"]},
+            {"RepoTags": ["trial-7/used:dev"], "RepoDigests": ["trial-7/used@sha256:00"]},
+            {"RepoTags": ["trial-7/kernel-py:key-1", "trial-71/a:dev"], "RepoDigests": []},
+        ]
+
+    def remove_image(self, name: str) -> None:
+        if "/used" in name:
+            raise (NotFound if "@" in name else APIError)("409", explanation="it is used")
+        self.gone.append(name)
+
+    def close(self) -> None:
+        pass
+
+
+def test_names_of_others_stay_and_an_image_that_stays_stops_nothing(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    client = Client()
+    monkeypatch.setattr(engine_trial, "client_of", lambda *_, **__: client)
+    engine_trial.remove(trial)
+    assert client.gone == [
+        "trial-7/kernel-py:dev",
+        "r:1/trial-7/kernel-py@sha256:00",
+        "trial-7/kernel-py:key-1",
+    ]
+    assert capsys.readouterr().err == "warning: trial-7/used:dev stays: it is used\n"
+
+
+def test_of_one_image_only_what_is_on_it_now_is_removed(
+    trial: Trial, monkeypatch: pytest.MonkeyPatch
+):
+    client = Client()
+    monkeypatch.setattr(engine_trial, "client_of", lambda *_, **__: client)
+    engine_trial.remove(trial, only="trial-7/kernel-py:")
+    assert client.gone == ["trial-7/kernel-py:dev"]
 
 
 def test_the_row_says_what_does_not_work():
