@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from docker.errors import APIError, NotFound
 
-from tools import engine_trial
-from tools.engine_trial import Result, Step, Trial, is_of, row, run_steps
+from tools import engine_trial, engine_trial_steps
+from tools.engine_trial import Result, row, run_steps
+from tools.engine_trial_steps import Step, Trial, is_of
 
 ABOUT = {
     "engine": "29.0.1",
@@ -116,8 +117,8 @@ def test_names_of_others_stay_and_an_image_that_stays_stops_nothing(
     trial: Trial, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ):
     client = Client()
-    monkeypatch.setattr(engine_trial, "client_of", lambda *_, **__: client)
-    engine_trial.remove(trial)
+    monkeypatch.setattr(engine_trial_steps, "client_of", lambda *_, **__: client)
+    engine_trial_steps.remove(trial)
     assert client.gone == [
         "trial-7/kernel-py:dev",
         "r:1/trial-7/kernel-py@sha256:00",
@@ -130,8 +131,8 @@ def test_of_one_image_only_what_is_on_it_now_is_removed(
     trial: Trial, monkeypatch: pytest.MonkeyPatch
 ):
     client = Client()
-    monkeypatch.setattr(engine_trial, "client_of", lambda *_, **__: client)
-    engine_trial.remove(trial, only="trial-7/kernel-py:")
+    monkeypatch.setattr(engine_trial_steps, "client_of", lambda *_, **__: client)
+    engine_trial_steps.remove(trial, only="trial-7/kernel-py:")
     assert client.gone == ["trial-7/kernel-py:dev"]
 
 
@@ -202,10 +203,10 @@ def test_every_needed_step_is_there_before_the_one_that_needs_it():
 
 def test_the_launcher_file_that_is_edited_is_there():
     tracked = subprocess.run(
-        ["git", "ls-files", engine_trial.EDITED],
+        ["git", "ls-files", engine_trial_steps.EDITED],
         cwd=engine_trial.ROOT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert tracked.stdout.strip() == engine_trial.EDITED
+    assert tracked.stdout.strip() == engine_trial_steps.EDITED
