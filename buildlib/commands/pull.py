@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from buildlib.commands.call import VARIABLES, Call, Verb
 from buildlib.commands.common import open_workspace, print_json, say, short_name, warn
 from buildlib.commands.transfers import find, is_image, move, registry_of, shareable
-from buildlib.engine.protocol import any_of, name_pulled
+from buildlib.engine.protocol import any_of
 from buildlib.errors import ActionError, InputError
 from buildlib.execution import signals
 from buildlib.model.label import Label
@@ -135,13 +135,10 @@ def _release(workspace: Workspace, call: Call) -> int:
         here = _here(engine, image)
         assert here is not None  # noqa: S101 - it was there, or was pulled
         path = image.repository.removeprefix(f"{registry.host}/")
-        tags = [
-            f"{image.repository}:{tag}"
-            for tag in image.tags
+        for tag in image.tags:
             # `latest` may stand for a later release by now; it is not taken back.
-            if tag == version or registry.head(path, tag) == image.digest
-        ]
-        name_pulled(engine, _name(image), here.id, tags)
+            if tag == version or registry.head(path, tag) == image.digest:
+                engine.tag(here.id, f"{image.repository}:{tag}")
     if call.flag("json"):
         rows = [{**image._asdict(), "pulled": image in missing} for image in images]
         print_json({"schema": 1, "registry": registry.host, "version": version, "images": rows})

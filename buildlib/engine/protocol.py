@@ -215,17 +215,6 @@ class Builder(Protocol):
         """
 
 
-def name_pulled(engine: Engine, reference: str, image: str, tags: Sequence[str]) -> None:
-    """Give an image that was pulled by its digest tags, and take that name away.
-
-    With the containerd store `name@sha256:…` would keep the image when its tags are gone.
-    """
-    for tag in tags:
-        engine.tag(image, tag)
-    if tags and reference.endswith(f"@{image}"):
-        engine.untag(reference)
-
-
 def any_of(engine: Engine, *names: str) -> ImageInfo | None:
     """The image that an engine has under one of its names, identity or digest of its manifest."""
     there = engine.inspect([name for name in names if name])

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from buildlib.engine.protocol import any_of, name_pulled
+from buildlib.engine.protocol import any_of
 from buildlib.errors import ActionError, BuildError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.output import Output
@@ -181,8 +181,7 @@ class SharedStore:
                 f"{reference} was pulled, and is not the image {entry.image_id[:19]}",
                 fix=f"docker pull {reference}",
             )
-        tag = f"{entry.repository}:{names.key_tag(entry.key)}"
-        name_pulled(engine, reference, image.id, [tag])
+        engine.tag(image.id, f"{entry.repository}:{names.key_tag(entry.key)}")
         return Output(image.id, identity=entry.image_id)
 
     def _bring_files(self, entry: Entry, observe: Observe) -> Output:
