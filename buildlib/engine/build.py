@@ -77,16 +77,16 @@ class CliBuilder:
                 log(line)
 
             self._run(request, output, scratch, on_line)
-            named = _named(iid, metadata)
-        there = self._engine.inspect(named)
-        image = next((name for name in named if there[name] is not None), "")
-        if not image:
+            names = named(iid, metadata)
+        there = self._engine.inspect(names)
+        found = next((info for info in there.values() if info is not None), None)
+        if found is None:
             raise ActionError(
                 f"{_shown(request)} was built, but the engine does not have the result",
-                detail=f"the builder named it {' and '.join(named) or 'nothing'}",
+                detail=f"the builder named it {' and '.join(names) or 'nothing'}",
                 fix="unset BUILDX_BUILDER  # the engine's own builder keeps what it builds",
             )
-        return Built(image, "".join(exported[-1:]))
+        return Built(found.id, "".join(exported[-1:]))
 
     def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
         """See `Builder.build_tar`."""
@@ -237,7 +237,7 @@ class CliBuilder:
         return ActionError(what, where=where, detail="\n".join(detail))
 
 
-def _named(iid: str, metadata: str) -> list[str]:
+def named(iid: str, metadata: str) -> list[str]:
     """What a builder calls its result.
 
     Without attestations buildx up to 0.35 writes the digest of the configuration into the file of

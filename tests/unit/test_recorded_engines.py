@@ -1,0 +1,58 @@
+"""What engines of both image stores answered is understood (tests/fakes/engines)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from buildlib.engine.api import info_of, tagged
+from buildlib.engine.build import named
+from buildlib.engine.transfer import Layers, unobserved
+
+FILES = sorted((Path(__file__).parents[1] / "fakes" / "engines").glob("docker-*.json"))
+BUILDS = [
+    pytest.param(json.loads(file.read_bytes()), client, id=f"{file.stem}, {client}")
+    for file in FILES
+    for client in json.loads(file.read_bytes())["builds"]
+]
+
+
+@pytest.fixture(params=FILES, ids=lambda file: file.stem)
+def engine(request: pytest.FixtureRequest) -> dict[str, Any]:
+    answers: dict[str, Any] = json.loads(request.param.read_bytes())
+    return answers
+
+
+@pytest.mark.parametrize(("engine", "client"), BUILDS)
+def test_what_was_built_is_found_by_one_of_its_names(
+    engine: dict[str, Any], client: str, tmp_path: Path
+) -> None:
+    built = engine["builds"][client]
+    iid, metadata = tmp_path / "iid", tmp_path / "metadata"
+    iid.write_text(built["iidfile"])
+    if built.get("metadata"):
+        metadata.write_text(json.dumps(built["metadata"]))
+    assert info_of(engine["inspect"]).id in named(str(iid), str(metadata))
+
+
+@pytest.mark.parametrize("stream", ["push", "push again"])
+def test_a_push_tells_the_digest(engine: dict[str, Any], stream: str) -> None:
+    layers = Layers(unobserved)
+    told = [digest for message in engine[stream] if (digest := layers.take(message))]
+    (repo_digest,) = [
+        text
+        for text in engine["inspect after the push"]["RepoDigests"]
+        if text.startswith("registry.test:5000/")
+    ]
+    assert set(told) == {repo_digest.partition("@")[2]}
+
+
+def test_the_digest_that_an_image_was_pulled_by_is_no_tag(engine: dict[str, Any]) -> None:
+    assert info_of(engine["inspect after the pull by digest"]).tags == ()
+    assert tagged(engine["images after the pull by digest"], "registry.test:5000/*/*") == {}
+    layers = Layers(unobserved)
+    told = [digest for message in engine["pull by digest"] if (digest := layers.take(message))]
+    assert engine["inspect after the pull by digest"]["RepoDigests"][0].endswith(f"@{told[-1]}")
