@@ -183,6 +183,7 @@ def _pulling(workspace: Workspace, image: Image) -> Callable[[Observe], None]:
 
         (workspace.carrier or transfer).pull(_name(image), observe=observe)
         if _here(workspace.engine, image) is None:
+            workspace.engine.untag(_name(image))  # nobody else would remove it
             raise ActionError(
                 f"{_name(image)} is not the image {image.image_id[:19]} that the release lists",
                 fix=f"docker pull {_name(image)}",

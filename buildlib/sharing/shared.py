@@ -177,6 +177,7 @@ class SharedStore:
             self._moving.pull(reference, platform=entry.platform, observe=observe)
             image = any_of(engine, entry.image_id, entry.digest)
         if image is None:
+            engine.untag(reference)  # nobody else would remove it
             raise ActionError(
                 f"{reference} was pulled, and is not the image {entry.image_id[:19]}",
                 fix=f"docker pull {reference}",
