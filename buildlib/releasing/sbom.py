@@ -191,12 +191,22 @@ def _scan(
                 document = _syft(f"docker-archive:{archive}", name, own, files="none")
                 os.unlink(archive)
                 if _NEEDS_ALL not in json.dumps(document):
-                    return document
+                    own_layers = [outlines[each] for each in detail["RootFS"]["Layers"]]
+                    return _with_digests(document, sbom_layers.jars(workspace, own_layers))
             return _syft(f"docker:{images[name]}", name, own)
 
         # syft uses one core at a time, and has up to 1 GB of memory.
         with ThreadPoolExecutor(min(os.cpu_count() or 1, _AT_ONCE)) as pool:
             yield from zip(images, pool.map(read, images), strict=True)
+
+
+def _with_digests(document: dict[str, Any], real: Mapping[str, str]) -> dict[str, Any]:
+    """Give jars their own digests, where syft has read outlines of them."""
+    for component in document.get("components", ()):
+        for reference in component.get("externalReferences", ()):
+            for digest in reference.get("hashes", ()):
+                digest["content"] = real.get(digest["content"], digest["content"])
+    return document
 
 
 def _syft(source: str, name: str, folder: str, *, files: str = "") -> dict[str, Any]:

@@ -5,14 +5,14 @@ there once. It is read as it comes, in each form that engines have: a docker-arc
 layers compressed or not. What is a layer is seen from its bytes, and its sha256 is its diff ID.
 
 Of a layer an *outline* is kept: a tar with all its entries, in which files are empty that syft
-opens for no package (`_is_dull`). syft then finds in the outlines what it finds in the image, and
-has a fifth to read. It knows neither SBOMs nor how syft is called.
+opens for no package, and jars have no classes. syft then finds in the outlines what it finds in
+the image, and has an eighth to read. This knows neither SBOMs nor how syft is called.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from buildlib.keys.record import KeyRecord, make_record
@@ -29,6 +29,9 @@ VERSION = 1
 SYFT = "1.18.1"
 """The syft whose catalogers `_DULL`, `_LIVELY` and `_SECTIONS` follow."""
 FILE = "outline.tar"
+JARS = "jars.json"
+Outline = Mapping[str, FileOutput]
+"""Of a layer: `FILE`, and in `JARS` the SHA-1 of each outline of a jar with that of the jar."""
 _BLOCK = 512
 _CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b"
@@ -41,6 +44,8 @@ _DULL = (
     ".rdx", ".rds", ".scss", ".svg", ".ts", ".ttf", ".woff", ".woff2",
 )  # fmt: skip
 """Endings of names whose content none of syft's catalogers of images asks for."""
+_NO_PACKAGES = (".class", ".dll", ".dylib", ".jnilib", ".so")
+"""Endings of what a jar is full of; it names no package and no license."""
 _LIVELY = (
     "composer", "ghc", "libjulia", "libphp", "libpypy", "libpython", "libruby", "libstd-", "php",
     "python",
@@ -52,7 +57,7 @@ _SECTIONS = (b".go.buildinfo", b".dep-v0", b".note.package", b".svm_heap")
 
 def keep(
     workspace: Workspace, client: Any, images: Mapping[str, Sequence[str]]
-) -> dict[str, FileOutput]:
+) -> dict[str, Outline]:
     """The outlines of all layers of some images; those not kept yet are read from the engine.
 
     Args:
@@ -93,7 +98,7 @@ def keep(
 def write_image(
     workspace: Workspace,
     detail: Mapping[str, Any],
-    outlines: Mapping[str, FileOutput],
+    outlines: Mapping[str, Outline],
     path: str,
 ) -> None:
     """Write an image of outlines, as a docker-archive.
@@ -126,23 +131,38 @@ def write_image(
             entry.size = len(data)
             archive.addfile(entry, io.BytesIO(data))
         for name, diff_id in zip(names, layers, strict=True):
-            outline = workspace.store.require(outlines[diff_id].sha256, what="an outline")
+            outline = workspace.store.require(outlines[diff_id][FILE].sha256, what="an outline")
             archive.add(outline, name)
+
+
+def jars(workspace: Workspace, outlines: Iterable[Outline]) -> dict[str, str]:
+    """The SHA-1 of each outline of a jar in some layers, with that of the jar."""
+    import json
+
+    found: dict[str, str] = {}
+    for outline in outlines:
+        path = workspace.store.require(outline[JARS].sha256, what="a list of jars")
+        with open(path, encoding="utf-8") as file:
+            found |= json.load(file)
+    return found
 
 
 def _record(diff_id: str) -> KeyRecord:
     return make_record([("rule", f"sbom outline {VERSION}"), ("layer", diff_id)])
 
 
-def _kept(workspace: Workspace, diff_id: str) -> FileOutput | None:
+def _kept(workspace: Workspace, diff_id: str) -> Outline | None:
     kept = workspace.records.get(_record(diff_id).key)
-    made = kept.files.get(FILE) if kept else None
     what = f"the outline of layer {diff_id}"
-    return made if made and workspace.store.check(made.sha256, made.size, what=what) else None
+    whole = kept and all(
+        workspace.store.check(made.sha256, made.size, what=what) for made in kept.files.values()
+    )
+    return kept.files if kept and whole else None
 
 
-def _read(workspace: Workspace, archive: IO[bytes], found: dict[str, FileOutput]) -> None:
+def _read(workspace: Workspace, archive: IO[bytes], found: dict[str, Outline]) -> None:
     """Keep the outline of each layer of an archive of images."""
+    import json
     import tarfile
 
     with tarfile.open(fileobj=archive, mode="r|", bufsize=_CHUNK) as members:
@@ -152,13 +172,14 @@ def _read(workspace: Workspace, archive: IO[bytes], found: dict[str, FileOutput]
             if layer is None or not layer.is_tar:
                 continue
             with workspace.store.writer() as out:
-                _outline(layer, out)
+                jars = json.dumps(_outline(layer, out)).encode()
                 diff_id = layer.diff_id()
                 made = FileOutput(*out.commit())
+            listed = FileOutput(workspace.store.add_bytes(jars), len(jars))
+            found[diff_id] = {FILE: made, JARS: listed}
             workspace.records.put(
-                _record(diff_id), Output(files={FILE: made}), 0.0, label=f"outline of {diff_id}"
+                _record(diff_id), Output(files=found[diff_id]), 0.0, label=f"outline of {diff_id}"
             )
-            found[diff_id] = made
 
 
 class _Layer:
@@ -204,18 +225,27 @@ class _Peeked:
         return data or cast("bytes", self._file.read(size))
 
 
-def _outline(layer: _Layer, out: Writer) -> None:
-    """Write a layer's entries, the content of dull files left out."""
+def _outline(layer: _Layer, out: Writer) -> dict[str, str]:
+    """Write a layer's entries, the content of dull files left out.
+
+    Returns:
+        SHA-1 of each outline of a jar -> that of the jar.
+    """
     import tarfile
 
+    jars: dict[str, str] = {}
     with tarfile.open(fileobj=cast("IO[bytes]", layer), mode="r|", bufsize=_CHUNK) as entries:
         for entry in entries:
             content = _content(entries, entry)
+            if entry.name.endswith(".jar"):
+                content, digest = _jar(content)
+                jars |= digest
             entry.size = len(content)
             entry.pax_headers = {}
             out.write(entry.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
             out.write(content + bytes(-len(content) % _BLOCK))
     out.write(bytes(2 * _BLOCK))
+    return jars
 
 
 def _content(entries: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
@@ -226,6 +256,33 @@ def _content(entries: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
     data = cast("Any", entries.extractfile(entry)).read()
     is_library = ".so" in name and not name.startswith(_LIVELY)
     return b"" if is_library and _is_plain_elf(data) else data
+
+
+def _jar(data: bytes) -> tuple[bytes, dict[str, str]]:
+    """The outline of a jar, without its classes, and its SHA-1 with that of the jar.
+
+    syft compares each of 40 names of licenses with each entry, and most are classes. What is no
+    plain jar is left as it is.
+    """
+    import io
+    import zipfile
+    from hashlib import sha1
+
+    from buildlib.pack.unpack import BROKEN
+
+    real, out = sha1(data, usedforsecurity=False).hexdigest(), io.BytesIO()
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as jar, zipfile.ZipFile(out, "w") as outline:
+            if not data.startswith(b"PK\3\4") or len(set(jar.namelist())) < len(jar.namelist()):
+                return data, {}
+            outline.comment = real.encode()  # two jars with one outline would have one SHA-1
+            for entry in jar.infolist():
+                if not entry.filename.endswith(_NO_PACKAGES):
+                    outline.writestr(entry, jar.read(entry))
+    except (*BROKEN, RuntimeError):
+        return data, {}
+    made = out.getvalue()
+    return made, {sha1(made, usedforsecurity=False).hexdigest(): real}
 
 
 def _is_plain_elf(data: bytes) -> bool:

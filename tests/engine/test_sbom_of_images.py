@@ -61,6 +61,7 @@ def image(tmp_path: Path) -> Iterator[str]:
     jar = io.BytesIO()
     with zipfile.ZipFile(jar, "w") as archive:
         archive.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n")
+        archive.writestr("org/json4s/A.class", b"code")
         archive.writestr(INNER, "groupId=org.json4s\nartifactId=json4s-core_2.12\nversion=3.7.0\n")
     (root / "opt/toree-assembly.jar").write_bytes(jar.getvalue())
     (root / "unique").write_text(str(tmp_path))

@@ -7,6 +7,7 @@ import hashlib
 import io
 import struct
 import tarfile
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -53,11 +54,11 @@ def workspace(tmp_path: Path) -> Workspace:
 
 def outlines(workspace: Workspace, members: Mapping[str, bytes]) -> dict[str, dict[str, bytes]]:
     """Diff ID -> what the outline of the layer holds."""
-    found: dict[str, sbom_layers.FileOutput] = {}
+    found: dict[str, sbom_layers.Outline] = {}
     sbom_layers._read(workspace, io.BytesIO(tar(members)), found)
     held = {}
     for layer, made in found.items():
-        with tarfile.open(workspace.store.path(made.sha256)) as archive:
+        with tarfile.open(workspace.store.path(made[sbom_layers.FILE].sha256)) as archive:
             files = [(entry.name, archive.extractfile(entry)) for entry in archive]
             held[layer] = {name: file.read() if file else b"" for name, file in files}
     return held
@@ -88,7 +89,7 @@ def test_a_layer_in_a_form_that_is_unknown_is_left_out(workspace: Workspace) -> 
 @pytest.mark.parametrize(
     "name",
     [
-        STATUS, "opt/a.jar", "usr/bin/node", "usr/lib/libpython3.11.so.1.0", "usr/lib/php/a.js",
+        STATUS, "opt/a.war", "usr/bin/node", "usr/lib/libpython3.11.so.1.0", "usr/lib/php/a.js",
         "opt/lib/python3.11", "srv/package.json", "usr/lib/R/library/a/DESCRIPTION", "srv/a.dll",
     ],
 )  # fmt: skip
@@ -113,6 +114,37 @@ def test_a_library_that_is_cut_short_or_no_elf_is_kept(workspace: Workspace) -> 
     assert outline(workspace, files) == files
 
 
+def jar(entries: Mapping[str, bytes]) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in entries.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def test_a_jar_keeps_all_but_its_code_and_its_digest_is_known(workspace: Workspace) -> None:
+    entries = {"META-INF/MANIFEST.MF": b"A: 1\n", "LICENSE": b"MIT", "lib/b.jar": jar({"x": b""})}
+    jars = [jar({**entries, "A.class": code}) for code in (b"1", b"2")]
+    layer = tar({f"opt/{number}.jar": data for number, data in enumerate(jars)})
+    found: dict[str, sbom_layers.Outline] = {}
+    sbom_layers._read(workspace, io.BytesIO(tar({"layer.tar": layer})), found)
+    (made,) = found.values()
+    real = sbom_layers.jars(workspace, [made])
+    with tarfile.open(workspace.store.path(made[sbom_layers.FILE].sha256)) as archive:
+        for data, entry in zip(jars, archive, strict=True):
+            file = archive.extractfile(entry)
+            assert file is not None
+            held = file.read()
+            assert real[hashlib.sha1(held).hexdigest()] == hashlib.sha1(data).hexdigest()
+            with zipfile.ZipFile(io.BytesIO(held)) as outline:
+                assert {name: outline.read(name) for name in outline.namelist()} == entries
+
+
+@pytest.mark.parametrize("data", [b"PK\3\4 and no more", b"#!/bin/sh\n" + jar({"A.class": b"1"})])
+def test_what_is_no_plain_jar_is_kept(workspace: Workspace, data: bytes) -> None:
+    assert outline(workspace, {"opt/a.jar": data}) == {"opt/a.jar": data}
+
+
 def test_links_and_their_targets_are_as_they_were(workspace: Workspace) -> None:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
@@ -120,10 +152,10 @@ def test_links_and_their_targets_are_as_they_were(workspace: Workspace) -> None:
             entry = tarfile.TarInfo(f"l{kind!r}")
             entry.type, entry.linkname = kind, "x" * 200
             archive.addfile(entry)
-    found: dict[str, sbom_layers.FileOutput] = {}
+    found: dict[str, sbom_layers.Outline] = {}
     sbom_layers._read(workspace, io.BytesIO(tar({"layer.tar": out.getvalue()})), found)
     (made,) = found.values()
-    with tarfile.open(workspace.store.path(made.sha256)) as archive:
+    with tarfile.open(workspace.store.path(made[sbom_layers.FILE].sha256)) as archive:
         assert [(entry.type, entry.linkname) for entry in archive] == [
             (tarfile.SYMTYPE, "x" * 200),
             (tarfile.LNKTYPE, "x" * 200),
