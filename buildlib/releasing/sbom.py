@@ -195,7 +195,7 @@ def _scan(
                     return _with_digests(document, sbom_layers.jars(workspace, own_layers))
             return _syft(f"docker:{images[name]}", name, own)
 
-        # syft uses one core at a time, and has up to 1 GB of memory.
+        # One has up to 1 GB of memory.
         with ThreadPoolExecutor(min(os.cpu_count() or 1, _AT_ONCE)) as pool:
             yield from zip(images, pool.map(read, images), strict=True)
 
@@ -238,6 +238,9 @@ def _syft(source: str, name: str, folder: str, *, files: str = "") -> dict[str, 
         "SYFT_CHECK_FOR_APP_UPDATE": "false",
         "TMPDIR": folder,  # it unpacks layers there
         "XDG_CACHE_HOME": folder,
+        # Several run at once, each on one core: otherwise they collect garbage in each other's way.
+        "GOMAXPROCS": "1",
+        "GOGC": "400",
     }
     tail: list[str] = []
     code = stream([_binary(), *words], tail.append, environ=environ, cwd=folder)

@@ -4,8 +4,8 @@ The engine hands over images as one archive (`docker save`), in which a layer th
 there once. It is read as it comes, in each form that engines have: a docker-archive, an OCI layout,
 layers compressed or not. What is a layer is seen from its bytes, and its sha256 is its diff ID.
 
-Of a layer an *outline* is kept: a tar with all its entries, in which files are empty that syft
-opens for no package, and jars have no classes. syft then finds in the outlines what it finds in
+Of a layer an *outline* is kept: a tar without the files that syft opens for no package, in which
+libraries that say nothing of themselves are empty, and jars have no classes. syft then finds in the outlines what it finds in
 the image, and has an eighth to read. This knows neither SBOMs nor how syft is called.
 """
 
@@ -70,11 +70,13 @@ def keep(
     """
     import tarfile
     import zlib
+    from gzip import BadGzipFile
 
     from urllib3.exceptions import HTTPError
 
     from buildlib.engine.api import message_of, refused
     from buildlib.errors import ActionError
+    from buildlib.store.content import unwritable
 
     wanted = {diff_id for layers in images.values() for diff_id in layers}
     found = {diff_id: made for diff_id in wanted if (made := _kept(workspace, diff_id))}
@@ -87,11 +89,13 @@ def keep(
                 raise refused("hand over images", message_of(answer.content))
             try:
                 _read(workspace, answer.raw, found)
-            except (tarfile.TarError, EOFError, zlib.error, HTTPError) as error:
+            except (tarfile.TarError, EOFError, zlib.error, BadGzipFile, HTTPError) as error:
                 raise ActionError(
                     f"the engine stopped while it handed over images: {error}",
                     fix=f"docker save {names[0]} >/dev/null  # does the engine have the space?",
                 ) from None
+            except OSError as error:  # that of the connection is an HTTPError
+                raise unwritable(workspace.store.root, error) from None
     return found
 
 
@@ -226,7 +230,7 @@ class _Peeked:
 
 
 def _outline(layer: _Layer, out: Writer) -> dict[str, str]:
-    """Write a layer's entries, the content of dull files left out.
+    """Write a layer's entries, without dull files.
 
     Returns:
         SHA-1 of each outline of a jar -> that of the jar.
@@ -236,6 +240,9 @@ def _outline(layer: _Layer, out: Writer) -> dict[str, str]:
     jars: dict[str, str] = {}
     with tarfile.open(fileobj=cast("IO[bytes]", layer), mode="r|", bufsize=_CHUNK) as entries:
         for entry in entries:
+            name = entry.name.rpartition("/")[2]
+            if entry.isreg() and name.endswith(_DULL) and not name.startswith(_LIVELY):
+                continue
             content = _content(entries, entry)
             if entry.name.endswith(".jar"):
                 content, digest = _jar(content)
@@ -251,7 +258,7 @@ def _outline(layer: _Layer, out: Writer) -> dict[str, str]:
 def _content(entries: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
     """What an outline keeps of an entry's content."""
     name = entry.name.rpartition("/")[2]
-    if not entry.isreg() or (name.endswith(_DULL) and not name.startswith(_LIVELY)):
+    if not entry.isreg():
         return b""
     data = cast("Any", entries.extractfile(entry)).read()
     is_library = ".so" in name and not name.startswith(_LIVELY)
