@@ -241,6 +241,7 @@ def _syft(source: str, name: str, folder: str, *, files: str = "") -> dict[str, 
         # Several run at once, each on one core: otherwise they collect garbage in each other's way.
         "GOMAXPROCS": "1",
         "GOGC": "400",
+        "GOMEMLIMIT": "1GiB",
     }
     tail: list[str] = []
     code = stream([_binary(), *words], tail.append, environ=environ, cwd=folder)

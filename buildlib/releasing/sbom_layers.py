@@ -5,8 +5,8 @@ there once. It is read as it comes, in each form that engines have: a docker-arc
 layers compressed or not. What is a layer is seen from its bytes, and its sha256 is its diff ID.
 
 Of a layer an *outline* is kept: a tar without the files that syft opens for no package, in which
-libraries that say nothing of themselves are empty, and jars have no classes. syft then finds in the outlines what it finds in
-the image, and has an eighth to read. This knows neither SBOMs nor how syft is called.
+libraries that say nothing of themselves are empty, and jars have no classes. syft finds in the
+outlines what it finds in the image, and has a tenth to read. This knows not how syft is called.
 """
 
 from __future__ import annotations
