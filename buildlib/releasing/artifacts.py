@@ -195,11 +195,10 @@ class _Files:
         self, workspace: Workspace, release: Release, say: Callable[[str], None]
     ) -> None:
         """Add what is in each image."""
-        from buildlib.releasing.sbom import sbom
+        from buildlib.releasing.sbom import sboms
 
-        for image in release.images:
-            name = attest.name_of(release, image)
-            made = sbom(workspace, image, name, say)
+        named = [(image, attest.name_of(release, image)) for image in release.images]
+        for (_, name), made in zip(named, sboms(workspace, named, say), strict=True):
             with open(workspace.store.path(made.sha256), "rb") as file:
                 self.add(f"{SBOMS}/{name.replace('/', '-')}{SBOM_ENDING}", file.read())
 

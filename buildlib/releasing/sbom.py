@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -29,43 +29,69 @@ VERSION = 1
 """Raised when `normalise` changes what it makes."""
 _TAIL = 10
 """Lines of syft's that an error shows."""
+_AT_ONCE = 4
+"""At most so many images are read by syft at a time."""
+_NEEDS_ALL = "elf-binary-package-note-json-payload"
+"""What syft calls a package that an ELF file names and no other owns. What it depends on stands in
+the symbols of all libraries, so such an image is read as a whole."""
 
 
-def sbom(
-    workspace: Workspace, image: ReleasedImage, name: str, say: Callable[[str], None]
-) -> FileOutput:
-    """The SBOM of an image, in the content store.
+def sboms(
+    workspace: Workspace,
+    images: Sequence[tuple[ReleasedImage, str]],
+    say: Callable[[str], None],
+) -> list[FileOutput]:
+    """The SBOMs of some images, in the content store.
 
     Args:
         workspace: Whose store and engine.
-        image: The image; it must be in the engine unless its SBOM was made before.
-        name: What it is called, without registry, organisation and tag.
+        images: Each with what it is called, without registry, organisation and tag. It must be in
+            the engine unless its SBOM was made before.
         say: Told before something slow begins.
 
     Raises:
-        ActionError: The image is not in the engine, or syft cannot read it.
+        ActionError: An image is not in the engine, or syft cannot read it.
     """
-    record = key_record(image, name, syft_version())
-    kept = workspace.records.get(record.key)
-    made = kept.files.get(FILE) if kept else None
-    if made is not None and workspace.store.verify(made.sha256, what=f"the SBOM of {name}"):
-        return made
-    there = any_of(workspace.engine, image.image_id, image.digest)
-    if there is None:
+    syft = syft_version()
+    made: dict[str, FileOutput] = {}
+    unread: dict[str, tuple[KeyRecord, str, str]] = {}
+    for image, name in images:
+        record = key_record(image, name, syft)
+        kept = workspace.records.get(record.key)
+        file = kept.files.get(FILE) if kept else None
+        if file and workspace.store.verify(file.sha256, what=f"the SBOM of {name}"):
+            made[name] = file
+        else:
+            unread[name] = (record, image.image_id, _in_engine(workspace, image))
+    if unread:
+        import time
+
+        started = time.monotonic()
+        documents = _scan(workspace, {name: here for name, (_, _, here) in unread.items()}, say)
+        for name, document in documents:
+            record, image_id, _ = unread[name]
+            data = normalise(document, name, image_id)
+            made[name] = FileOutput(workspace.store.add_bytes(data), len(data))
+            output = Output(files={FILE: made[name]})
+            seconds, started = time.monotonic() - started, time.monotonic()
+            workspace.records.put(record, output, seconds, label=f"sbom of {name}")
+    return [made[name] for _, name in images]
+
+
+def _in_engine(workspace: Workspace, image: ReleasedImage) -> str:
+    """What the engine calls an image.
+
+    Raises:
+        ActionError: It has no such image.
+    """
+    found = any_of(workspace.engine, image.image_id, image.digest)
+    if found is None:
         what = f"{image.repository}@{image.digest}" if image.digest else ""
         raise ActionError(
             f"the image of {image.label} is not in the engine, so nobody can say what is in it",
             fix=f"docker pull {what}" if what else f"./doitw build {image.label}",
         )
-    import time
-
-    say(f"reading what is in {name} ...")
-    started = time.monotonic()
-    data = normalise(_scan(workspace, there.id, name), name, image.image_id)
-    made = FileOutput(workspace.store.add_bytes(data), len(data))
-    seconds = time.monotonic() - started
-    workspace.records.put(record, Output(files={FILE: made}), seconds, label=f"sbom of {name}")
-    return made
+    return found.id
 
 
 def key_record(image: ReleasedImage, name: str, syft: str) -> KeyRecord:
@@ -130,41 +156,105 @@ def normalise(document: dict[str, Any], name: str, image_id: str) -> bytes:
     return text.encode() + b"\n"
 
 
-def _scan(workspace: Workspace, image_id: str, name: str) -> dict[str, Any]:
-    """Have syft read an image of the engine.
+def _scan(
+    workspace: Workspace, images: Mapping[str, str], say: Callable[[str], None]
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Have syft read images of the engine; each comes when it is read.
+
+    Args:
+        workspace: Whose store.
+        images: By name, what the engine calls each.
+        say: Told before something slow begins.
 
     Raises:
         ActionError: It cannot.
     """
+    from concurrent.futures import ThreadPoolExecutor
+
+    from buildlib.engine.find import find_engine
+    from buildlib.engine.sdk import SdkEngine
+    from buildlib.releasing import sbom_layers
+
+    say(f"reading the layers of {', '.join(images)} ...")
+    with SdkEngine(find_engine()).client("hand over images") as client:
+        details = {name: client.inspect_image(image) for name, image in images.items()}
+        layers = {images[name]: each["RootFS"]["Layers"] for name, each in details.items()}
+        outlines = sbom_layers.keep(workspace, client, layers)
+    with _scratch(workspace.state.path("sbom")) as folder:
+
+        def read(name: str) -> dict[str, Any]:
+            say(f"reading what is in {name} ...")
+            own = f"{folder}/{name.replace('/', '-')}"
+            os.makedirs(own)
+            detail, archive = details[name], f"{own}/image.tar"
+            if outlines.keys() >= set(detail["RootFS"]["Layers"]):
+                sbom_layers.write_image(workspace, detail, outlines, archive)
+                document = _syft(f"docker-archive:{archive}", name, own, files="none")
+                os.unlink(archive)
+                if _NEEDS_ALL not in json.dumps(document):
+                    own_layers = [outlines[each] for each in detail["RootFS"]["Layers"]]
+                    return _with_digests(document, sbom_layers.jars(workspace, own_layers))
+            return _syft(f"docker:{images[name]}", name, own)
+
+        # One has up to 1 GB of memory.
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, _AT_ONCE)) as pool:
+            yield from zip(images, pool.map(read, images), strict=True)
+
+
+def _with_digests(document: dict[str, Any], real: Mapping[str, str]) -> dict[str, Any]:
+    """Give jars their own digests, where syft has read outlines of them."""
+    for component in document.get("components", ()):
+        for reference in component.get("externalReferences", ()):
+            for digest in reference.get("hashes", ()):
+                digest["content"] = real.get(digest["content"], digest["content"])
+    return document
+
+
+def _syft(source: str, name: str, folder: str, *, files: str = "") -> dict[str, Any]:
+    """Run syft in a folder of its own.
+
+    Args:
+        source: What it reads, as syft names it.
+        name: What the image is called.
+        folder: Where it unpacks layers.
+        files: Of which files it takes digests and symbols; its default when empty.
+
+    Raises:
+        ActionError: It cannot read that.
+    """
     from buildlib.engine.find import find_engine
     from buildlib.engine.process import stream
 
-    with _scratch(workspace.state.path("sbom")) as folder:
-        out, config = f"{folder}/out.json", f"{folder}/config.yaml"
-        with open(config, "w", encoding="utf-8") as file:  # neither the user's nor the caller's
-            file.write("check-for-app-update: false\n")
-        words = ["scan", f"docker:{image_id}", "-q", "-c", config, "-o", f"cyclonedx-json={out}"]
-        environ = {
-            key: value
-            for key, value in find_engine().client_environ(os.environ).items()
-            if not key.startswith("SYFT_")
-        }
-        environ |= {
-            "SYFT_CHECK_FOR_APP_UPDATE": "false",
-            "TMPDIR": folder,  # it unpacks the image there: twice its size
-            "XDG_CACHE_HOME": folder,
-        }
-        tail: list[str] = []
-        code = stream([_binary(), *words], tail.append, environ=environ, cwd=folder)
-        if code:
-            raise ActionError(
-                f"syft cannot read the image {name} (exit code {code})",
-                detail="\n".join(tail[-_TAIL:]),
-                fix="df -h .  # it needs twice the image's size; is the engine on this machine?",
-            )
-        with open(out, encoding="utf-8") as file:
-            document: dict[str, Any] = json.load(file)
-        return document
+    out, config = f"{folder}/out.json", f"{folder}/config.yaml"
+    with open(config, "w", encoding="utf-8") as file:  # neither the user's nor the caller's
+        file.write("check-for-app-update: false\n")
+        file.write(f"file: {{metadata: {{selection: {files}}}}}\n" if files else "")
+    words = ["scan", source, "-q", "-c", config, "-o", f"cyclonedx-json={out}"]
+    environ = {
+        key: value
+        for key, value in find_engine().client_environ(os.environ).items()
+        if not key.startswith("SYFT_")
+    }
+    environ |= {
+        "SYFT_CHECK_FOR_APP_UPDATE": "false",
+        "TMPDIR": folder,  # it unpacks layers there
+        "XDG_CACHE_HOME": folder,
+        # Several run at once, each on one core: otherwise they collect garbage in each other's way.
+        "GOMAXPROCS": "1",
+        "GOGC": "400",
+        "GOMEMLIMIT": "1GiB",
+    }
+    tail: list[str] = []
+    code = stream([_binary(), *words], tail.append, environ=environ, cwd=folder)
+    if code:
+        raise ActionError(
+            f"syft cannot read the image {name} (exit code {code})",
+            detail="\n".join(tail[-_TAIL:]),
+            fix="df -h .  # it needs twice the image's size; is the engine on this machine?",
+        )
+    with open(out, encoding="utf-8") as file:
+        document: dict[str, Any] = json.load(file)
+    return document
 
 
 @contextmanager

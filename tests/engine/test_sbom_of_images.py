@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,9 @@ from plain_docker import build, docker
 
 from buildlib.errors import ActionError
 from buildlib.model.label import parse_label
+from buildlib.model.output import FileOutput
+from buildlib.releasing import sbom, sbom_layers
 from buildlib.releasing.model import ReleasedImage
-from buildlib.releasing.sbom import sbom
 from buildlib.workspace import Workspace
 from tests.support.workspace import WorkspaceBuilder
 
@@ -59,10 +61,21 @@ def image(tmp_path: Path) -> Iterator[str]:
     jar = io.BytesIO()
     with zipfile.ZipFile(jar, "w") as archive:
         archive.writestr("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n")
+        archive.writestr("org/json4s/A.class", b"code")
         archive.writestr(INNER, "groupId=org.json4s\nartifactId=json4s-core_2.12\nversion=3.7.0\n")
     (root / "opt/toree-assembly.jar").write_bytes(jar.getvalue())
     (root / "unique").write_text(str(tmp_path))
-    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY root /\n")
+    (root / "usr/lib/libplain.so.1").write_bytes(Path(sys.executable).read_bytes())
+    (root / "opt/conda/lib/python3.11/site-packages/gone-1.dist-info").mkdir()
+    (root / "opt/conda/lib/python3.11/site-packages/gone-1.dist-info/METADATA").write_text(
+        "Metadata-Version: 2.1\nName: gone\nVersion: 1\n"
+    )
+    (root / "opt/conda/lib/python3.11/site-packages/gone.py").write_text("pass\n" * 1000)
+    (tmp_path / "bare").mkdir()
+    (tmp_path / "Dockerfile").write_text(
+        "FROM scratch AS full\nCOPY root /\n"
+        "FROM full\nLABEL a=b\nCOPY bare /opt/conda/lib/python3.11/\nCOPY root/etc /etc/\n"
+    )
     done = build(tmp_path, "--quiet")
     assert done.returncode == 0, done.stderr.decode()
     made = done.stdout.decode().strip()
@@ -73,6 +86,11 @@ def image(tmp_path: Path) -> Iterator[str]:
 def opened(folder: Path) -> Workspace:
     made = WorkspaceBuilder(folder)
     return made.open()
+
+
+def read(workspace: Workspace, image: str, say: Callable[[str], None]) -> FileOutput:
+    (made,) = sbom.sboms(workspace, [(released(image), "a")], say)
+    return made
 
 
 def released(image_id: str) -> ReleasedImage:
@@ -87,19 +105,45 @@ def test_packages_of_all_kinds_are_found_and_the_bytes_are_the_same_in_another_s
 ) -> None:
     told: list[str] = []
     workspace = opened(tmp_path / "a")
-    made = sbom(workspace, released(image), "a", told.append)
+    made = read(workspace, image, told.append)
     data = Path(workspace.store.path(made.sha256)).read_bytes()
     purls = {each.get("purl", "") for each in json.loads(data)["components"]}
     plain = {purl.partition("?")[0].replace("@1:", "@1%3A") for purl in purls}
     assert plain >= FOUND
-    assert told == ["reading what is in a ..."]
+    lines = ["reading the layers of a ...", "reading what is in a ..."]
+    assert told == lines
     assert list(Path(workspace.state.path("sbom")).iterdir()) == []
-    assert sbom(workspace, released(image), "a", told.append) == made
-    assert len(told) == 1, "it is read once"
-    assert sbom(opened(tmp_path / "b"), released(image), "a", told.append) == made
+    assert read(workspace, image, told.append) == made
+    assert told == lines, "it is read once"
+    assert read(opened(tmp_path / "b"), image, told.append) == made
+
+
+def test_it_is_what_syft_says_of_the_whole_image(image: str, tmp_path: Path) -> None:
+    workspace = opened(tmp_path)
+    made = read(workspace, image, lambda line: None)
+    whole = sbom.normalise(sbom._syft(f"docker:{image}", "a", str(tmp_path)), "a", image)
+    assert Path(workspace.store.path(made.sha256)).read_bytes() == whole
+
+
+def test_layers_that_were_read_are_not_asked_for_again(
+    image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = opened(tmp_path)
+    (first,) = sbom.sboms(workspace, [(released(image), "a")], lambda line: None)
+    monkeypatch.setattr(sbom_layers, "_read", None)
+    (other,) = sbom.sboms(workspace, [(released(image), "b")], lambda line: None)
+    assert first != other, "it is called otherwise"
+
+
+def test_an_image_whose_layers_are_not_understood_is_read_as_a_whole(
+    image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = read(opened(tmp_path / "a"), image, lambda line: None)
+    monkeypatch.setattr(sbom_layers, "_read", lambda *_: None)
+    assert read(opened(tmp_path / "b"), image, lambda line: None) == made
 
 
 def test_an_image_that_the_engine_has_not_is_told(tmp_path: Path) -> None:
     absent = released("sha256:" + "0" * 64)
     with pytest.raises(ActionError, match=r"//images/a is not in the engine"):
-        sbom(opened(tmp_path), absent, "a", lambda line: None)
+        sbom.sboms(opened(tmp_path), [(absent, "a")], lambda line: None)

@@ -16,7 +16,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -232,9 +232,13 @@ class Releasable:
         patch.setattr(tagging, "signal", quiet)
 
 
-def _scan(workspace: object, image_id: str, name: str) -> dict[str, Any]:
-    """What syft would say of an image: something else each time, but for what is in it."""
-    del workspace
-    metadata = {"timestamp": os.urandom(4).hex(), "component": {"name": "made up"}}
-    component = {"bom-ref": image_id, "type": "library", "name": name}
-    return {"metadata": metadata, "serialNumber": os.urandom(4).hex(), "components": [component]}
+def _scan(
+    workspace: object, images: Mapping[str, str], say: object
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What syft would say of images: something else each time, but for what is in them."""
+    del workspace, say
+    for name, image in images.items():
+        metadata = {"timestamp": os.urandom(4).hex(), "component": {"name": "made up"}}
+        components = [{"bom-ref": image, "type": "library", "name": name}]
+        serial = os.urandom(4).hex()
+        yield name, {"metadata": metadata, "serialNumber": serial, "components": components}

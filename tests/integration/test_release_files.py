@@ -7,6 +7,7 @@ import hashlib
 import json
 import subprocess
 import tarfile
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -41,15 +42,19 @@ class Scanner:
     def __init__(self) -> None:
         self.scanned: list[str] = []
 
-    def __call__(self, workspace: Workspace, image_id: str, name: str) -> dict[str, Any]:
-        self.scanned.append(image_id)
-        component = {"bom-ref": f"pkg:generic/{name}", "type": "library", "name": name}
-        return {
-            "bomFormat": "CycloneDX",
-            "specVersion": "1.6",
-            "metadata": {"timestamp": str(len(self.scanned))},
-            "components": [component],
-        }
+    def __call__(
+        self, workspace: Workspace, images: Mapping[str, str], say: Callable[[str], None]
+    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        for name, image_id in images.items():
+            self.scanned.append(image_id)
+            component = {"bom-ref": f"pkg:generic/{name}", "type": "library", "name": name}
+            document = {
+                "bomFormat": "CycloneDX",
+                "specVersion": "1.6",
+                "metadata": {"timestamp": str(len(self.scanned))},
+                "components": [component],
+            }
+            yield name, document
 
 
 class Shop:
