@@ -21,7 +21,7 @@ PACKAGES = ("docker.io", "ca-certificates")
 CLIENT_PACKAGES = ("docker-cli", "docker-buildx")
 """Debian 13 and Ubuntu split the client off; earlier ones have it in docker.io."""
 
-_WAIT = 60.0
+_WAIT = 180.0  # with a builder cache of years, an engine takes a minute to start
 _TAIL = 20
 _SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 _MANUAL = "https://docs.docker.com/engine/install/"
