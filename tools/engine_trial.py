@@ -25,7 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from buildlib.engine.client import client_environ, find_client
+from buildlib.engine.client import client_environ, client_for
 from buildlib.engine.find import find_engine
 from buildlib.engine.sdk import client_of
 from buildlib.store.content import default_root
@@ -76,8 +76,9 @@ def describe() -> dict[str, str]:
     """Versions of the engine and of the client that builds, and the store of images."""
     with contextlib.closing(client_of(find_engine(), timeout=60)) as client:
         version, info = client.version(), client.info()
-    environ = client_environ(os.environ)
-    found = find_client(environ)
+    endpoint = find_engine()
+    environ = endpoint.client_environ(client_environ(os.environ))
+    found = client_for(endpoint, environ)
     asked = subprocess.run([found.path, "--version"], capture_output=True, text=True, check=True)
     number = re.search(r"\d[\w.+~-]*", asked.stdout)
     buildx = ""

@@ -67,8 +67,9 @@ def run(call: Call) -> int:
     image = _image(workspace, gateway, images)
     file = f"{workspace.root}/{kept.FOLDER}/{kept.FILES[kind]}"
     variables = _variables(file, before, name, port, kind)
-    socket, group = docker.socket(workspace.engine, image)
-    variables["DOCKER_SOCKET"], variables["DOCKER_GID"] = socket, group
+    given = os.environ.get("DOCKER_SOCKET") or variables.get(kept.GIVEN_SOCKET, "")
+    socket, group = docker.socket(workspace.engine, image, given)
+    variables |= {kept.GIVEN_SOCKET: given, "DOCKER_SOCKET": socket, "DOCKER_GID": group}
     variables["EG_IMAGE"] = image  # by content: another workspace may move the tag people use
     deployment = kept.Deployment(kind, name, variables)
     if kind == kept.COMPOSE:

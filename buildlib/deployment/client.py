@@ -10,13 +10,12 @@ from urllib.parse import quote, urlencode
 
 from buildlib.engine import process
 from buildlib.engine.api import SocketEngine, message_of, refused
-from buildlib.engine.client import candidates
+from buildlib.engine.client import any_client
 from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine
 from buildlib.engine.protocol import Engine, Mount
 from buildlib.engine.throwaway import split_streams
 from buildlib.errors import ActionError, EngineUnavailable, InputError
 
-_DOCKER = "sudo apt-get install -y docker.io  # elsewhere: https://docs.docker.com/engine/install/"
 _TIMEOUT = 600
 """Seconds for one answer: stopping a container takes as long as the container does."""
 _ERROR, NOT_FOUND, CONFLICT = 400, 404, 409
@@ -155,21 +154,21 @@ class Docker:
 
     # -- The socket for the gateway ---------------------------------------------------------------
 
-    def socket(self, engine: Engine, image: str) -> tuple[str, str]:
+    def socket(self, engine: Engine, image: str, given: str = "") -> tuple[str, str]:
         """The engine's socket as a path where containers run, and the number of its group there.
 
         What we reach it by may be something else: a forward into the machine of Docker Desktop, an
         address. So what is found is asked, from inside a container, which engine it leads to.
-        `DOCKER_SOCKET` is taken at its word: it may be a filter that hides that.
+        What is given is taken at its word: it may be a filter that hides that.
 
         Args:
             engine: The same engine.
             image: One with `stat` and Python.
+            given: The path, where somebody has named it.
 
         Raises:
             InputError: There is none that leads to this engine.
         """
-        given = self.environ.get("DOCKER_SOCKET")
         if given:
             return given, self._look(engine, image, given, _GROUP)[0]
         me = self.call("GET", "/info", what="tell of itself")["ID"]
@@ -207,16 +206,13 @@ class Docker:
         Raises:
             ActionError: There is none, or it failed.
         """
-        found = candidates(self.environ.get("PATH", ""))
-        if not found:
-            raise ActionError("there is no docker client on this machine", fix=_DOCKER)
 
         def on_line(line: str) -> None:
             if line.strip():
                 say(f"  {line.strip()}")
 
         environ = {**self.environ, **variables}
-        code = process.stream([found[0], *words], on_line, environ=environ)
+        code = process.stream([any_client(environ), *words], on_line, environ=environ)
         if code:
             name = " ".join(["docker", *words[:1]])
             raise ActionError(f"{name} failed with exit code {code}", fix=fix)

@@ -13,12 +13,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import yaml
+from docker.errors import DockerException
 from docker.utils import parse_bytes
 from docker.utils.ports import split_port
 
 from buildlib.errors import InputError, Location
 
 _VARIABLE = re.compile(r"\$(?:\$|\{(\w+)(?::([-?])([^}]*))?\}|)")
+_ODD = (AttributeError, DockerException, KeyError, TypeError, ValueError)
+"""What reading ends with where a file is not as ours are."""
 _SECOND = 1_000_000_000
 """The engine counts nanoseconds."""
 _NETWORK = {"name": "Name", "driver": "Driver"}
@@ -74,6 +77,8 @@ def read(path: str, variables: Mapping[str, str]) -> Project:
         text = file.read()
     try:
         document = _filled(yaml.safe_load(text), variables)
+        if further := document.keys() - {"networks", "services"}:
+            raise ValueError(min(further))
         ((key, network),) = document["networks"].items()
         network = _named(network, _NETWORK)
         profiles = set(variables.get("COMPOSE_PROFILES", "").split(","))
@@ -82,7 +87,7 @@ def read(path: str, variables: Mapping[str, str]) -> Project:
             for name, said in document["services"].items()
             if profiles & {*said.pop("profiles", profiles)}
         ]
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
+    except (*_ODD, yaml.YAMLError) as error:
         raise InputError(
             f"not understood here: {error}",
             where=Location(path, 0),
@@ -121,14 +126,14 @@ def _service(name: str, said: dict[str, Any], key: str, network: str) -> Service
         "Mounts": [_named(each, _MOUNT) for each in take("volumes", [])],
         "NetworkMode": network,
         "PidsLimit": take("pids_limit", None),
-        "PortBindings": {f"{inner}/tcp": [_outer(each)] for (inner,), (each,) in ports},
+        "PortBindings": {f"{int(inner)}/tcp": [_outer(each)] for (inner,), (each,) in ports},
         "ReadonlyRootfs": take("read_only", False),
         "RestartPolicy": {"Name": take("restart", "no")},
         "SecurityOpt": take("security_opt", []),
         "Tmpfs": dict.fromkeys(take("tmpfs", []), ""),
     }
     body = {
-        "Env": [f"{key}={value}" for key, value in take("environment", {}).items()],
+        "Env": [f"{key}={_plain(value)}" for key, value in take("environment", {}).items()],
         "ExposedPorts": {port: {} for port in host["PortBindings"]},
         "Healthcheck": {key: _seconds(text) * _SECOND for key, text in health.items()},
         "HostConfig": host,
@@ -148,6 +153,13 @@ def _named(said: Any, names: Mapping[str, str]) -> dict[str, Any]:
     if not isinstance(said, dict):
         raise ValueError(said)  # noqa: TRY004 - one class for all that is not understood
     return {names[key]: value for key, value in said.items()}
+
+
+def _plain(value: Any) -> str:
+    """A variable's value; what YAML makes of `true` or of nothing is not what compose would."""
+    if not isinstance(value, str | int) or isinstance(value, bool):
+        raise ValueError(value)  # noqa: TRY004 - one class for all that is not understood
+    return str(value)
 
 
 def _outer(port: tuple[str, str] | str) -> dict[str, str]:

@@ -23,6 +23,8 @@ NAMES = {COMPOSE: "enterprise-gateway", SWARM: "enterprise-gateway-swarm"}
 FILES = {COMPOSE: "compose.yaml", SWARM: "stack.yaml"}
 
 TOKEN = "EG_AUTH_TOKEN"  # noqa: S105 - a name
+GIVEN_SOCKET = "DEPLOY_GIVEN_SOCKET"
+"""The `DOCKER_SOCKET` that was given: the next deploy must not take another by itself."""
 MADE_SWARM = "DEPLOY_MADE_SWARM"
 _KIND = "DEPLOY_KIND"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")

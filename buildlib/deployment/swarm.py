@@ -39,7 +39,7 @@ def check(docker: Docker, *, may_make: bool) -> None:
     """Refuse an engine that takes no stack; one that does not answer is told of later.
 
     Args:
-        docker: The client.
+        docker: The engine.
         may_make: It may be put into a swarm of its own.
 
     Raises:

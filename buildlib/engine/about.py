@@ -10,7 +10,7 @@ import json
 from functools import cache
 from typing import Any, NamedTuple
 
-from buildlib.engine.find import Endpoint
+from buildlib.engine.find import INSTALL, Endpoint
 from buildlib.errors import InputError
 
 DOCKER = "Docker Engine"
@@ -76,7 +76,7 @@ def refuse_foreign(endpoint: Endpoint, known: About) -> None:
     """
     if known.product == DOCKER:
         return
-    fix = "sudo apt-get install -y docker.io  # elsewhere: https://docs.docker.com/engine/install/"
+    fix = INSTALL
     if endpoint.origin == "DOCKER_HOST":
         fix = "unset DOCKER_HOST  # or name the socket of a Docker Engine"
     elif endpoint.context:

@@ -28,8 +28,9 @@ _OURS = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 _LOAD = "type=docker,compression=gzip,compression-level=1"
 """As `--load`, and in the containerd store packed in a third of the time; engines with graph
 drivers, which pull these layers as well, do not pack what they keep."""
-_EXPORTED = re.compile(r"\bexporting config (sha256:[0-9a-f]{64})\b")
-"""What BuildKit says as it puts an image into the containerd store: the configuration's digest."""
+EXPORTED = re.compile(r"#\d+ exporting config (sha256:[0-9a-f]{64})\b")
+"""What BuildKit says as it puts an image into the containerd store: the configuration's digest.
+In front of what a step says stands the time, too."""
 _BINFMT = "/proc/sys/fs/binfmt_misc"
 _EMULATORS = {
     "linux/arm64": "qemu-aarch64",
@@ -73,7 +74,8 @@ class CliBuilder:
             exported: list[str] = []
 
             def on_line(line: str) -> None:
-                exported.extend(_EXPORTED.findall(line))
+                if told := EXPORTED.match(line):
+                    exported.append(told[1])
                 log(line)
 
             self._run(request, output, scratch, on_line)
@@ -164,7 +166,7 @@ class CliBuilder:
             argv += ["buildx", "build"]
             # The engine's own builder, unless the environment names one: parents of our images
             # are in the engine, where no other builder sees them.
-            if "BUILDX_BUILDER" not in self._environ:
+            if not self._environ.get("BUILDX_BUILDER"):
                 argv += ["--builder", self._endpoint.context or "default"]
         else:
             argv.append("build")
@@ -207,7 +209,7 @@ class CliBuilder:
         BuildKit itself would build the COPY steps and stop at the first RUN, or, given a local
         parent of another platform, build on that without a word.
         """
-        if not request.platform or "BUILDX_BUILDER" in self._environ:
+        if not request.platform or self._environ.get("BUILDX_BUILDER"):
             return
         own = self._engine.platform()
         emulator = _EMULATORS.get(request.platform)

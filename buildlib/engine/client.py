@@ -18,7 +18,7 @@ from typing import NamedTuple
 from buildlib.dockerfile.parse import PROXY_ARGS
 from buildlib.engine import process
 from buildlib.engine.about import About, about, refuse_foreign
-from buildlib.engine.find import Endpoint, config_folder
+from buildlib.engine.find import INSTALL, Endpoint, config_folder
 from buildlib.errors import ActionError, EngineUnavailable
 
 _BUILT_IN = ((19, 3), (22, 255))
@@ -113,12 +113,13 @@ def client_for(endpoint: Endpoint, environ: Mapping[str, str], *, notes: str = "
         ActionError: No client on this machine can build on it.
     """
     # Parents of our images are in the engine, where no other builder sees them.
-    builder = "" if "BUILDX_BUILDER" in environ else endpoint.context or "default"
+    builder = "" if environ.get("BUILDX_BUILDER") else endpoint.context or "default"
     key = (*_places(environ), endpoint.url, builder)
     if key not in _found:
         engine = None
-        with suppress(EngineUnavailable):  # whoever builds says so
+        with suppress(EngineUnavailable, ActionError):  # whoever builds says what is wrong
             engine = about(endpoint)
+        if engine is not None:
             refuse_foreign(endpoint, engine)
         _found[key] = find_client(environ, notes=notes, engine=engine, builder=builder)
     return _found[key]
@@ -244,6 +245,25 @@ def _search(environ: Mapping[str, str], probe: Probe, engine: About | None, buil
     )
 
 
+def any_client(environ: Mapping[str, str]) -> str:
+    """The path of a client for what is no build: the first that fits the engine.
+
+    Args:
+        environ: Environment of the client; it leads to the engine.
+
+    Raises:
+        ActionError: None on this machine fits.
+    """
+    refused = []
+    for path in candidates(environ.get("PATH", "")):
+        why = _refusal(path, environ, lambda argv, env: process.capture(argv, environ=env))
+        if not why:
+            return path
+        refused.append(f"{path}: {why}")
+    what = "fits the engine" if refused else "is here"
+    raise ActionError(f"no docker client {what}", detail="\n".join(refused), fix=INSTALL)
+
+
 def _elsewhere(path: str, environ: Mapping[str, str], probe: Probe, builder: str) -> str:
     """Why buildx would not build with the engine's own builder; empty where it does."""
     code, text = probe([path, "buildx", "inspect", builder], environ)
@@ -268,13 +288,13 @@ def _told(text: str) -> str:
 def _fix(environ: Mapping[str, str], probe: Probe, refused: Sequence[str], builder: str) -> str:
     """What gives this machine a client that can build."""
     if not refused:
-        return "sudo apt-get install -y docker.io  # elsewhere: https://docs.docker.com/engine/install/"
+        return INSTALL
     if any(_ANOTHER in line for line in refused):
         if builder == "default":
             return "docker buildx inspect default  # is a proxy between it and the engine?"
         return f"docker buildx rm {builder}  # or choose it: export BUILDX_BUILDER={builder}"
     _, text = probe(["apt-cache", "policy", *_PACKAGES], environ)
-    known = [line.rstrip(":") for line in text.splitlines() if line.rstrip(":") in _PACKAGES]
+    known = installable(text.splitlines(), _PACKAGES)
     if known:
         return f"sudo apt-get install -y {known[0]}"
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
@@ -283,6 +303,22 @@ def _fix(environ: Mapping[str, str], probe: Probe, refused: Sequence[str], build
         f"mkdir -p {os.path.dirname(file)} && curl -fLo {file} {_RELEASE}.linux-{machine}"
         f" && chmod +x {file}  # https://docs.docker.com/go/buildx/"
     )
+
+
+def installable(lines: Sequence[str], packages: Sequence[str]) -> list[str]:
+    """Of some packages, those that apt can install.
+
+    Args:
+        lines: What `apt-cache policy` says of them: a candidate, or none.
+        packages: Their names.
+    """
+    found, current = [], ""
+    for line in lines:
+        if line and not line.startswith(" "):
+            current = line.rstrip(":")
+        elif line.startswith("  Candidate:") and "(none)" not in line and current in packages:
+            found.append(current)
+    return found
 
 
 def candidates(path: str) -> list[str]:

@@ -261,6 +261,7 @@ def why_not(endpoint: Endpoint, error: BaseException | None) -> EngineUnavailabl
     )
 
 
+INSTALL = "sudo apt-get install -y docker.io  # elsewhere: https://docs.docker.com/engine/install/"
 START = "sudo systemctl start docker  # not installed yet? sudo apt-get install -y docker.io"
 
 

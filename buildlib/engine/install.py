@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from buildlib.engine.about import About, about, refuse_foreign
+from buildlib.engine.client import installable
 from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine, probe, why_not
 from buildlib.errors import ActionError, EngineUnavailable
 
@@ -220,13 +221,7 @@ def _available(here: Machine, packages: Sequence[str]) -> list[str]:
     """Those that apt could install: `apt-cache policy` names no candidate for others."""
     lines: list[str] = []
     here.run(["apt-cache", "policy", *packages], lines.append)
-    found, current = [], ""
-    for line in lines:
-        if line and not line.startswith(" "):
-            current = line.rstrip(":")
-        elif line.startswith("  Candidate:") and "(none)" not in line and current in packages:
-            found.append(current)
-    return found
+    return installable(lines, packages)
 
 
 def _start(here: Machine, endpoint: Endpoint, wait: float) -> None:

@@ -68,7 +68,6 @@ class Session:
         self._lock = threading.Lock()
         self._executor = Executor(workspace, say=say, verbose=verbose)
         self._ahead: Ahead | None = None
-        self._refused = ""  # why nothing can be published
         self.pulled: list[Label] = []
         """What was pulled from the registry instead of being built."""
 
@@ -253,8 +252,7 @@ class Session:
         if self.spans and self.workspace.role == WRITE:
             from buildlib.execution.sharing import publish_all
 
-            labels = [span.label for span in self.spans]
-            publish_all(self.workspace, labels, say=self.say, refused=self._refused)
+            publish_all(self.workspace, [span.label for span in self.spans], say=self.say)
 
     def _check_before_work(self) -> None:
         """Find out before anything is fetched or built what could only fail later.
@@ -264,12 +262,12 @@ class Session:
         """
         graph = self.workspace.graph
         built = [graph[step.label] for step in self.plan.steps if step.action == BUILD]
-        if any(it.rule.product == "image" and it.rule.kind != "external_image" for it in built):
+        if any("dockerfile" in target.attrs for target in built):
             self.workspace.builder.ready()
         if built and self.workspace.role == WRITE:
-            from buildlib.execution.sharing import why_not_published
+            from buildlib.execution.sharing import warn_if_refused
 
-            self._refused = why_not_published(self.workspace, say=self.say)
+            warn_if_refused(self.workspace, say=self.say)
 
     def _prefetch(self) -> None:
         """Fetch what the plan's actions read; lock anew what is no longer served."""

@@ -141,34 +141,33 @@ def _pull(
     return came
 
 
-def why_not_published(workspace: Workspace, *, say: Say) -> str:
-    """Why a build that is to write into the registry cannot; empty where it can.
+def warn_if_refused(workspace: Workspace, *, say: Say) -> None:
+    """Tell before a build that its registry takes nothing; the end of the build tells it again.
 
-    It is told before anything is built, if nothing was told of the registry before.
+    One that does not answer was told of already, and may be there again at the end.
     """
-    assert workspace.sharing is not None  # noqa: S101 - the role is to write
-    host = workspace.settings.registry
-    if not workspace.asks_registry or workspace.sharing.is_down:
-        return f"{host} does not answer"
+    from buildlib.registry.protocol import RegistryUnavailable
+
+    shared = workspace.sharing
+    if shared is None or not workspace.asks_registry or shared.is_down:
+        return
     try:
-        workspace.sharing.try_writing()
+        shared.try_writing()
+    except RegistryUnavailable:
+        return
     except BuildError as error:
         fix = f"\n  fix: {error.fix}" if error.fix else ""
+        host = workspace.settings.registry
         say(f"warning: what is built cannot be published to {host}: {error.what}{fix}")
-        return error.what
-    return ""
 
 
-def publish_all(
-    workspace: Workspace, labels: Iterable[Label], *, say: Say, refused: str = ""
-) -> None:
+def publish_all(workspace: Workspace, labels: Iterable[Label], *, say: Say) -> None:
     """Publish what was built: images, and files that took their time, as proofs do.
 
     Args:
         workspace: The workspace.
         labels: Targets that this run has made.
         say: Takes lines for the person who waits, warnings among them.
-        refused: Why that is not possible, as `why_not_published` found it.
     """
     made = _worth_sharing(workspace, labels)
     shared = workspace.sharing if made else None
@@ -177,12 +176,9 @@ def publish_all(
     host = workspace.settings.registry
     try:
         # What is sent is sent with patience; that it is not there at all is found out in a hurry.
-        if not refused:
-            workspace.connect(host, quick=True).ping()
+        workspace.connect(host, quick=True).ping()
     except BuildError as error:
-        refused = error.what
-    if refused:
-        say(f"warning: {_names(workspace, made)} cannot be published: {refused}")
+        say(f"warning: {_names(workspace, made)} cannot be published: {error.what}")
         return
     say(f"publishing {_targets(len(made))} to {host}")
     began, started = int(time.time()), time.monotonic()

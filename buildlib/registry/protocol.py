@@ -69,7 +69,7 @@ class Manifest:
 
     @property
     def config(self) -> Descriptor:
-        """Of an image: its configuration, whose digest is the image ID of engines.
+        """Of an image: its configuration, whose digest is the image's identity (docs/engines.md).
 
         Raises:
             ActionError: It is no image manifest.

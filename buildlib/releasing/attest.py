@@ -217,7 +217,7 @@ def _sorted(release: Release) -> list[ReleasedImage]:
 
 
 def _subject(image: ReleasedImage) -> dict[str, Any]:
-    """An image as in-toto names it: by its manifest, or its image ID where it was not published."""
+    """An image as in-toto names it: by its manifest, where that is known, else by its image ID."""
     digest = image.digest or image.image_id
     return {
         "name": image.repository,

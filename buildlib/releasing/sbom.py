@@ -86,7 +86,8 @@ def _in_engine(workspace: Workspace, image: ReleasedImage) -> str:
     """
     found = any_of(workspace.engine, image.image_id, image.digest)
     if found is None:
-        what = f"{image.repository}@{image.digest}" if image.digest else ""
+        published = image.digest and workspace.settings.registry
+        what = f"{image.repository}@{image.digest}" if published else ""
         raise ActionError(
             f"the image of {image.label} is not in the engine, so nobody can say what is in it",
             fix=f"docker pull {what}" if what else f"./doitw build {image.label}",

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from buildlib.store.content import Writer
     from buildlib.workspace import Workspace
 
-VERSION = 1
+VERSION = 2
 """Raised when an outline becomes another."""
 SYFT = "1.18.1"
 """The syft whose catalogers `_DULL`, `_LIVELY` and `_SECTIONS` follow."""
@@ -44,6 +44,8 @@ _DULL = (
     ".rdx", ".rds", ".scss", ".svg", ".ts", ".ttf", ".woff", ".woff2",
 )  # fmt: skip
 """Endings of names whose content none of syft's catalogers of images asks for."""
+_REMOVED = ".wh."
+"""Beginning of the name of what a layer removes from those below it."""
 _NO_PACKAGES = (".class", ".dll", ".dylib", ".jnilib", ".so")
 """Endings of what a jar is full of; it names no package and no license."""
 _LIVELY = (
@@ -241,7 +243,8 @@ def _outline(layer: _Layer, out: Writer) -> dict[str, str]:
     with tarfile.open(fileobj=cast("IO[bytes]", layer), mode="r|", bufsize=_CHUNK) as entries:
         for entry in entries:
             name = entry.name.rpartition("/")[2]
-            if entry.isreg() and name.endswith(_DULL) and not name.startswith(_LIVELY):
+            dull = name.endswith(_DULL) and not name.startswith((_REMOVED, *_LIVELY))
+            if entry.isreg() and dull:
                 continue
             content = _content(entries, entry)
             if entry.name.endswith(".jar"):

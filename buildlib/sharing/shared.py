@@ -7,6 +7,7 @@ on. Who may write to the registry decides what all run: docs/sharing.md.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
@@ -121,14 +122,17 @@ class SharedStore:
         return {}
 
     def try_writing(self) -> None:
-        """Have the registry take something small, as a publication will: the empty blob.
+        """Have the registry take something small, as a publication will.
+
+        It is another blob each time: of one that is there a registry takes nothing, and nobody
+        would be refused. No manifest names it, so the registry's garbage collection removes it.
 
         Raises:
             RegistryUnavailable: It does not answer.
             ActionError: It refuses.
         """
         store = names.repository(self._settings, STORE)
-        self._quick.registry.put_blob(self._quick.path(store), EMPTY)
+        self._quick.registry.put_blob(self._quick.path(store), os.urandom(16))
 
     def history(self, target: Target, *, limit: int = 50) -> list[Entry]:
         """The records of a target that the registry has, the youngest first.
@@ -264,8 +268,7 @@ class SharedStore:
         if output.image:
             image, pushed, platform = self._push(entry, output, engine, observe)
             identity = image.config.digest
-            made = Output(pushed, identity=identity)
-            self._records.put(record, made, entry.seconds, label=entry.label)
+            self._records.identify(record.key, pushed, identity)
             entry = entry._replace(
                 image_id=identity, digest=image.digest, size=image.size, platform=platform
             )

@@ -121,8 +121,9 @@ class Records:
         earlier = None if replace else self.get(record.key)
         images = [image for image in (earlier.images if earlier else ()) if image != output.image]
         identities = dict(earlier.identities) if earlier else {}
-        if output.identity and output.identity != output.image:
-            identities[output.image] = output.identity
+        if output.identity:
+            identities.pop(output.image, None)
+            identities |= {output.image: output.identity} if output.identity != output.image else {}
         plain = {
             "label": label,
             "key": record.key,
@@ -135,6 +136,16 @@ class Records:
         self.put_parts(record)
         self._write(self._path(record.key, "json"), plain)
         self._unlink(record.key, _REBUILD)
+
+    def identify(self, key: str, image: str, identity: str) -> None:
+        """Note the identity of an image that is recorded; a record that is gone stays so."""
+        record = self.get(key)
+        if record is None or image not in record.images or identity == image:
+            return
+        if record.identities.get(image) != identity:
+            path = self._path(key, "json")
+            plain = json.loads(_read(path))
+            self._write(path, {**plain, "identities": {**record.identities, image: identity}})
 
     def put_parts(self, record: KeyRecord) -> None:
         """Note what a key was made of, for `why`."""

@@ -149,8 +149,9 @@ class FakeRegistry:
     def put_blob(self, repository: str, data: bytes) -> str:
         """See `Registry.put_blob`."""
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
-        self._asked("put_blob", repository, digest)
-        self._put(repository, digest, data)
+        if digest not in self._blobs.get(repository, {}):  # as the client, which looks first
+            self._asked("put_blob", repository, digest)
+            self._put(repository, digest, data)
         return digest
 
     def put_file(self, repository: str, path: str, digest: str) -> None:

@@ -103,6 +103,9 @@ class FakeShared:
 
     def try_writing(self) -> None:
         self._answer("")
+        self._refuse()
+
+    def _refuse(self) -> None:
         if self._shelf.read_only:
             raise ActionError(f"{self._registry} takes nothing from you", fix="docker login")
 
@@ -139,6 +142,7 @@ class FakeShared:
     ) -> Entry:
         label = str(target.label)
         self._answer(label)
+        self._refuse()
         there = self._shelf.entries.get(record.key)
         if there is not None and label not in self._shelf.invalid:
             return there

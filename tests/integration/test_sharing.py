@@ -477,6 +477,23 @@ def test_what_comes_in_place_of_the_image_is_not_recorded(two: Workshop) -> None
     assert two.record(A) is None
 
 
+def test_a_registry_that_takes_nothing_is_found_before_a_build(two: Workshop) -> None:
+    machine = Machine(two)
+    machine.publish(FILES)
+    machine.store.try_writing()
+    two.registry.refuse("put_blob")
+    with pytest.raises(ActionError, match="answers 403 Forbidden"):
+        machine.store.try_writing()
+
+
+def test_what_was_forgotten_while_it_was_published_stays_forgotten(two: Workshop) -> None:
+    machine = Machine(two)
+    two.carrier.during = lambda _: machine.workspace.records.forget(two.key(A))
+    machine.publish(A)
+    assert two.record(A) is None
+    assert machine.workspace.records.is_forgotten(two.key(A))
+
+
 # -- races and failures --------------------------------------------------------------------------
 
 

@@ -267,8 +267,9 @@ def test_the_gateway_gets_the_socket_of_the_engine_that_it_runs_on(host, found, 
 
 
 def test_a_socket_that_is_given_may_hide_its_engine():
-    docker = Machine({"DOCKER_HOST": "tcp://there", "DOCKER_SOCKET": "/filter.sock"})
-    assert docker.socket(Sockets({"/filter.sock": ""}), "image") == ("/filter.sock", "7")  # type: ignore[arg-type]
+    docker = Machine({"DOCKER_HOST": "tcp://there"})
+    filtered = Sockets({"/filter.sock": "", USUAL: "me"})
+    assert docker.socket(filtered, "image", "/filter.sock") == ("/filter.sock", "7")  # type: ignore[arg-type]
 
 
 def test_the_socket_of_another_engine_is_refused_with_all_that_was_tried():

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from buildlib.engine.api import info_of, tagged
-from buildlib.engine.build import named
+from buildlib.engine.build import EXPORTED, named
 from buildlib.engine.transfer import Layers, unobserved
 
 FILES = sorted((Path(__file__).parents[1] / "fakes" / "engines").glob("docker-*.json"))
@@ -56,3 +56,16 @@ def test_the_digest_that_an_image_was_pulled_by_is_no_tag(engine: dict[str, Any]
     layers = Layers(unobserved)
     told = [digest for message in engine["pull by digest"] if (digest := layers.take(message))]
     assert engine["inspect after the pull by digest"]["RepoDigests"][0].endswith(f"@{told[-1]}")
+
+
+@pytest.mark.parametrize(
+    ("line", "digest"),
+    [
+        (f"#6 exporting config sha256:{'a' * 64} 0.0s done", f"sha256:{'a' * 64}"),
+        (f"#5 0.123 #6 exporting config sha256:{'b' * 64} 0.0s done", ""),  # a step says so
+        (f"exporting config sha256:{'c' * 64}", ""),
+    ],
+)
+def test_only_the_builder_tells_an_identity(line: str, digest: str) -> None:
+    told = EXPORTED.match(line)
+    assert (told[1] if told else "") == digest

@@ -82,6 +82,11 @@ def test_every_form_of_archive_gives_the_same_layers(workspace: Workspace) -> No
     assert outlines(workspace, {"1": parts, "2": empty}) == want, "gzip of several members"
 
 
+def test_what_a_layer_removes_stays_removed(workspace: Workspace) -> None:
+    removed = {"node_modules/.wh.chart.js": b"", "lib/.wh.python.py": b""}
+    assert outline(workspace, removed) == removed
+
+
 def test_a_layer_in_a_form_that_is_unknown_is_left_out(workspace: Workspace) -> None:
     assert outlines(workspace, {"blobs/sha256/1": b"\x28\xb5\x2f\xfd" + tar({"a": b"1"})}) == {}
 
