@@ -8,6 +8,8 @@ import selectors
 import signal
 import socket
 import struct
+import subprocess
+import sys
 import threading
 import time
 
@@ -188,10 +190,6 @@ time.sleep(60)
 
 def test_an_interrupt_is_for_the_main_thread_and_for_no_other():
     """One for the process would be taken by the thread that does not block it."""
-    import signal
-    import subprocess
-    import sys
-
     from kernel_launcher.processes import interrupt
 
     child = subprocess.Popen(
@@ -207,3 +205,42 @@ def test_an_interrupt_is_for_the_main_thread_and_for_no_other():
         child.kill()
         child.wait()
         child.stdout.close()
+
+
+CANCELS = """
+import signal, time
+def cancel(*_):
+    end = time.monotonic() + 0.03
+    while time.monotonic() < end:
+        pass
+    print("cancelled", flush=True)
+signal.signal(signal.SIGUSR2, cancel)
+print("ready", flush=True)
+try:
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+
+
+def test_an_interrupt_does_not_end_what_cancels_sparks_jobs():
+    from types import SimpleNamespace
+
+    from kernel_launcher.supervisor import Supervisor
+
+    wakeup, other = socket.socketpair()
+    signals = SimpleNamespace(wakeup=wakeup, drain=lambda: None, received=[])
+    child = subprocess.Popen(
+        [sys.executable, "-c", CANCELS], stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert child.stdout.readline() == b"ready\n"
+        supervisor = Supervisor(child.pid, signals, cancel_jobs=True)
+        supervisor._obey(Request(signal.SIGINT, shutdown=False))
+        assert child.stdout.read() == b"cancelled\ninterrupted\n"
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+        wakeup.close()
+        other.close()

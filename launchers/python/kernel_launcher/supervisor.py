@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 EXIT_GRACE = 1.3  # after a shutdown request the kernel ends by itself; then SIGTERM
 KILL_AFTER = 1.75  # from the wish to stop to SIGKILL
 LEFTOVER_GRACE = 0.8  # for what the kernel left running (Spark's JVM tidies up) to end by itself
+CANCEL_BEGINS = 0.1  # the kernel has begun to cancel Spark's jobs
 
 # "Stop what you do" goes to the kernel and its children, as from a terminal, and as jupyter_client
 # and ipykernel do it: os.system() ignores SIGINT in the parent while the child runs. Spark's JVM
@@ -127,8 +128,10 @@ class Supervisor:
         elif request.signum:
             if request.signum == signal.SIGINT and self._cancel_jobs:
                 # Before it: what cancels the jobs must not begin while py4j, interrupted, closes
-                # the connection that the cell has waited at.
+                # the connection that the cell has waited at. And well before: an interrupt that
+                # meets the handler of SIGUSR2 ends that, and nothing is cancelled.
                 self._signal(signal.SIGUSR2)
+                time.sleep(CANCEL_BEGINS)
             self._signal(request.signum)
         if request.shutdown and self._comm is not None:
             log("the gateway has asked for the shutdown")
