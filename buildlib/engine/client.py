@@ -256,7 +256,7 @@ def any_client(environ: Mapping[str, str]) -> str:
     """
     refused = []
     for path in candidates(environ.get("PATH", "")):
-        why = _refusal(path, environ, lambda argv, env: process.capture(argv, environ=env))
+        why = _refusal(path, environ, _capture)
         if not why:
             return path
         refused.append(f"{path}: {why}")

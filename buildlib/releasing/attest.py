@@ -178,6 +178,11 @@ def proved_images(report: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(identities.get(image, image)) for name, image in ids.items()}
 
 
+def has_run(report: Mapping[str, Any], names: set[str]) -> bool:
+    """Whether a proof ran the image that is known by one of some names."""
+    return bool(names & set(proved_images(report).values()))
+
+
 def passed_cases(proof: Proof, image: ReleasedImage) -> list[str]:
     """The cases of a proof, all of which an image passed.
 
@@ -189,7 +194,7 @@ def passed_cases(proof: Proof, image: ReleasedImage) -> list[str]:
         ActionError: It is of another image, or not all is well.
     """
     fix = f"./doitw verify {image.label} --always"
-    if not image.names & set(proved_images(proof.report).values()):
+    if not has_run(proof.report, image.names):
         raise ActionError(
             f"{proof.label} did not run the image of {image.label} that is released"
             f" ({image.image_id})",

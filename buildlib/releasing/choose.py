@@ -18,7 +18,7 @@ from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
 from buildlib.model.target import Target, image_name
 from buildlib.registry.protocol import RegistryUnavailable
-from buildlib.releasing.attest import proved_images
+from buildlib.releasing.attest import has_run
 from buildlib.releasing.model import Proof
 from buildlib.rules.kernel_check import REPORT
 from buildlib.store import names
@@ -166,7 +166,7 @@ class Chooser:
     ) -> Mapping[str, Any] | None:
         """The report of a proof of this very build: the one kept here, or the registry's."""
         report = _kept(workspace, record.key)
-        if report is not None and choice.names & set(proved_images(report).values()):
+        if report is not None and has_run(report, choice.names):
             return report
         if workspace.sharing is None:
             return None
@@ -177,7 +177,7 @@ class Chooser:
 
         workspace.sharing.bring(entry, workspace.engine, unobserved)
         report = _kept(workspace, record.key)
-        return report if report and choice.names & set(proved_images(report).values()) else None
+        return report if report is not None and has_run(report, choice.names) else None
 
 
 def _kept(workspace: Workspace, key: str) -> Mapping[str, Any] | None:

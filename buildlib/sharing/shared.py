@@ -27,7 +27,7 @@ from buildlib.store.content import ContentStore
 from buildlib.store.records import Record, Records
 
 if TYPE_CHECKING:
-    from buildlib.engine.protocol import Engine
+    from buildlib.engine.protocol import Engine, ImageInfo
     from buildlib.engine.transfer import Carrier, Observe
     from buildlib.registry.protocol import Registry
 
@@ -266,11 +266,12 @@ class SharedStore:
         )
         subject = None
         if output.image:
-            image, pushed, platform = self._push(entry, output, engine, observe)
+            built = (output.image, *(kept.images if kept else ()))
+            image, here = self._push(entry, built, engine, observe)
             identity = image.config.digest
-            self._records.identify(record.key, pushed, identity)
+            self._records.identify(record.key, here.id, identity)
             entry = entry._replace(
-                image_id=identity, digest=image.digest, size=image.size, platform=platform
+                image_id=identity, digest=image.digest, size=image.size, platform=here.platform
             )
             subject = Descriptor(image.media_type, image.digest, len(image.data))
         else:
@@ -282,16 +283,15 @@ class SharedStore:
         return self._settled(target, record)
 
     def _push(
-        self, entry: Entry, output: Output, engine: Engine, observe: Observe
-    ) -> tuple[Manifest, str, str]:
-        """Push an image under its key's tag.
+        self, entry: Entry, built: Sequence[str], engine: Engine, observe: Observe
+    ) -> tuple[Manifest, ImageInfo]:
+        """Push that of the images built for a key which the engine has, under the key's tag.
 
         Returns:
-            The manifest it got, what the engine calls it, and its platform.
+            The manifest it got, and what the engine says of it.
         """
         content = f"{entry.repository}:{names.key_tag(entry.key)}"
-        kept = self._records.get(entry.key)
-        image = any_of(engine, output.image, *(kept.images if kept else ()))
+        image = any_of(engine, *built)
         if image is None:
             raise ActionError(
                 f"the image of {entry.label} is gone from the engine",
@@ -308,7 +308,7 @@ class SharedStore:
                 f"{content} was pushed as {image.id[:19]}, and the registry has {what}",
                 fix=f"./doitw push {entry.label}",
             )
-        return manifest, image.id, image.platform
+        return manifest, image
 
     def _upload(self, target: Target, entry: Entry, observe: Observe) -> None:
         """Upload the files of a target, each read once more: what leaves here must be right."""

@@ -122,8 +122,8 @@ class Records:
         images = [image for image in (earlier.images if earlier else ()) if image != output.image]
         identities = dict(earlier.identities) if earlier else {}
         if output.identity:
-            identities.pop(output.image, None)
-            identities |= {output.image: output.identity} if output.identity != output.image else {}
+            identities[output.image] = output.identity
+        identities = {image: each for image, each in identities.items() if each != image}
         plain = {
             "label": label,
             "key": record.key,
