@@ -249,6 +249,7 @@ def test_an_image_that_is_gone_has_no_sbom(built: Shop) -> None:
         built.write(release)
     assert caught.value.fix == "./doitw build //images/py"
     published = release.images[0]._replace(digest="sha256:" + "d" * 64, repository="r.test/a/py")
+    built.workshop.setting("registry", "r.test")
     with pytest.raises(ActionError) as caught:
         built.write(release._replace(images=(published,), registry="r.test", organization="a"))
     assert caught.value.fix == f"docker pull r.test/a/py@{published.digest}"
