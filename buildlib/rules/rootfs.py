@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.declare import current, declare, image_repository, label, source, sources
 from buildlib.errors import InputError
 from buildlib.model.output import FileOutput, Output
-from buildlib.model.target import Pin
-from buildlib.rules.base import Rule
+from buildlib.model.target import Pin, Target, Targets
+from buildlib.rules.base import DockerfileRule
 from buildlib.rules.docker_image import oci_labels
 
 if TYPE_CHECKING:
-    from buildlib.execution.context import Context
-    from buildlib.graph.graph import Graph
-    from buildlib.model.target import Target
+    from buildlib.rules.context import Context
 
 TAR = "rootfs.tar"
 
@@ -87,17 +85,17 @@ def rootfs(
     )
 
 
-class Rootfs(Rule):
+class Rootfs(DockerfileRule):
     """A tar of all packages, then one build that configures and flattens it."""
 
     kind = "rootfs"
     version = 2
     product = "image"
 
-    def staged_names(self, target: Target, graph: Graph) -> list[str]:
+    def staged_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.staged_names`."""
         laid = set(target.attrs["files"])
-        del graph
+        del targets
         return [TAR, *(file.name for file in target.files if file.name not in laid)]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:

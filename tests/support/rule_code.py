@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from buildlib.rules.base import Rule
+from buildlib.model.target import Rule
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "tests/golden/rule-code.json"
