@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Protocol
 
 from buildlib.errors import ActionError, InputError
@@ -189,8 +189,23 @@ class ActionContext:
 
         with self.store.writer() as out:
             write_tar(members, out, epoch=EPOCH)
-            sha256, size = out.commit()
-        return FileOutput(sha256, size)
+            return FileOutput(*out.commit())
+
+    def write_rootfs(
+        self, packages: Iterable[Fetched], extra: Iterable[tuple[str, FileOutput]]
+    ) -> FileOutput:
+        from pathlib import Path
+
+        from buildlib.debian.rootfs import ExtraFile, write_rootfs
+
+        debs = [Path(self.store.path(package.sha256)) for package in packages]
+        files = [
+            ExtraFile(path, Path(self.store.path(kept.sha256)).read_bytes(), kept.executable)
+            for path, kept in extra
+        ]
+        with self.store.writer() as out:
+            write_rootfs(debs, out, epoch=EPOCH, extra=files)
+            return FileOutput(*out.commit())
 
     # -- images ------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
     from typing import IO
 
@@ -91,6 +91,16 @@ class Context(Protocol):
 
     def keep_tar(self, members: Sequence[Member]) -> FileOutput:
         """Write a deterministic tar into the content store."""
+
+    def write_rootfs(
+        self, packages: Iterable[Fetched], extra: Iterable[tuple[str, FileOutput]]
+    ) -> FileOutput:
+        """Write the root file system of some Debian packages as a tar into the content store.
+
+        Args:
+            packages: What is unpacked in it.
+            extra: Further files of the content store, each with its path in the system.
+        """
 
     def scratch(self) -> AbstractContextManager[str]:
         """A folder for the time of one action; it is removed with what is in it."""

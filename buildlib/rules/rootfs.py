@@ -103,35 +103,16 @@ class Rootfs(DockerfileRule):
         del parts
         stage = context.stage(target)
         laid = set(target.attrs["files"])
+        prefix = target.attrs["strip_prefix"]
+        extra: list[tuple[str, FileOutput]] = []
         for file in target.files:
-            if file.name not in laid:
+            if file.name in laid:
+                extra.append((file.name.removeprefix(prefix), context.keep_source(file)))
+            else:
                 stage.add_source(file.name, context.source(file))
-        stage.add_stored(TAR, _write_tar(target, context).sha256)
+        stage.add_stored(TAR, context.write_rootfs(context.fetch(target), extra).sha256)
         stage.finish()
         return context.build_image(target, stage, labels=oci_labels(target, context))
-
-
-def _write_tar(target: Target, context: Context) -> FileOutput:
-    """The packages and the declared files as one tar in the content store."""
-    from pathlib import Path
-
-    from buildlib.debian.rootfs import ExtraFile, write_rootfs
-    from buildlib.store.content import EPOCH
-
-    laid = set(target.attrs["files"])
-    prefix = target.attrs["strip_prefix"]
-    extra = []
-    for file in target.files:
-        if file.name in laid:
-            kept = context.keep_source(file)
-            data = Path(context.store.path(kept.sha256)).read_bytes()
-            executable = context.source(file).stamp.startswith("755 ")
-            extra.append(ExtraFile(file.name.removeprefix(prefix), data, executable))
-    debs = [Path(context.store.path(fetched.sha256)) for fetched in context.fetch(target)]
-    with context.store.writer() as out:
-        write_rootfs(debs, out, epoch=EPOCH, extra=extra)
-        stored = out.commit()
-    return FileOutput(stored.sha256, stored.size)
 
 
 RULE = Rootfs()
