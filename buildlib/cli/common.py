@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from buildlib.commands.call import SETTINGS, Call
+from buildlib.cli.verb import SETTINGS, Call
 from buildlib.errors import InputError
 from buildlib.model.settings import FILE as SETTINGS_FILE
 from buildlib.workspace import Workspace, find_root
@@ -22,7 +22,8 @@ def caller_folder() -> str:
 
 def open_workspace(call: Call) -> Workspace:
     """The workspace around the caller's folder, with the call's variables and options."""
-    overrides = {name.lower(): value for name, value in call.variables.items() if name in SETTINGS}
+    given = call.variables
+    overrides = {each.name.lower(): given[each.name] for each in SETTINGS if each.name in given}
     workspace = Workspace(find_root(caller_folder()), overrides=overrides)
     workspace.offline = call.flag("offline")
     return workspace
