@@ -19,6 +19,7 @@ from buildlib.commands.common import (
     warn,
 )
 from buildlib.errors import InputError
+from buildlib.model.target import HERE
 from buildlib.store import names
 from buildlib.text import duration
 
@@ -97,7 +98,7 @@ def left_out(workspace: Workspace) -> list[str]:
     """What does not exist in this flavour: a line for each reason."""
     by_reason: dict[str, list[str]] = {}
     for label, reason in workspace.left_out.items():
-        if workspace.graph[label].rule.kind != "external_image":  # nobody waits for a base
+        if workspace.graph[label].rule.origin == HERE:  # nobody waits for a base
             by_reason.setdefault(reason, []).append(short_name(workspace, label))
     return [f"left out: {', '.join(names)}: {why}" for why, names in by_reason.items()]
 
@@ -132,7 +133,9 @@ def targets(count: int) -> str:
 
 def is_hermetic(workspace: Workspace, step: Step) -> bool:
     """Whether a target's steps run without network."""
-    return not workspace.graph[step.label].attrs.get("network")
+    target = workspace.graph[step.label]
+    request = target.rule.request(target)
+    return request is None or not request.network
 
 
 def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:

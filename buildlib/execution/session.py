@@ -81,7 +81,7 @@ class Session:
         """Whether images were made or pulled: the engine may have more than it should keep."""
         graph = self.workspace.graph
         new = [*(span.label for span in self.spans), *self.pulled]
-        return any(graph[label].rule.product == "image" for label in new)
+        return any(graph[label].rule.is_image for label in new)
 
     @property
     def fetching(self) -> str:
@@ -161,7 +161,7 @@ class Session:
         below = [other for label in built for other in workspace.graph.made_below(label)]
         found = []
         for label in dict.fromkeys([*restored, *below]):
-            if workspace.graph[label].rule.product == "image":  # its record names no file
+            if workspace.graph[label].rule.is_image:  # its record names no file
                 continue
             record = workspace.records.get(workspace.keys.key(Reference(label)))
             if record is not None and label not in built:
@@ -230,8 +230,7 @@ class Session:
             self.look(self._roots)
 
     def _uses_engine(self, label: Label) -> bool:
-        rule = self.workspace.graph[label].rule
-        return rule.product == "image" or rule.uses_engine
+        return self.workspace.graph[label].rule.takes_engine
 
     def _pull(self) -> None:
         """Pull what is stale here and in the registry, so that only the rest is built."""
@@ -259,7 +258,7 @@ class Session:
         """
         graph = self.workspace.graph
         built = [graph[step.label] for step in self.plan.steps if step.action == BUILD]
-        if any("dockerfile" in target.attrs for target in built):
+        if any(target.rule.request(target) for target in built):
             self.workspace.builder.ready()
         if built and self.workspace.role == WRITE:
             from buildlib.execution.sharing import warn_if_refused
@@ -373,9 +372,7 @@ def downloads_of(workspace: Workspace, labels: Iterable[Label]) -> list[Download
         # What is built has a step of its own; what is not built, or taken in parts, is read
         # through whoever needs it.
         below = [dep.ref for dep in graph.deps(ref) if not dep.by_name]
-        pending += [
-            other for other in below if other.parts or graph[other.label].rule.product == "none"
-        ]
+        pending += [other for other in below if other.parts or not graph[other.label].rule.is_built]
     return found
 
 

@@ -16,7 +16,15 @@ from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.label import Label, Reference
 from buildlib.model.lock import FILE as LOCK_FILE
 from buildlib.model.lock import Entry, Lock, file_name
-from buildlib.model.target import File, Pin, Target, carries_version, image_name, is_stamped
+from buildlib.model.target import (
+    ELSEWHERE,
+    File,
+    Pin,
+    Target,
+    carries_version,
+    image_name,
+    is_stamped,
+)
 from buildlib.model.tree import Tree
 
 
@@ -220,7 +228,7 @@ def resolved_on(graph: Graph, lock: Lock, target: Target, section: str) -> str:
     """
     if section not in _RESOLVED:
         return ""
-    on = [section, str(target.attrs["platform"])]
+    on = [section, target.platform]
     if section == "python":
         on.append(python_of(graph, target))
     for parent in graph.parents(target) if section != "rootfs" else ():
@@ -240,7 +248,7 @@ def python_of(graph: Graph, target: Target) -> str:
     It is Debian's, or that of the image made elsewhere it stands on, whose declaration may not say.
     """
     *_, bottom = target, *graph.parents(target)
-    return str(bottom.attrs["python"]) if bottom.rule.kind == "external_image" else PYTHON
+    return str(bottom.attrs["python"]) if bottom.rule.origin == ELSEWHERE else PYTHON
 
 
 def _same(asked: tuple[str, ...], wanted: tuple[str, ...]) -> bool:

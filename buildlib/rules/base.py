@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from buildlib.errors import InputError
 from buildlib.model.output import FileOutput
-from buildlib.model.target import Rule, Target, Targets
+from buildlib.model.target import BASE, SRC, Request, Rule, Target, Targets
 
 PIN_FOLDERS = {"apt": "apt", "python": "wheels"}
 """Where the files of a lock section lie in a build context."""
@@ -37,7 +37,20 @@ def place(files: dict[str, FileOutput], name: str, made: FileOutput, target: Tar
 
 
 class DockerfileRule(Rule):
-    """A rule whose targets have a Dockerfile, which sees a staged folder and nothing else."""
+    """A rule whose targets have a Dockerfile, which sees a staged folder and nothing else.
+
+    They have the attributes `build_args`, `dockerfile`, `network` and `platform`.
+    """
+
+    def request(self, target: Target) -> Request:
+        """See `Rule.request`."""
+        return Request(
+            target.attrs["dockerfile"],
+            target.attrs["build_args"],
+            {dep.name: dep.ref.label for dep in target.deps if dep.kind == BASE},
+            target.platform,
+            target.attrs["network"],
+        )
 
     def staged_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.staged_names`."""
@@ -49,7 +62,7 @@ class DockerfileRule(Rule):
         sections = [pin.section for pin in target.pins if pin.section in PIN_FOLDERS]
         staged += [PIN_FOLDERS[section] + "/" for section in sections]
         for dep in target.deps:
-            if dep.role.startswith("src "):
+            if dep.kind == SRC:
                 other = targets[dep.ref.label]
                 staged += other.rule.output_names(other, targets)
         return staged

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.declare import current, declare, label
 from buildlib.errors import InputError
 from buildlib.model.output import FileOutput, Output
-from buildlib.model.target import Pin, Rule, Target, Targets
+from buildlib.model.target import ELSEWHERE, Pin, Rule, Target, Targets
 
 if TYPE_CHECKING:
     from buildlib.rules.context import Context
@@ -55,6 +55,7 @@ class Download(Rule):
     """The file comes out of the content store, where the fetcher put it."""
 
     kind = "download"
+    origin = ELSEWHERE
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.output_names`."""

@@ -112,7 +112,8 @@ class Rootfs(DockerfileRule):
                 stage.add_source(file.name, context.source(file))
         stage.add_stored(TAR, context.write_rootfs(context.fetch(target), extra).sha256)
         stage.finish()
-        return context.build_image(target, stage, labels=oci_labels(target, context))
+        labels = oci_labels(target, context)
+        return context.build_image(target, self.request(target), stage, labels=labels)
 
 
 RULE = Rootfs()
