@@ -6,7 +6,8 @@ from buildlib.commands.call import Call, Verb
 from buildlib.commands.common import open_workspace, print_json, say, warn
 from buildlib.errors import InputError, UnknownTarget
 from buildlib.execution import signals
-from buildlib.lock.refresh import SECTIONS, Refresh
+from buildlib.lock.refresh import Refresh
+from buildlib.model.section import SECTIONS
 from buildlib.suggest import nearest
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Protocol
 
 from buildlib.errors import ActionError, InputError
-from buildlib.execution.downloads import FETCHED_SECTIONS, download
+from buildlib.execution.downloads import pinned_files
 from buildlib.execution.stage import InputMovedError, Stage
 from buildlib.keys.compute import pinned
 from buildlib.model.inputs import Fetched, Source
@@ -137,27 +137,18 @@ class ActionContext:
         ]
 
     def fetch(self, target: Target) -> list[Fetched]:
-        wanted = []
-        for pin in target.pins:
-            if pin.section in FETCHED_SECTIONS:
-                entry = pinned(self._view.lock, pin, target)
-                wanted += [
-                    (pin.section, item.version, download(pin, name, item))
-                    for name, item in sorted(entry.items.items())
-                ]
+        wanted = list(pinned_files(self._view.lock, target))
         started = time.monotonic()
         # How far it is, is told elsewhere: two lines that stay in place do not fit one terminal.
-        entries = [entry for _, _, entry in wanted]
-        self._fetch(entries, self._log, observer=_unobserved)
+        self._fetch([download for _, download in wanted], self._log, observer=_unobserved)
         self._waited(time.monotonic() - started)
         return [
             Fetched(
-                section,
-                entry.filename,
-                entry.sha256,
-                os.path.getsize(self.store.path(entry.sha256)),
+                f"{section.folder}/{download.filename}" if section.folder else download.filename,
+                download.sha256,
+                os.path.getsize(self.store.path(download.sha256)),
             )
-            for section, _, entry in wanted
+            for section, download in wanted
         ]
 
     @property

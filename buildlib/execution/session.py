@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from buildlib.execution.downloads import FETCHED_SECTIONS, download
+from buildlib.execution.downloads import pinned_files
 from buildlib.execution.executor import Executor
 from buildlib.keys.compute import pinned
 from buildlib.model.label import Label, Reference
+from buildlib.model.section import APT, DEBIAN, SECTIONS
 from buildlib.model.settings import OFF, WRITE
 from buildlib.plan.chain import guess, urgency
 from buildlib.plan.plan import BUILD, RESTORE, UNKNOWN, Plan
@@ -315,7 +316,7 @@ class Session:
             (pin.section, label)
             for label in self.labels()
             for pin in self.workspace.graph[label].pins
-            if pin.section in ("rootfs", "apt")
+            if SECTIONS[pin.section].source == DEBIAN
             and any(
                 item.sha256 in gone
                 for item in pinned(
@@ -339,13 +340,13 @@ class Session:
                 moved.add(label)
             if label not in moved and self._adds_to(label, moved):
                 self.say(f"warning: {label} adds packages to what moved; locking them anew")
-                relock("apt", label)
+                relock(APT.name, label)
                 moved.add(label)
 
     def _adds_to(self, label: Label, moved: set[Label]) -> bool:
         """Whether a target's Debian packages were resolved in an image that has moved."""
         graph = self.workspace.graph
-        has_apt = any(pin.section == "apt" for pin in graph[label].pins)
+        has_apt = any(pin.section == APT.name for pin in graph[label].pins)
         return has_apt and not moved.isdisjoint(graph.closure([label]))
 
 
@@ -365,10 +366,7 @@ def downloads_of(workspace: Workspace, labels: Iterable[Label]) -> list[Download
             continue
         met.add(ref)
         target = graph[ref.label]
-        for pin in target.pins:
-            if pin.section in FETCHED_SECTIONS:
-                entry = pinned(workspace.lock, pin, target)
-                found += [download(pin, name, item) for name, item in entry.items.items()]
+        found += [download for _, download in pinned_files(workspace.lock, target)]
         # What is built has a step of its own; what is not built, or taken in parts, is read
         # through whoever needs it.
         below = [dep.ref for dep in graph.deps(ref) if not dep.by_name]

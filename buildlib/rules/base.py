@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from buildlib.errors import InputError
 from buildlib.model.output import FileOutput
+from buildlib.model.section import SECTIONS
 from buildlib.model.target import BASE, SRC, Request, Rule, Target, Targets
-
-PIN_FOLDERS = {"apt": "apt", "python": "wheels"}
-"""Where the files of a lock section lie in a build context."""
 
 
 def locked_requirements(python: str) -> str:
@@ -59,8 +57,8 @@ class DockerfileRule(Rule):
         locked = locked_requirements(python)
         if python and locked not in staged:  # it is not there before the first `lock python`
             staged.append(locked)
-        sections = [pin.section for pin in target.pins if pin.section in PIN_FOLDERS]
-        staged += [PIN_FOLDERS[section] + "/" for section in sections]
+        folders = [SECTIONS[pin.section].folder for pin in target.pins]
+        staged += [f"{folder}/" for folder in folders if folder]
         for dep in target.deps:
             if dep.kind == SRC:
                 other = targets[dep.ref.label]

@@ -25,8 +25,9 @@ from buildlib.errors import InputError
 from buildlib.model.label import Reference
 from buildlib.model.output import Output
 from buildlib.model.requirements import request_of, requirement_files
+from buildlib.model.section import APT, PYTHON
 from buildlib.model.target import BASE, PARENT_ARG, SRC, Dep, File, Pin, Target, image_name
-from buildlib.rules.base import PIN_FOLDERS, DockerfileRule, locked_requirements
+from buildlib.rules.base import DockerfileRule, locked_requirements
 
 if TYPE_CHECKING:
     from buildlib.rules.context import Context
@@ -109,11 +110,11 @@ def docker_image(
                 where=where,
                 fix='parent = "//images/bases/os"',
             )
-        pins.append(Pin("apt", own, tuple(sorted(set(apt)))))
+        pins.append(Pin(APT.name, own, tuple(sorted(set(apt)))))
     if python:
         locked, asked = _requirements(python)
         files += locked
-        pins.append(Pin("python", python_entry_name(own, python), asked))
+        pins.append(Pin(PYTHON.name, python_entry_name(own, python), asked))
     declare(
         RULE,
         name=name,
@@ -221,8 +222,7 @@ def stage_image(target: Target, context: Context) -> Any:
     for file in target.files:
         stage.add_source(file.name, context.source(file))
     for fetched in context.fetch(target):
-        folder = PIN_FOLDERS[fetched.section]
-        stage.add_stored(f"{folder}/{fetched.filename}", fetched.sha256)
+        stage.add_stored(fetched.path, fetched.sha256)
     for dep in target.deps:
         if dep.kind == SRC:
             for name, made in context.output(dep.ref).files.items():

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.declare import current, declare, label
 from buildlib.errors import InputError
 from buildlib.model.output import FileOutput, Output
+from buildlib.model.section import DOWNLOAD
 from buildlib.model.target import ELSEWHERE, Pin, Rule, Target, Targets
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def download(*, name: str, urls: Sequence[str], filename: str = "", doc: str = "
         name=name,
         doc=doc,
         attrs={"filename": filename or urls[0].partition("?")[0].rsplit("/", 1)[-1]},
-        pins=[Pin("download", str(own), tuple(urls))],
+        pins=[Pin(DOWNLOAD.name, str(own), tuple(urls))],
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.declare import current, declare, image_repository, label
 from buildlib.errors import InputError
 from buildlib.model.output import Output
+from buildlib.model.section import IMAGE
 from buildlib.model.target import ELSEWHERE, Pin, Rule, Target
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def external_image(
             "python": python,
             "repository": image_repository(repository or name),
         },
-        pins=[Pin("image", str(label(f":{name}")), (image, wanted))],
+        pins=[Pin(IMAGE.name, str(label(f":{name}")), (image, wanted))],
         flavours=flavours,
     )
 
