@@ -53,7 +53,7 @@ def run(call: Call) -> int:
 def _tell(
     workspace: Workspace, label: Label, action: str, reason: str, leaves: list[Leaf] | None
 ) -> None:
-    if workspace.graph[label].rule.product == "none":
+    if not workspace.graph[label].rule.is_built:
         say(f"{label} is a {workspace.graph[label].rule.kind}: nothing is built of it")
     elif action == "fresh":
         say(f"{label} is up to date")
