@@ -41,7 +41,8 @@ class Result(NamedTuple):
 
     Attributes:
         state: `ok`, `failed` or `not run`.
-        log: Why it failed, and the last lines of what its commands said.
+        log: Why it failed, and the last lines of what its commands said; of a step that went well,
+            what it has to tell.
     """
 
     name: str
@@ -62,14 +63,14 @@ def run_steps(trial: Trial, steps: Sequence[Step]) -> Iterator[Result]:
         trial.log.write_bytes(b"")
         start = time.monotonic()
         try:
-            step.run(trial)
+            told = step.run(trial)
         except Exception as error:  # noqa: BLE001 - whatever it is, the next step is tried, too
             failed.add(step.name)
             said = trial.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
             why = str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
             yield Result(step.name, "failed", time.monotonic() - start, [*said, why])
         else:
-            yield Result(step.name, "ok", time.monotonic() - start, [])
+            yield Result(step.name, "ok", time.monotonic() - start, (told or "").splitlines())
 
 
 def describe() -> dict[str, str]:

@@ -212,15 +212,20 @@ def _name_the_rest(trial: Trial) -> None:
                 client.tag(f"{trial.organization}/kernel-py:dev", repository, "dev")
 
 
-def release(trial: Trial) -> None:
-    """The family is proved, and gets a version: tags here and files, since no registry is set."""
+def release(trial: Trial) -> str:
+    """The family is proved, and gets a version: tags here and files, since no registry is set.
+
+    Returns:
+        What each step of the release did, and its time: `artifacts` reads the images for SBOMs.
+    """
     version = (trial.clone / "VERSION").read_text().strip().partition(".dev")[0]
     trial.run("git", "config", "user.name", "Engine trial")
     trial.run("git", "config", "user.email", "engine-trial@example.com")
     trial.doitw("build")
     trial.doitw("verify")
-    trial.doitw("release", f"VERSION={version}")
+    told = trial.doitw("release", f"VERSION={version}")
     expect((trial.clone / "dist" / version / "images.json").is_file(), "it has no images.json")
+    return told
 
 
 # what of the engine is ours
@@ -271,11 +276,11 @@ class Step(NamedTuple):
     """One thing that is tried.
 
     Attributes:
-        run: Does it; raises what is wrong.
+        run: Does it; returns what is worth telling, if anything; raises what is wrong.
         needs: Names of steps without which it makes no sense.
     """
 
-    run: Callable[[Trial], None]
+    run: Callable[[Trial], str | None]
     needs: tuple[str, ...] = ()
 
     @property

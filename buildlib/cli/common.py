@@ -20,11 +20,16 @@ def caller_folder() -> str:
     return os.getcwd()
 
 
-def open_workspace(call: Call) -> Workspace:
-    """The workspace around the caller's folder, with the call's variables and options."""
+def open_workspace(call: Call, *, version: str = "") -> Workspace:
+    """The workspace around the caller's folder, with the call's variables and options.
+
+    Args:
+        call: The command line.
+        version: What it is seen under, for a release; by default the version in VERSION.
+    """
     given = call.variables
     overrides = {each.name.lower(): given[each.name] for each in SETTINGS if each.name in given}
-    workspace = Workspace(find_root(caller_folder()), overrides=overrides)
+    workspace = Workspace(find_root(caller_folder()), overrides=overrides, version=version)
     workspace.offline = call.flag("offline")
     return workspace
 

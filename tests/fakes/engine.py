@@ -77,6 +77,11 @@ class FakeEngine:
 
     # for tests
 
+    @property
+    def references(self) -> dict[str, str]:
+        """All tags, each with the image behind it."""
+        return dict(self._refs)
+
     def add(self, ref: str = "", size: int = 1000, platform: str = "", content: str = "") -> str:
         """Put an image there, with a reference if one is given; its id."""
         image = self.make(f"{content or ref} {size}", size, platform or self._platform)

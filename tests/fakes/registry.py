@@ -16,6 +16,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -99,6 +100,34 @@ class FakeRegistry:
     def blobs(self, repository: str) -> list[str]:
         """The digests of all blobs of a repository, sorted."""
         return sorted(self._blobs.get(repository, {}))
+
+    def dump(self) -> dict[str, Any]:
+        """All that is there, by repository, as plain values; bytes in base64."""
+        return {
+            repository: {
+                "blobs": {
+                    digest: base64.b64encode(data).decode()
+                    for digest, data in self._blobs.get(repository, {}).items()
+                },
+                "manifests": {
+                    digest: [manifest.media_type, base64.b64encode(manifest.data).decode()]
+                    for digest, manifest in held.items()
+                },
+                "tags": self._tags.get(repository, {}),
+            }
+            for repository, held in self._manifests.items()
+        }
+
+    def load(self, dumped: dict[str, Any]) -> None:
+        """Put there what `dump` told."""
+        for repository, held in dumped.items():
+            for digest, data in held["blobs"].items():
+                self.add_blob(repository, base64.b64decode(data), digest)
+            self._manifests[repository] = {
+                digest: Manifest(kind, base64.b64decode(data))
+                for digest, (kind, data) in held["manifests"].items()
+            }
+            self._tags[repository] = dict(held["tags"])
 
     # the protocol
 

@@ -60,6 +60,15 @@ def test_a_failed_step_tells_what_its_command_said_and_why(trial: Trial):
     assert result.log == ["OSError: nobody is there"]
 
 
+def release(trial: Trial) -> str:
+    return "a\nb"
+
+
+def test_a_step_that_went_well_may_have_something_to_tell(trial: Trial):
+    (result,) = run_steps(trial, [Step(release)])
+    assert (result.state, result.log) == ("ok", ["a", "b"])
+
+
 def test_the_log_of_one_step_is_not_told_by_the_next(trial: Trial):
     _, result = run_steps(trial, [Step(build), Step(prune)])
     assert result.log == ["OSError: nobody is there"]
