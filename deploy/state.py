@@ -15,17 +15,11 @@ from typing import NamedTuple
 
 from buildlib.errors import InputError
 
-FOLDER = "deploy"
-KEPT = ".deployed"
-COMPOSE, SWARM = "compose", "swarm"
-NAMES = {COMPOSE: "enterprise-gateway", SWARM: "enterprise-gateway-swarm"}
-"""What a deployment is called where nobody says."""
-FILES = {COMPOSE: "compose.yaml", SWARM: "stack.yaml"}
-
+REMEMBERED = ".deployed"
+"""The folder in `deploy/`."""
+BY_HAND = "enterprise-gateway"
+"""The deployment whose variables docker compose finds when it is called by hand."""
 TOKEN = "EG_AUTH_TOKEN"  # noqa: S105 - a name
-GIVEN_SOCKET = "DEPLOY_GIVEN_SOCKET"
-"""The `DOCKER_SOCKET` that was given: the next deploy must not take another by itself."""
-MADE_SWARM = "DEPLOY_MADE_SWARM"
 _KIND = "DEPLOY_KIND"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)")
@@ -35,8 +29,8 @@ class Deployment(NamedTuple):
     """Something that was started, or is about to be.
 
     Attributes:
-        kind: `compose` or `swarm`.
-        name: Of the compose project or the stack, and of the network.
+        kind: The platform: `compose`, `swarm`.
+        name: See `Platform`.
         variables: What its file is read with.
     """
 
@@ -45,23 +39,27 @@ class Deployment(NamedTuple):
     variables: Mapping[str, str]
 
 
-class Kept:
+class State:
     """The deployments of one workspace.
 
     Args:
-        root: The workspace.
+        folder: Its `deploy/`.
     """
 
-    def __init__(self, root: str) -> None:
-        self.folder = f"{root}/{FOLDER}"
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    def file(self, name: str) -> str:
+        """A file of the folder."""
+        return f"{self.folder}/{name}"
 
     def path(self, name: str) -> str:
         """The file of a deployment's variables."""
-        return f"{self.folder}/{KEPT}/{name}.env"
+        return f"{self.folder}/{REMEMBERED}/{name}.env"
 
     def token_path(self, name: str) -> str:
         """The file that holds a deployment's token and nothing else."""
-        return f"{self.folder}/{KEPT}/{name}.token"
+        return f"{self.folder}/{REMEMBERED}/{name}.token"
 
     def get(self, name: str) -> Deployment | None:
         """The deployment of a name, if one is remembered."""
@@ -72,13 +70,13 @@ class Kept:
             return None
         rows = (line.partition("=") for line in lines if "=" in line and line[0] != "#")
         variables = {key: value.strip("'") for key, _, value in rows}
-        kind = variables.pop(_KIND, COMPOSE)
+        kind = variables.pop(_KIND, "compose")
         return Deployment(kind, name, variables)
 
     def all(self) -> list[Deployment]:
         """All that are remembered, by name."""
         try:
-            names = sorted(os.listdir(f"{self.folder}/{KEPT}"))
+            names = sorted(os.listdir(f"{self.folder}/{REMEMBERED}"))
         except FileNotFoundError:
             return []
         found = [self.get(name[:-4]) for name in names if name.endswith(".env")]
@@ -90,7 +88,7 @@ class Kept:
         Raises:
             InputError: A value cannot be written into such a file.
         """
-        os.makedirs(f"{self.folder}/{KEPT}", mode=0o700, exist_ok=True)
+        os.makedirs(f"{self.folder}/{REMEMBERED}", mode=0o700, exist_ok=True)
         lines = [
             f"# Written by ./doitw deploy {deployment.kind}; removed by ./doitw undeploy.",
             f"{_KIND}={deployment.kind}",
@@ -104,13 +102,13 @@ class Kept:
             lines.append(f"{key}='{value}'")
         _write(self.path(deployment.name), "\n".join(lines) + "\n")
         _write(self.token_path(deployment.name), deployment.variables.get(TOKEN, "") + "\n")
-        if deployment.name == NAMES[COMPOSE]:
+        if deployment.name == BY_HAND:
             with suppress(FileExistsError):  # a file of the user's own wins
-                os.symlink(f"{KEPT}/{deployment.name}.env", self._link)
+                os.symlink(f"{REMEMBERED}/{deployment.name}.env", self._link)
 
     def forget(self, deployment: Deployment) -> None:
         """Forget a deployment that is gone."""
-        if deployment.name == NAMES[COMPOSE] and os.path.islink(self._link):
+        if deployment.name == BY_HAND and os.path.islink(self._link):
             os.unlink(self._link)
         for path in (self.path(deployment.name), self.token_path(deployment.name)):
             with suppress(FileNotFoundError):

@@ -1,14 +1,12 @@
-"""Waiting for what an engine does, with a sign of life for the person who waits."""
+"""Waiting for what a platform does, with a sign of life for the person who waits."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from buildlib.engine import process
-from buildlib.text import duration
+from deploy.platform import Say
 
-Say = Callable[[str], None]
 _PAUSE = 0.5
 _TELL = 5.0
 """Seconds between two lines of progress."""
@@ -30,10 +28,8 @@ def until(done: Callable[[], str], seconds: float, say: Say) -> str:
         now = time.monotonic()
         if now - begun > seconds:
             return waiting
-        if process.stopping():
-            raise process.Stopped
         if now - told >= _TELL:
-            say(f"  {waiting}, {duration(now - begun)}")
+            say(f"  {waiting}, {now - begun:.0f} s")
             told = now
         time.sleep(_PAUSE)
     return ""
