@@ -89,7 +89,7 @@ def run(
         raise InputError(error.what, fix=fix) from None
     workspace.connect(registry, quick=True).ping()  # a person waits for the answer
     shared = workspace.sharing_of(registry)
-    made = [label for label in labels if workspace.graph[label].rule.product != "none"]
+    made = [label for label in labels if workspace.graph[label].rule.is_built]
     answers = [compare(workspace, shared, label) for label in made]
     if as_json:
         print_json([_as_json(registry, answer) for answer in answers])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildlib.cli.common import print_json, say, short_name, task_name
+from buildlib.model.target import HERE
 from buildlib.store import names
 from buildlib.text import duration
 
@@ -18,7 +19,7 @@ _FEW = 3
 """Targets of one package that are told by name where many are told."""
 
 
-def show(workspace: Workspace, call: Call, shared: Asked | None = None) -> int:
+def show(workspace: Workspace, call: Call, shared: Asked | None = None) -> bool:
     """Plan the targets of a command line, and tell the plan; nothing is run.
 
     Args:
@@ -27,7 +28,7 @@ def show(workspace: Workspace, call: Call, shared: Asked | None = None) -> int:
         shared: Answers for the registry, where it is to be asked.
 
     Returns:
-        The exit code.
+        Whether anything is stale, or not known to be up to date.
     """
     roots = workspace.resolve(call.words, folder=call.folder, verb="build")
     plan = workspace.plan(roots, force=call.flag("always"), shared=shared)
@@ -39,7 +40,7 @@ def show(workspace: Workspace, call: Call, shared: Asked | None = None) -> int:
         for line in [*told, *stamped(workspace, plan)]:
             say(line)
     workspace.save()
-    return 0
+    return bool(plan.steps)
 
 
 def lines(workspace: Workspace, plan: Plan) -> list[str]:
@@ -72,7 +73,7 @@ def left_out(workspace: Workspace) -> list[str]:
     """What does not exist in this flavour: a line for each reason."""
     by_reason: dict[str, list[str]] = {}
     for label, reason in workspace.left_out.items():
-        if workspace.graph[label].rule.kind != "external_image":  # nobody waits for a base
+        if workspace.graph[label].rule.origin == HERE:  # nobody waits for a base
             by_reason.setdefault(reason, []).append(short_name(workspace, label))
     return [f"left out: {', '.join(names)}: {why}" for why, names in by_reason.items()]
 
@@ -107,7 +108,9 @@ def targets(count: int) -> str:
 
 def is_hermetic(workspace: Workspace, step: Step) -> bool:
     """Whether a target's steps run without network."""
-    return not workspace.graph[step.label].attrs.get("network")
+    target = workspace.graph[step.label]
+    request = target.rule.request(target)
+    return request is None or not request.network
 
 
 def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def named_images(workspace: Workspace, label: Label) -> list[Label]:
     pending = [label]
     while pending:
         for dep in graph[pending.pop(0)].deps:
-            if dep.by_name and graph[dep.ref.label].rule.product == "image":
+            if dep.by_name and graph[dep.ref.label].rule.is_image:
                 found[dep.ref.label] = None
             elif dep.by_name:
                 pending.append(dep.ref.label)

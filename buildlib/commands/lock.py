@@ -6,7 +6,8 @@ from buildlib.cli.common import open_workspace, print_json, say, warn
 from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.errors import InputError, UnknownTarget
 from buildlib.execution import signals
-from buildlib.lock.refresh import SECTIONS, Refresh
+from buildlib.lock.refresh import Refresh
+from buildlib.model.section import SECTIONS
 from buildlib.suggest import nearest
 
 

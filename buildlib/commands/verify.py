@@ -74,12 +74,7 @@ def _checks(workspace: Workspace, labels: list[Label]) -> list[Label]:
         if graph[label].rule.verb == VERIFY:
             found[label] = None
             continue
-        mine = [
-            check
-            for check in graph.of_verb(VERIFY)
-            if not graph[check].manual
-            and any(d.role == "image" and d.ref.label == label for d in graph[check].deps)
-        ]
+        mine = graph.checks.get(label)
         if not mine:
             raise InputError(
                 f"nothing proves {label}",
