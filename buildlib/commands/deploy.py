@@ -39,7 +39,7 @@ def run(call: Call) -> int:
     code = build(workspace, roots, verbose=is_loud(call), quiet=call.flag("json"))
     if code:
         return code
-    image = there(workspace, images)
+    image = in_engine(workspace, images)
     workspace.save()
     answer = run_program(workspace, "deploy", ["up", *words, "--image", image], tell)
     if call.flag("json"):
@@ -66,7 +66,7 @@ def named_images(workspace: Workspace, label: Label) -> list[Label]:
     return list(found)
 
 
-def there(workspace: Workspace, images: list[Label]) -> str:
+def in_engine(workspace: Workspace, images: list[Label]) -> str:
     """The first of some images as the engine has it; all others have to be there, too.
 
     Raises:
