@@ -18,7 +18,6 @@ from typing import Any, NoReturn
 from buildlib.errors import BuildError, InputError
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
-
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 

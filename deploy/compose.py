@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from buildlib.errors import ActionError
@@ -35,7 +36,7 @@ class Compose:
     Args:
         docker: The engine.
         name: Of the project and of its network.
-        project: What to start; only `up` asks for it.
+        describe: Says what to start; only `up` asks.
         labels: Further labels of all that is made.
     """
 
@@ -43,12 +44,12 @@ class Compose:
         self,
         docker: Docker,
         name: str,
-        project: Project | None = None,
+        describe: Callable[[], Project] | None = None,
         labels: Mapping[str, str] | None = None,
     ) -> None:
         self.name = name
         self._docker = docker
-        self._project = project
+        self._describe = describe
         self._labels = {**(labels or {}), _PROJECT: name}
         self._restarts: dict[str, int] = {}
         """How often each container had been restarted when we started it."""
@@ -67,17 +68,18 @@ class Compose:
             NotUp: It ends, or is not healthy; the former one runs again.
             ActionError: The engine refuses; the same.
         """
-        assert self._project is not None  # noqa: S101 - whoever calls it has said what to start
-        network = self._project.network
+        assert self._describe is not None  # noqa: S101 - whoever calls it says what to start
+        project = self._describe()
+        network = project.network
         if not self._networks():
-            labels = {**self._labels, f"{_LABEL}network": self._project.key}
+            labels = {**self._labels, f"{_LABEL}network": project.key}
             body = {**network, "Labels": labels}
             what = f"make the network {network['Name']}"
             self._docker.call("POST", "/networks/create", body, what=what)
         present = self._docker.containers(f"{_PROJECT}={self.name}", f"{_LABEL}oneoff=False")
         wanted = {
             f"{self.name}-{service.name}-1": self._container(service, present)
-            for service in self._project.services
+            for service in project.services
         }
         self._exchange(wanted, present, say)
 
@@ -226,8 +228,9 @@ class _ComposeKind(Kind):
             f"{_PROJECT}.environment_file": state.path(deployment.name),
             f"{_PROJECT}.working_dir": os.path.dirname(file),
         }
-        project = read(file, deployment.variables) if deployment.variables else None
-        return Compose(reach.docker, deployment.name, project, labels)
+        # Not sooner: what was deployed can be removed when its file has changed.
+        describe = partial(read, file, deployment.variables)
+        return Compose(reach.docker, deployment.name, describe, labels)
 
     def fix(self, name: str, error: ActionError) -> str:
         again = f"./doitw deploy compose --name {name}"

@@ -109,7 +109,7 @@ class Kind(ABC):
 
     @abstractmethod
     def gateway(self, reach: Reach, deployment: Deployment, state: State) -> Platform:
-        """The gateway of a deployment; without variables it can be looked at, but not started."""
+        """The gateway of a deployment; its file is read when it is started, and not before."""
 
     @abstractmethod
     def fix(self, name: str, error: ActionError) -> str:

@@ -70,7 +70,7 @@ def _on_docker(engine: Engine, gateway: Gateway) -> Platform:
     }
     service = Service("gateway", body, gateway.image)
     project = Project({"Name": engine.run}, "kernels", [service])
-    return Compose(_docker(engine), engine.run, project, {LABEL: engine.run})
+    return Compose(_docker(engine), engine.run, lambda: project, {LABEL: engine.run})
 
 
 def _on_swarm(engine: Engine, gateway: Gateway) -> Platform:

@@ -403,8 +403,8 @@ class FakeEngine:
     def image(self, name: str) -> str:
         return self.id
 
-    def containers(self, *labels: str) -> list[dict[str, Any]]:
-        return [{**each} for each in self.all.values()]
+    def containers(self, *labels: str, network: str = "") -> list[dict[str, Any]]:
+        return [] if network else [{**each} for each in self.all.values()]
 
     def container(self, name: str) -> dict[str, Any]:
         return {**self.all[name]}
@@ -424,9 +424,10 @@ class FakeEngine:
         state = {"Running": runs, "Status": "running" if runs else "exited"}
         self.all[name]["State"] = {**self.all[name]["State"], **state}
 
-    def remove(self, containers: list[dict[str, Any]]) -> None:
+    def remove(self, containers: list[dict[str, Any]]) -> list[str]:
         for each in containers:
             del self.all[each["Id"]]
+        return [each["Name"] for each in containers]
 
     def deploy(self, folder: Path, **variables: str) -> list[tuple[str, str]]:
         """Bring the deployment `x` up; names and states of what is there then."""
@@ -492,6 +493,16 @@ def test_what_does_not_start_at_all_stays_to_be_looked_at_and_is_replaced(tmp_pa
     assert [state for _, state in engine.there()] == ["exited"]
     engine.broken = False
     assert engine.deploy(tmp_path, X="1") == [("/x-a-1", "running")]
+
+
+def test_what_was_deployed_is_removed_when_its_file_is_no_more(tmp_path):
+    engine, said = FakeEngine(), []
+    engine.deploy(tmp_path)
+    (tmp_path / "compose.yaml").unlink()
+    answer = run.down([], "x", lambda: Lent(engine), State(str(tmp_path)), said.append)
+    assert answer == {"name": "x", "removed": ["/x-a-1"]}
+    assert said == ["removing x", "  stopping the gateway and its kernels", "  removed /x-a-1"]
+    assert State(str(tmp_path)).all() == []
 
 
 # -- A stack --------------------------------------------------------------------------------------
