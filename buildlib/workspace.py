@@ -24,7 +24,7 @@ from buildlib.model.target import Target
 from buildlib.model.version import DEV
 from buildlib.model.version import FILE as VERSION_FILE
 from buildlib.plan.explain import Explainer
-from buildlib.plan.plan import Plan, Planner, Presence, Shared
+from buildlib.plan.plan import Plan, Planner, Presence, Shared, Step
 from buildlib.store.content import ContentStore, default_root
 from buildlib.store.memo import Memo
 from buildlib.store.records import Record, Records
@@ -310,13 +310,10 @@ class Workspace:
     def planner(self) -> Planner:
         """Makes plans of this workspace."""
         return Planner(
-            self.graph,
-            self.keys,
+            self.view,
             self.records,
             self.store,
             self.state,
-            self.settings,
-            channel=self.channel if self.channel == DEV else "",
             exports=self.export,
             explain=self.explainer.reason,
         )
@@ -327,6 +324,10 @@ class Workspace:
         """What a build of some targets would do; `shared` is asked as `Planner.plan` says."""
         presence = self.presence if self._asked else self._first_presence()
         return self.planner.plan(roots, presence, force=force, shared=shared)
+
+    def step(self, label: Label, *, force: bool = False) -> Step:
+        """What a build would do with one target now."""
+        return self.planner.step(label, self.presence, force=force)
 
     def _first_presence(self) -> Presence:
         """As `presence`, for the first plan of a run.

@@ -52,6 +52,8 @@ class Executor:
         self.spans: list[Span] = []
         """The targets that were made, with their times."""
         self._begin = time.monotonic()
+        self._noted: set[str] = set()
+        """Keys of which it is noted what they are made of, with all below."""
         self.doing: dict[Label, str] = {}
         """The step that the builder of each running target is at, as it says itself."""
 
@@ -72,8 +74,7 @@ class Executor:
         target = workspace.graph[label]
         key = workspace.keys.key(Reference(label))
         with self._alone(label, key), _told(label):
-            step = workspace.plan([label], force=force).look_up(label)
-            built = step is not None and step.action == BUILD
+            built = workspace.step(label, force=force).action == BUILD
             if built:
                 if target.rule.verb == VERIFY:  # a proof that fails now is no proof any more
                     workspace.records.remove(key)
@@ -94,11 +95,11 @@ class Executor:
         workspace = self._workspace
         key = workspace.keys.key(Reference(label))
         with self._alone(label, key), _told(label):
-            step = workspace.plan([label]).look_up(label)
-            if step is not None and step.action == BUILD:
+            step = workspace.step(label)
+            if step.action == BUILD:
                 bring()
-                step = workspace.plan([label]).look_up(label)
-            if step is not None and step.action == BUILD:
+                step = workspace.step(label)
+            if step.action == BUILD:
                 raise ActionError(
                     f"what was brought of {label} is not what its rule makes: {step.reason}",
                     fix=f"./doitw {workspace.graph[label].rule.verb} {label}",
@@ -138,7 +139,7 @@ class Executor:
 
     def _put_parts(self, root: Reference) -> None:
         """Keep what the keys of a target and of all below it are made of, each once."""
-        for record in self._workspace.keys.closure(root):
+        for record in self._workspace.keys.closure(root, self._noted):
             self._workspace.records.put_parts(record)
 
     @contextlib.contextmanager

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildlib.plan.chain import longest
+from buildlib.plan.critical_path import critical_path
 from buildlib.text import duration
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def _kind(bracket: str, word: str, rest: str) -> str:
 def chain(spans: Sequence[Span], below: Mapping[Label, Sequence[Label]]) -> list[Label]:
     """The longest row of targets of which each needed the one before, first to last."""
     labels = [span.label for span in sorted(spans, key=lambda span: span.end)]
-    return longest(labels, below, {span.label: span.seconds for span in spans})
+    return critical_path(labels, below, {span.label: span.seconds for span in spans})
 
 
 def summary(

@@ -7,7 +7,7 @@ from it to the target.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from buildlib.graph.graph import Graph
@@ -42,6 +42,8 @@ class Leaf(NamedTuple):
 class Explainer:
     """Explains why keys are not what they were when this workspace last built.
 
+    What differs in a target is found once, however many targets stand on it.
+
     Args:
         graph: All targets.
         keys: Their keys now.
@@ -54,6 +56,8 @@ class Explainer:
         self._keys = keys
         self._records = records
         self._state = state
+        self._known: dict[tuple[Reference, str], list[Difference]] = {}
+        self._told: dict[tuple[Reference, str], dict[str, None]] = {}
 
     def changes(self, label: Label) -> list[Leaf] | None:
         """The leaves that changed since the last build; None where nothing was built here."""
@@ -63,43 +67,74 @@ class Explainer:
         return self.changes_since(label, last)
 
     def changes_since(self, label: Label, key: str) -> list[Leaf]:
-        """The leaves that differ from those of another key of a target."""
-        return self._leaves(Reference(label), key, (), set())
+        """The leaves that differ from those of another key of a target.
 
-    def _leaves(
-        self,
-        ref: Reference,
-        old_key: str,
-        above: tuple[Reference, ...],
-        told: set[tuple[Reference, str]],
-    ) -> list[Leaf]:
-        """The leaves below a target; what was reached before by another way is told once."""
-        if (ref, old_key) in told:
-            return []
-        told.add((ref, old_key))
-        new = self._keys.record(ref)
-        old = self._records.parts(old_key)
-        path = (*above, ref)
-        if old is None:
-            return [Leaf(path, Change("key", old_key, new.key))]
+        What is reached by several ways is told once.
+        """
+        met: set[tuple[Reference, str]] = set()
         leaves: list[Leaf] = []
-        for change, below in differences(self._graph, ref, old, new):
-            if below is None:
-                leaves.append(Leaf(path, change))
-            else:
-                leaves += self._leaves(below, str(change.old), path, told)
+        pending: list[Leaf | tuple[tuple[Reference, ...], str]] = [((Reference(label),), key)]
+        while pending:
+            now = pending.pop()
+            if isinstance(now, Leaf):
+                leaves.append(now)
+                continue
+            path, old_key = now
+            if (path[-1], old_key) in met:
+                continue
+            met.add((path[-1], old_key))
+            for change, below in reversed(self._differences(path[-1], old_key)):
+                pending.append(
+                    Leaf(path, change) if below is None else ((*path, below), str(change.old))
+                )
         return leaves
+
+    def _differences(self, ref: Reference, old_key: str) -> list[Difference]:
+        """Where the record of a target differs from that of an earlier key."""
+        found = self._known.get((ref, old_key))
+        if found is None:
+            new, old = self._keys.record(ref), self._records.parts(old_key)
+            if old is None:
+                found = [Difference(Change("key", old_key, new.key), None)]
+            else:
+                found = list(differences(self._graph, ref, old, new))
+            self._known[ref, old_key] = found
+        return found
 
     def reason(self, label: Label) -> str:
         """One line for a plan."""
-        if self._state.last_key(label) == self._keys.key(Reference(label)):
+        last = self._state.last_key(label)
+        if last == self._keys.key(Reference(label)):
             return "its record is gone"
-        leaves = self.changes(label)
-        if leaves is None:
+        if not last or self._records.parts(last) is None:
             return "not built yet"
-        if not leaves:
-            return "its record is gone"
-        return in_a_line(leaves)
+        told: dict[str, None] = {}
+        for change, below in self._differences(Reference(label), last):
+            told |= {_words(change, None): None} if below is None else self._below(below, change)
+        return _some(list(told)) if told else "its record is gone"
+
+    def _below(self, ref: Reference, change: Change) -> Mapping[str, None]:
+        """What changed in a dependency and below it, in a few words each."""
+        first = (ref, str(change.old))
+        pending = [first]
+        while first not in self._told:
+            now = pending[-1]
+            found = self._differences(*now)
+            missing = [
+                (below, str(change.old))
+                for change, below in found
+                if below is not None and (below, str(change.old)) not in self._told
+            ]
+            if missing:
+                pending += missing
+                continue
+            told = self._told[pending.pop()] = {}
+            for inner, below in found:
+                if below is None:
+                    told[_words(inner, now[0])] = None
+                else:
+                    told |= self._told[below, str(inner.old)]
+        return self._told[first]
 
 
 class Difference(NamedTuple):
@@ -142,14 +177,20 @@ def differences(
 
 def in_a_line(leaves: Iterable[Leaf]) -> str:
     """Leaves in a few words; the first ones, where they are many."""
-    told = list(dict.fromkeys(map(describe, leaves)))
-    more = f" and {len(told) - _IN_A_LINE} more" if len(told) > _IN_A_LINE else ""
-    return ", ".join(told[:_IN_A_LINE]) + more
+    return _some(list(dict.fromkeys(map(describe, leaves))))
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _IN_A_LINE} more" if len(texts) > _IN_A_LINE else ""
+    return ", ".join(texts[:_IN_A_LINE]) + more
 
 
 def describe(leaf: Leaf) -> str:
     """A leaf in a few words: what changed, and in which target."""
-    change = leaf.change
+    return _words(leaf.change, leaf.path[-1] if len(leaf.path) > 1 else None)
+
+
+def _words(change: Change, target: Reference | None) -> str:
+    """A change in a few words; in which target, where it is not the one in question."""
     verb = "added" if change.old is None else "removed" if change.new is None else "changed"
-    where = f" in {leaf.path[-1]}" if len(leaf.path) > 1 else ""
-    return f"{change.name} {verb}{where}"
+    return f"{change.name} {verb}" + (f" in {target}" if target else "")
