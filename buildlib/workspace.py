@@ -13,6 +13,7 @@ from contextlib import nullcontext, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from buildlib import fingerprint
 from buildlib.errors import EngineUnavailable, InputError
 from buildlib.graph.graph import Graph
 from buildlib.keys.compute import Keys
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 _ASKED = "asked"
 """What the first plan of a run asked the engine for."""
+_PARSERS = ("dockerfile", "dsl", "graph", "model")
+"""The code that makes what is remembered of declarations, Dockerfiles, settings and lock."""
 MARKER = "dodo.py"
 SUITE = "bookworm"
 """Debian suite of the images of flavour `debian`."""
@@ -149,7 +152,7 @@ class Workspace:
         """What the registry has or lacks, by key: nothing is asked twice in a run."""
         self.asks_registry = True
         """Whether it is asked while building: no more, once it did not answer or refused."""
-        self._memo = Memo(self.state.path("memo"))
+        self._memo = Memo(self.state.path("memo"), fingerprint.stamp(*_PARSERS))
         self._asked: list[str] = []
 
     # -- what is declared ------------------------------------------------------------------------
