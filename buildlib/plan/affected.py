@@ -14,7 +14,7 @@ from buildlib.graph.graph import Graph
 from buildlib.keys.compute import Keys
 from buildlib.keys.record import Change, KeyRecord
 from buildlib.model.label import Label, Reference
-from buildlib.plan.explain import differences
+from buildlib.plan.explain import Comparison, Leaf, differences
 
 
 class Side(Protocol):
@@ -43,6 +43,28 @@ class Affected(NamedTuple):
     changes: tuple[Change, ...]
 
 
+class _Parts(NamedTuple):
+    """The records of one tree, by key."""
+
+    by_key: Mapping[str, KeyRecord]
+
+    def parts(self, key: str) -> KeyRecord | None:
+        return self.by_key.get(key)
+
+
+def changes(old: Side, new: Side, label: Label) -> list[Leaf] | None:
+    """All parts in which a target differs between two trees; None where it is new.
+
+    Raises:
+        InputError: As `affected`.
+    """
+    before = _record(old, Reference(label))
+    if before is None:
+        return None
+    records = {record.key: record for record in old.keys.closure(Reference(label))}
+    return Comparison(new.graph, new.keys, _Parts(records)).leaves(label, before.key)
+
+
 class _Cause(NamedTuple):
     """Why a target or a part differs: by itself, or by the next one on the way to the cause."""
 
@@ -67,6 +89,10 @@ def affected(
         InputError: `new` lacks a source or a pin that a target needs. Where `old` does, the target
             counts as new.
     """
+    labels = list(labels)
+    for side in (old, new):
+        there = set(side.graph.targets).intersection(labels)
+        side.keys.read_ahead(side.graph.closure(there))
     causes: dict[Reference, _Cause | None] = {}
     found = []
     for label in labels:

@@ -10,13 +10,13 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildlib.commands import why
-from buildlib.commands.common import no_registry, print_json, say
+from buildlib.cli.common import no_registry, print_json, say
+from buildlib.cli.leaves import leaf_lines, plain_leaves
 from buildlib.errors import InputError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label, Reference
 from buildlib.model.settings import check_names
-from buildlib.plan.explain import Explainer, Leaf
+from buildlib.plan.explain import Comparison, Leaf
 
 if TYPE_CHECKING:
     from buildlib.sharing.entry import Entry
@@ -110,10 +110,8 @@ def compare(workspace: Workspace, shared: SharedStore, label: Label) -> Answer:
     """
     target, record = workspace.graph[label], workspace.keys.record(Reference(label))
     history = shared.history(target, limit=_MOST)
-    explainer = Explainer(workspace.graph, workspace.keys, _Theirs(history), workspace.state)
-    ranked = [
-        (explainer.changes_since(label, entry.key), -entry.pushed, entry) for entry in history
-    ]
+    comparison = Comparison(workspace.graph, workspace.keys, _Theirs(history))
+    ranked = [(comparison.leaves(label, entry.key), -entry.pushed, entry) for entry in history]
     leaves, _, nearest = min(ranked, key=lambda row: (len(row[0]), row[1]), default=([], 0, None))
     has_key = any(entry.key == record.key for entry in history)
     return Answer(
@@ -140,7 +138,7 @@ def lines(registry: str, answer: Answer) -> list[str]:
     among = "the only record there" if records == 1 else f"the nearest of {records} records there"
     return [
         f"{answer.label}: {registry} lacks this key; {among} differs in {parts} (published {when})",
-        *why.lines(answer.leaves, "theirs", "ours"),
+        *leaf_lines(answer.leaves, "theirs", "ours"),
     ]
 
 
@@ -161,5 +159,5 @@ def _as_json(registry: str, answer: Answer) -> dict[str, Any]:
             "key": answer.nearest.key,
             "published": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(answer.nearest.pushed)),
         },
-        "changes": why.plain(answer.leaves),
+        "changes": plain_leaves(answer.leaves),
     }
