@@ -73,7 +73,7 @@ class Executor:
         workspace = self._workspace
         target = workspace.graph[label]
         key = workspace.keys.key(Reference(label))
-        with self._alone(label, key), _told(label):
+        with self._alone(label, key), _system_errors(label):
             built = workspace.step(label, force=force).action == BUILD
             if built:
                 if target.rule.verb == VERIFY:  # a proof that fails now is no proof any more
@@ -94,7 +94,7 @@ class Executor:
         """
         workspace = self._workspace
         key = workspace.keys.key(Reference(label))
-        with self._alone(label, key), _told(label):
+        with self._alone(label, key), _system_errors(label):
             step = workspace.step(label)
             if step.action == BUILD:
                 bring()
@@ -285,8 +285,8 @@ class Executor:
 
 
 @contextlib.contextmanager
-def _told(label: Label) -> Iterator[None]:
-    """A full disk or a file in the way is nobody's fault of ours: say which, without a trace."""
+def _system_errors(label: Label) -> Iterator[None]:
+    """Turn an error of the system, such as a full disk, into one that names target and file."""
     try:
         yield
     except OSError as error:

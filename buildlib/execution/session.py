@@ -2,9 +2,9 @@
 
 `start` makes the plan, finds (or makes) an engine if the plan needs one, pulls what the registry
 has of it, and fetches what the rest will read. Where that is much, what cannot change the plan is
-fetched while targets are made, in the order in which it is needed. Then each target is run, the
-head of the longest chain first. At the end, what was built is published where this machine's role
-is to write.
+fetched while targets are made, in the order in which it is needed. Then each target is run, along
+the critical path first. At the end, what was built is published where this machine's role is to
+write.
 """
 
 from __future__ import annotations
@@ -348,8 +348,8 @@ def downloads_of(workspace: Workspace, labels: Iterable[Label]) -> list[Download
         met.add(ref)
         target = graph[ref.label]
         found += [download for _, download in pinned_files(workspace.lock, target)]
-        # What is built has a step of its own; what is not built, or taken in parts, is read
-        # through whoever needs it.
+        # A target with a step of its own fetches for itself. Groups of files and parts of archives
+        # have none: the target that takes them fetches what they need.
         below = [dep.ref for dep in graph.deps(ref) if not dep.by_name]
         pending += [other for other in below if other.parts or not graph[other.label].rule.is_built]
     return found

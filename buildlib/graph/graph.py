@@ -120,10 +120,10 @@ class Graph:
         return sorted(wanted, key=self._rank.__getitem__)
 
     def stamped(self) -> set[Label]:
-        """The targets that carry names of images or the version, also in what they are made of.
+        """The targets whose key depends on the channel: a release makes them anew.
 
-        Their keys are others in another channel, so a release makes them anew; all others are
-        what was tested.
+        They carry names of images or the version, or contain what does. All others ship as they
+        were tested.
         """
         wanted = {label: {Reference(label)} for label in self.order}
         for target in self.targets.values():

@@ -2,8 +2,8 @@
 
 A target is fresh when there is a record of its key and what the record names is still there: an
 image by its ID *and* its content tag, a file in the content store. Labels prove nothing, since
-children inherit them. Nothing is asked of a target that no stale target needs, and where a shared
-store is asked, nothing below what it has.
+children inherit them. A plan looks at a target only if it is wanted, or if a stale target needs it;
+what a shared store has is pulled, and what only that needs is not looked at.
 """
 
 from __future__ import annotations

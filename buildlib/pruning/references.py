@@ -198,7 +198,7 @@ def _load(workspace: Workspace, commit: str, memo: Any) -> _Loaded:
         for view in (own,) if own.settings == given.settings else (own, given):
             flavour = view.settings.flavour
             for other in dict.fromkeys((flavour, *FLAVOURS)):
-                wrong = failures if other == flavour else []  # what is wrong elsewhere may be so
+                wrong = failures if other == flavour else []  # of other flavours it is no failure
                 with _noted(wrong):
                     seen = view.in_flavour(other)
                     for version in _versions(seen):
