@@ -194,7 +194,6 @@ class FakeEngine:
         network: str = "none",
         mounts: Sequence[Mount] = (),
         files: Sequence[tuple[str, bytes]] = (),
-        environ: Sequence[tuple[str, str]] = (),
         user: str = "",
     ) -> str:
         self._ask(f"run {image}")
@@ -206,7 +205,7 @@ class FakeEngine:
         self.scripts.append((image, script))
         outcome = self._outcomes.get(script, Outcome())
         if callable(outcome):
-            outcome = outcome(network=network, files=files, environ=environ, user=user)
+            outcome = outcome(network=network, files=files, user=user)
         self.containers += 1
         try:
             pause(outcome.seconds)
