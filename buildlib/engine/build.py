@@ -134,7 +134,8 @@ class CliBuilder:
         dockerfile = request.dockerfile
         secrets: list[str] = []
         if request.grants:
-            dockerfile = _write(os.path.join(scratch, "Dockerfile"), lend(text, request.grants))
+            lent = lend(text, request.grants, _shown(request))
+            dockerfile = _write(os.path.join(scratch, "Dockerfile"), lent)
             _copy_ignore(request.dockerfile, dockerfile)
             for grant in request.grants:
                 path = grant.path or _write(os.path.join(scratch, grant.id), grant.text)

@@ -10,7 +10,8 @@ import re
 from collections import deque
 from typing import NamedTuple
 
-from buildlib.engine.dockerfile import instructions, split_lines
+from buildlib.dockerfile.lines import read_lines
+from buildlib.errors import InputError
 
 _TAIL = 20
 _STEP = re.compile(r"#(\d+) \[(?:[^\]]* )?(\d+)/\d+\] (.*)")
@@ -106,17 +107,22 @@ def line_of(step: str, dockerfile: str) -> int:
     wanted = _plain(step)
     if not wanted:
         return 0
-    for found in instructions(split_lines(dockerfile)):
-        text = _plain(f"{found.keyword} {found.text}")
-        if text == wanted:
-            return found.first + 1
+    try:
+        instructions = read_lines(dockerfile, "").instructions
+    except InputError:  # BuildKit's words say what is wrong with it, then
+        return 0
+    texts = [(each.line, each.name, _plain(f"{each.name} {each.rest}")) for each in instructions]
+    # The first line of a heredoc is shown behind it.
+    shown = {wanted, re.sub(r"(<<\S+) \(.*\)$", r"\1", wanted)}
+    for line, _, text in texts:
+        if text in shown:
+            return line
     # Arguments are filled in and long texts cut short in what BuildKit shows.
     keyword = wanted.split(" ", 1)[0]
     alike = [
-        found.first + 1
-        for found in instructions(split_lines(dockerfile))
-        if found.keyword == keyword
-        and _common(_plain(f"{found.keyword} {found.text}"), wanted) > len(keyword) + 8
+        line
+        for line, name, text in texts
+        if name == keyword and _common(text, wanted) > len(keyword) + 8
     ]
     return alike[0] if len(alike) == 1 else 0
 

@@ -18,7 +18,7 @@ from buildlib.model.tree import Tree
 if TYPE_CHECKING:
     from buildlib.dockerfile.model import Dockerfile
 
-_VERSION = 3
+_VERSION = 4
 """Raised when a check is added or changed."""
 
 _FETCHING_ARGS = ("BUILDKIT_SYNTAX", "BUILDKIT_DISABLE_FILEOP")

@@ -30,7 +30,7 @@ _ACTIONS = (
     "buildlib.execution.downloads",
 )
 """What all actions work with."""
-_BUILDERS = ("buildlib.engine.build", "buildlib.engine.secrets", "buildlib.engine.dockerfile")
+_BUILDERS = ("buildlib.engine.build", "buildlib.engine.secrets", "buildlib.dockerfile.lines")
 """What those work with that hand a Dockerfile to a builder."""
 
 
