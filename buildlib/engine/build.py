@@ -10,7 +10,7 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from buildlib.dockerfile.parse import PROXY_ARGS
@@ -18,6 +18,7 @@ from buildlib.engine import process
 from buildlib.engine.client import Client, client_environ, client_for, sets_proxies
 from buildlib.engine.failure import Watch
 from buildlib.engine.find import Endpoint, why_not
+from buildlib.engine.progress import Event, Status
 from buildlib.engine.protocol import BuildRequest, Built, Engine, Log
 from buildlib.engine.secrets import lend
 from buildlib.errors import ActionError, InputError, Location
@@ -28,9 +29,8 @@ _OURS = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 _LOAD = "type=docker,compression=gzip,compression-level=1"
 """As `--load`, and in the containerd store packed in a third of the time; engines with graph
 drivers, which pull these layers as well, do not pack what they keep."""
-EXPORTED = re.compile(r"#\d+ exporting config (sha256:[0-9a-f]{64})\b")
-"""What BuildKit says as it puts an image into the containerd store: the configuration's digest.
-In front of what a step says stands the time, too."""
+EXPORTED = re.compile(r"exporting config (sha256:[0-9a-f]{64})\b")
+"""What BuildKit says as it puts an image into the containerd store: the configuration's digest."""
 _BINFMT = "/proc/sys/fs/binfmt_misc"
 _EMULATORS = {
     "linux/arm64": "qemu-aarch64",
@@ -73,12 +73,11 @@ class CliBuilder:
                 output += ["--metadata-file", metadata, "--output", _LOAD]
             exported: list[str] = []
 
-            def on_line(line: str) -> None:
-                if told := EXPORTED.match(line):
+            def see(event: Event | None) -> None:
+                if isinstance(event, Status) and (told := EXPORTED.match(event.text)):
                     exported.append(told[1])
-                log(line)
 
-            self._run(request, output, scratch, on_line)
+            self._run(request, output, scratch, log, see)
             names = named(iid, metadata)
         there = self._engine.inspect(names)
         found = next((info for info in there.values() if info is not None), None)
@@ -127,6 +126,7 @@ class CliBuilder:
         output: Sequence[str],
         scratch: str,
         log: Log,
+        see: Callable[[Event | None], None] = lambda _: None,
     ) -> None:
         self._check_platform(request)
         with open(request.dockerfile, encoding="utf-8-sig") as file:
@@ -146,7 +146,7 @@ class CliBuilder:
         watch = Watch()
 
         def on_line(line: str) -> None:
-            watch.feed(line)
+            see(watch.feed(line))
             log(line)
 
         code = process.stream(

@@ -120,3 +120,5 @@ def test_a_line_is_found_for_what_is_filled_in_and_not_guessed() -> None:
     assert line_of("RUN echo one; echo tw…", DOCKERFILE) == 5
     assert line_of("COPY value /somewhere", DOCKERFILE) == 0
     assert line_of("", DOCKERFILE) == 0
+    assert line_of("RUN <<EOF (echo one)", "FROM a\nRUN <<EOF\necho one\nEOF\n") == 2
+    assert line_of("RUN a", "FROM a\nRUN a\nRUUN b\n") == 0
