@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from buildlib.dsl import registry
-from buildlib.rules.base import Rule
+from buildlib.model.target import Rule
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/rules.md"
 
@@ -109,7 +109,7 @@ def _about(name: str) -> list[str]:
 
 
 def _is_made_there(rule: Rule) -> bool:
-    return rule.uses_engine and rule.product != "image"
+    return rule.uses_engine and not rule.is_image
 
 
 def page() -> str:

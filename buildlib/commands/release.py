@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from buildlib.commands.build import build
-from buildlib.commands.call import VARIABLES, Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, warn
+from buildlib.cli.building import build
+from buildlib.cli.common import open_workspace, print_json, say, warn
+from buildlib.cli.verb import DRY_RUN, JSON, VARIABLES, Call, Verb
 from buildlib.errors import InputError
-from buildlib.model.version import DEV, before, check_release
+from buildlib.model.version import before, check_release
 from buildlib.suggest import did_you_mean, nearest
 
 if TYPE_CHECKING:
@@ -34,14 +34,9 @@ def run(call: Call) -> int:
 
 
 def tell(call: Call) -> int:
-    """Say what a release would do; nothing is changed.
-
-    Args:
-        call: The command line; its first words may name the release itself.
-    """
+    """Say what a release would do; nothing is changed."""
     from buildlib.releasing.describe import describe
 
-    _refuse_other_words(call, call.words[1:] if call.words[:1] == ("release",) else call.words)
     release = _open(call)
     told = describe(release)
     if call.flag("json"):
@@ -88,9 +83,8 @@ def _open(call: Call) -> Run:
     from buildlib.releasing.run import Run, Tools
 
     version = check_release(call.variables.get("VERSION", ""))
-    dev, final = open_workspace(call), open_workspace(call)
-    dev.version, dev.channel = before(version), DEV  # VERSION may be further, where this goes on
-    final.version = final.channel = version
+    dev = open_workspace(call, version=before(version))  # VERSION may be further, if this goes on
+    final = open_workspace(call, version=version)
     tell_to = warn if call.flag("json") else say
 
     def make(workspace: Workspace, labels: Sequence[Label]) -> int:
@@ -106,8 +100,8 @@ def _open(call: Call) -> Run:
 VERB = Verb(
     "release",
     "give what was proved a version, and publish it",
-    "[STEP…] VERSION=2.5.0",
-    ("--dry-run", "--json"),
     run,
+    words="[STEP…] VERSION=2.5.0",
+    options=(DRY_RUN._replace(help="tell what would be done, and what stops it"), JSON),
     variables=VARIABLES,
 )

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from buildlib.errors import ActionError
-from buildlib.execution.context import Context
+from buildlib.execution.context import ActionContext
 from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
 from buildlib.model.output import Output
@@ -27,6 +27,7 @@ from buildlib.store.state import flat
 
 if TYPE_CHECKING:
     from buildlib.execution.timeline import Span, Watch
+    from buildlib.rules.context import Context
     from buildlib.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -121,7 +122,7 @@ class Executor:
 
     def _name(self, target: Target, key: str) -> None:
         """Give what there is of a key the names that people use, and remember the key."""
-        if target.rule.product == "image":
+        if target.rule.is_image:
             self._name_image(target, key)
         else:
             self._export(target, key)
@@ -191,12 +192,18 @@ class Executor:
         def output_of(ref: Reference) -> Output:
             return self._output(ref, log, watch)
 
-        return Context(
-            workspace,
+        return ActionContext(
+            workspace.view,
+            root=workspace.root,
+            store=workspace.store,
+            records=workspace.records,
+            state=workspace.state,
             engine=lambda: workspace.engine,
             builder=lambda: workspace.builder,
-            log=log,
+            grants=workspace.grants,
+            fetch=workspace.fetch,
             output_of=output_of,
+            log=log,
             waited=watch.waited if watch else lambda _: None,
             no_cache=no_cache,
         )
@@ -216,7 +223,7 @@ class Executor:
             and not workspace.damaged(record, ref)
         ):
             return record.output
-        if target.rule.product == "none" or ref.parts:
+        if not target.rule.is_built or ref.parts:
             output = target.rule.build(target, ref.parts, self._context(log, watch))
             workspace.records.put(workspace.keys.record(ref), output, 0.0, label=str(ref))
             return output

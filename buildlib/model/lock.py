@@ -18,6 +18,8 @@ from buildlib.errors import InputError, Location
 
 FILE = "images.lock"
 SCHEMA = 1
+NO_PINS = f"schema = {SCHEMA}\n"
+"""What a lock file that is not there stands for."""
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _ON = re.compile(r"\S+ [0-9a-f]+\Z")
 _SIZE = re.compile(r"(0|[1-9][0-9]*)\Z", re.ASCII)
@@ -40,17 +42,6 @@ class Item(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.version} {self.sha256} {self.size} {self.where}"
-
-
-def file_name(section: str, name: str, where: str) -> str:
-    """What the file of an item is called in a build context.
-
-    Args:
-        section: Section of the lock.
-        name: The item's name in it: that of a package, or of the file itself.
-        where: Where it is found.
-    """
-    return where.rpartition("/")[2] if section in ("apt", "rootfs") else name
 
 
 class Entry(NamedTuple):

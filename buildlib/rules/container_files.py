@@ -14,17 +14,15 @@ from buildlib.dsl.declare import current, declare, label, source, sources
 from buildlib.errors import InputError
 from buildlib.model.label import Reference
 from buildlib.model.output import FileOutput, Output
-from buildlib.model.target import Dep
-from buildlib.rules.base import Rule
+from buildlib.model.target import BASE, Dep, Target, Targets
+from buildlib.rules.base import DockerfileRule
 from buildlib.rules.docker_image import without_ignored
 
 if TYPE_CHECKING:
     import tarfile
 
-    from buildlib.execution.context import Context
-    from buildlib.graph.graph import Graph
-    from buildlib.model.target import Target
     from buildlib.pack.tar import Member
+    from buildlib.rules.context import Context
 
 
 def container_files(
@@ -69,7 +67,7 @@ def container_files(
     files, deps = sources(srcs)
     files = without_ignored(files, dockerfile)
     files.append(source(dockerfile, attribute="dockerfile", makes=True))
-    deps += [Dep(f"base {arg}", Reference(label(text))) for arg, text in (bases or {}).items()]
+    deps += [Dep(BASE, arg, Reference(label(text))) for arg, text in (bases or {}).items()]
     declare(
         RULE,
         name=name,
@@ -86,7 +84,7 @@ def container_files(
     )
 
 
-class ContainerFiles(Rule):
+class ContainerFiles(DockerfileRule):
     """Exported as a tar, from which the outputs are taken."""
 
     kind = "container_files"
@@ -94,9 +92,9 @@ class ContainerFiles(Rule):
     product = "files"
     uses_engine = True
 
-    def output_names(self, target: Target, graph: Graph) -> list[str]:
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.output_names`."""
-        del graph
+        del targets
         return [_output_name(path) for path in target.attrs["outputs"]]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
@@ -107,7 +105,8 @@ class ContainerFiles(Rule):
 
         from buildlib.rules.docker_image import stage_image
 
-        exported = context.build_tar(target, stage_image(target, context))
+        stage = stage_image(target, context)
+        exported = context.build_tar(target, self.request(target), stage)
         files: dict[str, FileOutput] = {}
         try:
             with tarfile.open(exported) as tar:

@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.declare import current, declare, label
 from buildlib.errors import InputError
 from buildlib.model.output import FileOutput, Output
-from buildlib.model.target import Pin
-from buildlib.rules.base import Rule
+from buildlib.model.section import DOWNLOAD
+from buildlib.model.target import ELSEWHERE, Pin, Rule, Target, Targets
 
 if TYPE_CHECKING:
-    from buildlib.execution.context import Context
-    from buildlib.graph.graph import Graph
-    from buildlib.model.target import Target
+    from buildlib.rules.context import Context
 
 
 _IN_INDEX = re.compile(r"pypi:[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._+!-]*\Z")
@@ -50,7 +48,7 @@ def download(*, name: str, urls: Sequence[str], filename: str = "", doc: str = "
         name=name,
         doc=doc,
         attrs={"filename": filename or urls[0].partition("?")[0].rsplit("/", 1)[-1]},
-        pins=[Pin("download", str(own), tuple(urls))],
+        pins=[Pin(DOWNLOAD.name, str(own), tuple(urls))],
     )
 
 
@@ -58,10 +56,11 @@ class Download(Rule):
     """The file comes out of the content store, where the fetcher put it."""
 
     kind = "download"
+    origin = ELSEWHERE
 
-    def output_names(self, target: Target, graph: Graph) -> list[str]:
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.output_names`."""
-        del graph
+        del targets
         return [target.attrs["filename"]]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:

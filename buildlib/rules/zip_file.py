@@ -13,13 +13,10 @@ from buildlib.dsl.declare import current, declare, leads_out, source
 from buildlib.errors import InputError
 from buildlib.model.label import is_label, parse_reference
 from buildlib.model.output import Output
-from buildlib.model.target import Dep, File
-from buildlib.rules.base import Rule
+from buildlib.model.target import MEMBER, Dep, File, Rule, Target, Targets
 
 if TYPE_CHECKING:
-    from buildlib.execution.context import Context
-    from buildlib.graph.graph import Graph
-    from buildlib.model.target import Target
+    from buildlib.rules.context import Context
 
 
 def zip_file(*, name: str, members: Mapping[str, str], doc: str = "") -> None:
@@ -46,7 +43,7 @@ def zip_file(*, name: str, members: Mapping[str, str], doc: str = "") -> None:
             )
         if is_label(origin):
             ref = parse_reference(origin, package=package.path, where=where)
-            deps.append(Dep(f"member {path}", ref))
+            deps.append(Dep(MEMBER, path, ref))
         else:
             files.append(source(origin, attribute="members", as_name=path))
     declare(RULE, name=name, doc=doc, attrs={"name": name}, files=files, deps=deps)
@@ -58,9 +55,9 @@ class ZipFile(Rule):
     kind = "zip_file"
     product = "files"
 
-    def output_names(self, target: Target, graph: Graph) -> list[str]:
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.output_names`."""
-        del graph
+        del targets
         return [f"{target.label.name}.zip"]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
@@ -71,7 +68,7 @@ class ZipFile(Rule):
 
         found = {file.name: context.keep_source(file) for file in target.files}
         for dep in target.deps:
-            path = dep.role.removeprefix("member ")
+            path = dep.name
             made = context.output(dep.ref).files
             if not path.endswith("/") and len(made) != 1:
                 raise InputError(

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from buildlib.commands.call import SETTINGS, Call
+from buildlib.cli.verb import SETTINGS, Call
 from buildlib.errors import InputError
 from buildlib.model.settings import FILE as SETTINGS_FILE
 from buildlib.workspace import Workspace, find_root
@@ -20,10 +20,16 @@ def caller_folder() -> str:
     return os.getcwd()
 
 
-def open_workspace(call: Call) -> Workspace:
-    """The workspace around the caller's folder, with the call's variables and options."""
-    overrides = {name.lower(): value for name, value in call.variables.items() if name in SETTINGS}
-    workspace = Workspace(find_root(caller_folder()), overrides=overrides)
+def open_workspace(call: Call, *, version: str = "") -> Workspace:
+    """The workspace around the caller's folder, with the call's variables and options.
+
+    Args:
+        call: The command line.
+        version: What it is seen under, for a release; by default the version in VERSION.
+    """
+    given = call.variables
+    overrides = {each.name.lower(): given[each.name] for each in SETTINGS if each.name in given}
+    workspace = Workspace(find_root(caller_folder()), overrides=overrides, version=version)
     workspace.offline = call.flag("offline")
     return workspace
 
