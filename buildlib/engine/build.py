@@ -51,20 +51,17 @@ class CliBuilder:
         endpoint: Endpoint,
         engine: Engine,
         environ: Mapping[str, str] | None = None,
-        binfmt: str = _BINFMT,
         *,
         notes: str = "",
     ) -> None:
         self._endpoint = endpoint
         self._engine = engine
         self._environ = os.environ if environ is None else environ
-        self._binfmt = binfmt
         self._notes = notes
 
     # the protocol
 
     def build(self, request: BuildRequest, log: Log) -> Built:
-        """See `Builder.build`."""
         with tempfile.TemporaryDirectory(prefix="buildlib-") as scratch:
             iid = os.path.join(scratch, "iid")
             metadata = os.path.join(scratch, "metadata")
@@ -90,7 +87,6 @@ class CliBuilder:
         return Built(found.id, "".join(exported[-1:]))
 
     def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
-        """See `Builder.build_tar`."""
         part = f"{dest}.{os.getpid()}.part"
         try:
             with tempfile.TemporaryDirectory(prefix="buildlib-") as scratch:
@@ -102,7 +98,6 @@ class CliBuilder:
                 os.unlink(part)
 
     def command(self, request: BuildRequest) -> list[str]:
-        """See `Builder.command`."""
         client = self._client()
         changed = self._added(client)
         if self._endpoint.context:
@@ -115,7 +110,6 @@ class CliBuilder:
         return assignments + self._argv(client, plain, plain.dockerfile, output)
 
     def ready(self) -> None:
-        """See `Builder.ready`."""
         self._client()
 
     # how
@@ -216,7 +210,7 @@ class CliBuilder:
         emulator = _EMULATORS.get(request.platform)
         local = self._endpoint.scheme == "unix"
         if request.platform == own or (
-            emulator and local and os.path.exists(os.path.join(self._binfmt, emulator))
+            emulator and local and os.path.exists(os.path.join(_BINFMT, emulator))
         ):
             return
         raise InputError(
