@@ -120,7 +120,6 @@ class EngineClient:
         body: bytes | None = None,
         *,
         what: str,
-        kind: str = "application/json",
         allow: Sequence[int] = (),
         timeout: float | None = _QUICK,
     ) -> Answer:
@@ -129,9 +128,8 @@ class EngineClient:
         Args:
             method: HTTP method.
             path: Path with its query, quoted.
-            body: What to send.
+            body: JSON to send.
             what: What is wanted, to complete "the engine refused to …".
-            kind: Content type of `body`.
             allow: Statuses of 400 and more that are answers too.
             timeout: Seconds without a sign of life after which to give up; None for ever.
 
@@ -142,7 +140,7 @@ class EngineClient:
         try:
             link = Link(self.endpoint, timeout)
             try:
-                link.send(question(method, path, body, kind))
+                link.send(question(method, path, body))
                 answer = link.receive()
             finally:
                 link.close()

@@ -182,19 +182,14 @@ def _over_tls(link: socket.socket, tls: Tls, host: str) -> socket.socket:
         raise
 
 
-def question(
-    method: str,
-    path: str,
-    body: bytes | None = None,
-    kind: str = "application/json",
-) -> bytes:
-    """The bytes of one request."""
+def question(method: str, path: str, body: bytes | None = None) -> bytes:
+    """The bytes of one request; a body is JSON."""
     head = f"{method} {path} HTTP/1.1\r\nHost: docker\r\n"
     if body is None:
         body = b""
         head += "Content-Length: 0\r\n" if method == "POST" else ""
     else:
-        head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
     return f"{head}\r\n".encode() + body
 
 

@@ -189,6 +189,6 @@ def test_names_cannot_change_the_question(tmp_path: Path) -> None:
 
 
 def test_a_request_with_a_body_says_how_long_it_is() -> None:
-    assert question("PUT", "/x", b"abc", "text/plain").endswith(
-        b"Content-Type: text/plain\r\nContent-Length: 3\r\n\r\nabc"
+    assert question("PUT", "/x", b'{"a":1}').endswith(
+        b'Content-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}'
     )
