@@ -16,7 +16,7 @@ from contextlib import suppress
 from buildlib.dockerfile.parse import PROXY_ARGS
 from buildlib.engine import process
 from buildlib.engine.client import Client, client_environ, client_for, sets_proxies
-from buildlib.engine.failure import Watch
+from buildlib.engine.failure import FailureFinder
 from buildlib.engine.find import Endpoint, why_not
 from buildlib.engine.progress import Event, Status
 from buildlib.engine.protocol import BuildRequest, Built, Engine, Log
@@ -137,17 +137,17 @@ class CliBuilder:
         client = self._client()
         closed = self._without_proxies(request)
         argv = self._argv(client, closed, dockerfile, [*secrets, *output])
-        watch = Watch()
+        finder = FailureFinder()
 
         def on_line(line: str) -> None:
-            see(watch.feed(line))
+            see(finder.feed(line))
             log(line)
 
         code = process.stream(
             argv, on_line, environ={**self._client_environ(), **self._added(client)}
         )
         if code:
-            raise self._failed(request, watch, text)
+            raise self._failed(request, finder, text)
 
     def _argv(
         self,
@@ -221,8 +221,8 @@ class CliBuilder:
             else f'platform = "{own}"',
         )
 
-    def _failed(self, request: BuildRequest, watch: Watch, text: str) -> ActionError:
-        failure = watch.failure(text)
+    def _failed(self, request: BuildRequest, finder: FailureFinder, text: str) -> ActionError:
+        failure = finder.failure(text)
         if request.grants and not failure.step:
             failure = failure._replace(line=0)  # BuildKit counted lines in our copy
         if failure.engine_gone:

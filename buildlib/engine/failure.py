@@ -47,7 +47,7 @@ class Failure(NamedTuple):
     engine_gone: bool
 
 
-class Watch:
+class FailureFinder:
     """Reads a build's output as it comes, keeping only what a failure would need."""
 
     def __init__(self) -> None:

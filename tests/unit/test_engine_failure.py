@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildlib.engine.failure import Failure, Watch, line_of
+from buildlib.engine.failure import Failure, FailureFinder, line_of
 
 DOCKERFILE = """\
 FROM base:dev AS one
@@ -61,10 +61,10 @@ ERROR: failed to solve: process "/bin/sh -c echo one" did not complete successfu
 
 
 def failure(output: str, dockerfile: str = DOCKERFILE) -> Failure:
-    watch = Watch()
+    finder = FailureFinder()
     for line in output.splitlines():
-        watch.feed(line)
-    return watch.failure(dockerfile)
+        finder.feed(line)
+    return finder.failure(dockerfile)
 
 
 @pytest.mark.parametrize("output", [CLIENT_20, BUILDX])

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildlib.engine.failure import Watch
+from buildlib.engine.failure import FailureFinder
 from buildlib.engine.progress import (
     Cached,
     Cancelled,
@@ -117,10 +117,10 @@ def test_which_instruction_a_vertex_carries_out(name: str, instruction: str) -> 
 
 @given(st.lists(st.text(max_size=30) | st.from_regex(r"#\d+ .*", fullmatch=True)))
 def test_no_line_is_too_odd(lines: list[str]) -> None:
-    watch, times = Watch(), timeline.Watch(Label("x", "y"), 0.0)
+    finder, times = FailureFinder(), timeline.Watch(Label("x", "y"), 0.0)
     for line in lines:
-        assert watch.feed(line) == times.line(line)
-    watch.failure("FROM a\n")
+        assert finder.feed(line) == times.line(line)
+    finder.failure("FROM a\n")
     times.end()
 
 
@@ -162,10 +162,10 @@ def test_the_time_of_a_recorded_build_is_summed_up(file: Path) -> None:
 
 @pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
 def test_a_recorded_failure_is_explained(file: Path) -> None:
-    watch = Watch()
+    finder = FailureFinder()
     for line in builds(file)["failed"]:
-        watch.feed(line)
-    failure = watch.failure(FAILS)
+        finder.feed(line)
+    failure = finder.failure(FAILS)
     assert failure.step == "RUN echo to out; echo to err >&2; exit 3"
     assert failure.reason.endswith("exit code: 3")
     assert (failure.line, failure.tail) == (4, ("to out", "to err"))
