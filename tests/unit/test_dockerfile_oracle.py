@@ -42,7 +42,7 @@ def theirs(found: Any) -> tuple[object, ...]:
 
 
 @given(dockerfiles())
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=500, deadline=None)
 def test_instructions_begin_and_end_where_buildkit_says(text: str) -> None:
     try:
         commands = buildkit.parse_string(text)
