@@ -35,7 +35,7 @@ from buildlib.view import View
 
 if TYPE_CHECKING:
     from buildlib.engine.protocol import Builder, Engine, Grant, ImageInfo
-    from buildlib.engine.transfer import Carrier
+    from buildlib.engine.transfer import ImageTransport
     from buildlib.fetch.progress import Observer
     from buildlib.fetch.source import Download
     from buildlib.registry.protocol import Registry
@@ -77,7 +77,7 @@ class Outside:
         carrier: Moves images between the two; `buildlib.engine.transfer` where it is None.
     """
 
-    carrier: Carrier | None = None
+    carrier: ImageTransport | None = None
 
     def ensure_engine(self) -> None:
         """Make an engine where there is none.

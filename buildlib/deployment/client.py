@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from buildlib.engine import process
-from buildlib.engine.api import SocketEngine, message_of, refused
+from buildlib.engine.api import EngineClient
 from buildlib.engine.client import any_client
 from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine
 from buildlib.engine.protocol import Engine, Mount
-from buildlib.engine.throwaway import split_streams
 from buildlib.errors import ActionError, EngineUnavailable, InputError
 
 _TIMEOUT = 600
@@ -65,25 +65,10 @@ class Docker:
             EngineUnavailable: It cannot be reached.
             ActionError: It refused.
         """
-        status, said = self._ask(method, path, body, what=what, allow=allow)
-        return json.loads(said) if said and status < _ERROR else None
-
-    def _ask(
-        self, method: str, path: str, body: Any = None, *, what: str, allow: Sequence[int] = ()
-    ) -> tuple[int, bytes]:
         data = None if body is None else json.dumps(body).encode()
-        if not self.endpoint.needs_sdk:
-            engine = SocketEngine(self.endpoint)
-            return engine.call(method, path, data, what=what, allow=allow, timeout=_TIMEOUT)
-        from buildlib.engine.sdk import SdkEngine
-
-        with SdkEngine(self.endpoint).client(what) as client:
-            kind = {"Content-Type": "application/json"}
-            url = client.base_url + path
-            reply = client.request(method, url, data=data, headers=kind, timeout=_TIMEOUT)
-        if reply.status_code >= _ERROR and reply.status_code not in allow:
-            raise refused(what, message_of(reply.content))
-        return reply.status_code, reply.content
+        engine = EngineClient(self.endpoint)
+        status, said = engine.call(method, path, data, what=what, allow=allow, timeout=_TIMEOUT)
+        return json.loads(said) if said and status < _ERROR else None
 
     def find(self, kind: str, **filters: str) -> list[dict[str, Any]]:
         """The networks, services, tasks or nodes that all filters hold for."""
@@ -110,9 +95,19 @@ class Docker:
 
     def logs(self, container: str, lines: int = 30) -> str:
         """The last lines that a container printed."""
-        path = f"/containers/{container}/logs?stdout=1&stderr=1&tail={lines}"
-        _, said = self._ask("GET", path, what="hand over a log", allow=(NOT_FOUND,))
-        return b"".join(split_streams(said)).decode("utf-8", "replace")
+        from docker.errors import NotFound
+
+        from buildlib.engine.sdk import client_of, explained
+
+        with (
+            explained(self.endpoint, "hand over a log"),
+            closing(client_of(self.endpoint, timeout=_TIMEOUT)) as client,
+        ):
+            try:
+                said: bytes = client.logs(container, tail=lines)
+            except NotFound:
+                return ""
+        return said.decode("utf-8", "replace")
 
     def image(self, name: str) -> str:
         """The ID of an image.

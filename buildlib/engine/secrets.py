@@ -12,11 +12,11 @@ busy, and the installation of the Debian package ca-certificates, wanted by many
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from buildlib.engine.dockerfile import Instruction, instructions, split_lines
+from buildlib.dockerfile.lines import Instruction, fields, read_lines
 from buildlib.engine.protocol import Grant
+from buildlib.errors import Location
 from buildlib.model.settings import Network
 
 CA = "buildlib-ca"
@@ -85,47 +85,63 @@ def find_ca(environ: Mapping[str, str]) -> str:
     return next((path for path in (*chosen, *_CA_PLACES) if path and os.path.isfile(path)), "")
 
 
-def lend(text: str, grants: Sequence[Grant]) -> str:
+def lend(text: str, grants: Sequence[Grant], file: str = "Dockerfile") -> str:
     """The text of a Dockerfile in which every RUN is given the grants.
 
     A RUN that mounts something at the same place keeps its own. ONBUILD instructions stay as
     they are: they run in builds of others, which know nothing of these files.
+
+    Args:
+        text: Of the Dockerfile.
+        grants: What is lent.
+        file: Its path in the workspace, for messages.
+
+    Raises:
+        InputError: The text is no Dockerfile.
     """
-    lines = split_lines(text)
     if not grants:
         return text
+    lines = text.split("\n")
     variables = [f"{name}={grant.target}" for grant in grants for name in grant.variables]
     changed: list[str] = []
     at = 0
-    for instruction in instructions(lines):
-        changed += lines[at : instruction.first]
-        body = lines[instruction.first : instruction.end]
-        if instruction.keyword == "RUN":
-            _add_flags(body, "".join(_mounts(instruction, grants)))
+    for instruction in read_lines(text, file).instructions:
+        changed += lines[at : instruction.line - 1]
+        body = lines[instruction.line - 1 : instruction.end]
+        if instruction.name == "RUN":
+            _add_flags(body, "".join(_mounts(instruction, grants, file)))
         changed += body
-        if instruction.keyword == "FROM" and variables:
+        if instruction.name == "FROM" and variables:
             changed.append("ARG " + " ".join(variables))
         at = instruction.end
-    return "".join(f"{line}\n" for line in [*changed, *lines[at:]])
+    return "\n".join([*changed, *lines[at:]])
 
 
-def _mounts(instruction: Instruction, grants: Sequence[Grant]) -> Iterable[str]:
-    own = instruction.text
+def _mounts(run: Instruction, grants: Sequence[Grant], file: str) -> Iterable[str]:
+    where = Location(file, run.line)
+    mounts = [fields(value, where) for key, value in run.flags if key == "mount"]
+    own = {field.partition("=")[2] for mount in mounts for field in mount if _is_target(field)}
     for grant in grants:
-        if not re.search(rf"(target|dst|destination)={re.escape(grant.target)}(?=[\s,])", own):
+        if grant.target not in own:
             # 0444: by default only root could read it, and RUN may be another user.
             yield f" --mount=type=secret,id={grant.id},target={grant.target},mode=0444"
 
 
+def _is_target(field: str) -> bool:
+    return field.partition("=")[0].lower() in {"target", "dst", "destination"}
+
+
 def _add_flags(body: list[str], flags: str) -> None:
-    """Put flags after the keyword of a RUN given as its lines."""
+    """Put flags after the keyword of a RUN given as its lines; they may break the keyword, too."""
+    left = "RUN"
     for number, line in enumerate(body):
-        indent = len(line) - len(line.lstrip())
-        end = indent + len("RUN")
-        if line[indent:end].upper() == "RUN":
-            rest = line[end:]
+        at = len(line) - len(line.lstrip()) if left == "RUN" else 0
+        while left and line[at : at + 1].upper() == left[0]:
+            at, left = at + 1, left[1:]
+        if not left:
+            rest = line[at:]
             space = "" if not rest or rest[0].isspace() else " "  # it may be the escape character
-            body[number] = line[:end] + flags + space + rest
+            body[number] = line[:at] + flags + space + rest
             return
 
 

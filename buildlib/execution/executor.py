@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
     from buildlib.workspace import Workspace
 
 Say = Callable[[str], None]
-_STEP = re.compile(r"#\d+ (\[[^\]]*\d+/\d+\] .{0,60})")
-"""How BuildKit's plain output names a step: `#7 [stage-0 2/3] RUN …`."""
+_SHOWN = 60
+"""Characters of an instruction that are shown while it is carried out."""
 
 
 class Executor:
@@ -153,6 +152,7 @@ class Executor:
             yield
 
     def _build(self, target: Target, *, rebuild: bool) -> None:
+        from buildlib.engine.progress import Resumed, Started, instruction_of
         from buildlib.execution.timeline import Watch
 
         workspace = self._workspace
@@ -164,12 +164,12 @@ class Executor:
         with open(log_path, "w", encoding="utf-8", errors="replace") as log_file:
 
             def log(line: str) -> None:
-                watch.line(line)
+                event = watch.line(line)
                 log_file.write(line + "\n")
                 log_file.flush()
-                step = _STEP.match(line)
-                if step:
-                    self.doing[target.label] = " ".join(step.group(1).split())
+                if isinstance(event, (Started, Resumed)) and (step := instruction_of(event.name)):
+                    shown = event.name[: len(event.name) - len(step) + _SHOWN]
+                    self.doing[target.label] = " ".join(shown.split())
                 if self._verbose:
                     self._say(line)
 

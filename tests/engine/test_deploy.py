@@ -26,10 +26,11 @@ from buildlib.deployment.client import Docker
 from buildlib.deployment.kept import FILES, Kept
 from buildlib.deployment.kept import Deployment as Settings
 from buildlib.engine.client import candidates
-from buildlib.engine.find import Endpoint, find_engine
+from buildlib.engine.find import find_engine
 from buildlib.errors import ActionError
 from buildlib.store import names
 from buildlib.workspace import Workspace
+from tests.support.reach import reached
 from verify.rest import Rest
 
 pytestmark = pytest.mark.engine
@@ -261,21 +262,22 @@ def test_the_gateway_gets_the_socket_that_it_was_deployed_through(engine, monkey
         runs_code(made, "python_docker")
 
 
-def test_an_engine_that_only_the_sdk_reaches_answers_the_same(engine, monkeypatch):
+def test_an_engine_behind_tls_answers_the_same(engine, tmp_path, monkeypatch):
     image = names.channel_tag(Workspace(str(ROOT)).settings, "enterprise-gateway", names.DEV)
     made = engine.containers.create(image, ["echo", "said"], labels={"deploy-test": "1"})
     try:
         answers = []
-        for through_sdk in (False, True):
-            monkeypatch.setattr(Endpoint, "needs_sdk", through_sdk)
-            docker_ = Docker()
-            docker_.act(made.id, "start")
-            made.wait()
-            (found,) = docker_.containers("deploy-test=1")
-            answers.append([docker_.logs(made.id, 1), found["Name"], docker_.image(image)])
-            assert docker_.container("no-such", allow=(404,)) == {}
-            with pytest.raises(ActionError, match="look up no-such"):
-                docker_.container("no-such")
+        for way in ("unix", "tls"):
+            with reached(way, tmp_path, monkeypatch) as environ:
+                docker_ = Docker(environ)
+                docker_.act(made.id, "start")
+                made.wait()
+                (found,) = docker_.containers("deploy-test=1")
+                answers.append([docker_.logs(made.id, 1), found["Name"], docker_.image(image)])
+                assert docker_.container("no-such", allow=(404,)) == {}
+                assert docker_.logs("no-such") == ""
+                with pytest.raises(ActionError, match="look up no-such"):
+                    docker_.container("no-such")
         assert answers[0] == answers[1] == ["said\n", f"/{made.name}", made.image.id]
     finally:
         made.remove(force=True)

@@ -17,7 +17,7 @@ from tests.fakes.engine import SHARED, FakeEngine, manifest_of
 
 
 class FakeCarrier:
-    """A `Carrier` between two fakes.
+    """An `ImageTransport` between two fakes.
 
     Args:
         engine: Where images are.
