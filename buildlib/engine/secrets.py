@@ -51,9 +51,11 @@ def grants_for(
 
     Args:
         network: The mirrors of the workspace.
-        environ: Environment that may name a CA bundle; that of the process when None.
+        environ: Environment that may name a CA bundle and an index; that of the process when None.
         suite: Debian suite (`bookworm`) of the image; without it, apt keeps its own sources.
     """
+    from buildlib import pypi
+
     env = os.environ if environ is None else environ
     public = Network()
     bundle = find_ca(env)
@@ -70,10 +72,11 @@ def grants_for(
         # In place of the image's own: apt can add sources by a variable, but not leave one out.
         sources = _debian_sources(network.apt, suite)
         grants.append(Grant("buildlib-apt.sources", (), text=sources, at=_SOURCES))
-    if network.pypi != public.pypi:
-        uv = f'[[index]]\nurl = "{network.pypi}"\ndefault = true\n'
+    index = pypi.index_url(network.pypi, env)
+    if index != pypi.PUBLIC:
+        uv = f'[[index]]\nurl = "{index}"\ndefault = true\n'
         grants += [
-            Grant("buildlib-pip.conf", ("PIP_CONFIG_FILE",), text=_pip_conf(network.pypi)),
+            Grant("buildlib-pip.conf", ("PIP_CONFIG_FILE",), text=_pip_conf(index)),
             Grant("buildlib-uv.toml", ("UV_CONFIG_FILE",), text=uv),
         ]
     return tuple(grants)

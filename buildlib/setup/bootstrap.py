@@ -24,7 +24,8 @@ if __name__ == "__main__":  # run by path under -I: the workspace is not on sys.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from buildlib.errors import ActionError, BuildError
-from buildlib.setup import fetch, index, uv
+from buildlib.pypi import PUBLIC, configured_in, index_url
+from buildlib.setup import fetch, uv
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -41,7 +42,8 @@ STAMPS = {name: f".{name}" for name in LOCKS}
 """Lock file to the name of its copy in .venv; doitw has the same names (.lock is taken by uv)."""
 
 _KEPT_UV_SETTINGS = (
-    *("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX_", "UV_KEYRING_", "UV_NETRC", "UV_CONFIG_FILE"),
+    *("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX_", "UV_KEYRING_", "UV_NETRC"),
+    *("UV_CONFIG_FILE", "UV_NO_CONFIG"),
     *("UV_SYSTEM_CERTS", "UV_INSECURE_HOST", "UV_HTTP_", "UV_CONCURRENT_", "UV_REQUEST_"),
     *("UV_CACHE_DIR", "UV_LINK_MODE", "UV_OFFLINE"),
 )
@@ -132,7 +134,7 @@ def _set_up(root: Path, lock: str) -> None:
     start = time.monotonic()
     venv = root / ".venv"
     locked = {name: (root / name).read_bytes() for name in _fulfilled(lock)}
-    address = index.index_address(root, os.environ)
+    address = index_of(root, os.environ)
     tool = uv.provide(root, address, os.environ)
     environment = environment_for_uv(os.environ, address)
 
@@ -146,6 +148,15 @@ def _set_up(root: Path, lock: str) -> None:
     uv.say(f"done in {time.monotonic() - start:.1f} s")
 
 
+def index_of(root: Path, environ: Mapping[str, str]) -> str:
+    """The package index to install from: the one that the build will ask, too."""
+    try:
+        pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        pyproject = ""  # whoever reads the settings in earnest says what is wrong with them
+    return index_url(configured_in(pyproject), environ)
+
+
 def environment_for_uv(environ: Mapping[str, str], address: str) -> dict[str, str]:
     """The environment for uv: the host's trust, the chosen index, no foreign settings."""
     result = {
@@ -156,7 +167,7 @@ def environment_for_uv(environ: Mapping[str, str], address: str) -> dict[str, st
     }
     if not (environ.get("SSL_CERT_FILE") or environ.get("SSL_CERT_DIR")):
         result.setdefault("UV_SYSTEM_CERTS", "1")
-    if address != index.PUBLIC:  # else a uv.toml of the site may still name one
+    if address != PUBLIC:  # else uv may have one of its own that is not read here
         result["UV_DEFAULT_INDEX"] = address
         result.pop("UV_INDEX_URL", None)
     if environ.get("BUILDLIB_STORE"):  # who moves the store means all that is kept

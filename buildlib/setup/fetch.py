@@ -17,11 +17,10 @@ import time
 from http.client import HTTPException
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.error import HTTPError, URLError
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import Request, urlopen
 
 from buildlib.errors import ActionError
-from buildlib.setup.index import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -45,6 +44,13 @@ class Page(NamedTuple):
     text: str
     content_type: str
     address: str
+
+
+def without_credentials(address: str) -> tuple[str, str]:
+    """Split `https://user:word@host/x` into `https://host/x` and `user:word` (empty if none)."""
+    parts = urlsplit(address)
+    user, at, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=host).geturl(), unquote(user) if at else ""
 
 
 def shown(address: str) -> str:

@@ -16,8 +16,15 @@ import tempfile
 from pathlib import Path
 
 from buildlib.errors import ActionError, BuildError, Location
-from buildlib.setup import fetch, index
-from buildlib.setup.bootstrap import DEV_LOCK, LOCKS, RELEASE_LOCK, ROOT, environment_for_uv
+from buildlib.setup import fetch
+from buildlib.setup.bootstrap import (
+    DEV_LOCK,
+    LOCKS,
+    RELEASE_LOCK,
+    ROOT,
+    environment_for_uv,
+    index_of,
+)
 
 COMMAND = ".venv/bin/python -m buildlib.setup.locks"
 GROUPS = {RELEASE_LOCK: "release", DEV_LOCK: "dev"}
@@ -35,7 +42,7 @@ def refresh(root: Path, binary: Path, *, upgrade: bool = False) -> None:
     Raises:
         ActionError: There is no resolution, or the index is not reached.
     """
-    address = index.index_address(root, os.environ)
+    address = index_of(root, os.environ)
     environment = environment_for_uv(os.environ, address)
     environment["UV_CUSTOM_COMPILE_COMMAND"] = COMMAND
     shared = ["--universal", "--python-version", "3.10", "--generate-hashes", "--no-emit-index-url"]

@@ -19,13 +19,15 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from buildlib.errors import ActionError, InputError, Location
+from buildlib.pypi import ACCEPT, files_of, project_page
 from buildlib.setup import fetch
-from buildlib.setup.index import ACCEPT, files_of, fitting_wheel, this_machine
+from buildlib.setup.wheels import fitting_wheel, this_machine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from buildlib.setup.index import File, Machine
+    from buildlib.pypi import File
+    from buildlib.setup.wheels import Machine
 
 LOCK = "requirements.lock"
 
@@ -103,11 +105,11 @@ def provide(root: Path, index: str, environ: Mapping[str, str]) -> Uv:
 
 
 def _fetch_wheel(folder: Path, pin: Pin, machine: Machine, index: str) -> Path:
-    address = f"{index}/uv/"
+    address = project_page(index, "uv")
     page = fetch.page(address, ACCEPT)
     try:
         files = files_of(page.text, page.content_type, page.address)
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except ValueError:
         raise ActionError(
             f"{fetch.shown(address)} is not a package index: it answers with something else",
             fix=fetch.OTHER_INDEX,

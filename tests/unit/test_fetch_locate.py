@@ -9,7 +9,7 @@ import pytest
 from fetch_server import Server, page
 
 from buildlib.fetch.address import read, shown
-from buildlib.fetch.locate import Locator, index_url
+from buildlib.fetch.locate import Locator
 from buildlib.fetch.source import DebianPath, PyPIFile, Urls
 from buildlib.fetch.trouble import WebError
 from buildlib.fetch.web import Retry, Web
@@ -173,27 +173,6 @@ def test_a_login_in_the_index_address_reaches_files_and_no_message(server, monke
     with pytest.raises(WebError) as error:
         Locator(Network(), web).find(PyPIFile("gone", WHEEL))
     assert "hunter2" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("environ", "expected"),
-    [
-        ({}, "https://pypi.org/simple"),
-        ({"PIP_INDEX_URL": "https://pip/simple/"}, "https://pip/simple"),
-        ({"PIP_INDEX_URL": "https://pip", "UV_INDEX_URL": "https://uv"}, "https://uv"),
-        ({"UV_INDEX_URL": "https://uv", "UV_DEFAULT_INDEX": "https://new"}, "https://new"),
-        ({"UV_DEFAULT_INDEX": "corp=https://new/s"}, "https://new/s"),
-        ({"UV_DEFAULT_INDEX": "https://new/s?a=b"}, "https://new/s?a=b"),
-        ({"UV_DEFAULT_INDEX": " "}, "https://pypi.org/simple"),
-    ],
-)
-def test_index_of_uv_and_pip(environ, expected):
-    assert index_url(Network(), environ) == expected
-
-
-def test_the_settings_of_the_workspace_win():
-    network = Network(pypi="https://mine/simple")
-    assert index_url(network, {"PIP_INDEX_URL": "https://pip"}) == "https://mine/simple"
 
 
 @pytest.mark.parametrize(
