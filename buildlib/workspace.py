@@ -272,9 +272,9 @@ class Workspace:
         if self.registry_factory is not None:
             return self.registry_factory(host)
         from buildlib.registry.client import connect
-        from buildlib.registry.patience import PATIENT, QUICK
+        from buildlib.web.retry import PATIENT, QUICK
 
-        return connect(host, patience=QUICK if quick else PATIENT)
+        return connect(host, retry=QUICK if quick else PATIENT)
 
     @property
     def role(self) -> str:

@@ -10,34 +10,22 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from buildlib.registry import challenge
 from buildlib.registry.address import is_loopback
-from buildlib.registry.login import Login, login_of
-from buildlib.registry.trouble import Trouble, refusal
+from buildlib.registry.errors import refusal
+from buildlib.web.connections import Answer
+from buildlib.web.credentials import Login, docker_login
+from buildlib.web.errors import HttpError
 
 _LIFETIME = 60  # seconds, where a token does not say (distribution: "Token Authentication")
 _EARLY = 10  # seconds before its end that a token is renewed
 _UNAUTHORIZED, _FORBIDDEN, _ERROR = 401, 403, 400
 
 
-class Plain(NamedTuple):
-    """An answer read whole.
-
-    Attributes:
-        status: Its status.
-        reason: The words of the status.
-        data: Its body.
-    """
-
-    status: int
-    reason: str
-    data: bytes
-
-
-Ask = Callable[[str, str, dict[str, str], bytes], Plain]
+Ask = Callable[[str, str, dict[str, str], bytes], Answer]
 """Sends a request (method, address, headers, body), without any credentials but those given."""
 
 
@@ -51,7 +39,7 @@ class Access:
     """
 
     def __init__(
-        self, host: str, ask: Ask, login: Callable[[str], Login | None] = login_of
+        self, host: str, ask: Ask, login: Callable[[str], Login | None] = docker_login
     ) -> None:
         self._host = host
         self._ask = ask
@@ -69,7 +57,7 @@ class Access:
                 to be known.
 
         Raises:
-            Trouble: No token is given.
+            HttpError: No token is given.
         """
         with self._lock:
             if self._challenge is None:
@@ -91,7 +79,7 @@ class Access:
             shown: The Authorization that did not do.
 
         Raises:
-            Trouble: No token is given.
+            HttpError: No token is given.
         """
         with self._lock:
             found = challenge.read(asked)
@@ -115,7 +103,7 @@ class Access:
         url = urlsplit(asked.realm)
         safe = url.scheme == "https" or (url.scheme == "http" and is_loopback(url.netloc))
         if not safe:
-            raise Trouble("wants tokens fetched from an address that is not safe", "content")
+            raise HttpError("wants tokens fetched from an address that is not safe", "content")
         query = [("service", asked.service)] if asked.service else []
         query += [("scope", each) for each in wanted.split()]
         headers: dict[str, str] = {}
@@ -139,20 +127,20 @@ class Access:
         return token
 
 
-def _token_in(answer: Plain) -> tuple[str, float]:
+def _token_in(answer: Answer) -> tuple[str, float]:
     """A token and how many seconds it lasts."""
     if answer.status in (_UNAUTHORIZED, _FORBIDDEN):
-        raise Trouble(
-            "gives no token for the credentials there are", "status", status=answer.status
+        raise HttpError(
+            "gives no token for the credentials there are", "refused", status=answer.status
         )
     if answer.status >= _ERROR:
-        trouble = refusal(answer.status, answer.reason, "", answer.data)
-        trouble.reason = f"gives no token: its server of tokens {trouble.reason}"
-        raise trouble
+        error = refusal(answer.status, answer.reason, body=answer.data)
+        error.reason = f"gives no token: its server of tokens {error.reason}"
+        raise error
     try:
         found: Any = json.loads(answer.data)
         token = str(found.get("token") or found["access_token"])
         lifetime = float(found.get("expires_in") or _LIFETIME)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Trouble("gives no token: the answer holds none", "content") from None
+        raise HttpError("gives no token: the answer holds none", "content") from None
     return token, lifetime

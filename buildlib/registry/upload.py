@@ -12,9 +12,10 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, urljoin
 
-from buildlib.registry.line import Answer, Body, Line
-from buildlib.registry.patience import persist
-from buildlib.registry.trouble import Trouble
+from buildlib.registry.http import RegistryHttp
+from buildlib.web.connections import Answer, Body
+from buildlib.web.errors import HttpError
+from buildlib.web.retry import retrying
 
 CHUNK = 16 << 20
 """Bytes that at most are sent again after a failure that the registry can continue from."""
@@ -32,7 +33,7 @@ class Upload:
     """One blob.
 
     Args:
-        line: The way to the registry.
+        http: The way to the registry.
         repository: As the server knows it.
         digest: Of the whole.
         size: Of the whole.
@@ -42,14 +43,14 @@ class Upload:
 
     def __init__(
         self,
-        line: Line,
+        http: RegistryHttp,
         repository: str,
         digest: str,
         size: int,
         pieces: Pieces,
         is_there: Callable[[], bool],
     ) -> None:
-        self._line = line
+        self._http = http
         self._repository = repository
         self._scope = f"repository:{repository}:pull,push"
         self._digest = digest
@@ -64,30 +65,30 @@ class Upload:
         """Upload it.
 
         Raises:
-            Trouble: It does not succeed.
+            HttpError: It does not succeed.
         """
-        persist(self._attempt, self._line.patience, self._line.wait, lambda: self._offset)
+        retrying(self._attempt, self._http.retry, self._http.wait, lambda: self._offset)
 
     def _attempt(self) -> None:
         if self._continued and self._is_done():
             return
         if not self._location:
-            answer = self._line.ask_once(
+            answer = self._http.ask_once(
                 "POST", f"/v2/{self._repository}/blobs/uploads/", self._scope, body=_EMPTY
             )
             self._moved(answer)
         try:
             self._send_all()
-        except Trouble as trouble:
-            raise self._judged(trouble) from None
+        except HttpError as error:
+            raise self._judged(error) from None
 
     def _is_done(self) -> bool:
         """Ask what has arrived; an upload that is not known any more may have been completed."""
         if self._location:
             try:
-                answer = self._line.ask_once("GET", self._location, self._scope)
-            except Trouble as trouble:
-                if trouble.status not in _GONE:
+                answer = self._http.ask_once("GET", self._location, self._scope)
+            except HttpError as error:
+                if error.status not in _GONE:
                     raise
                 self._forget()
             else:
@@ -100,7 +101,7 @@ class Upload:
         while self._offset < self._size and (self._offset or self._size > CHUNK):
             self._send_chunk(min(CHUNK, self._size - self._offset))
         join = "&" if "?" in self._location else "?"
-        self._line.ask_once(
+        self._http.ask_once(
             "PUT",
             f"{self._location}{join}digest={quote(self._digest)}",
             self._scope,
@@ -110,7 +111,7 @@ class Upload:
 
     def _send_chunk(self, length: int) -> None:
         start, end = self._offset, self._offset + length
-        answer = self._line.ask_once(
+        answer = self._http.ask_once(
             "PATCH",
             self._location,
             self._scope,
@@ -120,21 +121,21 @@ class Upload:
         self._moved(answer)
         arrived = min(_arrived(answer, otherwise=end), self._size)
         if arrived <= start:
-            raise Trouble("takes nothing of an upload", "content", transient=True)
+            raise HttpError("takes nothing of an upload", "content", transient=True)
         self._offset = arrived
 
-    def _judged(self, trouble: Trouble) -> Trouble:
+    def _judged(self, error: HttpError) -> HttpError:
         """What a failure on the way means: one of the upload itself is no reason to give up."""
-        misfit = "DIGEST_INVALID" in trouble.codes
-        lost = trouble.status in _GONE and (
-            not trouble.codes or any(code in _OF_THE_UPLOAD for code in trouble.codes)
+        misfit = "DIGEST_INVALID" in error.codes
+        lost = error.status in _GONE and (
+            not error.codes or any(code in _OF_THE_UPLOAD for code in error.codes)
         )
         if lost or misfit:
             self._forget()
         if lost or (misfit and self._continued):
-            trouble.transient = True
+            error.transient = True
         self._continued = True
-        return trouble
+        return error
 
     def _forget(self) -> None:
         self._location = ""
@@ -143,8 +144,8 @@ class Upload:
     def _moved(self, answer: Answer) -> None:
         location = answer.headers.get("Location", "") or self._location
         if not location:
-            raise Trouble("does not say where to upload", "content")
-        self._location = urljoin(self._line.root, location)
+            raise HttpError("does not say where to upload", "content")
+        self._location = urljoin(self._http.root, location)
 
     def _part(self, length: int) -> Body:
         start = self._offset

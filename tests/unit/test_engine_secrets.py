@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from buildlib.engine.dockerfile import instructions, split_lines
 from buildlib.engine.protocol import Grant
-from buildlib.engine.secrets import find_ca, grants_for, lend
+from buildlib.engine.secrets import grants_for, lend
 from buildlib.model.settings import Network
+from buildlib.web.trust import find_ca
 
 CA = Grant("ca", ("SSL_CERT_FILE", "PIP_CERT"), path="/host/ca.pem")
 FLAG = "--mount=type=secret,id=ca,target=/run/secrets/ca,mode=0444"

@@ -15,10 +15,11 @@ from fetch_server import Server, page
 from buildlib.engine.secrets import grants_for
 from buildlib.fetch.locate import Locator
 from buildlib.fetch.source import PyPIFile
-from buildlib.fetch.web import Retry, Web
 from buildlib.model.settings import Network, parse_settings
 from buildlib.pypi import PUBLIC, File, configured_in, files_of, index_url, toml_by_line
 from buildlib.setup.bootstrap import index_of
+from buildlib.web.http import HttpClient
+from buildlib.web.retry import Retry
 
 SITE = '[tool.buildlib.network]\npypi = "https://site/simple/"\n'
 
@@ -120,7 +121,7 @@ def test_set_up_and_fetching_and_steps_ask_the_same_index(tmp_path, monkeypatch,
         assert f"index-url = {chosen}\n" in lent["buildlib-pip.conf"]
         assert f'url = "{chosen}"\n' in lent["buildlib-uv.toml"]
         server.script[f"/{part}/demo/"] = [page('<a href="demo.whl">', "text/html")]
-        find = Locator(network, Web(Retry(attempts=1), Event())).find
+        find = Locator(network, HttpClient(Retry(attempts=1), Event())).find
         assert find(PyPIFile("demo", "demo.whl")) == [f"{chosen}/demo/demo.whl"]
 
 
