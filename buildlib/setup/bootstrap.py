@@ -26,6 +26,8 @@ if __name__ == "__main__":  # run by path under -I: the workspace is not on sys.
 from buildlib.errors import ActionError, BuildError
 from buildlib.pypi import PUBLIC, configured_in, index_url
 from buildlib.setup import fetch, uv
+from buildlib.store.content import default_root
+from buildlib.web.address import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -171,7 +173,7 @@ def environment_for_uv(environ: Mapping[str, str], address: str) -> dict[str, st
         result["UV_DEFAULT_INDEX"] = address
         result.pop("UV_INDEX_URL", None)
     if environ.get("BUILDLIB_STORE"):  # who moves the store means all that is kept
-        result.setdefault("UV_CACHE_DIR", str(uv.store_folder(environ) / "uv" / "cache"))
+        result.setdefault("UV_CACHE_DIR", f"{default_root(environ)}/uv/cache")
     return result
 
 
@@ -210,7 +212,7 @@ def _install(
     sync += ["--compile-bytecode", str(root / lock)]
     # First from the cache alone: where all is there, no connection is made or needed.
     if not _succeeds(tool, [*sync, "--offline"], environment):
-        what = f"the packages of {lock} could not be installed from {fetch.shown(address)}"
+        what = f"the packages of {lock} could not be installed from {shown(address)}"
         _run(tool, sync, environment, what, fix=fetch.OTHER_INDEX)
     uv.say(f"packages installed in {time.monotonic() - start:.1f} s")
 

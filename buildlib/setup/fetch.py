@@ -1,12 +1,11 @@
 """HTTP with the standard library, the host's own trust, and errors a user can act on.
 
-Only for what set-up needs before any package is there; the build's downloads have a fetcher of
-their own. Must not know what is fetched.
+Only for what set-up needs before any package is there; all else goes through `buildlib.web`, of
+which this uses what needs no package. Must not know what is fetched.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import shutil
@@ -17,45 +16,30 @@ import time
 from http.client import HTTPException
 from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
 from urllib.error import HTTPError, URLError
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from buildlib.errors import ActionError
+from buildlib.web.address import Address, read, shown
+from buildlib.web.errors import HttpError, refusal
+from buildlib.web.retry import Retry, retrying
+from buildlib.web.trust import has_authorities, host_trust
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
-Result = TypeVar("Result")
+T = TypeVar("T")
 
 OTHER_INDEX = "UV_DEFAULT_INDEX=https://mirror.example.com/simple ./doitw build"
-TRIES = 3
-TIMEOUT = 30  # seconds without a byte
-_BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
+RETRY = Retry(attempts=3, first_delay=0.5, longest_delay=2.0)
 
 
 class Page(NamedTuple):
     """A page, its media type, and the address it came from in the end."""
 
     text: str
-    content_type: str
+    media_type: str
     address: str
-
-
-def without_credentials(address: str) -> tuple[str, str]:
-    """Split `https://user:word@host/x` into `https://host/x` and `user:word` (empty if none)."""
-    parts = urlsplit(address)
-    user, at, host = parts.netloc.rpartition("@")
-    return parts._replace(netloc=host).geturl(), unquote(user) if at else ""
-
-
-def shown(address: str) -> str:
-    """An address as it may be printed: without user and password."""
-    return without_credentials(address)[0]
 
 
 def page(address: str, accept: str) -> Page:
@@ -65,11 +49,11 @@ def page(address: str, accept: str) -> Page:
         ActionError: The server is not reached, not trusted, or has no such page.
     """
 
-    def read(answer: Any) -> Page:
+    def whole(answer: Any) -> Page:
         text = answer.read().decode("utf-8", "replace")
         return Page(text, answer.headers.get("Content-Type", ""), answer.geturl())
 
-    return _retried(address, {"Accept": accept}, address, read)
+    return _fetched(address, accept, address, whole)
 
 
 def download(address: str, target: IO[bytes], *, credentials_of: str = "") -> str:
@@ -87,7 +71,7 @@ def download(address: str, target: IO[bytes], *, credentials_of: str = "") -> st
         ActionError: As `page`.
     """
 
-    def read(answer: Any) -> str:
+    def whole(answer: Any) -> str:
         target.seek(0)
         target.truncate()
         digest = hashlib.sha256()
@@ -100,69 +84,69 @@ def download(address: str, target: IO[bytes], *, credentials_of: str = "") -> st
             raise ConnectionError(f"the connection ended {left} bytes early")
         return digest.hexdigest()
 
-    return _retried(address, {}, credentials_of, read)
+    return _fetched(address, "*/*", credentials_of, whole)
 
 
-def _retried(
-    address: str,
-    headers: Mapping[str, str],
-    credentials_of: str,
-    read: Callable[[Any], Result],
-) -> Result:
-    """Open an address and read its answer, three times if need be."""
-    plain, _ = without_credentials(address)
-    request = Request(plain, headers={"User-Agent": "buildlib-setup", **headers})  # noqa: S310
-    login = _login_for(plain, address) or _login_for(plain, credentials_of)
+def _fetched(url: str, accept: str, credentials_of: str, whole: Callable[[Any], T]) -> T:
+    """What `whole` makes of the answer of an address, with retries."""
+    address = _read(url)
+    request = Request(  # noqa: S310
+        address.url, headers={"User-Agent": "buildlib-setup", "Accept": accept}
+    )
+    login = address.login
+    if not login and credentials_of:
+        holder = _read(credentials_of)
+        login = holder.login if holder.origin == address.origin else ""
     if login:
         # Unredirected: another host does not get to see them.
         request.add_unredirected_header("Authorization", login)
-    context = trust() if plain.startswith("https:") else None
-    for left in reversed(range(TRIES)):
-        try:
-            with urlopen(request, timeout=TIMEOUT, context=context) as answer:  # noqa: S310
-                return read(answer)
-        except HTTPError as error:
-            if error.code < 500 or not left:  # noqa: PLR2004
-                raise _refused(plain, error.code) from None
-        except (URLError, HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as error:
-            reason = error.reason if isinstance(error, URLError) else error
-            if isinstance(reason, ssl.SSLCertVerificationError):
-                raise _untrusted(plain, reason) from None
-            if not left:
-                raise _unreachable(plain, reason) from None
-        time.sleep(0.5)
-    raise AssertionError  # the last turn of the loop returned or raised
+    context = trust() if address.origin.scheme == "https" else None
+    try:
+        return retrying(lambda: _once(request, context, whole), RETRY, time.sleep)
+    except HttpError as error:
+        raise _explained(error) from None
 
 
-def _login_for(address: str, holder: str) -> str:
-    """The Authorization header for an address, if `holder` has credentials for the same host."""
-    bare, credentials = without_credentials(holder)
-    if not credentials or urlsplit(bare).netloc != urlsplit(address).netloc:
-        return ""
-    return "Basic " + base64.b64encode(credentials.encode()).decode()
+def _once(request: Request, context: ssl.SSLContext | None, whole: Callable[[Any], T]) -> T:
+    url = request.full_url
+    try:
+        with urlopen(request, timeout=RETRY.read_timeout, context=context) as answer:  # noqa: S310
+            return whole(answer)
+    except HTTPError as error:
+        raise refusal(error.code, error.reason, url=url) from None
+    except (URLError, HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise HttpError(reason.verify_message, "certificate", url=url) from None
+        raise HttpError(str(reason), "broken", url=url, transient=True) from None
 
 
-def _refused(address: str, code: int) -> ActionError:
-    what = {401: "asks for a user and password", 403: "refuses access", 404: "has no such page"}
+def _read(url: str) -> Address:
+    try:
+        return read(url)
+    except ValueError:
+        raise ActionError(
+            f"{shown(url)} is not an http or https address", fix=OTHER_INDEX
+        ) from None
+
+
+def _explained(error: HttpError) -> ActionError:
+    """The sentence for what went wrong last."""
+    host = urlsplit(error.url).netloc
+    if error.status:
+        what = {401: "asks for a user and password", 403: "refuses access", 404: "has no such page"}
+        said = what.get(error.status, "does not answer properly")
+        return ActionError(f"{error.url} {said} (HTTP {error.status})", fix=OTHER_INDEX)
+    if error.kind == "certificate":
+        return ActionError(
+            f"this machine does not trust the certificate of {host}: {error.reason}",
+            detail="Behind a proxy that inspects TLS, name the bundle that holds its certificate:",
+            fix="SSL_CERT_FILE=/path/to/ca-bundle.pem ./doitw build",
+        )
     return ActionError(
-        f"{address} {what.get(code, 'does not answer properly')} (HTTP {code})", fix=OTHER_INDEX
-    )
-
-
-def _unreachable(address: str, reason: object) -> ActionError:
-    return ActionError(
-        f"cannot reach {urlsplit(address).netloc}: {reason}",
+        f"cannot reach {host}: {error.reason}",
         detail="Is this machine online? Behind a proxy, set https_proxy; with a mirror, name it:",
         fix=OTHER_INDEX,
-    )
-
-
-def _untrusted(address: str, reason: ssl.SSLCertVerificationError) -> ActionError:
-    return ActionError(
-        f"this machine does not trust the certificate of {urlsplit(address).netloc}: "
-        f"{reason.verify_message}",
-        detail="Behind a proxy that inspects TLS, name the bundle that holds its certificate:",
-        fix="SSL_CERT_FILE=/path/to/ca-bundle.pem ./doitw build",
     )
 
 
@@ -172,11 +156,11 @@ def trust() -> ssl.SSLContext:
     Raises:
         ActionError: There are no certificates, and this is not root on a Debian or Ubuntu.
     """
-    context = _host_context()
-    if context is None and _may_install():
+    context = host_trust()
+    if not has_authorities(context) and _may_install():
         _install_certificates()
-        context = _host_context()
-    if context is None:
+        context = host_trust()
+    if not has_authorities(context):
         named = os.environ.get("SSL_CERT_FILE")
         raise ActionError(
             f"SSL_CERT_FILE names {named}, which holds no certificate"
@@ -185,25 +169,6 @@ def trust() -> ssl.SSLContext:
             fix="sudo apt-get update && sudo apt-get install -y ca-certificates",
         )
     return context
-
-
-def _host_context() -> ssl.SSLContext | None:
-    context = ssl.create_default_context()
-    folder = ssl.get_default_verify_paths().capath
-    if context.cert_store_stats()["x509_ca"] or (folder and _has_certificates(folder)):
-        return context
-    if not os.environ.get("SSL_CERT_FILE"):
-        # A Python built elsewhere may look for the bundle where this host has none.
-        for bundle in _BUNDLES:
-            if os.path.exists(bundle):
-                context.load_verify_locations(bundle)
-                return context
-    return None
-
-
-def _has_certificates(folder: str) -> bool:
-    """Whether a folder holds certificates under the hashed names that OpenSSL looks for."""
-    return any(name.endswith(".0") for name in os.listdir(folder))
 
 
 def _may_install() -> bool:

@@ -25,6 +25,7 @@ from buildlib.setup.bootstrap import (
     environment_for_uv,
     index_of,
 )
+from buildlib.web.address import shown
 
 COMMAND = ".venv/bin/python -m buildlib.setup.locks"
 GROUPS = {RELEASE_LOCK: "release", DEV_LOCK: "dev"}
@@ -59,7 +60,7 @@ def refresh(root: Path, binary: Path, *, upgrade: bool = False) -> None:
         )
         if result.returncode:
             raise ActionError(
-                f"{name} could not be made from {fetch.shown(address)}",
+                f"{name} could not be made from {shown(address)}",
                 detail=result.stderr.strip(),
                 fix=f"{fetch.OTHER_INDEX.split()[0]} {COMMAND}",
             )

@@ -22,6 +22,8 @@ from buildlib.errors import ActionError, InputError, Location
 from buildlib.pypi import ACCEPT, files_of, project_page
 from buildlib.setup import fetch
 from buildlib.setup.wheels import fitting_wheel, this_machine
+from buildlib.store.content import default_root
+from buildlib.web.address import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,16 +53,6 @@ class Uv(NamedTuple):
     binary: Path
     wheel: Path
     version: str
-
-
-def store_folder(environ: Mapping[str, str]) -> Path:
-    """The store that all workspaces of a user share; `store.content.default_root` says the same."""
-    if chosen := environ.get("BUILDLIB_STORE"):
-        return Path(chosen).expanduser().absolute()
-    cache = Path(environ.get("XDG_CACHE_HOME", ""))
-    if not cache.is_absolute():
-        cache = Path("~/.cache").expanduser()
-    return cache / "buildlib"
 
 
 def pin_of(lock: str, project: str) -> Pin:
@@ -94,7 +86,7 @@ def provide(root: Path, index: str, environ: Mapping[str, str]) -> Uv:
     pin = pin_of((root / LOCK).read_text(encoding="utf-8"), "uv")
     machine = this_machine()
     # A home folder may be shared by machines of several kinds.
-    folder = store_folder(environ) / "uv" / f"{pin.version}-{machine.family}-{machine.arch}"
+    folder = Path(default_root(environ)) / "uv" / f"{pin.version}-{machine.family}-{machine.arch}"
     binary = folder / "uv"
     wheel = next(folder.glob("uv-*.whl"), None) if binary.exists() else None
     if wheel is None:
@@ -108,10 +100,10 @@ def _fetch_wheel(folder: Path, pin: Pin, machine: Machine, index: str) -> Path:
     address = project_page(index, "uv")
     page = fetch.page(address, ACCEPT)
     try:
-        files = files_of(page.text, page.content_type, page.address)
+        files = files_of(page.text, page.media_type, page.address)
     except ValueError:
         raise ActionError(
-            f"{fetch.shown(address)} is not a package index: it answers with something else",
+            f"{shown(address)} is not a package index: it answers with something else",
             fix=fetch.OTHER_INDEX,
         ) from None
     file = fitting_wheel(files, "uv", pin.version, machine)
@@ -120,7 +112,7 @@ def _fetch_wheel(folder: Path, pin: Pin, machine: Machine, index: str) -> Path:
     if file.sha256 and file.sha256 not in pin.hashes:
         raise _wrong_hash(file, file.sha256)
     size = f" ({file.size / 1e6:.0f} MB)" if file.size else ""
-    say(f"fetching uv {pin.version}{size} from {fetch.shown(index)} ...")
+    say(f"fetching uv {pin.version}{size} from {shown(index)} ...")
     start = time.monotonic()
     with _new_file(folder / file.name) as target:
         digest = fetch.download(file.url, target, credentials_of=index)
@@ -162,7 +154,7 @@ def _no_wheel(files: list[File], pin: Pin, machine: Machine, address: str) -> Ac
             fix="build on Linux or macOS, x86_64 or arm64",
         )
     return ActionError(
-        f"{fetch.shown(address)} has no uv {pin.version}",
+        f"{shown(address)} has no uv {pin.version}",
         fix=fetch.OTHER_INDEX,
     )
 
@@ -170,7 +162,7 @@ def _no_wheel(files: list[File], pin: Pin, machine: Machine, address: str) -> Ac
 def _wrong_hash(file: File, digest: str) -> ActionError:
     return ActionError(
         f"{file.name} is not what {LOCK} says: sha256 {digest}",
-        detail=f"from {fetch.shown(file.url)}; nothing of it was used",
+        detail=f"from {shown(file.url)}; nothing of it was used",
         fix=fetch.OTHER_INDEX,
     )
 

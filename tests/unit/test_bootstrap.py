@@ -27,7 +27,6 @@ from packaging.version import Version
 from buildlib.pypi import PUBLIC, File
 from buildlib.setup import bootstrap, uv
 from buildlib.setup.wheels import Machine, fitting_wheel, this_machine
-from buildlib.store.content import default_root
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE_PYTHON = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
@@ -113,9 +112,9 @@ class Workspace:
     def __init__(self, folder: Path, server: Index) -> None:
         self.root = folder / "my workspace"
         package = self.root / "buildlib"
-        shutil.copytree(
-            ROOT / "buildlib/setup", package / "setup", ignore=shutil.ignore_patterns("__pycache__")
-        )
+        no_cache = shutil.ignore_patterns("__pycache__")
+        for name in ("setup", "web", "store"):
+            shutil.copytree(ROOT / "buildlib" / name, package / name, ignore=no_cache)
         for name in ("doitw", "buildlib/__init__.py", "buildlib/errors.py", "buildlib/pypi.py"):
             shutil.copy(ROOT / name, self.root / name)
         (package / "__main__.py").write_text(STUB)
@@ -310,6 +309,17 @@ def test_a_python_that_is_too_old_or_broken_is_passed_over(workspace, tmp_path):
     refused(workspace.run(BUILDLIB_PYTHON=str(tools / "python3")), "BUILDLIB_PYTHON is ")
 
 
+def test_set_up_needs_no_package_and_little_of_buildlib():
+    """It runs before anything is installed; -S leaves out what this Python may have."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import buildlib.setup.locks\n"
+        "print(*(name for name in sys.modules if name.startswith('buildlib.')))"
+    )
+    command = [BASE_PYTHON, "-I", "-S", "-c", code, str(ROOT)]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert {name.split(".")[1] for name in loaded} == {"errors", "pypi", "setup", "store", "web"}
+
+
 # fetching uv
 
 
@@ -471,18 +481,6 @@ def test_the_index_is_the_most_particular_one(tmp_path, environ, pyproject, pip,
     pip_file = tmp_path / ".config/pip/pip.conf" if pip else tmp_path / "none"
     environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(pip_file), **environ}
     assert bootstrap.index_of(tmp_path, environ) == expected
-
-
-def test_the_store_is_the_one_of_the_build(monkeypatch):
-    for name, value in (
-        ("XDG_CACHE_HOME", ""),
-        ("XDG_CACHE_HOME", "relative"),
-        ("XDG_CACHE_HOME", "/cache"),
-        ("BUILDLIB_STORE", "~/mine"),
-        ("BUILDLIB_STORE", "/store"),
-    ):
-        monkeypatch.setenv(name, value)
-        assert str(uv.store_folder(os.environ)) == default_root()
 
 
 WHEELS = [
