@@ -10,10 +10,9 @@ import re
 from typing import NamedTuple
 
 from buildlib.errors import InputError
+from buildlib.model.settings import HUB, canonical_registry
 
-HUB = "docker.io"
 _HUB_SERVER = "registry-1.docker.io"
-_HUB_NAMES = (HUB, "index.docker.io", _HUB_SERVER)
 _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?\Z")
 
 
@@ -49,7 +48,7 @@ def server_of(host: str) -> Server:
             f"{host!r} is not a registry: it takes a host name with an optional port",
             fix='registry = "registry.example.com:5000"  # in [tool.buildlib] of pyproject.toml',
         )
-    if host.lower() in _HUB_NAMES:
+    if canonical_registry(host) == HUB:
         return Server(HUB, _HUB_SERVER, loopback=False)
     return Server(host, host, is_loopback(host))
 

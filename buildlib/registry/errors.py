@@ -12,7 +12,8 @@ import re
 from typing import Any
 
 from buildlib.errors import ActionError
-from buildlib.registry.address import HUB, is_loopback
+from buildlib.model.settings import HUB
+from buildlib.registry.address import is_loopback
 from buildlib.registry.protocol import RegistryUnavailable
 from buildlib.web import errors as web
 from buildlib.web.errors import HttpError

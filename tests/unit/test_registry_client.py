@@ -14,8 +14,9 @@ import pytest
 from token_registry import TokenRegistry
 
 from buildlib.errors import ActionError, InputError
+from buildlib.model.settings import HUB
 from buildlib.registry import challenge
-from buildlib.registry.address import HUB, is_loopback, server_of
+from buildlib.registry.address import is_loopback, server_of
 from buildlib.registry.client import connect
 from buildlib.registry.protocol import RegistryUnavailable
 from buildlib.registry.upload import CHUNK
