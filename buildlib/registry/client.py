@@ -13,9 +13,8 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
 from urllib.parse import urljoin
 
 from buildlib.errors import ActionError
@@ -31,12 +30,14 @@ from buildlib.registry.protocol import (
     Registry,
 )
 from buildlib.registry.upload import Pieces, Upload
-from buildlib.web.connections import PIECE, body_of, pieces
+from buildlib.web.connections import PIECE, Answer, Body, Request, body_of, pieces
 from buildlib.web.errors import HttpError
 from buildlib.web.retry import PATIENT, Attempts, Retry, retrying
 
-_T = TypeVar("_T")
+Ask = Callable[[Request, str], Answer]
+"""`RegistryHttp.ask` or `ask_once`."""
 
+PULL, PUSH, DELETE = "pull", "pull,push", "delete"
 _ACCEPT = {"Accept": f"{OCI_MANIFEST}, {OCI_INDEX}, {DOCKER_MANIFEST}, {DOCKER_LIST}"}
 _NOT_FOUND, _PARTIAL = 404, 206
 _PAGE = 1000  # tags asked for at once
@@ -77,15 +78,13 @@ class HttpRegistry:
     def ping(self) -> None:
         """See `Registry.ping`."""
         with self._explaining("ask"):
-            self._http.ask("GET", "/v2/", "")
+            self._http.ask(Request("GET", "/v2/"), "")
 
     def head(self, repository: str, reference: str) -> str | None:
         """See `Registry.head`."""
-        path = self._path(repository, "manifests", reference)
+        request = self._request("HEAD", repository, "manifests", reference, _ACCEPT)
         with self._explaining(f"ask for {_joined(repository, reference)}", repository):
-            answer = _or_none(
-                lambda: self._http.ask("HEAD", path, self._pull(repository), headers=_ACCEPT)
-            )
+            answer = _found(self._http.ask, request, self._scope(repository))
             if answer is None:
                 return None
             digest = answer.headers.get("Docker-Content-Digest", "")
@@ -96,11 +95,9 @@ class HttpRegistry:
 
     def manifest(self, repository: str, reference: str) -> Manifest | None:
         """See `Registry.manifest`."""
-        path = self._path(repository, "manifests", reference)
+        request = self._request("GET", repository, "manifests", reference, _ACCEPT)
         with self._explaining(f"read {_joined(repository, reference)}", repository):
-            answer = _or_none(
-                lambda: self._http.ask("GET", path, self._pull(repository), headers=_ACCEPT)
-            )
+            answer = _found(self._http.ask, request, self._scope(repository))
             if answer is None:
                 return None
             kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
@@ -116,13 +113,9 @@ class HttpRegistry:
         with self._explaining(f"put {_joined(repository, reference)}", repository):
             if _DIGEST.match(reference) and reference != manifest.digest:
                 raise HttpError(f"is given {manifest.digest} under that name", "content")
-            answer = self._http.ask(
-                "PUT",
-                self._path(repository, "manifests", reference),
-                self._push(repository),
-                headers={"Content-Type": manifest.media_type},
-                body=body_of(manifest.data),
-            )
+            kind, body = {"Content-Type": manifest.media_type}, body_of(manifest.data)
+            request = self._request("PUT", repository, "manifests", reference, kind, body)
+            answer = self._http.ask(request, self._scope(repository, PUSH))
             kept = answer.headers.get("Docker-Content-Digest", manifest.digest)
             if kept != manifest.digest:
                 raise HttpError(f"has made {kept} of {manifest.digest}", "content")
@@ -130,7 +123,7 @@ class HttpRegistry:
     def has_blob(self, repository: str, digest: str) -> bool:
         """See `Registry.has_blob`."""
         with self._explaining(f"ask for a blob of {repository}", repository):
-            return self._has(repository, digest, self._pull(repository), self._http.ask)
+            return self._has(self._http.ask, repository, digest, PULL)
 
     def read_blob(self, repository: str, digest: str) -> Iterator[bytes]:
         """See `Registry.read_blob`."""
@@ -174,12 +167,12 @@ class HttpRegistry:
         import json
 
         found: set[str] = set()
-        path = self._path(repository, "tags", "list") + f"?n={_PAGE}"
-        asked = {path}
+        request = self._request("GET", repository, "tags", f"list?n={_PAGE}")
+        asked: set[str] = set()
         with self._explaining(f"list the tags of {repository}", repository):
-            while path:
-                here = path
-                answer = _or_none(lambda: self._http.ask("GET", here, self._pull(repository)))  # noqa: B023
+            while request.url not in asked:  # it would never end
+                asked.add(request.url)
+                answer = _found(self._http.ask, request, self._scope(repository))
                 if answer is None:
                     break
                 try:
@@ -187,23 +180,20 @@ class HttpRegistry:
                 except (ValueError, KeyError, TypeError):
                     raise HttpError("answers with no list of tags", "content") from None
                 follows = _NEXT.search(answer.headers.get("Link", ""))
-                path = urljoin(here, follows[1]) if follows else ""
-                if path in asked:  # it would never end
-                    break
-                asked.add(path)
+                if follows:
+                    request = request._replace(url=urljoin(request.url, follows[1]))
         return sorted(found)
 
     def delete(self, repository: str, digest: str) -> bool:
         """See `Registry.delete`."""
         attempts = 0
-        path = self._path(repository, "manifests", digest)
-        scope = f"repository:{self._server.repository(repository)}:delete"
+        request = self._request("DELETE", repository, "manifests", digest)
 
         def once() -> bool:
             nonlocal attempts
             attempts += 1
             try:
-                self._http.ask_once("DELETE", path, scope)
+                self._http.ask_once(request, self._scope(repository, DELETE))
             except HttpError as error:
                 if error.status != _NOT_FOUND:
                     raise
@@ -215,39 +205,49 @@ class HttpRegistry:
 
     def _put(self, repository: str, digest: str, size: int, pieces: Pieces) -> None:
         """Upload a blob unless it is there."""
-        push = self._push(repository)
         with self._explaining(f"upload a blob to {repository}", repository):
-            if self._has(repository, digest, push, self._http.ask):
+            if self._has(self._http.ask, repository, digest, PUSH):
                 return
+            upload = Upload(
+                self._http,
+                self._request("POST", repository, "blobs", "uploads/", body=body_of(b"")),
+                self._scope(repository, PUSH),
+                digest,
+                size,
+                pieces,
+                lambda: self._has(self._http.ask_once, repository, digest, PUSH),
+            )
+            upload.run()
 
-            def is_there() -> bool:
-                return self._has(repository, digest, push, self._http.ask_once)
-
-            name = self._server.repository(repository)
-            Upload(self._http, name, digest, size, pieces, is_there).run()
-
-    def _has(self, repository: str, digest: str, scope: str, ask: Callable[..., object]) -> bool:
-        path = self._path(repository, "blobs", digest)
-        return _or_none(lambda: ask("HEAD", path, scope)) is not None
+    def _has(self, ask: Ask, repository: str, digest: str, actions: str) -> bool:
+        request = self._request("HEAD", repository, "blobs", digest)
+        return _found(ask, request, self._scope(repository, actions)) is not None
 
     def _from(self, repository: str, digest: str, start: int) -> Iterator[bytes]:
         """A blob from some byte on; a registry may ignore Range and send the whole."""
-        path = self._path(repository, "blobs", digest)
-        headers = {"Range": f"bytes={start}-"} if start else None
-        response = self._http.open("GET", path, self._pull(repository), headers=headers)
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        request = self._request("GET", repository, "blobs", digest, headers)
+        response = self._http.open(request, self._scope(repository))
         ahead = start if response.status != _PARTIAL else 0
-        for piece in pieces(response, path):
+        for piece in pieces(response, request.url):
             yield piece[ahead:]
             ahead = max(0, ahead - len(piece))
 
-    def _path(self, repository: str, kind: str, reference: str) -> str:
-        return f"/v2/{self._server.repository(repository)}/{kind}/{reference}"
+    def _request(
+        self,
+        method: str,
+        repository: str,
+        kind: str,
+        reference: str,
+        headers: Mapping[str, str] = {},
+        body: Body | None = None,
+    ) -> Request:
+        name = self._server.repository(repository)
+        return Request(method, f"/v2/{name}/{kind}/{reference}", headers, body)
 
-    def _pull(self, repository: str) -> str:
-        return f"repository:{self._server.repository(repository)}:pull"
-
-    def _push(self, repository: str) -> str:
-        return f"repository:{self._server.repository(repository)}:pull,push"
+    def _scope(self, repository: str, actions: str = PULL) -> str:
+        """What a token has to allow."""
+        return f"repository:{self._server.repository(repository)}:{actions}"
 
     @contextmanager
     def _explaining(self, doing: str, repository: str = "") -> Iterator[None]:
@@ -258,10 +258,10 @@ class HttpRegistry:
             raise explained(error, self.host, doing, repository) from None
 
 
-def _or_none(call: Callable[[], _T]) -> _T | None:
-    """What a call gives; None for 404."""
+def _found(ask: Ask, request: Request, scope: str) -> Answer | None:
+    """What is answered; None for 404."""
     try:
-        return call()
+        return ask(request, scope)
     except HttpError as error:
         if error.status != _NOT_FOUND:
             raise

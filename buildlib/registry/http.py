@@ -6,7 +6,7 @@ Nothing here knows a manifest or a blob. Requests fail with `HttpError`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
@@ -15,16 +15,7 @@ from buildlib.registry.access import Access
 from buildlib.registry.address import Server, is_loopback
 from buildlib.registry.errors import refusal
 from buildlib.web.address import Address, read
-from buildlib.web.connections import (
-    ERROR,
-    Answer,
-    Body,
-    Connections,
-    body_of,
-    finish,
-    follow,
-    whole,
-)
+from buildlib.web.connections import ERROR, Answer, Connections, Request, finish, follow, whole
 from buildlib.web.errors import HttpError
 from buildlib.web.retry import Retry, retrying
 from buildlib.web.trust import no_trust, registry_trust
@@ -56,72 +47,40 @@ class RegistryHttp:
         if server.loopback:  # past any proxy, as for Docker
             self._direct = Connections(no_trust(), retry, keep=_CONNECTIONS, proxies={})
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self._access = Access(server.host, self._plain)
+        self._access = Access(server.host, self._ask_plainly)
         self._scheme = "" if server.loopback else "https"
         self._lock = threading.Lock()
 
-    def ask(
-        self,
-        method: str,
-        path: str,
-        scope: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: Body | None = None,
-    ) -> Answer:
+    def ask(self, request: Request, scope: str) -> Answer:
         """Ask until there is an answer; for what may be asked any number of times.
 
         Args:
-            method: Of HTTP.
-            path: From the registry's root, or a whole address.
+            request: Its address may be a path, from the registry's root.
             scope: See `Access.header`.
-            headers: More than those of every request.
-            body: What to send.
 
         Raises:
             HttpError: It does not succeed.
         """
-        return retrying(
-            lambda: self.ask_once(method, path, scope, headers=headers, body=body),
-            self.retry,
-            self.wait,
-        )
+        return retrying(lambda: self.ask_once(request, scope), self.retry, self.wait)
 
-    def ask_once(
-        self,
-        method: str,
-        path: str,
-        scope: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: Body | None = None,
-    ) -> Answer:
+    def ask_once(self, request: Request, scope: str) -> Answer:
         """As `ask`, once."""
-        return whole(self.open(method, path, scope, headers=headers, body=body), path)
+        return whole(self.open(request, scope), request.url)
 
-    def open(
-        self,
-        method: str,
-        path: str,
-        scope: str,
-        *,
-        headers: Mapping[str, str] | None = None,
-        body: Body | None = None,
-    ) -> urllib3.BaseHTTPResponse:
+    def open(self, request: Request, scope: str) -> urllib3.BaseHTTPResponse:
         """As `ask`, once, with the body of the answer still to be read; the caller closes it."""
-        url = self._mended(urljoin(self.root, path))
-        given = dict(headers or {})
+        first = self._mended(urljoin(self.root, request.url))
+        own = _address(first).origin == _address(self.root).origin
 
-        def send(at: str) -> urllib3.BaseHTTPResponse:
+        def send(url: str) -> urllib3.BaseHTTPResponse:
             """Blobs often lie with somebody else, who gets no credentials: the address has them."""
-            if at == url and _address(url).origin == _address(self.root).origin:
-                return self._authorized(method, url, given, scope, body)
-            return self._send(method, self._mended(at), given, body)
+            here = request._replace(url=self._mended(url))
+            return self._authorized(here, scope) if own and url == first else self._send(here)
 
-        if method in ("GET", "HEAD"):
-            _, response = follow(send, url)
+        if request.method in ("GET", "HEAD"):
+            _, response = follow(send, first)
         else:
-            response = send(url)
+            response = send(first)
         if response.status >= ERROR:
             raise _refused(response)
         return response
@@ -138,18 +97,16 @@ class RegistryHttp:
                 self._scheme = self._spoken()
         return f"{self._scheme}://{self.server.server}/"
 
-    def _authorized(
-        self, method: str, url: str, headers: dict[str, str], scope: str, body: Body | None
-    ) -> urllib3.BaseHTTPResponse:
+    def _authorized(self, request: Request, scope: str) -> urllib3.BaseHTTPResponse:
         """Send with credentials, and once more if the registry wants others."""
         shown = self._access.header(scope)
-        response = self._send(method, url, headers, body, shown)
+        response = self._send(request, shown)
         if response.status == _UNAUTHORIZED:
             asked = response.headers.getlist("WWW-Authenticate")
             other = self._access.answer(asked, scope, shown)
             if other:
                 finish(response)
-                response = self._send(method, url, headers, body, other)
+                response = self._send(request, other)
         return response
 
     def _mended(self, url: str) -> str:
@@ -162,29 +119,27 @@ class RegistryHttp:
     def _spoken(self) -> str:
         """What a registry on loopback speaks. Credentials are not shown before that is known."""
         try:
-            answer = self._plain("GET", f"http://{self.server.server}/v2/", {}, b"")
+            answer = self._ask_plainly(Request("GET", f"http://{self.server.server}/v2/"))
         except HttpError as error:
             if error.kind != "broken":
                 raise
             try:
-                self._plain("GET", f"https://{self.server.server}/v2/", {}, b"")
+                self._ask_plainly(Request("GET", f"https://{self.server.server}/v2/"))
             except HttpError:
                 raise error from None
             return "https"
         over_tls = answer.status == ERROR and b"HTTPS" in answer.data  # as Go and nginx say it
         return "https" if over_tls else "http"
 
-    def _plain(self, method: str, url: str, headers: dict[str, str], data: bytes) -> Answer:
-        """Ask without any credentials but those given."""
-        return whole(self._send(method, url, headers, body_of(data) if data else None), url)
+    def _ask_plainly(self, request: Request) -> Answer:
+        """Ask without any credentials but those that are in the request."""
+        return whole(self._send(request), request.url)
 
-    def _send(
-        self, method: str, url: str, headers: dict[str, str], body: Body | None, shown: str = ""
-    ) -> urllib3.BaseHTTPResponse:
-        address = _address(url)
-        direct = self._direct if is_loopback(address.origin.host) else None
-        given = {**headers, "Authorization": shown} if shown else headers
-        return (direct or self._connections).send(method, address, given, body)
+    def _send(self, request: Request, shown: str = "") -> urllib3.BaseHTTPResponse:
+        direct = self._direct if is_loopback(_address(request.url).origin.host) else None
+        if shown:
+            request = request._replace(headers={**request.headers, "Authorization": shown})
+        return (direct or self._connections).send(request)
 
 
 def _address(url: str) -> Address:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote, urljoin
 
 from buildlib.registry.http import RegistryHttp
-from buildlib.web.connections import Answer, Body
+from buildlib.web.connections import Answer, Body, Request
 from buildlib.web.errors import HttpError
 from buildlib.web.retry import retrying
 
@@ -34,7 +34,8 @@ class Upload:
 
     Args:
         http: The way to the registry.
-        repository: As the server knows it.
+        start: What begins an upload.
+        scope: What a token for it has to allow.
         digest: Of the whole.
         size: Of the whole.
         pieces: Reads it.
@@ -44,15 +45,16 @@ class Upload:
     def __init__(
         self,
         http: RegistryHttp,
-        repository: str,
+        start: Request,
+        scope: str,
         digest: str,
         size: int,
         pieces: Pieces,
         is_there: Callable[[], bool],
     ) -> None:
         self._http = http
-        self._repository = repository
-        self._scope = f"repository:{repository}:pull,push"
+        self._start = start
+        self._scope = scope
         self._digest = digest
         self._size = size
         self._pieces = pieces
@@ -73,10 +75,7 @@ class Upload:
         if self._continued and self._is_done():
             return
         if not self._location:
-            answer = self._http.ask_once(
-                "POST", f"/v2/{self._repository}/blobs/uploads/", self._scope, body=_EMPTY
-            )
-            self._moved(answer)
+            self._moved(self._ask(self._start))
         try:
             self._send_all()
         except HttpError as error:
@@ -86,7 +85,7 @@ class Upload:
         """Ask what has arrived; an upload that is not known any more may have been completed."""
         if self._location:
             try:
-                answer = self._http.ask_once("GET", self._location, self._scope)
+                answer = self._ask(Request("GET", self._location))
             except HttpError as error:
                 if error.status not in _GONE:
                     raise
@@ -101,28 +100,22 @@ class Upload:
         while self._offset < self._size and (self._offset or self._size > CHUNK):
             self._send_chunk(min(CHUNK, self._size - self._offset))
         join = "&" if "?" in self._location else "?"
-        self._http.ask_once(
-            "PUT",
-            f"{self._location}{join}digest={quote(self._digest)}",
-            self._scope,
-            headers={"Content-Type": _BINARY},
-            body=self._part(self._size - self._offset),  # a small one comes along with this
-        )
+        url = f"{self._location}{join}digest={quote(self._digest)}"
+        rest = self._part(self._size - self._offset)  # a small one comes along with this
+        self._ask(Request("PUT", url, {"Content-Type": _BINARY}, rest))
 
     def _send_chunk(self, length: int) -> None:
         start, end = self._offset, self._offset + length
-        answer = self._http.ask_once(
-            "PATCH",
-            self._location,
-            self._scope,
-            headers={"Content-Type": _BINARY, "Content-Range": f"{start}-{end - 1}"},
-            body=self._part(length),
-        )
+        headers = {"Content-Type": _BINARY, "Content-Range": f"{start}-{end - 1}"}
+        answer = self._ask(Request("PATCH", self._location, headers, self._part(length)))
         self._moved(answer)
         arrived = min(_arrived(answer, otherwise=end), self._size)
         if arrived <= start:
             raise HttpError("takes nothing of an upload", "content", transient=True)
         self._offset = arrived
+
+    def _ask(self, request: Request) -> Answer:
+        return self._http.ask_once(request, self._scope)
 
     def _judged(self, error: HttpError) -> HttpError:
         """What a failure on the way means: one of the upload itself is no reason to give up."""
@@ -150,9 +143,6 @@ class Upload:
     def _part(self, length: int) -> Body:
         start = self._offset
         return Body(length, lambda: self._pieces(start, length))
-
-
-_EMPTY = Body(0, lambda: iter(()))
 
 
 def _arrived(answer: Answer, *, otherwise: int) -> int:

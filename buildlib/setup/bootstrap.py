@@ -25,7 +25,8 @@ if __name__ == "__main__":  # run by path under -I: the workspace is not on sys.
 
 from buildlib.errors import ActionError, BuildError
 from buildlib.pypi import PUBLIC, configured_in, index_url
-from buildlib.setup import fetch, uv
+from buildlib.setup import uv
+from buildlib.setup.fetch import OTHER_INDEX
 from buildlib.store.content import default_root
 from buildlib.web.address import shown
 
@@ -211,24 +212,15 @@ def _install(
     sync = ["pip", "sync", *python, "--require-hashes", "--only-binary", ":all:"]
     sync += ["--compile-bytecode", str(root / lock)]
     # First from the cache alone: where all is there, no connection is made or needed.
-    if not _succeeds(tool, [*sync, "--offline"], environment):
+    if _uv(tool, [*sync, "--offline"], environment).returncode:
         what = f"the packages of {lock} could not be installed from {shown(address)}"
-        _run(tool, sync, environment, what, fix=fetch.OTHER_INDEX)
+        _run(tool, sync, environment, what, fix=OTHER_INDEX)
     uv.say(f"packages installed in {time.monotonic() - start:.1f} s")
 
 
 def _compile(root: Path) -> None:
     """Compile buildlib: start-up counts, and the user may have PYTHONDONTWRITEBYTECODE set."""
     compileall.compile_dir(root / "buildlib", quiet=2, workers=1)
-
-
-def _succeeds(tool: uv.Uv, arguments: list[str], environment: Mapping[str, str]) -> bool:
-    command = [str(tool.binary), "--quiet", *arguments]
-    quiet = subprocess.DEVNULL
-    result = subprocess.run(
-        command, env=environment, stdin=quiet, stdout=quiet, stderr=quiet, check=False
-    )
-    return result.returncode == 0
 
 
 def _run(
@@ -239,7 +231,18 @@ def _run(
     fix: str = "rm -rf .venv && ./doitw build",
 ) -> None:
     """Run uv; what it says is shown only when it fails."""
-    result = subprocess.run(
+    result = _uv(tool, arguments, environment)
+    if result.returncode:
+        said = result.stdout.decode(errors="replace").strip()
+        if "No space left on device" in said:
+            raise _explained(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        raise ActionError(what, detail=said, fix=fix)
+
+
+def _uv(
+    tool: uv.Uv, arguments: list[str], environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
         [str(tool.binary), "--quiet", "--color", "never", *arguments],
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -247,11 +250,6 @@ def _run(
         stderr=subprocess.STDOUT,
         check=False,
     )
-    if result.returncode:
-        said = result.stdout.decode(errors="replace").strip()
-        if "No space left on device" in said:
-            raise _explained(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-        raise ActionError(what, detail=said, fix=fix)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from http.client import HTTPException
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import IO, Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
@@ -25,93 +25,55 @@ from buildlib.web.errors import HttpError, refusal
 from buildlib.web.retry import Retry, retrying
 from buildlib.web.trust import has_authorities, host_trust
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-T = TypeVar("T")
-
 OTHER_INDEX = "UV_DEFAULT_INDEX=https://mirror.example.com/simple ./doitw build"
 RETRY = Retry(attempts=3, first_delay=0.5, longest_delay=2.0)
 
 
-class Page(NamedTuple):
-    """A page, its media type, and the address it came from in the end."""
+class Fetched(NamedTuple):
+    """What came.
 
-    text: str
-    media_type: str
-    address: str
-
-
-def page(address: str, accept: str) -> Page:
-    """Fetch a text.
-
-    Raises:
-        ActionError: The server is not reached, not trusted, or has no such page.
+    Attributes:
+        sha256: Of its bytes.
+        media_type: What the server says that it is.
+        url: Where it came from in the end.
     """
 
-    def whole(answer: Any) -> Page:
-        text = answer.read().decode("utf-8", "replace")
-        return Page(text, answer.headers.get("Content-Type", ""), answer.geturl())
-
-    return _fetched(address, accept, address, whole)
+    sha256: str
+    media_type: str
+    url: str
 
 
-def download(address: str, target: IO[bytes], *, credentials_of: str = "") -> str:
-    """Fetch a file into an open one.
+def fetch(url: str, target: IO[bytes], *, accept: str = "*/*", credentials_of: str = "") -> Fetched:
+    """Fetch a file or a page into an open file.
 
     Args:
-        address: Of the file.
+        url: Its address.
         target: Written from its start.
+        accept: Which media types will do.
         credentials_of: An address that may hold user and password, for files on its own host.
 
-    Returns:
-        The sha256 of what came.
-
     Raises:
-        ActionError: As `page`.
+        ActionError: The server is not reached, not trusted, or has no such file.
     """
-
-    def whole(answer: Any) -> str:
-        target.seek(0)
-        target.truncate()
-        digest = hashlib.sha256()
-        left = int(answer.headers.get("Content-Length") or -1)
-        while block := answer.read(1 << 18):
-            digest.update(block)
-            target.write(block)
-            left -= len(block)
-        if left > 0:  # read(n) ends quietly when a server hangs up
-            raise ConnectionError(f"the connection ended {left} bytes early")
-        return digest.hexdigest()
-
-    return _fetched(address, "*/*", credentials_of, whole)
-
-
-def _fetched(url: str, accept: str, credentials_of: str, whole: Callable[[Any], T]) -> T:
-    """What `whole` makes of the answer of an address, with retries."""
-    address = _read(url)
-    request = Request(  # noqa: S310
-        address.url, headers={"User-Agent": "buildlib-setup", "Accept": accept}
-    )
-    login = address.login
-    if not login and credentials_of:
-        holder = _read(credentials_of)
-        login = holder.login if holder.origin == address.origin else ""
+    address, holder = _read(url), _read(credentials_of or url)
+    headers = {"User-Agent": "buildlib-setup", "Accept": accept}
+    request = Request(address.url, headers=headers)  # noqa: S310
+    login = address.login or (holder.login if holder.origin == address.origin else "")
     if login:
         # Unredirected: another host does not get to see them.
         request.add_unredirected_header("Authorization", login)
     context = trust() if address.origin.scheme == "https" else None
     try:
-        return retrying(lambda: _once(request, context, whole), RETRY, time.sleep)
+        return retrying(lambda: _once(request, context, target), RETRY, time.sleep)
     except HttpError as error:
         raise _explained(error) from None
 
 
-def _once(request: Request, context: ssl.SSLContext | None, whole: Callable[[Any], T]) -> T:
+def _once(request: Request, context: ssl.SSLContext | None, target: IO[bytes]) -> Fetched:
     url = request.full_url
     try:
         with urlopen(request, timeout=RETRY.read_timeout, context=context) as answer:  # noqa: S310
-            return whole(answer)
+            return _copy(answer, target)
     except HTTPError as error:
         raise refusal(error.code, error.reason, url=url) from None
     except (URLError, HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as error:
@@ -119,6 +81,20 @@ def _once(request: Request, context: ssl.SSLContext | None, whole: Callable[[Any
         if isinstance(reason, ssl.SSLCertVerificationError):
             raise HttpError(reason.verify_message, "certificate", url=url) from None
         raise HttpError(str(reason), "broken", url=url, transient=True) from None
+
+
+def _copy(answer: Any, target: IO[bytes]) -> Fetched:
+    target.seek(0)
+    target.truncate()
+    digest = hashlib.sha256()
+    left = int(answer.headers.get("Content-Length") or -1)
+    while block := answer.read(1 << 18):
+        digest.update(block)
+        target.write(block)
+        left -= len(block)
+    if left > 0:  # read(n) ends quietly when a server hangs up
+        raise ConnectionError(f"the connection ended {left} bytes early")
+    return Fetched(digest.hexdigest(), answer.headers.get("Content-Type", ""), answer.geturl())
 
 
 def _read(url: str) -> Address:

@@ -16,7 +16,6 @@ import tempfile
 from pathlib import Path
 
 from buildlib.errors import ActionError, BuildError, Location
-from buildlib.setup import fetch
 from buildlib.setup.bootstrap import (
     DEV_LOCK,
     LOCKS,
@@ -25,6 +24,7 @@ from buildlib.setup.bootstrap import (
     environment_for_uv,
     index_of,
 )
+from buildlib.setup.fetch import OTHER_INDEX
 from buildlib.web.address import shown
 
 COMMAND = ".venv/bin/python -m buildlib.setup.locks"
@@ -62,7 +62,7 @@ def refresh(root: Path, binary: Path, *, upgrade: bool = False) -> None:
             raise ActionError(
                 f"{name} could not be made from {shown(address)}",
                 detail=result.stderr.strip(),
-                fix=f"{fetch.OTHER_INDEX.split()[0]} {COMMAND}",
+                fix=f"{OTHER_INDEX.split()[0]} {COMMAND}",
             )
 
 

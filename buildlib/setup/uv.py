@@ -7,6 +7,7 @@ so processes that share a store need no lock. Must not know what uv is then used
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -20,7 +21,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from buildlib.errors import ActionError, InputError, Location
 from buildlib.pypi import ACCEPT, files_of, project_page
-from buildlib.setup import fetch
+from buildlib.setup.fetch import OTHER_INDEX, fetch
 from buildlib.setup.wheels import fitting_wheel, this_machine
 from buildlib.store.content import default_root
 from buildlib.web.address import shown
@@ -98,13 +99,14 @@ def provide(root: Path, index: str, environ: Mapping[str, str]) -> Uv:
 
 def _fetch_wheel(folder: Path, pin: Pin, machine: Machine, index: str) -> Path:
     address = project_page(index, "uv")
-    page = fetch.page(address, ACCEPT)
+    page = io.BytesIO()
+    fetched = fetch(address, page, accept=ACCEPT)
     try:
-        files = files_of(page.text, page.media_type, page.address)
+        files = files_of(page.getvalue().decode(), fetched.media_type, fetched.url)
     except ValueError:
         raise ActionError(
             f"{shown(address)} is not a package index: it answers with something else",
-            fix=fetch.OTHER_INDEX,
+            fix=OTHER_INDEX,
         ) from None
     file = fitting_wheel(files, "uv", pin.version, machine)
     if file is None:
@@ -115,7 +117,7 @@ def _fetch_wheel(folder: Path, pin: Pin, machine: Machine, index: str) -> Path:
     say(f"fetching uv {pin.version}{size} from {shown(index)} ...")
     start = time.monotonic()
     with _new_file(folder / file.name) as target:
-        digest = fetch.download(file.url, target, credentials_of=index)
+        digest = fetch(file.url, target, credentials_of=index).sha256
         if digest not in pin.hashes:
             raise _wrong_hash(file, digest)
     say(f"uv fetched and checked in {time.monotonic() - start:.1f} s")
@@ -155,7 +157,7 @@ def _no_wheel(files: list[File], pin: Pin, machine: Machine, address: str) -> Ac
         )
     return ActionError(
         f"{shown(address)} has no uv {pin.version}",
-        fix=fetch.OTHER_INDEX,
+        fix=OTHER_INDEX,
     )
 
 
@@ -163,7 +165,7 @@ def _wrong_hash(file: File, digest: str) -> ActionError:
     return ActionError(
         f"{file.name} is not what {LOCK} says: sha256 {digest}",
         detail=f"from {shown(file.url)}; nothing of it was used",
-        fix=fetch.OTHER_INDEX,
+        fix=OTHER_INDEX,
     )
 
 

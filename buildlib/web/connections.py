@@ -20,7 +20,7 @@ from urllib.request import getproxies
 
 import urllib3
 
-from buildlib.web.address import Address
+from buildlib.web.address import Address, read
 from buildlib.web.errors import HttpError, failure
 from buildlib.web.proxies import Proxy, proxy_for
 from buildlib.web.retry import Retry
@@ -42,6 +42,22 @@ class Body(NamedTuple):
 
     size: int
     pieces: Callable[[], Iterator[bytes]]
+
+
+class Request(NamedTuple):
+    """What is asked; it can be asked again.
+
+    Attributes:
+        method: Of HTTP.
+        url: The address.
+        headers: More than those of every request.
+        body: What it brings along.
+    """
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = {}
+    body: Body | None = None
 
 
 class Answer(NamedTuple):
@@ -86,25 +102,24 @@ class Connections:
         self._lock = threading.Lock()
         self._pools: dict[Proxy | None, urllib3.PoolManager] = {}
 
-    def send(
-        self, method: str, address: Address, headers: Mapping[str, str], body: Body | None = None
-    ) -> urllib3.BaseHTTPResponse:
+    def send(self, request: Request) -> urllib3.BaseHTTPResponse:
         """Ask once. The body of the answer is still to be read; a redirect is not followed.
 
-        Bodies are asked for as they are, not packed for the way, unless `headers` say otherwise.
+        Bodies are asked for as they are, not packed for the way, unless the headers say otherwise.
 
         Raises:
             HttpError: There is no answer.
             InputError: The site's proxy is of a kind we do not speak.
         """
-        whole = {"User-Agent": "buildlib", "Accept-Encoding": "identity", **headers}
+        address, body = parsed(request.url), request.body
+        headers = {"User-Agent": "buildlib", "Accept-Encoding": "identity", **request.headers}
         if body is not None:
-            whole["Content-Length"] = str(body.size)
+            headers["Content-Length"] = str(body.size)
         try:
             return self._pool(proxy_for(address.origin, self._proxies)).request(
-                method,
+                request.method,
                 address.url,
-                headers=whole,
+                headers=headers,
                 body=body.pieces() if body else None,
                 preload_content=False,
                 redirect=False,
@@ -125,6 +140,18 @@ class Connections:
             return urllib3.PoolManager(**self._options)
         headers = {"Proxy-Authorization": proxy.login} if proxy.login else None
         return urllib3.ProxyManager(proxy.url, proxy_headers=headers, **self._options)
+
+
+def parsed(url: str) -> Address:
+    """An address taken apart.
+
+    Raises:
+        HttpError: It is none that could be asked.
+    """
+    try:
+        return read(url)
+    except ValueError:
+        raise HttpError("is not an http or https address", "refused", url=url) from None
 
 
 def follow(

@@ -11,8 +11,8 @@ from typing import NamedTuple, TypeVar
 
 import urllib3
 
-from buildlib.web.address import Address, Origin, read
-from buildlib.web.connections import ERROR, Connections, follow, pieces, whole
+from buildlib.web.address import Address, Origin
+from buildlib.web.connections import ERROR, Connections, Request, follow, parsed, pieces, whole
 from buildlib.web.credentials import netrc_login
 from buildlib.web.errors import HttpError, refusal
 from buildlib.web.retry import Retry, Stopped, retrying
@@ -71,19 +71,19 @@ class HttpClient:
         """
 
         def send(at: str) -> urllib3.BaseHTTPResponse:
-            address = _address(at)
+            address = parsed(at)
             if address.origin in self._silent:  # has cost one download all its attempts already
                 raise HttpError(self._silent[address.origin].reason, "silent", url=url)
             login = self._login(address)
             shown = {"Authorization": login} if login else {}
-            return self._connections.send("GET", address, {**headers, **shown})
+            return self._connections.send(Request("GET", address.url, {**headers, **shown}))
 
         final, response = follow(send, url)
         if response.status >= ERROR:
             response.close()
             after = response.headers.get("Retry-After", "")
             raise refusal(response.status, response.reason or "", url=url, retry_after=after)
-        return Opened(_address(final).url, response)
+        return Opened(parsed(final).url, response)
 
     def page(self, url: str, accept: str) -> Page:
         """A whole page, with retries.
@@ -123,7 +123,7 @@ class HttpClient:
         except HttpError as error:
             if error.kind == "silent" and error.transient:
                 # Others from a host that never answers fail at once, not each in its turn.
-                self._silent[read(error.url).origin] = error
+                self._silent[parsed(error.url).origin] = error
             raise
 
     def _wait(self, seconds: float) -> None:
@@ -141,10 +141,3 @@ class HttpClient:
             found = netrc_login(address.origin.host)
             self._logins[address.origin] = found.basic if found else ""
         return self._logins[address.origin]
-
-
-def _address(url: str) -> Address:
-    try:
-        return read(url)
-    except ValueError:
-        raise HttpError("is not an http or https address", "refused", url=url) from None

@@ -145,6 +145,7 @@ def test_credentials_are_not_sent_in_the_clear_to_others(server, docker):
             ("bearer", "https://a/t?x=1,2", "s", "repository:a/b:pull,push"),
         ),
         ('basic realm="x", bearer realm="https://a", error="y"', ("bearer", "https://a", "", "")),
+        ('Bearer  realm = "https://a", service = "s\\"t"', ("bearer", "https://a", 's"t', "")),
         ("Negotiate", None),
         ("", None),
     ],
