@@ -145,9 +145,7 @@ class Releasable:
 
     def in_release(self, version: str = "2.5.0") -> Workspace:
         """The workspace as a release sees it."""
-        workspace = self.shop.open()
-        workspace.version = workspace.channel = version
-        return workspace
+        return self.shop.open(version=version)
 
     def built(self, label: str, version: str = "2.5.0") -> str:
         """The image that was built for a release."""

@@ -38,10 +38,8 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def opened(family: Path, version: str = "", **overrides: str) -> Workspace:
     """The family as one run sees it."""
-    workspace = Workspace(str(family), store_root=f"{family}/store", overrides=overrides)
-    if version:
-        workspace.version = version
-    return workspace
+    store = f"{family}/store"
+    return Workspace(str(family), store_root=store, overrides=overrides, version=version)
 
 
 def keys(workspace: Workspace) -> dict[Label, str]:
