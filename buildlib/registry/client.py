@@ -68,7 +68,7 @@ def connect(
 
 
 class HttpRegistry:
-    """A `Registry` over HTTP; see `connect`."""
+    """A `Registry` over HTTP, made by `connect`."""
 
     def __init__(self, server: Server, http: RegistryHttp) -> None:
         self.host = server.host
@@ -76,12 +76,10 @@ class HttpRegistry:
         self._http = http
 
     def ping(self) -> None:
-        """See `Registry.ping`."""
         with self._explaining("ask"):
             self._http.ask(Request("GET", "/v2/"), "")
 
     def head(self, repository: str, reference: str) -> str | None:
-        """See `Registry.head`."""
         request = self._request("HEAD", repository, "manifests", reference, _ACCEPT)
         with self._explaining(f"ask for {_joined(repository, reference)}", repository):
             answer = _found(self._http.ask, request, self._scope(repository))
@@ -94,7 +92,6 @@ class HttpRegistry:
         return manifest.digest if manifest else None
 
     def manifest(self, repository: str, reference: str) -> Manifest | None:
-        """See `Registry.manifest`."""
         request = self._request("GET", repository, "manifests", reference, _ACCEPT)
         with self._explaining(f"read {_joined(repository, reference)}", repository):
             answer = _found(self._http.ask, request, self._scope(repository))
@@ -109,7 +106,6 @@ class HttpRegistry:
             return manifest
 
     def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
-        """See `Registry.put_manifest`."""
         with self._explaining(f"put {_joined(repository, reference)}", repository):
             if _DIGEST.match(reference) and reference != manifest.digest:
                 raise HttpError(f"is given {manifest.digest} under that name", "content")
@@ -121,12 +117,10 @@ class HttpRegistry:
                 raise HttpError(f"has made {kept} of {manifest.digest}", "content")
 
     def has_blob(self, repository: str, digest: str) -> bool:
-        """See `Registry.has_blob`."""
         with self._explaining(f"ask for a blob of {repository}", repository):
             return self._has(self._http.ask, repository, digest, PULL)
 
     def read_blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        """See `Registry.read_blob`."""
         attempts = Attempts(self._http.retry, self._http.wait)
         content = hashlib.new(digest.partition(":")[0])
         arrived = 0
@@ -145,7 +139,6 @@ class HttpRegistry:
                 raise HttpError(f"has {found} in its place", "content")
 
     def put_blob(self, repository: str, data: bytes) -> str:
-        """See `Registry.put_blob`."""
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
 
         def part(start: int, length: int) -> Iterator[bytes]:
@@ -155,7 +148,6 @@ class HttpRegistry:
         return digest
 
     def put_file(self, repository: str, path: str, digest: str) -> None:
-        """See `Registry.put_file`."""
         try:
             size = os.stat(path).st_size
         except OSError as error:
@@ -163,7 +155,6 @@ class HttpRegistry:
         self._put(repository, digest, size, lambda *part: _pieces_of(path, *part))
 
     def tags(self, repository: str) -> list[str]:
-        """See `Registry.tags`."""
         import json
 
         found: set[str] = set()
@@ -185,7 +176,6 @@ class HttpRegistry:
         return sorted(found)
 
     def delete(self, repository: str, digest: str) -> bool:
-        """See `Registry.delete`."""
         attempts = 0
         request = self._request("DELETE", repository, "manifests", digest)
 
