@@ -114,9 +114,9 @@ class Outside:
             quick: Give up soon when it does not answer.
         """
         from buildlib.registry.client import connect
-        from buildlib.registry.patience import PATIENT, QUICK
+        from buildlib.web.retry import PATIENT, QUICK
 
-        return connect(host, patience=QUICK if quick else PATIENT)
+        return connect(host, retry=QUICK if quick else PATIENT)
 
 
 class Workspace:

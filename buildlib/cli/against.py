@@ -15,7 +15,7 @@ from buildlib.cli.leaves import leaf_lines, plain_leaves
 from buildlib.errors import InputError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label, Reference
-from buildlib.model.settings import check_names
+from buildlib.model.settings import canonical_registry, check_names
 from buildlib.plan.explain import Comparison, Leaf
 
 if TYPE_CHECKING:
@@ -79,7 +79,8 @@ def run(
         InputError: There is no such registry in the settings, or it cannot be the name of one.
         ActionError: The registry does not answer, or refuses.
     """
-    registry = workspace.settings.registry if against in (True, OWN) else str(against)
+    named = workspace.settings.registry if against in (True, OWN) else str(against)
+    registry = canonical_registry(named)
     if not registry:
         raise no_registry("--against without the name of one")
     try:

@@ -6,7 +6,7 @@ nothing of the site gets into a layer, the history (it holds constant paths only
 
 The bundle is not mounted over the image's own: /etc/ssl/certs/ca-certificates.crt would then be
 busy, and the installation of the Debian package ca-certificates, wanted by many, fails at its
-`mv`. Pure but for looking whether the host has a bundle; `build` hands the files over.
+`mv`. `build` hands the files over.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from buildlib.dockerfile.lines import Instruction, fields, read_lines
 from buildlib.engine.protocol import Grant
 from buildlib.errors import Location
 from buildlib.model.settings import Network
+from buildlib.web.trust import find_ca
 
 CA = "buildlib-ca"
 
@@ -29,13 +30,6 @@ _CA_VARIABLES = (
     "GIT_SSL_CAINFO",
     "NODE_EXTRA_CA_CERTS",
     "CARGO_HTTP_CAINFO",
-)
-_CA_CHOSEN = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_CA_PLACES = (
-    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Alpine
-    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
-    "/etc/ssl/ca-bundle.pem",  # SUSE
-    "/etc/ssl/cert.pem",  # macOS
 )
 _SOURCES = "/etc/apt/sources.list.d/debian.sources"
 _DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -51,9 +45,11 @@ def grants_for(
 
     Args:
         network: The mirrors of the workspace.
-        environ: Environment that may name a CA bundle; that of the process when None.
+        environ: Environment that may name a CA bundle and an index; that of the process when None.
         suite: Debian suite (`bookworm`) of the image; without it, apt keeps its own sources.
     """
+    from buildlib import pypi
+
     env = os.environ if environ is None else environ
     public = Network()
     bundle = find_ca(env)
@@ -70,19 +66,14 @@ def grants_for(
         # In place of the image's own: apt can add sources by a variable, but not leave one out.
         sources = _debian_sources(network.apt, suite)
         grants.append(Grant("buildlib-apt.sources", (), text=sources, at=_SOURCES))
-    if network.pypi != public.pypi:
-        uv = f'[[index]]\nurl = "{network.pypi}"\ndefault = true\n'
+    index = pypi.index_url(network.pypi, env)
+    if index != pypi.PUBLIC:
+        uv = f'[[index]]\nurl = "{index}"\ndefault = true\n'
         grants += [
-            Grant("buildlib-pip.conf", ("PIP_CONFIG_FILE",), text=_pip_conf(network.pypi)),
+            Grant("buildlib-pip.conf", ("PIP_CONFIG_FILE",), text=_pip_conf(index)),
             Grant("buildlib-uv.toml", ("UV_CONFIG_FILE",), text=uv),
         ]
     return tuple(grants)
-
-
-def find_ca(environ: Mapping[str, str]) -> str:
-    """The host's CA bundle, or an empty text where it has none."""
-    chosen = [environ.get(name, "") for name in _CA_CHOSEN]
-    return next((path for path in (*chosen, *_CA_PLACES) if path and os.path.isfile(path)), "")
 
 
 def lend(text: str, grants: Sequence[Grant], file: str = "Dockerfile") -> str:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from buildlib.engine.transfer import Observe, unobserved
 from buildlib.errors import ActionError
 from buildlib.registry.protocol import Registry
+from buildlib.store.names import without_host
 from tests.fakes.engine import SHARED, FakeEngine, manifest_of
 
 
@@ -67,4 +68,4 @@ class FakeCarrier:
             self.during(reference)
         if self._failures:
             raise ActionError(f"{reference} cannot be {what}ed: {self._failures.pop(0)}")
-        return reference.removeprefix(f"{self._registry.host}/")
+        return without_host(reference, self._registry.host)

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 
 from buildlib.engine.protocol import Grant
-from buildlib.engine.secrets import find_ca, grants_for, lend
+from buildlib.engine.secrets import grants_for, lend
 from buildlib.errors import InputError
 from buildlib.model.settings import Network
+from buildlib.web.trust import find_ca
 from tests.support.dockerfiles import dockerfiles
 
 CA = Grant("ca", ("SSL_CERT_FILE", "PIP_CERT"), path="/host/ca.pem")
