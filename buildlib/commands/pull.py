@@ -18,6 +18,7 @@ from buildlib.execution import signals
 from buildlib.model.label import Label
 from buildlib.model.version import check_release
 from buildlib.plan.plan import BUILD, UNKNOWN
+from buildlib.store.names import without_host
 
 if TYPE_CHECKING:
     from buildlib.engine.protocol import Engine, ImageInfo
@@ -134,7 +135,7 @@ def _release(workspace: Workspace, call: Call) -> int:
     for image in images:
         here = _here(engine, image)
         assert here is not None  # noqa: S101 - it was there, or was pulled
-        path = image.repository.removeprefix(f"{registry.host}/")
+        path = without_host(image.repository, registry.host)
         for tag in image.tags:
             # `latest` may stand for a later release by now; it is not taken back.
             if tag == version or registry.head(path, tag) == image.digest:

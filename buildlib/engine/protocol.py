@@ -155,7 +155,6 @@ class Engine(Protocol):
         network: str = "none",
         mounts: Sequence[Mount] = (),
         files: Sequence[tuple[str, bytes]] = (),
-        environ: Sequence[tuple[str, str]] = (),
         user: str = "",
     ) -> str:
         """Run `sh -c script` in a throw-away container and return what it wrote to stdout.
@@ -168,7 +167,6 @@ class Engine(Protocol):
             network: `none` or `default`.
             mounts: Folders of the engine's machine; use `files` where the engine may be remote.
             files: (absolute path, content) of files put into the container before it starts.
-            environ: Environment variables.
             user: `user`, `uid` or `uid:gid`; that of the image when empty.
 
         Raises:

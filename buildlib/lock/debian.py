@@ -86,7 +86,7 @@ def apt_entry(workspace: Workspace, target: Target, pin: Pin, say: Say) -> Entry
     if mirror.startswith("https://"):
         import os
 
-        from buildlib.engine.secrets import find_ca
+        from buildlib.web.trust import find_ca
 
         bundle = find_ca(os.environ)
         if bundle:

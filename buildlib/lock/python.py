@@ -25,12 +25,12 @@ from packaging.tags import Tag, compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from buildlib.errors import ActionError, InputError
-from buildlib.fetch.locate import index_url
 from buildlib.keys.compute import python_of
 from buildlib.lock.web import get
 from buildlib.model.lock import Entry, Item
 from buildlib.model.requirements import request_of, requirement_files
 from buildlib.model.target import File, Target
+from buildlib.pypi import index_url
 from buildlib.setup.bootstrap import environment_for_uv
 from buildlib.store.state import flat
 from buildlib.workspace import Workspace
@@ -104,7 +104,7 @@ def _resolve(
         )
     version = python_version(workspace, target)
     constraints = [_constraints(workspace, parent) for parent in _parents(workspace, target)]
-    index = index_url(workspace.settings.network)
+    index = index_url(workspace.settings.network.pypi)
     folder = workspace.state.path(f"uv/{flat(target.label)}")
     present = [file.path] if workspace.tree.exists(file.path) else []
     _stage(workspace, folder, written, [*constraints, *present])
@@ -259,7 +259,7 @@ def _wheel(
     workspace: Workspace, requirement: Requirement, tags: list[Tag], file: File
 ) -> tuple[str, Item]:
     """The best wheel of a requirement: its file name and pin."""
-    index = index_url(workspace.settings.network)
+    index = index_url(workspace.settings.network.pypi)
     project = canonicalize_name(requirement.name)
     offers = _offers(f"{index}/{project}/")
     rank = {tag: position for position, tag in enumerate(tags)}

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-
 from buildlib.errors import ActionError
 from buildlib.fetch.locate import Locator
 from buildlib.fetch.source import Urls
-from buildlib.fetch.trouble import WebError
-from buildlib.fetch.web import Retry, Web
 from buildlib.model.settings import Network
 from buildlib.store.content import ContentStore, Stored
+from buildlib.web.errors import HttpError
+from buildlib.web.http import HttpClient
+from buildlib.web.retry import Retry
 
 
 def get(url: str, accept: str = "*/*") -> bytes:
@@ -20,8 +19,8 @@ def get(url: str, accept: str = "*/*") -> bytes:
         ActionError: They cannot be had.
     """
     try:
-        return Web(Retry(), threading.Event()).page(url, accept)[2]
-    except WebError as error:
+        return HttpClient(Retry()).page(url, accept).data
+    except HttpError as error:
         raise _unreadable(url, error) from None
 
 
@@ -32,8 +31,8 @@ def located(network: Network, url: str) -> str:
         ActionError: The index cannot be read, or has no such file.
     """
     try:
-        return Locator(network, Web(Retry(), threading.Event())).find(Urls((url,)))[0]
-    except WebError as error:
+        return Locator(network, HttpClient(Retry())).find(Urls((url,)))[0]
+    except HttpError as error:
         raise _unreadable(url, error) from None
 
 
@@ -45,22 +44,22 @@ def store(content: ContentStore, url: str) -> Stored:
     Raises:
         ActionError: It cannot be had.
     """
-    web = Web(Retry(), threading.Event())
+    client = HttpClient(Retry())
 
     def once() -> Stored:
-        answer = web.get(url, {"Accept-Encoding": "identity"})
+        opened = client.get(url, {})
         with content.writer() as out:
-            for chunk in web.chunks(answer):
+            for chunk in client.chunks(opened):
                 out.write(chunk)
             return out.commit()
 
     try:
-        return web.retrying(once)
-    except WebError as error:
+        return client.retrying(once)
+    except HttpError as error:
         raise _unreadable(url, error) from None
 
 
-def _unreadable(url: str, error: WebError) -> ActionError:
+def _unreadable(url: str, error: HttpError) -> ActionError:
     return ActionError(
         f"{url} cannot be read: {error}", fix="check [tool.buildlib.network] of pyproject.toml"
     )

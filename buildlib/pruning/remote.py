@@ -61,7 +61,7 @@ def host_of(settings: Settings) -> str:
 
 def repository_of(settings: Settings, name: str) -> str:
     """A repository as the registry knows it: without its host."""
-    return names.repository(settings, name).removeprefix(f"{host_of(settings)}/")
+    return names.without_host(names.repository(settings, name), host_of(settings))
 
 
 class _Tagged(NamedTuple):

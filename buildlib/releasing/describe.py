@@ -15,6 +15,7 @@ from buildlib.releasing.check import check_git
 from buildlib.releasing.choose import Choice
 from buildlib.releasing.model import ReleasedImage
 from buildlib.releasing.run import STEPS, Run
+from buildlib.store.names import without_host
 
 _FEW = 8
 """Targets of a kind that are told by name."""
@@ -128,7 +129,7 @@ class Description:
         """What the release's tag of an image stands for now: a digest, or here an image ID."""
         run = self._run
         if run.registry is not None:
-            path = image.repository.removeprefix(f"{run.registry.host}/")
+            path = without_host(image.repository, run.registry.host)
             return run.registry.head(path, run.version) or ""
         reference = f"{image.repository}:{run.version}"
         there = (run.final.presence([reference]) or {}).get(reference)

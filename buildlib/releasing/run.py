@@ -422,17 +422,16 @@ class Run:
     def _listed(self, registry: Registry) -> str:
         """The repository of releases, without the registry's host."""
         path = names.repository(self.final.settings, RELEASES)
-        return path.removeprefix(f"{registry.host}/")
+        return names.without_host(path, registry.host)
 
     def _publish(self, registry: Registry, release: Release, files: Sequence[str]) -> int:
         from buildlib.releasing import publish
 
-        host = f"{registry.host}/"
         listed = self._listed(registry)
         index = publish.put_index(registry, listed, self.folder, files)
         tags: list[Tag] = []
         for image in release.images:
-            repository = image.repository.removeprefix(host)
+            repository = names.without_host(image.repository, registry.host)
             manifest = registry.manifest(repository, image.digest)
             if manifest is None:
                 raise ActionError(

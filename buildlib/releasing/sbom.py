@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from buildlib.engine.protocol import any_of
@@ -173,11 +173,12 @@ def _scan(
     from concurrent.futures import ThreadPoolExecutor
 
     from buildlib.engine.find import find_engine
-    from buildlib.engine.sdk import SdkEngine
+    from buildlib.engine.sdk import client_of, explained
     from buildlib.releasing import sbom_layers
 
     say(f"reading the layers of {', '.join(images)} ...")
-    with SdkEngine(find_engine()).client("hand over images") as client:
+    endpoint, what = find_engine(), "hand over images"
+    with explained(endpoint, what), closing(client_of(endpoint, timeout=60)) as client:
         details = {name: client.inspect_image(image) for name, image in images.items()}
         layers = {images[name]: each["RootFS"]["Layers"] for name, each in details.items()}
         outlines = sbom_layers.keep(workspace, client, layers)

@@ -51,7 +51,7 @@ def images_of(registry: Registry, settings: Settings, version: str) -> list[Imag
         RegistryUnavailable: The registry does not answer.
         ActionError: There is no such release, or its index cannot be used.
     """
-    path = names.repository(settings, RELEASES).removeprefix(f"{registry.host}/")
+    path = names.without_host(names.repository(settings, RELEASES), registry.host)
     index = registry.manifest(path, version)
     if index is None:
         raise ActionError(

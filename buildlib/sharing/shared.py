@@ -28,7 +28,7 @@ from buildlib.store.records import Record, Records
 
 if TYPE_CHECKING:
     from buildlib.engine.protocol import Engine, ImageInfo
-    from buildlib.engine.transfer import Carrier, Observe
+    from buildlib.engine.transfer import ImageTransport, Observe
     from buildlib.registry.protocol import Registry
 
 
@@ -64,7 +64,7 @@ class SharedStore:
         platform: str,
         warn: Callable[[str], None],
         clock: Callable[[], float] = time.time,
-        carrier: Carrier | None = None,
+        carrier: ImageTransport | None = None,
         quick: Registry | None = None,
     ) -> None:
         self._registry = registry
@@ -206,7 +206,7 @@ class SharedStore:
         return Output("", entry.files)
 
     @property
-    def _moving(self) -> Carrier:
+    def _moving(self) -> ImageTransport:
         if self._carrier is None:
             from buildlib.engine import transfer
 

@@ -55,7 +55,7 @@ class Shelf:
 
     def path(self, repository: str) -> str:
         """A repository without the registry's host."""
-        return repository.removeprefix(f"{self.registry.host}/")
+        return names.without_host(repository, self.registry.host)
 
     def look(self, target: Target, wanted: KeyRecord) -> Entry | None:
         """The entry of a target; None where there is none.

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, NamedTuple
@@ -62,12 +62,12 @@ def next_stamp(mtime_ns: int) -> int:
     return EPOCH * _BILLION + (mtime_ns + 1) % _BILLION
 
 
-def default_root() -> str:
+def default_root(environ: Mapping[str, str] = os.environ) -> str:
     """Where the store is: `$BUILDLIB_STORE`, or `buildlib` in the user's cache folder."""
-    chosen = os.environ.get("BUILDLIB_STORE")
+    chosen = environ.get("BUILDLIB_STORE")
     if chosen:
         return os.path.abspath(os.path.expanduser(chosen))
-    cache = os.environ.get("XDG_CACHE_HOME", "")
+    cache = environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(cache):  # a relative one is to be ignored (XDG base directory spec)
         cache = os.path.expanduser("~/.cache")
     return os.path.join(cache, "buildlib")

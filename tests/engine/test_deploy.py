@@ -32,6 +32,7 @@ from deploy.reach import Engine
 from deploy.run import KINDS
 from deploy.state import Deployment as Settings
 from deploy.state import State
+from tests.support.reach import reached
 from verify.rest import Rest
 
 pytestmark = pytest.mark.engine
@@ -263,20 +264,23 @@ def test_the_gateway_gets_the_socket_that_it_was_deployed_through(engine, monkey
         runs_code(made, "python_docker")
 
 
-def test_the_engine_answers_the_same_whoever_asks(engine):
+@pytest.mark.parametrize("way", ["unix", "tls", "ssh"])
+def test_the_engine_answers_the_same_whoever_asks(way, engine, tmp_path, monkeypatch):
     """`deploy` asks it by the build system's way, `verify` by a client of its own."""
     image = names.channel_tag(Workspace(str(ROOT)).settings, "enterprise-gateway", names.DEV)
     made = engine.containers.create(image, ["echo", "said"], labels={"deploy-test": "1"})
     try:
         answers = []
-        for docker_ in (Engine().docker, Docker(lambda: engine.api)):
-            docker_.act(made.id, "start")
-            made.wait()
-            (found,) = docker_.containers("deploy-test=1")
-            answers.append([docker_.logs(made.id, 1), found["Name"], docker_.image(image)])
-            assert docker_.container("no-such", allow=(404,)) == {}
-            with pytest.raises(ActionError, match="look up no-such"):
-                docker_.container("no-such")
+        with reached(way, tmp_path, monkeypatch) as environ:
+            for docker_ in (Engine(environ).docker, Docker(lambda: engine.api)):
+                docker_.act(made.id, "start")
+                made.wait()
+                (found,) = docker_.containers("deploy-test=1")
+                answers.append([docker_.logs(made.id, 1), found["Name"], docker_.image(image)])
+                assert docker_.container("no-such", allow=(404,)) == {}
+                assert docker_.logs("no-such") == ""
+                with pytest.raises(ActionError, match="look up no-such"):
+                    docker_.container("no-such")
         assert answers[0] == answers[1] == ["said\n", f"/{made.name}", made.image.id]
     finally:
         made.remove(force=True)

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from buildlib.engine.transfer import Observe, unobserved
 from buildlib.errors import ActionError
 from buildlib.registry.protocol import Registry
+from buildlib.store.names import without_host
 from tests.fakes.engine import SHARED, FakeEngine, manifest_of
 
 
 class FakeCarrier:
-    """A `Carrier` between two fakes.
+    """An `ImageTransport` between two fakes.
 
     Args:
         engine: Where images are.
@@ -67,4 +68,4 @@ class FakeCarrier:
             self.during(reference)
         if self._failures:
             raise ActionError(f"{reference} cannot be {what}ed: {self._failures.pop(0)}")
-        return reference.removeprefix(f"{self._registry.host}/")
+        return without_host(reference, self._registry.host)

@@ -296,7 +296,6 @@ def test_lock_of_packages_without_an_engine_says_what_to_do(aptish: Workshop, ve
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What a registry says, by reference; an exception is raised."""
-    import docker
     import docker.errors
 
     answers: dict[str, Any] = {}
@@ -306,8 +305,8 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             raise docker.errors.NotFound("manifest unknown")
         return {"Descriptor": {"digest": f"sha256:{answers[reference]}"}}
 
-    client = SimpleNamespace(api=SimpleNamespace(inspect_distribution=inspect))
-    monkeypatch.setattr(docker, "from_env", lambda **_: client)
+    client = SimpleNamespace(inspect_distribution=inspect, close=lambda: None)
+    monkeypatch.setattr("buildlib.engine.sdk.client_of", lambda *_, **__: client)
     return answers
 
 

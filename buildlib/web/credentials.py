@@ -1,12 +1,14 @@
-"""Who we are to a registry: what Docker's own configuration and its helpers have for it.
+"""Who we are to a server: logins of netrc, and those that Docker's configuration and helpers have.
 
-docker-py reads them (`config.json` in `$DOCKER_CONFIG` or ~/.docker, credsStore, credHelpers).
+docker-py reads Docker's (`config.json` in `$DOCKER_CONFIG` or ~/.docker, credsStore, credHelpers).
 Nothing that they hold may get into a message: not even a helper's own words.
 """
 
 from __future__ import annotations
 
+import os
 from base64 import b64encode
+from contextlib import suppress
 from typing import NamedTuple
 
 from buildlib.errors import ActionError
@@ -31,11 +33,30 @@ class Login(NamedTuple):
     @property
     def basic(self) -> str:
         """The Authorization header of the user."""
-        return "Basic " + b64encode(f"{self.user}:{self.password}".encode()).decode()
+        return basic(self.user, self.password)
 
 
-def login_of(host: str) -> Login | None:
-    """The credentials for a registry; None where there are none.
+def basic(user: str, password: str) -> str:
+    """The value of an Authorization (or Proxy-Authorization) header (RFC 7617)."""
+    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+
+
+def netrc_login(host: str) -> Login | None:
+    """What `$NETRC` or ~/.netrc has for a host; a file that cannot be read has nothing."""
+    path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
+    if not os.path.exists(path):
+        return None
+    from netrc import NetrcParseError, netrc
+
+    with suppress(NetrcParseError, OSError, UnicodeDecodeError):  # pip and uv ignore it, too
+        found = netrc(path).authenticators(host)
+        if found:
+            return Login(found[0], found[2] or "")
+    return None
+
+
+def docker_login(host: str) -> Login | None:
+    """What `docker login` left for a registry; None where there is nothing.
 
     Args:
         host: The registry's name, `docker.io` for Docker Hub.

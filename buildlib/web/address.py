@@ -5,11 +5,10 @@ Nothing here asks the network.
 
 from __future__ import annotations
 
-import os
-from base64 import b64encode
-from contextlib import suppress
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+from buildlib.web.credentials import basic
 
 
 class Origin(NamedTuple):
@@ -45,7 +44,8 @@ def read(url: str) -> Address:
     if scheme not in ("http", "https") or not host:
         raise ValueError("not an http or https address")
     origin = Origin(scheme, host, parts.port or (443 if scheme == "https" else 80))
-    login = "" if parts.username is None else basic(parts.username, parts.password)
+    user, password = parts.username, parts.password
+    login = "" if user is None else basic(unquote(user), unquote(password or ""))
     return Address(urlunsplit(_bare(parts)._replace(fragment="")), origin, login)
 
 
@@ -57,28 +57,5 @@ def shown(url: str) -> str:
         return "(an address that cannot be read)"
 
 
-def basic(user: str, password: str | None) -> str:
-    """Authorization (or Proxy-Authorization) for parts of an address, which are percent-encoded."""
-    return _basic(unquote(user), unquote(password or ""))
-
-
-def login_from_netrc(host: str) -> str:
-    """What `$NETRC` or ~/.netrc has for a host, as an Authorization; "" for nothing."""
-    path = os.environ.get("NETRC") or os.path.expanduser("~/.netrc")
-    if not os.path.exists(path):
-        return ""
-    from netrc import NetrcParseError, netrc
-
-    with suppress(NetrcParseError, OSError, UnicodeDecodeError):  # pip and uv ignore it, too
-        found = netrc(path).authenticators(host)
-        if found:
-            return _basic(found[0], found[2] or "")
-    return ""
-
-
 def _bare(parts: SplitResult) -> SplitResult:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2])
-
-
-def _basic(user: str, password: str) -> str:
-    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
