@@ -83,7 +83,7 @@ def move(verb: str, works: Mapping[Name, Callable[[Observe], Result]]) -> dict[N
         Exception: The first that failed; those that ran beside it came to their end.
     """
     from buildlib.fetch.progress import progress_for
-    from buildlib.sharing.parallel import at_once
+    from buildlib.parallel import map_threads
     from buildlib.sharing.progress import Transfers
 
     if not works:
@@ -96,4 +96,4 @@ def move(verb: str, works: Mapping[Name, Callable[[Observe], Result]]) -> dict[N
             transfers.end(str(name))
             return result
 
-        return dict(zip(works, at_once(run, works, threads=AT_ONCE), strict=True))
+        return dict(zip(works, map_threads(run, works, threads=AT_ONCE), strict=True))

@@ -241,8 +241,8 @@ def _side_by_side(
         Those that failed, each with the reason.
     """
     from buildlib.fetch.progress import progress_for
+    from buildlib.parallel import map_threads
     from buildlib.registry.protocol import RegistryUnavailable
-    from buildlib.sharing.parallel import at_once
     from buildlib.sharing.progress import Transfers
 
     labels = list(labels)
@@ -264,5 +264,5 @@ def _side_by_side(
                     workspace.asks_registry = False
             transfers.end(str(label))
 
-        at_once(one, labels, threads=AT_ONCE)
+        map_threads(one, labels, threads=AT_ONCE)
     return {label: failures[label] for label in labels if label in failures}

@@ -12,11 +12,12 @@ import calendar
 import re
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.errors import BuildError, InputError
+from buildlib.parallel import map_threads
 from buildlib.pruning.policy import Content, Keep, digests, recorded
 from buildlib.sharing.entry import ARTIFACT
 from buildlib.store import names
@@ -85,20 +86,17 @@ def look(
     """
     found: list[Content] = []
     kept: dict[tuple[str, str], str] = {}
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        for name in sorted({*images, STORE}):
-            repository = repository_of(settings, name)
-
-            def ask(tag: str, repository: str = repository) -> tuple[str, Manifest | None]:
-                return tag, registry.manifest(repository, tag)
-
-            tagged = [
-                _Tagged(tag, manifest)
-                for tag, manifest in threads.map(ask, registry.tags(repository))
-                if manifest is not None  # it went in this moment
-            ]
-            found += _contents(registry.host, repository, tagged)
-            kept |= _people(repository, tagged)
+    for name in sorted({*images, STORE}):
+        repository = repository_of(settings, name)
+        tags = registry.tags(repository)
+        manifests = map_threads(partial(registry.manifest, repository), tags, threads=_AT_ONCE)
+        tagged = [
+            _Tagged(tag, manifest)
+            for tag, manifest in zip(tags, manifests, strict=True)
+            if manifest is not None  # it went in this moment
+        ]
+        found += _contents(registry.host, repository, tagged)
+        kept |= _people(repository, tagged)
     return found, [recorded, digests(kept)]
 
 
@@ -223,8 +221,7 @@ def _tagged_meanwhile(
     known = {content.name.rpartition(":")[2] for content in going}
     groups = {content.digest: content.group for content in going}
     others = [tag for tag in registry.tags(repository) if tag not in known]
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        heads = list(threads.map(lambda tag: registry.head(repository, tag), others))
+    heads = map_threads(partial(registry.head, repository), others, threads=_AT_ONCE)
     return {
         groups[digest]: f"it became {repository}:{tag} meanwhile"
         for tag, digest in zip(others, heads, strict=True)

@@ -18,9 +18,9 @@ from buildlib.keys.record import KeyRecord
 from buildlib.model.output import Output
 from buildlib.model.settings import Settings
 from buildlib.model.target import Target
+from buildlib.parallel import map_threads
 from buildlib.registry.protocol import Descriptor, Manifest
 from buildlib.sharing.entry import EMPTY, Entry, Invalid, encode
-from buildlib.sharing.parallel import at_once
 from buildlib.sharing.shelf import ASKING, STORE, Shelf
 from buildlib.store import names
 from buildlib.store.content import ContentStore
@@ -96,8 +96,8 @@ class SharedStore:
         if self._down or not wanted:
             return {}
         try:
-            looked = at_once(
-                lambda each: _try(self._quick, *each), wanted, threads=ASKING, patience=_PATIENCE
+            looked = map_threads(
+                lambda each: _try(self._quick, *each), wanted, threads=ASKING, timeout=_PATIENCE
             )
         except BuildError as error:
             return self._without(error.what, error.fix)

@@ -10,6 +10,7 @@ from buildlib.errors import ActionError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.settings import Settings
 from buildlib.model.target import Target, image_name
+from buildlib.parallel import map_threads
 from buildlib.registry.protocol import Descriptor, Manifest, Registry, RegistryUnavailable
 from buildlib.sharing.checks import check_asked, check_image, check_platform
 from buildlib.sharing.entry import (
@@ -22,7 +23,6 @@ from buildlib.sharing.entry import (
     notes,
     record_layer,
 )
-from buildlib.sharing.parallel import at_once
 from buildlib.store import names
 
 STORE = "store"
@@ -164,9 +164,9 @@ class Shelf:
         # What lies in the repository of files is of all targets: whose is in the annotations.
         ours = [
             (created, tag)
-            for created, label, tag in at_once(read, tags[:_LISTED], threads=ASKING)
+            for created, label, tag in map_threads(read, tags[:_LISTED], threads=ASKING)
             if label == str(target.label) or (label and target.rule.product == "image")
         ]
         youngest = [tag for _, tag in sorted(ours, reverse=True)[:limit]]
-        found = at_once(entry, youngest, threads=ASKING)
+        found = map_threads(entry, youngest, threads=ASKING)
         return [each for each in found if each is not None]
