@@ -73,10 +73,11 @@ def _refuse_other_words(call: Call, words: Sequence[str]) -> None:
 
 def _upload(workspace: Workspace, labels: Sequence[Label]) -> None:
     """Publish some images by key, several at a time, and show how far they are."""
-    from buildlib.commands.push import publish
+    from buildlib.sharing import transfers
 
     if workspace.sharing is not None:
-        publish(workspace, workspace.sharing, list(labels))
+        made = transfers.made_of(workspace.view, workspace.records, labels)
+        transfers.publish(workspace.sharing, made, workspace.engine, verb="push")
 
 
 def _open(call: Call) -> Run:

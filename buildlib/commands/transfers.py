@@ -1,26 +1,18 @@
-"""What `push` and `pull` share: which targets, several at a time, told in one line."""
+"""What `push` and `pull` share: the registry, and which targets may be in it."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from buildlib.errors import InputError
-from buildlib.model.label import Label, Reference
+from buildlib.model.label import Label
 from buildlib.model.settings import FILE
 
 if TYPE_CHECKING:
-    from buildlib.engine.transfer import Observe
+    from buildlib.commands.call import Call
     from buildlib.registry.protocol import Registry
-    from buildlib.sharing.entry import Entry
     from buildlib.sharing.shared import SharedStore
     from buildlib.workspace import Workspace
-
-Name = TypeVar("Name")
-Result = TypeVar("Result")
-AT_ONCE = 3
-"""Targets that are transferred at a time; an engine moves several layers of each."""
 
 
 def registry_of(workspace: Workspace, verb: str) -> tuple[Registry, SharedStore]:
@@ -44,56 +36,14 @@ def registry_of(workspace: Workspace, verb: str) -> tuple[Registry, SharedStore]
     return registry, store
 
 
-def shareable(workspace: Workspace, labels: list[Label]) -> list[Label]:
-    """Of some targets those that may be in the shared store: what is made by itself, and here.
+def wanted(workspace: Workspace, call: Call) -> list[Label]:
+    """Of the targets that a person names, those that may be in a shared store."""
+    from buildlib.sharing.shared import may_be_shared
 
-    What is pulled from elsewhere is had from there; it is not ours to hand on.
-    """
-    rules = {label: workspace.graph[label].rule for label in labels}
-    return [
-        label
-        for label, rule in rules.items()
-        if rule.product != "none" and rule.kind != "external_image"
-    ]
+    labels = workspace.resolve(call.words, folder=call.folder, verb="build")
+    return [label for label in labels if may_be_shared(workspace.graph[label])]
 
 
 def is_image(workspace: Workspace, label: Label) -> bool:
     """Whether a target is an image, and not files."""
     return workspace.graph[label].rule.product == "image"
-
-
-def find(workspace: Workspace, store: SharedStore, labels: list[Label]) -> dict[Label, Entry]:
-    """What the store has of some targets at their present keys."""
-    records = {label: workspace.keys.record(Reference(label)) for label in labels}
-    found = store.find([(workspace.graph[label], record) for label, record in records.items()])
-    return {label: found[record.key] for label, record in records.items() if record.key in found}
-
-
-def move(verb: str, works: Mapping[Name, Callable[[Observe], Result]]) -> dict[Name, Result]:
-    """Run transfers, some at a time, and show how far they are.
-
-    Args:
-        verb: What is done, as the line begins.
-        works: By name, what to call with an observer.
-
-    Returns:
-        What each returned, by name.
-
-    Raises:
-        Exception: The first that failed; those that ran beside it came to their end.
-    """
-    from buildlib.fetch.progress import progress_for
-    from buildlib.parallel import map_threads
-    from buildlib.sharing.progress import Transfers
-
-    if not works:
-        return {}
-    with progress_for(sys.stderr, verb=verb, things="targets") as show:
-        transfers = Transfers(len(works), show)
-
-        def run(name: Name) -> Result:
-            result = works[name](transfers.observer(str(name)))
-            transfers.end(str(name))
-            return result
-
-        return dict(zip(works, map_threads(run, works, threads=AT_ONCE), strict=True))

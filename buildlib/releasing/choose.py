@@ -175,7 +175,7 @@ class Chooser:
             return None
         from buildlib.engine.transfer import unobserved
 
-        workspace.sharing.bring(entry, workspace.engine, unobserved)
+        workspace.sharing.pull(entry, workspace.engine, unobserved)
         report = _kept(workspace, record.key)
         return report if report is not None and has_run(report, choice.names) else None
 

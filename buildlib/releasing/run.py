@@ -323,7 +323,7 @@ class Run:
             if shared is not None and choice.entry is not None and not choice.here:
                 from buildlib.engine.transfer import unobserved
 
-                shared.bring(choice.entry, self.final.engine, unobserved)
+                shared.pull(choice.entry, self.final.engine, unobserved)
 
     def _proofs_by_channel(self, choices: Mapping[Label, Choice]) -> dict[Workspace, list[Label]]:
         """The proofs of what would ship, by the workspace in whose channel they were made."""

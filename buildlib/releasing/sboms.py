@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from buildlib.engine.transfer import unobserved
 from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label
-from buildlib.model.output import Output
 from buildlib.model.target import Target
 from buildlib.releasing.attest import name_of
 from buildlib.releasing.model import Release, ReleasedImage
 from buildlib.releasing.sbom import key_record, syft_version
 from buildlib.rules.base import Rule
+from buildlib.sharing import transfers
+from buildlib.sharing.writer import Made
 
 if TYPE_CHECKING:
     from buildlib.workspace import Workspace
@@ -51,8 +51,7 @@ def bring(workspace: Workspace, release: Release) -> list[ReleasedImage]:
     if shared is None or not wanted:
         return [image for image, _, _ in wanted]
     found = shared.find([(target, record) for _, target, record in wanted])
-    for entry in found.values():
-        shared.bring(entry, workspace.engine, unobserved)
+    transfers.pull(shared, found, workspace.engine)
     return [image for image, _, record in wanted if record.key not in found]
 
 
@@ -68,14 +67,13 @@ def publish(workspace: Workspace, release: Release) -> None:
     """
     if workspace.sharing is None:
         return
+    made = {}
     for image in release.images:
         target, record = _target(workspace, release, image)
         kept = workspace.records.get(record.key)
         if kept is not None:
-            output = Output(files=kept.files)
-            workspace.sharing.publish(
-                target, record, output, [record], workspace.engine, unobserved
-            )
+            made[target.label] = Made(target, record, kept.output, [record])
+    transfers.publish(workspace.sharing, made, workspace.engine)
 
 
 def _target(

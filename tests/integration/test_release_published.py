@@ -10,12 +10,11 @@ import pytest
 from releasable import ALL, HOST, IMAGES, Releasable
 from workshop import Told, Verbs, Workshop
 
-from buildlib.commands import push
 from buildlib.model.label import parse_label
 from buildlib.registry.protocol import OCI_MANIFEST, Manifest, RegistryUnavailable
 from buildlib.releasing.publish import INDEX_TYPE
 from buildlib.releasing.signed import check_folder, check_image
-from buildlib.workspace import Workspace
+from buildlib.sharing import transfers
 from tests.fakes.registry import FakeRegistry
 from tests.support.golden import check_golden
 from tests.support.signing import KEY, PASSPHRASE, PUBLIC
@@ -412,16 +411,17 @@ def test_of_two_that_upload_at_once_the_first_wins(
     first = alone.machine()
     another_builds_it_too(alone, verb)
 
-    def upload(workspace: Workspace, *arguments: Any) -> object:
+    def upload(*arguments: Any, **named: Any) -> object:
         with alone.on(first):
             other = alone.in_release()
             assert other.sharing is not None
-            publish(other, other.sharing, [parse_label(label)])
-        return publish(workspace, *arguments)
+            made = transfers.made_of(other.view, other.records, [parse_label(label)])
+            publish(other.sharing, made, other.engine)
+        return publish(*arguments, **named)
 
-    publish = push.publish
+    publish = transfers.publish
     with monkeypatch.context() as racing:
-        racing.setattr(push, "publish", upload)
+        racing.setattr(transfers, "publish", upload)
         told = verb(*RELEASE)
     assert told.code == 1
     assert f"another machine has published its own build of {label} just now" in told.err

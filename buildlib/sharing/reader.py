@@ -1,4 +1,4 @@
-"""What lies in the registry, read with distrust: one entry at a time, and its history.
+"""Entries as they are in the registry, read with distrust: one at a time, and their history.
 
 It writes nothing and asks no engine. Questions that a registry does not answer are errors; an
 answer that cannot be used is `Invalid`, with the sentence of what is wrong.
@@ -33,7 +33,7 @@ _LISTED = 500
 """Records of one repository that are looked at for a comparison."""
 
 
-class Shelf:
+class EntryReader:
     """The entries of one organisation in one registry, for reading.
 
     Args:
@@ -57,8 +57,8 @@ class Shelf:
         """A repository without the registry's host."""
         return repository.removeprefix(f"{self.registry.host}/")
 
-    def look(self, target: Target, wanted: KeyRecord) -> Entry | None:
-        """The entry of a target; None where there is none.
+    def valid(self, target: Target, wanted: KeyRecord) -> Entry | None:
+        """The entry of a target, checked whole; None where there is none.
 
         Raises:
             Invalid: There is one, and it cannot be used.
@@ -66,8 +66,18 @@ class Shelf:
             ActionError: It refuses.
         """
         entry = self.read(self.repository(target), names.record_tag(wanted.key))
-        if entry is None:
-            return None
+        if entry is not None:
+            self.check(entry, target, wanted)
+        return entry
+
+    def check(self, entry: Entry, target: Target, wanted: KeyRecord) -> None:
+        """Hold an entry that was read against what was asked for, and all that it names.
+
+        Raises:
+            Invalid: It cannot be used.
+            RegistryUnavailable: The registry does not answer.
+            ActionError: It refuses.
+        """
         check_asked(entry, wanted)
         path = self.path(entry.repository)
         if bool(entry.image_id) != (target.rule.product == "image"):
@@ -83,7 +93,6 @@ class Shelf:
         for digest in dict.fromkeys(missing):
             if not self.registry.has_blob(path, digest):
                 raise Invalid(f"its blob {digest[:19]} is gone")
-        return entry
 
     def read(self, repository: str, reference: str) -> Entry | None:
         """A record, checked as far as it goes by itself; None where there is none."""
