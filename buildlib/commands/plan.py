@@ -34,9 +34,9 @@ _FEW = 3
 def run(call: Call) -> int:
     """See the module."""
     if call.words[:1] == ("release",):
-        from buildlib.commands import release
+        from buildlib.commands.release_plan import tell
 
-        return release.tell(call)
+        return tell(call, call.words[1:])
     for name in ("VERSION", "NEXT"):
         if name in call.variables:
             raise InputError(

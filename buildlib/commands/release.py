@@ -7,100 +7,37 @@ from typing import TYPE_CHECKING
 
 from buildlib.commands.build import build
 from buildlib.commands.call import VARIABLES, Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, warn
-from buildlib.errors import InputError
-from buildlib.model.version import before, check_release
-from buildlib.suggest import did_you_mean, nearest
+from buildlib.commands.common import print_json, say, warn
+from buildlib.commands.release_plan import open_run, refuse_other_words, tell
 
 if TYPE_CHECKING:
     from buildlib.model.label import Label
-    from buildlib.releasing.run import Run
     from buildlib.workspace import Workspace
 
 
 def run(call: Call) -> int:
     """See the module."""
-    from buildlib.releasing.run import STEPS
+    from buildlib.releasing import steps
+    from buildlib.releasing.steps.step import Tools
 
-    _refuse_other_words(call, call.words)
     if call.flag("dry-run"):
-        return tell(call)
-    release = _open(call)
-    done = release.run(call.words or STEPS)
-    if call.flag("json"):
-        steps = [{"step": step, "did": did} for step, did in done.items()]
-        print_json({"schema": 1, "version": release.version, "steps": steps})
-    return 0
-
-
-def tell(call: Call) -> int:
-    """Say what a release would do; nothing is changed.
-
-    Args:
-        call: The command line; its first words may name the release itself.
-    """
-    from buildlib.releasing.describe import describe
-
-    _refuse_other_words(call, call.words[1:] if call.words[:1] == ("release",) else call.words)
-    release = _open(call)
-    told = describe(release)
-    if call.flag("json"):
-        steps = [{"step": it.step, "will": it.lines, "problems": it.problems} for it in told]
-        print_json({"schema": 1, "version": release.version, "steps": steps})
-    else:
-        for each in told:
-            for number, line in enumerate(
-                [*each.lines, *(f"PROBLEM: {it}" for it in each.problems)]
-            ):
-                say(f"{each.step if not number else '':10}{line}")
-    return 1 if any(each.problems for each in told) else 0
-
-
-def _refuse_other_words(call: Call, words: Sequence[str]) -> None:
-    """Refuse words that are no steps, with a line that releases the version that was asked for."""
-    from buildlib.releasing.run import STEPS
-
-    version = call.variables.get("VERSION") or "2.5.0"
-    for word in words:
-        if word not in STEPS:
-            meant = nearest(word, STEPS)
-            fix = f"./doitw release {meant or 'STEP'} VERSION={version}"
-            raise InputError(
-                f"a release has no step {word}{did_you_mean(word, STEPS)}",
-                fix=f"{fix}  # steps: {' '.join(STEPS)}",
-            )
-
-
-def _upload(workspace: Workspace, labels: Sequence[Label]) -> None:
-    """Publish some images by key, several at a time, and show how far they are."""
-    from buildlib.sharing import transfers
-
-    if workspace.sharing is not None:
-        made = transfers.made_of(workspace.view, workspace.records, labels)
-        transfers.publish(workspace.sharing, made, workspace.engine, verb="push")
-
-
-def _open(call: Call) -> Run:
-    """The release of the command line's version.
-
-    Raises:
-        InputError: The version cannot be released.
-    """
-    from buildlib.releasing.run import Run, Tools
-
-    version = check_release(call.variables.get("VERSION", ""))
-    dev = open_workspace(call, version=before(version))  # VERSION may be further, if this goes on
-    final = open_workspace(call, version=version)
-    tell_to = warn if call.flag("json") else say
+        return tell(call, call.words)
+    refuse_other_words(call, call.words)
+    release = open_run(call)
+    as_json = call.flag("json")
 
     def make(workspace: Workspace, labels: Sequence[Label]) -> int:
         return build(workspace, labels, quiet=True)
 
     def prove(workspace: Workspace, labels: Sequence[Label]) -> int:
-        return build(workspace, labels, quiet=call.flag("json"), force=True)
+        return build(workspace, labels, quiet=as_json, force=True)
 
-    tools = Tools(make, prove, _upload, tell_to)
-    return Run(dev, final, tools, following=call.variables.get("NEXT", ""))
+    tools = Tools(make, prove, warn if as_json else say)
+    done = steps.release(release, tools, call.words or steps.NAMES)
+    if as_json:
+        told = [{"step": step, "did": did} for step, did in done.items()]
+        print_json({"schema": 1, "version": release.version, "steps": told})
+    return 0
 
 
 VERB = Verb(

@@ -20,6 +20,7 @@ from buildlib.model.output import DIST
 from buildlib.releasing import attest, notes
 from buildlib.releasing.model import Release
 from buildlib.rules.kernel_check import REPORT
+from buildlib.store.content import sha256_of
 
 if TYPE_CHECKING:
     from buildlib.model.output import FileOutput
@@ -296,10 +297,7 @@ def _bytes(path: str) -> bytes:
 
 def _sha256(path: str) -> str:
     """Of a file; empty where there is none."""
-    from buildlib.store.content import hash_file
-
     try:
-        with open(path, "rb") as file:
-            return str(hash_file(file).hexdigest())
+        return sha256_of(path)
     except FileNotFoundError:
         return ""

@@ -19,10 +19,13 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from buildlib.errors import ActionError
+from buildlib.parallel import map_threads
 from buildlib.registry.protocol import OCI_EMPTY, OCI_MANIFEST, Descriptor, Manifest, Registry
+from buildlib.releasing.model import Tag
+from buildlib.releasing.tagging import run_apart
+from buildlib.store.content import sha256_of
 
 INDEX_TYPE = "application/vnd.buildlib.release.v1+json"
 CLAIM_TYPE = "application/vnd.buildlib.claim.v1+json"
@@ -34,26 +37,10 @@ _OF = "buildlib.release.index"
 _BY = "buildlib.release.claim"
 SETTLE = 2.0
 """Seconds between putting a claim and relying on it: by then, others have put theirs."""
+_AT_ONCE = 8
+"""Questions for tags at a time."""
 STALE = 600.0
 """Seconds after which a claim that led to no tag is taken over: whoever made it is gone."""
-
-
-class Tag(NamedTuple):
-    """One tag of a release, to be put.
-
-    Attributes:
-        repository: Without the registry's host.
-        tag: The tag.
-        manifest: What it shall stand for; it is in the repository by digest already.
-        moves: Whether it may stand for something else now (`latest`). A version never moves.
-        rank: Tags of a higher rank are put after all of a lower one.
-    """
-
-    repository: str
-    tag: str
-    manifest: Manifest
-    moves: bool
-    rank: int
 
 
 def put_index(registry: Registry, repository: str, folder: str, names: Sequence[str]) -> Manifest:
@@ -74,7 +61,7 @@ def put_index(registry: Registry, repository: str, folder: str, names: Sequence[
     layers = []
     for name in names:
         path = f"{folder}/{name}"
-        digest = _digest(path)
+        digest = f"sha256:{sha256_of(path)}"
         registry.put_file(repository, path, digest)
         blob = Descriptor(FILE_TYPE, digest, os.path.getsize(path))
         layers.append({**_plain(blob), "annotations": {_TITLE: name}})
@@ -150,8 +137,7 @@ def free_or_right(registry: Registry, tags: Sequence[Tag]) -> list[Tag]:
         ActionError: A tag that never moves stands for something else.
     """
     missing = []
-    for tag in tags:
-        there = registry.head(tag.repository, tag.tag)
+    for tag, there in zip(tags, _stands_for(registry, tags), strict=True):
         if there == tag.manifest.digest:
             continue
         if there is not None and not tag.moves:
@@ -179,16 +165,19 @@ def put_tags(registry: Registry, tags: Sequence[Tag]) -> int:
     """
     missing = free_or_right(registry, tags)
     if missing:
-        from buildlib.releasing.tagging import run_apart
-
         run_apart(registry.host, missing)
-    wrong = [tag for tag in tags if registry.head(tag.repository, tag.tag) != tag.manifest.digest]
-    if wrong:
-        raise ActionError(
-            f"{registry.host}/{wrong[0].repository}:{wrong[0].tag} is not what was just put",
-            fix="run the release again",
-        )
+    for tag, there in zip(tags, _stands_for(registry, tags), strict=True):
+        if there != tag.manifest.digest:
+            raise ActionError(
+                f"{registry.host}/{tag.repository}:{tag.tag} is not what was just put",
+                fix="run the release again",
+            )
     return len(missing)
+
+
+def _stands_for(registry: Registry, tags: Sequence[Tag]) -> list[str | None]:
+    """The digest that each tag is on now; None where it is not there."""
+    return map_threads(lambda tag: registry.head(tag.repository, tag.tag), tags, threads=_AT_ONCE)
 
 
 def _refuse_other(registry: Registry, repository: str, version: str, index: Manifest) -> None:
@@ -232,16 +221,6 @@ def _artifact(
 
 def _plain(blob: Descriptor) -> dict[str, object]:
     return {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}
-
-
-def _digest(path: str) -> str:
-    from hashlib import sha256
-
-    known = sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            known.update(chunk)
-    return f"sha256:{known.hexdigest()}"
 
 
 def _annotations(manifest: Manifest) -> Mapping[str, str]:

@@ -32,8 +32,8 @@ class _Sbom(Rule):
 _RULE = _Sbom()
 
 
-def bring(workspace: Workspace, release: Release) -> list[ReleasedImage]:
-    """Bring the SBOMs that the registry has to this machine.
+def pull(workspace: Workspace, release: Release) -> list[ReleasedImage]:
+    """Pull the SBOMs that the registry has.
 
     Args:
         workspace: In the channel of the release.

@@ -18,14 +18,12 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from buildlib.errors import ActionError, BuildError
 from buildlib.parallel import map_threads
 from buildlib.registry.protocol import Manifest, Registry
-
-if TYPE_CHECKING:
-    from buildlib.releasing.publish import Tag
+from buildlib.releasing.model import Tag
 
 _AT_ONCE = 8
 _END = "\n.\n"

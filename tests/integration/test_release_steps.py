@@ -12,8 +12,8 @@ import pytest
 from releasable import IMAGES, Releasable
 from workshop import CHANGELOG, Verbs, Workshop
 
-from buildlib.releasing import run as releasing_run
 from buildlib.releasing.signed import check_folder
+from buildlib.releasing.steps import NAMES
 from tests.support.golden import check_golden
 from tests.support.signing import KEY, PASSPHRASE, PUBLIC
 
@@ -133,7 +133,7 @@ def test_a_dry_run_tells_all_that_would_stop_it(product: Releasable, verb: Verbs
     told = verb("release", "VERSION=2.5.0", "--dry-run", "--json")
     assert told.code == 1
     steps = {step["step"]: step for step in json.loads(told.out)["steps"]}
-    assert list(steps) == list(releasing_run.STEPS)
+    assert list(steps) == list(NAMES)
     problems = "\n".join(steps["check"]["problems"])
     assert "pack/new.py" in problems
     assert "//checks:py did not prove the image that would ship" in problems
@@ -355,7 +355,7 @@ def test_a_release_takes_steps_and_no_targets(
     if meant == "upload":
         check_golden("release/no-such-step", told.err.rstrip())
     assert f"did you mean {meant}?" in told.err if meant else "did you mean" not in told.err
-    assert all(step in told.fixes[0] for step in releasing_run.STEPS)
+    assert all(step in told.fixes[0] for step in NAMES)
 
 
 def test_a_plan_refuses_words_that_are_no_steps(product: Releasable, verb: Verbs) -> None:
@@ -369,7 +369,7 @@ def test_a_plan_refuses_words_that_are_no_steps(product: Releasable, verb: Verbs
 
 
 def test_steps_alone_come_to_the_same(proved: Releasable, verb: Verbs) -> None:
-    for step in releasing_run.STEPS:
+    for step in NAMES:
         assert proved.refs().count("\n") == 0, "git is the last step's"
         told = verb("release", step, "VERSION=2.5.0")
         assert told.code == 0, f"{step}: {told.err}"
