@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING
 
 from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label
-from buildlib.model.target import Target
+from buildlib.model.target import Rule, Target
 from buildlib.releasing.attest import name_of
 from buildlib.releasing.model import Release, ReleasedImage
 from buildlib.releasing.sbom import key_record, syft_version
-from buildlib.rules.base import Rule
 from buildlib.sharing import transfers
 from buildlib.sharing.writer import Made
 

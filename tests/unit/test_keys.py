@@ -20,7 +20,7 @@ from buildlib.keys.compute import Keys, Stamp, _text
 from buildlib.keys.record import compare, make_record
 from buildlib.model.label import Label, Reference
 from buildlib.model.lock import Entry, Item
-from buildlib.rules.base import Rule
+from buildlib.model.target import Rule
 from tests.support.family import PARTS, family
 from tests.support.workspace import WorkspaceBuilder, digest
 
