@@ -13,11 +13,11 @@ from workshop import Told, Verbs, Workshop
 from buildlib.model.label import parse_label
 from buildlib.registry.protocol import OCI_MANIFEST, Manifest, RegistryUnavailable
 from buildlib.releasing.publish import INDEX_TYPE
-from buildlib.releasing.signed import check_folder, check_image
+from buildlib.releasing.signed import check_folder
 from buildlib.sharing import transfers
 from tests.fakes.registry import FakeRegistry
 from tests.support.golden import check_golden
-from tests.support.signing import KEY, PASSPHRASE, PUBLIC
+from tests.support.signing import KEY, PASSPHRASE, PUBLIC, check_image
 
 RELEASE = ("release", "VERSION=2.5.0")
 
