@@ -12,19 +12,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from buildlib.errors import ActionError
 from buildlib.model.label import Reference
-from buildlib.model.output import DIST
+from buildlib.model.output import DIST, FileOutput
 from buildlib.releasing import attest, notes
 from buildlib.releasing.model import Release
 from buildlib.rules.kernel_check import REPORT
 from buildlib.store.content import sha256_of
-
-if TYPE_CHECKING:
-    from buildlib.model.output import FileOutput
-    from buildlib.workspace import Workspace
+from buildlib.workspace import Workspace
 
 IMAGES = "images.json"
 CHECKSUMS = "SHA256SUMS"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from buildlib.errors import ActionError
 from buildlib.model.label import Label, Reference
@@ -18,11 +18,9 @@ from buildlib.model.target import image_name
 from buildlib.registry.protocol import RegistryUnavailable
 from buildlib.releasing.model import names_of
 from buildlib.sharing import transfers
+from buildlib.sharing.entry import Entry
 from buildlib.store import names
-
-if TYPE_CHECKING:
-    from buildlib.sharing.entry import Entry
-    from buildlib.workspace import Workspace
+from buildlib.workspace import Workspace
 
 
 class Choice(NamedTuple):

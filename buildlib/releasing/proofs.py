@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from buildlib.errors import ActionError
 from buildlib.graph.graph import VERIFY
+from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label, Reference
 from buildlib.releasing.attest import has_run
 from buildlib.releasing.choose import Choice, Chooser
 from buildlib.releasing.model import Proof, names_of
 from buildlib.rules.kernel_check import REPORT
 from buildlib.sharing import transfers
-
-if TYPE_CHECKING:
-    from buildlib.keys.record import KeyRecord
-    from buildlib.workspace import Workspace
+from buildlib.workspace import Workspace
 
 
 class _Wanted(NamedTuple):

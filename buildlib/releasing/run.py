@@ -9,24 +9,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from buildlib.errors import ActionError
 from buildlib.model.label import Label
 from buildlib.model.target import image_name
 from buildlib.model.version import is_prerelease, next_development
+from buildlib.registry.protocol import Registry
 from buildlib.releasing.choose import Choice, Chooser, refuse_missing
 from buildlib.releasing.model import Release, ReleasedImage
 from buildlib.releasing.origin import Origin, check_git, refuse_other_keys
 from buildlib.releasing.proofs import Proofs
+from buildlib.releasing.sign import Signer
 from buildlib.sharing import transfers
 from buildlib.sharing.released import RELEASES
 from buildlib.store import names
-
-if TYPE_CHECKING:
-    from buildlib.registry.protocol import Registry
-    from buildlib.releasing.sign import Signer
-    from buildlib.workspace import Workspace
+from buildlib.workspace import Workspace
 
 LATEST = "latest"
 """Tag of the newest final release; pre-releases leave it."""

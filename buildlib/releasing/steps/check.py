@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from buildlib.errors import BuildError
-from buildlib.releasing.choose import refuse_missing
+from buildlib.model.label import Label
+from buildlib.releasing.choose import Choice, refuse_missing
 from buildlib.releasing.origin import check_git
-from buildlib.releasing.steps.step import Step
-
-if TYPE_CHECKING:
-    from buildlib.model.label import Label
-    from buildlib.releasing.choose import Choice
-    from buildlib.releasing.steps.step import Tools
+from buildlib.releasing.steps.step import Step, Tools
 
 
 class Check(Step):

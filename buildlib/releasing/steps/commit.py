@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
 from buildlib.errors import ActionError
 from buildlib.releasing.git import commit_release
-from buildlib.releasing.steps.step import Step
+from buildlib.releasing.model import Release
+from buildlib.releasing.steps.step import Step, Tools
 from buildlib.releasing.steps.tag import untagged_here
-
-if TYPE_CHECKING:
-    from buildlib.releasing.model import Release
-    from buildlib.releasing.steps.step import Tools
 
 
 class Commit(Step):

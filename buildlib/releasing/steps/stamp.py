@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from buildlib.errors import ActionError
+from buildlib.model.label import Label
 from buildlib.releasing.choose import refuse_missing
-from buildlib.releasing.steps.step import Step
-
-if TYPE_CHECKING:
-    from buildlib.model.label import Label
-    from buildlib.releasing.steps.step import Tools
+from buildlib.releasing.steps.step import Step, Tools
 
 _FEW = 8
 """Targets of a kind that are told by name."""

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import ClassVar, NamedTuple
 
-if TYPE_CHECKING:
-    from buildlib.model.label import Label
-    from buildlib.releasing.run import Run
-    from buildlib.workspace import Workspace
+from buildlib.model.label import Label
+from buildlib.releasing.run import Run
+from buildlib.workspace import Workspace
 
 
 class Tools(NamedTuple):

@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from buildlib.errors import ActionError
+from buildlib.registry.protocol import Registry
 from buildlib.releasing import artifacts, publish
 from buildlib.releasing.model import Release, ReleasedImage, Tag, names_of
-from buildlib.releasing.steps.step import Step
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from buildlib.registry.protocol import Registry
-    from buildlib.releasing.run import Run
-    from buildlib.releasing.steps.step import Tools
+from buildlib.releasing.run import Run
+from buildlib.releasing.steps.step import Step, Tools
 
 
 class PutTags(Step):

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from buildlib.errors import ActionError
+from buildlib.model.label import Label
 from buildlib.releasing.model import names_of
-from buildlib.releasing.steps.step import Step
+from buildlib.releasing.steps.step import Step, Tools
 from buildlib.sharing import transfers
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from buildlib.model.label import Label
-    from buildlib.releasing.steps.step import Tools
-    from buildlib.sharing.entry import Entry
-    from buildlib.workspace import Workspace
+from buildlib.sharing.entry import Entry
+from buildlib.workspace import Workspace
 
 
 class Upload(Step):

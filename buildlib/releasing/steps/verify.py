@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from buildlib.errors import ActionError
-from buildlib.releasing.steps.step import Step
-
-if TYPE_CHECKING:
-    from buildlib.releasing.steps.step import Tools
+from buildlib.releasing.steps.step import Step, Tools
 
 
 class Verify(Step):
