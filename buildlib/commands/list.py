@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, task_name
+from buildlib.cli.common import open_workspace, print_json, say, task_name
+from buildlib.cli.verb import JSON, Call, Verb
 
 
 def run(call: Call) -> int:
@@ -35,4 +35,4 @@ def run(call: Call) -> int:
     return 0
 
 
-VERB = Verb("list", "the targets, with a line on each", "[TARGET…]", ("--json",), run)
+VERB = Verb("list", "the targets, with a line on each", run, words="[TARGET…]", options=(JSON,))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from buildlib.commands.call import VARIABLES, Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, short_name, warn
-from buildlib.commands.transfers import is_image, registry_of, wanted
+from buildlib.cli.common import open_workspace, print_json, say, short_name, warn
+from buildlib.cli.transfers import is_image, registry_of, wanted
+from buildlib.cli.verb import JSON, VARIABLES, Call, Verb
 from buildlib.errors import ActionError, InputError
 from buildlib.execution import signals
 from buildlib.model.label import Label
@@ -124,8 +124,8 @@ def _release(workspace: Workspace, call: Call) -> int:
 VERB = Verb(
     "pull",
     "bring what the registry has: the present images, or a release",
-    "[TARGET…] [VERSION=2.5.0]",
-    ("--json",),
     run,
+    words="[TARGET…] [VERSION=2.5.0]",
+    options=(JSON,),
     variables=VARIABLES,
 )

@@ -5,19 +5,17 @@ With `--against`, old is what a registry has of the target: why this machine fou
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say
+from buildlib.cli.common import open_workspace, print_json, say
+from buildlib.cli.leaves import leaf_lines, plain_leaves
+from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.errors import InputError
 
 if TYPE_CHECKING:
     from buildlib.model.label import Label
     from buildlib.plan.explain import Leaf
     from buildlib.workspace import Workspace
-
-_HASH_SHOWN = 12
 
 
 def run(call: Call) -> int:
@@ -28,7 +26,7 @@ def run(call: Call) -> int:
     labels = workspace.resolve(call.words, folder=call.folder)
     against = call.options.get("against")
     if against:
-        from buildlib.commands import against as comparison
+        from buildlib.cli import against as comparison
 
         comparison.run(workspace, labels, against, as_json=call.flag("json"))
         workspace.save()
@@ -55,45 +53,15 @@ def run(call: Call) -> int:
 def _tell(
     workspace: Workspace, label: Label, action: str, reason: str, leaves: list[Leaf] | None
 ) -> None:
-    if workspace.graph[label].rule.product == "none":
+    if not workspace.graph[label].rule.is_built:
         say(f"{label} is a {workspace.graph[label].rule.kind}: nothing is built of it")
     elif action == "fresh":
         say(f"{label} is up to date")
     else:
         verb = {"build": "would be built", "restore": "would get its name back"}
         say(f"{label} {verb.get(action, 'may have to be built')}: {reason}")
-    for line in lines(leaves or (), "old", "new"):
+    for line in leaf_lines(leaves or (), "old", "new"):
         say(line)
-
-
-def lines(leaves: Iterable[Leaf], old: str, new: str) -> list[str]:
-    """Changed parts for people.
-
-    Args:
-        leaves: The parts.
-        old: What the value before is called.
-        new: What the value now is called.
-    """
-    out: list[str] = []
-    width = max(len(old), len(new)) + 1
-    for leaf in leaves:
-        out.append(f"  {leaf.change.name}")
-        out.append(f"    {f'{old}:':{width}} {_shown(leaf.change.old)}")
-        out.append(f"    {f'{new}:':{width}} {_shown(leaf.change.new)}")
-        if len(leaf.path) > 1:
-            out.append("    path: " + " <- ".join(str(ref) for ref in leaf.path))
-    return out
-
-
-def _shown(value: str | None) -> str:
-    """A part's value, with digests cut to what a person compares."""
-    if value is None:
-        return "(not there)"
-    words = [
-        word[:_HASH_SHOWN] + "…" if len(word) == 64 and word.isalnum() else word  # noqa: PLR2004
-        for word in value.split(" ")
-    ]
-    return " ".join(words) or "(empty)"
 
 
 def _as_json(label: Label, step: Any, leaves: list[Leaf] | None) -> dict[str, Any]:
@@ -102,27 +70,14 @@ def _as_json(label: Label, step: Any, leaves: list[Leaf] | None) -> dict[str, An
         "action": step.action if step else "fresh",
         "reason": step.reason if step else "",
         "key": step.key if step else "",
-        "changes": None if leaves is None else plain(leaves),
+        "changes": None if leaves is None else plain_leaves(leaves),
     }
-
-
-def plain(leaves: Iterable[Leaf]) -> list[dict[str, Any]]:
-    """Changed parts for programs."""
-    return [
-        {
-            "part": leaf.change.name,
-            "old": leaf.change.old,
-            "new": leaf.change.new,
-            "path": [str(ref) for ref in leaf.path],
-        }
-        for leaf in leaves
-    ]
 
 
 VERB = Verb(
     "why",
     "the changed parts of a key, old and new, and the path to the target",
-    "TARGET…",
-    ("--against", "--json"),
     run,
+    words="TARGET…",
+    options=(Option("--against", "compare with what is in a registry", "[REGISTRY]"), JSON),
 )

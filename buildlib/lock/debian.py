@@ -18,7 +18,7 @@ from buildlib.errors import InputError
 from buildlib.lock.web import get
 from buildlib.model.label import Label
 from buildlib.model.lock import Entry, Item
-from buildlib.model.target import Pin, Target
+from buildlib.model.target import ELSEWHERE, Pin, Target
 from buildlib.workspace import SUITE, Workspace
 
 Say = Callable[[str], None]
@@ -63,7 +63,7 @@ def rootfs_entry(archives: Archives, target: Target, pin: Pin) -> Entry:
         target: The `rootfs`, for its platform.
         pin: What the declaration asks for.
     """
-    arch = target.attrs["platform"].split("/")[1]
+    arch = target.platform.split("/")[1]
     return _entry(pin, minimal_system(archives.archive(arch).candidates, pin.asked))
 
 
@@ -80,7 +80,7 @@ def apt_entry(workspace: Workspace, target: Target, pin: Pin, say: Say) -> Entry
     def run(script: str) -> str:
         return workspace.engine.run(image, script, network="default", user="root")
 
-    if below[-1].rule.kind == "external_image":
+    if below[-1].rule.origin == ELSEWHERE:
         _refuse_other_systems(run("cat /etc/os-release"), parent)
     ca = ""
     if mirror.startswith("https://"):

@@ -75,7 +75,7 @@ def python_entry(workspace: Workspace, target: Target, *, write: bool, upgrade: 
         locked = hashlib.sha256(text.encode()).hexdigest()
     # The files may have been edited meanwhile: the request is of what uv was given and has made.
     asked = request_of(written, source, locked)
-    tags = list(_tags(target.attrs["platform"], python_version(workspace, target)))
+    tags = list(_tags(target.platform, python_version(workspace, target)))
     items: dict[str, Item] = {}
     for requirement in parse_requirements(text):
         filename, item = _wheel(workspace, requirement, tags, file)
@@ -95,10 +95,10 @@ def _resolve(
 ) -> str:
     """What uv makes of the `.in` file, with the parents' files as constraints."""
     source = file.path.removesuffix(".lock") + ".in"
-    machine = _MACHINES.get(target.attrs["platform"])
+    machine = _MACHINES.get(target.platform)
     if machine is None:
         raise InputError(
-            f"no Python wheels are known for {target.attrs['platform']}",
+            f"no Python wheels are known for {target.platform}",
             where=target.where,
             fix=f"platforms: {', '.join(_MACHINES)}",
         )

@@ -18,6 +18,7 @@ from buildlib.keys.compute import resolved_on, stands
 from buildlib.lock import debian, downloads, images, python
 from buildlib.model.label import Label
 from buildlib.model.lock import FILE, Entry, Item, Lock, dump_lock
+from buildlib.model.section import SECTIONS
 from buildlib.model.settings import FLAVOURS
 from buildlib.model.target import Pin, Target
 from buildlib.workspace import Workspace
@@ -25,7 +26,6 @@ from buildlib.workspace import Workspace
 Say = Callable[[str], None]
 
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
-SECTIONS = ("rootfs", "apt", "python", "image", "download")
 
 
 class Moved(NamedTuple):

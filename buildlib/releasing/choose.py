@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from buildlib.errors import ActionError
 from buildlib.model.label import Label, Reference
-from buildlib.model.target import image_name
+from buildlib.model.target import HERE, image_name
 from buildlib.registry.protocol import RegistryUnavailable
 from buildlib.releasing.model import names_of
 from buildlib.sharing import transfers
@@ -64,8 +64,8 @@ class Chooser:
         return [
             label
             for label in graph.order
-            if graph[label].rule.product == "image"
-            and graph[label].rule.kind != "external_image"
+            if graph[label].rule.is_image
+            and graph[label].rule.origin == HERE
             and not graph[label].internal
             and label not in left_out
         ]

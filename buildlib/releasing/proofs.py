@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from buildlib.errors import ActionError
-from buildlib.graph.graph import VERIFY
 from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label, Reference
+from buildlib.model.target import IMAGE
 from buildlib.releasing.attest import has_run
 from buildlib.releasing.choose import Choice, Chooser
 from buildlib.releasing.model import Proof, names_of
@@ -59,15 +59,9 @@ class Proofs:
         """Keys that the registry was asked for."""
 
     def checks_of(self, label: Label) -> list[Label]:
-        """The proofs of an image: those that no one has to ask for by name."""
-        graph = self._final.graph
-        return [
-            check
-            for check in graph.of_verb(VERIFY)
-            if not graph[check].manual
-            and check not in self._final.left_out
-            and any(d.role == "image" and d.ref.label == label for d in graph[check].deps)
-        ]
+        """The proofs of an image, of those that exist in this flavour."""
+        checks = self._final.graph.checks.get(label, ())
+        return [check for check in checks if check not in self._final.left_out]
 
     def of(self, choices: Mapping[Label, Choice]) -> tuple[list[Proof], list[Label]]:
         """The proofs of what would ship, and the proofs that are still to be made."""
@@ -137,7 +131,7 @@ class Proofs:
             check: dep.ref.label
             for check in checks
             for dep in self._final.graph[check].deps
-            if dep.role == "image"
+            if dep.kind == IMAGE
         }
         if any(self._chooser.is_stamped(image) for image in image_of.values()):
             return f"./doitw release verify VERSION={self._final.version}"

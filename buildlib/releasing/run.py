@@ -12,7 +12,7 @@ from functools import cached_property
 
 from buildlib.errors import ActionError
 from buildlib.model.label import Label
-from buildlib.model.target import image_name
+from buildlib.model.target import BASE, image_name
 from buildlib.model.version import is_prerelease, next_development
 from buildlib.registry.protocol import Registry
 from buildlib.releasing.choose import Choice, Chooser, refuse_missing
@@ -159,7 +159,7 @@ class Run:
         """An image as the release lists it."""
         target = self.final.graph[label]
         moved = () if is_prerelease(self.version) else (LATEST, *target.tags)
-        base = next((dep.ref.label for dep in target.deps if dep.role.startswith("base ")), None)
+        base = next((dep.ref.label for dep in target.deps if dep.kind == BASE), None)
         return ReleasedImage(
             label,
             names.repository(self.final.settings, image_name(target)),
@@ -169,6 +169,6 @@ class Run:
             choice.size,
             choice.key,
             image_name(self.final.graph[base]) if base else "",
-            str(target.attrs.get("platform") or self.final.settings.platform),
+            target.platform or self.final.settings.platform,
             self.chooser.is_stamped(label),
         )

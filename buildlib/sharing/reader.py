@@ -49,7 +49,7 @@ class EntryReader:
 
     def repository(self, target: Target) -> str:
         """Where a target's entries are, as `names.repository` gives it."""
-        if target.rule.product == "image":
+        if target.rule.is_image:
             return names.repository(self._settings, image_name(target))
         return names.repository(self._settings, STORE)
 
@@ -80,10 +80,10 @@ class EntryReader:
         """
         check_asked(entry, wanted)
         path = self.path(entry.repository)
-        if bool(entry.image_id) != (target.rule.product == "image"):
+        if bool(entry.image_id) != target.rule.is_image:
             raise Invalid(f"its record is that of {'an image' if entry.image_id else 'files'}")
         if entry.image_id:
-            check_platform(entry, str(target.attrs.get("platform") or self._platform))
+            check_platform(entry, target.platform or self._platform)
             tagged = self.registry.head(path, names.key_tag(entry.key))
             image = self._manifest(path, entry.digest) if tagged == entry.digest else None
             check_image(entry, tagged, image, self._config(path, image))
@@ -174,7 +174,7 @@ class EntryReader:
         ours = [
             (created, tag)
             for created, label, tag in map_threads(read, tags[:_LISTED], threads=ASKING)
-            if label == str(target.label) or (label and target.rule.product == "image")
+            if label == str(target.label) or (label and target.rule.is_image)
         ]
         youngest = [tag for _, tag in sorted(ours, reverse=True)[:limit]]
         found = map_threads(entry, youngest, threads=ASKING)

@@ -17,7 +17,7 @@ from buildlib.errors import ActionError, BuildError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.output import Output
 from buildlib.model.settings import Settings
-from buildlib.model.target import Target
+from buildlib.model.target import HERE, Target
 from buildlib.parallel import map_threads
 from buildlib.sharing.entry import Entry, Invalid
 from buildlib.sharing.reader import ASKING, STORE, EntryReader
@@ -273,7 +273,7 @@ def may_be_shared(target: Target) -> bool:
 
     What comes from elsewhere is had from there, and not ours to hand on.
     """
-    return target.rule.product != "none" and target.rule.kind != "external_image"
+    return target.rule.is_built and target.rule.origin == HERE
 
 
 def is_shared(target: Target, record: Record | None) -> bool:
@@ -285,4 +285,4 @@ def is_shared(target: Target, record: Record | None) -> bool:
     """
     if not may_be_shared(target):
         return False
-    return target.rule.product == "image" or record is None or record.seconds >= _WORTH
+    return target.rule.is_image or record is None or record.seconds >= _WORTH

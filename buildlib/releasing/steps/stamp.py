@@ -22,7 +22,7 @@ class Stamp(Step):
         by_kind: dict[tuple[str, str], list[str]] = {}
         for label in stamped:
             rule = final.graph[label].rule
-            if rule.product != "none":
+            if rule.is_built:
                 state = "to be built" if label in stale else "there already"
                 by_kind.setdefault((rule.kind, state), []).append(final.graph.task_names[label])
         lines = []

@@ -9,7 +9,7 @@ from buildlib.model.label import Label
 from buildlib.model.settings import FILE
 
 if TYPE_CHECKING:
-    from buildlib.commands.call import Call
+    from buildlib.cli.verb import Call
     from buildlib.registry.protocol import Registry
     from buildlib.sharing.shared import SharedStore
     from buildlib.workspace import Workspace
@@ -46,4 +46,4 @@ def wanted(workspace: Workspace, call: Call) -> list[Label]:
 
 def is_image(workspace: Workspace, label: Label) -> bool:
     """Whether a target is an image, and not files."""
-    return workspace.graph[label].rule.product == "image"
+    return workspace.graph[label].rule.is_image
