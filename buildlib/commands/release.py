@@ -1,13 +1,18 @@
-"""`release`: give what was proved a version, and publish it so that nobody sees half of it."""
+"""`release`: give what was proved a version, and publish it so that nobody sees half of it.
+
+`release check FOLDER` is for who receives one: it holds its files against their sums and signature,
+offline.
+"""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from buildlib.cli.building import build
-from buildlib.cli.common import open_workspace, print_json, say, warn
-from buildlib.cli.verb import DRY_RUN, JSON, VARIABLES, Call, Verb
+from buildlib.cli.common import caller_folder, open_workspace, print_json, say, warn
+from buildlib.cli.verb import DRY_RUN, JSON, VARIABLES, Call, Option, Verb
 from buildlib.errors import InputError
 from buildlib.model.version import before, check_release
 from buildlib.suggest import did_you_mean, nearest
@@ -23,6 +28,9 @@ def run(call: Call) -> int:
     from buildlib.releasing import steps
     from buildlib.releasing.steps.step import Tools
 
+    match call.words:
+        case ("check", folder) if "VERSION" not in call.variables:
+            return _check_files(call, folder)
     _refuse_other_words(call)
     if call.flag("dry-run"):
         return _tell(call)
@@ -61,6 +69,47 @@ def _tell(call: Call) -> int:
     return 1 if any(each.problems for each in told) else 0
 
 
+def _check_files(call: Call, given: str) -> int:
+    """Say whether a folder holds the files of a release as they were published.
+
+    Raises:
+        InputError: There is no such folder, or no such key.
+        ActionError: A file is not as it was published, or not signed with the key.
+    """
+    from buildlib.releasing.signed import SIGNATURE, SUMS, check_folder
+
+    folder = os.path.join(caller_folder(), given)
+    if not os.path.isdir(folder):
+        raise InputError(f"there is no folder {given}", fix="./doitw release check dist/2.5.0")
+    key = str(call.options.get("key", ""))
+    files = check_folder(folder, _key(key) if key else "")
+    signature = "none"
+    if os.path.exists(f"{folder}/{SIGNATURE}"):
+        signature = "right" if key else "not checked"
+    if call.flag("json"):
+        print_json({"schema": 1, "folder": given, "files": files, "signature": signature})
+        return 0
+    told = {
+        "none": "it is not signed",
+        "right": f"it is signed with {key}",
+        "not checked": "its signature was not checked, which takes --key cosign.pub",
+    }
+    say(f"{len(files)} files of {given} are as {SUMS} says; {told[signature]}")
+    return 0
+
+
+def _key(path: str) -> str:
+    """The text of a public key."""
+    try:
+        with open(os.path.join(caller_folder(), path), encoding="ascii") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"the key {path} cannot be read: {getattr(error, 'strerror', 'it is no text')}",
+            fix="./doitw release check dist/2.5.0 --key cosign.pub",
+        ) from None
+
+
 def _open(call: Call) -> Run:
     """The release of the command line's version.
 
@@ -94,7 +143,11 @@ VERB = Verb(
     "release",
     "give what was proved a version, and publish it",
     run,
-    words="[STEP…] VERSION=2.5.0",
-    options=(DRY_RUN._replace(help="tell what would be done, and what stops it"), JSON),
+    words="[STEP…] VERSION=2.5.0 | check FOLDER",
+    options=(
+        DRY_RUN._replace(help="tell what would be done, and what stops it"),
+        JSON,
+        Option("--key", "of check FOLDER: the public key it must be signed with", "FILE"),
+    ),
     variables=VARIABLES,
 )

@@ -6,7 +6,9 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
 import tarfile
+from pathlib import Path
 
 import pytest
 from releasable import IMAGES, Releasable
@@ -476,6 +478,51 @@ def test_a_signed_release_is_found_to_be_so(
     assert told.code == 0, told.err
     assert "unsigned" in told.out
     assert set(proved.dist()) == set(first) - signatures
+
+
+@pytest.mark.usefixtures("key")
+def test_who_receives_a_release_checks_its_files(
+    proved: Releasable, verb: Verbs, tmp_path: Path
+) -> None:
+    assert verb("release", "VERSION=2.5.0").code == 0
+    folder = tmp_path / "received"
+    shutil.copytree(proved.shop.root / "dist/2.5.0", folder)
+    key = tmp_path / "cosign.pub"
+    key.write_text(PUBLIC)
+    proved.shop.engine.down = True
+    told = verb("release", "check", str(folder))
+    assert told.code == 0, told.err
+    assert f"of {folder} are as SHA256SUMS says; its signature was not checked" in told.out
+    told = verb("release", "check", "dist/2.5.0", "--key", str(key), "--json")
+    assert told.code == 0, told.err
+    answer = json.loads(told.out)
+    assert answer["signature"] == "right"
+    assert set(answer["files"]) == set(proved.dist()) - {"SHA256SUMS.sig"}
+
+    (folder / "SHA256SUMS.sig").unlink()
+    assert "it is not signed" in verb("release", "check", str(folder)).out
+    told = verb("release", "check", str(folder), "--key", str(key))
+    assert (told.code, "SHA256SUMS.sig cannot be read" in told.err) == (1, True)
+    (folder / "images.json").write_text("{}")
+    told = verb("release", "check", str(folder))
+    assert (told.code, "images.json is not what SHA256SUMS says" in told.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nowhere",), "there is no folder nowhere"),
+        ((".", "--key", "nowhere.pub"), "the key nowhere.pub cannot be read"),
+        ((".", "--key", "VERSION"), "the public key"),
+    ],
+)
+def test_what_cannot_be_checked_is_told(
+    product: Releasable, verb: Verbs, words: tuple[str, ...], said: str
+) -> None:
+    told = verb("release", "check", *words)
+    assert told.code == 3
+    assert said in told.err
+    assert told.fixes
 
 
 @pytest.mark.usefixtures("key")
