@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildlib.cli.common import open_workspace, print_json, say, short_name, warn
-from buildlib.cli.transfers import is_image, registry_of, wanted
+from buildlib.cli.sharing import is_image, registry_of, wanted
 from buildlib.cli.verb import JSON, VARIABLES, Call, Verb
 from buildlib.errors import ActionError, InputError
 from buildlib.execution import signals

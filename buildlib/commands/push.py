@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.cli.common import open_workspace, print_json, say, short_name, warn
-from buildlib.cli.transfers import is_image, registry_of, wanted
+from buildlib.cli.sharing import is_image, registry_of, wanted
 from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.errors import ActionError
 from buildlib.execution import signals

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 
 
-class Asked:
-    """What the registry was asked, and what is not to be asked again.
+class RegistryLookup:
+    """Asks the registry for keys, each once.
 
     Args:
         workspace: The workspace.
@@ -90,17 +90,17 @@ def pull_all(
     shared = workspace.shared
     if shared is None:
         return workspace.plan(roots, force=force), []
-    asked = Asked(workspace, shared, say)
+    lookup = RegistryLookup(workspace, shared, say)
     pulled: list[Label] = []
     while True:
-        plan = workspace.plan(roots, force=force, shared=asked)
+        plan = workspace.plan(roots, force=force, shared=lookup)
         steps = [step for step in plan.steps if step.action == PULL]
         if not steps:
             return plan, pulled
-        entries = asked([_asked_for(workspace, step.label) for step in steps])
+        entries = lookup([_asked_for(workspace, step.label) for step in steps])
         pulled += _pull(workspace, steps, entries, shared, executor, say)
         for step in steps:  # what came is here; what did not come is built
-            asked.give_up(step.key)
+            lookup.give_up(step.key)
 
 
 def _asked_for(workspace: Workspace, label: Label) -> tuple[Target, KeyRecord]:

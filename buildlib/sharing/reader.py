@@ -11,18 +11,10 @@ from buildlib.keys.record import KeyRecord
 from buildlib.model.settings import Settings
 from buildlib.model.target import Target, image_name
 from buildlib.parallel import map_threads
+from buildlib.registry import artifact
 from buildlib.registry.protocol import Descriptor, Manifest, Registry, RegistryUnavailable
 from buildlib.sharing.checks import check_asked, check_image, check_platform
-from buildlib.sharing.entry import (
-    CREATED,
-    LABEL,
-    LARGEST,
-    Entry,
-    Invalid,
-    decode,
-    notes,
-    record_layer,
-)
+from buildlib.sharing.entry import LABEL, LARGEST, Entry, Invalid, decode, record_layer
 from buildlib.store import names
 
 STORE = "store"
@@ -161,8 +153,8 @@ class EntryReader:
 
         def read(tag: str) -> tuple[str, str, str]:
             manifest = self._manifest(path, tag)
-            said = notes(manifest) if manifest else {}
-            return str(said.get(CREATED, "")), str(said.get(LABEL, "")), tag
+            said = artifact.annotations_of(manifest) if manifest else {}
+            return str(said.get(artifact.CREATED, "")), str(said.get(LABEL, "")), tag
 
         def entry(tag: str) -> Entry | None:
             try:

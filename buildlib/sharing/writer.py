@@ -14,8 +14,9 @@ from buildlib.errors import ActionError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.output import Output
 from buildlib.model.target import Target
+from buildlib.registry import artifact
 from buildlib.registry.protocol import Descriptor, Manifest
-from buildlib.sharing.entry import EMPTY, Entry, Invalid, encode
+from buildlib.sharing.entry import Entry, Invalid, encode
 from buildlib.sharing.reader import EntryReader
 from buildlib.store import names
 from buildlib.store.content import ContentStore
@@ -105,7 +106,7 @@ class EntryWriter:
         else:
             self._upload(target, entry, observe)
         manifest, data = encode(entry, subject)
-        self._registry.put_blob(path, EMPTY)
+        self._registry.put_blob(path, artifact.EMPTY)
         self._registry.put_blob(path, data)
         self._registry.put_manifest(path, names.record_tag(record.key), manifest)
         return self._settled(target, record)
