@@ -19,7 +19,7 @@ _FEW = 3
 """Targets of one package that are told by name where many are told."""
 
 
-def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None) -> int:
+def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None) -> bool:
     """Plan the targets of a command line, and tell the plan; nothing is run.
 
     Args:
@@ -28,7 +28,7 @@ def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None)
         shared: Answers for the registry, where it is to be asked.
 
     Returns:
-        The exit code.
+        Whether anything is stale, or not known to be up to date.
     """
     roots = workspace.resolve(call.words, folder=call.folder, verb="build")
     plan = workspace.plan(roots, force=call.flag("always"), shared=shared)
@@ -40,7 +40,7 @@ def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None)
         for line in [*told, *stamped(workspace, plan)]:
             say(line)
     workspace.save()
-    return 0
+    return bool(plan.steps)
 
 
 def lines(workspace: Workspace, plan: Plan) -> list[str]:

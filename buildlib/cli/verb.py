@@ -61,7 +61,8 @@ VERBOSITY = Option("--verbosity", "2 shows the docker command and what it prints
 ALWAYS = Option("--always", "build what is up to date, too", short="-a")
 DRY_RUN = Option("--dry-run", "show the plan and do nothing")
 OFFLINE = Option("--offline", "ask no network")
-SHARED = (*EVERYWHERE, JSON, JOBS, VERBOSITY, ALWAYS, DRY_RUN, OFFLINE)
+SINCE = Option("--since", "compare with this commit", "REF")
+SHARED = (*EVERYWHERE, JSON, JOBS, VERBOSITY, ALWAYS, DRY_RUN, OFFLINE, SINCE)
 """What several verbs take; what one verb alone takes is declared in its module."""
 
 SETTINGS = (

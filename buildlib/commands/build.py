@@ -13,15 +13,20 @@ from buildlib.cli.verb import (
     OFFLINE,
     VERBOSITY,
     Call,
+    Option,
     Verb,
 )
+
+STALE = 1
+"""Exit code of `--check` where something would be built."""
 
 
 def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
-    if call.flag("dry-run"):
-        return plans.show(workspace, call)
+    if call.flag("check") or call.flag("dry-run"):
+        stale = plans.show(workspace, call)
+        return STALE if stale and call.flag("check") else 0
     if not call.flag("json"):
         out = plans.left_out(workspace) if not call.words else []
         for line in [*plans.release_commit(workspace), *out]:
@@ -41,5 +46,13 @@ VERB = Verb(
     "build all that is stale, or the targets named and what they need",
     run,
     words="[TARGET…]",
-    options=(JOBS, VERBOSITY, ALWAYS, DRY_RUN, OFFLINE, JSON),
+    options=(
+        JOBS,
+        VERBOSITY,
+        ALWAYS,
+        DRY_RUN,
+        Option("--check", "show the plan, do nothing, and fail if anything is stale"),
+        OFFLINE,
+        JSON,
+    ),
 )

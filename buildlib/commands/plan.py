@@ -30,7 +30,8 @@ def run(call: Call) -> int:
                 fix=f"./doitw plan release VERSION={call.variables.get('VERSION', '2.5.0')}",
             )
     workspace = open_workspace(call)
-    return show(workspace, call, _registry(workspace) if call.flag("remote") else None)
+    show(workspace, call, _registry(workspace) if call.flag("remote") else None)
+    return 0
 
 
 def _registry(workspace: Workspace) -> RegistryLookup:

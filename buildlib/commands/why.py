@@ -1,6 +1,7 @@
 """`why`: the changed parts of a target's key, old and new, and the path from each to the target.
 
 With `--against`, old is what a registry has of the target: why this machine found nothing there.
+With `--since`, old is what a commit has of it.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from buildlib.cli.common import open_workspace, print_json, say
 from buildlib.cli.leaves import leaf_lines, plain_leaves
-from buildlib.cli.verb import JSON, Call, Option, Verb
+from buildlib.cli.verb import JSON, SINCE, Call, Option, Verb
 from buildlib.errors import InputError
+from buildlib.model.label import Reference
 
 if TYPE_CHECKING:
     from buildlib.model.label import Label
@@ -31,6 +33,10 @@ def run(call: Call) -> int:
         comparison.run(workspace, labels, against, as_json=call.flag("json"))
         workspace.save()
         return 0
+    if since := str(call.options.get("since", "")):
+        _since(workspace, labels, since, as_json=call.flag("json"))
+        workspace.save()
+        return 0
     plan = workspace.plan(labels)
     answers = []
     for label in labels:
@@ -48,6 +54,36 @@ def run(call: Call) -> int:
             say("no engine answers: whether images are still there is not known")
     workspace.save()
     return 0
+
+
+def _since(workspace: Workspace, labels: list[Label], since: str, *, as_json: bool) -> None:
+    """Compare with a commit; neither an engine nor what was built is asked."""
+    from buildlib.plan.affected import changes
+    from buildlib.view import view_of_commit
+
+    new = workspace.view
+    with view_of_commit(workspace.root, since, workspace.overrides) as old:
+        found = {label: changes(old, new, label) for label in labels}
+    if as_json:
+        print_json(
+            [
+                {
+                    "label": str(label),
+                    "since": since,
+                    "key": new.keys.key(Reference(label)),
+                    "changes": None if leaves is None else plain_leaves(leaves),
+                }
+                for label, leaves in found.items()
+            ]
+        )
+        return
+    for label, leaves in found.items():
+        if leaves is None:
+            say(f"{label} is new since {since}")
+        else:
+            say(f"{label} {'is not' if leaves else 'is'} what it was at {since}")
+            for line in leaf_lines(leaves, "old", "new"):
+                say(line)
 
 
 def _tell(
@@ -79,5 +115,9 @@ VERB = Verb(
     "the changed parts of a key, old and new, and the path to the target",
     run,
     words="TARGET…",
-    options=(Option("--against", "compare with what is in a registry", "[REGISTRY]"), JSON),
+    options=(
+        Option("--against", "compare with what is in a registry", "[REGISTRY]"),
+        SINCE,
+        JSON,
+    ),
 )

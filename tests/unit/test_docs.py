@@ -62,7 +62,8 @@ def commands_of(text: str) -> list[list[str]]:
     rest = _FENCE.sub("", text)
     code = [*fences, *_INDENTED.findall(rest), *_INLINE.findall(rest)]
     lines = (line for block in code for line in block.splitlines())
-    return [shlex.split(found) for line in lines for found in _COMMAND.findall(line)]
+    words = [shlex.split(found) for line in lines for found in _COMMAND.findall(line)]
+    return [[word for word in each if not re.fullmatch(r"\$\w+", word)] for each in words]
 
 
 def examples_of(text: str) -> list[tuple[str, str]]:

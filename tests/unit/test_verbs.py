@@ -99,7 +99,12 @@ def test_what_several_verbs_take_is_declared_once() -> None:
     for verb, option in options():
         of_verbs.setdefault(option.name, set()).add(verb)
     shared = {option.name for option in SHARED}
-    same_name = {"--remote": {"plan", "prune", "push"}, "--name": {"deploy", "undeploy"}}
+    same_name = {
+        "--check": {"build", "lock"},
+        "--name": {"deploy", "undeploy"},
+        "--remote": {"plan", "prune", "push"},
+        "--to": {"affected", "fetch"},
+    }
     for name, verbs in of_verbs.items():
         if name not in shared:
             assert len(verbs) == 1 or verbs == same_name[name], name
