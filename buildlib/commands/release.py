@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from buildlib.releasing.run import Run
     from buildlib.workspace import Workspace
 
+_CHECK = "./doitw release check dist/2.5.0 --key cosign.pub"
+
 
 def run(call: Call) -> int:
     """See the module."""
@@ -31,6 +33,8 @@ def run(call: Call) -> int:
     match call.words:
         case ("check", folder) if "VERSION" not in call.variables:
             return _check_files(call, folder)
+    if "key" in call.options:
+        raise InputError("--key is for the files of a folder, and none was given", fix=_CHECK)
     _refuse_other_words(call)
     if call.flag("dry-run"):
         return _tell(call)
@@ -80,7 +84,7 @@ def _check_files(call: Call, given: str) -> int:
 
     folder = os.path.join(caller_folder(), given)
     if not os.path.isdir(folder):
-        raise InputError(f"there is no folder {given}", fix="./doitw release check dist/2.5.0")
+        raise InputError(f"there is no folder {given}", fix=_CHECK.partition(" --")[0])
     key = str(call.options.get("key", ""))
     files = check_folder(folder, _key(key) if key else "")
     signature = "none"
@@ -94,7 +98,8 @@ def _check_files(call: Call, given: str) -> int:
         "right": f"it is signed with {key}",
         "not checked": "its signature was not checked, which takes --key cosign.pub",
     }
-    say(f"{len(files)} files of {given} are as {SUMS} says; {told[signature]}")
+    listed = len(files) - 1  # which has no line for itself
+    say(f"{listed} files of {given} are as {SUMS} says; {told[signature]}")
     return 0
 
 
@@ -106,7 +111,7 @@ def _key(path: str) -> str:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(
             f"the key {path} cannot be read: {getattr(error, 'strerror', 'it is no text')}",
-            fix="./doitw release check dist/2.5.0 --key cosign.pub",
+            fix=_CHECK,
         ) from None
 
 

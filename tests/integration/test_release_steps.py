@@ -514,6 +514,7 @@ def test_who_receives_a_release_checks_its_files(
         (("nowhere",), "there is no folder nowhere"),
         ((".", "--key", "nowhere.pub"), "the key nowhere.pub cannot be read"),
         ((".", "--key", "VERSION"), "the public key"),
+        (("--key", "cosign.pub", "VERSION=2.5.0"), "--key is for the files of a folder"),
     ],
 )
 def test_what_cannot_be_checked_is_told(
