@@ -15,11 +15,11 @@ from buildlib.model.label import Label
 from buildlib.model.target import BASE, image_name
 from buildlib.model.version import is_prerelease, next_development
 from buildlib.registry.protocol import Registry
+from buildlib.releasing import sign
 from buildlib.releasing.choose import Choice, Chooser, refuse_missing
 from buildlib.releasing.model import Release, ReleasedImage
 from buildlib.releasing.origin import Origin, check_git, refuse_other_keys
 from buildlib.releasing.proofs import Proofs
-from buildlib.releasing.sign import Signer
 from buildlib.sharing import transfers
 from buildlib.sharing.released import RELEASES
 from buildlib.store import names
@@ -52,11 +52,9 @@ class Run:
         return self.final.registry
 
     @cached_property
-    def signer(self) -> Signer | None:
+    def signer(self) -> sign.Signer | None:
         """What signs; None where no key is configured."""
-        from buildlib.releasing.sign import signer
-
-        return signer(self.final.settings, os.environ, self.final.root)
+        return sign.signer(self.final.settings, os.environ, self.final.root)
 
     @property
     def signed(self) -> str:
@@ -75,7 +73,8 @@ class Run:
 
     def path(self, repository: str) -> str:
         """A repository without the registry's host."""
-        return repository.removeprefix(f"{self.registry.host}/") if self.registry else repository
+        host = "" if self.registry is None else f"{self.registry.host}/"
+        return repository.removeprefix(host)
 
     @property
     def releases(self) -> str:

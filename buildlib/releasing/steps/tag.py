@@ -48,12 +48,13 @@ class PutTags(Step):
         release = run.release()
         files = artifacts.written(release, run.folder, signed=run.signer is not None)
         untagged = untagged_here(run, release)  # at once: a tag taken here must stop all of it
-        put = self._publish(run.registry, release, files, tools.say) if run.registry else 0
+        done = f"{len(untagged)} tags set in the engine; not published, since no registry is set"
+        if run.registry is not None:
+            put = self._publish(run.registry, release, files, tools.say)
+            done = f"{put} tags put; {release.version} is published at {release.registry}"
         for image_id, reference in untagged:
             run.final.engine.tag(image_id, reference)
-        if run.registry is not None:
-            return f"{put} tags put; {release.version} is published at {release.registry}"
-        return f"{len(untagged)} tags set in the engine; not published, since no registry is set"
+        return done
 
     def _publish(
         self,
