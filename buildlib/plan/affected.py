@@ -89,6 +89,10 @@ def affected(
         InputError: `new` lacks a source or a pin that a target needs. Where `old` does, the target
             counts as new.
     """
+    labels = list(labels)
+    for side in (old, new):
+        there = set(side.graph.targets).intersection(labels)
+        side.keys.read_ahead(side.graph.closure(there))
     causes: dict[Reference, _Cause | None] = {}
     found = []
     for label in labels:
