@@ -31,10 +31,10 @@ from buildlib.store.content import ContentStore
 from buildlib.store.records import Record
 from buildlib.store.state import flat
 from buildlib.workspace import Outside, Workspace
-from tests.fakes.carrier import FakeCarrier
 from tests.fakes.engine import FakeBuilder, FakeEngine
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.sharing import FakeLine, FakeShared, Shelf
+from tests.fakes.transport import FakeTransport
 from tests.support.workspace import WorkspaceBuilder, digest
 
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- All of it.\n"
@@ -59,7 +59,7 @@ class FakeOutside(Outside):
 
     def __init__(self, shop: Workshop) -> None:
         self._shop = shop
-        self.carrier = shop.carrier
+        self.transport = shop.transport
 
     def ensure_engine(self) -> None:
         """There is one."""
@@ -82,7 +82,7 @@ class Workshop(WorkspaceBuilder):
         self.engine = FakeEngine()
         self.builder = FakeBuilder(self.engine)
         self.registry = FakeRegistry()
-        self.carrier = FakeCarrier(self.engine, self.registry)
+        self.transport = FakeTransport(self.engine, self.registry)
         self.said: list[str] = []
         self.real = False
         self.shelf: Shelf | None = None
@@ -170,7 +170,7 @@ class Workshop(WorkspaceBuilder):
         """Go on with an empty engine; what this machine has recorded stays."""
         self.engine = FakeEngine(containerd=containerd)
         self.builder = FakeBuilder(self.engine)
-        self.carrier = FakeCarrier(self.engine, self.registry)
+        self.transport = FakeTransport(self.engine, self.registry)
 
     # -- doing -------------------------------------------------------------------------------
 
