@@ -46,6 +46,7 @@ OPTIONS = {
         Option("--against", "", "[REGISTRY]", "compare with what is in a registry"),
         Option("--check", "", "", "report what has drifted, and change nothing"),
         Option("--upgrade", "", "", "take the newest versions of Python packages, too"),
+        Option("--image", "", "IMAGE", "a Debian image whose apt resolves root file systems"),
         Option("--to", "", "FOLDER", "also lay the files into a folder to carry elsewhere"),
         Option("--fast", "", "", "only what takes no engine"),
         Option("--name", "", "NAME", "name of the deployment and of its network"),

@@ -28,7 +28,12 @@ def run(call: Call) -> int:
             fix=f"./doitw lock {meant}",
         ) from None
     as_json = call.flag("json")
-    refresh = Refresh(workspace, say=warn if as_json else say, upgrade=call.flag("upgrade"))
+    refresh = Refresh(
+        workspace,
+        say=warn if as_json else say,
+        upgrade=call.flag("upgrade"),
+        image=str(call.options.get("image", "")),
+    )
     moved = refresh.run(sections or SECTIONS, labels, write=not call.flag("check"))
     if as_json:
         print_json([change._asdict() for change in moved])
@@ -47,6 +52,6 @@ VERB = Verb(
     "lock",
     "refresh the pins of what comes from outside, or check them",
     "[SECTION…] [TARGET…]",
-    ("--check", "--upgrade", "--json"),
+    ("--check", "--upgrade", "--image", "--json"),
     run,
 )

@@ -15,7 +15,8 @@ from typing import NamedTuple
 from buildlib.errors import BuildError, InputError
 from buildlib.graph.graph import Graph
 from buildlib.keys.compute import resolved_on, stands
-from buildlib.lock import debian, downloads, images, python
+from buildlib.lock import downloads, images, python
+from buildlib.lock.debian import Apt
 from buildlib.model.label import Label
 from buildlib.model.lock import FILE, Entry, Item, Lock, dump_lock
 from buildlib.model.settings import FLAVOURS
@@ -52,14 +53,17 @@ class Refresh:
         workspace: The workspace; it is renewed when the lock is written.
         say: Takes lines of progress.
         upgrade: Take the newest Python packages, and not those of the present lock files.
+        image: Debian image whose apt resolves root file systems; by default it is found.
     """
 
-    def __init__(self, workspace: Workspace, *, say: Say, upgrade: bool = False) -> None:
+    def __init__(
+        self, workspace: Workspace, *, say: Say, upgrade: bool = False, image: str = ""
+    ) -> None:
         self.workspace = workspace
         self.say = say
         self.upgrade = upgrade
         self.write = True
-        self.archives = debian.Archives(workspace, say)
+        self.apt = Apt(workspace, say, image=image)
 
     def run(
         self,
@@ -136,9 +140,9 @@ class Refresh:
 
     def _make(self, section: str, target: Target, pin: Pin) -> Entry:
         if section == "rootfs":
-            return debian.rootfs_entry(self.archives, target, pin)
+            return self.apt.rootfs_entry(target, pin)
         if section == "apt":
-            return debian.apt_entry(self.workspace, target, pin, self.say)
+            return self.apt.apt_entry(target, pin)
         if section == "python":
             return python.python_entry(
                 self.workspace, target, write=self.write, upgrade=self.upgrade
