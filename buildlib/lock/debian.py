@@ -132,7 +132,7 @@ class Apt:
         key = workspace.keys.key(Reference(label))
         return names.content_tag(workspace.settings, image_name(workspace.graph[label]), key)
 
-    @property
+    @cached_property
     def _engine(self) -> Engine:
         """The engine; it is started where that is allowed and needed."""
         if self._workspace.engine_factory is None:
