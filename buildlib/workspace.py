@@ -1,7 +1,7 @@
-"""One workspace, opened: everything a verb needs, each part made when first asked for.
+"""One workspace, opened: a view of its files, and all that has effects, each made when asked for.
 
-The only place where trees, graph, keys, stores and engine are put together. Opening reads a few
-small files; the engine is not asked before something has to know what is there.
+The only place where view, stores, engine and registry are put together. Opening reads a few small
+files; the engine is not asked before something has to know what is there.
 """
 
 from __future__ import annotations
@@ -11,29 +11,26 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from buildlib.dsl.loader import Loader
-from buildlib.errors import EngineUnavailable, InputError, Location, UnknownTarget
-from buildlib.graph.graph import BUILD, VERIFY, Graph
-from buildlib.keys.compute import Keys, Stamp
+from buildlib.errors import EngineUnavailable, InputError
+from buildlib.graph.graph import Graph
+from buildlib.keys.compute import Keys
 from buildlib.model.label import Label, Reference
-from buildlib.model.lock import FILE as LOCK_FILE
-from buildlib.model.lock import Lock, from_plain, parse_lock, to_plain
+from buildlib.model.lock import Lock
 from buildlib.model.output import DIST, Export
-from buildlib.model.settings import FILE as SETTINGS_FILE
-from buildlib.model.settings import OFF, Settings, settings_from
+from buildlib.model.settings import OFF, Settings
 from buildlib.model.target import Target
-from buildlib.model.version import DEV, channel_of, check_file
+from buildlib.model.version import DEV
 from buildlib.model.version import FILE as VERSION_FILE
 from buildlib.plan.explain import Explainer
 from buildlib.plan.plan import Plan, Planner, Presence, Shared
-from buildlib.store import names
 from buildlib.store.content import ContentStore, default_root
 from buildlib.store.memo import Memo
 from buildlib.store.records import Record, Records
 from buildlib.store.state import State
 from buildlib.trees.working import WorkingTree
+from buildlib.view import View
 
 if TYPE_CHECKING:
     from buildlib.engine.protocol import Builder, Engine, Grant, ImageInfo
@@ -70,6 +67,55 @@ def find_root(start: str) -> str:
         folder = above
 
 
+class Outside:
+    """How a workspace reaches what is outside of it: engines and registries.
+
+    Attributes:
+        carrier: Moves images between the two; `buildlib.engine.transfer` where it is None.
+    """
+
+    carrier: Carrier | None = None
+
+    def ensure_engine(self) -> None:
+        """Make an engine where there is none.
+
+        Raises:
+            EngineUnavailable: None may be made; `fix` says how to make one.
+            ActionError: It could not be made.
+        """
+        from buildlib.engine.install import ensure_engine
+
+        ensure_engine()
+
+    def engine(self) -> Engine:
+        """The engine that is configured or found; nothing is asked of it yet."""
+        from buildlib.engine import connect
+
+        return connect()
+
+    def builder(self, notes: str) -> Builder:
+        """What builds Dockerfiles on the engine.
+
+        Args:
+            notes: File that keeps which docker client was found.
+        """
+        from buildlib.engine import builder
+
+        return builder(notes=notes)
+
+    def registry(self, host: str, *, quick: bool) -> Registry:
+        """A registry; nothing is asked of it yet.
+
+        Args:
+            host: With its port, where it has one.
+            quick: Give up soon when it does not answer.
+        """
+        from buildlib.registry.client import connect
+        from buildlib.registry.patience import PATIENT, QUICK
+
+        return connect(host, patience=QUICK if quick else PATIENT)
+
+
 class Workspace:
     """The workspace at a root.
 
@@ -78,6 +124,8 @@ class Workspace:
         store_root: Where built files, downloads and records are kept; by default the one all
             workspaces of the machine share.
         overrides: Settings given for this run (`organization`, `registry`, `flavour`).
+        version: The version that it is seen under, for a release; by default that of VERSION.
+        outside: How engines and registries are reached.
     """
 
     def __init__(
@@ -86,17 +134,17 @@ class Workspace:
         *,
         store_root: str = "",
         overrides: Mapping[str, str] | None = None,
+        version: str = "",
+        outside: Outside | None = None,
     ) -> None:
         self.root = root
         self.overrides = dict(overrides or {})
+        self.outside = outside or Outside()
+        self._version = version
         self.state = State(root)
         self.store = ContentStore(store_root or default_root(), warn=_warn)
         self.records = Records(f"{store_root or default_root()}/records")
         self.offline = False
-        self.engine_factory: Callable[[], Engine] | None = None
-        self.builder_factory: Callable[[], Builder] | None = None
-        self.registry_factory: Callable[[str], Registry] | None = None
-        self.carrier: Carrier | None = None
         self.answers: dict[str, Entry | None] = {}
         """What the registry has or lacks, by key: nothing is asked twice in a run."""
         self.asks_registry = True
@@ -104,45 +152,7 @@ class Workspace:
         self._memo = Memo(self.state.path("memo"))
         self._asked: list[str] = []
 
-    # -- what is declared ----------------------------------------------------------------------
-
-    @cached_property
-    def settings(self) -> Settings:
-        """`[tool.buildlib]`, with what this run overrides."""
-        text = self._text(SETTINGS_FILE)
-        plain = self._memo.get(("settings", text))
-        if plain is None:
-            from buildlib.model.settings import table_of
-
-            plain = table_of(text)
-            self._memo["settings", text] = plain
-        settings = settings_from(plain, text)
-        if self.overrides:
-            try:
-                settings = settings_from({**plain, **self.overrides})
-            except InputError as error:  # said on the command line, so no file is to blame
-                raise InputError(error.what, fix=error.fix) from None
-        return settings
-
-    @cached_property
-    def version(self) -> str:
-        """The version under development; at a release's own commit, that of the release.
-
-        A release sets it before anything else is asked for.
-
-        Raises:
-            InputError: The file VERSION holds none.
-        """
-        return check_file(self._text(VERSION_FILE))
-
-    @cached_property
-    def channel(self) -> str:
-        """The tag that people use for what is built here: `dev`, or the version of a release.
-
-        It follows from the version, so that what is built from a release's commit has the keys
-        of the release. The tags themselves are put by a release alone.
-        """
-        return channel_of(self.version)
+    # -- what is declared ------------------------------------------------------------------------
 
     @cached_property
     def tree(self) -> WorkingTree:
@@ -150,69 +160,59 @@ class Workspace:
         return WorkingTree(self.root, self.state.path("index"))
 
     @cached_property
-    def lock(self) -> Lock:
-        """The pins; an absent file is an empty lock."""
-        text = self._text(LOCK_FILE, missing="schema = 1\n")
-        plain = self._memo.get(("lock", text))
-        if plain is not None:
-            return from_plain(plain)
-        lock = parse_lock(text)
-        self._memo["lock", text] = to_plain(lock)
-        return lock
+    def view(self) -> View:
+        """What the files declare."""
+        return View(self.tree, self.overrides, self._version, memo=self._memo, checked=True)
 
-    @cached_property
+    @property
+    def settings(self) -> Settings:
+        """`[tool.buildlib]`, with what this run overrides."""
+        return self.view.settings
+
+    @property
+    def version(self) -> str:
+        """The version that is seen: the one under development, or that of a release."""
+        return self.view.version
+
+    @property
+    def channel(self) -> str:
+        """The tag that people use for what is built here."""
+        return self.view.channel
+
+    @property
+    def lock(self) -> Lock:
+        """The pins."""
+        return self.view.lock
+
+    @property
     def graph(self) -> Graph:
         """All targets, checked as far as declarations and Dockerfiles tell."""
-        from buildlib.graph.validate import validate
+        return self.view.graph
 
-        graph = Graph(Loader(self.tree, self.settings, _CodeCache(self._memo)).load())
-        validate(graph, self.tree, self._memo)
-        return graph
-
-    def graph_in(self, flavour: str) -> Graph:
-        """The targets as they are declared for another flavour.
-
-        Raises:
-            InputError: The declarations do not make a graph in it.
-        """
-        settings = self.settings._replace(flavour=flavour)
-        return Graph(Loader(self.tree, settings, _CodeCache(self._memo)).load())
-
-    @cached_property
+    @property
     def keys(self) -> Keys:
         """The keys of the targets."""
-        settings = self.settings
-        version = names.file_version(self.version)
-        stamp = Stamp(settings.organization, settings.registry, self.channel, version)
-        return Keys(self.graph, self.tree, self.lock, stamp)
+        return self.view.keys
+
+    @property
+    def left_out(self) -> Mapping[Label, str]:
+        """Targets that do not exist in this flavour, each with the reason."""
+        return self.view.left_out
+
+    def resolve(
+        self, words: Sequence[str], *, folder: str = "", verb: str = "", left_out: bool = False
+    ) -> list[Label]:
+        """Targets that a person names; see `View.resolve`."""
+        return self.view.resolve(words, folder=folder, verb=verb, left_out=left_out)
 
     @cached_property
     def explainer(self) -> Explainer:
         """Says why a key is not what it was."""
         return Explainer(self.graph, self.keys, self.records, self.state)
 
-    def _text(self, name: str, missing: str | None = None) -> str:
-        try:
-            return self.tree.read(name).decode()
-        except FileNotFoundError:
-            if missing is not None:
-                return missing
-            raise InputError(
-                f"the workspace has no {name}",
-                where=Location(name, 0),
-                fix=f"git checkout -- {name}",
-            ) from None
-        except UnicodeDecodeError:
-            raise InputError(
-                f"{name} is not UTF-8 text", where=Location(name, 1), fix=f"git checkout -- {name}"
-            ) from None
-
     def renew(self) -> None:
         """Forget what was read, after a file of the workspace was written."""
-        for name in (
-            "settings", "lock", "graph", "left_out", "keys", "explainer", "planner", "registry",
-            "shared", "sharing",
-        ):  # fmt: skip
+        for name in ("view", "explainer", "planner", "registry", "shared", "sharing"):
             self.__dict__.pop(name, None)
 
     def save(self) -> None:
@@ -234,20 +234,12 @@ class Workspace:
         Raises:
             EngineUnavailable: None answers.
         """
-        if self.engine_factory is not None:
-            return self.engine_factory()
-        from buildlib.engine import connect
-
-        return connect()
+        return self.outside.engine()
 
     @cached_property
     def builder(self) -> Builder:
         """What builds Dockerfiles on the engine."""
-        if self.builder_factory is not None:
-            return self.builder_factory()
-        from buildlib.engine import builder
-
-        return builder(notes=self.state.path("client"))
+        return self.outside.builder(self.state.path("client"))
 
     def presence(self, references: list[str]) -> Mapping[str, ImageInfo | None] | None:
         """What the engine has of these references; None where no engine answers."""
@@ -268,13 +260,7 @@ class Workspace:
             registry: Its host, which may have a path behind it.
             quick: Give up soon when it does not answer: for what can be done without it.
         """
-        host = registry.partition("/")[0]
-        if self.registry_factory is not None:
-            return self.registry_factory(host)
-        from buildlib.registry.client import connect
-        from buildlib.registry.patience import PATIENT, QUICK
-
-        return connect(host, patience=QUICK if quick else PATIENT)
+        return self.outside.registry(registry.partition("/")[0], quick=quick)
 
     @property
     def role(self) -> str:
@@ -309,7 +295,7 @@ class Workspace:
             self.store,
             platform=self.settings.platform,
             warn=_warn,
-            carrier=self.carrier,
+            carrier=self.outside.carrier,
             quick=self.connect(registry, quick=True),
         )
 
@@ -386,98 +372,6 @@ class Workspace:
         """Where the files of a release are written."""
         return f"{self.root}/{DIST}/{self.version}"
 
-    def resolve(
-        self, words: Sequence[str], *, folder: str = "", verb: str = "", left_out: bool = False
-    ) -> list[Label]:
-        """Targets that a person names; see `Graph.resolve`.
-
-        Args:
-            words: As typed; none for all targets.
-            folder: Where the person stands.
-            verb: Take those that this verb makes where a word stands for several.
-            left_out: Also take what does not exist in this flavour: it has no key.
-
-        Raises:
-            InputError: A word names nothing, or one target that is left out.
-        """
-        if not words:
-            wanted = set(self.graph.of_verb(verb)) if verb else set(self.graph.targets)
-            everything = [label for label in self.graph.order if label in wanted]
-            return everything if left_out else self._meant(everything, verb)
-        found: dict[Label, None] = {}
-        for word in words:
-            labels = self._resolve(word, folder, verb, left_out=left_out)
-            if not labels:
-                raise InputError(f"{word} names nothing that {verb} makes", fix="./doitw list")
-            found.update(dict.fromkeys(labels))
-        return list(found)
-
-    def _resolve(self, word: str, folder: str, verb: str, *, left_out: bool) -> list[Label]:
-        """What one word stands for; see `resolve`."""
-        if word in (BUILD, VERIFY):  # the name of a group of tasks stands for all of it
-            return self.resolve((), verb=word, left_out=left_out)
-        try:
-            labels = self.graph.resolve([word], package=folder)
-        except UnknownTarget:
-            # A task of this verb, whose group need not be said twice: verify kernel-py:gateway.
-            names = self.graph.task_names
-            labels = [label for label in self.graph.of_verb(verb) if names[label] == word]
-            if not labels:
-                raise
-        if left_out:
-            return labels
-        if len(labels) > 1:  # a pattern, or a folder
-            return self._meant(labels, verb)
-        self.refuse_left_out(labels)
-        return labels
-
-    def _meant(self, labels: Iterable[Label], verb: str) -> list[Label]:
-        """Those of several that are meant though none was named alone."""
-        there = [label for label in labels if label not in self.left_out]
-        if not verb:
-            return there
-        ours = [label for label in there if self.graph[label].rule.verb == verb]
-        return [label for label in ours if not self.graph[label].manual]
-
-    def refuse_left_out(self, labels: Iterable[Label]) -> None:
-        """Refuse to make what does not exist in this flavour.
-
-        Raises:
-            InputError: One of the targets is left out; with the reason.
-        """
-        for label in labels:
-            if label in self.left_out:
-                raise InputError(
-                    f"{label} is left out: {self.left_out[label]}",
-                    where=self.graph[label].where,
-                    fix=f'FLAVOUR={self._flavour_of(label)}  # or flavour = "…" in {SETTINGS_FILE}',
-                )
-
-    def _flavour_of(self, label: Label) -> str:
-        """A flavour in which what is left out may exist: its own, or that of what it needs."""
-        for other in reversed(self.graph.closure([label])):
-            flavours = self.graph[other].flavours if other in self.left_out else ()
-            if flavours:
-                return flavours[0]
-        return self.settings.flavour
-
-    @cached_property
-    def left_out(self) -> dict[Label, str]:
-        """Targets that do not exist in this flavour, each with the reason."""
-        flavour = self.settings.flavour
-        found: dict[Label, str] = {}
-        if not any(target.flavours for target in self.graph.targets.values()):
-            return found
-        for label in self.graph.order:
-            target = self.graph[label]
-            needed = (dep.ref.label for dep in target.deps if not dep.by_name)
-            missing = next((other for other in needed if other in found), None)
-            if target.flavours and flavour not in target.flavours:
-                found[label] = f"it exists in the flavour {' and '.join(target.flavours)} only"
-            elif missing is not None:
-                found[label] = f"it needs {missing}"
-        return found
-
     def damaged(self, record: Record, ref: Reference) -> bool:
         """Whether a file that a record names is not in the content store, or not as it was made.
 
@@ -535,16 +429,3 @@ def in_ci() -> bool:
 def _warn(line: str) -> None:
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
-
-
-class _CodeCache:
-    """The memo, as the loader's cache of compiled declarations."""
-
-    def __init__(self, memo: Memo) -> None:
-        self._memo = memo
-
-    def get(self, key: Any) -> Any:
-        return self._memo.get(("code", *key))
-
-    def __setitem__(self, key: Any, value: Any) -> None:
-        self._memo[("code", *key)] = value

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from buildlib.dsl import registry
-from buildlib.rules.base import Rule
+from buildlib.model.target import Rule
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/rules.md"
 

@@ -20,10 +20,15 @@ def caller_folder() -> str:
     return os.getcwd()
 
 
-def open_workspace(call: Call) -> Workspace:
-    """The workspace around the caller's folder, with the call's variables and options."""
+def open_workspace(call: Call, *, version: str = "") -> Workspace:
+    """The workspace around the caller's folder, with the call's variables and options.
+
+    Args:
+        call: The command line.
+        version: What it is seen under, for a release; by default the version in VERSION.
+    """
     overrides = {name.lower(): value for name, value in call.variables.items() if name in SETTINGS}
-    workspace = Workspace(find_root(caller_folder()), overrides=overrides)
+    workspace = Workspace(find_root(caller_folder()), overrides=overrides, version=version)
     workspace.offline = call.flag("offline")
     return workspace
 

@@ -181,7 +181,7 @@ def _pulling(workspace: Workspace, image: Image) -> Callable[[Observe], None]:
     def pull(observe: Observe) -> None:
         from buildlib.engine import transfer
 
-        (workspace.carrier or transfer).pull(_name(image), observe=observe)
+        (workspace.outside.carrier or transfer).pull(_name(image), observe=observe)
         if _here(workspace.engine, image) is None:
             workspace.engine.untag(_name(image))  # nobody else would remove it
             raise ActionError(

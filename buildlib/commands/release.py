@@ -9,7 +9,7 @@ from buildlib.commands.build import build
 from buildlib.commands.call import VARIABLES, Call, Verb
 from buildlib.commands.common import open_workspace, print_json, say, warn
 from buildlib.errors import InputError
-from buildlib.model.version import DEV, before, check_release
+from buildlib.model.version import before, check_release
 from buildlib.suggest import did_you_mean, nearest
 
 if TYPE_CHECKING:
@@ -88,9 +88,8 @@ def _open(call: Call) -> Run:
     from buildlib.releasing.run import Run, Tools
 
     version = check_release(call.variables.get("VERSION", ""))
-    dev, final = open_workspace(call), open_workspace(call)
-    dev.version, dev.channel = before(version), DEV  # VERSION may be further, where this goes on
-    final.version = final.channel = version
+    dev = open_workspace(call, version=before(version))  # VERSION may be further, if this goes on
+    final = open_workspace(call, version=version)
     tell_to = warn if call.flag("json") else say
 
     def make(workspace: Workspace, labels: Sequence[Label]) -> int:

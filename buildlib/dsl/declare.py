@@ -9,18 +9,15 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from buildlib.dsl import glob as globs
 from buildlib.errors import InputError, Location
 from buildlib.model.label import Label, Reference, is_label, is_name, parse_label, parse_reference
 from buildlib.model.settings import FILE as SETTINGS_FILE
 from buildlib.model.settings import FLAVOURS, Settings, refuse_choice
-from buildlib.model.target import Dep, File, Pin, Target
+from buildlib.model.target import Dep, File, Pin, Rule, Target
 from buildlib.model.tree import Tree
-
-if TYPE_CHECKING:
-    from buildlib.rules.base import Rule
 
 BUILD_FILE = "BUILD.py"
 _REPOSITORY = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*\Z")

@@ -40,13 +40,13 @@ class Loader:
     Args:
         tree: Where files are read from.
         settings: For rules that choose by flavour.
-        code_cache: Remembers compiled files by content; anything with `get` and `__setitem__`.
+        memo: Remembers compiled files by content; anything with `get` and `__setitem__`.
     """
 
-    def __init__(self, tree: Tree, settings: Settings, code_cache: Any = None) -> None:
+    def __init__(self, tree: Tree, settings: Settings, memo: Any = None) -> None:
         self._tree = tree
         self._settings = settings
-        self._code_cache = code_cache if code_cache is not None else {}
+        self._memo = memo if memo is not None else {}
         self._macros: dict[str, _Module] = {}
         self._loading: list[str] = []
 
@@ -108,7 +108,8 @@ class Loader:
                 where=Location(file, 0),
                 fix=f"write {file} as a file",
             ) from None
-        code: CodeType | None = self._code_cache.get((file, check.VERSION, source))
+        kept = ("code", file, check.VERSION, source)
+        code: CodeType | None = self._memo.get(kept)
         if code is None:
             try:
                 text = source.decode()
@@ -117,7 +118,7 @@ class Loader:
                     "not UTF-8 text", where=Location(file, 1), fix=f"save {file} as UTF-8"
                 ) from None
             code = check.compile_file(text, file)
-            self._code_cache[(file, check.VERSION, source)] = code
+            self._memo[kept] = code
         return code
 
     def _import(

@@ -10,7 +10,7 @@ from typing import Any
 
 from buildlib.dsl.arguments import checked
 
-_NOT_RULES = frozenset({"__init__", "base"})
+_NOT_RULES = frozenset({"__init__", "base", "context"})
 _NO_TARGETS = frozenset({"glob", "select", "setting"})
 """What declares nothing, but yields a value for a declaration."""
 

@@ -2,28 +2,9 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from buildlib.fetch.source import DebianPath, Download, PyPIFile, Urls
 from buildlib.model.lock import Item, file_name
 from buildlib.model.target import Pin
-
-
-class Fetched(NamedTuple):
-    """A pinned file in the content store.
-
-    Attributes:
-        section: Section of the lock it is pinned in.
-        filename: What it is called.
-        sha256: Where it is in the store.
-        size: Its length in bytes.
-    """
-
-    section: str
-    filename: str
-    sha256: str
-    size: int
-
 
 FETCHED_SECTIONS = ("apt", "download", "python", "rootfs")
 """Sections whose items are files; images are pulled instead."""

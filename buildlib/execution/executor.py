@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from buildlib.errors import ActionError
-from buildlib.execution.context import Context
+from buildlib.execution.context import ActionContext
 from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
 from buildlib.model.output import Output
@@ -28,6 +28,7 @@ from buildlib.store.state import flat
 
 if TYPE_CHECKING:
     from buildlib.execution.timeline import Span, Watch
+    from buildlib.rules.context import Context
     from buildlib.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -191,12 +192,18 @@ class Executor:
         def output_of(ref: Reference) -> Output:
             return self._output(ref, log, watch)
 
-        return Context(
-            workspace,
+        return ActionContext(
+            workspace.view,
+            root=workspace.root,
+            store=workspace.store,
+            records=workspace.records,
+            state=workspace.state,
             engine=lambda: workspace.engine,
             builder=lambda: workspace.builder,
-            log=log,
+            grants=workspace.grants,
+            fetch=workspace.fetch,
             output_of=output_of,
+            log=log,
             waited=watch.waited if watch else lambda _: None,
             no_cache=no_cache,
         )

@@ -107,7 +107,7 @@ class Session:
             InputError: One of the roots is left out in this flavour.
         """
         self._roots = tuple(roots)
-        self.workspace.refuse_left_out(self._roots)
+        self.workspace.view.refuse_left_out(self._roots)
         self._plan = self.workspace.plan(self._roots, force=self.force)
         return self._plan
 
@@ -224,10 +224,7 @@ class Session:
         uses = [label for label in self.labels() if self._uses_engine(label)]
         if not uses:
             return
-        if self.workspace.engine_factory is None:
-            from buildlib.engine.install import ensure_engine
-
-            ensure_engine()
+        self.workspace.outside.ensure_engine()
         self.workspace.engine.ping()
         if any(step.action == UNKNOWN for step in self.plan.steps):
             self.look(self._roots)

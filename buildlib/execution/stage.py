@@ -17,11 +17,11 @@ gets another. Without its history a stage moves to a new path, of which BuildKit
 from __future__ import annotations
 
 import os
-from typing import NamedTuple
 
 from buildlib import marshalled
 from buildlib.errors import ActionError
 from buildlib.keys.index import DigestIndex, file_sha256
+from buildlib.model.inputs import Source
 from buildlib.store.content import EPOCH, ContentStore, next_stamp, stamp_ns
 
 _FOLDER_MODE = 0o755
@@ -30,18 +30,6 @@ _LONG = 10_000
 _EACH = 4
 """Contents in a history, and more for each file of the stage, from which it begins anew: it does
 not grow for ever."""
-
-
-class Source(NamedTuple):
-    """A source file as the key saw it.
-
-    Attributes:
-        path: Absolute path.
-        stamp: See `Tree.stamps`.
-    """
-
-    path: str
-    stamp: str
 
 
 class InputMovedError(ActionError):

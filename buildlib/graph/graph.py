@@ -58,12 +58,9 @@ class Graph:
         """The targets that a verb makes, in order of declaration."""
         return [label for label, target in self.targets.items() if target.rule.verb == verb]
 
-    def deps(self, ref: Reference) -> list[Dep]:
+    def deps(self, ref: Reference) -> tuple[Dep, ...]:
         """The edges of a target, or of the named parts of it."""
-        target = self.targets[ref.label]
-        if not ref.parts:
-            return list(target.deps)
-        return [dep for dep in target.deps if not dep.part or dep.part in ref.parts]
+        return self.targets[ref.label].deps_of(ref.parts)
 
     def parents(self, target: Target) -> Iterator[Target]:
         """The images that a target stands on, nearest first."""

@@ -92,7 +92,7 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
             where=target.where,
             fix=f"git checkout -- {file}",
         ) from None
-    provided = target.rule.staged_names(target, graph)
+    provided = target.rule.staged_names(target, graph.targets)
     bases: dict[str, str] = {}
     for dep in target.deps:
         if dep.role.startswith("base "):

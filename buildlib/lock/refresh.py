@@ -179,7 +179,7 @@ def unwanted(workspace: Workspace, lock: Lock) -> list[tuple[str, str]]:
     for flavour in FLAVOURS:
         if flavour != workspace.settings.flavour:
             try:
-                candidates -= _wanted(workspace.graph_in(flavour))
+                candidates -= _wanted(workspace.view.in_flavour(flavour).graph)
             except InputError:
                 return []
     return sorted(candidates)

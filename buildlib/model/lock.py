@@ -18,6 +18,8 @@ from buildlib.errors import InputError, Location
 
 FILE = "images.lock"
 SCHEMA = 1
+NO_PINS = f"schema = {SCHEMA}\n"
+"""What a lock file that is not there stands for."""
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _ON = re.compile(r"\S+ [0-9a-f]+\Z")
 _SIZE = re.compile(r"(0|[1-9][0-9]*)\Z", re.ASCII)

@@ -1,4 +1,4 @@
-"""What a declaration becomes: a frozen target, the same for every rule.
+"""What a declaration becomes: a frozen target, the same for every rule; and what a rule is.
 
 A rule's own attributes live in `attrs`, already checked. What enters the key of a target is
 exactly what stands here (files, dependencies, attributes, lock entries), so a rule cannot forget
@@ -8,13 +8,11 @@ to key an input: what it did not declare, its action cannot see.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from buildlib.errors import Location
 from buildlib.model.label import Label, Reference
-
-if TYPE_CHECKING:
-    from buildlib.rules.base import Rule
+from buildlib.model.output import Export, Output
 
 
 class File(NamedTuple):
@@ -99,6 +97,89 @@ class Target(NamedTuple):
     flavours: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     internal: bool = False
+
+    def deps_of(self, parts: tuple[str, ...]) -> tuple[Dep, ...]:
+        """The edges of some parts; those of the whole where none are named."""
+        if not parts:
+            return self.deps
+        return tuple(dep for dep in self.deps if not dep.part or dep.part in parts)
+
+
+Targets = Mapping[Label, Target]
+
+
+class Rule:
+    """One kind of target; its module in `buildlib.rules` declares such targets and makes them.
+
+    Attributes:
+        kind: The name of the rule's function.
+        version: Raised when the action changes what it makes; part of every key.
+        product: `image`, `files`, or `none` where there is nothing to build.
+        uses_engine: Whether making it takes an engine though it is no image.
+        verb: The verb that makes it, and the group of its tasks: `build` or `verify`.
+    """
+
+    kind: str = ""
+    version: int = 1
+    product: str = "none"
+    uses_engine: bool = False
+    verb: str = "build"
+
+    def attrs_of(self, target: Target, parts: tuple[str, ...]) -> Mapping[str, Any]:
+        """The attributes that can change some parts of a target; they enter the parts' key.
+
+        Args:
+            target: What was declared.
+            parts: The parts, at least one.
+        """
+        del parts
+        return target.attrs
+
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
+        """Names of the files the target will have, as far as declarations tell.
+
+        Args:
+            target: What was declared.
+            targets: What it may depend on.
+        """
+        del target, targets
+        return []
+
+    def staged_names(self, target: Target, targets: Targets) -> list[str]:
+        """Paths that the target's Dockerfile finds in its context; a folder's ends in `/`.
+
+        Args:
+            target: What was declared.
+            targets: What it may depend on.
+        """
+        del target, targets
+        return []
+
+    def export(self, target: Target, version: str) -> Export | None:
+        """The file of a target that is also written into the workspace; None where none is.
+
+        Args:
+            target: What was declared.
+            version: The version being built.
+
+        Returns:
+            The output, and its path relative to the workspace.
+        """
+        del target, version
+        return None
+
+    def build(self, target: Target, parts: tuple[str, ...], context: Any) -> Output:
+        """Make the target (or some parts of it).
+
+        Args:
+            target: What was declared.
+            parts: The parts wanted; empty for the whole.
+            context: The only way to inputs, engine and store: a `buildlib.rules.context.Context`.
+
+        Returns:
+            What was made. It is recorded by the caller.
+        """
+        raise NotImplementedError(self.kind)
 
 
 def image_name(target: Target) -> str:

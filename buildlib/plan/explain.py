@@ -7,6 +7,7 @@ from it to the target.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple, Protocol
 
 from buildlib.graph.graph import Graph
@@ -81,19 +82,12 @@ class Explainer:
         path = (*above, ref)
         if old is None:
             return [Leaf(path, Change("key", old_key, new.key))]
-        below = {dep.role: dep for dep in self._graph.deps(ref)}
         leaves: list[Leaf] = []
-        for change in compare(old, new):
-            dep = below.get(change.name)
-            inner = None if dep is None or dep.by_name else dep.ref
-            if inner is None or change.old is None or change.new is None:
+        for change, below in differences(self._graph, ref, old, new):
+            if below is None:
                 leaves.append(Leaf(path, change))
-                continue
-            was, _, was_key = change.old.rpartition(" ")
-            if was != str(inner):
-                leaves.append(Leaf(path, Change(change.name, was, str(inner))))
             else:
-                leaves += self._leaves(inner, was_key, path, told)
+                leaves += self._leaves(below, str(change.old), path, told)
         return leaves
 
     def reason(self, label: Label) -> str:
@@ -105,9 +99,52 @@ class Explainer:
             return "not built yet"
         if not leaves:
             return "its record is gone"
-        told = list(dict.fromkeys(describe(leaf) for leaf in leaves))
-        more = f" and {len(told) - _IN_A_LINE} more" if len(told) > _IN_A_LINE else ""
-        return ", ".join(told[:_IN_A_LINE]) + more
+        return in_a_line(leaves)
+
+
+class Difference(NamedTuple):
+    """Where two records of one target differ.
+
+    Attributes:
+        change: A part of the target itself, or the keys of a dependency.
+        below: That dependency, where both records have it and only its key differs.
+    """
+
+    change: Change
+    below: Reference | None
+
+
+def differences(
+    graph: Graph, ref: Reference, old: KeyRecord, new: KeyRecord
+) -> Iterator[Difference]:
+    """Tell what changed in a target from what changed below it.
+
+    Args:
+        graph: That of the new record.
+        ref: The target, or parts of it.
+        old: Its record before.
+        new: Its record now.
+    """
+    deps = {dep.role: dep for dep in graph.deps(ref)}
+    for change in compare(old, new):
+        dep = deps.get(change.name)
+        inner = None if dep is None or dep.by_name else dep.ref
+        if inner is None or change.old is None or change.new is None:
+            yield Difference(change, None)
+            continue
+        was, _, was_key = change.old.rpartition(" ")
+        if was != str(inner):
+            yield Difference(Change(change.name, was, str(inner)), None)
+        else:
+            key = change.new.rpartition(" ")[2]
+            yield Difference(Change(change.name, was_key, key), inner)
+
+
+def in_a_line(leaves: Iterable[Leaf]) -> str:
+    """Leaves in a few words; the first ones, where they are many."""
+    told = list(dict.fromkeys(map(describe, leaves)))
+    more = f" and {len(told) - _IN_A_LINE} more" if len(told) > _IN_A_LINE else ""
+    return ", ".join(told[:_IN_A_LINE]) + more
 
 
 def describe(leaf: Leaf) -> str:

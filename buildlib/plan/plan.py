@@ -310,5 +310,5 @@ def _look_up(
 
 def unnamed(target: Target, graph: Graph, record: Record) -> str:
     """An output of a target's rule that a record does not name; empty where it names them all."""
-    names = target.rule.output_names(target, graph)
+    names = target.rule.output_names(target, graph.targets)
     return next((name for name in names if name not in record.files), "")

@@ -11,26 +11,28 @@ Reads git; knows nothing of engines and registries.
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.errors import BuildError, InputError
-from buildlib.keys.compute import Keys, Stamp
-from buildlib.model.label import Label, Reference
+from buildlib.keys.compute import Keys
+from buildlib.model.label import Reference
 from buildlib.model.settings import FILE as SETTINGS_FILE
-from buildlib.model.settings import FLAVOURS, Settings, settings_from, table_of
+from buildlib.model.settings import FLAVOURS
 from buildlib.model.target import image_name
+from buildlib.model.version import before
 from buildlib.store.memo import Memo
-from buildlib.store.names import DEV, file_version, key_digits
+from buildlib.store.names import key_digits
 from buildlib.trees.git import git_environ
+from buildlib.view import View, view_of_commit
 
 if TYPE_CHECKING:
-    from buildlib.graph.graph import Graph
-    from buildlib.trees.git import GitTree
     from buildlib.workspace import Workspace
 
 _WORKSPACE = ("dodo.py", "VERSION", SETTINGS_FILE)
 """Without one of these, a commit is none of a workspace and has no images."""
+_NO_VERSION = "0.0.0"
 _MEMO = "references"
 _SHORT = 9
 
@@ -95,13 +97,10 @@ def references(workspace: Workspace, count: int, say: Callable[[str], None]) -> 
         InputError: The declarations of the working tree are wrong.
     """
     keys = dict.fromkeys(present_keys(workspace), "the working tree needs it")
-    images = {
-        image_name(target)
-        for target in workspace.graph.targets.values()
-        if target.rule.product == "image"
-    }
+    images = _images(workspace.view)
     unknown = []
     memo = Memo(workspace.state.path(_MEMO))
+    parsed: dict[Any, Any] = {}
     by_what = _fingerprint()
     wanted = commits(workspace.root, count)
     told = False
@@ -114,7 +113,7 @@ def references(workspace: Workspace, count: int, say: Callable[[str], None]) -> 
             if not told:
                 say("reading what the history refers to")
                 told = True
-            loaded = _load(workspace, commit.id)
+            loaded = _load(workspace, commit.id, parsed)
             if not loaded.failure:
                 memo[kept] = (tuple(sorted(loaded.keys)), tuple(sorted(loaded.images)))
         if loaded.failure:
@@ -131,7 +130,7 @@ def present_keys(workspace: Workspace) -> list[str]:
 
     A target whose key cannot be told, since the lock lacks something, cannot be built either.
     """
-    return list(_keys_of(workspace.graph, workspace.keys, []))
+    return list(_keys_of(workspace.view, workspace.keys, []))
 
 
 def commits(root: str, count: int) -> list[Commit]:
@@ -182,33 +181,24 @@ def _git(root: str, *words: str) -> list[str]:
     return done.stdout.decode(errors="surrogateescape").splitlines() if not done.returncode else []
 
 
-def _load(workspace: Workspace, commit: str) -> _Loaded:
+def _load(workspace: Workspace, commit: str, memo: Any) -> _Loaded:
     """The keys of one commit, for its own settings and for those given for this run."""
-    from buildlib.trees.git import GitTree
-
     keys: set[str] = set()
     images: set[str] = set()
     failures: list[str] = []
-    try:
-        tree = GitTree(workspace.root, commit)
-        try:
-            if not all(tree.exists(name) for name in _WORKSPACE):
-                return _Loaded(frozenset(), frozenset(), "")
-            table = table_of(tree.read(SETTINGS_FILE).decode())
-            own = settings_from(table)
-            given = settings_from({**table, **workspace.overrides})
-            for settings in (own,) if own == given else (own, given):
-                for flavour in dict.fromkeys((settings.flavour, *FLAVOURS)):
-                    wrong: list[str] = []
-                    keys |= _load_flavour(tree, settings._replace(flavour=flavour), images, wrong)
-                    if flavour == settings.flavour:  # the others are as good as they are
-                        failures += wrong
-        finally:
-            tree.close()
-    except BuildError as error:
-        failures.append(_line(error))
-    except _BROKEN as error:
-        failures.append(f"{type(error).__name__}: {error}")
+    with _noted(failures), view_of_commit(workspace.root, commit, memo=memo) as own:
+        if not all(own.tree.exists(name) for name in _WORKSPACE):
+            return _Loaded(frozenset(), frozenset(), "")
+        given = View(own.tree, workspace.overrides, memo=memo)
+        for view in (own,) if own.settings == given.settings else (own, given):
+            flavour = view.settings.flavour
+            for other in dict.fromkeys((flavour, *FLAVOURS)):
+                wrong = failures if other == flavour else []  # what is wrong elsewhere may be so
+                with _noted(wrong):
+                    seen = view.in_flavour(other)
+                    for version in _versions(seen):
+                        keys.update(_keys_of(seen, seen.keys_under(version), wrong))
+                    images |= _images(seen)
     return _Loaded(frozenset(keys), frozenset(images), failures[0] if failures else "")
 
 
@@ -216,75 +206,39 @@ _BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError)
 """What old declarations may raise under the rules of today."""
 
 
-def _load_flavour(
-    tree: GitTree, settings: Settings, images: set[str], wrong: list[str]
-) -> set[str]:
-    """The keys of a commit in one flavour.
-
-    Args:
-        tree: The commit.
-        settings: Its settings, with the flavour.
-        images: Takes the names of images.
-        wrong: Takes what is wrong.
-    """
-    from buildlib.dsl.loader import Loader
-    from buildlib.graph.graph import Graph
-    from buildlib.model.lock import FILE as LOCK_FILE
-    from buildlib.model.lock import parse_lock
-
-    found: set[str] = set()
+@contextmanager
+def _noted(wrong: list[str]) -> Iterator[None]:
+    """Note what is wrong with a commit, and go on."""
     try:
-        text = tree.read(LOCK_FILE).decode() if tree.exists(LOCK_FILE) else "schema = 1\n"
-        graph = Graph(Loader(tree, settings).load())
-        for channel in dict.fromkeys((DEV, _channel(tree))):
-            version = file_version(tree.read("VERSION").decode().strip())
-            stamp = Stamp(settings.organization, settings.registry, channel, version)
-            left_out = _left_out(graph, settings.flavour)
-            whole = Keys(graph, tree, parse_lock(text), stamp)
-            found.update(_keys_of(graph, whole, wrong, left_out))
+        yield
     except BuildError as error:
         wrong.append(_line(error))
-        return found
     except _BROKEN as error:
         wrong.append(f"{type(error).__name__}: {error}")
-        return found
-    images |= {
-        image_name(target) for target in graph.targets.values() if target.rule.product == "image"
-    }
-    return found
 
 
-def _keys_of(
-    graph: Graph, keys: Keys, wrong: list[str], left_out: Iterable[Label] = ()
-) -> Iterator[str]:
-    """Keys of all targets whose key can be told."""
-    for label in graph.order:
+def _versions(view: View) -> list[str]:
+    """What the targets of a commit were made as: under development, and as the release it is."""
+    try:
+        return [*dict.fromkeys((before(view.version), view.version))]
+    except InputError:  # no version at all: nothing but `dev` was ever made of it
+        return [before(_NO_VERSION)]
+
+
+def _keys_of(view: View, keys: Keys, wrong: list[str]) -> Iterator[str]:
+    """The first 32 digits of the keys of all targets whose key can be told."""
+    for label in view.graph.order:
         try:
             yield key_digits(keys.key(Reference(label)))
         except InputError as error:
-            if label not in left_out:
+            if label not in view.left_out:
                 wrong.append(_line(error))
 
 
-def _left_out(graph: Graph, flavour: str) -> set[Label]:
-    """Targets that a flavour does not have, by themselves or for what they need."""
-    found: set[Label] = set()
-    for label in graph.order:
-        target = graph[label]
-        needed = {dep.ref.label for dep in target.deps if not dep.by_name}
-        if (target.flavours and flavour not in target.flavours) or needed & found:
-            found.add(label)
-    return found
-
-
-def _channel(tree: GitTree) -> str:
-    """The channel that a commit's VERSION says: `dev`, or that of the release it is."""
-    from buildlib.model.version import channel_of
-
-    try:
-        return channel_of(tree.read("VERSION").decode().strip())
-    except InputError:  # no version at all: nothing but `dev` was ever made of it
-        return DEV
+def _images(view: View) -> set[str]:
+    """Names of all images that a view declares."""
+    targets = view.graph.targets.values()
+    return {image_name(target) for target in targets if target.rule.product == "image"}
 
 
 def _line(error: BuildError) -> str:
@@ -298,9 +252,11 @@ def _fingerprint() -> str:
 
     top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     known = sha256()
+    paths = ["view.py"]
     for package in ("dsl", "graph", "keys", "model", "pruning", "rules", "trees"):
-        for name in sorted(os.listdir(f"{top}/{package}")):
-            if name.endswith(".py"):
-                with open(f"{top}/{package}/{name}", "rb") as file:
-                    known.update(f"{package}/{name}\0".encode() + file.read())
+        paths += [f"{package}/{name}" for name in sorted(os.listdir(f"{top}/{package}"))]
+    for path in paths:
+        if path.endswith(".py"):
+            with open(f"{top}/{path}", "rb") as file:
+                known.update(f"{path}\0".encode() + file.read())
     return known.hexdigest()

@@ -9,15 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildlib.dsl.loader import Loader
 from buildlib.errors import InputError
-from buildlib.graph.graph import Graph
-from buildlib.keys.compute import Keys, Stamp
-from buildlib.model.label import Label, Reference, parse_label
-from buildlib.model.lock import FILE as LOCK_FILE
-from buildlib.model.lock import parse_lock
-from buildlib.model.settings import FILE as SETTINGS_FILE
-from buildlib.model.settings import settings_from, table_of
 from buildlib.model.version import after, check_release, is_greater, next_development
 from buildlib.model.version import newest as newest_of
 from buildlib.releasing.git import (
@@ -28,13 +20,11 @@ from buildlib.releasing.git import (
     releases,
 )
 from buildlib.releasing.repository import Repository
-from buildlib.store.names import file_version
-from buildlib.trees.git import GitTree
+from buildlib.view import view_of_commit
 
 if TYPE_CHECKING:
     from buildlib.workspace import Workspace
 
-_NO_LOCK = "schema = 1\n"
 _SHOWN = 10
 
 
@@ -109,34 +99,6 @@ def _refuse_unknown_past(git: Repository, newest: str) -> None:
         )
 
 
-def keys_at(workspace: Workspace, revision: str) -> dict[Label, str]:
-    """The keys that a commit gives its targets, with nothing read from the working tree.
-
-    Args:
-        workspace: For the repository, for what this run sets otherwise, and for the channel.
-        revision: The commit.
-
-    Returns:
-        The key of each target that exists in this flavour of the workspace.
-
-    Raises:
-        InputError: The commit cannot be loaded.
-    """
-    tree = GitTree(workspace.root, revision)
-    try:
-        table = table_of(tree.read(SETTINGS_FILE).decode())
-        settings = settings_from({**table, **workspace.overrides})
-        lock = parse_lock(tree.read(LOCK_FILE).decode() if tree.exists(LOCK_FILE) else _NO_LOCK)
-        graph = Graph(Loader(tree, settings).load())
-        version = file_version(workspace.version)
-        stamp = Stamp(settings.organization, settings.registry, workspace.channel, version)
-        keys = Keys(graph, tree, lock, stamp)
-        wanted = [label for label in graph.order if label not in workspace.left_out]
-        return {label: keys.key(Reference(label)) for label in wanted}
-    finally:
-        tree.close()
-
-
 def refuse_other_keys(workspace: Workspace, revision: str) -> None:
     """Refuse a workspace whose targets are not those of its commit, though git finds it clean.
 
@@ -146,15 +108,16 @@ def refuse_other_keys(workspace: Workspace, revision: str) -> None:
     Raises:
         InputError: Targets have other keys; they are listed, the first causes first.
     """
-    there = keys_at(workspace, revision)
-    labels = [label for label in workspace.graph.order if label not in workspace.left_out]
-    here = {label: workspace.keys.key(Reference(label)) for label in labels}
-    other = [str(label) for label in labels if there.get(label) != here[label]]
+    root, overrides, version = workspace.root, workspace.overrides, workspace.version
+    with view_of_commit(root, revision, overrides, version) as commit:
+        there = commit.key_of_each()
+    here = workspace.view.key_of_each()
+    other = [label for label, key in here.items() if there.get(label) != key]
     if other:
         raise InputError(
             f"{other[0]} is not what the commit {revision[:12]} makes of it: a source is not in git"
             " or was hidden from it",
-            where=workspace.graph[parse_label(other[0])].where,
-            detail="\n".join(["also:", *other[1:_SHOWN]]) if other[1:] else None,
+            where=workspace.graph[other[0]].where,
+            detail="\n".join(["also:", *map(str, other[1:_SHOWN])]) if other[1:] else None,
             fix="git status --ignored && git ls-files -v | grep '^[a-z]'",
         )

@@ -12,11 +12,10 @@ from buildlib.engine.transfer import unobserved
 from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label
 from buildlib.model.output import Output
-from buildlib.model.target import Target
+from buildlib.model.target import Rule, Target
 from buildlib.releasing.attest import name_of
 from buildlib.releasing.model import Release, ReleasedImage
 from buildlib.releasing.sbom import key_record, syft_version
-from buildlib.rules.base import Rule
 
 if TYPE_CHECKING:
     from buildlib.workspace import Workspace

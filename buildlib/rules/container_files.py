@@ -14,17 +14,15 @@ from buildlib.dsl.declare import current, declare, label, source, sources
 from buildlib.errors import InputError
 from buildlib.model.label import Reference
 from buildlib.model.output import FileOutput, Output
-from buildlib.model.target import Dep
-from buildlib.rules.base import Rule
+from buildlib.model.target import Dep, Target, Targets
+from buildlib.rules.base import DockerfileRule
 from buildlib.rules.docker_image import without_ignored
 
 if TYPE_CHECKING:
     import tarfile
 
-    from buildlib.execution.context import Context
-    from buildlib.graph.graph import Graph
-    from buildlib.model.target import Target
     from buildlib.pack.tar import Member
+    from buildlib.rules.context import Context
 
 
 def container_files(
@@ -86,7 +84,7 @@ def container_files(
     )
 
 
-class ContainerFiles(Rule):
+class ContainerFiles(DockerfileRule):
     """Exported as a tar, from which the outputs are taken."""
 
     kind = "container_files"
@@ -94,9 +92,9 @@ class ContainerFiles(Rule):
     product = "files"
     uses_engine = True
 
-    def output_names(self, target: Target, graph: Graph) -> list[str]:
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.output_names`."""
-        del graph
+        del targets
         return [_output_name(path) for path in target.attrs["outputs"]]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:

@@ -25,12 +25,11 @@ from buildlib.errors import InputError
 from buildlib.model.label import Reference
 from buildlib.model.output import Output
 from buildlib.model.requirements import request_of, requirement_files
-from buildlib.model.target import PARENT_ARG, Dep, File, Pin
-from buildlib.rules.base import PIN_FOLDERS, Rule, locked_requirements
+from buildlib.model.target import PARENT_ARG, Dep, File, Pin, Target, image_name
+from buildlib.rules.base import PIN_FOLDERS, DockerfileRule, locked_requirements
 
 if TYPE_CHECKING:
-    from buildlib.execution.context import Context
-    from buildlib.model.target import Target
+    from buildlib.rules.context import Context
 
 IGNORE_FILE = ".dockerignore"
 
@@ -201,7 +200,7 @@ def without_ignored(files: list[File], dockerfile: str) -> list[File]:
     return [file for file in files if file.name not in names and not rules.excludes(file.name)]
 
 
-class DockerImage(Rule):
+class DockerImage(DockerfileRule):
     """Staged by us, built by BuildKit."""
 
     kind = "docker_image"
@@ -244,7 +243,7 @@ def oci_labels(target: Target, context: Context) -> dict[str, str]:
             "title": attrs["repository"],
             "description": attrs["description"],
             "licenses": attrs["licenses"],
-            "base.name": context.repository(parents[0]) if parents else "",
+            "base.name": image_name(context.targets[parents[0]]) if parents else "",
         }.items()
     }
 

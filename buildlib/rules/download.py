@@ -9,13 +9,10 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.declare import current, declare, label
 from buildlib.errors import InputError
 from buildlib.model.output import FileOutput, Output
-from buildlib.model.target import Pin
-from buildlib.rules.base import Rule
+from buildlib.model.target import Pin, Rule, Target, Targets
 
 if TYPE_CHECKING:
-    from buildlib.execution.context import Context
-    from buildlib.graph.graph import Graph
-    from buildlib.model.target import Target
+    from buildlib.rules.context import Context
 
 
 _IN_INDEX = re.compile(r"pypi:[A-Za-z0-9][A-Za-z0-9._-]*/[A-Za-z0-9][A-Za-z0-9._+!-]*\Z")
@@ -59,9 +56,9 @@ class Download(Rule):
 
     kind = "download"
 
-    def output_names(self, target: Target, graph: Graph) -> list[str]:
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.output_names`."""
-        del graph
+        del targets
         return [target.attrs["filename"]]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:

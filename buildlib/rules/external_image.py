@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.declare import current, declare, image_repository, label
 from buildlib.errors import InputError
 from buildlib.model.output import Output
-from buildlib.model.target import Pin
-from buildlib.rules.base import Rule
+from buildlib.model.target import Pin, Rule, Target
 
 if TYPE_CHECKING:
-    from buildlib.execution.context import Context
-    from buildlib.model.target import Target
+    from buildlib.rules.context import Context
 
 _PYTHON = re.compile(r"3\.[0-9]+\Z", re.ASCII)
 

@@ -17,15 +17,12 @@ from buildlib.dsl.declare import current, declare, leads_out
 from buildlib.errors import InputError
 from buildlib.model.label import is_label, parse_reference
 from buildlib.model.output import FileOutput, Output
-from buildlib.model.target import Dep
-from buildlib.rules.base import Rule
+from buildlib.model.target import Dep, Rule, Target, Targets
 
 if TYPE_CHECKING:
-    from buildlib.execution.context import Context
-    from buildlib.graph.graph import Graph
-    from buildlib.model.target import Target
     from buildlib.pack.tar import Member
     from buildlib.pack.unpack import Entry
+    from buildlib.rules.context import Context
 
 _ROOT = "./"
 
@@ -123,9 +120,9 @@ class Extract(Rule):
     kind = "extract"
     product = "files"
 
-    def output_names(self, target: Target, graph: Graph) -> list[str]:
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.output_names`."""
-        del graph
+        del targets
         return [target.attrs["out"]] if target.attrs["out"] else [*target.attrs["files"].values()]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 
 from buildlib.dsl.declare import declare, sources
 from buildlib.model.output import FileOutput, Output
-from buildlib.rules.base import Rule, place
+from buildlib.model.target import Rule, Target, Targets
+from buildlib.rules.base import place
 
 if TYPE_CHECKING:
-    from buildlib.execution.context import Context
-    from buildlib.graph.graph import Graph
-    from buildlib.model.target import Target
+    from buildlib.rules.context import Context
 
 
 def filegroup(*, name: str, srcs: Sequence[str], doc: str = "") -> None:
@@ -33,18 +32,18 @@ class Filegroup(Rule):
     kind = "filegroup"
     version = 2
 
-    def output_names(self, target: Target, graph: Graph) -> list[str]:
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.output_names`."""
         own = [file.name for file in target.files]
         for dep in target.deps:
-            other = graph[dep.ref.label]
-            own += other.rule.output_names(other, graph)
+            other = targets[dep.ref.label]
+            own += other.rule.output_names(other, targets)
         return own
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
         """See `Rule.build`."""
         files: dict[str, FileOutput] = {}
-        for dep in context.graph.deps(context.reference(target, parts)):
+        for dep in target.deps_of(parts):
             for name, made in context.output(dep.ref).files.items():
                 place(files, name, made, target)
         for file in target.files:

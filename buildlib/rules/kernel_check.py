@@ -16,14 +16,11 @@ from buildlib.dsl.declare import declare, label, sources
 from buildlib.errors import ActionError
 from buildlib.model.label import Reference
 from buildlib.model.output import Output
-from buildlib.model.target import Dep
-from buildlib.rules.base import Rule
+from buildlib.model.target import Dep, Rule, Target, Targets
 
 if TYPE_CHECKING:
-    from buildlib.execution.context import Context
-    from buildlib.graph.graph import Graph
     from buildlib.model.label import Label
-    from buildlib.model.target import Target
+    from buildlib.rules.context import Context
 
 REPORT = "report.json"
 MODULE = "verify"
@@ -75,9 +72,9 @@ class KernelCheck(Rule):
     verb = "verify"
     uses_engine = True
 
-    def output_names(self, target: Target, graph: Graph) -> list[str]:
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.output_names`."""
-        del target, graph
+        del target, targets
         return [REPORT]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:

@@ -13,13 +13,11 @@ from buildlib.dsl.declare import current, declare, label, leads_out, source
 from buildlib.errors import InputError
 from buildlib.model.label import Reference, is_label, parse_reference
 from buildlib.model.output import FileOutput, Output
-from buildlib.model.target import Dep, File
-from buildlib.rules.base import Rule, place
+from buildlib.model.target import Dep, File, Rule, Target, Targets
+from buildlib.rules.base import place
 
 if TYPE_CHECKING:
-    from buildlib.execution.context import Context
-    from buildlib.graph.graph import Graph
-    from buildlib.model.target import Target
+    from buildlib.rules.context import Context
 
 KERNEL_JSON = "kernel.json"
 
@@ -103,15 +101,15 @@ class Kernelspec(Rule):
     kind = "kernelspec"
     product = "files"
 
-    def output_names(self, target: Target, graph: Graph) -> list[str]:
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.output_names`."""
         folder = target.label.name
         names = [f"{folder}/{KERNEL_JSON}", *(f"{folder}/{file.name}" for file in target.files)]
         for dep in target.deps:
             if not dep.by_name:
-                other = graph[dep.ref.label]
+                other = targets[dep.ref.label]
                 path = dep.role.removeprefix("member ")
-                names += _places(folder, path, other.rule.output_names(other, graph))
+                names += _places(folder, path, other.rule.output_names(other, targets))
         return names
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:

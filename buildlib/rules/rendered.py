@@ -16,14 +16,11 @@ from buildlib.dsl.declare import current, declare, label, leads_out, source
 from buildlib.errors import InputError, Location
 from buildlib.model.label import Reference
 from buildlib.model.output import Export, Output
-from buildlib.model.target import Dep, image_name
-from buildlib.rules.base import Rule
+from buildlib.model.target import Dep, Rule, Target, Targets, image_name
 from buildlib.suggest import did_you_mean, nearest
 
 if TYPE_CHECKING:
-    from buildlib.execution.context import Context
-    from buildlib.graph.graph import Graph
-    from buildlib.model.target import Target
+    from buildlib.rules.context import Context
 
 _PLACEHOLDER = re.compile(r"@([A-Z][A-Z0-9_]*)@")
 
@@ -129,9 +126,9 @@ class Rendered(Rule):
     kind = "rendered"
     product = "files"
 
-    def output_names(self, target: Target, graph: Graph) -> list[str]:
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.output_names`."""
-        del graph
+        del targets
         return [str(target.attrs["out"])]
 
     def export(self, target: Target, version: str) -> Export | None:
@@ -147,7 +144,7 @@ class Rendered(Rule):
         named: dict[str, str] = {}
         for dep in target.deps:
             kind, _, key = dep.role.partition(" ")
-            other = context.graph[dep.ref.label]
+            other = context.targets[dep.ref.label]
             if kind == "name":
                 named[str(other.label)] = image_name(other)
             elif other.rule.product == "image":

@@ -12,14 +12,12 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.declare import current, declare, image_repository, label, source, sources
 from buildlib.errors import InputError
 from buildlib.model.output import FileOutput, Output
-from buildlib.model.target import Pin
-from buildlib.rules.base import Rule
+from buildlib.model.target import Pin, Target, Targets
+from buildlib.rules.base import DockerfileRule
 from buildlib.rules.docker_image import oci_labels
 
 if TYPE_CHECKING:
-    from buildlib.execution.context import Context
-    from buildlib.graph.graph import Graph
-    from buildlib.model.target import Target
+    from buildlib.rules.context import Context
 
 TAR = "rootfs.tar"
 
@@ -87,17 +85,17 @@ def rootfs(
     )
 
 
-class Rootfs(Rule):
+class Rootfs(DockerfileRule):
     """A tar of all packages, then one build that configures and flattens it."""
 
     kind = "rootfs"
     version = 2
     product = "image"
 
-    def staged_names(self, target: Target, graph: Graph) -> list[str]:
+    def staged_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.staged_names`."""
         laid = set(target.attrs["files"])
-        del graph
+        del targets
         return [TAR, *(file.name for file in target.files if file.name not in laid)]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
@@ -105,35 +103,16 @@ class Rootfs(Rule):
         del parts
         stage = context.stage(target)
         laid = set(target.attrs["files"])
+        prefix = target.attrs["strip_prefix"]
+        extra: list[tuple[str, FileOutput]] = []
         for file in target.files:
-            if file.name not in laid:
+            if file.name in laid:
+                extra.append((file.name.removeprefix(prefix), context.keep_source(file)))
+            else:
                 stage.add_source(file.name, context.source(file))
-        stage.add_stored(TAR, _write_tar(target, context).sha256)
+        stage.add_stored(TAR, context.write_rootfs(context.fetch(target), extra).sha256)
         stage.finish()
         return context.build_image(target, stage, labels=oci_labels(target, context))
-
-
-def _write_tar(target: Target, context: Context) -> FileOutput:
-    """The packages and the declared files as one tar in the content store."""
-    from pathlib import Path
-
-    from buildlib.debian.rootfs import ExtraFile, write_rootfs
-    from buildlib.store.content import EPOCH
-
-    laid = set(target.attrs["files"])
-    prefix = target.attrs["strip_prefix"]
-    extra = []
-    for file in target.files:
-        if file.name in laid:
-            kept = context.keep_source(file)
-            data = Path(context.store.path(kept.sha256)).read_bytes()
-            executable = context.source(file).stamp.startswith("755 ")
-            extra.append(ExtraFile(file.name.removeprefix(prefix), data, executable))
-    debs = [Path(context.store.path(fetched.sha256)) for fetched in context.fetch(target)]
-    with context.store.writer() as out:
-        write_rootfs(debs, out, epoch=EPOCH, extra=extra)
-        stored = out.commit()
-    return FileOutput(stored.sha256, stored.size)
 
 
 RULE = Rootfs()

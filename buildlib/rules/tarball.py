@@ -17,14 +17,11 @@ from buildlib.dsl.declare import current, declare, freeze, leads_out, source
 from buildlib.errors import InputError, Location
 from buildlib.model.label import is_label, parse_reference
 from buildlib.model.output import DIST, EXPORT, Export, Output
-from buildlib.model.target import RELEASE_NAMES, VERSION_FIELD, Dep, File
-from buildlib.rules.base import Rule
+from buildlib.model.target import RELEASE_NAMES, VERSION_FIELD, Dep, File, Rule, Target, Targets
 
 if TYPE_CHECKING:
-    from buildlib.execution.context import Context
-    from buildlib.graph.graph import Graph
-    from buildlib.model.target import Target
     from buildlib.pack.tar import Member
+    from buildlib.rules.context import Context
 
 
 def tarball(
@@ -124,9 +121,9 @@ class Tarball(Rule):
         attrs.pop(RELEASE_NAMES, None)
         return attrs
 
-    def output_names(self, target: Target, graph: Graph) -> list[str]:
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.output_names`."""
-        del graph
+        del targets
         return [f"{target.label.name}.tar"]
 
     def export(self, target: Target, version: str) -> Export | None:
@@ -148,7 +145,7 @@ class Tarball(Rule):
         for file in target.files:
             if not parts or file.part in parts:
                 add(file.name, context.store.path(context.keep_source(file).sha256))
-        for dep in context.graph.deps(context.reference(target, parts)):
+        for dep in target.deps_of(parts):
             path = dep.role.partition(":")[2]
             output = context.output(dep.ref).files
             if not path.endswith("/") and len(output) != 1:

@@ -13,13 +13,10 @@ from buildlib.dsl.declare import current, declare, leads_out, source
 from buildlib.errors import InputError
 from buildlib.model.label import is_label, parse_reference
 from buildlib.model.output import Output
-from buildlib.model.target import Dep, File
-from buildlib.rules.base import Rule
+from buildlib.model.target import Dep, File, Rule, Target, Targets
 
 if TYPE_CHECKING:
-    from buildlib.execution.context import Context
-    from buildlib.graph.graph import Graph
-    from buildlib.model.target import Target
+    from buildlib.rules.context import Context
 
 
 def zip_file(*, name: str, members: Mapping[str, str], doc: str = "") -> None:
@@ -58,9 +55,9 @@ class ZipFile(Rule):
     kind = "zip_file"
     product = "files"
 
-    def output_names(self, target: Target, graph: Graph) -> list[str]:
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.output_names`."""
-        del graph
+        del targets
         return [f"{target.label.name}.zip"]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import IO, cast
 
 from buildlib.errors import InputError
@@ -14,6 +14,8 @@ _ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTOR
 """What a hook that calls us has in its environment: it would lead git to another repository."""
 _LINK = "120000"
 _EXECUTABLE = "100755"
+_AT_ONCE = 256
+"""Blobs asked for in one go: git must be able to take all of the question before it answers."""
 
 
 def git_environ() -> dict[str, str]:
@@ -85,6 +87,11 @@ class GitTree:
         if path not in self._blobs:
             raise FileNotFoundError(path)
         mode, oid = self._blobs[path]
+        (data,) = self._contents([oid])
+        return mode, data
+
+    def _contents(self, oids: Sequence[str]) -> Iterator[bytes]:
+        """The contents of some blobs; all are asked for before the first is read."""
         if self._batch is None:
             self._batch = subprocess.Popen(
                 ["git", "-C", self.root, "cat-file", "--batch"],
@@ -93,12 +100,12 @@ class GitTree:
                 env=git_environ(),
             )
         asked, answer = cast("IO[bytes]", self._batch.stdin), cast("IO[bytes]", self._batch.stdout)
-        asked.write(oid.encode() + b"\n")
+        asked.write("".join(f"{oid}\n" for oid in oids).encode())
         asked.flush()
-        size = int(answer.readline().split()[2])
-        data = answer.read(size)
-        answer.read(1)
-        return mode, data
+        for _ in oids:
+            size = int(answer.readline().split()[2])
+            yield answer.read(size)
+            answer.read(1)
 
     def exists(self, path: str) -> bool:
         """See `Tree.exists`."""
@@ -115,27 +122,33 @@ class GitTree:
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
         """See `Tree.stamps`."""
-        return [self._stamp(path) for path in paths]
-
-    def _stamp(self, path: str) -> str:
-        if path not in self._blobs:
-            return "-"
-        if path not in self._stamps:
-            from hashlib import sha256
-
-            mode, data = self._blob(path)
-            if mode == _LINK:
-                self._stamps[path] = "link " + data.decode(errors="surrogateescape")
-            else:
-                bits = "755" if mode == _EXECUTABLE else "644"
-                self._stamps[path] = f"{bits} {sha256(data).hexdigest()}"
-        return self._stamps[path]
+        paths = list(paths)
+        new = [
+            path
+            for path in dict.fromkeys(paths)
+            if path in self._blobs and path not in self._stamps
+        ]
+        for start in range(0, len(new), _AT_ONCE):
+            some = new[start : start + _AT_ONCE]
+            contents = self._contents([self._blobs[path][1] for path in some])
+            for path, data in zip(some, contents, strict=True):
+                self._stamps[path] = _stamp(self._blobs[path][0], data)
+        return [self._stamps.get(path, "-") for path in paths]
 
     def close(self) -> None:
         """End the git process."""
         if self._batch is not None:
             self._batch.communicate()
             self._batch = None
+
+
+def _stamp(mode: str, data: bytes) -> str:
+    """The stamp of a blob; see `Tree.stamps`."""
+    from hashlib import sha256
+
+    if mode == _LINK:
+        return "link " + data.decode(errors="surrogateescape")
+    return f"{'755' if mode == _EXECUTABLE else '644'} {sha256(data).hexdigest()}"
 
 
 def _normalise(path: str) -> str:

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 import pytest
 from workshop import Verbs, Workshop
 
-from buildlib.execution.context import Context
+from buildlib.execution.context import ActionContext
 from buildlib.model.label import Reference, parse_label
 from buildlib.model.target import Target
 from buildlib.releasing import publish, sbom, tagging
@@ -72,7 +72,7 @@ class Releasable:
             monkeypatch.delenv(name)
         monkeypatch.delenv("CI", raising=False)
         monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
-        monkeypatch.setattr(Context, "run_module", lambda _, *asked: self._prove(*asked))
+        monkeypatch.setattr(ActionContext, "run_module", lambda _, *asked: self._prove(*asked))
         monkeypatch.setattr(sbom, "_scan", _scan)
         monkeypatch.setattr(publish, "claim", partial(publish.claim, wait=lambda _: None))
         self._put_tags_in_process()
@@ -145,9 +145,7 @@ class Releasable:
 
     def in_release(self, version: str = "2.5.0") -> Workspace:
         """The workspace as a release sees it."""
-        workspace = self.shop.open()
-        workspace.version = workspace.channel = version
-        return workspace
+        return self.shop.open(version=version)
 
     def built(self, label: str, version: str = "2.5.0") -> str:
         """The image that was built for a release."""

@@ -16,8 +16,9 @@ from workshop import Verbs, Workshop
 from buildlib.engine.protocol import BuildRequest
 from buildlib.errors import ActionError
 from buildlib.execution.executor import Executor
-from buildlib.execution.stage import InputMovedError, Source, Stage
+from buildlib.execution.stage import InputMovedError, Stage
 from buildlib.keys.record import make_record
+from buildlib.model.inputs import Source
 from buildlib.model.label import Reference, parse_label
 from buildlib.model.output import Output
 from buildlib.plan.plan import FORGOTTEN

@@ -256,17 +256,15 @@ def test_a_commit_is_kept_under_all_names_it_may_be_built_for(edited: Workshop) 
 
     edited.build("specs", SPEC).file("VERSION", "2.5.0\n")
     expected = []
-    for channel in ("dev", "2.5.0"):
+    for version in ("2.5.0.dev0", "2.5.0"):
         for overrides in ({}, {"organization": "acme"}):
-            workspace = edited.open()
-            workspace.overrides, workspace.channel = overrides, channel
+            workspace = edited.open(overrides=overrides, version=version)
             expected.append(key_digits(workspace.keys.key(Reference(parse_label("//specs:s")))))
     assert len(set(expected)) == 4
     git(edited, "add", "-A")
     git(edited, "commit", "-q", "-m", "2.5.0")
     edited.file("VERSION", "2.5.1.dev0\n").file("specs/BUILD.py", "")
-    workspace = edited.open()
-    workspace.overrides = {"organization": "acme"}
+    workspace = edited.open(overrides={"organization": "acme"})
     assert set(expected) <= set(references(workspace, 1, edited.said.append).keys)
 
 

@@ -102,14 +102,7 @@ def prune(
     for words in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "x"]):
         who = ["-c", "user.name=a", "-c", "user.email=a@example.com"]
         subprocess.run(["git", "-C", str(shop.root), *who, *words], check=True)
-    lend_engine = shop.lend
-
-    def lend(workspace):
-        lent = lend_engine(workspace)
-        lent.registry_factory = lambda host: shared.registry
-        return lent
-
-    monkeypatch.setattr(shop, "lend", lend)
+    monkeypatch.setattr(shop, "registry", shared.registry)
     shop.engine.down = True  # a registry is pruned where no engine is
 
     def run(*words: str, code: int = 0) -> dict[str, list[dict[str, str]]]:

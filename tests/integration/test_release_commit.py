@@ -14,12 +14,9 @@ from buildlib.commands.deploy import _image
 from buildlib.errors import ActionError, InputError
 from buildlib.model.label import Label, Reference, parse_label
 from buildlib.releasing import git as releasing_git
-from buildlib.releasing.check import (
-    check_git,
-    keys_at,
-    refuse_other_keys,
-)
+from buildlib.releasing.check import check_git, refuse_other_keys
 from buildlib.releasing.git import commit_release
+from buildlib.view import view_of_commit
 from buildlib.workspace import Workspace
 
 CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\nADD files.tar /\n"
@@ -70,9 +67,7 @@ def keys(workspace: Workspace) -> dict[Label, str]:
 
 def in_release(shop: Workshop, version: str = "2.5.0") -> Workspace:
     """The workspace as a release sees it before its commit."""
-    workspace = shop.open()
-    workspace.version = workspace.channel = version
-    return workspace
+    return shop.open(version=version)
 
 
 def release(shop: Workshop, version: str = "2.5.0") -> None:
@@ -90,8 +85,8 @@ def test_a_releases_tag_gives_the_keys_of_the_release(
     assert released != before
     release(product, version)
 
-    workspace = in_release(product, version)
-    assert keys_at(workspace, f"v{version}") == released, "read from git"
+    with view_of_commit(str(product.root), f"v{version}") as commit:
+        assert commit.key_of_each() == released, "read from git"
 
     clone = tmp_path / "clone"
     source = ["git", "clone", "-q", "-c", "advice.detachedHead=false"]

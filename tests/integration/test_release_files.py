@@ -68,9 +68,7 @@ class Shop:
 
     def open(self) -> Workspace:
         """The workspace in the channel of the release."""
-        workspace = self.workshop.open()
-        workspace.version = workspace.channel = VERSION
-        return workspace
+        return self.workshop.open(version=VERSION)
 
     def build(self) -> None:
         """Build what carries the version, as the step `stamp` does."""

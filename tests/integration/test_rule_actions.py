@@ -419,8 +419,7 @@ def test_names_are_in_the_key_of_the_kernelspec_and_in_no_other(
 
 def test_a_release_is_in_the_key_of_the_kernelspec_and_in_no_other(spec: Workshop) -> None:
     before = spec.keys()
-    workspace = spec.open()
-    workspace.channel = "2.5.0"
+    workspace = spec.open(version="2.5.0")
     for label in workspace.graph.order:
         same = workspace.keys.key(parse_reference(str(label))) == before[label.short]
         assert same == (workspace.graph[label].rule.kind != "kernelspec"), label

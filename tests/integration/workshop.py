@@ -14,7 +14,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -29,7 +29,7 @@ from buildlib.store import names
 from buildlib.store.content import ContentStore
 from buildlib.store.records import Record
 from buildlib.store.state import flat
-from buildlib.workspace import Workspace
+from buildlib.workspace import Outside, Workspace
 from tests.fakes.carrier import FakeCarrier
 from tests.fakes.engine import FakeBuilder, FakeEngine
 from tests.fakes.registry import FakeRegistry
@@ -53,6 +53,26 @@ class Told(NamedTuple):
         return [line.strip()[len("fix: ") :] for line in lines if line.strip().startswith("fix: ")]
 
 
+class FakeOutside(Outside):
+    """What stands for engine and registries: the fakes that a workshop has now."""
+
+    def __init__(self, shop: Workshop) -> None:
+        self._shop = shop
+        self.carrier = shop.carrier
+
+    def ensure_engine(self) -> None:
+        """There is one."""
+
+    def engine(self) -> FakeEngine:
+        return self._shop.engine
+
+    def builder(self, notes: str) -> FakeBuilder:
+        return self._shop.builder
+
+    def registry(self, host: str, *, quick: bool) -> FakeRegistry | FakeLine:
+        return FakeLine(self._shop.shelf, host) if self._shop.shelf else self._shop.registry
+
+
 class Workshop(WorkspaceBuilder):
     """A workspace of a test, with fakes; see the module."""
 
@@ -69,22 +89,19 @@ class Workshop(WorkspaceBuilder):
 
     # -- asking ------------------------------------------------------------------------------
 
-    def open(self) -> Workspace:
-        """The workspace, as a new run sees it."""
-        workspace = super().open()
-        return workspace if self.real else self.lend(workspace)
+    def open(self, **how: Any) -> Workspace:
+        """The workspace, as a new run sees it; `how` is as `Workspace` takes it."""
+        return self.lend(str(self.root), **{"store_root": str(self.store), **how})
 
-    def lend(self, workspace: Workspace) -> Workspace:
-        """Give an opened workspace the fakes."""
-        workspace.engine_factory = lambda: self.engine
-        workspace.builder_factory = lambda: self.builder
-        workspace.registry_factory = lambda host: self.registry
-        workspace.carrier = self.carrier
+    def lend(self, root: str, **how: Any) -> Workspace:
+        """A workspace that has the fakes."""
+        if self.real:
+            return Workspace(root, **how)
+        workspace = Workspace(root, **how, outside=FakeOutside(self))
         shelf = self.shelf
         if shelf is not None:
             warn = self.said.append
             workspace.sharing_of = lambda name: FakeShared(shelf, workspace, name, warn)
-            workspace.connect = lambda name, quick=False: FakeLine(shelf, name)
         return workspace
 
     def plan(self, *labels: str) -> Plan:
@@ -294,11 +311,7 @@ class Verbs:
         # A signal handler of ours would end the tests, and the collector is theirs.
         monkeypatch.setattr("buildlib.execution.signals.install", lambda before_exit: None)
         monkeypatch.setattr("buildlib.cli.gc.disable", lambda: None)
-        monkeypatch.setattr("buildlib.commands.common.Workspace", self._open)
-
-    def _open(self, root: str, **options: object) -> Workspace:
-        workspace = Workspace(root, **options)  # type: ignore[arg-type]
-        return workspace if self._shop.real else self._shop.lend(workspace)
+        monkeypatch.setattr("buildlib.commands.common.Workspace", shop.lend)
 
     def __call__(self, *words: str) -> Told:
         """Run one command line."""

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from buildlib.rules.base import Rule
+from buildlib.model.target import Rule
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "tests/golden/rule-code.json"
@@ -30,6 +30,9 @@ _ACTIONS = (
     "buildlib.execution.downloads",
 )
 """What all actions work with."""
+_WRITERS = {"write_rootfs": "buildlib.debian.rootfs"}
+"""Methods of a context that only some rules call -> what does their work."""
+_LATE = {("buildlib.execution.context", module) for module in _WRITERS.values()}
 _BUILDERS = ("buildlib.engine.build", "buildlib.engine.secrets", "buildlib.engine.dockerfile")
 """What those work with that hand a Dockerfile to a builder."""
 
@@ -57,6 +60,8 @@ def read_code(root: Path = ROOT) -> Code:
         if isinstance(rule, Rule):
             builds = rule.product == "image" or rule.uses_engine
             roots = [f"buildlib.rules.{path.stem}", *_ACTIONS, *(_BUILDERS if builds else ())]
+            text = path.read_text()
+            roots += [module for method, module in _WRITERS.items() if f".{method}(" in text]
             versions[rule.kind] = rule.version
             uses[rule.kind] = sorted(_closure(root, roots))
     paths = sorted({path for each in uses.values() for path in each})
@@ -113,7 +118,7 @@ def _closure(root: Path, names: list[str]) -> set[str]:
             pending += [
                 other
                 for other in _imported(ast.parse((root / path).read_text()))
-                if other.startswith(_PACKAGES)
+                if other.startswith(_PACKAGES) and (name, other) not in _LATE
             ]
     return found
 

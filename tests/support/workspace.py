@@ -16,17 +16,14 @@ import textwrap
 from collections.abc import Iterable
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from buildlib.dsl.loader import Loader
 from buildlib.errors import InputError
 from buildlib.graph.graph import Graph
-from buildlib.keys.compute import Keys, Stamp, resolved_on
+from buildlib.keys.compute import resolved_on
 from buildlib.model.label import Reference, parse_reference
 from buildlib.model.lock import Entry, Item, Lock, dump_lock, parse_lock
-from buildlib.model.settings import parse_settings
-from buildlib.store.names import file_version
-from buildlib.trees.git import GitTree
+from buildlib.view import View, view_of_commit
 from buildlib.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -155,9 +152,9 @@ class WorkspaceBuilder:
 
     # -- asking ----------------------------------------------------------------------------------
 
-    def open(self) -> Workspace:
-        """The workspace, as a new run sees it."""
-        return Workspace(str(self.root), store_root=str(self.store))
+    def open(self, **how: Any) -> Workspace:
+        """The workspace, as a new run sees it; `how` is as `Workspace` takes it."""
+        return Workspace(str(self.root), store_root=str(self.store), **how)
 
     def graph(self) -> Graph:
         """Its graph, checked."""
@@ -165,8 +162,7 @@ class WorkspaceBuilder:
 
     def keys(self, references: Iterable[str] = ()) -> dict[str, str]:
         """The key of each target, by its short label; and of some references to parts."""
-        workspace = self.open()
-        return keys_of(workspace.graph, workspace.keys, references)
+        return keys_of(self.open().view, references)
 
     def told(self) -> str:
         """What is wrong with the declarations or the lock: the whole message; empty for nothing."""
@@ -210,19 +206,12 @@ class WorkspaceBuilder:
 
     def keys_of_commit(self, revision: str, references: Iterable[str] = ()) -> dict[str, str]:
         """The keys of a commit, with nothing read from the working tree."""
-        tree = GitTree(str(self.root), revision)
-        try:
-            settings = parse_settings(tree.read("pyproject.toml").decode())
-            lock = parse_lock(tree.read("images.lock").decode())
-            graph = Graph(Loader(tree, settings).load())
-            version = file_version(tree.read("VERSION").decode().strip())
-            stamp = Stamp(settings.organization, settings.registry, "dev", version)
-            return keys_of(graph, Keys(graph, tree, lock, stamp), references)
-        finally:
-            tree.close()
+        with view_of_commit(str(self.root), revision) as view:
+            return keys_of(view, references)
 
 
-def keys_of(graph: Graph, keys: Keys, references: Iterable[str]) -> dict[str, str]:
+def keys_of(view: View, references: Iterable[str]) -> dict[str, str]:
     """Keys by name: of all targets, and of some references."""
-    found = {label.short: keys.key(Reference(label)) for label in graph.order}
+    keys = view.keys
+    found = {label.short: keys.key(Reference(label)) for label in view.graph.order}
     return found | {text: keys.key(parse_reference(text)) for text in references}

@@ -227,7 +227,9 @@ def test_two_members_at_one_place_are_refused(shop: Workshop) -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"PK\x03\x04 no zip", b"<html>", tar_of(TREE)[:-20], tar_of(TREE)[:90]]
+    "data",
+    [b"", b"PK\x03\x04 no zip", b"<html>", tar_of(TREE)[:-20], tar_of(TREE)[:90]],
+    ids=["empty", "no zip", "a page", "its end missing", "its beginning"],
 )
 def test_what_is_no_archive_or_half_of_one_is_told(shop: Workshop, data: bytes) -> None:
     error = refused(shop, data, 'files={"./": "x/"}, out="x.tar"')

@@ -20,7 +20,7 @@ from buildlib.keys.compute import Keys, Stamp, _text
 from buildlib.keys.record import compare, make_record
 from buildlib.model.label import Label, Reference
 from buildlib.model.lock import Entry, Item
-from buildlib.rules.base import Rule
+from buildlib.model.target import Rule
 from tests.support.family import PARTS, family
 from tests.support.workspace import WorkspaceBuilder, digest
 
@@ -278,8 +278,7 @@ def test_a_change_that_is_taken_back_gives_the_old_keys(tmp_path: Path) -> None:
 
 def test_the_channel_is_in_the_key_of_what_carries_it_only(tmp_path: Path) -> None:
     made = family(tmp_path)
-    workspace = made.open()
-    workspace.channel = "2.5.0"
+    workspace = made.open(version="2.5.0")
     before = made.keys()
     after = {x.short: workspace.keys.key(Reference(x)) for x in workspace.graph.order}
     assert {name for name in before if before[name] != after[name]} == SPEC

@@ -100,9 +100,7 @@ MORE = {
 def released(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """The family, in the channel of a release, with stand-ins for the jars."""
     root = without_engine(family(tmp_path_factory.mktemp("family")))
-    workspace = Workspace(str(root), store_root=f"{root}/store")
-    workspace.version = workspace.channel = VERSION
-    return workspace
+    return Workspace(str(root), store_root=f"{root}/store", version=VERSION)
 
 
 def archive(workspace: Workspace, label: str) -> set[str]:

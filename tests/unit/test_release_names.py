@@ -7,11 +7,12 @@ import re
 import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import yaml
 
-from buildlib.execution.context import Context
+from buildlib.execution.context import ActionContext
 from buildlib.execution.session import Session, build_in_order
 from buildlib.model.label import Label, Reference, parse_label
 from buildlib.model.target import image_name
@@ -38,10 +39,8 @@ def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def opened(family: Path, version: str = "", **overrides: str) -> Workspace:
     """The family as one run sees it."""
-    workspace = Workspace(str(family), store_root=f"{family}/store", overrides=overrides)
-    if version:
-        workspace.version = version
-    return workspace
+    store = f"{family}/store"
+    return Workspace(str(family), store_root=store, overrides=overrides, version=version)
 
 
 def keys(workspace: Workspace) -> dict[Label, str]:
@@ -56,13 +55,22 @@ def kernel_json(workspace: Workspace, label: Label) -> dict[str, object]:
     """What a kernelspec says, made without what else is in its folder."""
     target = workspace.graph[label]
     alone = target._replace(deps=tuple(dep for dep in target.deps if dep.by_name), files=())
-    context = Context(
-        workspace,
-        engine=lambda: pytest.fail("asked for an engine"),
-        builder=lambda: pytest.fail("asked for a builder"),
+
+    def unasked(*asked: object, **more: object) -> NoReturn:
+        pytest.fail(f"asked for {asked or more}")
+
+    context = ActionContext(
+        workspace.view,
+        root=workspace.root,
+        store=workspace.store,
+        records=workspace.records,
+        state=workspace.state,
+        engine=unasked,
+        builder=unasked,
+        grants=unasked,
+        fetch=unasked,
+        output_of=unasked,
         log=lambda line: None,
-        output_of=lambda ref: pytest.fail(f"asked for {ref}"),
-        waited=lambda seconds: None,
     )
     (made,) = alone.rule.build(alone, (), context).files.values()
     found: dict[str, object] = json.loads(Path(workspace.store.path(made.sha256)).read_text())

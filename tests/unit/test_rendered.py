@@ -50,9 +50,7 @@ def test_placeholders_become_names_and_all_else_stays(tmp_path):
 def test_images_have_the_names_of_this_build(tmp_path):
     made = declared(tmp_path)
     given = {"organization": "acme", "registry": "registry.example.com:5000"}
-    workspace = Workspace(str(made.root), store_root=str(made.store), overrides=given)
-    workspace.channel = "2.5.0"
-    build(workspace)
+    build(made.open(overrides=given, version="2.5.0"))
     assert (
         "image: registry.example.com:5000/acme/one:2.5.0\n" in (made.root / "d/t.yaml").read_text()
     )

@@ -51,7 +51,7 @@ def test_editors_see_every_rule() -> None:
 def test_a_new_rule_is_one_new_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = """
     from buildlib.dsl.declare import declare
-    from buildlib.rules.base import Rule
+    from buildlib.model.target import Rule
 
     def greeting(*, name, text, doc=""):
         declare(RULE, name=name, doc=doc, attrs={"text": text})

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from buildlib.errors import ActionError
-from buildlib.execution.stage import InputMovedError, Source, Stage
+from buildlib.execution.stage import InputMovedError, Stage
+from buildlib.model.inputs import Source
 from buildlib.store.content import EPOCH, ContentStore, stamp_ns
 from tests.support.workspace import digest
 
