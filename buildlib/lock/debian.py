@@ -13,7 +13,6 @@ from functools import cached_property
 
 from buildlib.debian.apt import UNREAD, Archive, packages_script, parse_answer, system_script
 from buildlib.engine.mirror import mirrored
-from buildlib.engine.protocol import Engine
 from buildlib.errors import ActionError, EngineUnavailable, InputError
 from buildlib.fetch.failures import NotServed
 from buildlib.model.label import Label, Reference
@@ -86,10 +85,11 @@ class Apt:
         the present lock makes it. Where the lock makes none (it is new, was made for another
         request, or names what is no longer served), it is Debian's official one.
         """
+        self._workspace.outside.ensure_engine()
         if self._image:
             return self._pulled(self._image)
         settings = self._workspace.settings
-        there = self._engine.tags(f"{names.repository(settings, image_name(target))}:*")
+        there = self._workspace.engine.tags(f"{names.repository(settings, image_name(target))}:*")
         if there:
             return min(there)
         try:
@@ -113,11 +113,11 @@ class Apt:
 
     def _pulled(self, reference: str) -> str:
         """An image of a registry, pulled if the engine does not have it."""
-        if self._engine.inspect([reference])[reference] is None:
+        if self._workspace.engine.inspect([reference])[reference] is None:
             from buildlib.engine import transfer
 
             self._say(f"pulling {reference}")
-            (self._workspace.carrier or transfer).pull(reference)
+            (self._workspace.outside.carrier or transfer).pull(reference)
         return reference
 
     def _built(self, label: Label, why: str) -> str:
@@ -131,15 +131,6 @@ class Apt:
             build_in_order(session)
         key = workspace.keys.key(Reference(label))
         return names.content_tag(workspace.settings, image_name(workspace.graph[label]), key)
-
-    @cached_property
-    def _engine(self) -> Engine:
-        """The engine; it is started where that is allowed and needed."""
-        if self._workspace.engine_factory is None:
-            from buildlib.engine.install import ensure_engine
-
-            ensure_engine()
-        return self._workspace.engine
 
     def _run(self, image: str, script: str) -> str:
         files = [(_CA, self._certificates)] if self._certificates else []

@@ -63,7 +63,14 @@ class Refresh:
         self.say = say
         self.upgrade = upgrade
         self.write = True
-        self.apt = Apt(workspace, say, image=image)
+        apt = Apt(workspace, say, image=image)
+        self._makers: dict[str, Callable[[Target, Pin], Entry]] = {
+            "rootfs": apt.rootfs_entry,
+            "apt": apt.apt_entry,
+            "python": self._python,
+            "image": lambda _, pin: images.image_entry(workspace, pin),
+            "download": lambda target, pin: downloads.download_entry(workspace, target, pin),
+        }
 
     def run(
         self,
@@ -119,7 +126,7 @@ class Refresh:
         old = workspace.lock.get(section, {}).get(pin.name)
         on = resolved_on(workspace.graph, workspace.lock, target, section)
         try:
-            new = self._make(section, target, pin)
+            new = self._makers[section](target, pin)
         except BuildError as error:
             error.where = error.where or target.where
             raise
@@ -138,18 +145,9 @@ class Refresh:
             write_lock(self.workspace, lock)
         return moved
 
-    def _make(self, section: str, target: Target, pin: Pin) -> Entry:
-        if section == "rootfs":
-            return self.apt.rootfs_entry(target, pin)
-        if section == "apt":
-            return self.apt.apt_entry(target, pin)
-        if section == "python":
-            return python.python_entry(
-                self.workspace, target, write=self.write, upgrade=self.upgrade
-            )
-        if section == "image":
-            return images.image_entry(self.workspace, pin)
-        return downloads.download_entry(self.workspace, target, pin)
+    def _python(self, target: Target, pin: Pin) -> Entry:
+        del pin
+        return python.python_entry(self.workspace, target, write=self.write, upgrade=self.upgrade)
 
 
 def write_lock(workspace: Workspace, lock: Lock) -> None:
