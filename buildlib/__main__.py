@@ -3,7 +3,7 @@
 import os
 import sys
 
-from buildlib.cli import main
+from buildlib.cli.main import main
 
 code = main()
 sys.stdout.flush()

@@ -109,7 +109,7 @@ def _about(name: str) -> list[str]:
 
 
 def _is_made_there(rule: Rule) -> bool:
-    return rule.uses_engine and rule.product != "image"
+    return rule.uses_engine and not rule.is_image
 
 
 def page() -> str:

@@ -1,128 +1,58 @@
-"""`build`: bring targets up to date.
-
-Where there is nothing to do, that is found and said without importing doit: start-up time is a
-feature. Otherwise doit schedules the plan.
-"""
+"""`build`: bring targets up to date."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from buildlib.cli import plans
+from buildlib.cli.building import build, default_jobs, is_loud
+from buildlib.cli.common import open_workspace, say
+from buildlib.cli.verb import (
+    ALWAYS,
+    DRY_RUN,
+    JOBS,
+    JSON,
+    OFFLINE,
+    VERBOSITY,
+    Call,
+    Option,
+    Verb,
+)
 
-from buildlib.commands import plan as plan_verb
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, warn
-from buildlib.execution.session import Session
-
-if TYPE_CHECKING:
-    from buildlib.model.label import Label
-    from buildlib.workspace import Workspace
-
-DEFAULT_VERBOSITY = 1
-LOUD = 2
+STALE = 1
+"""Exit code of `--check` where something would be built."""
 
 
 def run(call: Call) -> int:
     """See the module."""
-    if call.flag("dry-run"):
-        return plan_verb.run(call)
     workspace = open_workspace(call)
+    if call.flag("check") or call.flag("dry-run"):
+        stale = plans.show(workspace, call)
+        return STALE if stale and call.flag("check") else 0
     if not call.flag("json"):
-        out = plan_verb.left_out(workspace) if not call.words else []
-        for line in [*plan_verb.release_commit(workspace), *out]:
+        out = plans.left_out(workspace) if not call.words else []
+        for line in [*plans.release_commit(workspace), *out]:
             say(line)
     return build(
         workspace,
         workspace.resolve(call.words, folder=call.folder, verb="build"),
         jobs=call.number("jobs", default_jobs()),
-        verbose=call.number("verbosity", DEFAULT_VERBOSITY, least=0) >= LOUD,
+        verbose=is_loud(call),
         force=call.flag("always"),
         as_json=call.flag("json"),
     )
 
 
-def build(
-    workspace: Workspace,
-    roots: Sequence[Label],
-    *,
-    jobs: int = 0,
-    verbose: bool = False,
-    force: bool = False,
-    as_json: bool = False,
-    quiet: bool = False,
-    keep_going: bool = False,
-) -> int:
-    """Bring targets of an open workspace up to date.
-
-    Args:
-        workspace: The workspace.
-        roots: The targets wanted.
-        jobs: How many at a time; 0 for as many as is usual.
-        verbose: Show what the builder says.
-        force: Build what is up to date, too.
-        as_json: Say nothing but the plan, as JSON, with the exit code.
-        quiet: Say nothing on standard output.
-        keep_going: After a failure, go on with what does not need the target that failed.
-
-    Returns:
-        The exit code.
-    """
-    quiet = quiet or as_json
-    tell = warn if quiet else say
-    session = Session(
-        workspace, say=tell, verbose=verbose, force=force, relock=_relock(workspace, tell)
-    )
-    plan = session.look(roots)
-    before = plan_verb.as_json(workspace, plan) if as_json else {}
-    code = 0
-    if plan.steps or force:
-        from buildlib.doit_adapter.run import run_session
-
-        code = run_session(
-            session, roots, jobs=jobs or default_jobs(), quiet=quiet, keep_going=keep_going
-        )
-    else:
-        session.start(roots)
-        if not quiet:
-            say(plan_verb.lines(workspace, plan)[0])
-    if as_json:
-        print_json({**before, "exit_code": code})
-    workspace.save()
-    return code
-
-
-def _relock(workspace: Workspace, tell: Callable[[str], None]) -> Callable[[str, Label], None]:
-    """Make a lock entry anew; the lock's modules are imported when that is needed."""
-
-    def renew(section: str, label: Label) -> None:
-        from buildlib.lock.refresh import relock
-
-        relock(workspace, tell)(section, label)
-
-    return renew
-
-
-def new_session(workspace: Workspace, tell: Callable[[str], None], *, force: bool) -> Session:
-    """A session for plain doit, which has options of its own.
-
-    Args:
-        workspace: The workspace.
-        tell: Takes lines for the person who waits.
-        force: Whether doit was told to run what is up to date.
-    """
-    return Session(workspace, say=tell, force=force, relock=_relock(workspace, tell))
-
-
-def default_jobs() -> int:
-    """How many targets are built at a time where nobody says: the work is in the engine."""
-    return min(4, os.cpu_count() or 1)
-
-
 VERB = Verb(
     "build",
     "build all that is stale, or the targets named and what they need",
-    "[TARGET…]",
-    ("--jobs", "--verbosity", "--always", "--dry-run", "--offline", "--json"),
     run,
+    words="[TARGET…]",
+    options=(
+        JOBS,
+        VERBOSITY,
+        ALWAYS,
+        DRY_RUN,
+        Option("--check", "show the plan, do nothing, and fail if anything is stale"),
+        OFFLINE,
+        JSON,
+    ),
 )

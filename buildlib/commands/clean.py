@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, say
+from buildlib.cli.common import open_workspace, say
+from buildlib.cli.verb import DRY_RUN, Call, Verb
 from buildlib.execution.cleaning import clean
 
 
@@ -17,4 +17,10 @@ def run(call: Call) -> int:
     return 0
 
 
-VERB = Verb("clean", "remove the images and files of targets", "[TARGET…]", ("--dry-run",), run)
+VERB = Verb(
+    "clean",
+    "remove the images and files of targets",
+    run,
+    words="[TARGET…]",
+    options=(DRY_RUN._replace(help="show what would be removed"),),
+)

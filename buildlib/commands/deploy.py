@@ -12,9 +12,9 @@ import secrets
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from buildlib.commands.build import DEFAULT_VERBOSITY, LOUD, build
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, warn
+from buildlib.cli.building import build, is_loud
+from buildlib.cli.common import open_workspace, print_json, say, warn
+from buildlib.cli.verb import JSON, VERBOSITY, Call, Option, Verb
 from buildlib.deployment import kept
 from buildlib.errors import ActionError, InputError
 from buildlib.execution import signals
@@ -55,8 +55,7 @@ def run(call: Call) -> int:
     if kind == kept.SWARM:  # what is missing is told before anything is built
         swarm.check(docker, may_make=call.flag("init"))
     roots = [label] if call.flag("no-build") else [label, *images]
-    loud = call.number("verbosity", DEFAULT_VERBOSITY, least=0) >= LOUD
-    code = build(workspace, roots, verbose=loud, quiet=call.flag("json"))
+    code = build(workspace, roots, verbose=is_loud(call), quiet=call.flag("json"))
     if code:
         return code
     keep = kept.Kept(workspace.root)
@@ -117,7 +116,7 @@ def named_images(workspace: Workspace, label: Label) -> tuple[Label, list[Label]
     pending = [label]
     while pending:
         for dep in graph[pending.pop(0)].deps:
-            if dep.by_name and graph[dep.ref.label].rule.product == "image":
+            if dep.by_name and graph[dep.ref.label].rule.is_image:
                 found[dep.ref.label] = None
             elif dep.by_name:
                 pending.append(dep.ref.label)
@@ -222,7 +221,14 @@ def _tell(
 VERB = Verb(
     "deploy",
     "start the gateway with its kernels on Docker (compose) or Docker Swarm",
-    "compose|swarm",
-    ("--name", "--port", "--no-build", "--init", "--verbosity", "--json"),
     run,
+    words="compose|swarm",
+    options=(
+        Option("--name", "name of the deployment and of its network", "NAME"),
+        Option("--port", "port of the host that the gateway answers on", "N"),
+        Option("--no-build", "take the images that are there"),
+        Option("--init", "make a swarm of this engine alone where it is in none"),
+        VERBOSITY._replace(help="2 shows what the build prints"),
+        JSON,
+    ),
 )

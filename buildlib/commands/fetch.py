@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, say
+from buildlib.cli.common import open_workspace, say
+from buildlib.cli.verb import OFFLINE, Call, Option, Verb
 from buildlib.execution import signals
 from buildlib.execution.session import downloads_of
 
@@ -32,7 +32,10 @@ def run(call: Call) -> int:
 VERB = Verb(
     "fetch",
     "fetch ahead all that builds will read",
-    "[TARGET…]",
-    ("--offline", "--to"),
     run,
+    words="[TARGET…]",
+    options=(
+        OFFLINE._replace(help="ask no network: list what is missing, and fail if anything is"),
+        Option("--to", "also lay the files into a folder to carry elsewhere", "FOLDER"),
+    ),
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, say
+from buildlib.cli.common import open_workspace, say
+from buildlib.cli.verb import Call, Verb
 from buildlib.execution.executor import Executor
 
 
@@ -17,4 +17,4 @@ def run(call: Call) -> int:
     return 0
 
 
-VERB = Verb("forget", "drop records, so that targets are built again", "[TARGET…]", (), run)
+VERB = Verb("forget", "drop records, so that targets are built again", run, words="[TARGET…]")

@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, task_name
+from buildlib.cli.common import open_workspace, print_json, say
+from buildlib.cli.targets import plain_targets
+from buildlib.cli.verb import JSON, Call, Verb
 
 
 def run(call: Call) -> int:
     """See the module."""
     workspace = open_workspace(call)
     labels = sorted(workspace.resolve(call.words, folder=call.folder, left_out=True))
-    stamped = workspace.graph.stamped()
     if call.flag("json"):
-        print_json(
-            [
-                {
-                    "label": str(label),
-                    "task": task_name(workspace, label),
-                    "rule": workspace.graph[label].rule.kind,
-                    "doc": workspace.graph[label].doc,
-                    "stamped": label in stamped,
-                    "where": str(workspace.graph[label].where),
-                }
-                for label in labels
-            ]
-        )
+        print_json(plain_targets(workspace.graph, labels))
     else:
+        stamped = workspace.graph.stamped()
         width = max((len(str(label)) for label in labels), default=0)
         for label in labels:
             target = workspace.graph[label]
@@ -35,4 +24,4 @@ def run(call: Call) -> int:
     return 0
 
 
-VERB = Verb("list", "the targets, with a line on each", "[TARGET…]", ("--json",), run)
+VERB = Verb("list", "the targets, with a line on each", run, words="[TARGET…]", options=(JSON,))

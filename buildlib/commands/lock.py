@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, warn
+from buildlib.cli.common import open_workspace, print_json, say, warn
+from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.errors import InputError, UnknownTarget
 from buildlib.execution import signals
-from buildlib.lock.refresh import SECTIONS, Refresh
+from buildlib.lock.refresh import Refresh
+from buildlib.model.section import SECTIONS
 from buildlib.suggest import nearest
 
 
@@ -51,7 +52,12 @@ def run(call: Call) -> int:
 VERB = Verb(
     "lock",
     "refresh the pins of what comes from outside, or check them",
-    "[SECTION…] [TARGET…]",
-    ("--check", "--upgrade", "--image", "--json"),
     run,
+    words="[SECTION…] [TARGET…]",
+    options=(
+        Option("--check", "report what has drifted, and change nothing"),
+        Option("--upgrade", "take the newest versions of Python packages, too"),
+        Option("--image", "a Debian image whose apt resolves root file systems", "IMAGE"),
+        JSON,
+    ),
 )

@@ -6,37 +6,23 @@ these two ask the registry.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from buildlib.commands.call import VARIABLES, Call, Verb
-from buildlib.commands.common import (
-    no_registry,
-    open_workspace,
-    print_json,
-    say,
-    short_name,
-    task_name,
-    warn,
-)
+from buildlib.cli.common import no_registry, open_workspace, warn
+from buildlib.cli.plans import show
+from buildlib.cli.verb import JSON, VARIABLES, Call, Option, Verb, find
 from buildlib.errors import InputError
-from buildlib.store import names
-from buildlib.text import duration
 
 if TYPE_CHECKING:
     from buildlib.execution.sharing import Asked
-    from buildlib.plan.plan import Plan, Step
     from buildlib.workspace import Workspace
-
-_FEW = 3
-"""Targets of one package that are told by name where many are told."""
 
 
 def run(call: Call) -> int:
     """See the module."""
     if call.words[:1] == ("release",):
-        from buildlib.commands import release
-
-        return release.tell(call)
+        asked = call._replace(words=call.words[1:], options={**call.options, "dry-run": True})
+        return find("release").run(asked)
     for name in ("VERSION", "NEXT"):
         if name in call.variables:
             raise InputError(
@@ -44,17 +30,7 @@ def run(call: Call) -> int:
                 fix=f"./doitw plan release VERSION={call.variables.get('VERSION', '2.5.0')}",
             )
     workspace = open_workspace(call)
-    roots = workspace.resolve(call.words, folder=call.folder, verb="build")
-    shared = _registry(workspace) if call.flag("remote") else None
-    plan = workspace.plan(roots, force=call.flag("always"), shared=shared)
-    if call.flag("json"):
-        print_json(as_json(workspace, plan))
-    else:
-        out = left_out(workspace) if not call.words else []
-        told = [*release_commit(workspace), *lines(workspace, plan), *out]
-        for line in [*told, *stamped(workspace, plan)]:
-            say(line)
-    workspace.save()
+    show(workspace, call, _registry(workspace) if call.flag("remote") else None)
     return 0
 
 
@@ -67,106 +43,11 @@ def _registry(workspace: Workspace) -> Asked:
     return Asked(workspace, workspace.sharing, warn)
 
 
-def lines(workspace: Workspace, plan: Plan) -> list[str]:
-    """The plan for people: one line for each target that would be touched."""
-    out: list[str] = []
-    marked = workspace.graph.stamped() if plan.steps else set()
-    width = max((len(short_name(workspace, step.label)) for step in plan.steps), default=0)
-    for step in plan.steps:
-        name = short_name(workspace, step.label).ljust(width)
-        note = "" if is_hermetic(workspace, step) else "  [not hermetic: network=True]"
-        note += "  [stamped]" if step.label in marked else ""
-        before = f"  (last time {duration(step.seconds)})" if step.seconds else ""
-        if step.action == "pull":
-            before = f"  ({step.size / 1e6:.1f} MB)"
-        out.append(f"{step.action:8} {name}  {step.reason}{before}{note}")
-    if not plan.steps:
-        verbs = {workspace.graph[step.label].rule.verb for step in plan.fresh}
-        verb = "verify" if verbs == {"verify"} else "build"
-        out.append(f"nothing to {verb}: {targets(len(plan.fresh))} up to date")
-    else:
-        estimate = sum(step.seconds for step in plan.steps if step.action == "build")
-        total = f", about {duration(estimate)} by the last times" if estimate else ""
-        out.append(f"{len(plan.steps)} to do, {len(plan.fresh)} up to date{total}")
-    if not plan.engine_asked:
-        out.append("no engine answers: whether images are still there is not known")
-    return out
-
-
-def left_out(workspace: Workspace) -> list[str]:
-    """What does not exist in this flavour: a line for each reason."""
-    by_reason: dict[str, list[str]] = {}
-    for label, reason in workspace.left_out.items():
-        if workspace.graph[label].rule.kind != "external_image":  # nobody waits for a base
-            by_reason.setdefault(reason, []).append(short_name(workspace, label))
-    return [f"left out: {', '.join(names)}: {why}" for why, names in by_reason.items()]
-
-
-def release_commit(workspace: Workspace) -> list[str]:
-    """At a release's own commit: a line on what a build does not do there."""
-    if workspace.channel == names.DEV:
-        return []
-    version = workspace.version
-    what = f"VERSION is {version}, a release: images get no tag but that of their content;"
-    return [f"{what} the tags {version} are put by ./doitw release alone"]
-
-
-def stamped(workspace: Workspace, plan: Plan) -> list[str]:
-    """Which targets of a plan carry names of images or the version: a line."""
-    marked = workspace.graph.stamped()
-    by_package: dict[str, list[str]] = {}
-    for label in (step.label for step in (*plan.steps, *plan.fresh) if step.label in marked):
-        by_package.setdefault(label.package, []).append(short_name(workspace, label))
-    shown: list[str] = []
-    for package, found in sorted(by_package.items()):
-        few = len(found) <= _FEW
-        shown += sorted(found) if few else [f"{len(found)} of {package or 'the root'}"]
-    name = names.channel_tag(workspace.settings, "…", workspace.channel)
-    return [f"stamped ({name}, {workspace.version}): {', '.join(shown)}"] if shown else []
-
-
-def targets(count: int) -> str:
-    """A number of targets in words."""
-    return "1 target is" if count == 1 else f"{count} targets are"
-
-
-def is_hermetic(workspace: Workspace, step: Step) -> bool:
-    """Whether a target's steps run without network."""
-    return not workspace.graph[step.label].attrs.get("network")
-
-
-def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
-    """The plan for programs."""
-    marked = workspace.graph.stamped()
-
-    def plain(step: Step) -> dict[str, Any]:
-        return {
-            "label": str(step.label),
-            "task": task_name(workspace, step.label),
-            "action": step.action,
-            "reason": step.reason,
-            "key": step.key,
-            "last_seconds": step.seconds,
-            "size": step.size,
-            "hermetic": is_hermetic(workspace, step),
-            "stamped": step.label in marked,
-        }
-
-    return {
-        "schema": 1,
-        "channel": workspace.channel,
-        "engine_asked": plan.engine_asked,
-        "steps": [plain(step) for step in plan.steps],
-        "fresh": [plain(step) for step in plan.fresh],
-        "left_out": {str(label): reason for label, reason in workspace.left_out.items()},
-    }
-
-
 VERB = Verb(
     "plan",
     "what would be built and why; nothing is run",
-    "[TARGET…] | release VERSION=2.5.0",
-    ("--json", "--remote"),
     run,
+    words="[TARGET…] | release VERSION=2.5.0",
+    options=(JSON, Option("--remote", "ask the registry what would be pulled")),
     variables=VARIABLES,
 )

@@ -11,9 +11,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, say, warn
-from buildlib.errors import InputError
+from buildlib.cli.common import open_workspace, say, warn
+from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.text import size
 
 if TYPE_CHECKING:
@@ -29,8 +28,6 @@ _REPORT = "reports/prune.json"
 
 def run(call: Call) -> int:
     """See the module."""
-    if call.words:
-        raise InputError(f"prune takes no targets, but {call.words[0]} was given", fix=_AGAIN)
     count = call.number("keep-commits", KEEP_COMMITS, least=0)
     days = call.number("younger-than", YOUNG_DAYS, least=0)
     as_json, really = call.flag("json"), call.flag("yes")
@@ -195,12 +192,17 @@ def _write(workspace: Workspace, report: dict[str, Any]) -> None:
     os.replace(f"{path}.{os.getpid()}", path)
 
 
-_AGAIN = "./doitw prune"
-
 VERB = Verb(
     "prune",
     "remove images that nothing stands for any more (shows them first)",
-    "",
-    ("--remote", "--keep-commits", "--younger-than", "--yes", "--json"),
     run,
+    options=(
+        Option("--remote", "in the registry instead of the engine"),
+        Option(
+            "--keep-commits", f"keep what the last N commits need; by default {KEEP_COMMITS}", "N"
+        ),
+        Option("--younger-than", f"keep what is younger; by default {YOUNG_DAYS} days", "DAYS"),
+        Option("--yes", "do it, and not only show it"),
+        JSON,
+    ),
 )

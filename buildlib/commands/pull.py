@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from buildlib.commands.call import VARIABLES, Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, short_name, warn
-from buildlib.commands.transfers import find, is_image, move, registry_of, shareable
+from buildlib.cli.common import open_workspace, print_json, say, short_name, warn
+from buildlib.cli.transfers import find, is_image, move, registry_of, shareable
+from buildlib.cli.verb import JSON, VARIABLES, Call, Verb
 from buildlib.engine.protocol import any_of
 from buildlib.errors import ActionError, InputError
 from buildlib.execution import signals
@@ -195,8 +195,8 @@ def _pulling(workspace: Workspace, image: Image) -> Callable[[Observe], None]:
 VERB = Verb(
     "pull",
     "bring what the registry has: the present images, or a release",
-    "[TARGET…] [VERSION=2.5.0]",
-    ("--json",),
     run,
+    words="[TARGET…] [VERSION=2.5.0]",
+    options=(JSON,),
     variables=VARIABLES,
 )

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, short_name, warn
-from buildlib.commands.transfers import find, is_image, move, registry_of, shareable
+from buildlib.cli.common import open_workspace, print_json, say, short_name, warn
+from buildlib.cli.transfers import find, is_image, move, registry_of, shareable
+from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.errors import ActionError
 from buildlib.execution import signals
 from buildlib.model.label import Label, Reference
@@ -174,7 +174,10 @@ def _plain(row: _Row) -> dict[str, Any]:
 VERB = Verb(
     "push",
     "put what is built into the registry, and tag it there",
-    "[TARGET…]",
-    ("--remote", "--json"),
     run,
+    words="[TARGET…]",
+    options=(
+        Option("--remote", "only tag what the registry has; nothing is transferred"),
+        JSON,
+    ),
 )

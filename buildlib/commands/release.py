@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from buildlib.commands.build import build
-from buildlib.commands.call import VARIABLES, Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, warn
+from buildlib.cli.building import build
+from buildlib.cli.common import open_workspace, print_json, say, warn
+from buildlib.cli.verb import DRY_RUN, JSON, VARIABLES, Call, Verb
 from buildlib.errors import InputError
 from buildlib.model.version import before, check_release
 from buildlib.suggest import did_you_mean, nearest
@@ -34,14 +34,9 @@ def run(call: Call) -> int:
 
 
 def tell(call: Call) -> int:
-    """Say what a release would do; nothing is changed.
-
-    Args:
-        call: The command line; its first words may name the release itself.
-    """
+    """Say what a release would do; nothing is changed."""
     from buildlib.releasing.describe import describe
 
-    _refuse_other_words(call, call.words[1:] if call.words[:1] == ("release",) else call.words)
     release = _open(call)
     told = describe(release)
     if call.flag("json"):
@@ -105,8 +100,8 @@ def _open(call: Call) -> Run:
 VERB = Verb(
     "release",
     "give what was proved a version, and publish it",
-    "[STEP…] VERSION=2.5.0",
-    ("--dry-run", "--json"),
     run,
+    words="[STEP…] VERSION=2.5.0",
+    options=(DRY_RUN._replace(help="tell what would be done, and what stops it"), JSON),
     variables=VARIABLES,
 )

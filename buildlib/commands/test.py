@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, say
+from buildlib.cli.common import open_workspace, say
+from buildlib.cli.verb import Call, Option, Verb
 from buildlib.errors import EngineUnavailable
 from buildlib.execution import signals
 from buildlib.text import duration
@@ -60,7 +60,7 @@ def _build(workspace: Workspace) -> list[str]:
 
     Without one, the tests themselves say what was not run (and fail in CI, see tests/conftest.py).
     """
-    from buildlib.commands.build import build
+    from buildlib.cli.building import build
 
     try:
         return ["build"] if build(workspace, workspace.resolve((), verb="build")) else []
@@ -72,8 +72,8 @@ def _build(workspace: Workspace) -> list[str]:
 VERB = Verb(
     "test",
     "lint, types and tests; words and unknown options go to pytest",
-    "[PYTEST ARGUMENT…]",
-    ("--fast",),
     run,
+    words="[PYTEST ARGUMENT…]",
+    options=(Option("--fast", "only what takes no engine"),),
     passes=True,
 )

@@ -6,8 +6,8 @@ is no error.
 
 from __future__ import annotations
 
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, warn
+from buildlib.cli.common import open_workspace, print_json, say, warn
+from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.commands.deploy import kind_of
 from buildlib.deployment import kept
 from buildlib.errors import InputError
@@ -55,7 +55,7 @@ def run(call: Call) -> int:
 VERB = Verb(
     "undeploy",
     "remove what deploy started, with its kernels",
-    "[compose|swarm]",
-    ("--name", "--json"),
     run,
+    words="[compose|swarm]",
+    options=(Option("--name", "name of the deployment", "NAME"), JSON),
 )

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from buildlib.commands import plan as plan_verb
-from buildlib.commands.build import DEFAULT_VERBOSITY, LOUD, build
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say, warn
+from buildlib.cli import plans
+from buildlib.cli.building import build, is_loud
+from buildlib.cli.common import open_workspace, print_json, say, warn
+from buildlib.cli.verb import ALWAYS, DRY_RUN, JOBS, JSON, VERBOSITY, Call, Verb
 from buildlib.errors import InputError
 from buildlib.execution.session import Session
 from buildlib.graph.graph import VERIFY
@@ -30,14 +30,14 @@ def run(call: Call) -> int:
     workspace = open_workspace(call)
     checks = _checks(workspace, workspace.resolve(call.words, folder=call.folder, verb=VERIFY))
     if call.flag("dry-run"):
-        for line in plan_verb.lines(workspace, workspace.plan(checks, force=call.flag("always"))):
+        for line in plans.lines(workspace, workspace.plan(checks, force=call.flag("always"))):
             say(line)
         return 0
     quiet = call.flag("json")
     for label in checks:  # what a failed run left says nothing of this one
         with suppress(FileNotFoundError):
             os.unlink(report_path(workspace.state, label))
-    loud = call.number("verbosity", DEFAULT_VERBOSITY, least=0) >= LOUD
+    loud = is_loud(call)
     session = Session(workspace, say=warn if quiet else say, force=call.flag("always"))
     plan = session.bring(checks)  # proofs of the registry count; what is proved needs no image
     stale = [label for label in checks if plan.step(label)]
@@ -74,12 +74,7 @@ def _checks(workspace: Workspace, labels: list[Label]) -> list[Label]:
         if graph[label].rule.verb == VERIFY:
             found[label] = None
             continue
-        mine = [
-            check
-            for check in graph.of_verb(VERIFY)
-            if not graph[check].manual
-            and any(d.role == "image" and d.ref.label == label for d in graph[check].deps)
-        ]
+        mine = graph.checks.get(label)
         if not mine:
             raise InputError(
                 f"nothing proves {label}",
@@ -162,7 +157,13 @@ def _seconds(value: float | None) -> str:
 VERB = Verb(
     "verify",
     "prove that built images run kernels",
-    "[TARGET…]",
-    ("--jobs", "--verbosity", "--always", "--dry-run", "--json"),
     run,
+    words="[TARGET…]",
+    options=(
+        JOBS._replace(help="run N proofs at a time; by default one, since they measure times"),
+        VERBOSITY._replace(help="2 shows each case as it ends, and all of them before the table"),
+        ALWAYS._replace(help="prove again what is proved"),
+        DRY_RUN._replace(help="show what would be proved"),
+        JSON._replace(help="print the reports"),
+    ),
 )

@@ -1,23 +1,23 @@
 """`why`: the changed parts of a target's key, old and new, and the path from each to the target.
 
 With `--against`, old is what a registry has of the target: why this machine found nothing there.
+With `--since`, old is what a commit has of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from buildlib.commands.call import Call, Verb
-from buildlib.commands.common import open_workspace, print_json, say
+from buildlib.cli.common import open_workspace, print_json, say
+from buildlib.cli.leaves import leaf_lines, plain_leaves
+from buildlib.cli.verb import JSON, SINCE, Call, Option, Verb
 from buildlib.errors import InputError
+from buildlib.model.label import Reference
 
 if TYPE_CHECKING:
     from buildlib.model.label import Label
     from buildlib.plan.explain import Leaf
     from buildlib.workspace import Workspace
-
-_HASH_SHOWN = 12
 
 
 def run(call: Call) -> int:
@@ -28,9 +28,13 @@ def run(call: Call) -> int:
     labels = workspace.resolve(call.words, folder=call.folder)
     against = call.options.get("against")
     if against:
-        from buildlib.commands import against as comparison
+        from buildlib.cli import against as comparison
 
         comparison.run(workspace, labels, against, as_json=call.flag("json"))
+        workspace.save()
+        return 0
+    if since := str(call.options.get("since", "")):
+        _since(workspace, labels, since, as_json=call.flag("json"))
         workspace.save()
         return 0
     plan = workspace.plan(labels)
@@ -52,48 +56,48 @@ def run(call: Call) -> int:
     return 0
 
 
+def _since(workspace: Workspace, labels: list[Label], since: str, *, as_json: bool) -> None:
+    """Compare with a commit; neither an engine nor what was built is asked."""
+    from buildlib.plan.affected import changes
+    from buildlib.view import view_of_commit
+
+    new = workspace.view
+    with view_of_commit(workspace.root, since, workspace.overrides) as old:
+        found = {label: changes(old, new, label) for label in labels}
+    if as_json:
+        print_json(
+            [
+                {
+                    "label": str(label),
+                    "since": since,
+                    "key": new.keys.key(Reference(label)),
+                    "changes": None if leaves is None else plain_leaves(leaves),
+                }
+                for label, leaves in found.items()
+            ]
+        )
+        return
+    for label, leaves in found.items():
+        if leaves is None:
+            say(f"{label} is new since {since}")
+        else:
+            say(f"{label} {'is not' if leaves else 'is'} what it was at {since}")
+            for line in leaf_lines(leaves, "old", "new"):
+                say(line)
+
+
 def _tell(
     workspace: Workspace, label: Label, action: str, reason: str, leaves: list[Leaf] | None
 ) -> None:
-    if workspace.graph[label].rule.product == "none":
+    if not workspace.graph[label].rule.is_built:
         say(f"{label} is a {workspace.graph[label].rule.kind}: nothing is built of it")
     elif action == "fresh":
         say(f"{label} is up to date")
     else:
         verb = {"build": "would be built", "restore": "would get its name back"}
         say(f"{label} {verb.get(action, 'may have to be built')}: {reason}")
-    for line in lines(leaves or (), "old", "new"):
+    for line in leaf_lines(leaves or (), "old", "new"):
         say(line)
-
-
-def lines(leaves: Iterable[Leaf], old: str, new: str) -> list[str]:
-    """Changed parts for people.
-
-    Args:
-        leaves: The parts.
-        old: What the value before is called.
-        new: What the value now is called.
-    """
-    out: list[str] = []
-    width = max(len(old), len(new)) + 1
-    for leaf in leaves:
-        out.append(f"  {leaf.change.name}")
-        out.append(f"    {f'{old}:':{width}} {_shown(leaf.change.old)}")
-        out.append(f"    {f'{new}:':{width}} {_shown(leaf.change.new)}")
-        if len(leaf.path) > 1:
-            out.append("    path: " + " <- ".join(str(ref) for ref in leaf.path))
-    return out
-
-
-def _shown(value: str | None) -> str:
-    """A part's value, with digests cut to what a person compares."""
-    if value is None:
-        return "(not there)"
-    words = [
-        word[:_HASH_SHOWN] + "…" if len(word) == 64 and word.isalnum() else word  # noqa: PLR2004
-        for word in value.split(" ")
-    ]
-    return " ".join(words) or "(empty)"
 
 
 def _as_json(label: Label, step: Any, leaves: list[Leaf] | None) -> dict[str, Any]:
@@ -102,27 +106,18 @@ def _as_json(label: Label, step: Any, leaves: list[Leaf] | None) -> dict[str, An
         "action": step.action if step else "fresh",
         "reason": step.reason if step else "",
         "key": step.key if step else "",
-        "changes": None if leaves is None else plain(leaves),
+        "changes": None if leaves is None else plain_leaves(leaves),
     }
-
-
-def plain(leaves: Iterable[Leaf]) -> list[dict[str, Any]]:
-    """Changed parts for programs."""
-    return [
-        {
-            "part": leaf.change.name,
-            "old": leaf.change.old,
-            "new": leaf.change.new,
-            "path": [str(ref) for ref in leaf.path],
-        }
-        for leaf in leaves
-    ]
 
 
 VERB = Verb(
     "why",
     "the changed parts of a key, old and new, and the path to the target",
-    "TARGET…",
-    ("--against", "--json"),
     run,
+    words="TARGET…",
+    options=(
+        Option("--against", "compare with what is in a registry", "[REGISTRY]"),
+        SINCE,
+        JSON,
+    ),
 )

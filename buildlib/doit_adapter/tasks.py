@@ -37,7 +37,7 @@ def tasks(session: Session, verb: str) -> Iterator[dict[str, Any]]:
     yield {"basename": verb, "name": None, "doc": DOCS[verb], "watch": []}
     for label in graph.order:
         target = graph[label]
-        if target.rule.product != "none" and target.rule.verb == verb:
+        if target.rule.is_built and target.rule.verb == verb:
             yield _task(session, target)
 
 

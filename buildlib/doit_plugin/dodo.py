@@ -14,11 +14,11 @@ from typing import Any, NoReturn
 
 from doit.doit_cmd import DoitMain
 
-from buildlib.cli import VERBS
-from buildlib.commands.build import default_jobs, new_session
-from buildlib.commands.call import VARIABLES, Call, Verb, parse
-from buildlib.commands.common import open_workspace, say
-from buildlib.commands.plan import lines
+from buildlib.cli.building import default_jobs, new_session
+from buildlib.cli.call import parse
+from buildlib.cli.common import open_workspace, say
+from buildlib.cli.plans import lines
+from buildlib.cli.verb import VARIABLES, Call, Verb, names
 from buildlib.doit_adapter.run import doit_config
 from buildlib.doit_adapter.tasks import DOCS, task_name, tasks
 from buildlib.doit_plugin.variables import doit_variables
@@ -46,7 +46,7 @@ def _refuse_misspelt(session: Session, words: Sequence[str]) -> None:
     """
     tasks_known = [task_name(session, label) for label in session.workspace.graph.order]
     commands = [command.get_name() for command in DoitMain.DOIT_CMDS]
-    known = [*DOCS, *tasks_known, *commands, *VERBS]
+    known = [*DOCS, *tasks_known, *commands, *names()]
     first = next((word for word in words if word[:1].isalpha()), "")
     for word in words:
         is_ours = word.startswith(("//", *(f"{verb}:" for verb in DOCS))) or word == first
@@ -59,7 +59,7 @@ def _refuse_misspelt(session: Session, words: Sequence[str]) -> None:
 
 
 def _open() -> Session:
-    verb = Verb("doit", "", "", (), lambda _call: 0, variables=VARIABLES)
+    verb = Verb("doit", "", lambda _call: 0, words="[TASK…]", variables=VARIABLES)
     try:
         call: Call = parse(verb, doit_variables(), "")
         always = not _ALWAYS.isdisjoint(sys.argv[1:])

@@ -16,7 +16,7 @@ from buildlib.errors import InputError, Location
 from buildlib.model.label import Label, Reference, is_label, is_name, parse_label, parse_reference
 from buildlib.model.settings import FILE as SETTINGS_FILE
 from buildlib.model.settings import FLAVOURS, Settings, refuse_choice
-from buildlib.model.target import Dep, File, Pin, Rule, Target
+from buildlib.model.target import SRC, Dep, File, Pin, Rule, Target
 from buildlib.model.tree import Tree
 
 BUILD_FILE = "BUILD.py"
@@ -143,7 +143,6 @@ def sources(
     srcs: Iterable[str],
     *,
     attribute: str = "srcs",
-    part: str = "",
 ) -> tuple[list[File], list[Dep]]:
     """Split a list of sources into files of the package and edges to other targets.
 
@@ -178,9 +177,9 @@ def sources(
             )
         seen.add(ref or src)
         if ref is not None:
-            deps.append(Dep(f"src {ref}", ref, part))
+            deps.append(Dep(SRC, str(ref), ref))
         else:
-            files.append(source(src, attribute=attribute, part=part))
+            files.append(source(src, attribute=attribute))
     return files, deps
 
 
@@ -452,7 +451,7 @@ def declare(
         doc=doc,
         attrs={key: freeze(value, key) for key, value in sorted((attrs or {}).items())},
         files=tuple(sorted(files)),
-        deps=tuple(sorted(deps)),
+        deps=tuple(sorted(deps, key=lambda dep: dep.role)),
         pins=tuple(sorted(pins)),
         parts=tuple(sorted(parts)),
         manual=manual,

@@ -35,7 +35,7 @@ def clean(workspace: Workspace, labels: Iterable[Label], *, dry_run: bool = Fals
     files: list[str] = []
     for label, record in made.items():
         target = workspace.graph[label]
-        if target.rule.product == "image":
+        if target.rule.is_image:
             tags += _tags(workspace, target, keys[label], record)
         export = workspace.export(target)
         if export and os.path.exists(export.path):

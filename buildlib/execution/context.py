@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Protocol
 
 from buildlib.errors import ActionError, InputError
-from buildlib.execution.downloads import FETCHED_SECTIONS, download
+from buildlib.execution.downloads import pinned_files
 from buildlib.execution.stage import InputMovedError, Stage
 from buildlib.keys.compute import pinned
 from buildlib.model.inputs import Fetched, Source
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from buildlib.fetch.progress import Observer
     from buildlib.fetch.source import Download
     from buildlib.model.lock import Item
-    from buildlib.model.target import Targets
+    from buildlib.model.target import Request, Targets
     from buildlib.pack.tar import Member
     from buildlib.rules.context import Stage as Staged
     from buildlib.store.content import ContentStore
@@ -137,27 +137,18 @@ class ActionContext:
         ]
 
     def fetch(self, target: Target) -> list[Fetched]:
-        wanted = []
-        for pin in target.pins:
-            if pin.section in FETCHED_SECTIONS:
-                entry = pinned(self._view.lock, pin, target)
-                wanted += [
-                    (pin.section, item.version, download(pin, name, item))
-                    for name, item in sorted(entry.items.items())
-                ]
+        wanted = list(pinned_files(self._view.lock, target))
         started = time.monotonic()
         # How far it is, is told elsewhere: two lines that stay in place do not fit one terminal.
-        entries = [entry for _, _, entry in wanted]
-        self._fetch(entries, self._log, observer=_unobserved)
+        self._fetch([download for _, download in wanted], self._log, observer=_unobserved)
         self._waited(time.monotonic() - started)
         return [
             Fetched(
-                section,
-                entry.filename,
-                entry.sha256,
-                os.path.getsize(self.store.path(entry.sha256)),
+                f"{section.folder}/{download.filename}" if section.folder else download.filename,
+                download.sha256,
+                os.path.getsize(self.store.path(download.sha256)),
             )
-            for section, _, entry in wanted
+            for section, download in wanted
         ]
 
     @property
@@ -212,30 +203,6 @@ class ActionContext:
     def stage(self, target: Target) -> Stage:
         return Stage(self._state.path(f"stage/{flat(target.label)}"), self.store)
 
-    def request(
-        self, target: Target, stage: Staged, labels: Mapping[str, str] | None = None
-    ) -> BuildRequest:
-        """The build of a staged target, as the builder takes it."""
-        from buildlib.engine.protocol import BuildRequest
-
-        args = dict(target.attrs["build_args"])
-        for dep in target.deps:
-            if dep.role.startswith("base "):
-                args[dep.role[len("base ") :]] = self.image_reference(dep.ref.label)
-        network = bool(target.attrs["network"])
-        package = f"{target.label.package}/" if target.label.package else ""
-        return BuildRequest(
-            context=stage.folder,
-            dockerfile=f"{stage.folder}/{target.attrs['dockerfile']}",
-            args=tuple(sorted(args.items())),
-            platform=target.attrs["platform"],
-            network="default" if network else "none",
-            labels=tuple(sorted((labels or {}).items())),
-            grants=self._grants() if network else (),
-            shown_as=package + target.attrs["dockerfile"],
-            no_cache=self._no_cache,
-        )
-
     def image_reference(self, label: Label) -> str:
         key = self._view.keys.key(Reference(label))
         return names.content_tag(self._view.settings, image_name(self.targets[label]), key)
@@ -248,20 +215,39 @@ class ActionContext:
         name = image_name(self.targets[label])
         return names.channel_tag(self._view.settings, name, self._view.channel)
 
-    def build_image(self, target: Target, stage: Staged, *, labels: Mapping[str, str]) -> Output:
-        builder = self._builder()
-        request = self.request(target, stage, labels)
-        self._log("$ " + _shell(builder.command(request)))
-        built = builder.build(request, self._log)
+    def build_image(
+        self, target: Target, request: Request, stage: Staged, *, labels: Mapping[str, str]
+    ) -> Output:
+        wanted, builder = self._wanted(target, request, stage, labels), self._builder()
+        self._log("$ " + _shell(builder.command(wanted)))
+        built = builder.build(wanted, self._log)
         return Output(built.image, identity=built.identity)
 
-    def build_tar(self, target: Target, stage: Staged) -> str:
+    def build_tar(self, target: Target, request: Request, stage: Staged) -> str:
         destination = self._state.path(f"stage/{flat(target.label)}.tar")
-        request = self.request(target, stage)
-        builder = self._builder()
-        self._log("$ " + _shell(builder.command(request)))
-        builder.build_tar(request, destination, self._log)
+        wanted, builder = self._wanted(target, request, stage, {}), self._builder()
+        self._log("$ " + _shell(builder.command(wanted)))
+        builder.build_tar(wanted, destination, self._log)
         return destination
+
+    def _wanted(
+        self, target: Target, request: Request, stage: Staged, labels: Mapping[str, str]
+    ) -> BuildRequest:
+        """A build as the builder takes it: with the present names of the images it builds on."""
+        from buildlib.engine.protocol import BuildRequest
+
+        bases = {arg: self.image_reference(label) for arg, label in request.bases.items()}
+        return BuildRequest(
+            context=stage.folder,
+            dockerfile=f"{stage.folder}/{request.dockerfile}",
+            args=tuple(sorted({**request.args, **bases}.items())),
+            platform=request.platform,
+            network="default" if request.network else "none",
+            labels=tuple(sorted(labels.items())),
+            grants=self._grants() if request.network else (),
+            shown_as=target.label.path(request.dockerfile),
+            no_cache=self._no_cache,
+        )
 
     def run_module(
         self, target: Target, module: str, arguments: Sequence[str]

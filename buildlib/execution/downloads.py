@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-from buildlib.fetch.source import DebianPath, Download, PyPIFile, Urls
-from buildlib.model.lock import Item, file_name
-from buildlib.model.target import Pin
+from collections.abc import Iterator
 
-FETCHED_SECTIONS = ("apt", "download", "python", "rootfs")
-"""Sections whose items are files; images are pulled instead."""
+from buildlib.fetch.source import DebianPath, Download, PyPIFile, Source, Urls
+from buildlib.keys.compute import pinned
+from buildlib.model.lock import Item, Lock
+from buildlib.model.section import ADDRESS, DEBIAN, SECTIONS, Section
+from buildlib.model.target import Pin, Target
 
 
-def download(pin: Pin, name: str, item: Item) -> Download:
-    """How an item of the lock is fetched.
+def pinned_files(lock: Lock, target: Target) -> Iterator[tuple[Section, Download]]:
+    """All files that the lock pins for a target, each with its section.
 
-    Args:
-        pin: The pin that the item belongs to.
-        name: The item's name in the lock.
-        item: The item.
+    Raises:
+        InputError: The lock lacks an entry.
     """
-    size = item.size or None
-    if pin.section == "python":
-        return Download(item.sha256, size, name, PyPIFile(item.where, name))
-    if pin.section == "download":
-        return Download(item.sha256, size, name, Urls(pin.asked))
-    return Download(
-        item.sha256, size, file_name(pin.section, name, item.where), DebianPath(item.where)
-    )
+    for pin in target.pins:
+        section = SECTIONS[pin.section]
+        if section.is_fetched:
+            for name, item in sorted(pinned(lock, pin, target).items.items()):
+                filename = section.file_name(name, item.where)
+                source = _source(section, pin, name, item)
+                yield section, Download(item.sha256, item.size or None, filename, source)
+
+
+def _source(section: Section, pin: Pin, name: str, item: Item) -> Source:
+    """Where an item is fetched from."""
+    if section.source == DEBIAN:
+        return DebianPath(item.where)
+    if section.source == ADDRESS:
+        return Urls(pin.asked)
+    return PyPIFile(item.where, name)

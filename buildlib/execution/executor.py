@@ -123,7 +123,7 @@ class Executor:
 
     def _name(self, target: Target, key: str) -> None:
         """Give what there is of a key the names that people use, and remember the key."""
-        if target.rule.product == "image":
+        if target.rule.is_image:
             self._name_image(target, key)
         else:
             self._export(target, key)
@@ -223,7 +223,7 @@ class Executor:
             and not workspace.damaged(record, ref)
         ):
             return record.output
-        if target.rule.product == "none" or ref.parts:
+        if not target.rule.is_built or ref.parts:
             output = target.rule.build(target, ref.parts, self._context(log, watch))
             workspace.records.put(workspace.keys.record(ref), output, 0.0, label=str(ref))
             return output

@@ -15,10 +15,11 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from buildlib.execution.downloads import FETCHED_SECTIONS, download
+from buildlib.execution.downloads import pinned_files
 from buildlib.execution.executor import Executor
 from buildlib.keys.compute import pinned
 from buildlib.model.label import Label, Reference
+from buildlib.model.section import APT, DEBIAN, SECTIONS
 from buildlib.model.settings import OFF, WRITE
 from buildlib.plan.chain import guess, urgency
 from buildlib.plan.plan import BUILD, RESTORE, UNKNOWN, Plan
@@ -81,7 +82,7 @@ class Session:
         """Whether images were made or pulled: the engine may have more than it should keep."""
         graph = self.workspace.graph
         new = [*(span.label for span in self.spans), *self.pulled]
-        return any(graph[label].rule.product == "image" for label in new)
+        return any(graph[label].rule.is_image for label in new)
 
     @property
     def fetching(self) -> str:
@@ -161,7 +162,7 @@ class Session:
         below = [other for label in built for other in workspace.graph.made_below(label)]
         found = []
         for label in dict.fromkeys([*restored, *below]):
-            if workspace.graph[label].rule.product == "image":  # its record names no file
+            if workspace.graph[label].rule.is_image:  # its record names no file
                 continue
             record = workspace.records.get(workspace.keys.key(Reference(label)))
             if record is not None and label not in built:
@@ -230,8 +231,7 @@ class Session:
             self.look(self._roots)
 
     def _uses_engine(self, label: Label) -> bool:
-        rule = self.workspace.graph[label].rule
-        return rule.product == "image" or rule.uses_engine
+        return self.workspace.graph[label].rule.takes_engine
 
     def _pull(self) -> None:
         """Pull what is stale here and in the registry, so that only the rest is built."""
@@ -259,7 +259,7 @@ class Session:
         """
         graph = self.workspace.graph
         built = [graph[step.label] for step in self.plan.steps if step.action == BUILD]
-        if any("dockerfile" in target.attrs for target in built):
+        if any(target.rule.request(target) for target in built):
             self.workspace.builder.ready()
         if built and self.workspace.role == WRITE:
             from buildlib.execution.sharing import warn_if_refused
@@ -316,7 +316,7 @@ class Session:
             (pin.section, label)
             for label in self.labels()
             for pin in self.workspace.graph[label].pins
-            if pin.section in ("rootfs", "apt")
+            if SECTIONS[pin.section].source == DEBIAN
             and any(
                 item.sha256 in gone
                 for item in pinned(
@@ -340,13 +340,13 @@ class Session:
                 moved.add(label)
             if label not in moved and self._adds_to(label, moved):
                 self.say(f"warning: {label} adds packages to what moved; locking them anew")
-                relock("apt", label)
+                relock(APT.name, label)
                 moved.add(label)
 
     def _adds_to(self, label: Label, moved: set[Label]) -> bool:
         """Whether a target's Debian packages were resolved in an image that has moved."""
         graph = self.workspace.graph
-        has_apt = any(pin.section == "apt" for pin in graph[label].pins)
+        has_apt = any(pin.section == APT.name for pin in graph[label].pins)
         return has_apt and not moved.isdisjoint(graph.closure([label]))
 
 
@@ -366,16 +366,11 @@ def downloads_of(workspace: Workspace, labels: Iterable[Label]) -> list[Download
             continue
         met.add(ref)
         target = graph[ref.label]
-        for pin in target.pins:
-            if pin.section in FETCHED_SECTIONS:
-                entry = pinned(workspace.lock, pin, target)
-                found += [download(pin, name, item) for name, item in entry.items.items()]
+        found += [download for _, download in pinned_files(workspace.lock, target)]
         # What is built has a step of its own; what is not built, or taken in parts, is read
         # through whoever needs it.
         below = [dep.ref for dep in graph.deps(ref) if not dep.by_name]
-        pending += [
-            other for other in below if other.parts or graph[other.label].rule.product == "none"
-        ]
+        pending += [other for other in below if other.parts or not graph[other.label].rule.is_built]
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 
 from buildlib.errors import InputError, UnknownTarget
 from buildlib.model.label import (
@@ -15,7 +16,7 @@ from buildlib.model.label import (
     parse_label,
     task_names,
 )
-from buildlib.model.target import PARENT_ARG, Dep, Target, carries_version, image_name, is_stamped
+from buildlib.model.target import IMAGE, Dep, Target, carries_version, image_name, is_stamped
 from buildlib.suggest import did_you_mean, nearest
 
 BUILD, VERIFY = "build", "verify"
@@ -58,15 +59,24 @@ class Graph:
         """The targets that a verb makes, in order of declaration."""
         return [label for label, target in self.targets.items() if target.rule.verb == verb]
 
+    @cached_property
+    def checks(self) -> Mapping[Label, list[Label]]:
+        """Image -> its proofs, of those that nobody has to ask for by name."""
+        found: dict[Label, list[Label]] = {}
+        for check in self.of_verb(VERIFY):
+            for dep in self[check].deps if not self[check].manual else ():
+                if dep.kind == IMAGE:
+                    found.setdefault(dep.ref.label, []).append(check)
+        return found
+
     def deps(self, ref: Reference) -> tuple[Dep, ...]:
         """The edges of a target, or of the named parts of it."""
         return self.targets[ref.label].deps_of(ref.parts)
 
     def parents(self, target: Target) -> Iterator[Target]:
         """The images that a target stands on, nearest first."""
-        role = f"base {PARENT_ARG}"
-        while below := next((dep.ref.label for dep in target.deps if dep.role == role), None):
-            target = self.targets[below]
+        while target.parent is not None:
+            target = self.targets[target.parent]
             yield target
 
     def made_below(self, label: Label) -> list[Label]:
@@ -75,7 +85,7 @@ class Graph:
         pending = [dep.ref for dep in self.targets[label].deps if not dep.by_name]
         while pending:
             ref = pending.pop(0)
-            if ref.parts or self.targets[ref.label].rule.product == "none":
+            if ref.parts or not self.targets[ref.label].rule.is_built:
                 pending += [dep.ref for dep in self.deps(ref) if not dep.by_name]
             else:
                 found[ref.label] = None
@@ -191,7 +201,7 @@ class Graph:
         """Two targets that make one image would take its tag from each other."""
         makers: dict[str, Target] = {}
         for target in self.targets.values():
-            if "repository" in target.attrs:
+            if target.rule.is_image:
                 name = image_name(target)
                 first = makers.setdefault(name, target)
                 if first is not target:

@@ -28,6 +28,8 @@ _OPERATORS = {
     "+": "+", "union": "+", "^": "^", "intersect": "^", "-": "-", "except": "-",
 }  # fmt: skip
 _ALL = "//..."
+EXAMPLE = "./doitw query 'rdeps(//images/bases/os) ^ kind(docker_image, //...)'"
+"""What an error offers to start from."""
 
 
 class _Token(NamedTuple):
@@ -238,7 +240,7 @@ class _Parser:
         raise InputError(
             f"the query cannot be read: {what}",
             detail=f"{self._text}\n{' ' * start}^",
-            fix=fix or "./doitw query 'rdeps(//images/bases/os) ^ kind(docker_image, //...)'",
+            fix=fix or EXAMPLE,
         )
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from buildlib.errors import InputError, Location
 from buildlib.graph.graph import Graph
-from buildlib.model.target import Target, image_name
+from buildlib.model.label import Label
+from buildlib.model.target import Request, Target
 from buildlib.model.tree import Tree
 
 if TYPE_CHECKING:
@@ -58,9 +59,9 @@ def validate(graph: Graph, tree: Tree, memo: Any) -> None:
     """
     _check_exports(graph)
     for target in graph.targets.values():
-        name = target.attrs.get("dockerfile")
-        if name:
-            _validate(target, graph, tree, memo)
+        request = target.rule.request(target)
+        if request is not None:
+            _validate(target, request, graph, tree, memo)
 
 
 def _check_exports(graph: Graph) -> None:
@@ -81,9 +82,8 @@ def _check_exports(graph: Graph) -> None:
                 )
 
 
-def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
-    package = target.label.package
-    file = f"{package}/{target.attrs['dockerfile']}" if package else target.attrs["dockerfile"]
+def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: Any) -> None:
+    file = target.label.path(request.dockerfile)
     try:
         text = tree.read(file)
     except FileNotFoundError:
@@ -94,27 +94,24 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
         ) from None
     provided = target.rule.staged_names(target, graph.targets)
     bases: dict[str, str] = {}
-    for dep in target.deps:
-        if dep.role.startswith("base "):
-            base = graph[dep.ref.label]
-            if base.rule.product != "image":
-                raise InputError(
-                    f"{dep.ref} is no image, but a {base.rule.kind}",
-                    where=target.where,
-                    fix="name an image as parent",
-                )
-            bases[dep.role[len("base ") :]] = str(base.attrs.get("image") or image_name(base))
-    own = target.attrs.get("build_args", {})
+    for arg, label in request.bases.items():
+        base = graph[label]
+        if not base.rule.is_image:
+            raise InputError(
+                f"{label} is no image, but a {base.rule.kind}",
+                where=target.where,
+                fix="name an image as parent",
+            )
+        bases[arg] = base.rule.from_name(base)
     for arg in _FETCHING_ARGS:
-        if arg in own:
+        if arg in request.args:
             raise InputError(
                 f"build_args has {arg}, which makes the builder fetch an image that no pin holds",
                 where=target.where,
                 fix=f"remove {arg} from build_args",
             )
-    args = {**_platform_args(target), **own}
-    folder = f"{package}/" if package else ""
-    ignore_file, ignore = _ignore_text(tree, folder, target.attrs["dockerfile"])
+    args = {**_platform_args(request.platform), **request.args}
+    ignore_file, ignore = _ignore_text(tree, target.label, request.dockerfile)
     asked = (
         "dockerfile",
         _VERSION,
@@ -123,7 +120,7 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
         _plain(bases),
         _plain(args),
         ignore,
-        bool(target.attrs.get("network")),
+        request.network,
     )
     if memo.get(asked):
         return
@@ -134,12 +131,16 @@ def _validate(target: Target, graph: Graph, tree: Tree, memo: Any) -> None:
 
     dockerfile = parse(text.decode(errors="replace"), file, args)
     check_engine_limits(dockerfile)
-    _check_hermetic(dockerfile, network=bool(target.attrs.get("network")))
+    _check_hermetic(dockerfile, network=request.network)
     parents = {arg: check.repository(name) for arg, name in bases.items()}
     check.check_parent(dockerfile, parents, target.where)
     ignored = IgnoreRules.parse(ignore.decode(errors="replace"), ignore_file).excludes
     check.check_sources(
-        dockerfile, provided, lambda path: tree.exists(folder + path), target.where, ignored
+        dockerfile,
+        provided,
+        lambda path: tree.exists(target.label.path(path)),
+        target.where,
+        ignored,
     )
     memo[asked] = True
 
@@ -161,11 +162,11 @@ def _check_hermetic(dockerfile: Dockerfile, *, network: bool) -> None:
         raise InputError(what, where=Location(dockerfile.file, found.line), fix=fix)
 
 
-def _ignore_text(tree: Tree, folder: str, dockerfile: str) -> tuple[str, bytes]:
+def _ignore_text(tree: Tree, label: Label, dockerfile: str) -> tuple[str, bytes]:
     """The ignore file that counts and its text; it is understood only where checks are made."""
-    for name in (f"{dockerfile}.dockerignore", ".dockerignore"):
-        if tree.exists(folder + name):
-            return folder + name, tree.read(folder + name)
+    for path in map(label.path, (f"{dockerfile}.dockerignore", ".dockerignore")):
+        if tree.exists(path):
+            return path, tree.read(path)
     return "", b""
 
 
@@ -174,9 +175,8 @@ def _plain(values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(values.items()))
 
 
-def _platform_args(target: Target) -> dict[str, str]:
+def _platform_args(platform: str) -> dict[str, str]:
     """The build arguments that BuildKit gives by itself (docs.docker.com, "Global scope")."""
-    platform = str(target.attrs.get("platform", ""))
     system, _, rest = platform.partition("/")
     machine, _, variant = rest.partition("/")
     values = {"PLATFORM": platform, "OS": system, "ARCH": machine, "VARIANT": variant}

@@ -15,8 +15,17 @@ from buildlib.graph.graph import Graph
 from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.label import Label, Reference
 from buildlib.model.lock import FILE as LOCK_FILE
-from buildlib.model.lock import Entry, Lock, file_name
-from buildlib.model.target import File, Pin, Target, carries_version, image_name, is_stamped
+from buildlib.model.lock import Entry, Lock
+from buildlib.model.section import APT, IMAGE, PYTHON, ROOTFS, SECTIONS
+from buildlib.model.target import (
+    ELSEWHERE,
+    File,
+    Pin,
+    Target,
+    carries_version,
+    image_name,
+    is_stamped,
+)
 from buildlib.model.tree import Tree
 
 
@@ -36,11 +45,9 @@ class Stamp(NamedTuple):
     version: str = ""
 
 
-_RESOLVED = ("apt", "python", "rootfs")
-"""Sections whose entries are resolved on more than their request."""
-_DEBIAN = ("apt", "image", "rootfs")
+_FOUND_BY_APT = (APT.name, IMAGE.name, ROOTFS.name)
 """Sections that say what apt finds in an image."""
-PYTHON = "3.11"
+DEBIAN_PYTHON = "3.11"
 """Python of Debian 12."""
 _OF_IMAGES = ("organization", "registry", "channel")
 """What the names of images are made of."""
@@ -132,9 +139,9 @@ class Keys:
                 parts.append((dep.role, f"{dep.ref} {self._records[dep.ref].key}"))
         for pin in target.pins:
             entry = pinned(self._lock, pin, target, self._graph)
-            section = pin.section
+            file_name = SECTIONS[pin.section].file_name
             parts += [
-                (f"pin {section} {name}", f"{version} {sha256} {file_name(section, name, where)}")
+                (f"pin {pin.section} {name}", f"{version} {sha256} {file_name(name, where)}")
                 for name, (version, sha256, _, where) in sorted(entry.items.items())
             ]
         files = target.files
@@ -218,16 +225,16 @@ def resolved_on(graph: Graph, lock: Lock, target: Target, section: str) -> str:
     Returns:
         Hex digits; an empty text for a section whose entries depend on the request alone.
     """
-    if section not in _RESOLVED:
+    if not SECTIONS[section].resolved:
         return ""
-    on = [section, str(target.attrs["platform"])]
-    if section == "python":
+    on = [section, target.platform]
+    if section == PYTHON.name:
         on.append(python_of(graph, target))
-    for parent in graph.parents(target) if section != "rootfs" else ():
+    for parent in graph.parents(target) if section != ROOTFS.name else ():
         for pin in parent.pins:
-            if section == pin.section == "python":
+            if section == pin.section == PYTHON.name:
                 on.append(pin.asked[1])
-            elif section == "apt" and pin.section in _DEBIAN:
+            elif section == APT.name and pin.section in _FOUND_BY_APT:
                 entry = lock.get(pin.section, {}).get(pin.name)
                 items = entry.items if entry else {}
                 on += [items[name].sha256 for name in sorted(items)]
@@ -240,7 +247,7 @@ def python_of(graph: Graph, target: Target) -> str:
     It is Debian's, or that of the image made elsewhere it stands on, whose declaration may not say.
     """
     *_, bottom = target, *graph.parents(target)
-    return str(bottom.attrs["python"]) if bottom.rule.kind == "external_image" else PYTHON
+    return str(bottom.attrs["python"]) if bottom.rule.origin == ELSEWHERE else DEBIAN_PYTHON
 
 
 def _same(asked: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
@@ -265,7 +272,7 @@ def _what_changed(entry: Entry, pin: Pin, target: Target) -> str:
     """What an entry was not made for, as a sentence."""
     added = sorted(set(pin.asked) - set(entry.asked))
     removed = sorted(set(entry.asked) - set(pin.asked))
-    if pin.section != "python":
+    if pin.section != PYTHON.name:
         moved = [f"+{word}" for word in added] + [f"-{word}" for word in removed]
         return (
             f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was made for another request"

@@ -17,7 +17,7 @@ from buildlib.errors import ActionError, EngineUnavailable, InputError
 from buildlib.fetch.failures import NotServed
 from buildlib.model.label import Label, Reference
 from buildlib.model.lock import Entry, Item
-from buildlib.model.target import Pin, Target, image_name
+from buildlib.model.target import ELSEWHERE, Pin, Target, image_name
 from buildlib.store import names
 from buildlib.workspace import SUITE, Workspace
 
@@ -56,7 +56,7 @@ class Apt:
             ActionError: No Debian image is at hand; apt fails, as where a signature does not hold.
         """
         # Docker and Debian call amd64 and arm64 the same.
-        arch = target.attrs["platform"].split("/")[1]
+        arch = target.platform.split("/")[1]
         script = system_script(pin.asked, self._archive, arch=arch)
         return self._entry(pin, self._run(self._debian(target), script))
 
@@ -74,7 +74,7 @@ class Apt:
         below = list(self._workspace.graph.parents(target))
         parent = below[0].label
         image = self._built(parent, "whose packages count")
-        if below[-1].rule.kind == "external_image":
+        if below[-1].rule.origin == ELSEWHERE:
             _refuse_other_systems(self._run(image, "cat /etc/os-release"), parent)
         return self._entry(pin, self._run(image, packages_script(pin.asked, self._archive)))
 

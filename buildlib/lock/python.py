@@ -26,6 +26,7 @@ from buildlib.keys.compute import python_of
 from buildlib.lock.wheels import GLIBC_MINOR, MACHINES, Interpreter, best_wheels
 from buildlib.model.lock import Entry, Item
 from buildlib.model.requirements import request_of, requirement_files
+from buildlib.model.section import PYTHON
 from buildlib.model.target import Target
 from buildlib.setup.bootstrap import environment_for_uv
 from buildlib.store.state import flat
@@ -113,7 +114,7 @@ def python_entry(workspace: Workspace, target: Target, *, write: bool, upgrade: 
     _stage(workspace, uv.folder, written, [*constraints, *present])
     text = _resolve(uv, source, path, constraints, upgrade=upgrade)
     items = _wheels(uv, path, text)
-    locked = next(pin.asked[1] for pin in target.pins if pin.section == "python")
+    locked = next(pin.asked[1] for pin in target.pins if pin.section == PYTHON.name)
     if write:
         _write_if_changed(f"{workspace.root}/{path}", text)
         workspace.renew()
@@ -194,7 +195,7 @@ def _interpreter(workspace: Workspace, target: Target) -> Interpreter:
     Raises:
         InputError: The declaration of that image does not say, or the platform has no wheels.
     """
-    platform = target.attrs["platform"]
+    platform = target.platform
     if platform not in MACHINES:
         raise InputError(
             f"no Python wheels are known for {platform}",
@@ -215,7 +216,7 @@ def _interpreter(workspace: Workspace, target: Target) -> Interpreter:
 def _parents(workspace: Workspace, target: Target) -> Iterator[Target]:
     """The images below a target that have Python requirements, nearest first."""
     for parent in workspace.graph.parents(target):
-        if any(pin.section == "python" for pin in parent.pins):
+        if any(pin.section == PYTHON.name for pin in parent.pins):
             yield parent
 
 

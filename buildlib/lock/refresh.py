@@ -19,6 +19,7 @@ from buildlib.lock import downloads, images, python
 from buildlib.lock.debian import Apt
 from buildlib.model.label import Label
 from buildlib.model.lock import FILE, Entry, Item, Lock, dump_lock
+from buildlib.model.section import APT, DOWNLOAD, IMAGE, PYTHON, ROOTFS, SECTIONS
 from buildlib.model.settings import FLAVOURS
 from buildlib.model.target import Pin, Target
 from buildlib.workspace import Workspace
@@ -26,7 +27,6 @@ from buildlib.workspace import Workspace
 Say = Callable[[str], None]
 
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
-SECTIONS = ("rootfs", "apt", "python", "image", "download")
 
 
 class Moved(NamedTuple):
@@ -65,11 +65,11 @@ class Refresh:
         self.write = True
         apt = Apt(workspace, say, image=image)
         self._makers: dict[str, Callable[[Target, Pin], Entry]] = {
-            "rootfs": apt.rootfs_entry,
-            "apt": apt.apt_entry,
-            "python": self._python,
-            "image": lambda _, pin: images.image_entry(workspace, pin),
-            "download": lambda target, pin: downloads.download_entry(workspace, target, pin),
+            ROOTFS.name: apt.rootfs_entry,
+            APT.name: apt.apt_entry,
+            PYTHON.name: self._python,
+            IMAGE.name: lambda _, pin: images.image_entry(workspace, pin),
+            DOWNLOAD.name: lambda target, pin: downloads.download_entry(workspace, target, pin),
         }
 
     def run(

@@ -21,13 +21,11 @@ class Fetched(NamedTuple):
     """A pinned file in the content store.
 
     Attributes:
-        section: Section of the lock it is pinned in.
-        filename: What it is called.
+        path: Where it lies in a build context.
         sha256: Where it is in the store.
         size: Its length in bytes.
     """
 
-    section: str
-    filename: str
+    path: str
     sha256: str
     size: int

@@ -34,6 +34,10 @@ class Label(NamedTuple):
             return f"//{self.package}"
         return f"//{self.package}:{self.name}"
 
+    def path(self, name: str) -> str:
+        """A file of the package, as a path in the workspace."""
+        return f"{self.package}/{name}" if self.package else name
+
     def __str__(self) -> str:
         return self.short
 

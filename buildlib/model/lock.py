@@ -44,17 +44,6 @@ class Item(NamedTuple):
         return f"{self.version} {self.sha256} {self.size} {self.where}"
 
 
-def file_name(section: str, name: str, where: str) -> str:
-    """What the file of an item is called in a build context.
-
-    Args:
-        section: Section of the lock.
-        name: The item's name in it: that of a package, or of the file itself.
-        where: Where it is found.
-    """
-    return where.rpartition("/")[2] if section in ("apt", "rootfs") else name
-
-
 class Entry(NamedTuple):
     """The pins of one target in one section.
 

@@ -33,21 +33,45 @@ PARENT_ARG = "BASE_CONTAINER"
 """The build argument that names an image's parent."""
 
 
+SRC = "src"
+"""Kind of an edge: files that are laid into the target, or into its build context."""
+BASE = "base"
+"""An image that the target's Dockerfile builds on; its name is that of a build argument."""
+IMAGE = "image"
+"""An image that the target is about: the one that is proved, or that is named in a text."""
+NAME = "name"
+"""A target whose own name is used."""
+MEMBER = "member"
+"""Files that go to a path in the target; its name is the path."""
+WITH = "with"
+"""A further image that a proof runs."""
+ARCHIVE = "archive"
+"""What the target is taken out of."""
+
+
 class Dep(NamedTuple):
     """An edge of the graph.
 
     Attributes:
-        role: What it is to the target, unique in it: `base BASE_CONTAINER`, `src //x:y`.
+        kind: What it is to the target: `SRC`, `BASE`, …, or a word of the rule's own.
+        name: Which of those of its kind it is; empty where there is one at most.
         ref: What is depended on.
         part: The part of the target that needs it; empty where the target has no parts.
         by_name: Only the name of the other's image is used, not what is in it. The target then
             carries organisation, registry and tag.
     """
 
-    role: str
+    kind: str
+    name: str
     ref: Reference
     part: str = ""
     by_name: bool = False
+
+    @property
+    def role(self) -> str:
+        """What a key calls it, unique in its target: `base BASE_CONTAINER`, `src //x:y`."""
+        name = f"{self.part}:{self.name}" if self.part else self.name
+        return f"{self.kind} {name}" if name else self.kind
 
 
 class Pin(NamedTuple):
@@ -98,6 +122,17 @@ class Target(NamedTuple):
     tags: tuple[str, ...] = ()
     internal: bool = False
 
+    @property
+    def platform(self) -> str:
+        """What it is built for; empty where that makes no difference."""
+        return str(self.attrs.get("platform", ""))
+
+    @property
+    def parent(self) -> Label | None:
+        """The image that it stands on."""
+        bases = (dep for dep in self.deps if dep.kind == BASE)
+        return next((dep.ref.label for dep in bases if dep.name == PARENT_ARG), None)
+
     def deps_of(self, parts: tuple[str, ...]) -> tuple[Dep, ...]:
         """The edges of some parts; those of the whole where none are named."""
         if not parts:
@@ -108,6 +143,27 @@ class Target(NamedTuple):
 Targets = Mapping[Label, Target]
 
 
+class Request(NamedTuple):
+    """A build of a Dockerfile, as far as the declaration tells it.
+
+    Attributes:
+        dockerfile: Its name in the package, and in the build context.
+        args: Values of build arguments.
+        bases: Build argument -> the image whose present name is its value.
+        platform: What it is built for.
+        network: Whether its steps may use the network.
+    """
+
+    dockerfile: str
+    args: Mapping[str, str]
+    bases: Mapping[str, Label]
+    platform: str
+    network: bool
+
+
+HERE, ELSEWHERE = "here", "elsewhere"
+
+
 class Rule:
     """One kind of target; its module in `buildlib.rules` declares such targets and makes them.
 
@@ -115,6 +171,8 @@ class Rule:
         kind: The name of the rule's function.
         version: Raised when the action changes what it makes; part of every key.
         product: `image`, `files`, or `none` where there is nothing to build.
+        origin: Where what it stands for is made: `HERE`, or `ELSEWHERE`, so that it is only had
+            from there.
         uses_engine: Whether making it takes an engine though it is no image.
         verb: The verb that makes it, and the group of its tasks: `build` or `verify`.
     """
@@ -122,8 +180,24 @@ class Rule:
     kind: str = ""
     version: int = 1
     product: str = "none"
+    origin: str = HERE
     uses_engine: bool = False
     verb: str = "build"
+
+    @property
+    def is_image(self) -> bool:
+        """Whether it makes an image, and not files."""
+        return self.product == "image"
+
+    @property
+    def is_built(self) -> bool:
+        """Whether a build has a step for it; else it is put together by whoever needs it."""
+        return self.product != "none"
+
+    @property
+    def takes_engine(self) -> bool:
+        """Whether making it takes an engine."""
+        return self.is_image or self.uses_engine
 
     def attrs_of(self, target: Target, parts: tuple[str, ...]) -> Mapping[str, Any]:
         """The attributes that can change some parts of a target; they enter the parts' key.
@@ -145,6 +219,11 @@ class Rule:
         del target, targets
         return []
 
+    def request(self, target: Target) -> Request | None:
+        """The build of a target's Dockerfile; None for a rule without one."""
+        del target
+        return None
+
     def staged_names(self, target: Target, targets: Targets) -> list[str]:
         """Paths that the target's Dockerfile finds in its context; a folder's ends in `/`.
 
@@ -154,6 +233,10 @@ class Rule:
         """
         del target, targets
         return []
+
+    def from_name(self, target: Target) -> str:
+        """What a Dockerfile that builds on the target's image may call it in its `FROM`."""
+        return image_name(target)
 
     def export(self, target: Target, version: str) -> Export | None:
         """The file of a target that is also written into the workspace; None where none is.

@@ -14,7 +14,7 @@ from buildlib.graph.graph import Graph
 from buildlib.keys.compute import Keys
 from buildlib.keys.record import Change, KeyRecord
 from buildlib.model.label import Label, Reference
-from buildlib.plan.explain import differences
+from buildlib.plan.explain import Leaf, differences, leaves
 
 
 class Side(Protocol):
@@ -41,6 +41,28 @@ class Affected(NamedTuple):
     label: Label
     path: tuple[Reference, ...]
     changes: tuple[Change, ...]
+
+
+class _Parts(NamedTuple):
+    """The records of one tree, by key."""
+
+    by_key: Mapping[str, KeyRecord]
+
+    def parts(self, key: str) -> KeyRecord | None:
+        return self.by_key.get(key)
+
+
+def changes(old: Side, new: Side, label: Label) -> list[Leaf] | None:
+    """All parts in which a target differs between two trees; None where it is new.
+
+    Raises:
+        InputError: As `affected`.
+    """
+    before = _record(old, Reference(label))
+    if before is None:
+        return None
+    records = {record.key: record for record in old.keys.closure(Reference(label))}
+    return leaves(new.graph, new.keys, _Parts(records), label, before.key)
 
 
 class _Cause(NamedTuple):

@@ -64,42 +64,50 @@ class Explainer:
 
     def changes_since(self, label: Label, key: str) -> list[Leaf]:
         """The leaves that differ from those of another key of a target."""
-        return self._leaves(Reference(label), key, (), set())
-
-    def _leaves(
-        self,
-        ref: Reference,
-        old_key: str,
-        above: tuple[Reference, ...],
-        told: set[tuple[Reference, str]],
-    ) -> list[Leaf]:
-        """The leaves below a target; what was reached before by another way is told once."""
-        if (ref, old_key) in told:
-            return []
-        told.add((ref, old_key))
-        new = self._keys.record(ref)
-        old = self._records.parts(old_key)
-        path = (*above, ref)
-        if old is None:
-            return [Leaf(path, Change("key", old_key, new.key))]
-        leaves: list[Leaf] = []
-        for change, below in differences(self._graph, ref, old, new):
-            if below is None:
-                leaves.append(Leaf(path, change))
-            else:
-                leaves += self._leaves(below, str(change.old), path, told)
-        return leaves
+        return leaves(self._graph, self._keys, self._records, label, key)
 
     def reason(self, label: Label) -> str:
         """One line for a plan."""
         if self._state.last_key(label) == self._keys.key(Reference(label)):
             return "its record is gone"
-        leaves = self.changes(label)
-        if leaves is None:
+        changes = self.changes(label)
+        if changes is None:
             return "not built yet"
-        if not leaves:
+        if not changes:
             return "its record is gone"
-        return in_a_line(leaves)
+        return in_a_line(changes)
+
+
+def leaves(graph: Graph, keys: Keys, records: Parts, label: Label, old_key: str) -> list[Leaf]:
+    """The parts in which a target differs from what it was, each where it is; none told twice.
+
+    Args:
+        graph: All targets now.
+        keys: Their keys now.
+        records: What keys were made of before.
+        label: The target.
+        old_key: Its key before.
+    """
+    found: list[Leaf] = []
+    told: set[tuple[Reference, str]] = set()
+
+    def follow(ref: Reference, key: str, above: tuple[Reference, ...]) -> None:
+        if (ref, key) in told:
+            return
+        told.add((ref, key))
+        new, old = keys.record(ref), records.parts(key)
+        path = (*above, ref)
+        if old is None:
+            found.append(Leaf(path, Change("key", key, new.key)))
+            return
+        for change, below in differences(graph, ref, old, new):
+            if below is None:
+                found.append(Leaf(path, change))
+            else:
+                follow(below, str(change.old), path)
+
+    follow(Reference(label), old_key, ())
+    return found
 
 
 class Difference(NamedTuple):
@@ -140,9 +148,9 @@ def differences(
             yield Difference(Change(change.name, was_key, key), inner)
 
 
-def in_a_line(leaves: Iterable[Leaf]) -> str:
+def in_a_line(changes: Iterable[Leaf]) -> str:
     """Leaves in a few words; the first ones, where they are many."""
-    told = list(dict.fromkeys(map(describe, leaves)))
+    told = list(dict.fromkeys(map(describe, changes)))
     more = f" and {len(told) - _IN_A_LINE} more" if len(told) > _IN_A_LINE else ""
     return ", ".join(told[:_IN_A_LINE]) + more
 

@@ -168,12 +168,12 @@ class Planner:
         kept = {
             label: self._records.get(keys[label])
             for label in needed
-            if self._graph[label].rule.product != "none"
+            if self._graph[label].rule.is_built
         }
         images = {
             self._content_tag(label, keys[label]): record
             for label, record in kept.items()
-            if record is not None and self._graph[label].rule.product == "image"
+            if record is not None and self._graph[label].rule.is_image
         }
         there = _look_up(images, presence)
         forced = set(roots) if force else set()
@@ -182,7 +182,7 @@ class Planner:
         while pending:
             for label in pending:
                 target = self._graph[label]
-                if target.rule.product == "none":
+                if not target.rule.is_built:
                     steps[label] = Step(label, keys[label], FRESH, "")
                 else:
                     steps[label] = self._step(target, keys[label], kept[label], there)
@@ -199,13 +199,12 @@ class Planner:
             below = [
                 other
                 for label in pending
-                if steps[label].action in (BUILD, UNKNOWN)
-                or self._graph[label].rule.product == "none"
+                if steps[label].action in (BUILD, UNKNOWN) or not self._graph[label].rule.is_built
                 for other in self._graph.made_below(label)
             ]
             pending = [label for label in dict.fromkeys(below) if label not in steps]
         ordered = [steps[label] for label in needed if label in steps]
-        buildable = [x for x in ordered if self._graph[x.label].rule.product != "none"]
+        buildable = [x for x in ordered if self._graph[x.label].rule.is_built]
         return Plan(
             tuple(step for step in buildable if step.action != FRESH),
             tuple(step for step in buildable if step.action == FRESH),
@@ -240,7 +239,7 @@ class Planner:
             forgotten = self._records.is_forgotten(key)
             reason = FORGOTTEN if forgotten else self._explain(label)
             return Step(label, key, BUILD, reason, self._last_seconds(label))
-        if target.rule.product == "image":
+        if target.rule.is_image:
             action, reason = self._image_state(target, key, record, there)
         else:
             action, reason = self._files_state(target, record)

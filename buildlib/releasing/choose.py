@@ -14,9 +14,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.errors import ActionError
-from buildlib.graph.graph import VERIFY
 from buildlib.model.label import Label, Reference
-from buildlib.model.target import Target, image_name
+from buildlib.model.target import HERE, Target, image_name
 from buildlib.registry.protocol import RegistryUnavailable
 from buildlib.releasing.attest import has_run
 from buildlib.releasing.model import Proof
@@ -73,8 +72,8 @@ class Chooser:
         return [
             label
             for label in graph.order
-            if graph[label].rule.product == "image"
-            and graph[label].rule.kind != "external_image"
+            if graph[label].rule.is_image
+            and graph[label].rule.origin == HERE
             and not graph[label].internal
             and label not in left_out
         ]
@@ -126,14 +125,11 @@ class Chooser:
         return found
 
     def checks_of(self, label: Label) -> list[Label]:
-        """The proofs of an image: those that no one has to ask for by name."""
-        graph = self._final.graph
+        """The proofs of an image, of those that exist in this flavour."""
         return [
             check
-            for check in graph.of_verb(VERIFY)
-            if not graph[check].manual
-            and check not in self._final.left_out
-            and any(d.role == "image" and d.ref.label == label for d in graph[check].deps)
+            for check in self._final.graph.checks.get(label, ())
+            if check not in self._final.left_out
         ]
 
     def proofs(self, choices: Mapping[Label, Choice]) -> tuple[list[Proof], list[Label]]:

@@ -73,7 +73,7 @@ class Description:
         by_kind: dict[tuple[str, str], list[str]] = {}
         for label in run.chooser.stamped:
             rule = run.final.graph[label].rule
-            if rule.product != "none":
+            if rule.is_built:
                 state = "to be built" if label in stale else "there already"
                 by_kind.setdefault((rule.kind, state), []).append(self._names[label])
         lines = []

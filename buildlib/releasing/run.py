@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from buildlib.errors import ActionError
 from buildlib.model.label import Label, Reference
-from buildlib.model.target import image_name
+from buildlib.model.target import BASE, IMAGE, image_name
 from buildlib.model.version import is_prerelease, next_development
 from buildlib.releasing.check import Origin, check_git, refuse_other_keys
 from buildlib.releasing.choose import Choice, Chooser, refuse_missing
@@ -306,7 +306,7 @@ class Run:
             check: dep.ref.label
             for check in checks
             for dep in self.final.graph[check].deps
-            if dep.role == "image"
+            if dep.kind == IMAGE
         }
         if any(self.chooser.is_stamped(image) for image in image_of.values()):
             return f"./doitw release verify VERSION={self.version}"
@@ -363,7 +363,7 @@ class Run:
         """An image as the release lists it."""
         target = self.final.graph[label]
         moved = () if is_prerelease(self.version) else (LATEST, *target.tags)
-        base = next((dep.ref.label for dep in target.deps if dep.role.startswith("base ")), None)
+        base = next((dep.ref.label for dep in target.deps if dep.kind == BASE), None)
         return ReleasedImage(
             label,
             names.repository(self.final.settings, image_name(target)),
@@ -373,7 +373,7 @@ class Run:
             choice.size,
             choice.key,
             image_name(self.final.graph[base]) if base else "",
-            str(target.attrs.get("platform") or self.final.settings.platform),
+            target.platform or self.final.settings.platform,
             self.chooser.is_stamped(label),
         )
 

@@ -10,10 +10,8 @@ from __future__ import annotations
 
 from buildlib.errors import InputError
 from buildlib.model.output import FileOutput
-from buildlib.model.target import Rule, Target, Targets
-
-PIN_FOLDERS = {"apt": "apt", "python": "wheels"}
-"""Where the files of a lock section lie in a build context."""
+from buildlib.model.section import SECTIONS
+from buildlib.model.target import BASE, SRC, Request, Rule, Target, Targets
 
 
 def locked_requirements(python: str) -> str:
@@ -37,7 +35,20 @@ def place(files: dict[str, FileOutput], name: str, made: FileOutput, target: Tar
 
 
 class DockerfileRule(Rule):
-    """A rule whose targets have a Dockerfile, which sees a staged folder and nothing else."""
+    """A rule whose targets have a Dockerfile, which sees a staged folder and nothing else.
+
+    They have the attributes `build_args`, `dockerfile`, `network` and `platform`.
+    """
+
+    def request(self, target: Target) -> Request:
+        """See `Rule.request`."""
+        return Request(
+            target.attrs["dockerfile"],
+            target.attrs["build_args"],
+            {dep.name: dep.ref.label for dep in target.deps if dep.kind == BASE},
+            target.platform,
+            target.attrs["network"],
+        )
 
     def staged_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.staged_names`."""
@@ -46,10 +57,10 @@ class DockerfileRule(Rule):
         locked = locked_requirements(python)
         if python and locked not in staged:  # it is not there before the first `lock python`
             staged.append(locked)
-        sections = [pin.section for pin in target.pins if pin.section in PIN_FOLDERS]
-        staged += [PIN_FOLDERS[section] + "/" for section in sections]
+        folders = [SECTIONS[pin.section].folder for pin in target.pins]
+        staged += [f"{folder}/" for folder in folders if folder]
         for dep in target.deps:
-            if dep.role.startswith("src "):
+            if dep.kind == SRC:
                 other = targets[dep.ref.label]
                 staged += other.rule.output_names(other, targets)
         return staged

@@ -14,7 +14,7 @@ from buildlib.dsl.declare import current, declare, label, source, sources
 from buildlib.errors import InputError
 from buildlib.model.label import Reference
 from buildlib.model.output import FileOutput, Output
-from buildlib.model.target import Dep, Target, Targets
+from buildlib.model.target import BASE, Dep, Target, Targets
 from buildlib.rules.base import DockerfileRule
 from buildlib.rules.docker_image import without_ignored
 
@@ -67,7 +67,7 @@ def container_files(
     files, deps = sources(srcs)
     files = without_ignored(files, dockerfile)
     files.append(source(dockerfile, attribute="dockerfile", makes=True))
-    deps += [Dep(f"base {arg}", Reference(label(text))) for arg, text in (bases or {}).items()]
+    deps += [Dep(BASE, arg, Reference(label(text))) for arg, text in (bases or {}).items()]
     declare(
         RULE,
         name=name,
@@ -105,7 +105,8 @@ class ContainerFiles(DockerfileRule):
 
         from buildlib.rules.docker_image import stage_image
 
-        exported = context.build_tar(target, stage_image(target, context))
+        stage = stage_image(target, context)
+        exported = context.build_tar(target, self.request(target), stage)
         files: dict[str, FileOutput] = {}
         try:
             with tarfile.open(exported) as tar:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from buildlib.model.label import Label, Reference
     from buildlib.model.lock import Item
     from buildlib.model.output import FileOutput, Output
-    from buildlib.model.target import File, Target
+    from buildlib.model.target import File, Request, Target, Targets
     from buildlib.pack.tar import Member
     from buildlib.store.content import ContentStore
 
@@ -53,7 +53,7 @@ class Context(Protocol):
         store: Where files that are built or fetched are.
     """
 
-    targets: Mapping[Label, Target]
+    targets: Targets
     store: ContentStore
 
     # -- inputs ------------------------------------------------------------------------------
@@ -110,10 +110,12 @@ class Context(Protocol):
     def stage(self, target: Target) -> Stage:
         """The folder that becomes the build context of a target, to be filled."""
 
-    def build_image(self, target: Target, stage: Stage, *, labels: Mapping[str, str]) -> Output:
+    def build_image(
+        self, target: Target, request: Request, stage: Stage, *, labels: Mapping[str, str]
+    ) -> Output:
         """Build a staged Dockerfile; the image gets its tags later."""
 
-    def build_tar(self, target: Target, stage: Stage) -> str:
+    def build_tar(self, target: Target, request: Request, stage: Stage) -> str:
         """Build a staged Dockerfile and export its last stage.
 
         Returns:

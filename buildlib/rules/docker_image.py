@@ -25,8 +25,9 @@ from buildlib.errors import InputError
 from buildlib.model.label import Reference
 from buildlib.model.output import Output
 from buildlib.model.requirements import request_of, requirement_files
-from buildlib.model.target import PARENT_ARG, Dep, File, Pin, Target, image_name
-from buildlib.rules.base import PIN_FOLDERS, DockerfileRule, locked_requirements
+from buildlib.model.section import APT, PYTHON
+from buildlib.model.target import BASE, PARENT_ARG, SRC, Dep, File, Pin, Target, image_name
+from buildlib.rules.base import DockerfileRule, locked_requirements
 
 if TYPE_CHECKING:
     from buildlib.rules.context import Context
@@ -99,7 +100,7 @@ def docker_image(
         )
     if chosen:
         parents[PARENT_ARG] = chosen
-    deps += [Dep(f"base {arg}", Reference(label(text))) for arg, text in parents.items()]
+    deps += [Dep(BASE, arg, Reference(label(text))) for arg, text in parents.items()]
     if isinstance(apt, str):
         raise InputError("apt is a text, not a list", where=where, fix=f'apt = ["{apt}"]')
     if apt:
@@ -109,11 +110,11 @@ def docker_image(
                 where=where,
                 fix='parent = "//images/bases/os"',
             )
-        pins.append(Pin("apt", own, tuple(sorted(set(apt)))))
+        pins.append(Pin(APT.name, own, tuple(sorted(set(apt)))))
     if python:
         locked, asked = _requirements(python)
         files += locked
-        pins.append(Pin("python", python_entry_name(own, python), asked))
+        pins.append(Pin(PYTHON.name, python_entry_name(own, python), asked))
     declare(
         RULE,
         name=name,
@@ -211,7 +212,8 @@ class DockerImage(DockerfileRule):
         """See `Rule.build`."""
         del parts
         stage = stage_image(target, context)
-        return context.build_image(target, stage, labels=oci_labels(target, context))
+        labels = oci_labels(target, context)
+        return context.build_image(target, self.request(target), stage, labels=labels)
 
 
 def stage_image(target: Target, context: Context) -> Any:
@@ -220,10 +222,9 @@ def stage_image(target: Target, context: Context) -> Any:
     for file in target.files:
         stage.add_source(file.name, context.source(file))
     for fetched in context.fetch(target):
-        folder = PIN_FOLDERS[fetched.section]
-        stage.add_stored(f"{folder}/{fetched.filename}", fetched.sha256)
+        stage.add_stored(fetched.path, fetched.sha256)
     for dep in target.deps:
-        if dep.role.startswith("src "):
+        if dep.kind == SRC:
             for name, made in context.output(dep.ref).files.items():
                 stage.add_stored(name, made.sha256, executable=made.executable)
     stage.finish()
@@ -236,14 +237,14 @@ def oci_labels(target: Target, context: Context) -> dict[str, str]:
     What is not declared is empty: without a label of its own, an image has its parent's.
     """
     attrs = target.attrs
-    parents = [dep.ref.label for dep in target.deps if dep.role == f"base {PARENT_ARG}"]
+    parent = target.parent
     return {
         f"org.opencontainers.image.{name}": value
         for name, value in {
             "title": attrs["repository"],
             "description": attrs["description"],
             "licenses": attrs["licenses"],
-            "base.name": image_name(context.targets[parents[0]]) if parents else "",
+            "base.name": image_name(context.targets[parent]) if parent else "",
         }.items()
     }
 

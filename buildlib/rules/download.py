@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.declare import current, declare, label
 from buildlib.errors import InputError
 from buildlib.model.output import FileOutput, Output
-from buildlib.model.target import Pin, Rule, Target, Targets
+from buildlib.model.section import DOWNLOAD
+from buildlib.model.target import ELSEWHERE, Pin, Rule, Target, Targets
 
 if TYPE_CHECKING:
     from buildlib.rules.context import Context
@@ -47,7 +48,7 @@ def download(*, name: str, urls: Sequence[str], filename: str = "", doc: str = "
         name=name,
         doc=doc,
         attrs={"filename": filename or urls[0].partition("?")[0].rsplit("/", 1)[-1]},
-        pins=[Pin("download", str(own), tuple(urls))],
+        pins=[Pin(DOWNLOAD.name, str(own), tuple(urls))],
     )
 
 
@@ -55,6 +56,7 @@ class Download(Rule):
     """The file comes out of the content store, where the fetcher put it."""
 
     kind = "download"
+    origin = ELSEWHERE
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
         """See `Rule.output_names`."""

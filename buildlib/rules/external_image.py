@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.declare import current, declare, image_repository, label
 from buildlib.errors import InputError
 from buildlib.model.output import Output
-from buildlib.model.target import Pin, Rule, Target
+from buildlib.model.section import IMAGE
+from buildlib.model.target import ELSEWHERE, Pin, Rule, Target
 
 if TYPE_CHECKING:
     from buildlib.rules.context import Context
@@ -61,7 +62,7 @@ def external_image(
             "python": python,
             "repository": image_repository(repository or name),
         },
-        pins=[Pin("image", str(label(f":{name}")), (image, wanted))],
+        pins=[Pin(IMAGE.name, str(label(f":{name}")), (image, wanted))],
         flavours=flavours,
     )
 
@@ -71,6 +72,11 @@ class ExternalImage(Rule):
 
     kind = "external_image"
     product = "image"
+    origin = ELSEWHERE
+
+    def from_name(self, target: Target) -> str:
+        """See `Rule.from_name`: what the registry calls it."""
+        return str(target.attrs["image"])
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
         """See `Rule.build`."""

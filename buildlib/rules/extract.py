@@ -17,7 +17,7 @@ from buildlib.dsl.declare import current, declare, leads_out
 from buildlib.errors import InputError
 from buildlib.model.label import is_label, parse_reference
 from buildlib.model.output import FileOutput, Output
-from buildlib.model.target import Dep, Rule, Target, Targets
+from buildlib.model.target import ARCHIVE, Dep, Rule, Target, Targets
 
 if TYPE_CHECKING:
     from buildlib.pack.tar import Member
@@ -77,7 +77,7 @@ def extract(
         name=name,
         doc=doc,
         attrs={"exclude": sorted(exclude), "files": files, "out": out},
-        deps=[Dep("archive", parse_reference(archive, package=package.path, where=where))],
+        deps=[Dep(ARCHIVE, "", parse_reference(archive, package=package.path, where=where))],
     )
 
 

@@ -9,14 +9,14 @@ that fails leaves no record.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from buildlib.dsl.declare import declare, label, sources
 from buildlib.errors import ActionError
 from buildlib.model.label import Reference
 from buildlib.model.output import Output
-from buildlib.model.target import Dep, Rule, Target, Targets
+from buildlib.model.target import IMAGE, WITH, Dep, Rule, Target, Targets
 
 if TYPE_CHECKING:
     from buildlib.model.label import Label
@@ -49,9 +49,9 @@ def kernel_check(
         doc: One line for `doit list`.
     """
     files, deps = sources(srcs)
-    deps.append(Dep("image", Reference(label(image))))
+    deps.append(Dep(IMAGE, "", Reference(label(image))))
     needed = {str(label(text)): option for text, option in (with_images or {}).items()}
-    deps += [Dep(f"with {text}", Reference(label(text))) for text in needed]
+    deps += [Dep(WITH, text, Reference(label(text))) for text in needed]
     declare(
         RULE,
         name=name,
@@ -80,33 +80,35 @@ class KernelCheck(Rule):
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
         """See `Rule.build`."""
         del parts
-        images = {dep.role: dep.ref.label for dep in target.deps if not dep.role.startswith("src ")}
-        arguments = [*target.attrs["arguments"], context.image_reference(images["image"])]
+        (image,) = (dep.ref.label for dep in target.deps if dep.kind == IMAGE)
+        others = {dep.name: dep.ref.label for dep in target.deps if dep.kind == WITH}
+        arguments = [*target.attrs["arguments"], context.image_reference(image)]
         for text, option in target.attrs["with_images"].items():
-            reference = context.image_reference(images[f"with {text}"])
+            reference = context.image_reference(others[text])
             arguments += [option, reference] if option else [reference]
         code, report = context.run_module(target, MODULE, arguments)
         if code not in (0, 1):
             raise ActionError(
-                f"the proof of {images['image']} could not be made (exit code {code})",
+                f"the proof of {image} could not be made (exit code {code})",
                 where=target.where,
                 detail=context.tail(),
-                fix=f"./doitw verify {images['image']} -v 2",
+                fix=f"./doitw verify {image} -v 2",
             )
         if code:
             raise ActionError(
-                f"{images['image']} does not run a kernel as the gateway needs it",
+                f"{image} does not run a kernel as the gateway needs it",
                 where=target.where,
                 detail=context.tail(),
-                fix=f"./doitw verify {images['image']} -v 2",
+                fix=f"./doitw verify {image} -v 2",
             )
-        return Output(files={REPORT: context.keep_bytes(_with_identities(report, images, context))})
+        whole = _with_identities(report, [image, *others.values()], context)
+        return Output(files={REPORT: context.keep_bytes(whole)})
 
 
-def _with_identities(report: bytes, images: Mapping[str, Label], context: Context) -> bytes:
+def _with_identities(report: bytes, images: Iterable[Label], context: Context) -> bytes:
     """A report that says, too, by what other engines know the images that were proved."""
     identities: dict[str, str] = {}
-    for image in images.values():
+    for image in images:
         identities |= context.identities(image)
     if not identities:
         return report

@@ -13,7 +13,7 @@ from buildlib.dsl.declare import current, declare, label, leads_out, source
 from buildlib.errors import InputError
 from buildlib.model.label import Reference, is_label, parse_reference
 from buildlib.model.output import FileOutput, Output
-from buildlib.model.target import Dep, File, Rule, Target, Targets
+from buildlib.model.target import MEMBER, Dep, File, Rule, Target, Targets
 from buildlib.rules.base import place
 
 if TYPE_CHECKING:
@@ -70,12 +70,12 @@ def kernelspec(
             )
         if is_label(origin):
             ref = parse_reference(origin, package=current().path, where=where)
-            deps.append(Dep(f"member {path}", ref))
+            deps.append(Dep(MEMBER, path, ref))
         else:
             files.append(source(origin, attribute="resources", as_name=path))
-    for role, text in (("image_name", image), ("executor_image_name", executor_image)):
+    for field, text in (("image_name", image), ("executor_image_name", executor_image)):
         if text:
-            deps.append(Dep(role, Reference(label(text)), by_name=True))
+            deps.append(Dep(field, "", Reference(label(text)), by_name=True))
     declare(
         RULE,
         name=name,
@@ -108,8 +108,7 @@ class Kernelspec(Rule):
         for dep in target.deps:
             if not dep.by_name:
                 other = targets[dep.ref.label]
-                path = dep.role.removeprefix("member ")
-                names += _places(folder, path, other.rule.output_names(other, targets))
+                names += _places(folder, dep.name, other.rule.output_names(other, targets))
         return names
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
@@ -123,9 +122,9 @@ class Kernelspec(Rule):
         files: dict[str, FileOutput] = {}
         for dep in target.deps:
             if dep.by_name:
-                config[dep.role] = context.channel_tag(dep.ref.label)
+                config[dep.kind] = context.channel_tag(dep.ref.label)
             else:
-                path = dep.role.removeprefix("member ")
+                path = dep.name
                 made = context.output(dep.ref).files
                 if not path.endswith("/") and len(made) != 1:
                     raise InputError(

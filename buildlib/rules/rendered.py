@@ -16,7 +16,7 @@ from buildlib.dsl.declare import current, declare, label, leads_out, source
 from buildlib.errors import InputError, Location
 from buildlib.model.label import Reference
 from buildlib.model.output import Export, Output
-from buildlib.model.target import Dep, Rule, Target, Targets, image_name
+from buildlib.model.target import IMAGE, NAME, Dep, Rule, Target, Targets, image_name
 from buildlib.suggest import did_you_mean, nearest
 
 if TYPE_CHECKING:
@@ -64,12 +64,12 @@ def rendered(
             )
     file = source(template, attribute="template", makes=True)
     deps = [
-        Dep(f"image {key}", Reference(label(text)), by_name=True)
+        Dep(IMAGE, key, Reference(label(text)), by_name=True)
         for key, text in (images or {}).items()
     ]
     lists = {key: [str(label(text)) for text in texts] for key, texts in (names or {}).items()}
     for key, texts in lists.items():
-        deps += [Dep(f"name {key} {text}", Reference(label(text)), by_name=True) for text in texts]
+        deps += [Dep(NAME, f"{key} {text}", Reference(label(text)), by_name=True) for text in texts]
     _check_placeholders(file.path, [*(images or {}), *lists, *(values or {})])
     declare(
         RULE,
@@ -134,8 +134,7 @@ class Rendered(Rule):
     def export(self, target: Target, version: str) -> Export | None:
         """See `Rule.export`: the file itself, beside its template."""
         del version
-        package = f"{target.label.package}/" if target.label.package else ""
-        return Export(target.attrs["out"], package + target.attrs["out"])
+        return Export(target.attrs["out"], target.label.path(target.attrs["out"]))
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
         """See `Rule.build`."""
@@ -143,17 +142,16 @@ class Rendered(Rule):
         found = dict(target.attrs["values"])
         named: dict[str, str] = {}
         for dep in target.deps:
-            kind, _, key = dep.role.partition(" ")
             other = context.targets[dep.ref.label]
-            if kind == "name":
+            if dep.kind == NAME:
                 named[str(other.label)] = image_name(other)
-            elif other.rule.product == "image":
-                found[key] = context.channel_tag(other.label)
+            elif other.rule.is_image:
+                found[dep.name] = context.channel_tag(other.label)
             else:
                 raise InputError(
                     f"{other.label} is no image, but a {other.rule.kind}",
                     where=target.where,
-                    fix=f'names = {{"{key}": ["{other.label}"]}}',
+                    fix=f'names = {{"{dep.name}": ["{other.label}"]}}',
                 )
         for key, labels in target.attrs["names"].items():
             found[key] = ",".join(named[text] for text in labels)

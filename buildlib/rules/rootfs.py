@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from buildlib.dsl.declare import current, declare, image_repository, label, source, sources
 from buildlib.errors import InputError
 from buildlib.model.output import FileOutput, Output
+from buildlib.model.section import ROOTFS
 from buildlib.model.target import Pin, Target, Targets
 from buildlib.rules.base import DockerfileRule
 from buildlib.rules.docker_image import oci_labels
@@ -81,7 +82,7 @@ def rootfs(
             )
         ),
         deps=deps,
-        pins=[Pin("rootfs", str(label(f":{name}")), tuple(sorted(set(packages))))],
+        pins=[Pin(ROOTFS.name, str(label(f":{name}")), tuple(sorted(set(packages))))],
     )
 
 
@@ -112,7 +113,8 @@ class Rootfs(DockerfileRule):
                 stage.add_source(file.name, context.source(file))
         stage.add_stored(TAR, context.write_rootfs(context.fetch(target), extra).sha256)
         stage.finish()
-        return context.build_image(target, stage, labels=oci_labels(target, context))
+        labels = oci_labels(target, context)
+        return context.build_image(target, self.request(target), stage, labels=labels)
 
 
 RULE = Rootfs()

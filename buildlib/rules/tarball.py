@@ -17,7 +17,16 @@ from buildlib.dsl.declare import current, declare, freeze, leads_out, source
 from buildlib.errors import InputError, Location
 from buildlib.model.label import is_label, parse_reference
 from buildlib.model.output import DIST, EXPORT, Export, Output
-from buildlib.model.target import RELEASE_NAMES, VERSION_FIELD, Dep, File, Rule, Target, Targets
+from buildlib.model.target import (
+    MEMBER,
+    RELEASE_NAMES,
+    VERSION_FIELD,
+    Dep,
+    File,
+    Rule,
+    Target,
+    Targets,
+)
 
 if TYPE_CHECKING:
     from buildlib.pack.tar import Member
@@ -76,7 +85,7 @@ def tarball(
             taken[path] = part
             if is_label(origin):
                 ref = parse_reference(origin, package=package.path, where=where)
-                deps.append(Dep(f"member {part}:{path}", ref, part))
+                deps.append(Dep(MEMBER, path, ref, part))
             else:
                 files.append(source(origin, attribute="parts", part=part, as_name=path))
     unknown = [path for path in executables if not _below(path, taken)]
@@ -115,7 +124,7 @@ class Tarball(Rule):
     def attrs_of(self, target: Target, parts: tuple[str, ...]) -> Mapping[str, Any]:
         """See `Rule.attrs_of`: a part is no release file, and has executables of its own."""
         own = [file.name for file in target.files if file.part in parts]
-        own += [dep.role.partition(":")[2] for dep in target.deps if dep.part in parts]
+        own += [dep.name for dep in target.deps if dep.part in parts]
         executables = tuple(path for path in target.attrs["executables"] if _below(path, own))
         attrs = {**target.attrs, "archive": "", "executables": executables}
         attrs.pop(RELEASE_NAMES, None)
@@ -146,7 +155,7 @@ class Tarball(Rule):
             if not parts or file.part in parts:
                 add(file.name, context.store.path(context.keep_source(file).sha256))
         for dep in target.deps_of(parts):
-            path = dep.role.partition(":")[2]
+            path = dep.name
             output = context.output(dep.ref).files
             if not path.endswith("/") and len(output) != 1:
                 raise InputError(

@@ -13,7 +13,7 @@ from buildlib.dsl.declare import current, declare, leads_out, source
 from buildlib.errors import InputError
 from buildlib.model.label import is_label, parse_reference
 from buildlib.model.output import Output
-from buildlib.model.target import Dep, File, Rule, Target, Targets
+from buildlib.model.target import MEMBER, Dep, File, Rule, Target, Targets
 
 if TYPE_CHECKING:
     from buildlib.rules.context import Context
@@ -43,7 +43,7 @@ def zip_file(*, name: str, members: Mapping[str, str], doc: str = "") -> None:
             )
         if is_label(origin):
             ref = parse_reference(origin, package=package.path, where=where)
-            deps.append(Dep(f"member {path}", ref))
+            deps.append(Dep(MEMBER, path, ref))
         else:
             files.append(source(origin, attribute="members", as_name=path))
     declare(RULE, name=name, doc=doc, attrs={"name": name}, files=files, deps=deps)
@@ -68,7 +68,7 @@ class ZipFile(Rule):
 
         found = {file.name: context.keep_source(file) for file in target.files}
         for dep in target.deps:
-            path = dep.role.removeprefix("member ")
+            path = dep.name
             made = context.output(dep.ref).files
             if not path.endswith("/") and len(made) != 1:
                 raise InputError(

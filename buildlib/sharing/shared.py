@@ -17,7 +17,7 @@ from buildlib.errors import ActionError, BuildError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.output import Output
 from buildlib.model.settings import Settings
-from buildlib.model.target import Target
+from buildlib.model.target import ELSEWHERE, Target
 from buildlib.registry.protocol import Descriptor, Manifest
 from buildlib.sharing.entry import EMPTY, Entry, Invalid, encode
 from buildlib.sharing.parallel import at_once
@@ -390,6 +390,6 @@ def is_shared(target: Target, record: Record | None) -> bool:
         target: The target.
         record: When it was made the last time; None where that is not known here.
     """
-    if target.rule.product == "none" or target.rule.kind == "external_image":
+    if not target.rule.is_built or target.rule.origin == ELSEWHERE:
         return False
-    return target.rule.product == "image" or record is None or record.seconds >= _WORTH
+    return target.rule.is_image or record is None or record.seconds >= _WORTH

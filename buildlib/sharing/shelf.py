@@ -49,7 +49,7 @@ class Shelf:
 
     def repository(self, target: Target) -> str:
         """Where a target's entries are, as `names.repository` gives it."""
-        if target.rule.product == "image":
+        if target.rule.is_image:
             return names.repository(self._settings, image_name(target))
         return names.repository(self._settings, STORE)
 
@@ -70,10 +70,10 @@ class Shelf:
             return None
         check_asked(entry, wanted)
         path = self.path(entry.repository)
-        if bool(entry.image_id) != (target.rule.product == "image"):
+        if bool(entry.image_id) != target.rule.is_image:
             raise Invalid(f"its record is that of {'an image' if entry.image_id else 'files'}")
         if entry.image_id:
-            check_platform(entry, str(target.attrs.get("platform") or self._platform))
+            check_platform(entry, target.platform or self._platform)
             tagged = self.registry.head(path, names.key_tag(entry.key))
             image = self._manifest(path, entry.digest) if tagged == entry.digest else None
             check_image(entry, tagged, image, self._config(path, image))
@@ -165,7 +165,7 @@ class Shelf:
         ours = [
             (created, tag)
             for created, label, tag in at_once(read, tags[:_LISTED], threads=ASKING)
-            if label == str(target.label) or (label and target.rule.product == "image")
+            if label == str(target.label) or (label and target.rule.is_image)
         ]
         youngest = [tag for _, tag in sorted(ours, reverse=True)[:limit]]
         found = at_once(entry, youngest, threads=ASKING)

@@ -241,7 +241,7 @@ class Workshop(WorkspaceBuilder):
             if earlier:
                 self.engine.add(names.channel_tag(settings, image_name(target), "earlier"))
             asked = target.pins[0].asked
-            arch = target.attrs["platform"].split("/")[1]
+            arch = target.platform.split("/")[1]
             wanted = sorted({*MINIMAL, *asked})
             lines = [f"expired {suite}" for suite in expired]
             unknown = [name for name in wanted if name not in known]
@@ -310,14 +310,14 @@ class Verbs:
         monkeypatch.chdir(shop.root)
         # A signal handler of ours would end the tests, and the collector is theirs.
         monkeypatch.setattr("buildlib.execution.signals.install", lambda before_exit: None)
-        monkeypatch.setattr("buildlib.cli.gc.disable", lambda: None)
-        monkeypatch.setattr("buildlib.commands.common.Workspace", shop.lend)
+        monkeypatch.setattr("buildlib.cli.main.gc.disable", lambda: None)
+        monkeypatch.setattr("buildlib.cli.common.Workspace", shop.lend)
 
     def __call__(self, *words: str) -> Told:
         """Run one command line."""
         from doit import cmd_run
 
-        from buildlib.cli import main
+        from buildlib.cli.main import main
 
         # doit has taken the stdout that was there when it was first imported: an earlier test's.
         self._monkeypatch.setitem(cmd_run.opt_outfile, "default", sys.stdout)

@@ -28,6 +28,7 @@ _ACTIONS = (
     "buildlib.execution.context",
     "buildlib.execution.stage",
     "buildlib.execution.downloads",
+    "buildlib.model.section",
 )
 """What all actions work with."""
 _WRITERS = {"write_rootfs": "buildlib.debian.rootfs"}

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from buildlib.cli import with_variables
-from buildlib.commands.call import OPTIONS, VARIABLES, Call, Verb, first_word, parse
+from buildlib.cli.call import first_word, parse
+from buildlib.cli.main import with_variables
+from buildlib.cli.verb import DRY_RUN, HELP, JOBS, JSON, VARIABLES, VERBOSITY, Call, Option, Verb
 from buildlib.errors import InputError
 
 BUILD = Verb(
-    "build", "", "", ("--jobs", "--verbosity", "--dry-run", "--json", "--to"), lambda _: 0,
+    "build",
+    "",
+    lambda _: 0,
+    words="[TARGET…]",
+    options=(JOBS, VERBOSITY, DRY_RUN, JSON, Option("--to", "", "FOLDER")),
     variables=VARIABLES,
-)  # fmt: skip
-TEST = BUILD._replace(name="test", options=("--fast",), passes=True)
+)
+TEST = BUILD._replace(name="test", options=(Option("--fast", ""),), passes=True)
 
 
 def call(*words: str) -> Call:
@@ -122,7 +127,7 @@ def test_a_variable_like_none_is_told_with_all() -> None:
     with pytest.raises(InputError, match="unknown variable X") as refused:
         call("X=1")
     assert refused.value.fix is not None
-    assert all(name in refused.value.fix for name in VARIABLES)
+    assert all(each.name in refused.value.fix for each in VARIABLES)
 
 
 @pytest.mark.parametrize(
@@ -175,13 +180,18 @@ def test_a_verb_that_passes_words_on_changes_none() -> None:
         ("", None),
         ("-n", None),
         ("//a=b", "//a=b"),
+        ("--port 8889 deploy compose", "deploy"),
+        ("--port=8889 deploy compose", "deploy"),
+        ("--yes --keep-commits 3 prune", "prune"),
+        ("--unknown plan", "plan"),
     ],
 )
 def test_the_verb_is_the_first_word_that_is_nothing_else(words: str, first: str | None) -> None:
     assert first_word(words.split()) == first
 
 
-def test_no_two_options_share_a_form() -> None:
-    forms = [form for option in OPTIONS.values() for form in (option.name, option.short) if form]
-    assert len(set(forms)) == len(forms)
-    assert all(option.doc for option in OPTIONS.values())
+def test_a_verb_of_no_words_refuses_them_but_helps() -> None:
+    prune = BUILD._replace(name="prune", words="")
+    with pytest.raises(InputError, match="prune takes no targets, but py was given"):
+        parse(prune, ["py"], "")
+    assert parse(prune._replace(options=(HELP,)), ["py", "--help"], "").flag("help")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from buildlib import cli
-from buildlib.commands.call import Call
+from buildlib.cli.main import main
+from buildlib.cli.verb import Call
 from buildlib.commands.deploy import kind_of, named_images, url_of
 from buildlib.deployment import compose, kept, swarm
 from buildlib.deployment.client import Docker
@@ -215,13 +215,13 @@ def test_the_address_that_is_told(kind, variables, url):
 )
 def test_wrong_input_is_refused_before_anything_is_done(words, said, capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert cli.main(words) == 3
+    assert main(words) == 3
     assert said in capsys.readouterr().err
 
 
 def test_nothing_deployed_is_no_error(capsys, monkeypatch):
     monkeypatch.chdir(ROOT)
-    assert cli.main(["undeploy", "--name", "there-is-none"]) == 0
+    assert main(["undeploy", "--name", "there-is-none"]) == 0
     assert capsys.readouterr().out == "nothing is deployed from this workspace as there-is-none\n"
 
 

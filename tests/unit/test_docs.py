@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from buildlib import cli
-from buildlib.commands.call import OPTIONS, VARIABLES, parse
+from buildlib.cli.call import parse
+from buildlib.cli.verb import VARIABLES, find, names
 from buildlib.dsl import registry
 from buildlib.dsl.check import ANNOTATION_MODULES, SAFE_BUILTINS, check
 from buildlib.graph.graph import Graph
@@ -62,7 +62,8 @@ def commands_of(text: str) -> list[list[str]]:
     rest = _FENCE.sub("", text)
     code = [*fences, *_INDENTED.findall(rest), *_INLINE.findall(rest)]
     lines = (line for block in code for line in block.splitlines())
-    return [shlex.split(found) for line in lines for found in _COMMAND.findall(line)]
+    words = [shlex.split(found) for line in lines for found in _COMMAND.findall(line)]
+    return [[word for word in each if not re.fullmatch(r"\$\w+", word)] for each in words]
 
 
 def examples_of(text: str) -> list[tuple[str, str]]:
@@ -87,12 +88,12 @@ _TABLES = ("network", "signing", "share", "family")
 
 def refuse_unknown(words: list[str], graph: Graph) -> None:
     """Raise what the command line would raise for these words."""
-    verb = next((word for word in words if word in cli.VERBS or word == "help"), "build")
+    verb = next((word for word in words if word in names() or word == "help"), "build")
     if verb == "help":
         rest = [word for word in words if word != "help" and not word.isupper()]
-        assert all(cli.verb(word) for word in rest)
+        assert all(find(word) for word in rest)
         return
-    call = parse(cli.verb(verb), [word for word in words if word != verb], "")
+    call = parse(find(verb), [word for word in words if word != verb], "")
     if verb in TAKES_TARGETS and call.words[:1] != ("release",):  # plan tells of a release, too
         named = [word for word in call.words if not is_placeholder(word)]
         graph.resolve(named)
@@ -168,9 +169,11 @@ def test_the_page_on_commands_has_all_verbs_options_variables_and_settings():
     settings = [*own, *(f"network.{name}" for name in Network._fields)]
     settings += [f"signing.{name}" for name in Signing._fields]
     settings += [f"share.{name}" for name in Share._fields]
-    rows = [f"[`{verb}`](#" for verb in cli.VERBS] + [f"| `{name}` |" for name in settings]
+    rows = [f"[`{verb}`](#" for verb in names()] + [f"| `{name}` |" for name in settings]
     assert [row for row in rows if row not in page] == []
-    assert [word for word in (*OPTIONS, *VARIABLES) if word not in page] == []
+    options = {option.name for verb in names() for option in find(verb).all_options}
+    known = [*options, *(variable.name for variable in VARIABLES)]
+    assert [word for word in known if word not in page] == []
 
 
 def test_the_page_on_build_files_has_all_that_is_allowed():

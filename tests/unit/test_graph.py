@@ -12,14 +12,14 @@ from buildlib.errors import InputError, Location
 from buildlib.graph.graph import Graph
 from buildlib.graph.validate import validate
 from buildlib.model.label import Label, Reference, parse_label
-from buildlib.model.target import Dep, Target
+from buildlib.model.target import SRC, Dep, Target
 from buildlib.rules.filegroup import RULE
 from tests.support.family import family
 from tests.support.workspace import WorkspaceBuilder
 
 
 def target(label: Label, deps: list[Label], *, by_name: bool = False) -> Target:
-    edges = tuple(Dep(f"src {dep}", Reference(dep), by_name=by_name) for dep in deps)
+    edges = tuple(Dep(SRC, str(dep), Reference(dep), by_name=by_name) for dep in deps)
     return Target(label, RULE, Location("BUILD.py", 1), "", {}, deps=edges)
 
 

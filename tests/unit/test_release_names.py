@@ -119,7 +119,7 @@ def test_images_kernelspecs_and_compose_files_have_the_same_names(
         target = graph[label]
         if target.rule.kind == "kernelspec":
             proxy = kernel_json(workspace, label)["metadata"]["process_proxy"]  # type: ignore[index]
-            wanted = {dep.role: images[dep.ref.label] for dep in target.deps if dep.by_name}
+            wanted = {dep.kind: images[dep.ref.label] for dep in target.deps if dep.by_name}
             found = {key: name for key, name in proxy["config"].items() if "image" in key}
             assert found == wanted
             named += len(wanted)

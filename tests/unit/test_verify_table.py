@@ -62,7 +62,7 @@ def test_every_kernelspec_for_docker_and_every_kernel_image_is_proved() -> None:
     proofs: dict[str, dict[str, list[str]]] = {}
     for label in graph.of_verb("verify"):
         target = graph[label]
-        image = next(str(dep.ref.label) for dep in target.deps if dep.role == "image")
+        image = next(str(dep.ref.label) for dep in target.deps if dep.kind == "image")
         proofs.setdefault(image, {})[label.name] = list(target.attrs["arguments"])
     named = [
         target
@@ -73,7 +73,7 @@ def test_every_kernelspec_for_docker_and_every_kernel_image_is_proved() -> None:
     ]
     assert named
     for label in named:
-        image = next(str(d.ref.label) for d in graph[label].deps if d.role == "image_name")
+        image = next(str(d.ref.label) for d in graph[label].deps if d.kind == "image_name")
         assert label.name in proofs[image]["gateway"], f"{label} is in no proof of {image}"
         assert "verify" in proofs[image], f"{image} has no proof of its contract"
 

@@ -11,7 +11,7 @@ from tests.support.workspace import WorkspaceBuilder
 REPOSITORY = Path(__file__).parents[2]
 LATE = {
     "bz2", "doit", "docker", "lzma", "shutil", "subprocess", "tarfile", "tempfile", "urllib3",
-    "zipfile", "buildlib.dockerfile.check", "buildlib.execution.sharing",
+    "zipfile", "buildlib.cli.help", "buildlib.dockerfile.check", "buildlib.execution.sharing",
     "buildlib.execution.timeline", "buildlib.fetch.fetcher", "buildlib.pack.unpack",
     "buildlib.registry.client", "buildlib.registry.protocol", "buildlib.sharing.entry",
     "buildlib.sharing.shared",
@@ -19,8 +19,10 @@ LATE = {
 LOAD = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import buildlib.commands.build
+from buildlib.cli.main import main
+from buildlib.cli.verb import find
 from buildlib.workspace import Workspace
+find("build")
 Workspace(sys.argv[2]).graph
 print(*sys.modules)
 """
@@ -38,3 +40,5 @@ def test_what_was_checked_before_is_loaded_without_what_checks_it(tmp_path: Path
     loaded = set(done.stdout.split())
     assert "buildlib.graph.validate" in loaded
     assert loaded & LATE == set()
+    verbs = {name for name in loaded if name.startswith("buildlib.commands.")}
+    assert verbs == {"buildlib.commands.build"}

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-from buildlib.commands.call import SETTINGS, Call
+from buildlib.cli.verb import SETTINGS, Call
 from buildlib.errors import InputError
 from buildlib.model.settings import FILE as SETTINGS_FILE
 from buildlib.workspace import Workspace, find_root
@@ -27,7 +27,8 @@ def open_workspace(call: Call, *, version: str = "") -> Workspace:
         call: The command line.
         version: What it is seen under, for a release; by default the version in VERSION.
     """
-    overrides = {name.lower(): value for name, value in call.variables.items() if name in SETTINGS}
+    given = call.variables
+    overrides = {each.name.lower(): given[each.name] for each in SETTINGS if each.name in given}
     workspace = Workspace(find_root(caller_folder()), overrides=overrides, version=version)
     workspace.offline = call.flag("offline")
     return workspace

@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from buildlib.commands import why
-from buildlib.commands.common import no_registry, print_json, say
+from buildlib.cli.common import no_registry, print_json, say
+from buildlib.cli.leaves import leaf_lines, plain_leaves
 from buildlib.errors import InputError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label, Reference
@@ -89,7 +89,7 @@ def run(
         raise InputError(error.what, fix=fix) from None
     workspace.connect(registry, quick=True).ping()  # a person waits for the answer
     shared = workspace.sharing_of(registry)
-    made = [label for label in labels if workspace.graph[label].rule.product != "none"]
+    made = [label for label in labels if workspace.graph[label].rule.is_built]
     answers = [compare(workspace, shared, label) for label in made]
     if as_json:
         print_json([_as_json(registry, answer) for answer in answers])
@@ -140,7 +140,7 @@ def lines(registry: str, answer: Answer) -> list[str]:
     among = "the only record there" if records == 1 else f"the nearest of {records} records there"
     return [
         f"{answer.label}: {registry} lacks this key; {among} differs in {parts} (published {when})",
-        *why.lines(answer.leaves, "theirs", "ours"),
+        *leaf_lines(answer.leaves, "theirs", "ours"),
     ]
 
 
@@ -161,5 +161,5 @@ def _as_json(registry: str, answer: Answer) -> dict[str, Any]:
             "key": answer.nearest.key,
             "published": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(answer.nearest.pushed)),
         },
-        "changes": why.plain(answer.leaves),
+        "changes": plain_leaves(answer.leaves),
     }

@@ -1,4 +1,4 @@
-"""The front door: `./doitw VERB …`. Words are taken apart here, errors are told here.
+"""The front door: `./doitw VERB …`. The verb is found here, and its errors are told.
 
 A verb is looked up by name; any other first word is taken for a target to build, as doit does.
 """
@@ -12,15 +12,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from errno import EDQUOT, ENOSPC, EROFS
 
-from buildlib.commands.call import EVERYWHERE, OPTIONS, SETTINGS, Verb, first_word, parse
+from buildlib.cli.call import first_word, parse
+from buildlib.cli.verb import SETTINGS, Call, find, names
 from buildlib.errors import BuildError, InputError, UnknownTarget
 from buildlib.suggest import did_you_mean
 
-VERBS = (
-    "build", "verify", "plan", "why", "list", "lock", "fetch", "test", "release", "push", "pull",
-    "prune",
-    "deploy", "undeploy", "clean", "forget",
-)  # fmt: skip
 UNEXPECTED = 2
 
 
@@ -67,24 +63,25 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _dispatch(words: list[str]) -> int:
     first = first_word(words)
-    if first is None and any(word in ("-h", "--help") for word in words):
-        _help()
+    if first == "help" or (first is None and any(word in ("-h", "--help") for word in words)):
+        from buildlib.cli.help import about, overview
+
+        rest = [word for word in words if word != "help" and not word.startswith("-")]
+        sys.stdout.write(about(find(rest[0])) if rest else overview())
         return 0
-    if first == "help":
-        rest = [word for word in words if word != "help"]
-        _help(verb(rest[0]) if rest else None)
-        return 0
-    if first in VERBS:
+    if first is not None and first in names():
         words.remove(first)
-        chosen = verb(first)
+        chosen = find(first)
     elif first is not None and first.startswith("verify:"):
-        chosen = verb("verify")
+        chosen = find("verify")
     else:
-        chosen = verb("build")
+        chosen = find("build")
         _refuse_misspelt_verb(first)
     call = parse(chosen, words, _folder())
     if call.flag("help"):
-        _help(chosen)
+        from buildlib.cli.help import about
+
+        sys.stdout.write(about(chosen))
         return 0
     try:
         return chosen.run(call)
@@ -104,36 +101,24 @@ def with_variables(fix: str, variables: Mapping[str, str]) -> str:
         fix: As the error has it.
         variables: What was given on the command line.
     """
+    settings = {each.name for each in SETTINGS}  # the others are those of release alone
     words = [
         f"{name}={value}"
         for name, value in variables.items()
-        if f"{name}=" not in fix and name in SETTINGS  # the others are those of release alone
+        if f"{name}=" not in fix and name in settings
     ]
-    called = re.compile(rf"\./doitw (?:{'|'.join(VERBS)})\b[^#;\n]*(?<! )")
+    called = re.compile(rf"\./doitw (?:{'|'.join(names())})\b[^#;\n]*(?<! )")
     return called.sub(lambda call: " ".join([call[0], *words]), fix)
-
-
-def verb(name: str) -> Verb:
-    """The verb of a name; only its own module is imported."""
-    import importlib
-
-    if name not in VERBS:
-        raise InputError(
-            f"there is no command {name}{did_you_mean(name, VERBS)}", fix="./doitw help"
-        )
-    found: Verb = importlib.import_module(f"buildlib.commands.{name}").VERB
-    return found
 
 
 def _refuse_misspelt_verb(word: str | None) -> None:
     """`./doitw biuld` is no target; say what was meant before looking for one."""
     if word is None or word.startswith(("//", ":", ".")) or ":" in word or "/" in word:
         return
-    meant = did_you_mean(word, VERBS)
+    meant = did_you_mean(word, names())
     if not meant:
         return
-    from buildlib.commands.call import Call
-    from buildlib.commands.common import open_workspace
+    from buildlib.cli.common import open_workspace
 
     workspace = open_workspace(Call((), {}, {}, ""))
     if word not in workspace.graph.task_names.values():
@@ -142,26 +127,9 @@ def _refuse_misspelt_verb(word: str | None) -> None:
 
 def _folder() -> str:
     """The folder the person stands in, relative to the workspace."""
-    from buildlib.commands.common import caller_folder
+    from buildlib.cli.common import caller_folder
     from buildlib.workspace import find_root
 
     here = os.path.realpath(caller_folder())
     inner = os.path.relpath(here, find_root(here))
     return "" if inner == "." else inner.replace(os.sep, "/")
-
-
-def _help(about: Verb | None = None) -> None:
-    if about is None:
-        sys.stdout.write("usage: ./doitw [VERB] [TARGET…] [OPTION…] [NAME=value…]\n\n")
-        for name in VERBS:
-            sys.stdout.write(f"  {name:9}{verb(name).doc}\n")
-        sys.stdout.write(
-            "\nA target is a label (//images/kernel-py), a pattern (//images/...) or a task name\n"
-            "(kernel-py, build:kernel-py). `./doitw help VERB` shows a verb's options.\n"
-        )
-        return
-    sys.stdout.write(f"usage: ./doitw {about.name} {about.usage} [OPTION…]\n\n{about.doc}\n\n")
-    for name in (*about.options, *EVERYWHERE):
-        option = OPTIONS[name]
-        forms = ", ".join(form for form in (option.short, option.name) if form)
-        sys.stdout.write(f"  {f'{forms} {option.takes}':24}{option.doc}\n")

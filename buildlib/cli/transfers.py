@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from buildlib.errors import InputError
 from buildlib.model.label import Label, Reference
 from buildlib.model.settings import FILE
+from buildlib.model.target import HERE
 
 if TYPE_CHECKING:
     from buildlib.engine.transfer import Observe
@@ -50,16 +51,12 @@ def shareable(workspace: Workspace, labels: list[Label]) -> list[Label]:
     What is pulled from elsewhere is had from there; it is not ours to hand on.
     """
     rules = {label: workspace.graph[label].rule for label in labels}
-    return [
-        label
-        for label, rule in rules.items()
-        if rule.product != "none" and rule.kind != "external_image"
-    ]
+    return [label for label, rule in rules.items() if rule.is_built and rule.origin == HERE]
 
 
 def is_image(workspace: Workspace, label: Label) -> bool:
     """Whether a target is an image, and not files."""
-    return workspace.graph[label].rule.product == "image"
+    return workspace.graph[label].rule.is_image
 
 
 def find(workspace: Workspace, store: SharedStore, labels: list[Label]) -> dict[Label, Entry]:

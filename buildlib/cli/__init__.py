@@ -1,0 +1,1 @@
+"""The command line: words are taken apart, verbs found, answers and errors told."""

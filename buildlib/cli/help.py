@@ -1,0 +1,46 @@
+"""What `help` shows: all verbs, or one with its options and variables."""
+
+from __future__ import annotations
+
+from buildlib.cli.verb import Verb, find, names
+
+DOOR = "./doitw"
+_COLUMN = 24
+
+
+def overview() -> str:
+    """All verbs, a line on each."""
+    lines = [f"usage: {DOOR} [VERB] [TARGET…] [OPTION…] [NAME=value…]", ""]
+    width = max(len(name) for name in names()) + 2
+    lines += [f"  {name.ljust(width)}{find(name).summary}" for name in names()]
+    lines += [
+        "",
+        "Without a verb it is build. A target is a label (//images/kernel-py), a pattern",
+        "(//images/...) or a task name (kernel-py, build:kernel-py).",
+        f"`{DOOR} help VERB` shows a verb's options.",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def about(verb: Verb, door: str = DOOR) -> str:
+    """A verb with all that may be typed after it.
+
+    Args:
+        verb: The verb.
+        door: The program that is called for it: ours, or plain doit.
+    """
+    words = f" {verb.words}" if verb.words else ""
+    variables = " [NAME=value…]" if verb.variables and not verb.passes else ""
+    lines = [f"usage: {door} {verb.name}{words} [OPTION…]{variables}", "", verb.summary, ""]
+    lines += [
+        _row(f"{', '.join(option.forms)} {option.takes}", option.help)
+        for option in verb.all_options
+    ]
+    if variables:
+        lines.append("")
+        lines += [_row(f"{each.name}={each.takes}", each.help) for each in verb.variables]
+    return "\n".join(lines) + "\n"
+
+
+def _row(what: str, text: str) -> str:
+    return f"  {what.rstrip().ljust(_COLUMN)}{text}"

@@ -1,0 +1,55 @@
+"""Changed parts of a key, told to people and to programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from buildlib.plan.explain import Leaf
+
+_DIGEST_LENGTH = 64
+_DIGEST_SHOWN = 12
+
+
+def leaf_lines(leaves: Iterable[Leaf], old: str, new: str) -> list[str]:
+    """Changed parts for people.
+
+    Args:
+        leaves: The parts.
+        old: What the value before is called.
+        new: What the value now is called.
+    """
+    out: list[str] = []
+    width = max(len(old), len(new)) + 1
+    for leaf in leaves:
+        out.append(f"  {leaf.change.name}")
+        out.append(f"    {f'{old}:':{width}} {_shown(leaf.change.old)}")
+        out.append(f"    {f'{new}:':{width}} {_shown(leaf.change.new)}")
+        if len(leaf.path) > 1:
+            out.append("    path: " + " <- ".join(str(ref) for ref in leaf.path))
+    return out
+
+
+def _shown(value: str | None) -> str:
+    """A part's value, with digests cut to what a person compares."""
+    if value is None:
+        return "(not there)"
+    words = [
+        word[:_DIGEST_SHOWN] + "…" if len(word) == _DIGEST_LENGTH and word.isalnum() else word
+        for word in value.split(" ")
+    ]
+    return " ".join(words) or "(empty)"
+
+
+def plain_leaves(leaves: Iterable[Leaf]) -> list[dict[str, Any]]:
+    """Changed parts for programs."""
+    return [
+        {
+            "part": leaf.change.name,
+            "old": leaf.change.old,
+            "new": leaf.change.new,
+            "path": [str(ref) for ref in leaf.path],
+        }
+        for leaf in leaves
+    ]

@@ -1,0 +1,140 @@
+"""A plan, told to people and to programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from buildlib.cli.common import print_json, say, short_name, task_name
+from buildlib.model.target import HERE
+from buildlib.store import names
+from buildlib.text import duration
+
+if TYPE_CHECKING:
+    from buildlib.cli.verb import Call
+    from buildlib.execution.sharing import Asked
+    from buildlib.plan.plan import Plan, Step
+    from buildlib.workspace import Workspace
+
+_FEW = 3
+"""Targets of one package that are told by name where many are told."""
+
+
+def show(workspace: Workspace, call: Call, shared: Asked | None = None) -> bool:
+    """Plan the targets of a command line, and tell the plan; nothing is run.
+
+    Args:
+        workspace: The workspace.
+        call: The command line.
+        shared: Answers for the registry, where it is to be asked.
+
+    Returns:
+        Whether anything is stale, or not known to be up to date.
+    """
+    roots = workspace.resolve(call.words, folder=call.folder, verb="build")
+    plan = workspace.plan(roots, force=call.flag("always"), shared=shared)
+    if call.flag("json"):
+        print_json(as_json(workspace, plan))
+    else:
+        out = left_out(workspace) if not call.words else []
+        told = [*release_commit(workspace), *lines(workspace, plan), *out]
+        for line in [*told, *stamped(workspace, plan)]:
+            say(line)
+    workspace.save()
+    return bool(plan.steps)
+
+
+def lines(workspace: Workspace, plan: Plan) -> list[str]:
+    """The plan for people: one line for each target that would be touched."""
+    out: list[str] = []
+    marked = workspace.graph.stamped() if plan.steps else set()
+    width = max((len(short_name(workspace, step.label)) for step in plan.steps), default=0)
+    for step in plan.steps:
+        name = short_name(workspace, step.label).ljust(width)
+        note = "" if is_hermetic(workspace, step) else "  [not hermetic: network=True]"
+        note += "  [stamped]" if step.label in marked else ""
+        before = f"  (last time {duration(step.seconds)})" if step.seconds else ""
+        if step.action == "pull":
+            before = f"  ({step.size / 1e6:.1f} MB)"
+        out.append(f"{step.action:8} {name}  {step.reason}{before}{note}")
+    if not plan.steps:
+        verbs = {workspace.graph[step.label].rule.verb for step in plan.fresh}
+        verb = "verify" if verbs == {"verify"} else "build"
+        out.append(f"nothing to {verb}: {targets(len(plan.fresh))} up to date")
+    else:
+        estimate = sum(step.seconds for step in plan.steps if step.action == "build")
+        total = f", about {duration(estimate)} by the last times" if estimate else ""
+        out.append(f"{len(plan.steps)} to do, {len(plan.fresh)} up to date{total}")
+    if not plan.engine_asked:
+        out.append("no engine answers: whether images are still there is not known")
+    return out
+
+
+def left_out(workspace: Workspace) -> list[str]:
+    """What does not exist in this flavour: a line for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for label, reason in workspace.left_out.items():
+        if workspace.graph[label].rule.origin == HERE:  # nobody waits for a base
+            by_reason.setdefault(reason, []).append(short_name(workspace, label))
+    return [f"left out: {', '.join(names)}: {why}" for why, names in by_reason.items()]
+
+
+def release_commit(workspace: Workspace) -> list[str]:
+    """At a release's own commit: a line on what a build does not do there."""
+    if workspace.channel == names.DEV:
+        return []
+    version = workspace.version
+    what = f"VERSION is {version}, a release: images get no tag but that of their content;"
+    return [f"{what} the tags {version} are put by ./doitw release alone"]
+
+
+def stamped(workspace: Workspace, plan: Plan) -> list[str]:
+    """Which targets of a plan carry names of images or the version: a line."""
+    marked = workspace.graph.stamped()
+    by_package: dict[str, list[str]] = {}
+    for label in (step.label for step in (*plan.steps, *plan.fresh) if step.label in marked):
+        by_package.setdefault(label.package, []).append(short_name(workspace, label))
+    shown: list[str] = []
+    for package, found in sorted(by_package.items()):
+        few = len(found) <= _FEW
+        shown += sorted(found) if few else [f"{len(found)} of {package or 'the root'}"]
+    name = names.channel_tag(workspace.settings, "…", workspace.channel)
+    return [f"stamped ({name}, {workspace.version}): {', '.join(shown)}"] if shown else []
+
+
+def targets(count: int) -> str:
+    """A number of targets in words."""
+    return "1 target is" if count == 1 else f"{count} targets are"
+
+
+def is_hermetic(workspace: Workspace, step: Step) -> bool:
+    """Whether a target's steps run without network."""
+    target = workspace.graph[step.label]
+    request = target.rule.request(target)
+    return request is None or not request.network
+
+
+def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
+    """The plan for programs."""
+    marked = workspace.graph.stamped()
+
+    def plain(step: Step) -> dict[str, Any]:
+        return {
+            "label": str(step.label),
+            "task": task_name(workspace, step.label),
+            "action": step.action,
+            "reason": step.reason,
+            "key": step.key,
+            "last_seconds": step.seconds,
+            "size": step.size,
+            "hermetic": is_hermetic(workspace, step),
+            "stamped": step.label in marked,
+        }
+
+    return {
+        "schema": 1,
+        "channel": workspace.channel,
+        "engine_asked": plan.engine_asked,
+        "steps": [plain(step) for step in plan.steps],
+        "fresh": [plain(step) for step in plan.fresh],
+        "left_out": {str(label): reason for label, reason in workspace.left_out.items()},
+    }

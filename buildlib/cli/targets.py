@@ -1,0 +1,31 @@
+"""Targets, told to programs: the same fields wherever a verb answers with a list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from buildlib.graph.graph import Graph
+    from buildlib.model.label import Label
+
+
+def plain_targets(graph: Graph, labels: Iterable[Label]) -> list[dict[str, Any]]:
+    """Some targets, in the order given.
+
+    Args:
+        graph: All targets.
+        labels: Those that are asked for.
+    """
+    stamped = graph.stamped()
+    return [
+        {
+            "label": str(label),
+            "task": f"{graph[label].rule.verb}:{graph.task_names[label]}",
+            "rule": graph[label].rule.kind,
+            "doc": graph[label].doc,
+            "stamped": label in stamped,
+            "where": str(graph[label].where),
+        }
+        for label in labels
+    ]

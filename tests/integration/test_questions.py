@@ -1,0 +1,176 @@
+"""Verbs that ask and do nothing: `affected`, `query`, `show`, `why --since`, `build --check`."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from workshop import Verbs, Workshop
+
+from tests.support.golden import check_golden
+
+
+@pytest.fixture
+def asked(shop: Workshop) -> Workshop:
+    """base <- py, r; py takes a part of an archive; a kernelspec names py. All committed."""
+    shop.file("images/base/data", "one\n").file("pack/run.py", "1\n").file("pack/run.R", "1\n")
+    shop.image("images/base", 'srcs=["data"], doc="The base"', "FROM scratch\nCOPY data /\n")
+    child = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n"
+    shop.image(
+        "images/py",
+        'parent="//images/base", srcs=["//pack:files[python]"]',
+        f"{child}ADD files.tar /\n",
+    )
+    shop.image("images/r", 'parent="//images/base"', child)
+    shop.build(
+        "pack",
+        """
+        tarball(
+            name="files", archive="files",
+            parts={"python": {"run.py": "run.py"}, "r": {"run.R": "run.R"}},
+        )
+        """,
+        """
+        kernelspec(
+            name="spec", display_name="Python", language="python",
+            process_proxy="k8s.KubernetesProcessProxy", argv=["python"], image="//images/py",
+        )
+        """,
+    )
+    shop.file("checks/BUILD.py", CHECK)
+    shop.start_git()
+    shop.engine.down = True  # nothing here asks it
+    return shop
+
+
+CHECK = """\
+from buildlib.rules import kernel_check
+kernel_check(name="py", image="//images/py", srcs=[])
+"""
+
+
+def test_nothing_is_affected_where_nothing_changed(asked: Workshop, verb: Verbs) -> None:
+    told = verb("affected", "--since", "HEAD")
+    assert (told.code, told.out, told.err) == (0, "", "")
+
+
+def test_what_an_edit_affects(asked: Workshop, verb: Verbs) -> None:
+    asked.file("pack/run.py", "2\n")
+    told = verb("affected", "--since", "HEAD")
+    assert told.out.splitlines() == ["//pack:files", "//images/py"]
+    told = verb("affected", "--since", "HEAD", "--verify")
+    assert told.out.splitlines() == ["//pack:files", "//images/py", "//checks:py"]
+    told = verb("affected", "--since", "HEAD", "--kind", "docker_image")
+    assert told.out.splitlines() == ["//images/py"]
+    told = verb("affected", "--since", "HEAD", "//images/...")
+    assert told.out.splitlines() == ["//images/py"]
+
+
+def test_two_commits_are_compared_without_a_checkout(asked: Workshop, verb: Verbs) -> None:
+    asked.file("images/base/data", "two\n").commit_all()
+    asked.file("images/base/data", "three\n")  # what is not committed does not count
+    told = verb("affected", "--since", "HEAD~1", "--to", "HEAD", "//images/...")
+    assert told.out.splitlines() == ["//images/base", "//images/py", "//images/r"]
+    assert verb("affected", "--since", "HEAD", "--to", "HEAD").out == ""
+
+
+@pytest.mark.parametrize("form", ["lines", "github", "markdown"])
+def test_forms(asked: Workshop, verb: Verbs, form: str) -> None:
+    asked.file("images/base/data", "two\n").image("images/new").remove("images/r")
+    told = verb("affected", "--since", "HEAD", "--why", "--format", form)
+    assert told.code == 0, told.err
+    check_golden(f"affected/{form}", told.out.rstrip())
+
+
+def test_a_program_is_told_all(asked: Workshop, verb: Verbs) -> None:
+    asked.file("images/base/data", "two\n").remove("images/r")
+    told = json.loads(verb("affected", "--since", "HEAD", "--json").out)
+    assert (told["since"], told["to"], told["removed"]) == ("HEAD", None, ["//images/r"])
+    base, py = told["affected"]
+    assert (base["label"], base["rule"], base["path"]) == (
+        "//images/base",
+        "docker_image",
+        ["//images/base"],
+    )
+    assert py["path"] == ["//images/py", "//images/base"]
+    assert [change["part"] for change in py["changes"]] == ["file data"]
+    assert (
+        verb("affected", "--since", "HEAD", "--format", "json").out
+        == verb("affected", "--since", "HEAD", "--json").out
+    )
+
+
+def test_a_commit_has_its_own_settings(asked: Workshop, verb: Verbs) -> None:
+    asked.setting("organization", "acme")
+    assert verb("affected", "--since", "HEAD").out.splitlines() == ["//pack:spec"]
+    asked.commit_all()
+    assert verb("affected", "--since", "HEAD~1").out.splitlines() == ["//pack:spec"]
+    assert verb("affected", "--since", "HEAD~1", "ORGANIZATION=else").out == "", "the same in both"
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "fix"),
+    [
+        ((), "affected needs a commit", "./doitw affected --since origin/main"),
+        (("--since", "nowhere"), "git has no commit 'nowhere'", "git log --oneline"),
+        (("--since", "HEAD", "--kind", "docker_imag"), "mean docker_image?", "--kind docker_image"),
+        (("--since", "HEAD", "--format", "gihub"), "did you mean github?", "--format github"),
+        (("--since", "HEAD", "pyy"), "there is no target pyy", "./doitw affected py"),
+    ],
+)
+def test_what_is_asked_wrongly(
+    asked: Workshop, verb: Verbs, words: tuple[str, ...], what: str, fix: str
+) -> None:
+    told = verb("affected", *words)
+    assert told.code == 3
+    assert what in told.err
+    assert told.fixes == [fix]
+
+
+def test_why_since_a_commit(asked: Workshop, verb: Verbs) -> None:
+    asked.file("images/base/data", "two\n").file("pack/run.py", "2\n").image("images/new")
+    told = verb("why", "py", "r", "new", "--since", "HEAD")
+    assert told.code == 0, told.err
+    check_golden("why/since", told.out.rstrip())
+    plain = json.loads(verb("why", "py", "new", "--since", "HEAD", "--json").out)
+    assert [leaf["part"] for leaf in plain[0]["changes"]] == ["file data", "file python: run.py"]
+    assert plain[1]["changes"] is None
+
+
+def test_a_query(asked: Workshop, verb: Verbs) -> None:
+    told = verb("query", "kind(docker_image, rdeps(//images/base))")
+    assert told.out.splitlines() == ["//images/base", "//images/py", "//images/r"]
+    told = verb("query", "somepath(py,", "base)", "--json")
+    assert [row["task"] for row in json.loads(told.out)] == ["build:py", "build:base"]
+    told = verb("query", "deps(py")
+    assert told.code == 3
+    assert "')' is expected" in told.err
+
+
+def test_all_that_is_known_of_a_target(asked: Workshop, verb: Verbs) -> None:
+    asked.engine.down = False
+    assert verb("build").code == 0
+    asked.engine.down = True
+    told = verb("show", "py", "//pack:spec")
+    assert told.code == 0, told.err
+    same_each_time = re.sub(r"(?<=built       )in .*", "in 1 s", told.out)
+    check_golden("show/targets", same_each_time.rstrip())
+    (plain,) = json.loads(verb("show", "py", "--json").out)
+    assert plain["needed_by"] == ["//checks:py", "//pack:spec"]
+    assert plain["built"]["images"] == [asked.tag("//images/py")]
+
+
+def test_a_check_builds_nothing_and_fails_where_something_is_stale(
+    asked: Workshop, verb: Verbs
+) -> None:
+    asked.engine.down = False
+    told = verb("build", "--check")
+    assert told.code == 1
+    assert asked.builder.requests == []
+    assert verb("build", "--dry-run").code == 0
+    assert verb("build").code == 0
+    assert verb("build", "--check").code == 0
+    asked.file("pack/run.R", "2\n")
+    assert verb("build", "--check", "//images/...").code == 0
+    assert verb("build", "--check", "--json").code == 1
