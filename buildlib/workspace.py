@@ -74,10 +74,10 @@ class Outside:
     """How a workspace reaches what is outside of it: engines and registries.
 
     Attributes:
-        carrier: Moves images between the two; `buildlib.engine.transfer` where it is None.
+        transport: Moves images between the two; `buildlib.engine.transfer` where it is None.
     """
 
-    carrier: ImageTransport | None = None
+    transport: ImageTransport | None = None
 
     def ensure_engine(self) -> None:
         """Make an engine where there is none.
@@ -298,7 +298,7 @@ class Workspace:
             self.store,
             platform=self.settings.platform,
             warn=_warn,
-            carrier=self.outside.carrier,
+            transport=self.outside.transport,
             quick=self.connect(registry, quick=True),
         )
 

@@ -23,6 +23,8 @@ from buildlib.engine.find import find_engine
 from buildlib.engine.sdk import client_of
 
 EDITED = "launchers/python/kernel_launcher/report.py"
+IMAGES = ("docker_image", "rootfs", "external_image")
+"""Rules whose targets are images."""
 
 
 class Failed(Exception):
@@ -174,7 +176,8 @@ def pull(trial: Trial) -> None:
         remove(trial)
     trial.doitw("pull", *trial.targets, registry, environ=environ)
     reasons = trial.plan(registry, environ=environ)
-    images = [label for label in reasons if label.startswith("//images/")]
+    listed = json.loads(trial.doitw("list", "--json"))
+    images = [it["label"] for it in listed if it["rule"] in IMAGES and it["label"] in reasons]
     expect(not images, f"images to build after the pull: {images}")
 
 

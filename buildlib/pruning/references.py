@@ -10,7 +10,6 @@ Reads git; knows nothing of engines and registries.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,7 +24,7 @@ from buildlib.model.target import image_name
 from buildlib.model.version import before
 from buildlib.store.memo import Memo
 from buildlib.store.names import key_digits
-from buildlib.trees.git import git_environ
+from buildlib.trees.gitrun import NoGit, git
 from buildlib.view import View, view_of_commit
 
 if TYPE_CHECKING:
@@ -178,12 +177,10 @@ def is_whole(root: str) -> bool:
 def _git(root: str, *words: str) -> list[str]:
     """The lines that git answers; none where it refuses, or is not installed."""
     try:
-        done = subprocess.run(
-            ["git", "-C", root, *words], capture_output=True, check=False, env=git_environ()
-        )
-    except FileNotFoundError:
+        answer = git(root, *words)
+    except NoGit:
         return []
-    return done.stdout.decode(errors="surrogateescape").splitlines() if not done.returncode else []
+    return [] if answer.code else answer.out.splitlines()
 
 
 def _load(workspace: Workspace, commit: str, memo: Any) -> _Loaded:

@@ -38,12 +38,3 @@ def test_it_stands_on_the_environment_and_shares_sparks_layers(engine, image):
     environment, spark_r = layers("kernel-r-environment"), layers(NAME)
     assert spark_r[: len(environment)] == environment
     assert len(set(spark_r) & set(layers("spark"))) >= 3
-
-
-def test_configuration(config, engine, image):
-    found = config(NAME)
-    assert "KERNEL_LANGUAGE=R" in found["Env"]
-    assert found["Entrypoint"] == ["tini", "-g", "--", "/opt/entrypoint.sh"]
-    assert found["Cmd"] == ["/usr/local/bin/bootstrap-kernel.sh"]
-    assert found["Healthcheck"] == {"Test": ["NONE"]}
-    assert "kernel_image_files.tar" in engine.images.get(image(NAME)).history()[0]["CreatedBy"]

@@ -14,8 +14,8 @@ from buildlib.commands.deploy import in_engine
 from buildlib.errors import ActionError, InputError
 from buildlib.model.label import Label, Reference, parse_label
 from buildlib.releasing import git as releasing_git
-from buildlib.releasing.check import check_git, refuse_other_keys
 from buildlib.releasing.git import commit_release
+from buildlib.releasing.origin import check_git, refuse_other_keys
 from buildlib.view import view_of_commit
 from buildlib.workspace import Workspace
 

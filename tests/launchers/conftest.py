@@ -1,4 +1,4 @@
-"""A gateway for all tests, and kernels that are cleared away after each."""
+"""A gateway for all tests, the launchers under it, and kernels that are cleared away after each."""
 
 from __future__ import annotations
 
@@ -10,8 +10,19 @@ import pytest
 LAUNCHER_SOURCES = Path(__file__).parents[2] / "launchers" / "python"
 sys.path.insert(0, str(LAUNCHER_SOURCES))
 
-from fake_gateway import FakeGateway, LaunchedKernel  # noqa: E402 - needs the path above
-from r_kernel import LaunchedRKernel  # noqa: E402
+from fake_gateway import FakeGateway  # noqa: E402 - needs the path above
+from launched import LaunchedKernel  # noqa: E402
+from python_kernel import PythonKernel  # noqa: E402
+from r_kernel import RKernel  # noqa: E402
+from scala_kernel import Jdk, ScalaKernel  # noqa: E402
+
+LAUNCHERS = {"python": PythonKernel, "r": RKernel, "scala": ScalaKernel}
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line(
+        "markers", "needs(*capabilities): a case that not each launcher honours; see launched.py"
+    )
 
 
 @pytest.fixture(scope="session")
@@ -21,28 +32,39 @@ def gateway():
     gateway.close()
 
 
+@pytest.fixture(scope="session")
+def jdk(tmp_path_factory):
+    jdk = Jdk(tmp_path_factory.getbasetemp())
+    yield jdk
+    jdk.remove()
+
+
+@pytest.fixture(
+    params=[
+        "python",
+        pytest.param("r", marks=pytest.mark.engine),
+        pytest.param("scala", marks=pytest.mark.engine),
+    ]
+)
+def launcher(request) -> type[LaunchedKernel]:
+    """Each launcher that honours the case; of the others it is told why they do not."""
+    kind = LAUNCHERS[request.param]
+    for mark in request.node.iter_markers("needs"):
+        for capability in mark.args:
+            if capability in kind.lacks:
+                pytest.skip(kind.lacks[capability])
+    if kind is ScalaKernel:
+        ScalaKernel.jdk = request.getfixturevalue("jdk")
+    return kind
+
+
 @pytest.fixture
-def launch(gateway, tmp_path):
+def launch(launcher, gateway, tmp_path):
     """Start launchers; whatever they leave is found by `assert_nothing_left` and then removed."""
     launched: list[LaunchedKernel] = []
 
     def start(*options: str, **settings) -> LaunchedKernel:
-        kernel = LaunchedKernel(gateway, tmp_path / f"k{len(launched)}", *options, **settings)
-        launched.append(kernel)
-        return kernel
-
-    yield start
-    for kernel in launched:
-        kernel.clear_away()
-
-
-@pytest.fixture
-def launch_r(gateway, tmp_path):
-    """The same for R, in containers."""
-    launched: list[LaunchedRKernel] = []
-
-    def start(*options: str, **settings) -> LaunchedRKernel:
-        kernel = LaunchedRKernel(gateway, tmp_path / f"r{len(launched)}", *options, **settings)
+        kernel = launcher(gateway, tmp_path / f"k{len(launched)}", *options, **settings)
         launched.append(kernel)
         return kernel
 

@@ -17,6 +17,8 @@ import java.util.regex.Pattern;
 
 /** Stands for Toree in tests: reads the profile, listens, and does what a line to its shell port says. */
 public final class Main {
+    private static volatile String kept = "nothing";
+
     public static void main(String[] args) throws Exception {
         System.out.println("stub arguments: " + String.join(" ", Arrays.copyOfRange(args, 2, args.length)));
         Thread.sleep(Long.parseLong(System.getenv().getOrDefault("STUB_DELAY", "0")));
@@ -53,9 +55,22 @@ public final class Main {
     }
 
     private static void obey(String line) {
-        switch (line) {
+        String[] words = line.split(" ");
+        switch (words[0]) {
             case "exit":
-                new Thread(() -> System.exit(0)).start();
+                new Thread(() -> System.exit(Integer.parseInt(words[1]))).start();
+                break;
+            case "keep":
+                kept = words[1];
+                break;
+            case "kept":
+                System.out.println("kept: " + kept);
+                break;
+            case "pid":
+                System.out.println("pid: " + ProcessHandle.current().pid());
+                break;
+            case "variable":
+                System.out.println(line + ": " + System.getenv().getOrDefault(words[1], ""));
                 break;
             case "hang":
                 Runtime.getRuntime().addShutdownHook(new Thread(Cell::spin));

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from fake_gateway import wait_for
+from python_kernel import NAP, PythonKernel
 
 FAKE_PYSPARK = """
 import pathlib, os, sys, time, types
@@ -40,6 +41,11 @@ sql.SparkSession = SparkSession
 
 
 @pytest.fixture
+def launcher():
+    return PythonKernel
+
+
+@pytest.fixture
 def spark(launch, tmp_path):
     """Start a kernel with Spark in a mode; returns it and the folder for signs of the fake."""
     folder = tmp_path / "spark"
@@ -62,7 +68,7 @@ def test_lazy_spark_starts_at_the_first_use(spark):
     assert kernel.run(
         "sql('t'), sqlContext.sql('u'), type(sc).__name__, sc is spark.sparkContext"
     ) == ("('rows of t', 'rows of u', 'SparkContext', True)")
-    kernel.shutdown_by_zmq()
+    kernel.ask_to_end()
     assert kernel.wait() == 0
     assert (folder / "stopped").exists()
 
@@ -85,7 +91,7 @@ def test_eager_spark_starts_by_itself_and_holds_up_nothing(spark, how):
 def test_an_interrupt_cancels_the_jobs(spark):
     kernel, folder = spark("eager")
     (folder / "may_start").touch()
-    waiting = kernel.begin_endless("spark.range(1)")
+    waiting = kernel.begin_endless(f"spark.range(1)\n{NAP}")
     kernel.request(signum=2)
     assert "KeyboardInterrupt" in kernel.result_of(waiting)
     wait_for((folder / "cancelled").exists)

@@ -1,4 +1,4 @@
-"""Parts of the launcher alone: options, ports, requests, the report's perseverance."""
+"""Parts of the Python launcher alone: clusters, ports, requests, the report's perseverance."""
 
 from __future__ import annotations
 
@@ -20,26 +20,10 @@ from hypothesis import strategies as st
 from kernel_launcher.comm import Request, parse_request
 from kernel_launcher.connection import candidate_ports, listen_on, write_connection_file
 from kernel_launcher.messages import LauncherError
-from kernel_launcher.options import (
-    launch_timeout,
-    parse_address,
-    parse_options,
-    parse_port_range,
-)
+from kernel_launcher.options import parse_options
 from kernel_launcher.report import Report, seal
 
 REQUIRED = ["--kernel-id", "k", "--public-key", "p", "--response-address", "h:1"]
-
-
-def test_the_plain_spelling_wins_and_both_are_understood():
-    both = parse_options(
-        ["--RemoteProcessProxy.kernel-id", "old", "--kernel-id", "new", "--port-range"], {}
-    )
-    assert both.kernel_id == "new"
-    assert both.port_range is None
-    old = parse_options(["--RemoteProcessProxy." + option[2:] if option[:2] == "--" else option
-                         for option in REQUIRED], {})  # fmt: skip
-    assert old == parse_options(REQUIRED, {})
 
 
 @pytest.mark.parametrize(
@@ -66,48 +50,6 @@ def test_other_options_and_values_are_refused(options):
     with pytest.raises(LauncherError) as caught:
         parse_options(REQUIRED + options, {})
     assert caught.value.code == 2
-
-
-@pytest.mark.parametrize(
-    ("text", "env", "expected"),
-    [
-        ("", {}, None),
-        ("0..0", {}, None),
-        ("40000..40000", {}, None),
-        ("40000..41000", {}, (40000, 41000)),
-        ("40000..40999", {}, LauncherError),
-        ("40000..40010", {"EG_MIN_PORT_RANGE_SIZE": "10"}, (40000, 40010)),
-        (
-            "40000..40010",
-            {"MIN_PORT_RANGE_SIZE": "11", "EG_MIN_PORT_RANGE_SIZE": "1"},
-            LauncherError,
-        ),
-        ("41000..40000", {}, LauncherError),
-        ("1..40000", {}, LauncherError),
-        ("40000..70000", {}, LauncherError),
-        ("40000", {}, LauncherError),
-        ("a..b", {}, LauncherError),
-    ],
-)
-def test_port_range(text, env, expected):
-    if expected is LauncherError:
-        with pytest.raises(LauncherError):
-            parse_port_range(text, env)
-    else:
-        assert parse_port_range(text, env) == expected
-
-
-def test_addresses_and_timeouts():
-    assert parse_address("") is None
-    assert parse_address("10.0.0.1:8877") == ("10.0.0.1", 8877)
-    assert parse_address("[::1]:8877") == ("::1", 8877)
-    for wrong in ("host", "host:", ":1", "host:0", "host:70000", "host:x"):
-        with pytest.raises(LauncherError):
-            parse_address(wrong)
-    assert launch_timeout({}) == 30
-    assert launch_timeout({"EG_KERNEL_LAUNCH_TIMEOUT": "60"}) == 60
-    assert launch_timeout({"KERNEL_LAUNCH_TIMEOUT": "5", "EG_KERNEL_LAUNCH_TIMEOUT": "60"}) == 5
-    assert launch_timeout({"KERNEL_LAUNCH_TIMEOUT": "soon", "EG_KERNEL_LAUNCH_TIMEOUT": "-1"}) == 30
 
 
 def test_a_range_is_used_to_its_last_port_and_then_an_error():

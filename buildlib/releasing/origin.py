@@ -7,7 +7,7 @@ stops the release is decided by who asks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from buildlib.errors import InputError
 from buildlib.model.version import after, check_release, is_greater, next_development
@@ -21,9 +21,7 @@ from buildlib.releasing.git import (
 )
 from buildlib.releasing.repository import Repository
 from buildlib.view import view_of_commit
-
-if TYPE_CHECKING:
-    from buildlib.workspace import Workspace
+from buildlib.workspace import Workspace
 
 _SHOWN = 10
 

@@ -1,7 +1,7 @@
-"""Some calls at once, in threads that nothing waits for when the process ends.
+"""Calls in several threads at once: the one parallel runner of all that waits for others.
 
 `concurrent.futures` joins its threads at exit, so a registry that hangs would hold back a process
-that has long gone on without it.
+that has long gone on without it. These threads are daemons: nothing waits for them in the end.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def at_once(
+def map_threads(
     work: Callable[[Item], Result],
     items: Iterable[Item],
     *,
     threads: int,
-    patience: float | None = None,
+    timeout: float | None = None,
 ) -> list[Result]:
-    """Call a function for each item, several at a time.
+    """Call a function for each item, several at a time; the results, in the order of the items.
 
     After the first failure no further item is begun; those that run are waited for.
 
@@ -30,10 +30,7 @@ def at_once(
         work: The function.
         items: Its arguments.
         threads: How many calls may run at a time.
-        patience: Seconds to wait for all of them; for ever when None.
-
-    Returns:
-        The results, in the order of the items.
+        timeout: Seconds to wait for all of them; for ever when None.
 
     Raises:
         TimeoutError: Not all ended in time; what runs is left alone.
@@ -58,7 +55,7 @@ def at_once(
     runners = [threading.Thread(target=run, daemon=True) for _ in range(min(threads, count))]
     for runner in runners:
         runner.start()
-    end = None if patience is None else time.monotonic() + patience
+    end = None if timeout is None else time.monotonic() + timeout
     for runner in runners:
         runner.join(None if end is None else max(0.0, end - time.monotonic()))
     if failures:

@@ -1,8 +1,8 @@
 """Moves images between a `FakeEngine` and a registry, as `buildlib.engine.transfer` does.
 
-carrier = FakeCarrier(engine, registry)
-carrier.moved            what was asked for: ("push", reference) …
-carrier.fail_next("…")   the next transfer fails with that text
+transport = FakeTransport(engine, registry)
+transport.moved            what was asked for: ("push", reference) …
+transport.fail_next("…")   the next transfer fails with that text
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from buildlib.store.names import without_host
 from tests.fakes.engine import SHARED, FakeEngine, manifest_of
 
 
-class FakeCarrier:
+class FakeTransport:
     """An `ImageTransport` between two fakes.
 
     Args:

@@ -1,4 +1,4 @@
-"""What lies in the registry, read with distrust: one entry at a time, and its history.
+"""Entries as they are in the registry, read with distrust: one at a time, and their history.
 
 It writes nothing and asks no engine. Questions that a registry does not answer are errors; an
 answer that cannot be used is `Invalid`, with the sentence of what is wrong.
@@ -10,19 +10,11 @@ from buildlib.errors import ActionError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.settings import Settings
 from buildlib.model.target import Target, image_name
+from buildlib.parallel import map_threads
+from buildlib.registry import artifact
 from buildlib.registry.protocol import Descriptor, Manifest, Registry, RegistryUnavailable
 from buildlib.sharing.checks import check_asked, check_image, check_platform
-from buildlib.sharing.entry import (
-    CREATED,
-    LABEL,
-    LARGEST,
-    Entry,
-    Invalid,
-    decode,
-    notes,
-    record_layer,
-)
-from buildlib.sharing.parallel import at_once
+from buildlib.sharing.entry import LABEL, LARGEST, Entry, Invalid, decode, record_layer
 from buildlib.store import names
 
 STORE = "store"
@@ -33,7 +25,7 @@ _LISTED = 500
 """Records of one repository that are looked at for a comparison."""
 
 
-class Shelf:
+class EntryReader:
     """The entries of one organisation in one registry, for reading.
 
     Args:
@@ -57,8 +49,8 @@ class Shelf:
         """A repository without the registry's host."""
         return names.without_host(repository, self.registry.host)
 
-    def look(self, target: Target, wanted: KeyRecord) -> Entry | None:
-        """The entry of a target; None where there is none.
+    def valid(self, target: Target, wanted: KeyRecord) -> Entry | None:
+        """The entry of a target, checked whole; None where there is none.
 
         Raises:
             Invalid: There is one, and it cannot be used.
@@ -66,8 +58,18 @@ class Shelf:
             ActionError: It refuses.
         """
         entry = self.read(self.repository(target), names.record_tag(wanted.key))
-        if entry is None:
-            return None
+        if entry is not None:
+            self.check(entry, target, wanted)
+        return entry
+
+    def check(self, entry: Entry, target: Target, wanted: KeyRecord) -> None:
+        """Hold an entry that was read against what was asked for, and all that it names.
+
+        Raises:
+            Invalid: It cannot be used.
+            RegistryUnavailable: The registry does not answer.
+            ActionError: It refuses.
+        """
         check_asked(entry, wanted)
         path = self.path(entry.repository)
         if bool(entry.image_id) != target.rule.is_image:
@@ -83,7 +85,6 @@ class Shelf:
         for digest in dict.fromkeys(missing):
             if not self.registry.has_blob(path, digest):
                 raise Invalid(f"its blob {digest[:19]} is gone")
-        return entry
 
     def read(self, repository: str, reference: str) -> Entry | None:
         """A record, checked as far as it goes by itself; None where there is none."""
@@ -152,8 +153,8 @@ class Shelf:
 
         def read(tag: str) -> tuple[str, str, str]:
             manifest = self._manifest(path, tag)
-            said = notes(manifest) if manifest else {}
-            return str(said.get(CREATED, "")), str(said.get(LABEL, "")), tag
+            said = artifact.annotations_of(manifest) if manifest else {}
+            return str(said.get(artifact.CREATED, "")), str(said.get(LABEL, "")), tag
 
         def entry(tag: str) -> Entry | None:
             try:
@@ -164,9 +165,9 @@ class Shelf:
         # What lies in the repository of files is of all targets: whose is in the annotations.
         ours = [
             (created, tag)
-            for created, label, tag in at_once(read, tags[:_LISTED], threads=ASKING)
+            for created, label, tag in map_threads(read, tags[:_LISTED], threads=ASKING)
             if label == str(target.label) or (label and target.rule.is_image)
         ]
         youngest = [tag for _, tag in sorted(ours, reverse=True)[:limit]]
-        found = at_once(entry, youngest, threads=ASKING)
+        found = map_threads(entry, youngest, threads=ASKING)
         return [each for each in found if each is not None]
