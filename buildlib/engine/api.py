@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from buildlib.engine.find import Endpoint, why_not
-from buildlib.engine.protocol import ImageInfo, Mount, matches, platform_of, split_ref
+from buildlib.engine.protocol import ImageInfo, matches, platform_of, split_ref
 from buildlib.engine.wire import Answer, Link, Pipeline, question
 from buildlib.errors import ActionError
 
@@ -103,15 +103,12 @@ class EngineClient:
         script: str,
         *,
         network: str = "none",
-        mounts: Sequence[Mount] = (),
         files: Sequence[tuple[str, bytes]] = (),
         user: str = "",
     ) -> str:
         from buildlib.engine.throwaway import run_script  # with the SDK: 100 ms
 
-        return run_script(
-            self, image, script, network=network, mounts=mounts, files=files, user=user
-        )
+        return run_script(self, image, script, network=network, files=files, user=user)
 
     def call(
         self,
