@@ -114,7 +114,6 @@ class EngineClient:
         self,
         method: str,
         path: str,
-        body: bytes | None = None,
         *,
         what: str,
         allow: Sequence[int] = (),
@@ -125,7 +124,6 @@ class EngineClient:
         Args:
             method: HTTP method.
             path: Path with its query, quoted.
-            body: JSON to send.
             what: What is wanted, to complete "the engine refused to …".
             allow: Statuses of 400 and more that are answers too.
             timeout: Seconds without a sign of life after which to give up; None for ever.
@@ -137,7 +135,7 @@ class EngineClient:
         try:
             link = Link(self.endpoint, timeout)
             try:
-                link.send(question(method, path, body))
+                link.send(question(method, path))
                 answer = link.receive()
             finally:
                 link.close()
