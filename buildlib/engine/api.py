@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from buildlib.engine.find import Endpoint, why_not
-from buildlib.engine.protocol import ImageInfo, Mount, matches, platform_of, split_ref
+from buildlib.engine.protocol import ImageInfo, matches, platform_of, split_ref
 from buildlib.engine.wire import Answer, Link, Pipeline, question
 from buildlib.errors import ActionError
 
@@ -103,21 +103,17 @@ class EngineClient:
         script: str,
         *,
         network: str = "none",
-        mounts: Sequence[Mount] = (),
         files: Sequence[tuple[str, bytes]] = (),
         user: str = "",
     ) -> str:
         from buildlib.engine.throwaway import run_script  # with the SDK: 100 ms
 
-        return run_script(
-            self, image, script, network=network, mounts=mounts, files=files, user=user
-        )
+        return run_script(self, image, script, network=network, files=files, user=user)
 
     def call(
         self,
         method: str,
         path: str,
-        body: bytes | None = None,
         *,
         what: str,
         allow: Sequence[int] = (),
@@ -128,7 +124,6 @@ class EngineClient:
         Args:
             method: HTTP method.
             path: Path with its query, quoted.
-            body: JSON to send.
             what: What is wanted, to complete "the engine refused to …".
             allow: Statuses of 400 and more that are answers too.
             timeout: Seconds without a sign of life after which to give up; None for ever.
@@ -140,7 +135,7 @@ class EngineClient:
         try:
             link = Link(self.endpoint, timeout)
             try:
-                link.send(question(method, path, body))
+                link.send(question(method, path))
                 answer = link.receive()
             finally:
                 link.close()

@@ -101,14 +101,6 @@ class BuildRequest(NamedTuple):
     no_cache: bool = False
 
 
-class Mount(NamedTuple):
-    """A folder or file of the engine's machine, seen inside a throw-away container."""
-
-    source: str
-    target: str
-    read_only: bool = True
-
-
 class Engine(Protocol):
     """Keeps images, and runs containers.
 
@@ -153,7 +145,6 @@ class Engine(Protocol):
         script: str,
         *,
         network: str = "none",
-        mounts: Sequence[Mount] = (),
         files: Sequence[tuple[str, bytes]] = (),
         user: str = "",
     ) -> str:
@@ -165,7 +156,6 @@ class Engine(Protocol):
             image: Image to start; it must be in the engine, nothing is pulled.
             script: Text for `/bin/sh -c`.
             network: `none` or `default`.
-            mounts: Folders of the engine's machine; use `files` where the engine may be remote.
             files: (absolute path, content) of files put into the container before it starts.
             user: `user`, `uid` or `uid:gid`; that of the image when empty.
 

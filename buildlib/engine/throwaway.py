@@ -18,7 +18,6 @@ from buildlib.errors import ActionError
 
 if TYPE_CHECKING:
     from buildlib.engine.api import EngineClient
-    from buildlib.engine.protocol import Mount
 
 LABEL = "buildlib.throw-away"
 """Marks our containers, so that what a kill -9 left behind can be found."""
@@ -36,7 +35,6 @@ def run_script(
     script: str,
     *,
     network: str,
-    mounts: Sequence[Mount],
     files: Sequence[tuple[str, bytes]],
     user: str,
 ) -> str:
@@ -58,15 +56,6 @@ def run_script(
         "Healthcheck": {"Test": ["NONE"]},
         "HostConfig": {
             "NetworkMode": "none" if network == "none" else "bridge",
-            "Mounts": [
-                {
-                    "Type": "bind",
-                    "Source": os.path.abspath(mount.source),
-                    "Target": mount.target,
-                    "ReadOnly": mount.read_only,
-                }
-                for mount in mounts
-            ],
             # The engine's default driver may be one whose output cannot be read back.
             "LogConfig": {"Type": "json-file", "Config": {}},
         },

@@ -182,15 +182,10 @@ def _over_tls(link: socket.socket, tls: Tls, host: str) -> socket.socket:
         raise
 
 
-def question(method: str, path: str, body: bytes | None = None) -> bytes:
-    """The bytes of one request; a body is JSON."""
-    head = f"{method} {path} HTTP/1.1\r\nHost: docker\r\n"
-    if body is None:
-        body = b""
-        head += "Content-Length: 0\r\n" if method == "POST" else ""
-    else:
-        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}\r\n".encode() + body
+def question(method: str, path: str) -> bytes:
+    """The bytes of one request, which has no body: what is sent is in its path."""
+    length = "Content-Length: 0\r\n" if method == "POST" else ""
+    return f"{method} {path} HTTP/1.1\r\nHost: docker\r\n{length}\r\n".encode()
 
 
 class Pipeline:

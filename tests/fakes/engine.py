@@ -36,7 +36,6 @@ from buildlib.engine.protocol import (
     Built,
     ImageInfo,
     Log,
-    Mount,
     matches,
     split_ref,
 )
@@ -192,7 +191,6 @@ class FakeEngine:
         script: str,
         *,
         network: str = "none",
-        mounts: Sequence[Mount] = (),
         files: Sequence[tuple[str, bytes]] = (),
         user: str = "",
     ) -> str:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from buildlib.engine.api import EngineClient
 from buildlib.engine.find import Endpoint
-from buildlib.engine.wire import PIPELINE, Link, LinkBrokenError, Pipeline, question
+from buildlib.engine.wire import PIPELINE, Link, LinkBrokenError, Pipeline
 from buildlib.errors import ActionError, EngineUnavailable
 
 
@@ -186,9 +186,3 @@ def test_names_cannot_change_the_question(tmp_path: Path) -> None:
         thread.join()
     assert seen[0].splitlines()[0].count(b" ") == 2
     assert len(seen[0].splitlines()) == 3
-
-
-def test_a_request_with_a_body_says_how_long_it_is() -> None:
-    assert question("PUT", "/x", b'{"a":1}').endswith(
-        b'Content-Type: application/json\r\nContent-Length: 7\r\n\r\n{"a":1}'
-    )
