@@ -172,7 +172,7 @@ def test_debians_own_image_is_asked_where_the_lock_makes_none(shop: Workshop, ve
     assert told.code == 0, told.err
     assert f"the present lock does not make it; asking the apt of {OFFICIAL}" in told.out
     assert asked_in(shop) == [OFFICIAL]
-    assert shop.carrier.moved == []
+    assert shop.transport.moved == []
 
 
 def test_a_changed_request_is_resolved_without_the_image_that_it_will_make(
@@ -201,7 +201,7 @@ def test_debians_image_comes_from_the_mirror_of_its_registry(
         pulled.append(reference)
         shop.engine.add(reference)
 
-    monkeypatch.setattr(shop.carrier, "pull", pull)
+    monkeypatch.setattr(shop.transport, "pull", pull)
     told = verb("lock")
     assert told.code == 0, told.err
     assert f"pulling {mirrored}" in told.out
@@ -214,7 +214,7 @@ def test_where_no_image_can_be_had_a_person_is_asked_to_name_one(
     os_image(shop)
     shop.offer({"tini": "1"}, earlier=False)
     shop.engine.remove(OFFICIAL)
-    shop.carrier.fail_next("no route to host")
+    shop.transport.fail_next("no route to host")
     told = verb("lock")
     assert told.code == 1
     assert "images/os/BUILD.py:2: error: no Debian image is at hand" in told.err
@@ -233,7 +233,7 @@ def test_an_image_that_is_named_is_asked_whatever_there_is(locked: Workshop, ver
     assert verb("lock", "--image", "corp/debian:12", "rootfs").code == 0
     assert asked_in(locked) == ["corp/debian:12"]
     assert locked.builder.requests == []
-    locked.carrier.fail_next("manifest unknown")
+    locked.transport.fail_next("manifest unknown")
     told = verb("lock", "--image=corp/debian:13", "rootfs")
     assert told.code == 1
     assert "corp/debian:13 cannot be pulled: manifest unknown" in told.err
