@@ -13,6 +13,7 @@ from contextlib import nullcontext, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from buildlib import fingerprint
 from buildlib.errors import EngineUnavailable, InputError
 from buildlib.graph.graph import Graph
 from buildlib.keys.compute import Keys
@@ -24,7 +25,7 @@ from buildlib.model.target import Target
 from buildlib.model.version import DEV
 from buildlib.model.version import FILE as VERSION_FILE
 from buildlib.plan.explain import Explainer
-from buildlib.plan.plan import Plan, Planner, Presence, Shared
+from buildlib.plan.plan import Plan, Planner, Presence, Shared, Step
 from buildlib.store.content import ContentStore, default_root
 from buildlib.store.memo import Memo
 from buildlib.store.records import Record, Records
@@ -34,7 +35,7 @@ from buildlib.view import View
 
 if TYPE_CHECKING:
     from buildlib.engine.protocol import Builder, Engine, Grant, ImageInfo
-    from buildlib.engine.transfer import Carrier
+    from buildlib.engine.transfer import ImageTransport
     from buildlib.fetch.progress import Observer
     from buildlib.fetch.source import Download
     from buildlib.registry.protocol import Registry
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 _ASKED = "asked"
 """What the first plan of a run asked the engine for."""
+_PARSERS = ("dockerfile", "dsl", "graph", "model")
+"""The code that makes what is remembered of declarations, Dockerfiles, settings and lock."""
 MARKER = "dodo.py"
 SUITE = "bookworm"
 """Debian suite of the images of flavour `debian`."""
@@ -71,10 +74,10 @@ class Outside:
     """How a workspace reaches what is outside of it: engines and registries.
 
     Attributes:
-        carrier: Moves images between the two; `buildlib.engine.transfer` where it is None.
+        transport: Moves images between the two; `buildlib.engine.transfer` where it is None.
     """
 
-    carrier: Carrier | None = None
+    transport: ImageTransport | None = None
 
     def ensure_engine(self) -> None:
         """Make an engine where there is none.
@@ -111,9 +114,9 @@ class Outside:
             quick: Give up soon when it does not answer.
         """
         from buildlib.registry.client import connect
-        from buildlib.registry.patience import PATIENT, QUICK
+        from buildlib.web.retry import PATIENT, QUICK
 
-        return connect(host, patience=QUICK if quick else PATIENT)
+        return connect(host, retry=QUICK if quick else PATIENT)
 
 
 class Workspace:
@@ -149,7 +152,7 @@ class Workspace:
         """What the registry has or lacks, by key: nothing is asked twice in a run."""
         self.asks_registry = True
         """Whether it is asked while building: no more, once it did not answer or refused."""
-        self._memo = Memo(self.state.path("memo"))
+        self._memo = Memo(self.state.path("memo"), fingerprint.stamp(*_PARSERS))
         self._asked: list[str] = []
 
     # -- what is declared ------------------------------------------------------------------------
@@ -295,7 +298,7 @@ class Workspace:
             self.store,
             platform=self.settings.platform,
             warn=_warn,
-            carrier=self.outside.carrier,
+            transport=self.outside.transport,
             quick=self.connect(registry, quick=True),
         )
 
@@ -310,13 +313,10 @@ class Workspace:
     def planner(self) -> Planner:
         """Makes plans of this workspace."""
         return Planner(
-            self.graph,
-            self.keys,
+            self.view,
             self.records,
             self.store,
             self.state,
-            self.settings,
-            channel=self.channel if self.channel == DEV else "",
             exports=self.export,
             explain=self.explainer.reason,
         )
@@ -327,6 +327,10 @@ class Workspace:
         """What a build of some targets would do; `shared` is asked as `Planner.plan` says."""
         presence = self.presence if self._asked else self._first_presence()
         return self.planner.plan(roots, presence, force=force, shared=shared)
+
+    def step(self, label: Label, *, force: bool = False) -> Step:
+        """What a build would do with one target now."""
+        return self.planner.step(label, self.presence, force=force)
 
     def _first_presence(self) -> Presence:
         """As `presence`, for the first plan of a run.

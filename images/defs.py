@@ -8,6 +8,8 @@ from buildlib.rules import docker_image, kernel_check
 
 LAUNCHERS = "//launchers:kernel_image_files"
 GATEWAY = "//images/enterprise-gateway"
+GATEWAY_PROOF = ["//verify", "//deploy:platforms"]
+"""The code of a proof that starts the real gateway."""
 
 
 def kernel_image(
@@ -71,5 +73,6 @@ def kernel_proofs(*, image: str, kernelspecs: list[str]) -> None:
         image=f":{image}",
         arguments=["--kernelspec", *kernelspecs, "--kernels-only"],
         with_images={GATEWAY: "--gateway"},
+        srcs=GATEWAY_PROOF,
         doc=f"{image}'s kernelspecs under the real gateway",
     )

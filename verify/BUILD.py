@@ -1,4 +1,7 @@
-"""The code of the proofs, a part of every proof's key; and the proofs of no single image."""
+"""The code of the proofs, a part of every proof's key; and the proofs of no single image.
+
+What starts a real gateway is `//deploy:platforms`, a part of the keys of those proofs that do.
+"""
 
 from buildlib.rules import filegroup, glob, kernel_check
 
@@ -13,6 +16,7 @@ kernel_check(
     image="//images/enterprise-gateway",
     arguments=["--swarm", "--kernelspec", "python_swarm", "R_swarm", "scala_swarm", "--gateway"],
     with_images={"//images/kernel-py": "", "//images/kernel-r": "", "//images/kernel-scala": ""},
+    srcs=["//verify", "//deploy:platforms"],
     manual=True,
     doc="all languages under the real gateway, in a swarm; changes the engine's mode for a while",
 )

@@ -126,8 +126,8 @@ def _gateway(options: argparse.Namespace) -> int:
         return _list(listed)
     chosen = _choose(listed, options.case)
     from verify.engine import Engine
+    from verify.platforms import DOCKER, SWARM
     from verify.server import Server
-    from verify.swarm import SwarmServer
 
     engine = Engine()
     found = engine.image(options.gateway)
@@ -139,8 +139,8 @@ def _gateway(options: argparse.Namespace) -> int:
         "kernel_images": options.images,
         "swarm": options.swarm,
     }
-    kind = SwarmServer if options.swarm else Server
-    server = kind(engine, found, options.timeout, options.images)
+    place = SWARM if options.swarm else DOCKER
+    server = Server(engine, place, found, options.timeout, options.images)
     about["kernel_image_ids"] = dict(server.images.values())
     if options.kernels_only:
         server.cull_seconds = 0  # never

@@ -83,8 +83,12 @@ class Engine:
             self._network = self.make_network("bridge")
         return self._network
 
-    def make_network(self, driver: str) -> Network:
+    def make_network(self, driver: str, labels: Mapping[str, str] | None = None) -> Network:
         """Make the run's network.
+
+        Args:
+            driver: `bridge` or `overlay`.
+            labels: Further labels.
 
         Raises:
             ActionError: the engine refuses.
@@ -92,7 +96,7 @@ class Engine:
         try:
             with held():
                 self._network = self.client.networks.create(
-                    self.run, driver=driver, labels={LABEL: self.run}
+                    self.run, driver=driver, labels={**(labels or {}), LABEL: self.run}
                 )
         except docker.errors.APIError as error:
             raise ActionError(

@@ -1,6 +1,6 @@
-"""The real gateway's container, as an operator starts it: not root, with the engine's socket.
+"""The real gateway, as an operator starts it: not root, with the engine's socket.
 
-It is reached on a free port of 127.0.0.1 only, with a token nobody else knows.
+It is reached on a free port, with a token nobody else knows. Where it runs is its platform's.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import secrets
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import docker.errors
-
-from buildlib.errors import ActionError, InputError
+from buildlib.errors import ActionError, BuildError, InputError
+from deploy.platform import NotUp
+from verify.platforms import PORT, SOCKET, Gateway
 from verify.rest import Rest
 from verify.rules import Broken, NotTried
 
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
     from docker.models.containers import Container
 
+    from deploy.platform import Platform
     from verify.engine import Engine
+    from verify.platforms import Place
 
 UP_SECONDS = 60.0
+LEAVE_SECONDS = 30
+GRACE = 5  # seconds the gateway has to end its kernels; what is left then is removed all the same
 CULL_INTERVAL = 1
-PORT = 8888
-SOCKET = "/var/run/docker.sock"
 _ROOT = {"", "0", "root"}
 
 
@@ -48,19 +50,19 @@ class Wanted(NamedTuple):
 class Server:
     """Starts when first asked something; a start that fails is not tried again."""
 
-    cull_seconds = 6
-    """The limit for idle kernels; a kernel that starts slower than that would be culled as idle."""
-
-    keeps_ended = False
-    """Whether the engine keeps containers that have ended, and nobody is to blame."""
-
     def __init__(
-        self, engine: Engine, image: dict[str, Any], timeout: float, images: Sequence[str] = ()
+        self,
+        engine: Engine,
+        place: Place,
+        image: dict[str, Any],
+        timeout: float,
+        images: Sequence[str] = (),
     ) -> None:
         """Look where the engine's socket is.
 
         Args:
             engine: Where it will run.
+            place: On which of its platforms.
             image: What `docker image inspect` shows.
             timeout: Seconds a kernel has to report.
             images: The images that kernelspecs shall run; without any, those they name.
@@ -69,6 +71,7 @@ class Server:
             InputError: the engine has no socket here.
         """
         self.engine = engine
+        self.cull_seconds = place.cull_seconds
         self.image_id: str = image["Id"]
         self.images = {repository(name): (name, str(engine.image(name)["Id"])) for name in images}
         self.kernels: dict[str, str] = {}  # those started and not yet deleted: id, kernelspec
@@ -76,11 +79,12 @@ class Server:
         self.user = "1000:100" if user.partition(":")[0] in _ROOT else user
         self.socket = _socket()
         self.socket_group = os.stat(self.socket).st_gid
+        self._place = place
+        self._platform: Platform | None = None
         self._timeout = timeout
         self._token = secrets.token_hex(16)
         self._rest: Rest | None = None
-        self._failure: Broken | ActionError | None = None
-        self._container: Container | None = None
+        self._failure: Broken | BuildError | None = None
 
     @property
     def rest(self) -> Rest:
@@ -96,7 +100,7 @@ class Server:
             try:
                 rest = Rest(self._launch(), self._token)
                 self._wait_up(rest)
-            except (Broken, ActionError) as failure:
+            except (Broken, BuildError) as failure:
                 self._failure = failure
                 raise
             self._rest = rest
@@ -104,14 +108,13 @@ class Server:
 
     @property
     def container(self) -> Container:
-        """The running gateway's container.
+        """The running gateway's container, on plain Docker.
 
         Raises:
             Broken: `gateway-start`.
         """
         _ = self.rest
-        assert self._container is not None  # noqa: S101 - it was launched for `rest`
-        return self._container
+        return self.engine.client.containers.get(f"{self.engine.run}-gateway-1")
 
     def image_of(self, name: str) -> Wanted | None:
         """What a kernelspec that names this image shall run; None where that is for it to say.
@@ -124,7 +127,14 @@ class Server:
         return Wanted(reference, image_id, self.engine.image_id(name) == image_id)
 
     def close(self) -> None:
-        """Nothing here: the engine removes containers."""
+        """Remove it, and the swarm that was made for it; the engine removes what is left."""
+        if self._platform is None:
+            return
+        try:
+            self._platform.down(_unheard, GRACE)
+        except ActionError:  # something is in the way
+            self.engine.clear(seconds=LEAVE_SECONDS)
+            self._platform.down(_unheard, GRACE)
 
     def env(self) -> dict[str, str]:
         """The variables it is started with; all else is as the image has it."""
@@ -140,10 +150,10 @@ class Server:
 
     def log(self) -> str:
         """What it has printed."""
-        if self._container is None:
+        if self._platform is None:
             return ""
-        with contextlib.suppress(docker.errors.APIError):
-            return self._container.logs().decode(errors="replace")
+        with contextlib.suppress(ActionError):
+            return self._platform.log()
         return ""
 
     def last_line(self) -> str:
@@ -156,56 +166,46 @@ class Server:
 
     def kernel_images(self, kernel_id: str) -> set[str]:
         """Ids of the images that the containers of a kernel were made of."""
-        found = self.engine.client.containers.list(filters={"label": f"kernel_id={kernel_id}"})
-        return {str(container.attrs["Image"]) for container in found}
+        return {kernel.image for kernel in self._running.kernels(kernel_id)}
 
     def kernel_containers(self, kernel_id: str = "") -> list[str]:
         """Names of the containers of one kernel, or of all of this gateway."""
-        label = f"kernel_id={kernel_id}" if kernel_id else "kernel_id"
-        found = self.engine.client.containers.list(
-            all=not self.keeps_ended,
-            filters={"label": label, "name": self.engine.run},
-            ignore_removed=True,
-        )
-        return [str(container.name) for container in found]
+        return [kernel.name for kernel in self._running.kernels(kernel_id)]
+
+    @property
+    def _running(self) -> Platform:
+        assert self._platform is not None  # noqa: S101 - kernels come from a gateway that runs
+        return self._platform
 
     def _launch(self) -> str:
         """Start it; returns its URL."""
-        _ = self.engine.network
-        self._container = self.engine.start(
-            self.image_id,
-            f"{self.engine.run}-gateway",
-            env=self.env(),
-            user=self.user,
-            group_add=[str(self.socket_group)],
-            volumes={self.socket: {"bind": SOCKET, "mode": "rw"}},
-            ports={f"{PORT}/tcp": ("127.0.0.1", None)},
-        )
-        published = self._container.attrs["NetworkSettings"]["Ports"].get(f"{PORT}/tcp")
-        if not published:
-            message = f"the container has ended; {self.last_line()}"
-            raise Broken("gateway-start", message)
-        return f"http://127.0.0.1:{published[0]['HostPort']}"
-
-    def _ended(self) -> str:
-        """Why it has ended, or nothing while it runs."""
-        if self._container is None:
-            return ""
-        self._container.reload()
-        state = self._container.attrs["State"]
-        code = state["ExitCode"]
-        return "" if state["Running"] else f"the container has ended with exit code {code}"
+        gateway = Gateway(self.image_id, self.env(), self.user, self.socket, self.socket_group)
+        platform = self._platform = self._place.start(self.engine, gateway)
+        platform.check()
+        try:
+            platform.up(_unheard)
+        except NotUp as error:
+            raise Broken("gateway-start", f"{error.what}; {self.last_line()}") from error
+        except ActionError as error:
+            what = f"the engine cannot start {self.image_id}: {error.detail or error.what}"
+            raise ActionError(what) from error
+        return platform.url()
 
     def _wait_up(self, rest: Rest) -> None:
         end = time.monotonic() + UP_SECONDS
         while rest.call("GET", "", seconds=5).status != 200:  # noqa: PLR2004
-            why = self._ended()
-            if why:
-                raise Broken("gateway-start", f"{why}; {self.last_line()}")
+            try:
+                self._running.waiting()
+            except NotUp as error:
+                raise Broken("gateway-start", f"{error.what}; {self.last_line()}") from error
             if time.monotonic() > end:
                 message = f"no answer at /api after {UP_SECONDS:.0f} s; {self.last_line()}"
                 raise Broken("gateway-start", message)
             time.sleep(0.2)
+
+
+def _unheard(line: str) -> None:
+    """Nobody waits for a line of progress."""
 
 
 def repository(reference: str) -> str:

@@ -15,8 +15,8 @@ from buildlib.cli.leaves import leaf_lines, plain_leaves
 from buildlib.errors import InputError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label, Reference
-from buildlib.model.settings import check_names
-from buildlib.plan.explain import Explainer, Leaf
+from buildlib.model.settings import canonical_registry, check_names
+from buildlib.plan.explain import Comparison, Leaf
 
 if TYPE_CHECKING:
     from buildlib.sharing.entry import Entry
@@ -79,7 +79,8 @@ def run(
         InputError: There is no such registry in the settings, or it cannot be the name of one.
         ActionError: The registry does not answer, or refuses.
     """
-    registry = workspace.settings.registry if against in (True, OWN) else str(against)
+    named = workspace.settings.registry if against in (True, OWN) else str(against)
+    registry = canonical_registry(named)
     if not registry:
         raise no_registry("--against without the name of one")
     try:
@@ -110,10 +111,8 @@ def compare(workspace: Workspace, shared: SharedStore, label: Label) -> Answer:
     """
     target, record = workspace.graph[label], workspace.keys.record(Reference(label))
     history = shared.history(target, limit=_MOST)
-    explainer = Explainer(workspace.graph, workspace.keys, _Theirs(history), workspace.state)
-    ranked = [
-        (explainer.changes_since(label, entry.key), -entry.pushed, entry) for entry in history
-    ]
+    comparison = Comparison(workspace.graph, workspace.keys, _Theirs(history))
+    ranked = [(comparison.leaves(label, entry.key), -entry.pushed, entry) for entry in history]
     leaves, _, nearest = min(ranked, key=lambda row: (len(row[0]), row[1]), default=([], 0, None))
     has_key = any(entry.key == record.key for entry in history)
     return Answer(

@@ -11,7 +11,7 @@ from buildlib.text import duration
 
 if TYPE_CHECKING:
     from buildlib.cli.verb import Call
-    from buildlib.execution.sharing import Asked
+    from buildlib.execution.sharing import RegistryLookup
     from buildlib.plan.plan import Plan, Step
     from buildlib.workspace import Workspace
 
@@ -19,7 +19,7 @@ _FEW = 3
 """Targets of one package that are told by name where many are told."""
 
 
-def show(workspace: Workspace, call: Call, shared: Asked | None = None) -> bool:
+def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None) -> bool:
     """Plan the targets of a command line, and tell the plan; nothing is run.
 
     Args:

@@ -1,114 +1,57 @@
-"""`deploy`: start the gateway with its kernels on this engine, or bring it up to date.
+"""`deploy`: build what a deployment needs, and have `deploy/` start it.
 
-Builds the images that the deployment names, and starts what the rendered file says. What was
-started is remembered, so that `undeploy` removes just that; the gateway's token is written to a
-file, and never shown.
+What is started and how is that program's business (docs/deploy.md). It says which target describes
+a deployment; the images that this names are built, and the first is handed over by its content.
 """
 
 from __future__ import annotations
 
-import os
-import secrets
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from buildlib.cli.building import build, is_loud
 from buildlib.cli.common import open_workspace, print_json, say, warn
+from buildlib.cli.program import run_program
 from buildlib.cli.verb import JSON, VERBOSITY, Call, Option, Verb
-from buildlib.deployment import kept
-from buildlib.errors import ActionError, InputError
+from buildlib.errors import ActionError
 from buildlib.execution import signals
-from buildlib.model.label import Label, Reference
+from buildlib.model.label import Label, Reference, parse_label
 from buildlib.model.target import image_name
 from buildlib.store import names
-from buildlib.suggest import did_you_mean, nearest
 
 if TYPE_CHECKING:
-    from buildlib.deployment.client import Docker
     from buildlib.workspace import Workspace
-
-PORT = 8888
-_LARGEST = 65535
-_TARGETS = {kept.COMPOSE: "compose", kept.SWARM: "stack"}
 
 
 def run(call: Call) -> int:
     """See the module."""
-    kind = kind_of(call)
-    default = kept.NAMES[kind]
-    name = kept.check_name(str(call.options.get("name", default)))
-    port = call.number("port", 0) if "port" in call.options else 0
-    if port > _LARGEST:
-        raise InputError(f"--port {port} is no port", fix=f"--port {PORT}")
-    if call.flag("init") and kind != kept.SWARM:
-        raise InputError("--init makes a swarm", fix="./doitw deploy swarm --init")
     workspace = open_workspace(call)
     signals.install(workspace.save)
     tell = warn if call.flag("json") else say
-    label = Label(kept.FOLDER, _TARGETS[kind])
-    gateway, images = named_images(workspace, label)
-
-    from buildlib.deployment import compose, swarm
-    from buildlib.deployment.client import Docker
-
-    docker = Docker()
-    if kind == kept.SWARM:  # what is missing is told before anything is built
-        swarm.check(docker, may_make=call.flag("init"))
-    roots = [label] if call.flag("no-build") else [label, *images]
+    words = [*call.words]
+    for name in ("name", "port"):
+        if name in call.options:
+            words += [f"--{name}", str(call.options[name])]
+    words += ["--init"] if call.flag("init") else []
+    # What is missing is told before anything is built.
+    target = parse_label(run_program(workspace, "deploy", ["check", *words], tell)["target"])
+    images = named_images(workspace, target)
+    roots = [target] if call.flag("no-build") else [target, *images]
     code = build(workspace, roots, verbose=is_loud(call), quiet=call.flag("json"))
     if code:
         return code
-    keep = kept.Kept(workspace.root)
-    before = keep.get(name)
-    if before is None or before.kind != kind:
-        platform = compose if kind == kept.COMPOSE else swarm
-        _refuse_taken(name, before, taken=platform.exists(docker, name))
-    image = _image(workspace, gateway, images)
-    file = f"{workspace.root}/{kept.FOLDER}/{kept.FILES[kind]}"
-    variables = _variables(file, before, name, port, kind)
-    given = os.environ.get("DOCKER_SOCKET") or variables.get(kept.GIVEN_SOCKET, "")
-    socket, group = docker.socket(workspace.engine, image, given)
-    variables |= {kept.GIVEN_SOCKET: given, "DOCKER_SOCKET": socket, "DOCKER_GID": group}
-    variables["EG_IMAGE"] = image  # by content: another workspace may move the tag people use
-    deployment = kept.Deployment(kind, name, variables)
-    if kind == kept.COMPOSE:
-        if before is None:  # undeploy finds what does not start
-            keep.put(deployment)
-        compose.up(docker, deployment, file, keep.path(name), tell)
-        keep.put(deployment)  # not sooner: until now the former one runs, with its own settings
-    else:
-        made = swarm.join(docker, tell)
-        variables[kept.MADE_SWARM] = made or variables.get(kept.MADE_SWARM, "")
-        if swarm.nodes(docker) > 1:  # the others know it by its name in the registry
-            variables["EG_IMAGE"] = ""
-        keep.put(deployment)
-        swarm.up(docker, deployment, file, tell)
+    image = in_engine(workspace, images)
     workspace.save()
-    _tell(workspace, docker, keep, deployment, tell, as_json=call.flag("json"))
+    answer = run_program(workspace, "deploy", ["up", *words, "--image", image], tell)
+    if call.flag("json"):
+        print_json(answer)
     return 0
 
 
-def kind_of(call: Call) -> str:
-    """The kind of deployment that was asked for.
+def named_images(workspace: Workspace, label: Label) -> list[Label]:
+    """All images that a target names, also through others that it names; the nearest first.
 
     Raises:
-        InputError: None or several were, or one that there is not.
-    """
-    word = call.words[0] if len(call.words) == 1 else ""
-    if word in kept.NAMES:
-        return word
-    what = f"there is no deployment {word}{did_you_mean(word, kept.NAMES)}"
-    raise InputError(
-        what if word else "deploy takes one word: compose, for plain Docker, or swarm",
-        fix=f"./doitw deploy {nearest(word, kept.NAMES) or kept.COMPOSE}",
-    )
-
-
-def named_images(workspace: Workspace, label: Label) -> tuple[Label, list[Label]]:
-    """The gateway's image and all images that a deployment names, through kernelspecs too.
-
-    Raises:
-        InputError: The workspace declares no such deployment.
+        InputError: The workspace declares no such target.
     """
     workspace.resolve([str(label)])
     graph = workspace.graph
@@ -120,30 +63,11 @@ def named_images(workspace: Workspace, label: Label) -> tuple[Label, list[Label]
                 found[dep.ref.label] = None
             elif dep.by_name:
                 pending.append(dep.ref.label)
-    images = list(found)
-    return images[0], images
+    return list(found)
 
 
-def _refuse_taken(name: str, before: kept.Deployment | None, *, taken: bool) -> None:
-    """Refuse a name under which there is something that we did not start.
-
-    Raises:
-        InputError: There is.
-    """
-    if before is not None:
-        raise InputError(
-            f"{name} is a deployment on {before.kind} already",
-            fix=f"./doitw undeploy --name {name}  # or another --name",
-        )
-    if taken:
-        raise InputError(
-            f"there is a {name} on this engine that was not started from this workspace",
-            fix=f"--name {name}-2  # or remove that one where it was started",
-        )
-
-
-def _image(workspace: Workspace, gateway: Label, images: list[Label]) -> str:
-    """The gateway's image as the engine has it; all others have to be there, too.
+def in_engine(workspace: Workspace, images: list[Label]) -> str:
+    """The first of some images as the engine has it; all others have to be there, too.
 
     Raises:
         ActionError: One is not.
@@ -161,61 +85,8 @@ def _image(workspace: Workspace, gateway: Label, images: list[Label]) -> str:
             if workspace.channel != names.DEV:  # no build puts the tags of a release
                 fix = f"docker pull {channel}  # or ./doitw release VERSION={workspace.channel}"
             raise ActionError(f"{channel} is not in the engine", fix=fix)
-    content, channel = tags[gateway]
+    content, channel = tags[images[0]]
     return content if there[content] is not None else channel
-
-
-def _variables(
-    file: str, before: kept.Deployment | None, name: str, port: int, kind: str
-) -> dict[str, str]:
-    """What the file is read with: the environment's values, else those of the last time."""
-    with open(file, encoding="utf-8") as opened:
-        asked = kept.variables_of(opened.read())
-    last = before.variables if before else {}
-    found = dict(last)
-    asked += ["COMPOSE_PROFILES"] if kind == kept.COMPOSE else []
-    found.update({key: os.environ[key] for key in asked if key in os.environ})
-    found["EG_NETWORK"] = name
-    found[kept.TOKEN] = found.get(kept.TOKEN) or secrets.token_hex(24)
-    if kind == kept.COMPOSE:
-        found["COMPOSE_PROJECT_NAME"] = name
-        if port:
-            found["EG_PUBLISH"] = f"127.0.0.1:{port}"
-    elif port:
-        found["EG_PORT"] = str(port)
-    return found
-
-
-def url_of(deployment: kept.Deployment) -> str:
-    """Where a deployment's gateway is reached from the engine's host."""
-    if deployment.kind == kept.SWARM:
-        return f"http://127.0.0.1:{deployment.variables.get('EG_PORT') or PORT}"
-    address = deployment.variables.get("EG_PUBLISH") or f"127.0.0.1:{PORT}"
-    host, _, port = address.rpartition(":")
-    return f"http://{'127.0.0.1' if host in ('', '0.0.0.0') else host}:{port}"  # noqa: S104
-
-
-def _tell(
-    workspace: Workspace,
-    docker: Docker,
-    keep: kept.Kept,
-    deployment: kept.Deployment,
-    tell: Callable[[str], None],
-    *,
-    as_json: bool,
-) -> None:
-    url = url_of(deployment)
-    token = os.path.relpath(keep.token_path(deployment.name), workspace.root)
-    if as_json:
-        answer = {"kind": deployment.kind, "name": deployment.name, "url": url}
-        print_json({**answer, "token_file": token})
-        return
-    where = "" if docker.endpoint.scheme == "unix" else "  (on the engine's host)"
-    named = "" if deployment.name in kept.NAMES.values() else f" --name {deployment.name}"
-    tell(f"{deployment.name} is up: {url}{where}")
-    tell(f"  token:    {token}")
-    tell(f"  notebook: JUPYTER_GATEWAY_AUTH_TOKEN=$(cat {token}) jupyter lab --gateway-url={url}")
-    tell(f"  remove:   ./doitw undeploy {deployment.kind}{named}")
 
 
 VERB = Verb(

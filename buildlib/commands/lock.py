@@ -29,7 +29,12 @@ def run(call: Call) -> int:
             fix=f"./doitw lock {meant}",
         ) from None
     as_json = call.flag("json")
-    refresh = Refresh(workspace, say=warn if as_json else say, upgrade=call.flag("upgrade"))
+    refresh = Refresh(
+        workspace,
+        say=warn if as_json else say,
+        upgrade=call.flag("upgrade"),
+        image=str(call.options.get("image", "")),
+    )
     moved = refresh.run(sections or SECTIONS, labels, write=not call.flag("check"))
     if as_json:
         print_json([change._asdict() for change in moved])
@@ -52,6 +57,7 @@ VERB = Verb(
     options=(
         Option("--check", "report what has drifted, and change nothing"),
         Option("--upgrade", "take the newest versions of Python packages, too"),
+        Option("--image", "a Debian image whose apt resolves root file systems", "IMAGE"),
         JSON,
     ),
 )

@@ -14,7 +14,7 @@ from buildlib.cli.verb import JSON, VARIABLES, Call, Option, Verb, find
 from buildlib.errors import InputError
 
 if TYPE_CHECKING:
-    from buildlib.execution.sharing import Asked
+    from buildlib.execution.sharing import RegistryLookup
     from buildlib.workspace import Workspace
 
 
@@ -34,13 +34,13 @@ def run(call: Call) -> int:
     return 0
 
 
-def _registry(workspace: Workspace) -> Asked:
+def _registry(workspace: Workspace) -> RegistryLookup:
     """What answers for the registry of the settings, whatever the role of this machine."""
-    from buildlib.execution.sharing import Asked
+    from buildlib.execution.sharing import RegistryLookup
 
     if workspace.sharing is None:
         raise no_registry("plan --remote")
-    return Asked(workspace, workspace.sharing, warn)
+    return RegistryLookup(workspace, workspace.sharing, warn)
 
 
 VERB = Verb(

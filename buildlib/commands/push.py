@@ -6,23 +6,21 @@ manifest, in the registry itself, so `--remote` needs neither an engine nor the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.cli.common import open_workspace, print_json, say, short_name, warn
-from buildlib.cli.transfers import find, is_image, move, registry_of, shareable
+from buildlib.cli.sharing import is_image, registry_of, wanted
 from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.errors import ActionError
 from buildlib.execution import signals
 from buildlib.model.label import Label, Reference
-from buildlib.model.output import Output
 from buildlib.model.target import image_name
 from buildlib.plan.plan import BUILD, UNKNOWN
 from buildlib.store import names
 from buildlib.store.names import DEV
 
 if TYPE_CHECKING:
-    from buildlib.engine.transfer import Observe
     from buildlib.sharing.entry import Entry
     from buildlib.sharing.shared import SharedStore
     from buildlib.workspace import Workspace
@@ -40,17 +38,22 @@ class _Row(NamedTuple):
 
 def run(call: Call) -> int:
     """See the module."""
+    from buildlib.sharing import transfers
+
     workspace = open_workspace(call)
     signals.install(workspace.save)
     registry, store = registry_of(workspace, "push")
-    labels = shareable(workspace, workspace.resolve(call.words, folder=call.folder, verb="build"))
-    there = find(workspace, store, labels)
+    labels = wanted(workspace, call)
+    there = transfers.find(store, workspace.view, labels)
     missing = [label for label in labels if label not in there]
     pushed: dict[Label, Entry] = {}
     if call.flag("remote"):
         _refuse_absent(workspace, [label for label in missing if is_image(workspace, label)])
     else:
-        pushed = publish(workspace, store, _worth(workspace, missing, named=bool(call.words)))
+        worth = _worth(workspace, missing, named=bool(call.words))
+        made = transfers.made_of(workspace.view, workspace.records, worth)
+        pushed = transfers.publish(store, made, workspace.engine, verb="push")
+        _warn_of_others(workspace, pushed)
     rows = []
     for label in labels:
         entry = pushed.get(label) or there.get(label)
@@ -110,20 +113,9 @@ def _refuse_absent(workspace: Workspace, labels: list[Label]) -> None:
         )
 
 
-def publish(workspace: Workspace, store: SharedStore, labels: list[Label]) -> dict[Label, Entry]:
-    """Publish some targets, several at a time."""
-
-    def work(label: Label) -> Callable[[Observe], Entry]:
-        ref, target = Reference(label), workspace.graph[label]
-        # Here and not in the threads: keys and records are read from files as they are now.
-        record, closure = workspace.keys.record(ref), workspace.keys.closure(ref)
-        kept = workspace.records.get(record.key)
-        output = kept.output if kept else Output()
-        engine = workspace.engine
-        return lambda observe: store.publish(target, record, output, closure, engine, observe)
-
-    done = move("push", {label: work(label) for label in labels})
-    for label, entry in done.items():
+def _warn_of_others(workspace: Workspace, pushed: Mapping[Label, Entry]) -> None:
+    """Tell which of the images that were published are not the builds of this machine."""
+    for label, entry in pushed.items():
         record = workspace.records.get(entry.key)
         if entry.image_id and record and not record.holds(entry.image_id, entry.digest):
             name = short_name(workspace, label)
@@ -131,7 +123,6 @@ def publish(workspace: Workspace, store: SharedStore, labels: list[Label]) -> di
                 f"warning: {name} was published from elsewhere meanwhile, and the first counts\n"
                 f"  fix: ./doitw clean {name} && ./doitw pull {name}  # to have the same here"
             )
-    return done
 
 
 def _tag(

@@ -8,6 +8,7 @@ them means.
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import NamedTuple
 
 from buildlib.errors import InputError, Location
@@ -37,7 +38,10 @@ _ODD = re.compile(r"[\x00\x0b\x0c\x1c-\x1f]|\r(?!\n|\Z)")
 _FLAG = re.compile(r"""--(?:[^\s'"]|"[^"]*"|'[^']*')*(?:\s+|$)""")
 # The rest is rare: compiled (and kept by `re`) at the first use.
 _QUOTED = r""""([^"]*)"|'([^']*)'"""
-_HEREDOC = r"""[0-9]*<<(-?)(['"]?)([A-Za-z_][\w.-]*)\2"""
+_BALANCED = r"""(?:[^'"\\]|\\.|\\$|"(?:[^"\\]|\\.)*"|'[^']*')*"""
+_HEREDOC = r"[0-9]*<<(-?)([^<]*)"
+_DOUBTFUL = r"\$\{(?!\w+(?::?[-+?][^{}]*)?\})"
+"""A substitution that some frontends cannot read: they then see no heredoc in the line."""
 _WORDS = {
     "\\": r"""(?:[^\s'"\\]|\\.|\\$|"(?:[^"\\]|\\.)*"|'[^']*'|['"])+""",
     "`": r"""(?:[^\s'"`]|`.|`$|"(?:[^"`]|`.)*"|'[^']*'|['"])+""",
@@ -49,6 +53,7 @@ class Instruction(NamedTuple):
 
     Attributes:
         line: Where it starts, from 1.
+        end: The number of its last line; those of heredocs belong to it.
         name: In capitals.
         flags: Name and value of each leading `--flag`, in order; no value is an empty text.
         rest: What follows the flags, continuation lines joined.
@@ -57,6 +62,7 @@ class Instruction(NamedTuple):
     """
 
     line: int
+    end: int
     name: str
     flags: tuple[tuple[str, str], ...]
     rest: str
@@ -113,16 +119,17 @@ def read_lines(text: str, file: str) -> Lines:
         if not line or line[0] == "#":
             continue
         start = at
-        if line[-1] == escape and line[-2:-1] != escape:
+        if line[-1] == escape:
             line, at = _join(lines, start - 1, escape, Location(file, start))
         instruction = _instruction(start, line, file)
         inner = instruction.trigger or instruction
         if "<<" in inner.rest and inner.name in _WITH_HEREDOC:
-            bodies = _heredocs(inner.rest, escape)
-            instruction = instruction._replace(heredocs=tuple(body[0] for body in bodies))
-            for word, indented in bodies:
-                at = _skip_body(lines, at, word, indented=indented, where=Location(file, start))
-        found.append(instruction)
+            where = Location(file, start)
+            bodies = _heredocs(line, inner.rest, where)
+            instruction = instruction._replace(heredocs=tuple(name for name, _ in bodies))
+            for name, indented in bodies:
+                at = _skip_body(lines, at, name, indented=indented, where=where)
+        found.append(instruction._replace(end=at))
     return Lines(escape, syntax, syntax_line, found)
 
 
@@ -219,7 +226,7 @@ def _instruction(line: int, text: str, file: str) -> Instruction:
     name, _, rest = text.partition(" ")
     if "\t" in name:
         name, _, rest = text.partition("\t")
-    rest = rest.strip()
+    rest = rest.lstrip(" \t")
     upper = name.upper()
     known = FLAGS.get(upper)
     where = Location(file, line)
@@ -254,7 +261,7 @@ def _instruction(line: int, text: str, file: str) -> Instruction:
             text = re.sub(_QUOTED, r"\1\2", text)
         flags.append(_flag(upper, text, known, {key for key, _ in flags}, where))
     trigger = _trigger(rest[at:], where) if upper == "ONBUILD" else None
-    return Instruction(line, upper, tuple(flags), rest[at:], (), trigger)
+    return Instruction(line, line, upper, tuple(flags), rest[at:].strip(), (), trigger)
 
 
 def _trigger(text: str, where: Location) -> Instruction:
@@ -293,12 +300,55 @@ def _flag(
     return key, value
 
 
-def _heredocs(rest: str, escape: str) -> list[tuple[str, bool]]:
-    """Name of each heredoc that an instruction opens, and whether its body is indented by tabs."""
+def _heredocs(line: str, rest: str, where: Location) -> list[tuple[str, bool]]:
+    """Name of each heredoc that an instruction opens, and whether its body is indented by tabs.
+
+    BuildKit splits the line as its shell would, always with backslash as the escape character, and
+    sees no heredoc in a line that it cannot split.
+
+    Raises:
+        InputError: There is one for some released frontends and none for others.
+    """
     if rest.startswith("["):
+        import json
+
+        with suppress(ValueError):  # no list: the shell form, as in `RUN [ -e x ] || cat <<EOF`
+            _, end = json.JSONDecoder().raw_decode(rest)
+            if "<<" in rest[end:]:
+                raise _ambiguous("<< behind a list", '["sh", "-c", "COMMAND"]', where)
+            return []
+    if re.fullmatch(_BALANCED, line) is None:  # a quote is not closed
         return []
-    matches = (re.fullmatch(_HEREDOC, word) for word in words(rest, escape))
-    return [(match[3], match[1] == "-") for match in matches if match]
+    found = []
+    split = words(line, "\\")
+    for word, following in zip(split, [*split[1:], ""], strict=True):
+        if word.endswith("<<") and following:
+            raise _ambiguous(f"{word} {following}", f"{word}{following}", where)
+        match = re.fullmatch(_HEREDOC, word)
+        if match and (name := _unquoted(match[2])):
+            found.append((name, match[1] == "-"))
+    doubtful = re.search(_DOUBTFUL, line) if found else None
+    if doubtful:
+        raise _ambiguous(line[doubtful.start() :].split(maxsplit=1)[0], "$NAME", where)
+    return found
+
+
+def _ambiguous(text: str, fix: str, where: Location) -> InputError:
+    return InputError(
+        f"with {text} in the line, not all builders see the same heredocs", where=where, fix=fix
+    )
+
+
+def _unquoted(word: str) -> str:
+    """A word without its quotes and escapes."""
+
+    def plain(match: re.Match[str]) -> str:
+        single, double, escaped = match.groups()
+        if double is not None:
+            return re.sub(r'\\(["$\\])', r"\1", double)
+        return str(single if single is not None else escaped)
+
+    return re.sub(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)""", plain, word)
 
 
 def _skip_body(lines: list[str], at: int, name: str, *, indented: bool, where: Location) -> int:

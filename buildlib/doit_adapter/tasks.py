@@ -56,7 +56,7 @@ def _task(session: Session, target: Target) -> dict[str, Any]:
         "actions": [(_run, [session, target.label])],
         "uptodate": [_Fresh(session, target.label)],
         "task_dep": [
-            task_name(session, label) for label in session.workspace.graph.made_below(target.label)
+            task_name(session, label) for label in session.workspace.graph.build_deps(target.label)
         ],
         "clean": [] if left_out else [(_clean, [session, target.label])],
         "io": {"capture": False},  # doit's capture swaps sys.stdout for all threads at once

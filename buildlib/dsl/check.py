@@ -14,9 +14,6 @@ from types import CodeType
 from buildlib.dsl.steady import guard
 from buildlib.errors import InputError, Location
 
-VERSION = 2
-"""Raised when more or less is refused: what was compiled before is then looked at again."""
-
 RULES_MODULE = "buildlib.rules"
 
 SAFE_BUILTINS = [

@@ -108,7 +108,7 @@ class Loader:
                 where=Location(file, 0),
                 fix=f"write {file} as a file",
             ) from None
-        kept = ("code", file, check.VERSION, source)
+        kept = ("code", file, source)
         code: CodeType | None = self._memo.get(kept)
         if code is None:
             try:

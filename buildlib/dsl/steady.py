@@ -1,4 +1,4 @@
-"""Values that differ from run to run, refused where they come into being.
+"""Refuses values that differ from run to run, where a declaration makes them.
 
 Two things of the checked subset would not be the same in every run: the text of an object (it
 holds an address) and the order of a set (it follows hashes). Neither can be seen in the source, so

@@ -1,8 +1,9 @@
 """Everything that talks to the Docker Engine, and nothing else of the build system.
 
-`find` says where the engine is, `api` asks it over its socket, `sdk` does where a socket will not
-do, `client` and `build` run BuildKit through a docker client, `install` makes an engine where
-none is. Callers see `protocol` only; the two functions below choose what stands behind it.
+`find` says where the engine is, `wire` is the way there, `api` asks questions over it. What streams
+(containers, pushes, pulls) goes through the docker SDK, over the same way: `sdk`, `throwaway`,
+`transfer`. `client` and `build` run BuildKit through a docker client, `install` makes an engine
+where none is. Callers see `protocol` only, and get what is behind it from the two functions below.
 
 Knows nothing of targets, keys or records: it is given images, folders and references.
 """
@@ -27,16 +28,10 @@ def connect(endpoint: Endpoint | None = None, environ: Mapping[str, str] | None 
     Raises:
         InputError: DOCKER_HOST or the docker context says something that cannot be.
     """
+    from buildlib.engine.api import EngineClient
     from buildlib.engine.find import find_engine
 
-    place = endpoint or find_engine(environ)
-    if place.needs_sdk:
-        from buildlib.engine.sdk import SdkEngine
-
-        return SdkEngine(place)
-    from buildlib.engine.api import SocketEngine
-
-    return SocketEngine(place)
+    return EngineClient(endpoint or find_engine(environ))
 
 
 def builder(

@@ -6,7 +6,6 @@ the same API: podman, which has no BuildKit in it, so that nothing of ours can b
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -39,15 +38,9 @@ def about(endpoint: Endpoint) -> About:
     Raises:
         EngineUnavailable: None answers.
     """
-    if endpoint.needs_sdk:
-        from buildlib.engine.sdk import SdkEngine
+    from buildlib.engine.api import EngineClient
 
-        with SdkEngine(endpoint).client("tell its version") as client:
-            return about_of(client.version())
-    from buildlib.engine.api import SocketEngine
-
-    answer = SocketEngine(endpoint).call("GET", "/version", what="tell its version")
-    return about_of(json.loads(answer.body))
+    return about_of(EngineClient(endpoint).version())
 
 
 def about_of(version: dict[str, Any]) -> About:

@@ -1,8 +1,8 @@
-"""The engine over its own socket: what a build asks in every run, at the lowest cost.
+"""The engine's API over `wire`: what a build asks in every run, at the lowest cost.
 
-The SDK's import alone takes longer than a build with nothing to do. Where a plain socket does
-not reach (TLS), `sdk` does the same through it. Knows the engine's API and nothing of why
-it is asked.
+The docker SDK's import alone takes longer than a build with nothing to do, so it is for what
+streams: containers, pushes and pulls (`sdk`). Knows the engine's API and nothing of why it is
+asked.
 
 Paths carry no API version, so the engine answers with its newest; only fields that all versions
 since 1.40 have are read (Docker Engine API, "Images" and "Containers").
@@ -15,40 +15,31 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from buildlib.engine.find import Endpoint, why_not
-from buildlib.engine.protocol import (
-    ImageInfo,
-    Mount,
-    matches,
-    platform_of,
-    split_ref,
-)
+from buildlib.engine.protocol import ImageInfo, matches, platform_of, split_ref
 from buildlib.engine.wire import Answer, Link, Pipeline, question
 from buildlib.errors import ActionError
 
 _QUICK = 60.0
 """Seconds in which a question about what the engine has must be answered."""
 _SLOW = 600.0
-"""Seconds for what may wait for the disk: removing a large image, creating a container."""
+"""Seconds for what may wait for the disk, such as the removal of a large image."""
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:@")
-_OK, _NOT_FOUND, _CONFLICT = 200, 404, 409
+_OK, _NOT_FOUND = 200, 404
 
 
-class SocketEngine:
-    """An `Engine` on a unix or plain TCP socket, or behind ssh. Safe for several threads."""
+class EngineClient:
+    """The `Engine` at an endpoint. Safe for several threads."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self._containers = _SocketContainers(self)
 
     # questions
 
     def ping(self) -> None:
-        """See `Engine.ping`."""
         self.call("GET", "/_ping", what="answer")
 
     def start_inspect(self, refs: Sequence[str]) -> Callable[[], dict[str, ImageInfo | None]]:
-        """See `Engine.start_inspect`."""
         names = list(dict.fromkeys(refs))
         paths = [f"/images/{_quoted(name)}/json" for name in names]
         try:
@@ -66,36 +57,40 @@ class SocketEngine:
         return collect
 
     def inspect(self, refs: Sequence[str]) -> dict[str, ImageInfo | None]:
-        """See `Engine.inspect`."""
         return self.start_inspect(refs)()
 
     def tags(self, pattern: str) -> dict[str, str]:
-        """See `Engine.tags`."""
         filters = _quoted(json.dumps({"reference": [pattern]}))
         answer = self.call("GET", f"/images/json?filters={filters}", what=f"list {pattern}")
         # The engine answers with images; those may have other references as well.
         return tagged(json.loads(answer.body), pattern)
 
     def in_use(self) -> dict[str, str]:
-        """See `Engine.in_use`."""
         answer = self.call("GET", "/containers/json?all=1", what="list containers")
-        return used_by(json.loads(answer.body))
+        return {
+            each["ImageID"]: (each.get("Names") or [each["Id"][:12]])[0].lstrip("/")
+            for each in json.loads(answer.body)
+        }
 
     def platform(self) -> str:
-        """See `Engine.platform`."""
-        version = json.loads(self.call("GET", "/version", what="tell its version").body)
+        version = self.version()
         return platform_of(version["Os"], version["Arch"])
+
+    def version(self) -> dict[str, Any]:
+        """What the engine says of itself and its parts (`about` makes sense of it)."""
+        answer: dict[str, Any] = json.loads(
+            self.call("GET", "/version", what="tell its version").body
+        )
+        return answer
 
     # changes
 
     def tag(self, image: str, ref: str) -> None:
-        """See `Engine.tag`."""
         name, tag = split_ref(ref)
         path = f"/images/{_quoted(image)}/tag?repo={_quoted(name)}&tag={_quoted(tag)}"
         self.call("POST", path, what=f"tag {image} as {ref}")
 
     def untag(self, ref: str) -> bool:
-        """See `Engine.untag`."""
         path = f"/images/{_quoted(':'.join(split_ref(ref)))}?noprune=1"
         answer = self.call(
             "DELETE", path, what=f"remove the tag {ref}", allow=(_NOT_FOUND,), timeout=_SLOW
@@ -108,33 +103,19 @@ class SocketEngine:
         script: str,
         *,
         network: str = "none",
-        mounts: Sequence[Mount] = (),
         files: Sequence[tuple[str, bytes]] = (),
-        environ: Sequence[tuple[str, str]] = (),
         user: str = "",
     ) -> str:
-        """See `Engine.run`."""
-        from buildlib.engine.throwaway import run_script  # with subprocess: 4 ms
+        from buildlib.engine.throwaway import run_script  # with the SDK: 100 ms
 
-        return run_script(
-            self._containers,
-            image,
-            script,
-            network=network,
-            mounts=mounts,
-            files=files,
-            environ=environ,
-            user=user,
-        )
+        return run_script(self, image, script, network=network, files=files, user=user)
 
     def call(
         self,
         method: str,
         path: str,
-        body: bytes | None = None,
         *,
         what: str,
-        kind: str = "application/json",
         allow: Sequence[int] = (),
         timeout: float | None = _QUICK,
     ) -> Answer:
@@ -143,9 +124,7 @@ class SocketEngine:
         Args:
             method: HTTP method.
             path: Path with its query, quoted.
-            body: What to send.
             what: What is wanted, to complete "the engine refused to …".
-            kind: Content type of `body`.
             allow: Statuses of 400 and more that are answers too.
             timeout: Seconds without a sign of life after which to give up; None for ever.
 
@@ -156,7 +135,7 @@ class SocketEngine:
         try:
             link = Link(self.endpoint, timeout)
             try:
-                link.send(question(method, path, body, kind))
+                link.send(question(method, path))
                 answer = link.receive()
             finally:
                 link.close()
@@ -165,44 +144,6 @@ class SocketEngine:
         if answer.status >= 400 and answer.status not in allow:  # noqa: PLR2004
             raise refused(what, message_of(answer.body))
         return answer
-
-
-class _SocketContainers:
-    """The six calls of `throwaway.Containers`."""
-
-    def __init__(self, engine: SocketEngine) -> None:
-        self._call = engine.call
-
-    def create(self, name: str, config: dict[str, Any]) -> None:
-        body = json.dumps(config).encode()
-        what = f"start a container of {config['Image']}"
-        self._call("POST", f"/containers/create?name={name}", body, what=what, timeout=_SLOW)
-
-    def copy_in(self, name: str, archive: bytes) -> None:
-        path = f"/containers/{name}/archive?path=/"
-        what = "copy files into a container"
-        self._call("PUT", path, archive, what=what, kind="application/x-tar", timeout=_SLOW)
-
-    def start(self, name: str) -> None:
-        path = f"/containers/{name}/start"
-        self._call("POST", path, what="start a container", timeout=_SLOW)
-
-    def wait(self, name: str) -> int:
-        what = "wait for a container"
-        answer = self._call("POST", f"/containers/{name}/wait", what=what, timeout=None)
-        return int(json.loads(answer.body)["StatusCode"])
-
-    def output(self, name: str) -> tuple[bytes, bytes]:
-        from buildlib.engine.throwaway import split_streams
-
-        path = f"/containers/{name}/logs?stdout=1&stderr=1"
-        return split_streams(self._call("GET", path, what="hand over a container's output").body)
-
-    def remove(self, name: str) -> None:
-        path = f"/containers/{name}?force=1&v=1"
-        what = f"remove the container {name}"
-        # 409: someone else is removing it.
-        self._call("DELETE", path, what=what, allow=(_NOT_FOUND, _CONFLICT))
 
 
 def info_of(image: dict[str, Any]) -> ImageInfo:
@@ -226,14 +167,6 @@ def tagged(images: Sequence[dict[str, Any]], pattern: str) -> dict[str, str]:
 def _tags(image: dict[str, Any]) -> list[str]:
     """The references of an image; the containerd store counts `name@sha256:…` among its tags."""
     return [ref for ref in image.get("RepoTags") or () if "@" not in ref]
-
-
-def used_by(containers: Sequence[dict[str, Any]]) -> dict[str, str]:
-    """Image IDs with a container's name, out of what the engine's "list containers" says."""
-    return {
-        each["ImageID"]: (each.get("Names") or [each["Id"][:12]])[0].lstrip("/")
-        for each in containers
-    }
 
 
 def refused(what: str, message: str) -> ActionError:

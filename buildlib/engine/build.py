@@ -10,14 +10,15 @@ import json
 import os
 import re
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
 from buildlib.dockerfile.parse import PROXY_ARGS
 from buildlib.engine import process
 from buildlib.engine.client import Client, client_environ, client_for, sets_proxies
-from buildlib.engine.failure import Watch
+from buildlib.engine.failure import FailureFinder
 from buildlib.engine.find import Endpoint, why_not
+from buildlib.engine.progress import Event, Status
 from buildlib.engine.protocol import BuildRequest, Built, Engine, Log
 from buildlib.engine.secrets import lend
 from buildlib.errors import ActionError, InputError, Location
@@ -28,9 +29,8 @@ _OURS = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 _LOAD = "type=docker,compression=gzip,compression-level=1"
 """As `--load`, and in the containerd store packed in a third of the time; engines with graph
 drivers, which pull these layers as well, do not pack what they keep."""
-EXPORTED = re.compile(r"#\d+ exporting config (sha256:[0-9a-f]{64})\b")
-"""What BuildKit says as it puts an image into the containerd store: the configuration's digest.
-In front of what a step says stands the time, too."""
+EXPORTED = re.compile(r"exporting config (sha256:[0-9a-f]{64})\b")
+"""What BuildKit says as it puts an image into the containerd store: the configuration's digest."""
 _BINFMT = "/proc/sys/fs/binfmt_misc"
 _EMULATORS = {
     "linux/arm64": "qemu-aarch64",
@@ -51,20 +51,17 @@ class CliBuilder:
         endpoint: Endpoint,
         engine: Engine,
         environ: Mapping[str, str] | None = None,
-        binfmt: str = _BINFMT,
         *,
         notes: str = "",
     ) -> None:
         self._endpoint = endpoint
         self._engine = engine
         self._environ = os.environ if environ is None else environ
-        self._binfmt = binfmt
         self._notes = notes
 
     # the protocol
 
     def build(self, request: BuildRequest, log: Log) -> Built:
-        """See `Builder.build`."""
         with tempfile.TemporaryDirectory(prefix="buildlib-") as scratch:
             iid = os.path.join(scratch, "iid")
             metadata = os.path.join(scratch, "metadata")
@@ -73,12 +70,11 @@ class CliBuilder:
                 output += ["--metadata-file", metadata, "--output", _LOAD]
             exported: list[str] = []
 
-            def on_line(line: str) -> None:
-                if told := EXPORTED.match(line):
+            def see(event: Event | None) -> None:
+                if isinstance(event, Status) and (told := EXPORTED.match(event.text)):
                     exported.append(told[1])
-                log(line)
 
-            self._run(request, output, scratch, on_line)
+            self._run(request, output, scratch, log, see)
             names = named(iid, metadata)
         there = self._engine.inspect(names)
         found = next((info for info in there.values() if info is not None), None)
@@ -91,7 +87,6 @@ class CliBuilder:
         return Built(found.id, "".join(exported[-1:]))
 
     def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
-        """See `Builder.build_tar`."""
         part = f"{dest}.{os.getpid()}.part"
         try:
             with tempfile.TemporaryDirectory(prefix="buildlib-") as scratch:
@@ -103,7 +98,6 @@ class CliBuilder:
                 os.unlink(part)
 
     def command(self, request: BuildRequest) -> list[str]:
-        """See `Builder.command`."""
         client = self._client()
         changed = self._added(client)
         if self._endpoint.context:
@@ -116,7 +110,6 @@ class CliBuilder:
         return assignments + self._argv(client, plain, plain.dockerfile, output)
 
     def ready(self) -> None:
-        """See `Builder.ready`."""
         self._client()
 
     # how
@@ -127,6 +120,7 @@ class CliBuilder:
         output: Sequence[str],
         scratch: str,
         log: Log,
+        see: Callable[[Event | None], None] = lambda _: None,
     ) -> None:
         self._check_platform(request)
         with open(request.dockerfile, encoding="utf-8-sig") as file:
@@ -134,7 +128,8 @@ class CliBuilder:
         dockerfile = request.dockerfile
         secrets: list[str] = []
         if request.grants:
-            dockerfile = _write(os.path.join(scratch, "Dockerfile"), lend(text, request.grants))
+            lent = lend(text, request.grants, _shown(request))
+            dockerfile = _write(os.path.join(scratch, "Dockerfile"), lent)
             _copy_ignore(request.dockerfile, dockerfile)
             for grant in request.grants:
                 path = grant.path or _write(os.path.join(scratch, grant.id), grant.text)
@@ -142,17 +137,17 @@ class CliBuilder:
         client = self._client()
         closed = self._without_proxies(request)
         argv = self._argv(client, closed, dockerfile, [*secrets, *output])
-        watch = Watch()
+        finder = FailureFinder()
 
         def on_line(line: str) -> None:
-            watch.feed(line)
+            see(finder.feed(line))
             log(line)
 
         code = process.stream(
             argv, on_line, environ={**self._client_environ(), **self._added(client)}
         )
         if code:
-            raise self._failed(request, watch, text)
+            raise self._failed(request, finder, text)
 
     def _argv(
         self,
@@ -215,7 +210,7 @@ class CliBuilder:
         emulator = _EMULATORS.get(request.platform)
         local = self._endpoint.scheme == "unix"
         if request.platform == own or (
-            emulator and local and os.path.exists(os.path.join(self._binfmt, emulator))
+            emulator and local and os.path.exists(os.path.join(_BINFMT, emulator))
         ):
             return
         raise InputError(
@@ -226,8 +221,8 @@ class CliBuilder:
             else f'platform = "{own}"',
         )
 
-    def _failed(self, request: BuildRequest, watch: Watch, text: str) -> ActionError:
-        failure = watch.failure(text)
+    def _failed(self, request: BuildRequest, finder: FailureFinder, text: str) -> ActionError:
+        failure = finder.failure(text)
         if request.grants and not failure.step:
             failure = failure._replace(line=0)  # BuildKit counted lines in our copy
         if failure.engine_gone:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -59,9 +59,6 @@ _HANDED_ON = frozenset(
 _HANDED_ON_AS = ("AWS_", "AZURE_", "CLOUDSDK_", "GOOGLE_", "WSL")
 """Beginnings of the variables by which clouds know their users, and WSL runs Windows programs."""
 
-Probe = Callable[[Sequence[str], Mapping[str, str]], tuple[int, str]]
-"""Runs a command and returns its exit code and its output."""
-
 _found: dict[tuple[str, ...], Client] = {}
 
 
@@ -106,7 +103,7 @@ def client_for(endpoint: Endpoint, environ: Mapping[str, str], *, notes: str = "
     Args:
         endpoint: Where the engine is.
         environ: Environment of the client; it leads to that engine.
-        notes: See `find_client`.
+        notes: File that keeps the answer for the next process; none is kept when empty.
 
     Raises:
         InputError: It is no Docker Engine.
@@ -127,7 +124,6 @@ def client_for(endpoint: Endpoint, environ: Mapping[str, str], *, notes: str = "
 
 def find_client(
     environ: Mapping[str, str],
-    probe: Probe | None = None,
     *,
     notes: str = "",
     engine: About | None = None,
@@ -137,7 +133,6 @@ def find_client(
 
     Args:
         environ: Environment of the client: PATH, DOCKER_CONFIG and HOME say where it is sought.
-        probe: Runs the programs; the real one, with its answers kept, when None.
         notes: File that keeps the answer for the next process; none is kept when empty. Asking
             takes longer than a small build.
         engine: The engine that the environment leads to and that the client has to fit; any will
@@ -147,18 +142,12 @@ def find_client(
     Raises:
         ActionError: No client on this machine can build.
     """
-    if probe is not None:
-        return _search(environ, probe, engine, builder)
     witness = _witness(environ, engine, builder)
     client = _recall(notes, witness)
     if client is None:
-        client = _search(environ, _capture, engine, builder)
+        client = _search(environ, engine, builder)
         _note(notes, witness, client)
     return client
-
-
-def _capture(argv: Sequence[str], environ: Mapping[str, str]) -> tuple[int, str]:
-    return process.capture(argv, environ=environ)
 
 
 def _places(environ: Mapping[str, str]) -> tuple[str, str]:
@@ -210,25 +199,25 @@ def _note(notes: str, witness: tuple[object, ...], client: Client) -> None:
         os.replace(f"{notes}.{os.getpid()}", notes)
 
 
-def _search(environ: Mapping[str, str], probe: Probe, engine: About | None, builder: str) -> Client:
+def _search(environ: Mapping[str, str], engine: About | None, builder: str) -> Client:
     built_in: Client | None = None
     refused = []
     for path in candidates(environ.get("PATH", "")):
         if process.stopping():
             raise process.Stopped
-        code, text = probe([path, "--version"], environ)
+        code, text = process.capture([path, "--version"], environ=environ)
         version = _VERSION.search(text)
         if code or not version:
             refused.append(f"{path}: is no docker client")  # podman answers to the name as well
             continue
-        code, _ = probe([path, "buildx", "version"], environ)
+        code, _ = process.capture([path, "buildx", "version"], environ=environ)
         if code == 0:
-            reason = _elsewhere(path, environ, probe, builder) if engine and builder else ""
+            reason = _elsewhere(path, environ, builder) if engine and builder else ""
             if not reason:
                 return Client(path, buildx=True)
             refused.append(f"{path} with buildx: {reason}")
         if _BUILT_IN[0] <= (int(version[1]), int(version[2])) <= _BUILT_IN[1]:
-            reason = _refusal(path, environ, probe) if engine and not built_in else ""
+            reason = _refusal(path, environ) if engine and not built_in else ""
             if not reason:
                 built_in = built_in or Client(path, buildx=False)
             else:
@@ -241,7 +230,7 @@ def _search(environ: Mapping[str, str], probe: Probe, engine: About | None, buil
     raise ActionError(
         f"no docker client on this machine can build images{which}",
         detail="\n".join(refused) or "there is no docker on PATH",
-        fix=_fix(environ, probe, refused, builder),
+        fix=_fix(environ, refused, builder),
     )
 
 
@@ -256,7 +245,7 @@ def any_client(environ: Mapping[str, str]) -> str:
     """
     refused = []
     for path in candidates(environ.get("PATH", "")):
-        why = _refusal(path, environ, _capture)
+        why = _refusal(path, environ)
         if not why:
             return path
         refused.append(f"{path}: {why}")
@@ -264,18 +253,20 @@ def any_client(environ: Mapping[str, str]) -> str:
     raise ActionError(f"no docker client {what}", detail="\n".join(refused), fix=INSTALL)
 
 
-def _elsewhere(path: str, environ: Mapping[str, str], probe: Probe, builder: str) -> str:
+def _elsewhere(path: str, environ: Mapping[str, str], builder: str) -> str:
     """Why buildx would not build with the engine's own builder; empty where it does."""
-    code, text = probe([path, "buildx", "inspect", builder], environ)
+    code, text = process.capture([path, "buildx", "inspect", builder], environ=environ)
     driver, error = _DRIVER.search(text), _ERROR.search(text)
     if driver and driver[1] != _OWN:
         return f"its builder {builder} is {_ANOTHER} ({driver[1]})"
     return _told(text) if code or error or not driver else ""
 
 
-def _refusal(path: str, environ: Mapping[str, str], probe: Probe) -> str:
+def _refusal(path: str, environ: Mapping[str, str]) -> str:
     """Why a client cannot talk to the engine; empty where it can."""
-    code, text = probe([path, "version", "--format", "{{.Server.APIVersion}}"], environ)
+    code, text = process.capture(
+        [path, "version", "--format", "{{.Server.APIVersion}}"], environ=environ
+    )
     return _told(text) if code else ""
 
 
@@ -285,7 +276,7 @@ def _told(text: str) -> str:
     return error[1] if error else text.strip().rpartition("\n")[2] or "does not answer"
 
 
-def _fix(environ: Mapping[str, str], probe: Probe, refused: Sequence[str], builder: str) -> str:
+def _fix(environ: Mapping[str, str], refused: Sequence[str], builder: str) -> str:
     """What gives this machine a client that can build."""
     if not refused:
         return INSTALL
@@ -293,7 +284,7 @@ def _fix(environ: Mapping[str, str], probe: Probe, refused: Sequence[str], build
         if builder == "default":
             return "docker buildx inspect default  # is a proxy between it and the engine?"
         return f"docker buildx rm {builder}  # or choose it: export BUILDX_BUILDER={builder}"
-    _, text = probe(["apt-cache", "policy", *_PACKAGES], environ)
+    _, text = process.capture(["apt-cache", "policy", *_PACKAGES], environ=environ)
     known = installable(text.splitlines(), _PACKAGES)
     if known:
         return f"sudo apt-get install -y {known[0]}"

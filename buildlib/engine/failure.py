@@ -1,7 +1,6 @@
 """Find in a build's plain output which step failed, and where the Dockerfile says so.
 
-Pure: lines in, facts out. Reads what BuildKit 0.8 (in engine and client 20.10) and later print
-with `--progress=plain`; what it cannot read it leaves out, and the tail of the output remains.
+Pure: lines in, facts out. Of what it cannot make sense, the tail of the output remains.
 """
 
 from __future__ import annotations
@@ -10,26 +9,24 @@ import re
 from collections import deque
 from typing import NamedTuple
 
-from buildlib.engine.dockerfile import instructions, split_lines
+from buildlib.dockerfile.lines import read_lines
+from buildlib.engine.progress import Event, Failed, Other, Output, Progress, instruction_of
+from buildlib.errors import InputError
 
 _TAIL = 20
-_STEP = re.compile(r"#(\d+) \[(?:[^\]]* )?(\d+)/\d+\] (.*)")
-_PARENT = re.compile(r"#(\d+) \[internal\] load metadata for (?:docker\.io/(?:library/)?)?(\S+)")
+_PARENT = re.compile(r"\[internal\] load metadata for (?:docker\.io/(?:library/)?)?(\S+)")
 _PARSE = re.compile(r"dockerfile parse error (?:on )?line (\d+)", re.IGNORECASE)
 _PREFIX = re.compile(
-    r"^(?:ERROR: |failed to solve: |failed to solve with frontend [\w.]+: "
+    r"^(?:ERROR: |failed to build: |failed to solve: |failed to solve with frontend [\w.]+: "
     r"|rpc error: code = \w+ desc = |failed to create LLB definition: )+"
 )
-_VERTEX = re.compile(r"#(\d+) (?:\[|ERROR|DONE|CACHED|sha256:)")
-_OUTPUT = re.compile(r"#(\d+) \d+\.\d+ (.*)")
-_FAILED = re.compile(r"#(\d+) ERROR:? ?(.*)")
 _GONE = re.compile(
     r"Cannot connect to the Docker daemon|error during connect|transport is closing"
     r"|code = Unavailable|connection reset by peer|unexpected EOF"
     r"|server did not provide an image ID"
 )
 _FLAG = re.compile(r"--[a-z]+=\S+\s*")
-_NOISE = re.compile(r"#\d+ (?:sha256:|CACHED|DONE|transferring|exporting)|-{4,}$|\s*$")
+_RULE = re.compile(r"-{4,}$")
 
 
 class Failure(NamedTuple):
@@ -50,32 +47,32 @@ class Failure(NamedTuple):
     engine_gone: bool
 
 
-class Watch:
+class FailureFinder:
     """Reads a build's output as it comes, keeping only what a failure would need."""
 
     def __init__(self) -> None:
-        self._titles: dict[str, str] = {}
-        self._tails: dict[str, deque[str]] = {}
-        self._all: deque[str] = deque(maxlen=_TAIL)
-        self._failed = ""
-        self._reason = ""
+        self._progress = Progress()
+        self._tails: dict[int, deque[str]] = {}
+        self._others: deque[str] = deque(maxlen=_TAIL)
+        self._last = ""
+        self._failed: Failed | None = None
         self._gone = False
 
-    def feed(self, line: str) -> None:
-        """Take the next line."""
-        if found := _OUTPUT.match(line):
-            self._tails.setdefault(found[1], deque(maxlen=_TAIL)).append(found[2])
-        elif found := _STEP.match(line):
-            self._titles[found[1]] = found[3]
-        elif found := _PARENT.match(line):
-            self._titles[found[1]] = f"FROM {found[2]}"
-        elif (found := _FAILED.match(line)) and "cancel" not in found[2]:
-            # Steps that ran beside the failing one are cancelled, and say so as an error.
-            self._failed, self._reason = found[1], found[2]
-        elif not _VERTEX.match(line) and _GONE.search(line):
-            self._gone = True
-        if not _NOISE.match(line):
-            self._all.append(line)
+    def feed(self, line: str) -> Event | None:
+        """Take the next line; what it says, for whoever else wants to know."""
+        event = self._progress.feed(line)
+        match event:
+            case Output(vertex, text):
+                self._tails.setdefault(vertex, deque(maxlen=_TAIL)).append(text)
+            case Failed():
+                self._failed = event
+            case Other(text):
+                self._gone = self._gone or bool(_GONE.search(text))
+                if not _RULE.match(text):
+                    self._others.append(text)
+        if line.strip():
+            self._last = line
+        return event
 
     def failure(self, dockerfile: str) -> Failure:
         """What is known, once the build has failed.
@@ -83,10 +80,11 @@ class Watch:
         Args:
             dockerfile: Text in which to find the line: the author's own.
         """
-        step = _plain(self._titles.get(self._failed, ""))
-        last = self._all[-1] if self._all else ""
-        reason = _PREFIX.sub("", self._reason or last)
-        tail = self._tails.get(self._failed, ()) if step else self._loose(reason)
+        failed = self._failed or Failed(-1, "")
+        step = _step(self._progress.names.get(failed.vertex, ""))
+        last = self._others[-1] if self._others else self._last
+        reason = _PREFIX.sub("", failed.reason or last)
+        tail = self._tails.get(failed.vertex, ()) if step else self._loose(reason)
         line = line_of(step, dockerfile)
         if not line and (found := _PARSE.search(reason)):
             line = int(found[1])
@@ -95,10 +93,16 @@ class Watch:
     def _loose(self, reason: str) -> list[str]:
         """Lines that belong to no step, without those that say the reason again."""
         return [
-            line
-            for line in self._all
-            if not line.startswith(("#", " > ")) and not line.endswith(reason)
+            text
+            for text in self._others
+            if not text.startswith((" > ", "#")) and not text.endswith(reason)
         ]
+
+
+def _step(name: str) -> str:
+    """What a vertex does, as an instruction."""
+    parent = _PARENT.match(name)
+    return f"FROM {parent[1]}" if parent else _plain(instruction_of(name))
 
 
 def line_of(step: str, dockerfile: str) -> int:
@@ -106,17 +110,22 @@ def line_of(step: str, dockerfile: str) -> int:
     wanted = _plain(step)
     if not wanted:
         return 0
-    for found in instructions(split_lines(dockerfile)):
-        text = _plain(f"{found.keyword} {found.text}")
-        if text == wanted:
-            return found.first + 1
+    try:
+        instructions = read_lines(dockerfile, "").instructions
+    except InputError:  # BuildKit's words say what is wrong with it, then
+        return 0
+    texts = [(each.line, each.name, _plain(f"{each.name} {each.rest}")) for each in instructions]
+    # The first line of a heredoc is shown behind it.
+    shown = {wanted, re.sub(r"(<<\S+) \(.*\)$", r"\1", wanted)}
+    for line, _, text in texts:
+        if text in shown:
+            return line
     # Arguments are filled in and long texts cut short in what BuildKit shows.
     keyword = wanted.split(" ", 1)[0]
     alike = [
-        found.first + 1
-        for found in instructions(split_lines(dockerfile))
-        if found.keyword == keyword
-        and _common(_plain(f"{found.keyword} {found.text}"), wanted) > len(keyword) + 8
+        line
+        for line, name, text in texts
+        if name == keyword and _common(text, wanted) > len(keyword) + 8
     ]
     return alike[0] if len(alike) == 1 else 0
 

@@ -17,7 +17,7 @@ from buildlib.errors import EngineUnavailable, InputError
 from buildlib.suggest import did_you_mean
 
 DEFAULT_SOCKET = "/var/run/docker.sock"
-_SCHEMES = ("unix", "tcp", "http", "https", "ssh", "npipe")
+_SCHEMES = ("unix", "tcp", "http", "https", "ssh")
 _PLAIN_PORT, _TLS_PORT = 2375, 2376
 
 
@@ -73,11 +73,6 @@ class Endpoint(NamedTuple):
         if not colon or not port.isdigit():
             return rest.strip("[]"), default
         return host.strip("[]"), int(port)
-
-    @property
-    def needs_sdk(self) -> bool:
-        """Whether a plain socket does not reach it."""
-        return self.tls is not None or self.scheme not in {"unix", "tcp", "http", "ssh"}
 
     def client_environ(self, environ: Mapping[str, str]) -> dict[str, str]:
         """`environ` changed so that a docker client uses this endpoint and no other."""
@@ -147,11 +142,17 @@ def _from_context(name: str, config: str, origin: str) -> Endpoint:
     meta = os.path.join(config, "contexts", "meta", folder, "meta.json")
     docker = _read_json(meta).get("Endpoints", {}).get("docker", {})
     host = docker.get("Host")
+    leave = "unset DOCKER_CONTEXT" if origin.isupper() else "docker context use default"
     if not host:
         raise InputError(
             f"docker context {name!r} (from {origin}) does not exist"
             + did_you_mean(name, _context_names(config)),
-            fix="unset DOCKER_CONTEXT" if origin.isupper() else "docker context use default",
+            fix=leave,
+        )
+    if host.partition("://")[0] not in _SCHEMES:
+        raise InputError(
+            f"docker context {name!r} (from {origin}) names {host}, which is reached from Windows",
+            fix=leave,
         )
     material = os.path.join(config, "contexts", "tls", folder, "docker")
     tls = None
@@ -205,10 +206,10 @@ def _default_socket(env: Mapping[str, str]) -> str:
 
 
 def probe(endpoint: Endpoint, timeout: float = 3.0) -> OSError | None:
-    """Try to connect; the error met, or None. Only plain sockets are tried: others take long."""
+    """Try to connect; the error met, or None. ssh is not tried: it takes long."""
     import socket
 
-    if endpoint.needs_sdk or endpoint.scheme == "ssh":
+    if endpoint.scheme == "ssh":
         return None
     try:
         if endpoint.scheme == "unix":

@@ -67,10 +67,10 @@ class Machine:
 
     def answers(self, endpoint: Endpoint) -> bool:
         """Whether the engine answers a question; it accepts connections before it can."""
-        from buildlib.engine.api import SocketEngine
+        from buildlib.engine.api import EngineClient
 
         try:
-            SocketEngine(endpoint).ping()
+            EngineClient(endpoint).ping()
         except ActionError:
             return False
         return True

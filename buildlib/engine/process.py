@@ -149,11 +149,6 @@ def stop_all(grace: float = GRACE) -> None:
     _end(pids, grace)
 
 
-def reset() -> None:
-    """Allow children again after `stop_all`; for tests and long-lived processes."""
-    _stopping.clear()
-
-
 def _end(pids: Sequence[int], grace: float) -> None:
     """TERM, wait until the leaders are gone, KILL what is left of their groups."""
     _signal(pids, signal.SIGTERM)

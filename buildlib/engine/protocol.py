@@ -101,14 +101,6 @@ class BuildRequest(NamedTuple):
     no_cache: bool = False
 
 
-class Mount(NamedTuple):
-    """A folder or file of the engine's machine, seen inside a throw-away container."""
-
-    source: str
-    target: str
-    read_only: bool = True
-
-
 class Engine(Protocol):
     """Keeps images, and runs containers.
 
@@ -153,9 +145,7 @@ class Engine(Protocol):
         script: str,
         *,
         network: str = "none",
-        mounts: Sequence[Mount] = (),
         files: Sequence[tuple[str, bytes]] = (),
-        environ: Sequence[tuple[str, str]] = (),
         user: str = "",
     ) -> str:
         """Run `sh -c script` in a throw-away container and return what it wrote to stdout.
@@ -166,9 +156,7 @@ class Engine(Protocol):
             image: Image to start; it must be in the engine, nothing is pulled.
             script: Text for `/bin/sh -c`.
             network: `none` or `default`.
-            mounts: Folders of the engine's machine; use `files` where the engine may be remote.
             files: (absolute path, content) of files put into the container before it starts.
-            environ: Environment variables.
             user: `user`, `uid` or `uid:gid`; that of the image when empty.
 
         Raises:

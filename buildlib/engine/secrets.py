@@ -6,18 +6,19 @@ nothing of the site gets into a layer, the history (it holds constant paths only
 
 The bundle is not mounted over the image's own: /etc/ssl/certs/ca-certificates.crt would then be
 busy, and the installation of the Debian package ca-certificates, wanted by many, fails at its
-`mv`. Pure but for looking whether the host has a bundle; `build` hands the files over.
+`mv`. `build` hands the files over.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from buildlib.engine.dockerfile import Instruction, instructions, split_lines
+from buildlib.dockerfile.lines import Instruction, fields, read_lines
 from buildlib.engine.protocol import Grant
+from buildlib.errors import Location
 from buildlib.model.settings import Network
+from buildlib.web.trust import find_ca
 
 CA = "buildlib-ca"
 
@@ -29,13 +30,6 @@ _CA_VARIABLES = (
     "GIT_SSL_CAINFO",
     "NODE_EXTRA_CA_CERTS",
     "CARGO_HTTP_CAINFO",
-)
-_CA_CHOSEN = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
-_CA_PLACES = (
-    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Alpine
-    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
-    "/etc/ssl/ca-bundle.pem",  # SUSE
-    "/etc/ssl/cert.pem",  # macOS
 )
 _SOURCES = "/etc/apt/sources.list.d/debian.sources"
 _DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -51,9 +45,11 @@ def grants_for(
 
     Args:
         network: The mirrors of the workspace.
-        environ: Environment that may name a CA bundle; that of the process when None.
+        environ: Environment that may name a CA bundle and an index; that of the process when None.
         suite: Debian suite (`bookworm`) of the image; without it, apt keeps its own sources.
     """
+    from buildlib import pypi
+
     env = os.environ if environ is None else environ
     public = Network()
     bundle = find_ca(env)
@@ -70,62 +66,73 @@ def grants_for(
         # In place of the image's own: apt can add sources by a variable, but not leave one out.
         sources = _debian_sources(network.apt, suite)
         grants.append(Grant("buildlib-apt.sources", (), text=sources, at=_SOURCES))
-    if network.pypi != public.pypi:
-        uv = f'[[index]]\nurl = "{network.pypi}"\ndefault = true\n'
+    index = pypi.index_url(network.pypi, env)
+    if index != pypi.PUBLIC:
+        uv = f'[[index]]\nurl = "{index}"\ndefault = true\n'
         grants += [
-            Grant("buildlib-pip.conf", ("PIP_CONFIG_FILE",), text=_pip_conf(network.pypi)),
+            Grant("buildlib-pip.conf", ("PIP_CONFIG_FILE",), text=_pip_conf(index)),
             Grant("buildlib-uv.toml", ("UV_CONFIG_FILE",), text=uv),
         ]
     return tuple(grants)
 
 
-def find_ca(environ: Mapping[str, str]) -> str:
-    """The host's CA bundle, or an empty text where it has none."""
-    chosen = [environ.get(name, "") for name in _CA_CHOSEN]
-    return next((path for path in (*chosen, *_CA_PLACES) if path and os.path.isfile(path)), "")
-
-
-def lend(text: str, grants: Sequence[Grant]) -> str:
+def lend(text: str, grants: Sequence[Grant], file: str = "Dockerfile") -> str:
     """The text of a Dockerfile in which every RUN is given the grants.
 
     A RUN that mounts something at the same place keeps its own. ONBUILD instructions stay as
     they are: they run in builds of others, which know nothing of these files.
+
+    Args:
+        text: Of the Dockerfile.
+        grants: What is lent.
+        file: Its path in the workspace, for messages.
+
+    Raises:
+        InputError: The text is no Dockerfile.
     """
-    lines = split_lines(text)
     if not grants:
         return text
+    lines = text.split("\n")
     variables = [f"{name}={grant.target}" for grant in grants for name in grant.variables]
     changed: list[str] = []
     at = 0
-    for instruction in instructions(lines):
-        changed += lines[at : instruction.first]
-        body = lines[instruction.first : instruction.end]
-        if instruction.keyword == "RUN":
-            _add_flags(body, "".join(_mounts(instruction, grants)))
+    for instruction in read_lines(text, file).instructions:
+        changed += lines[at : instruction.line - 1]
+        body = lines[instruction.line - 1 : instruction.end]
+        if instruction.name == "RUN":
+            _add_flags(body, "".join(_mounts(instruction, grants, file)))
         changed += body
-        if instruction.keyword == "FROM" and variables:
+        if instruction.name == "FROM" and variables:
             changed.append("ARG " + " ".join(variables))
         at = instruction.end
-    return "".join(f"{line}\n" for line in [*changed, *lines[at:]])
+    return "\n".join([*changed, *lines[at:]])
 
 
-def _mounts(instruction: Instruction, grants: Sequence[Grant]) -> Iterable[str]:
-    own = instruction.text
+def _mounts(run: Instruction, grants: Sequence[Grant], file: str) -> Iterable[str]:
+    where = Location(file, run.line)
+    mounts = [fields(value, where) for key, value in run.flags if key == "mount"]
+    own = {field.partition("=")[2] for mount in mounts for field in mount if _is_target(field)}
     for grant in grants:
-        if not re.search(rf"(target|dst|destination)={re.escape(grant.target)}(?=[\s,])", own):
+        if grant.target not in own:
             # 0444: by default only root could read it, and RUN may be another user.
             yield f" --mount=type=secret,id={grant.id},target={grant.target},mode=0444"
 
 
+def _is_target(field: str) -> bool:
+    return field.partition("=")[0].lower() in {"target", "dst", "destination"}
+
+
 def _add_flags(body: list[str], flags: str) -> None:
-    """Put flags after the keyword of a RUN given as its lines."""
+    """Put flags after the keyword of a RUN given as its lines; they may break the keyword, too."""
+    left = "RUN"
     for number, line in enumerate(body):
-        indent = len(line) - len(line.lstrip())
-        end = indent + len("RUN")
-        if line[indent:end].upper() == "RUN":
-            rest = line[end:]
+        at = len(line) - len(line.lstrip()) if left == "RUN" else 0
+        while left and line[at : at + 1].upper() == left[0]:
+            at, left = at + 1, left[1:]
+        if not left:
+            rest = line[at:]
             space = "" if not rest or rest[0].isspace() else " "  # it may be the escape character
-            body[number] = line[:end] + flags + space + rest
+            body[number] = line[:at] + flags + space + rest
             return
 
 

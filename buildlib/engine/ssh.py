@@ -1,8 +1,7 @@
 """A connection to an engine on another machine, through the `ssh` program.
 
 The same way docker itself goes (`ssh HOST docker system dial-stdio`), so the user's keys, agent
-and ssh configuration count. The SDK would want paramiko for it. Behaves like a socket as far as
-`wire` uses one.
+and ssh configuration count. The SDK would want paramiko for it.
 """
 
 from __future__ import annotations
@@ -11,68 +10,83 @@ import socket
 import subprocess
 import tempfile
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
-from buildlib.engine.find import Endpoint
+if TYPE_CHECKING:
+    from buildlib.engine.find import Endpoint
 
 
-class SshSocket:
-    """One run of ssh; closing it ends the run."""
+class SshSocket(socket.socket):
+    """One run of ssh; closing it ends the run.
+
+    A connection that ssh could not make, or that broke, is a `ConnectionError` with ssh's words.
+    """
 
     def __init__(self, endpoint: Endpoint, timeout: float | None) -> None:
-        rest = endpoint.url.partition("://")[2].split("/", 1)[0]
-        user, _, place = rest.rpartition("@")
-        host, _, port = place.rpartition(":") if not place.endswith("]") else (place, "", "")
-        argv = ["ssh", "-o", "ConnectTimeout=30", "-T"]
-        argv += ["-l", user] if user else []
-        argv += ["-p", port] if host and port.isdigit() else []
-        name = (host if host and port.isdigit() else place).strip("[]")
-        argv += ["--", name, "docker", "system", "dial-stdio"]
-        self._socket, theirs = socket.socketpair()
-        self._socket.settimeout(timeout)
+        ours, theirs = socket.socketpair()
+        super().__init__(fileno=ours.detach())
+        self.settimeout(timeout)
         self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
+        self._child: subprocess.Popen[bytes] | None = None
         with theirs:
             try:
                 self._child = subprocess.Popen(
-                    argv,
+                    _command(endpoint),
                     stdin=theirs.fileno(),
                     stdout=theirs.fileno(),
                     stderr=self._said,
                     start_new_session=True,  # a ^C is for us, who then close it
                 )
             except OSError:
-                self._socket.close()
-                self._said.close()
+                self.close()
                 raise
 
-    def sendall(self, data: bytes) -> None:
-        """As of a socket."""
+    # wire sends and reads with these; http.client, under the SDK, reads into buffers
+
+    def sendall(self, data: Any, flags: int = 0) -> None:
         try:
-            self._socket.sendall(data)
+            super().sendall(data, flags)
         except BrokenPipeError:
             raise ConnectionError(self._words()) from None
 
-    def recv(self, size: int) -> bytes:
-        """As of a socket, but the end of a connection that failed is an error with ssh's words."""
+    def recv(self, size: int, flags: int = 0) -> bytes:
         try:
-            data = self._socket.recv(size)
+            data = super().recv(size, flags)
         except ConnectionResetError:  # ssh ended with our question unread
             data = b""
-        if not data and (words := self._words()):
-            raise ConnectionError(words)
+        if not data:
+            self._refuse_failure()
         return data
 
+    def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
+        try:
+            count = super().recv_into(buffer, size, flags)
+        except ConnectionResetError:
+            count = 0
+        if not count:
+            self._refuse_failure()
+        return count
+
     def close(self) -> None:
-        """End the connection, and ssh."""
-        self._socket.close()
-        with suppress(subprocess.TimeoutExpired):
-            self._child.wait(1)
-        if self._child.returncode is None:
-            self._child.kill()
-            self._child.wait()
+        super().close()
+        if self.fileno() >= 0:  # a file object of http.client still reads from it
+            return
+        if self._child is not None and self._child.returncode is None:
+            with suppress(subprocess.TimeoutExpired):
+                self._child.wait(1)
+            if self._child.returncode is None:
+                self._child.kill()
+                self._child.wait()
         self._said.close()
+
+    def _refuse_failure(self) -> None:
+        """The end of the connection is an error where ssh failed."""
+        if words := self._words():
+            raise ConnectionError(words)
 
     def _words(self) -> str:
         """What ssh, or docker over there, complained of; empty if it ended well."""
+        assert self._child is not None  # noqa: S101  nothing is sent before it is started
         try:
             if self._child.wait(5) == 0:
                 return ""
@@ -81,3 +95,14 @@ class SshSocket:
         self._said.seek(0)
         text = self._said.read().decode("utf-8", "replace").strip()
         return text or f"ssh ended with code {self._child.returncode}"
+
+
+def _command(endpoint: Endpoint) -> list[str]:
+    rest = endpoint.url.partition("://")[2].split("/", 1)[0]
+    user, _, place = rest.rpartition("@")
+    host, _, port = place.rpartition(":") if not place.endswith("]") else (place, "", "")
+    argv = ["ssh", "-o", "ConnectTimeout=30", "-T"]
+    argv += ["-l", user] if user else []
+    argv += ["-p", port] if host and port.isdigit() else []
+    name = (host if host and port.isdigit() else place).strip("[]")
+    return [*argv, "--", name, "docker", "system", "dial-stdio"]

@@ -60,7 +60,7 @@ def unobserved(done: int, total: int) -> None:
     """An observer that tells nobody."""
 
 
-class Carrier(Protocol):
+class ImageTransport(Protocol):
     """What moves images between an engine and a registry: this module, or a fake of it."""
 
     def push(self, reference: str, *, observe: Observe = unobserved) -> str:
@@ -97,7 +97,7 @@ class Carrier(Protocol):
 
 
 def push(reference: str, *, observe: Observe = unobserved) -> str:
-    """See `Carrier.push`."""
+    """Push a reference (`host/name:tag`); returns the digest of its manifest."""
 
     def messages(client: docker.APIClient) -> Iterable[dict[str, Any]]:
         name, tag = _apart(reference)
@@ -114,7 +114,7 @@ def push(reference: str, *, observe: Observe = unobserved) -> str:
 
 
 def pull(reference: str, *, platform: str = "", observe: Observe = unobserved) -> str:
-    """See `Carrier.pull`."""
+    """Pull a reference (`host/name:tag` or `host/name@sha256:…`); returns the digest of it."""
 
     def messages(client: docker.APIClient) -> Iterable[dict[str, Any]]:
         name, tag = _apart(reference)

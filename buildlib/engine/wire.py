@@ -1,4 +1,4 @@
-"""As much HTTP/1.1 as the engine's API needs, over a unix or plain TCP socket, or ssh.
+"""The way to an engine (a unix socket, TCP, TLS, ssh), and as much HTTP/1.1 as its API needs.
 
 `http.client` costs a third of our start-up time, and cannot send many questions at once. This
 can: twenty answers come back in the time of two. Knows nothing of images or containers; raises
@@ -9,12 +9,9 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from buildlib.engine.find import Endpoint
-
-if TYPE_CHECKING:
-    from buildlib.engine.ssh import SshSocket
+from buildlib.engine.find import Endpoint, Tls
 
 PIPELINE = 64
 """Questions sent before answers are read. More could fill both directions of the socket, with
@@ -44,7 +41,7 @@ class Link:
     """One connection. Not for several threads at once."""
 
     def __init__(self, endpoint: Endpoint, timeout: float | None) -> None:
-        self._socket = _open(endpoint, timeout)
+        self._socket = open_socket(endpoint, timeout)
         self._buffer = b""
         self.open = True
         """Whether the engine will answer more questions on this connection."""
@@ -134,7 +131,12 @@ class Link:
         self._buffer += data
 
 
-def _open(endpoint: Endpoint, timeout: float | None) -> socket.socket | SshSocket:
+def open_socket(endpoint: Endpoint, timeout: float | None) -> socket.socket:
+    """Connect to an engine; what is sent and received is HTTP, whatever the way.
+
+    Raises:
+        OSError: It cannot be reached, or its certificate is not that of the endpoint.
+    """
     if endpoint.scheme == "ssh":
         from buildlib.engine.ssh import SshSocket
 
@@ -143,7 +145,7 @@ def _open(endpoint: Endpoint, timeout: float | None) -> socket.socket | SshSocke
         link = socket.create_connection(endpoint.address, timeout)
         # An engine that vanishes from the network while we wait without limit is noticed.
         link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        return link
+        return _over_tls(link, endpoint.tls, endpoint.address[0]) if endpoint.tls else link
     link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         link.settimeout(timeout)
@@ -154,20 +156,36 @@ def _open(endpoint: Endpoint, timeout: float | None) -> socket.socket | SshSocke
     return link
 
 
-def question(
-    method: str,
-    path: str,
-    body: bytes | None = None,
-    kind: str = "application/json",
-) -> bytes:
-    """The bytes of one request."""
-    head = f"{method} {path} HTTP/1.1\r\nHost: docker\r\n"
-    if body is None:
-        body = b""
-        head += "Content-Length: 0\r\n" if method == "POST" else ""
-    else:
-        head += f"Content-Type: {kind}\r\nContent-Length: {len(body)}\r\n"
-    return f"{head}\r\n".encode() + body
+def _over_tls(link: socket.socket, tls: Tls, host: str) -> socket.socket:
+    import ssl
+
+    # Not `create_default_context`: from Python 3.13 on it refuses what openssl's defaults make.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if not tls.verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    try:
+        authority, certificate, key = map(tls.file, ("ca.pem", "cert.pem", "key.pem"))
+        if authority:
+            context.load_verify_locations(authority)
+        else:
+            context.load_default_certs()
+        if certificate and key:
+            context.load_cert_chain(certificate, key)
+    except OSError as error:  # not as it is: a PermissionError would be taken for the engine's
+        link.close()
+        raise ConnectionError(f"the files in {tls.folder} cannot be used: {error}") from None
+    try:
+        return context.wrap_socket(link, server_hostname=host)
+    except OSError:
+        link.close()
+        raise
+
+
+def question(method: str, path: str) -> bytes:
+    """The bytes of one request, which has no body: what is sent is in its path."""
+    length = "Content-Length: 0\r\n" if method == "POST" else ""
+    return f"{method} {path} HTTP/1.1\r\nHost: docker\r\n{length}\r\n".encode()
 
 
 class Pipeline:

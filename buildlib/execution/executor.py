@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
     from buildlib.workspace import Workspace
 
 Say = Callable[[str], None]
-_STEP = re.compile(r"#\d+ (\[[^\]]*\d+/\d+\] .{0,60})")
-"""How BuildKit's plain output names a step: `#7 [stage-0 2/3] RUN …`."""
+_SHOWN = 60
+"""Characters of an instruction that are shown while it is carried out."""
 
 
 class Executor:
@@ -52,6 +51,8 @@ class Executor:
         self.spans: list[Span] = []
         """The targets that were made, with their times."""
         self._begin = time.monotonic()
+        self._noted: set[str] = set()
+        """Keys of which it is noted what they are made of, with all below."""
         self.doing: dict[Label, str] = {}
         """The step that the builder of each running target is at, as it says itself."""
 
@@ -71,9 +72,8 @@ class Executor:
         workspace = self._workspace
         target = workspace.graph[label]
         key = workspace.keys.key(Reference(label))
-        with self._alone(label, key), _told(label):
-            step = workspace.plan([label], force=force).look_up(label)
-            built = step is not None and step.action == BUILD
+        with self._alone(label, key), _system_errors(label):
+            built = workspace.step(label, force=force).action == BUILD
             if built:
                 if target.rule.verb == VERIFY:  # a proof that fails now is no proof any more
                     workspace.records.remove(key)
@@ -93,12 +93,12 @@ class Executor:
         """
         workspace = self._workspace
         key = workspace.keys.key(Reference(label))
-        with self._alone(label, key), _told(label):
-            step = workspace.plan([label]).look_up(label)
-            if step is not None and step.action == BUILD:
+        with self._alone(label, key), _system_errors(label):
+            step = workspace.step(label)
+            if step.action == BUILD:
                 bring()
-                step = workspace.plan([label]).look_up(label)
-            if step is not None and step.action == BUILD:
+                step = workspace.step(label)
+            if step.action == BUILD:
                 raise ActionError(
                     f"what was brought of {label} is not what its rule makes: {step.reason}",
                     fix=f"./doitw {workspace.graph[label].rule.verb} {label}",
@@ -138,7 +138,7 @@ class Executor:
 
     def _put_parts(self, root: Reference) -> None:
         """Keep what the keys of a target and of all below it are made of, each once."""
-        for record in self._workspace.keys.closure(root):
+        for record in self._workspace.keys.closure(root, self._noted):
             self._workspace.records.put_parts(record)
 
     @contextlib.contextmanager
@@ -152,6 +152,7 @@ class Executor:
             yield
 
     def _build(self, target: Target, *, rebuild: bool) -> None:
+        from buildlib.engine.progress import Resumed, Started, instruction_of
         from buildlib.execution.timeline import Watch
 
         workspace = self._workspace
@@ -163,12 +164,12 @@ class Executor:
         with open(log_path, "w", encoding="utf-8", errors="replace") as log_file:
 
             def log(line: str) -> None:
-                watch.line(line)
+                event = watch.line(line)
                 log_file.write(line + "\n")
                 log_file.flush()
-                step = _STEP.match(line)
-                if step:
-                    self.doing[target.label] = " ".join(step.group(1).split())
+                if isinstance(event, (Started, Resumed)) and (step := instruction_of(event.name)):
+                    shown = event.name[: len(event.name) - len(step) + _SHOWN]
+                    self.doing[target.label] = " ".join(shown.split())
                 if self._verbose:
                     self._say(line)
 
@@ -284,8 +285,8 @@ class Executor:
 
 
 @contextlib.contextmanager
-def _told(label: Label) -> Iterator[None]:
-    """A full disk or a file in the way is nobody's fault of ours: say which, without a trace."""
+def _system_errors(label: Label) -> Iterator[None]:
+    """Turn an error of the system, such as a full disk, into one that names target and file."""
     try:
         yield
     except OSError as error:

@@ -2,9 +2,9 @@
 
 `start` makes the plan, finds (or makes) an engine if the plan needs one, pulls what the registry
 has of it, and fetches what the rest will read. Where that is much, what cannot change the plan is
-fetched while targets are made, in the order in which it is needed. Then each target is run, the
-head of the longest chain first. At the end, what was built is published where this machine's role
-is to write.
+fetched while targets are made, in the order in which it is needed. Then each target is run, along
+the critical path first. At the end, what was built is published where this machine's role is to
+write.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from buildlib.keys.compute import pinned
 from buildlib.model.label import Label, Reference
 from buildlib.model.section import APT, DEBIAN, SECTIONS
 from buildlib.model.settings import OFF, WRITE
-from buildlib.plan.chain import guess, urgency
 from buildlib.plan.plan import BUILD, RESTORE, UNKNOWN, Plan
 
 if TYPE_CHECKING:
@@ -159,7 +158,7 @@ class Session:
         workspace = self.workspace
         built = {step.label: None for step in self.plan.steps if step.action == BUILD}
         restored = [step.label for step in self.plan.steps if step.action == RESTORE]
-        below = [other for label in built for other in workspace.graph.made_below(label)]
+        below = [other for label in built for other in workspace.graph.build_deps(label)]
         found = []
         for label in dict.fromkeys([*restored, *below]):
             if workspace.graph[label].rule.is_image:  # its record names no file
@@ -171,30 +170,12 @@ class Session:
 
     def labels(self) -> list[Label]:
         """What will be run, dependencies first; of several that could be run, the most urgent."""
-        seconds = {
-            step.label: step.seconds or guess(self._pinned(step.label)) for step in self.plan.steps
-        }
-        rows = urgency(list(seconds), self.below(seconds), seconds)
-        # A target is more urgent than all that need it, so this order keeps dependencies first.
-        return sorted(seconds, key=lambda label: -rows[label])
-
-    def below(self, labels: Iterable[Label]) -> dict[Label, list[Label]]:
-        """What each of some targets needs, of what is made by itself."""
-        return {label: self.workspace.graph.made_below(label) for label in labels}
-
-    def _pinned(self, label: Label) -> int:
-        """Bytes of what the lock pins for a target."""
-        target = self.workspace.graph[label]
-        return sum(
-            item.size
-            for pin in target.pins
-            for item in pinned(self.workspace.lock, pin, target).items.values()
-        )
+        return list(self.plan.order)
 
     def is_chain(self) -> bool:
         """Whether each target to be run needs the one before it, so that none can run beside."""
-        made_below = self.workspace.graph.made_below
-        return all(first in made_below(then) for first, then in pairwise(self.labels()))
+        build_deps = self.workspace.graph.build_deps
+        return all(first in build_deps(then) for first, then in pairwise(self.plan.order))
 
     def is_fresh(self, label: Label) -> bool:
         """Whether there is nothing to do for a target, or nobody needs it."""
@@ -208,7 +189,7 @@ class Session:
         from buildlib.execution import gantt, timeline
 
         workspace = self.workspace
-        below = self.below(span.label for span in spans)
+        below = {span.label: workspace.graph.build_deps(span.label) for span in spans}
         names = {span.label: workspace.graph.task_names[span.label] for span in spans}
         path = workspace.state.path("last-build.svg")
         with open(path, "w", encoding="utf-8") as file:
@@ -222,7 +203,7 @@ class Session:
 
     def _need_engine(self) -> None:
         """Find an engine where the plan has use for one; plan again when it can be asked."""
-        uses = [label for label in self.labels() if self._uses_engine(label)]
+        uses = [label for label in self.plan.order if self._uses_engine(label)]
         if not uses:
             return
         self.workspace.outside.ensure_engine()
@@ -297,7 +278,7 @@ class Session:
         """Downloads in the groups and the order in which targets will ask for them."""
         left = {entry.sha256: entry for entry in later}
         groups = []
-        for label in self.labels():
+        for label in self.plan.order:
             mine = [entry.sha256 for entry in downloads_of(self.workspace, [label])]
             groups.append([left.pop(sha256) for sha256 in dict.fromkeys(mine) if sha256 in left])
         return [group for group in groups if group]
@@ -314,7 +295,7 @@ class Session:
         gone = {download.sha256 for download in error.downloads}
         stale = [
             (pin.section, label)
-            for label in self.labels()
+            for label in self.plan.order
             for pin in self.workspace.graph[label].pins
             if SECTIONS[pin.section].source == DEBIAN
             and any(
@@ -367,8 +348,8 @@ def downloads_of(workspace: Workspace, labels: Iterable[Label]) -> list[Download
         met.add(ref)
         target = graph[ref.label]
         found += [download for _, download in pinned_files(workspace.lock, target)]
-        # What is built has a step of its own; what is not built, or taken in parts, is read
-        # through whoever needs it.
+        # A target with a step of its own fetches for itself. Groups of files and parts of archives
+        # have none: the target that takes them fetches what they need.
         below = [dep.ref for dep in graph.deps(ref) if not dep.by_name]
         pending += [other for other in below if other.parts or not graph[other.label].rule.is_built]
     return found
@@ -380,5 +361,5 @@ def build_in_order(session: Session) -> None:
     Raises:
         ActionError: One failed.
     """
-    for label in session.labels():
+    for label in session.plan.order:
         session.run(label)

@@ -7,7 +7,6 @@ registry that does not answer costs one warning. How entries look and when they 
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -15,25 +14,21 @@ from typing import TYPE_CHECKING
 from buildlib.errors import BuildError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label, Reference
-from buildlib.model.output import Output
 from buildlib.model.target import Target
 from buildlib.plan.plan import PULL, Plan, Step
 from buildlib.text import duration
 
 if TYPE_CHECKING:
-    from buildlib.engine.transfer import Observe
     from buildlib.execution.executor import Executor
     from buildlib.sharing.entry import Entry
     from buildlib.sharing.shared import SharedStore
     from buildlib.workspace import Workspace
 
 Say = Callable[[str], None]
-AT_ONCE = 4
-"""Targets on their way at a time; the engine moves several layers of each."""
 
 
-class Asked:
-    """What the registry was asked, and what is not to be asked again.
+class RegistryLookup:
+    """Asks the registry for keys, each once.
 
     Args:
         workspace: The workspace.
@@ -95,17 +90,17 @@ def pull_all(
     shared = workspace.shared
     if shared is None:
         return workspace.plan(roots, force=force), []
-    asked = Asked(workspace, shared, say)
+    lookup = RegistryLookup(workspace, shared, say)
     pulled: list[Label] = []
     while True:
-        plan = workspace.plan(roots, force=force, shared=asked)
+        plan = workspace.plan(roots, force=force, shared=lookup)
         steps = [step for step in plan.steps if step.action == PULL]
         if not steps:
             return plan, pulled
-        entries = asked([_asked_for(workspace, step.label) for step in steps])
+        entries = lookup([_asked_for(workspace, step.label) for step in steps])
         pulled += _pull(workspace, steps, entries, shared, executor, say)
         for step in steps:  # what came is here; what did not come is built
-            asked.give_up(step.key)
+            lookup.give_up(step.key)
 
 
 def _asked_for(workspace: Workspace, label: Label) -> tuple[Target, KeyRecord]:
@@ -121,23 +116,25 @@ def _pull(
     say: Say,
 ) -> list[Label]:
     """Pull some targets at once; those that came."""
+    from buildlib.sharing import transfers
+
     total = sum(step.size for step in steps)
     host = workspace.settings.registry
     say(f"pulling {_targets(len(steps))}, {total / 1e6:.1f} MB, from {host}")
-    by_label = {step.label: entries[step.key] for step in steps}
-
-    def pull(label: Label, observe: Observe) -> None:
-        executor.adopt(label, lambda: shared.bring(by_label[label], workspace.engine, observe))
-
     started = time.monotonic()
-    failures = _side_by_side(workspace, pull, by_label, "pull")
-    came = [label for label in by_label if label not in failures]
+    failed: dict[Label, Exception] = {}
+    came = transfers.pull(
+        shared,
+        {step.label: entries[step.key] for step in steps},
+        workspace.engine,
+        verb="pull",
+        adopt=executor.adopt,
+        failed=failed,
+    )
     if came:
         took = duration(time.monotonic() - started)
         say(f"pulled {_names(workspace, came)} in {took}")
-    if failures:
-        first = next(iter(failures.values()))
-        say(f"warning: {_names(workspace, failures)} cannot be pulled: {first}")
+    _tell_failed(workspace, failed, "pulled", say)
     return came
 
 
@@ -169,8 +166,10 @@ def publish_all(workspace: Workspace, labels: Iterable[Label], *, say: Say) -> N
         labels: Targets that this run has made.
         say: Takes lines for the person who waits, warnings among them.
     """
-    made = _worth_sharing(workspace, labels)
-    shared = workspace.sharing if made else None
+    from buildlib.sharing import transfers
+
+    worth = _worth_sharing(workspace, labels)
+    shared = workspace.sharing if worth else None
     if shared is None:
         return
     host = workspace.settings.registry
@@ -178,41 +177,48 @@ def publish_all(workspace: Workspace, labels: Iterable[Label], *, say: Say) -> N
         # What is sent is sent with patience; that it is not there at all is found out in a hurry.
         workspace.connect(host, quick=True).ping()
     except BuildError as error:
-        say(f"warning: {_names(workspace, made)} cannot be published: {error.what}")
+        say(f"warning: {_names(workspace, worth)} cannot be published: {error.what}")
         return
+    made = transfers.made_of(workspace.view, workspace.records, worth)
     say(f"publishing {_targets(len(made))} to {host}")
     began, started = int(time.time()), time.monotonic()
-    there: list[Label] = []
-
-    def publish(label: Label, observe: Observe) -> None:
-        target, record = _asked_for(workspace, label)
-        closure = workspace.keys.closure(Reference(label))
-        entry = shared.publish(target, record, made[label], closure, workspace.engine, observe)
-        if entry.pushed < began:
-            there.append(label)
-
-    failures = _side_by_side(workspace, publish, made, "publish")
-    new = [label for label in made if label not in failures and label not in there]
+    failed: dict[Label, Exception] = {}
+    entries = transfers.publish(shared, made, workspace.engine, verb="publish", failed=failed)
+    there = [label for label, entry in entries.items() if entry.pushed < began]
+    new = [label for label in entries if label not in there]
     if there:
         say(f"{_names(workspace, there)}: another build has published the same keys")
     if new:
         took = duration(time.monotonic() - started)
         say(f"published {_names(workspace, new)} in {took}")
-    if failures:
-        first = next(iter(failures.values()))
-        say(f"warning: {_names(workspace, failures)} cannot be published: {first}")
+    _tell_failed(workspace, failed, "published", say)
 
 
-def _worth_sharing(workspace: Workspace, labels: Iterable[Label]) -> dict[Label, Output]:
-    """What was made of some targets, of those that others shall have."""
+def _worth_sharing(workspace: Workspace, labels: Iterable[Label]) -> list[Label]:
+    """Of what was made, what others shall have."""
     from buildlib.sharing.shared import is_shared
 
-    made: dict[Label, Output] = {}
-    for label in labels:
-        record = workspace.records.get(workspace.keys.key(Reference(label)))
-        if record is not None and is_shared(workspace.graph[label], record):
-            made[label] = record.output
-    return made
+    kept = {label: workspace.records.get(workspace.keys.key(Reference(label))) for label in labels}
+    return [
+        label
+        for label, record in kept.items()
+        if record is not None and is_shared(workspace.graph[label], record)
+    ]
+
+
+def _tell_failed(
+    workspace: Workspace, failed: Mapping[Label, Exception], what: str, say: Say
+) -> None:
+    """Say which targets could not be moved, and the reason of the first."""
+    from buildlib.registry.protocol import RegistryUnavailable
+
+    if not failed:
+        return
+    first = next(iter(failed.values()))
+    why = first.what if isinstance(first, BuildError) else str(first)
+    say(f"warning: {_names(workspace, failed)} cannot be {what}: {why}")
+    if any(isinstance(error, RegistryUnavailable) for error in failed.values()):
+        workspace.asks_registry = False
 
 
 def _names(workspace: Workspace, labels: Iterable[Label]) -> str:
@@ -221,48 +227,3 @@ def _names(workspace: Workspace, labels: Iterable[Label]) -> str:
 
 def _targets(count: int) -> str:
     return "1 target" if count == 1 else f"{count} targets"
-
-
-def _side_by_side(
-    workspace: Workspace,
-    work: Callable[[Label, Observe], None],
-    labels: Iterable[Label],
-    verb: str,
-) -> dict[Label, str]:
-    """Do some transfers at once, and draw how far they are.
-
-    Args:
-        workspace: The workspace.
-        work: One transfer; told where to say how far it is.
-        labels: What is transferred.
-        verb: What is done, for the line that is drawn.
-
-    Returns:
-        Those that failed, each with the reason.
-    """
-    from buildlib.fetch.progress import progress_for
-    from buildlib.registry.protocol import RegistryUnavailable
-    from buildlib.sharing.parallel import at_once
-    from buildlib.sharing.progress import Transfers
-
-    labels = list(labels)
-    failures: dict[Label, str] = {}
-    gone: list[str] = []
-    with progress_for(sys.stderr, verb=verb, things="targets") as show:
-        transfers = Transfers(len(labels), show)
-
-        def one(label: Label) -> None:
-            try:
-                if gone:  # who did not answer one is not waited for again by each of the others
-                    failures[label] = gone[0]
-                else:
-                    work(label, transfers.observer(str(label)))
-            except (BuildError, OSError) as error:
-                failures[label] = getattr(error, "what", "") or str(error)
-                if isinstance(error, RegistryUnavailable):
-                    gone.append(failures[label])
-                    workspace.asks_registry = False
-            transfers.end(str(label))
-
-        at_once(one, labels, threads=AT_ONCE)
-    return {label: failures[label] for label in labels if label in failures}

@@ -1,17 +1,17 @@
 """When each target of a build ran, and what its builder did meanwhile.
 
 Collected while a build runs, summed up at its end, and kept as a picture. What a builder did is
-read off its own plain output: the lines that say what a step is and how long it took.
+read off its own progress output.
 """
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from buildlib.plan.chain import longest
+from buildlib.engine.progress import Done, Event, Progress, instruction_of
+from buildlib.plan.critical_path import critical_path
 from buildlib.text import duration
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ FETCH, TRANSFER, UNPACK, RUN, EXPORT, OTHER = (
 )
 KINDS = (FETCH, TRANSFER, UNPACK, RUN, EXPORT, OTHER)
 """What the time of a target can go to, in the order in which it happens."""
-
-_STEP = re.compile(r"#(\d+) (\[.*?\] |)(\S+)(.*)")
-_DONE = re.compile(r"#(\d+) DONE (\d+(?:\.\d+)?)s")
 
 
 class Span(NamedTuple):
@@ -65,24 +62,17 @@ class Watch:
         self._label = label
         self._begin = begin
         self._started = time.monotonic()
-        self._names: dict[str, str] = {}
+        self._progress = Progress()
         self._kinds: dict[str, float] = {}
 
-    def line(self, text: str) -> None:
-        """Read one line of BuildKit's plain output."""
-        if not text.startswith("#"):
-            return
-        done = _DONE.match(text)
-        if done:
-            kind = self._names.get(done.group(1))
+    def line(self, text: str) -> Event | None:
+        """Take a line of the builder; what it says, for whoever else wants to know."""
+        event = self._progress.feed(text)
+        if isinstance(event, Done):
+            kind = _kind(self._progress.names.get(event.vertex, ""))
             if kind:
-                self._add(kind, float(done.group(2)))
-            return
-        step = _STEP.match(text)
-        if step:
-            kind = _kind(step.group(2), step.group(3), step.group(4))
-            if kind:
-                self._names.setdefault(step.group(1), kind)
+                self._add(kind, event.seconds)
+        return event
 
     def waited(self, seconds: float) -> None:
         """Note seconds in which downloads were waited for."""
@@ -101,21 +91,20 @@ class Watch:
         return Span(self._label, self._started - self._begin, now - self._begin, kinds)
 
 
-def _kind(bracket: str, word: str, rest: str) -> str:
-    """What a step is, by its first line; empty for what takes no time worth telling."""
-    if bracket.startswith("[internal]"):
-        return TRANSFER if word == "load" and "build context" in rest else ""
-    if word == "exporting":
+def _kind(name: str) -> str:
+    """What a vertex does; empty for what takes no time worth telling."""
+    if name.startswith("[internal]"):
+        return TRANSFER if name.endswith("load build context") else ""
+    if name.startswith("exporting"):
         return EXPORT
-    if not bracket:
-        return ""
-    return {"RUN": RUN, "ADD": UNPACK, "COPY": UNPACK, "FROM": UNPACK}.get(word, "")
+    keyword = instruction_of(name).partition(" ")[0]
+    return {"RUN": RUN, "ADD": UNPACK, "COPY": UNPACK, "FROM": UNPACK}.get(keyword, "")
 
 
 def chain(spans: Sequence[Span], below: Mapping[Label, Sequence[Label]]) -> list[Label]:
     """The longest row of targets of which each needed the one before, first to last."""
     labels = [span.label for span in sorted(spans, key=lambda span: span.end)]
-    return longest(labels, below, {span.label: span.seconds for span in spans})
+    return critical_path(labels, below, {span.label: span.seconds for span in spans})
 
 
 def summary(

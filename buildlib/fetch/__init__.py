@@ -5,11 +5,11 @@ a Debian package or a wheel is for, it must not know. See docs/fetching.md.
 
     source    what to fetch, and where from in principle
     locate    the addresses that stand for, under the mirrors of this site
-    web       one HTTP request: trust, proxies, credentials, redirects; retries
     transfer  one file from one address into a half file that can be resumed
     fetcher   many downloads at once, and what is said when some fail
     carry     a folder to take to a site without a network
     progress  the line that shows how far it is
 
-Import modules from here only where something is missing from the store: they load urllib3.
+Requests are those of `buildlib.web`. Import modules from here only where something is missing from
+the store: they load urllib3.
 """

@@ -35,27 +35,15 @@ def export_to(store: ContentStore, downloads: Iterable[Download], folder: str) -
     return sum(_export(store, download, target) for download in downloads)
 
 
-def take_from(folder: str, download: Download, store: ContentStore) -> bool:
-    """Copy one download from a folder into a store that does not have it.
-
-    Returns:
-        Whether it was copied.
-
-    Raises:
-        HashMismatch: The folder's file is not what its name says.
-        FileNotFoundError: The folder does not have it either.
-    """
-    if store.check(download.sha256, download.size, what=download.filename):
-        return False
-    store.add_file(ContentStore(folder).path(download.sha256), download.sha256)
-    return True
-
-
 def _export(store: ContentStore, download: Download, target: ContentStore) -> bool:
+    """Copy one download unless it is there; whether it was copied."""
+    if target.check(download.sha256, download.size, what=download.filename):
+        return False
     try:
-        return take_from(store.root, download, target)
+        target.add_file(store.path(download.sha256), download.sha256)
     except FileNotFoundError:
         raise absent(store.root, download.sha256) from None
     except HashMismatch:
         store.verify(download.sha256, what=download.filename)
         raise
+    return True

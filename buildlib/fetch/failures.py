@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from buildlib.fetch.source import Download
-    from buildlib.fetch.trouble import WebError
+    from buildlib.web.errors import HttpError
 
 _MOST = 20  # files named in one message; all are in `FetchFailed.failures`
 
@@ -27,7 +27,7 @@ class Failure(NamedTuple):
     """
 
     download: Download
-    tried: tuple[WebError, ...]
+    tried: tuple[HttpError, ...]
 
     @property
     def not_served(self) -> bool:
@@ -35,12 +35,12 @@ class Failure(NamedTuple):
         return all(error.kind == "absent" for error in self.tried)
 
     @property
-    def worst(self) -> WebError:
+    def worst(self) -> HttpError:
         """The error to act on: wrong bytes before trouble, trouble before a plain 404."""
         return min(self.tried, key=lambda error: _RANK.index(error.kind))
 
 
-_RANK = ("content", "certificate", "refused", "broken", "silent", "absent")
+_RANK = ("content", "certificate", "plain", "refused", "unavailable", "broken", "silent", "absent")
 
 
 class FetchFailed(ActionError):
@@ -109,7 +109,7 @@ def _fix(failures: Sequence[Failure]) -> str:
             return "./doitw lock --check  # shows what moved; ./doitw lock accepts what it is now"
         case "certificate":
             return "export SSL_CERT_FILE=/path/to/ca-bundle.pem  # the authorities of your network"
-        case "refused":
+        case "refused" | "plain":
             return _permission(first.worst)
         case "absent":
             return "./doitw lock  # resolves anew what is no longer served"
@@ -117,7 +117,7 @@ def _fix(failures: Sequence[Failure]) -> str:
             return _another_way(first.download)
 
 
-def _permission(error: WebError) -> str:
+def _permission(error: HttpError) -> str:
     """What to do about a request that the server understood and does not grant."""
     if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return "export https_proxy=http://NAME:PASSWORD@PROXY:PORT"

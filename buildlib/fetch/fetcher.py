@@ -8,23 +8,23 @@ left behind are half files in `part/`, which the next fetch continues.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from buildlib.fetch.failures import Failure
     from buildlib.fetch.locate import Locator
     from buildlib.fetch.part import PartFile
     from buildlib.fetch.progress import Observer
     from buildlib.fetch.source import Download
-    from buildlib.fetch.trouble import WebError
-    from buildlib.fetch.web import Retry, Web
     from buildlib.model.settings import Network
     from buildlib.store.content import ContentStore
+    from buildlib.web.errors import HttpError
+    from buildlib.web.http import HttpClient
+    from buildlib.web.retry import Retry
 
 _TICK = 0.1  # seconds between two calls of the observer
 
@@ -44,9 +44,7 @@ class Fetcher:
         jobs: How many files at the same time.
         observer: Told how far it is, in the thread that called `fetch`, ten times a second.
         offline: Ask no network; what is missing is an error.
-        folders: Laid out like a store (see `carry`), looked into before the network is asked.
-        apt_mirrors: More roots to try for Debian files.
-        retry: Patience with the network; None for the usual.
+        retry: What is tried again; None for the usual.
     """
 
     def __init__(
@@ -57,8 +55,6 @@ class Fetcher:
         jobs: int = 8,
         observer: Observer | None = None,
         offline: bool = False,
-        folders: Sequence[str] = (),
-        apt_mirrors: Sequence[str] = (),
         retry: Retry | None = None,
     ) -> None:
         self._store = store
@@ -66,8 +62,6 @@ class Fetcher:
         self._jobs = jobs
         self._observer = observer
         self._offline = offline
-        self._folders = tuple(folders)
-        self._apt_mirrors = tuple(apt_mirrors)
         self._retry = retry
 
     def fetch(self, downloads: Iterable[Download]) -> None:
@@ -81,7 +75,7 @@ class Fetcher:
             NotInStore: Offline, and some are missing.
             ActionError: The store cannot be written to.
         """
-        wanted = [d for d in missing(self._store, downloads) if not self._carried(d)]
+        wanted = missing(self._store, downloads)
         if not wanted:
             return
         from buildlib.fetch.failures import NotInStore, failed
@@ -92,27 +86,18 @@ class Fetcher:
         if failures:
             raise failed(failures)
 
-    def _carried(self, download: Download) -> bool:
-        """Take a download from one of the folders, if one has it."""
-        from buildlib.fetch.carry import take_from
-
-        for folder in self._folders:
-            with suppress(FileNotFoundError):
-                take_from(folder, download, self._store)
-                return True
-        return False
-
     def _run(self, missing: list[Download]) -> list[Failure]:
         """Fetch in threads; returns the failures in the order of `missing`."""
         import threading
 
         from buildlib.fetch.locate import Locator
-        from buildlib.fetch.web import Retry, Web
+        from buildlib.web.http import HttpClient
+        from buildlib.web.retry import Retry
 
         stop = threading.Event()
-        web = Web(self._retry or Retry(), stop, self._jobs)
-        locator = Locator(self._network, web, self._apt_mirrors)
-        items = [_Item(self._store, download, web, locator, stop) for download in missing]
+        client = HttpClient(self._retry or Retry(), stop, keep=self._jobs)
+        locator = Locator(self._network, client)
+        items = [_Item(self._store, download, client, locator, stop) for download in missing]
         queue = sorted(items, key=lambda item: item.download.size or 0)  # the largest is taken last
         threads = [
             threading.Thread(target=_work, args=(queue, stop), daemon=True)
@@ -142,7 +127,7 @@ class Fetcher:
 
 def _work(queue: list[_Item], stop: threading.Event) -> None:
     """What each thread does: take items until there are none, or one shows a fault of ours."""
-    from buildlib.fetch.trouble import Stopped
+    from buildlib.web.retry import Stopped
 
     while queue and not stop.is_set():
         try:
@@ -166,7 +151,7 @@ class _Item:
         self,
         store: ContentStore,
         download: Download,
-        web: Web,
+        client: HttpClient,
         locator: Locator,
         stop: threading.Event,
     ) -> None:
@@ -175,7 +160,7 @@ class _Item:
         self.crash: BaseException | None = None
         self.ended = False
         self._store = store
-        self._web = web
+        self._client = client
         self._locator = locator
         self._stop = stop
         self._part: PartFile | None = None
@@ -208,28 +193,28 @@ class _Item:
                 self._part = part
                 if not self._store.has(self.download.sha256, self.download.size):
                     self._bring(part)
-        except OSError as error:  # trouble with the network comes as WebError
+        except OSError as error:  # trouble with the network comes as HttpError
             raise unwritable(self._store.root, error) from error
         self.ended = True
 
     def _bring(self, part: PartFile) -> None:
         from buildlib.fetch.failures import Failure
         from buildlib.fetch.transfer import transfer
-        from buildlib.fetch.trouble import WebError
+        from buildlib.web.errors import HttpError
 
-        tried: list[WebError] = []
+        tried: list[HttpError] = []
         whole = part.digest() == self.download.sha256  # killed just before the last step
         try:
             for url in () if whole else self._locator.find(self.download.source):
-                fetch = partial(transfer, self._web, url, part, self.download)
+                fetch = partial(transfer, self._client, url, part, self.download)
                 try:
-                    self._web.retrying(fetch, lambda: part.size)
-                except WebError as error:
+                    self._client.retrying(fetch, lambda: part.size)
+                except HttpError as error:
                     tried.append(error)
                 else:
                     whole = True
                     break
-        except WebError as error:  # the index
+        except HttpError as error:  # the index
             tried.append(error)
         if whole:
             part.finish()

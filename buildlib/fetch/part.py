@@ -14,8 +14,8 @@ from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from buildlib.fetch.trouble import Stopped
 from buildlib.store.content import hash_file
+from buildlib.web.retry import Stopped
 
 if TYPE_CHECKING:
     import threading

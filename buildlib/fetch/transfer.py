@@ -10,15 +10,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from buildlib.fetch.address import shown
-from buildlib.fetch.trouble import WebError
+from buildlib.web.address import shown
+from buildlib.web.errors import HttpError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from buildlib.fetch.part import PartFile
     from buildlib.fetch.source import Download
-    from buildlib.fetch.web import Answer, Web
+    from buildlib.web.http import HttpClient, Opened
 
 _PARTIAL = 206
 _OK = 200
@@ -26,43 +26,45 @@ _BEYOND_THE_END = 416
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
 
 
-def transfer(web: Web, url: str, part: PartFile, download: Download) -> None:
+def transfer(client: HttpClient, url: str, part: PartFile, download: Download) -> None:
     """Bring `part` to the whole of `download`, checked by size and sha256.
 
     Raises:
-        WebError: It did not succeed; when transient, what has arrived is kept for another call.
+        HttpError: It did not succeed; when transient, what has arrived is kept for another call.
             Of kind "content" when the server has other bytes than the lock: they are not kept.
     """
     try:
-        answer = web.get(url, _request(url, part))
-    except WebError as error:
+        opened = client.get(url, _request(url, part))
+    except HttpError as error:
         if part.size and error.status == _BEYOND_THE_END:
             part.restart()
-            raise WebError(url, "has less than came before", "broken", transient=True) from None
+            raise HttpError(
+                "has less than came before", "broken", url=url, transient=True
+            ) from None
         raise
     try:
-        whole = _whole_size(url, answer, part)
+        whole = _whole_size(url, opened, part)
         if None not in (whole, download.size) and whole != download.size:
-            raise _wrong(url, answer, part, f"is {whole} bytes", f"{download.size}")
+            raise _wrong(url, opened, part, f"is {whole} bytes", f"{download.size}")
         part.expected = whole or 0
-        part.remember(shown(url), _validator(answer.response.headers))
-        for chunk in web.chunks(answer):
+        part.remember(shown(url), _validator(opened.response.headers))
+        for chunk in client.chunks(opened):
             part.write(chunk)
             if download.size is not None and part.size > download.size:
-                raise _wrong(url, answer, part, "is longer", f"{download.size} bytes")
+                raise _wrong(url, opened, part, "is longer", f"{download.size} bytes")
     finally:
-        answer.response.close()
+        opened.response.close()
     if download.size is not None and part.size < download.size:
-        raise WebError(url, "ended early", "broken", transient=True)
+        raise HttpError("ended early", "broken", url=url, transient=True)
     if part.digest() != download.sha256:
         if part.pieced:
             part.restart()
-            raise WebError(url, "sent pieces that do not fit", "broken", transient=True)
-        raise _wrong(url, answer, part, f"has sha256 {part.digest()}", f"sha256 {download.sha256}")
+            raise HttpError("sent pieces that do not fit", "broken", url=url, transient=True)
+        raise _wrong(url, opened, part, f"has sha256 {part.digest()}", f"sha256 {download.sha256}")
 
 
 def _request(url: str, part: PartFile) -> dict[str, str]:
-    headers = {"Accept-Encoding": "identity"}
+    headers: dict[str, str] = {}
     if part.size:
         headers["Range"] = f"bytes={part.size}-"
         if validator := part.validator(shown(url)):
@@ -70,19 +72,19 @@ def _request(url: str, part: PartFile) -> dict[str, str]:
     return headers
 
 
-def _whole_size(url: str, answer: Answer, part: PartFile) -> int | None:
+def _whole_size(url: str, opened: Opened, part: PartFile) -> int | None:
     """The size of the whole file by the headers; `part` is made ready for the body."""
-    status, headers = answer.response.status, answer.response.headers
+    status, headers = opened.response.status, opened.response.headers
     if status == _PARTIAL:
         found = _CONTENT_RANGE.match(headers.get("Content-Range", ""))
         if not found or int(found[1]) != part.size:
             part.restart()
-            raise WebError(url, "sent another range than asked for", "broken", transient=True)
+            raise HttpError("sent another range than asked for", "broken", url=url, transient=True)
         part.pieced = part.size > 0
         return None if found[2] == "*" else int(found[2])
     part.restart()
     if status != _OK:
-        raise WebError(url, f"answers {status}, which is no file", "refused")
+        raise HttpError(f"answers {status}, which is no file", "refused", url=url)
     length = headers.get("Content-Length", "")
     return int(length) if length.isdigit() else None
 
@@ -93,8 +95,8 @@ def _validator(headers: Mapping[str, str]) -> str:
     return tag if tag.startswith('"') else headers.get("Last-Modified", "")
 
 
-def _wrong(url: str, answer: Answer, part: PartFile, found: str, locked: str) -> WebError:
+def _wrong(url: str, opened: Opened, part: PartFile, found: str, locked: str) -> HttpError:
     part.restart()
-    page = "html" in answer.response.headers.get("Content-Type", "")
+    page = "html" in opened.response.headers.get("Content-Type", "")
     hint = " (it is a web page: of a proxy that wants a login?)" if page else ""
-    return WebError(url, f"{found}, the lock says {locked}{hint}", "content")
+    return HttpError(f"{found}, the lock says {locked}{hint}", "content", url=url)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from buildlib.errors import InputError, UnknownTarget
@@ -46,6 +47,8 @@ class Graph:
         self._check_image_names()
         self.order = self._sort()
         """All labels, dependencies first."""
+        self._rank = {label: rank for rank, label in enumerate(self.order)}
+        self._build_deps: dict[Label, tuple[Label, ...]] = {}
         self.task_names = {
             label: name
             for verb in sorted({target.rule.verb for target in targets.values()})
@@ -79,17 +82,30 @@ class Graph:
             target = self.targets[target.parent]
             yield target
 
-    def made_below(self, label: Label) -> list[Label]:
-        """The nearest dependencies that are made by themselves, through those that are not."""
+    def build_deps(self, label: Label) -> Sequence[Label]:
+        """The build dependencies of a target: what must be built before it, each with its own step.
+
+        Groups of files and parts of archives have no step: their build dependencies count instead.
+        """
+        known = self._build_deps.get(label)
+        if known is None:
+            known = self._build_deps[label] = tuple(self._find_build_deps(label))
+        return known
+
+    def _find_build_deps(self, label: Label) -> dict[Label, None]:
         found: dict[Label, None] = {}
-        pending = [dep.ref for dep in self.targets[label].deps if not dep.by_name]
+        met: set[Reference] = set()
+        pending = deque(dep.ref for dep in self.targets[label].deps if not dep.by_name)
         while pending:
-            ref = pending.pop(0)
+            ref = pending.popleft()
+            if ref in met:
+                continue
+            met.add(ref)
             if ref.parts or not self.targets[ref.label].rule.is_built:
-                pending += [dep.ref for dep in self.deps(ref) if not dep.by_name]
+                pending.extend(dep.ref for dep in self.deps(ref) if not dep.by_name)
             else:
                 found[ref.label] = None
-        return list(found)
+        return found
 
     def closure(self, roots: Iterable[Label]) -> list[Label]:
         """The roots and all they depend on (as wholes), dependencies first."""
@@ -101,13 +117,13 @@ class Graph:
                 wanted.add(label)
                 deps = self.targets[label].deps
                 pending += [dep.ref.label for dep in deps if not dep.by_name]
-        return [label for label in self.order if label in wanted]
+        return sorted(wanted, key=self._rank.__getitem__)
 
     def stamped(self) -> set[Label]:
-        """The targets that carry names of images or the version, also in what they are made of.
+        """The targets whose key depends on the channel: a release makes them anew.
 
-        Their keys are others in another channel, so a release makes them anew; all others are
-        what was tested.
+        They carry names of images or the version, or contain what does. All others ship as they
+        were tested.
         """
         wanted = {label: {Reference(label)} for label in self.order}
         for target in self.targets.values():

@@ -19,9 +19,6 @@ from buildlib.model.tree import Tree
 if TYPE_CHECKING:
     from buildlib.dockerfile.model import Dockerfile
 
-_VERSION = 3
-"""Raised when a check is added or changed."""
-
 _FETCHING_ARGS = ("BUILDKIT_SYNTAX", "BUILDKIT_DISABLE_FILEOP")
 """Build arguments for which BuildKit fetches another frontend, or an image that copies for it."""
 
@@ -114,7 +111,6 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
     ignore_file, ignore = _ignore_text(tree, target.label, request.dockerfile)
     asked = (
         "dockerfile",
-        _VERSION,
         text,
         tuple(provided),
         _plain(bases),

@@ -110,21 +110,26 @@ class Keys:
         """
         self._stamps([file for label in labels for file in self._graph[label].files])
 
-    def closure(self, ref: Reference) -> list[KeyRecord]:
+    def closure(self, ref: Reference, met: set[str] | None = None) -> list[KeyRecord]:
         """The key record of a target, and those of all that is below it, each once.
+
+        Args:
+            ref: The target.
+            met: Keys that were told before, and are passed over with all below; takes those told.
 
         Raises:
             InputError: As `record`.
         """
         self.record(ref)
-        met: set[Reference] = set()
+        met = set() if met is None else met
         pending = [ref]
         found: list[KeyRecord] = []
         while pending:
             wanted = pending.pop()
-            if wanted not in met:
-                met.add(wanted)
-                found.append(self._records[wanted])
+            record = self._records[wanted]
+            if record.key not in met:
+                met.add(record.key)
+                found.append(record)
                 pending += [dep.ref for dep in self._graph.deps(wanted) if not dep.by_name]
         return found
 

@@ -1,98 +1,178 @@
-"""Pins of Debian packages: the root file system's by our resolver, an image's by apt itself.
+"""Pins of Debian packages, asked of apt in throw-away containers.
 
-A root file system has no apt yet that could be asked, so its packages are resolved here, from
-lists whose signature and checksums hold. An image's list is resolved by the apt of its parent, in
-a throw-away container of it.
+An image's list is resolved in its parent, since what is installed there counts. A root file system
+stands on nothing: any Debian image will do, for its apt and its archive keys.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from functools import cached_property
 
-from buildlib.debian.apt import lock_packages
-from buildlib.debian.archive import Archive, read_archive
-from buildlib.debian.package import DebPackage
-from buildlib.debian.resolve import minimal_system
-from buildlib.errors import InputError
-from buildlib.lock.web import get
-from buildlib.model.label import Label
+from buildlib.debian.apt import UNREAD, Archive, packages_script, parse_answer, system_script
+from buildlib.engine.mirror import mirrored
+from buildlib.errors import ActionError, EngineUnavailable, InputError
+from buildlib.fetch.failures import NotServed
+from buildlib.model.label import Label, Reference
 from buildlib.model.lock import Entry, Item
-from buildlib.model.target import ELSEWHERE, Pin, Target
+from buildlib.model.target import ELSEWHERE, Pin, Target, image_name
+from buildlib.store import names
 from buildlib.workspace import SUITE, Workspace
 
 Say = Callable[[str], None]
 
+OFFICIAL = f"debian:{SUITE}-slim"
+"""Debian's own image, for where a root file system has none yet."""
+_CA = "/buildlib-ca.pem"
+"""Where a container finds the certificates of this machine."""
 
-class Archives:
-    """The Debian archive as it is now; read once, when first asked for.
+
+class Apt:
+    """Asks apt for the entries of one run of `lock`.
 
     Args:
-        workspace: For the mirror.
-        say: Takes warnings.
+        workspace: For the mirror, the engine, and the images to ask in.
+        say: Takes lines of progress and warnings.
+        image: The image to resolve root file systems in; by default it is found.
     """
 
-    def __init__(self, workspace: Workspace, say: Say) -> None:
+    def __init__(self, workspace: Workspace, say: Say, *, image: str = "") -> None:
         self._workspace = workspace
         self._say = say
-        self._read: dict[str, Archive] = {}
+        self._image = image
+        self._warned: set[str] = set()
 
-    def archive(self, arch: str) -> Archive:
-        """The newest candidate of each package.
+    def rootfs_entry(self, target: Target, pin: Pin) -> Entry:
+        """The packages of a minimal system with some more.
 
         Args:
-            arch: Debian's name of an architecture; it is Docker's, too, for amd64 and arm64.
+            target: The `rootfs`.
+            pin: What the declaration asks for.
 
         Raises:
-            ActionError: The mirror does not answer, or a signature does not hold.
+            InputError: A package does not exist.
+            ActionError: No Debian image is at hand; apt fails, as where a signature does not hold.
         """
-        if arch in self._read:
-            return self._read[arch]
+        # Docker and Debian call amd64 and arm64 the same.
+        arch = target.platform.split("/")[1]
+        script = system_script(pin.asked, self._archive, arch=arch)
+        return self._entry(pin, self._run(self._debian(target), script))
+
+    def apt_entry(self, target: Target, pin: Pin) -> Entry:
+        """What apt would add to the target's parent; that is built if it is not there.
+
+        Args:
+            target: The image.
+            pin: What the declaration asks for.
+
+        Raises:
+            InputError: A package does not exist, or the parent is no Debian of our suite.
+            ActionError: apt fails, as where a signature does not hold.
+        """
+        below = list(self._workspace.graph.parents(target))
+        parent = below[0].label
+        image = self._built(parent, "whose packages count")
+        if below[-1].rule.origin == ELSEWHERE:
+            _refuse_other_systems(self._run(image, "cat /etc/os-release"), parent)
+        return self._entry(pin, self._run(image, packages_script(pin.asked, self._archive)))
+
+    def _debian(self, target: Target) -> str:
+        """An image whose apt is asked for a root file system.
+
+        It is the one that was named; else the root file system's own, as the engine has it or as
+        the present lock makes it. Where the lock makes none (it is new, was made for another
+        request, or names what is no longer served), it is Debian's official one.
+        """
+        self._workspace.outside.ensure_engine()
+        if self._image:
+            return self._pulled(self._image)
+        settings = self._workspace.settings
+        there = self._workspace.engine.tags(f"{names.repository(settings, image_name(target))}:*")
+        if there:
+            return min(there)
+        try:
+            return self._built(target.label, "whose apt is asked")
+        except (InputError, NotServed):
+            official = mirrored(OFFICIAL, settings.network.images)
+        self._say(
+            f"warning: {target.label} is not in the engine, and the present lock does not make it;"
+            f" asking the apt of {official}"
+        )
+        try:
+            return self._pulled(official)
+        except EngineUnavailable:
+            raise
+        except ActionError as error:
+            raise ActionError(
+                f"no Debian image is at hand whose apt could resolve {target.label}",
+                detail=error.what,
+                fix=f"./doitw lock rootfs {target.label} --image IMAGE  # any Debian you have",
+            ) from None
+
+    def _pulled(self, reference: str) -> str:
+        """An image of a registry, pulled if the engine does not have it."""
+        if self._workspace.engine.inspect([reference])[reference] is None:
+            from buildlib.engine import transfer
+
+            self._say(f"pulling {reference}")
+            (self._workspace.outside.transport or transfer).pull(reference)
+        return reference
+
+    def _built(self, label: Label, why: str) -> str:
+        """The content tag of a target's image, after it was brought up to date."""
+        from buildlib.execution.session import Session, build_in_order
+
+        workspace = self._workspace
+        session = Session(workspace, say=self._say)
+        if session.start([label]).steps:
+            self._say(f"building {label}, {why}")
+            build_in_order(session)
+        key = workspace.keys.key(Reference(label))
+        return names.content_tag(workspace.settings, image_name(workspace.graph[label]), key)
+
+    def _run(self, image: str, script: str) -> str:
+        files = [(_CA, self._certificates)] if self._certificates else []
+        try:
+            return self._workspace.engine.run(
+                image, script, network="default", files=files, user="root"
+            )
+        except ActionError as error:
+            if UNREAD in (error.detail or ""):
+                error.fix = 'set apt = "http://MIRROR" in [tool.buildlib.network] of pyproject.toml'
+            raise
+
+    def _entry(self, pin: Pin, output: str) -> Entry:
+        mirror = self._archive.mirror
+        answer = parse_answer(output, mirror)
+        for suite in answer.expired:
+            if suite not in self._warned:
+                self._warned.add(suite)
+                self._say(
+                    f"warning: {suite} of {mirror} is past its Valid-Until: is it a live mirror?"
+                )
+        items = {
+            package.name: Item(package.version, package.sha256, package.size, package.path)
+            for package in answer.packages
+        }
+        return Entry(pin.asked, items)
+
+    @cached_property
+    def _archive(self) -> Archive:
+        return Archive(self._workspace.settings.network.apt, ca=_CA if self._certificates else "")
+
+    @cached_property
+    def _certificates(self) -> bytes:
+        """What to trust of a mirror behind https, in PEM; empty for what the image trusts."""
+        from buildlib.web.trust import find_ca
+
         mirror = self._workspace.settings.network.apt
-        found = self._read[arch] = read_archive(lambda path: get(f"{mirror}/{path}"), arch=arch)
-        for suite in found.expired:
-            self._say(f"warning: {suite} of {mirror} is past its Valid-Until: is it a live mirror?")
-        return found
-
-
-def rootfs_entry(archives: Archives, target: Target, pin: Pin) -> Entry:
-    """The packages of a minimal system with some more.
-
-    Args:
-        archives: What Debian offers.
-        target: The `rootfs`, for its platform.
-        pin: What the declaration asks for.
-    """
-    arch = target.platform.split("/")[1]
-    return _entry(pin, minimal_system(archives.archive(arch).candidates, pin.asked))
-
-
-def apt_entry(workspace: Workspace, target: Target, pin: Pin, say: Say) -> Entry:
-    """What apt would add to the target's parent.
-
-    The parent is built first if it is not there; it is all the engine needs.
-    """
-    below = list(workspace.graph.parents(target))
-    parent = below[0].label
-    image = _built(workspace, parent, say)
-    mirror = workspace.settings.network.apt
-
-    def run(script: str) -> str:
-        return workspace.engine.run(image, script, network="default", user="root")
-
-    if below[-1].rule.origin == ELSEWHERE:
-        _refuse_other_systems(run("cat /etc/os-release"), parent)
-    ca = ""
-    if mirror.startswith("https://"):
-        import os
-
-        from buildlib.engine.secrets import find_ca
-
-        bundle = find_ca(os.environ)
-        if bundle:
-            with open(bundle, encoding="utf-8") as file:
-                ca = file.read()
-    return _entry(pin, lock_packages(pin.asked, run, mirror=mirror, ca=ca))
+        bundle = find_ca(os.environ) if mirror.startswith("https://") else ""
+        if not bundle:
+            return b""
+        with open(bundle, "rb") as file:
+            return file.read()
 
 
 def _refuse_other_systems(release: str, image: Label) -> None:
@@ -109,26 +189,3 @@ def _refuse_other_systems(release: str, image: Label) -> None:
             fix="remove apt, or give it to the flavour debian only: "
             'apt = select({"debian": […], "docker-stacks": []})',
         )
-
-
-def _built(workspace: Workspace, label: Label, say: Say) -> str:
-    """The content tag of a target's image, after it was brought up to date."""
-    from buildlib.execution.session import Session, build_in_order
-    from buildlib.model.label import Reference
-    from buildlib.model.target import image_name
-    from buildlib.store import names
-
-    session = Session(workspace, say=say)
-    if session.start([label]).steps:
-        say(f"building {label}, whose packages count")
-        build_in_order(session)
-    key = workspace.keys.key(Reference(label))
-    return names.content_tag(workspace.settings, image_name(workspace.graph[label]), key)
-
-
-def _entry(pin: Pin, packages: Iterable[DebPackage]) -> Entry:
-    items = {
-        package.name: Item(package.version, package.sha256, package.size, package.path)
-        for package in packages
-    }
-    return Entry(pin.asked, items)

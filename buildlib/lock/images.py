@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from typing import Any
+from contextlib import closing
 
 from buildlib.engine.find import find_engine
 from buildlib.engine.mirror import mirrored
@@ -19,17 +18,19 @@ def image_entry(workspace: Workspace, pin: Pin) -> Entry:
     Raises:
         ActionError: The registry does not answer, or has no such image.
     """
-    import docker
     from docker.errors import DockerException
+    from requests import RequestException
+
+    from buildlib.engine.sdk import client_of
 
     reference = pin.asked[0]
     asked = mirrored(reference, workspace.settings.network.images)
     workspace.engine.ping()
     try:
-        api: Any = docker.from_env(environment=find_engine().client_environ(os.environ)).api
-        found = api.inspect_distribution(asked)
+        with closing(client_of(find_engine(), timeout=60)) as client:
+            found = client.inspect_distribution(asked)
         digest = str(found["Descriptor"]["digest"])
-    except DockerException as error:
+    except (DockerException, RequestException) as error:
         raise ActionError(
             f"the registry of {asked} does not say what it is: {error}",
             fix=f"docker pull {asked}  # does it exist, and are you logged in?",

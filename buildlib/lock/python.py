@@ -1,8 +1,9 @@
 """Pins of Python packages: uv resolves, we note the one wheel that the image will install.
 
 `X.in` says what is wanted; uv makes `X.lock` of it, with hashes, such that no version of the
-parents' requirements is changed. Of all files that the hashes allow, the wheel that fits the
-image's Python and platform best is pinned in images.lock, so that a build knows without asking.
+parents' requirements is changed. uv then lists the wheels of `X.lock` (as pylock.toml, PEP 751),
+and `packaging` selects those that fit the image's Python and platform best. They are pinned in
+images.lock, so that a build knows without asking.
 
 uv runs in a folder that holds what the request names and nothing else, with no configuration, and
 of the environment it sees how the index is reached: so who makes a lock makes no difference.
@@ -11,7 +12,6 @@ of the environment it sees how the index is reached: so who makes a lock makes n
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -19,37 +19,73 @@ import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
-from urllib.parse import unquote
 
-from packaging.tags import Tag, compatible_tags, cpython_tags
-from packaging.utils import canonicalize_name, parse_wheel_filename
-
-from buildlib.errors import ActionError, InputError
-from buildlib.fetch.locate import index_url
+from buildlib.errors import ActionError, InputError, Location
 from buildlib.keys.compute import python_of
-from buildlib.lock.web import get
+from buildlib.lock.wheels import GLIBC_MINOR, MACHINES, Interpreter, best_wheels
 from buildlib.model.lock import Entry, Item
 from buildlib.model.requirements import request_of, requirement_files
-from buildlib.model.target import File, Target
+from buildlib.model.section import PYTHON
+from buildlib.model.target import Target
+from buildlib.pypi import index_url
 from buildlib.setup.bootstrap import environment_for_uv
 from buildlib.store.state import flat
 from buildlib.workspace import Workspace
 
-_GLIBC_MINOR = 35
-"""glibc 2.35, of Ubuntu 22.04: the oldest that images stand on (Debian 12 has 2.36)."""
-_MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
-_REQUIREMENT = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(\S+?)(?:\s|$)")
-_HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 _UNREACHED = re.compile(r"Failed to fetch|dns error|error sending request|Request failed")
-_ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.1"
 
 
-class Requirement(NamedTuple):
-    """One pinned project of a requirements file."""
+class _Uv(NamedTuple):
+    """uv for one target, in a folder that it sees nothing else of.
 
-    name: str
-    version: str
-    hashes: frozenset[str]
+    Attributes:
+        folder: The folder; files lie in it as they do in the workspace.
+        python: What wheels are for.
+        index_url: Address of the package index.
+        where: The target's declaration, for messages.
+    """
+
+    folder: str
+    python: Interpreter
+    index_url: str
+    where: Location
+
+    def compile(self, source: str, options: Iterable[str], *, fix: str) -> str:
+        """Resolve the requirements of a file (`uv pip compile`); what uv prints.
+
+        Args:
+            source: Path of the file.
+            options: Further options.
+            fix: What to do where uv finds no solution.
+
+        Raises:
+            ActionError: It finds none, or does not reach the index.
+        """
+        program = os.path.join(os.path.dirname(sys.executable), "uv")
+        command = [
+            program if os.path.exists(program) else "uv",
+            "pip", "compile", "--quiet", "--no-config", "--python", sys.executable,
+            "--only-binary", ":all:", "--no-emit-index-url", "--no-emit-find-links",
+            "--python-version", self.python.version,
+            "--python-platform", f"{self.python.machine}-manylinux_2_{GLIBC_MINOR}",
+            "--default-index", self.index_url, *options, source,
+        ]  # fmt: skip
+        environ = environment_for_uv(os.environ, self.index_url)
+        environ.pop("UV_CONFIG_FILE", None)
+        done = subprocess.run(
+            command, cwd=self.folder, env=environ, capture_output=True, text=True, check=False
+        )
+        if done.returncode and _UNREACHED.search(done.stderr):
+            raise ActionError(
+                "the Python index cannot be reached",
+                detail=done.stderr,
+                fix="check the network, and pypi in [tool.buildlib.network] of pyproject.toml",
+            )
+        if done.returncode:
+            raise ActionError(
+                f"uv finds no solution for {source}", where=self.where, detail=done.stderr, fix=fix
+            )
+        return done.stdout
 
 
 def python_entry(workspace: Workspace, target: Target, *, write: bool, upgrade: bool) -> Entry:
@@ -64,81 +100,74 @@ def python_entry(workspace: Workspace, target: Target, *, write: bool, upgrade: 
     Raises:
         ActionError: uv finds no solution, or the index has no wheel that fits.
     """
-    file = _requirements(target)
-    source = file.path.removesuffix(".lock") + ".in"
+    path = _requirements(target)
+    source = path.removesuffix(".lock") + ".in"
     written = requirement_files(workspace.tree, source)
-    text = _resolve(workspace, target, file, written, upgrade=upgrade)
-    locked = next(pin.asked[1] for pin in target.pins if pin.section == "python")
+    constraints = [_constraints(workspace, parent) for parent in _parents(workspace, target)]
+    uv = _Uv(
+        workspace.state.path(f"uv/{flat(target.label)}"),
+        _interpreter(workspace, target),
+        index_url(workspace.settings.network.pypi),
+        target.where,
+    )
+    present = [path] if workspace.tree.exists(path) else []
+    _stage(workspace, uv.folder, written, [*constraints, *present])
+    text = _resolve(uv, source, path, constraints, upgrade=upgrade)
+    items = _wheels(uv, path, text)
+    locked = next(pin.asked[1] for pin in target.pins if pin.section == PYTHON.name)
     if write:
-        _write_if_changed(f"{workspace.root}/{file.path}", text)
+        _write_if_changed(f"{workspace.root}/{path}", text)
         workspace.renew()
         locked = hashlib.sha256(text.encode()).hexdigest()
     # The files may have been edited meanwhile: the request is of what uv was given and has made.
-    asked = request_of(written, source, locked)
-    tags = list(_tags(target.platform, python_version(workspace, target)))
-    items: dict[str, Item] = {}
-    for requirement in parse_requirements(text):
-        filename, item = _wheel(workspace, requirement, tags, file)
-        items[filename] = item
-    return Entry(asked, items)
+    return Entry(request_of(written, source, locked), items)
 
 
-def _requirements(target: Target) -> File:
-    """The requirements file of a target in the workspace; it may not have been made yet."""
+def _requirements(target: Target) -> str:
+    """Path of a target's requirements file; it may not have been made yet."""
     package = target.label.package
     name = str(target.attrs["python"]).removesuffix(".in") + ".lock"
-    return File(name, f"{package}/{name}" if package else name)
+    return f"{package}/{name}" if package else name
 
 
-def _resolve(
-    workspace: Workspace, target: Target, file: File, written: Mapping[str, bytes], *, upgrade: bool
-) -> str:
-    """What uv makes of the `.in` file, with the parents' files as constraints."""
-    source = file.path.removesuffix(".lock") + ".in"
-    machine = _MACHINES.get(target.platform)
-    if machine is None:
-        raise InputError(
-            f"no Python wheels are known for {target.platform}",
-            where=target.where,
-            fix=f"platforms: {', '.join(_MACHINES)}",
-        )
-    version = python_version(workspace, target)
-    constraints = [_constraints(workspace, parent) for parent in _parents(workspace, target)]
-    index = index_url(workspace.settings.network)
-    folder = workspace.state.path(f"uv/{flat(target.label)}")
-    present = [file.path] if workspace.tree.exists(file.path) else []
-    _stage(workspace, folder, written, [*constraints, *present])
-    command = [
-        _uv(), "pip", "compile", "--quiet", "--no-config", "--python", sys.executable,
-        "--generate-hashes", "--no-header", "--no-annotate",
-        "--only-binary", ":all:", "--no-emit-index-url", "--no-emit-find-links",
-        "--python-version", f"{version[0]}.{version[1]}",
-        "--python-platform", f"{machine}-manylinux_2_{_GLIBC_MINOR}",
-        "--default-index", index, *(["--upgrade"] if upgrade else []),
-        *(word for path in constraints for word in ("--constraint", path)),
-        "--output-file", file.path, source,
-    ]  # fmt: skip
-    environ = environment_for_uv(os.environ, index)
-    environ.pop("UV_CONFIG_FILE", None)
-    done = subprocess.run(
-        command, cwd=folder, env=environ, capture_output=True, text=True, check=False
-    )
-    if done.returncode and _UNREACHED.search(done.stderr):
-        raise ActionError(
-            "the Python index cannot be reached",
-            detail=done.stderr,
-            fix="check the network, and pypi in [tool.buildlib.network] of pyproject.toml",
-        )
-    if done.returncode:
-        hint = "" if upgrade else "  # or with --upgrade, if the present pins stand in the way"
-        raise ActionError(
-            f"uv finds no solution for {source}",
-            where=target.where,
-            detail=done.stderr,
-            fix=f"edit {source}{hint}",
-        )
-    with open(f"{folder}/{file.path}", encoding="utf-8") as made:
+def _resolve(uv: _Uv, source: str, path: str, constraints: Iterable[str], *, upgrade: bool) -> str:
+    """Let uv make the requirements file; its text.
+
+    Args:
+        uv: Has all files that are named here but the one that it makes.
+        source: The `.in` file.
+        path: The requirements file; what it holds until now stays, unless upgraded.
+        constraints: The parents' requirements files.
+        upgrade: Take the newest versions.
+    """
+    options = ["--generate-hashes", "--no-header", "--no-annotate", "--output-file", path]
+    options += ["--upgrade"] if upgrade else []
+    options += [word for file in constraints for word in ("--constraint", file)]
+    hint = "" if upgrade else "  # or with --upgrade, if the present pins stand in the way"
+    uv.compile(source, options, fix=f"edit {source}{hint}")
+    with open(f"{uv.folder}/{path}", encoding="utf-8") as made:
         return "# Made by `./doitw lock python`; edit the .in file instead.\n" + made.read()
+
+
+def _wheels(uv: _Uv, path: str, text: str) -> dict[str, Item]:
+    """The wheels of a requirements file that uv has just made.
+
+    Raises:
+        ActionError: The index has none that fits, or one that the file does not allow.
+    """
+    fix = f"choose another version in {path.removesuffix('.lock')}.in"
+    listed = uv.compile(path, ["--no-deps", "--format", "pylock.toml"], fix=fix)
+    try:
+        found = best_wheels(listed, uv.python)
+    except ActionError as error:
+        error.where, error.fix = uv.where, fix
+        raise
+    added = [name for name, item in found.items() if f"sha256:{item.sha256}" not in text]
+    if added:
+        raise ActionError(
+            f"the index got {added[0]} while uv resolved {path}", fix="./doitw lock python"
+        )
+    return found
 
 
 def _stage(
@@ -160,34 +189,34 @@ def _stage(
             file.write(data)
 
 
-def _uv() -> str:
-    """Uv of the environment we run in."""
-    path = os.path.join(os.path.dirname(sys.executable), "uv")
-    return path if os.path.exists(path) else "uv"
-
-
-def python_version(workspace: Workspace, target: Target) -> tuple[int, int]:
+def _interpreter(workspace: Workspace, target: Target) -> Interpreter:
     """The Python that an image has: Debian's, or that of the image made elsewhere it stands on.
 
     Raises:
-        InputError: The declaration of that image does not say.
+        InputError: The declaration of that image does not say, or the platform has no wheels.
     """
-    found = python_of(workspace.graph, target)
-    if not found:
+    platform = target.platform
+    if platform not in MACHINES:
+        raise InputError(
+            f"no Python wheels are known for {platform}",
+            where=target.where,
+            fix=f"platforms: {', '.join(MACHINES)}",
+        )
+    version = python_of(workspace.graph, target)
+    if not version:
         *_, root = workspace.graph.parents(target)
         raise InputError(
             f"{root.label} does not say which Python it has, for the wheels of {target.label}",
             where=root.where,
             fix='python = "3.13"  # what `python --version` says in it',
         )
-    major, minor = found.split(".")
-    return int(major), int(minor)
+    return Interpreter(version, MACHINES[platform])
 
 
 def _parents(workspace: Workspace, target: Target) -> Iterator[Target]:
     """The images below a target that have Python requirements, nearest first."""
     for parent in workspace.graph.parents(target):
-        if any(pin.section == "python" for pin in parent.pins):
+        if any(pin.section == PYTHON.name for pin in parent.pins):
             yield parent
 
 
@@ -197,7 +226,7 @@ def _constraints(workspace: Workspace, parent: Target) -> str:
     Raises:
         InputError: They have not been made.
     """
-    path = _requirements(parent).path
+    path = _requirements(parent)
     if not workspace.tree.exists(path):
         raise InputError(
             f"{path} is not there, whose versions the images above {parent.label} keep",
@@ -217,96 +246,3 @@ def _write_if_changed(path: str, text: str) -> None:
     with open(f"{path}.new", "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(f"{path}.new", path)
-
-
-def parse_requirements(text: str) -> list[Requirement]:
-    """The pins of a requirements file as uv and pip-compile write it.
-
-    Raises:
-        InputError: A line is no pin with hashes.
-    """
-    joined = text.replace("\\\n", " ")
-    found: list[Requirement] = []
-    for number, line in enumerate(joined.splitlines(), 1):
-        content = line.partition(" #")[0].strip()
-        if not content or content.startswith("#"):
-            continue
-        match = _REQUIREMENT.match(content)
-        hashes = frozenset(_HASH.findall(content))
-        if match is None or not hashes:
-            raise InputError(
-                f"requirement {number}, {content.split(' ')[0]!r}, is no pin with hashes",
-                fix="./doitw lock python",
-            )
-        found.append(Requirement(match.group(1), match.group(2), hashes))
-    return found
-
-
-def _tags(platform: str, version: tuple[int, int]) -> Iterator[Tag]:
-    """The wheel tags that the image's Python takes, best first (PEP 425, 600)."""
-    machine = _MACHINES[platform]
-    platforms = [f"manylinux_2_{minor}_{machine}" for minor in range(_GLIBC_MINOR, 4, -1)]
-    platforms += [f"manylinux2014_{machine}"]
-    if machine == "x86_64":
-        platforms += [f"manylinux2010_{machine}", f"manylinux1_{machine}"]
-    platforms += [f"linux_{machine}"]
-    interpreter = f"cp{version[0]}{version[1]}"
-    yield from cpython_tags(version, platforms=platforms)
-    yield from compatible_tags(version, interpreter=interpreter, platforms=platforms)
-
-
-def _wheel(
-    workspace: Workspace, requirement: Requirement, tags: list[Tag], file: File
-) -> tuple[str, Item]:
-    """The best wheel of a requirement: its file name and pin."""
-    index = index_url(workspace.settings.network)
-    project = canonicalize_name(requirement.name)
-    offers = _offers(f"{index}/{project}/")
-    rank = {tag: position for position, tag in enumerate(tags)}
-    best: tuple[int, str, int, str] | None = None
-    for name, sha256, size in offers:
-        if not name.endswith(".whl") or sha256 not in requirement.hashes:
-            continue
-        places = [rank[tag] for tag in _wheel_tags(name) if tag in rank]
-        if places and (best is None or (min(places), name) < (best[0], best[1])):
-            best = (min(places), name, size, sha256)
-    if best is None:
-        raise ActionError(
-            f"the index has no wheel of {requirement.name} {requirement.version} for this platform",
-            fix=f"choose another version in {file.path.removesuffix('.lock')}.in",
-        )
-    _, name, size, sha256 = best
-    return name, Item(requirement.version, sha256, size, project)
-
-
-def _offers(page: str) -> list[tuple[str, str, int]]:
-    """Name, sha256 and size (0 where it is not told) of the files of a project's page.
-
-    Raises:
-        ActionError: It is no page of a simple index, neither JSON (PEP 691) nor HTML (PEP 503).
-    """
-    text = get(page, _ACCEPT).decode(errors="replace")
-    if text.lstrip().startswith("<"):
-        links = re.findall(r"<a\s[^>]*?href=[\"']([^\"'#]+)#sha256=([0-9a-f]{64})", text)
-        return [(unquote(url.partition("?")[0].rpartition("/")[2]), sha, 0) for url, sha in links]
-    try:
-        return [
-            (
-                str(f["filename"]),
-                str(f.get("hashes", {}).get("sha256", "")),
-                int(f.get("size") or 0),
-            )
-            for f in json.loads(text)["files"]
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        raise ActionError(
-            f"{page} is not a page of a simple index",
-            fix="set pypi in [tool.buildlib.network] of pyproject.toml",
-        ) from None
-
-
-def _wheel_tags(filename: str) -> Iterable[Tag]:
-    try:
-        return parse_wheel_filename(filename)[3]
-    except ValueError:
-        return ()

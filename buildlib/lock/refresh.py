@@ -15,10 +15,11 @@ from typing import NamedTuple
 from buildlib.errors import BuildError, InputError
 from buildlib.graph.graph import Graph
 from buildlib.keys.compute import resolved_on, stands
-from buildlib.lock import debian, downloads, images, python
+from buildlib.lock import downloads, images, python
+from buildlib.lock.debian import Apt
 from buildlib.model.label import Label
 from buildlib.model.lock import FILE, Entry, Item, Lock, dump_lock
-from buildlib.model.section import SECTIONS
+from buildlib.model.section import APT, DOWNLOAD, IMAGE, PYTHON, ROOTFS, SECTIONS
 from buildlib.model.settings import FLAVOURS
 from buildlib.model.target import Pin, Target
 from buildlib.workspace import Workspace
@@ -52,14 +53,24 @@ class Refresh:
         workspace: The workspace; it is renewed when the lock is written.
         say: Takes lines of progress.
         upgrade: Take the newest Python packages, and not those of the present lock files.
+        image: Debian image whose apt resolves root file systems; by default it is found.
     """
 
-    def __init__(self, workspace: Workspace, *, say: Say, upgrade: bool = False) -> None:
+    def __init__(
+        self, workspace: Workspace, *, say: Say, upgrade: bool = False, image: str = ""
+    ) -> None:
         self.workspace = workspace
         self.say = say
         self.upgrade = upgrade
         self.write = True
-        self.archives = debian.Archives(workspace, say)
+        apt = Apt(workspace, say, image=image)
+        self._makers: dict[str, Callable[[Target, Pin], Entry]] = {
+            ROOTFS.name: apt.rootfs_entry,
+            APT.name: apt.apt_entry,
+            PYTHON.name: self._python,
+            IMAGE.name: lambda _, pin: images.image_entry(workspace, pin),
+            DOWNLOAD.name: lambda target, pin: downloads.download_entry(workspace, target, pin),
+        }
 
     def run(
         self,
@@ -115,7 +126,7 @@ class Refresh:
         old = workspace.lock.get(section, {}).get(pin.name)
         on = resolved_on(workspace.graph, workspace.lock, target, section)
         try:
-            new = self._make(section, target, pin)
+            new = self._makers[section](target, pin)
         except BuildError as error:
             error.where = error.where or target.where
             raise
@@ -134,18 +145,9 @@ class Refresh:
             write_lock(self.workspace, lock)
         return moved
 
-    def _make(self, section: str, target: Target, pin: Pin) -> Entry:
-        if section == "rootfs":
-            return debian.rootfs_entry(self.archives, target, pin)
-        if section == "apt":
-            return debian.apt_entry(self.workspace, target, pin, self.say)
-        if section == "python":
-            return python.python_entry(
-                self.workspace, target, write=self.write, upgrade=self.upgrade
-            )
-        if section == "image":
-            return images.image_entry(self.workspace, pin)
-        return downloads.download_entry(self.workspace, target, pin)
+    def _python(self, target: Target, pin: Pin) -> Entry:
+        del pin
+        return python.python_entry(self.workspace, target, write=self.write, upgrade=self.upgrade)
 
 
 def write_lock(workspace: Workspace, lock: Lock) -> None:

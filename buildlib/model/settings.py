@@ -19,6 +19,9 @@ FILE = "pyproject.toml"
 FLAVOURS = ("debian", "docker-stacks")
 OFF, READ, WRITE = ROLES = ("off", "read", "write")
 """Nothing; what is stale here and built there is pulled; what was built here is published, too."""
+HUB = "docker.io"
+"""Docker Hub, as images are named for it."""
+_HUB_SERVERS = ("index.docker.io", "registry-1.docker.io")
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*\Z")
 _PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?\Z")
 _ORGANIZATION = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*\Z")
@@ -179,8 +182,15 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
     addresses = {name: value.rstrip("/") for name, value in network.items()}
     mirrors = Network(**addresses, images=images)
     settings = Settings(**values, network=mirrors, share=share, signing=signing, family=family)
+    settings = settings._replace(registry=canonical_registry(settings.registry))
     check_names(settings, text)
     return settings
+
+
+def canonical_registry(registry: str) -> str:
+    """A registry as images are named for it: Docker Hub has several servers, and one name."""
+    host, slash, path = registry.partition("/")
+    return f"{HUB}{slash}{path}" if host.lower() in (HUB, *_HUB_SERVERS) else registry
 
 
 def _share(values: dict[str, Any], text: str) -> Share:

@@ -19,7 +19,6 @@ _LONGEST = 128
 """Characters of a tag (the registries' own limit)."""
 _NUMBERS = 3
 _SHAPE = r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(.*)\Z"
-_PEP440 = r"(?:(a|b|rc)([0-9]+))?(?:\.(dev)([0-9]+))?\Z"
 _JOINED = r"(alpha|a|beta|b|rc|c|preview|pre|dev)([0-9]+)\Z"
 _SAME = {"a": "alpha", "b": "beta", "c": "rc", "pre": "rc", "preview": "rc"}
 """Words that PEP 440 holds for the same."""
@@ -217,30 +216,30 @@ def _is_pep440(text: str) -> bool:
 def _order(version: str) -> tuple[tuple[int, ...], tuple[_Piece, ...]]:
     """What versions are compared by: the numbers, then the pieces of the pre-release.
 
+    Neither library can compare all: to `packaging`, `2.5.0-nightly` is none and `2.5.0-1` comes
+    after 2.5.0; to `semver`, `dev` comes after `beta`.
+
     Raises:
         InputError: It is no version.
     """
     wrong = _wrong(version)
-    shape = re.match(_SHAPE, version, re.DOTALL)
-    if wrong or shape is None:
+    if wrong:
         raise InputError(wrong, fix=f"a version such as {_suggestion(version)}")
-    *numbers, rest = shape.groups()
-    return tuple(map(int, numbers)), _pieces(rest)
-
-
-def _pieces(rest: str) -> tuple[_Piece, ...]:
-    """What follows the numbers, in pieces that compare as versions do."""
-    if not rest:
-        return _FINAL
+    numbers, dash, rest = version.partition("-")
     words: list[str] = []
-    if rest.startswith("-"):
-        for word in rest[1:].split("."):
+    if dash:
+        for word in rest.split("."):
             joined = re.match(_JOINED, word)
             words += joined.groups() if joined else [word]
     else:
-        found = re.match(_PEP440, rest)
-        words += [word for word in (found.groups() if found else ()) if word is not None]
-    return ((0, 0, ""), *map(_piece, words), (_END, 0, ""))
+        from packaging.version import Version
+
+        read = Version(version)
+        numbers = read.base_version
+        words += map(str, read.pre or ())
+        words += [DEV, str(read.dev)] if read.dev is not None else []
+    pieces = ((0, 0, ""), *map(_piece, words), (_END, 0, "")) if words else _FINAL
+    return tuple(map(int, numbers.split("."))), pieces
 
 
 def _piece(word: str) -> _Piece:

@@ -14,7 +14,7 @@ from buildlib.graph.graph import Graph
 from buildlib.keys.compute import Keys
 from buildlib.keys.record import Change, KeyRecord
 from buildlib.model.label import Label, Reference
-from buildlib.plan.explain import Leaf, differences, leaves
+from buildlib.plan.explain import Comparison, Leaf, differences
 
 
 class Side(Protocol):
@@ -62,7 +62,7 @@ def changes(old: Side, new: Side, label: Label) -> list[Leaf] | None:
     if before is None:
         return None
     records = {record.key: record for record in old.keys.closure(Reference(label))}
-    return leaves(new.graph, new.keys, _Parts(records), label, before.key)
+    return Comparison(new.graph, new.keys, _Parts(records)).leaves(label, before.key)
 
 
 class _Cause(NamedTuple):

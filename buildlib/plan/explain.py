@@ -7,7 +7,7 @@ from it to the target.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from buildlib.graph.graph import Graph
@@ -18,6 +18,8 @@ from buildlib.store.state import State
 
 _IN_A_LINE = 3
 """Leaves named in the one-line reason of a plan."""
+_Old = tuple[Reference, str]
+"""A target, or parts of it, and a key that it had."""
 
 
 class Parts(Protocol):
@@ -50,64 +52,106 @@ class Explainer:
     """
 
     def __init__(self, graph: Graph, keys: Keys, records: Parts, state: State) -> None:
-        self._graph = graph
         self._keys = keys
         self._records = records
         self._state = state
+        self._comparison = Comparison(graph, keys, records)
 
     def changes(self, label: Label) -> list[Leaf] | None:
         """The leaves that changed since the last build; None where nothing was built here."""
-        last = self._state.last_key(label)
-        if not last or self._records.parts(last) is None:
-            return None
-        return self.changes_since(label, last)
-
-    def changes_since(self, label: Label, key: str) -> list[Leaf]:
-        """The leaves that differ from those of another key of a target."""
-        return leaves(self._graph, self._keys, self._records, label, key)
+        last = self._last(label)
+        return self._comparison.leaves(label, last) if last else None
 
     def reason(self, label: Label) -> str:
         """One line for a plan."""
-        if self._state.last_key(label) == self._keys.key(Reference(label)):
+        last = self._state.last_key(label)
+        if last == self._keys.key(Reference(label)):
             return "its record is gone"
-        changes = self.changes(label)
-        if changes is None:
+        if not self._last(label):
             return "not built yet"
-        if not changes:
-            return "its record is gone"
-        return in_a_line(changes)
+        return self._comparison.in_a_line(label, last) or "its record is gone"
+
+    def _last(self, label: Label) -> str:
+        """The key of the last build here; empty where none is known, or not what it was made of."""
+        last = self._state.last_key(label)
+        return last if last and self._records.parts(last) is not None else ""
 
 
-def leaves(graph: Graph, keys: Keys, records: Parts, label: Label, old_key: str) -> list[Leaf]:
-    """The parts in which a target differs from what it was, each where it is; none told twice.
+class Comparison:
+    """Keys of now against those of before, followed down to where something changed by itself.
+
+    What differs in a target is found once, however many targets stand on it.
 
     Args:
         graph: All targets now.
         keys: Their keys now.
         records: What keys were made of before.
-        label: The target.
-        old_key: Its key before.
     """
-    found: list[Leaf] = []
-    told: set[tuple[Reference, str]] = set()
 
-    def follow(ref: Reference, key: str, above: tuple[Reference, ...]) -> None:
-        if (ref, key) in told:
-            return
-        told.add((ref, key))
-        new, old = keys.record(ref), records.parts(key)
-        path = (*above, ref)
-        if old is None:
-            found.append(Leaf(path, Change("key", key, new.key)))
-            return
-        for change, below in differences(graph, ref, old, new):
+    def __init__(self, graph: Graph, keys: Keys, records: Parts) -> None:
+        self._graph = graph
+        self._keys = keys
+        self._records = records
+        self._known: dict[_Old, list[Difference]] = {}
+        self._told: dict[_Old, dict[str, None]] = {}
+
+    def leaves(self, label: Label, old_key: str) -> list[Leaf]:
+        """The parts in which a target differs from what it was, each where it is; none twice."""
+        met: set[_Old] = set()
+        found: list[Leaf] = []
+        pending: list[Leaf | tuple[tuple[Reference, ...], str]] = [((Reference(label),), old_key)]
+        while pending:
+            now = pending.pop()
+            if isinstance(now, Leaf):
+                found.append(now)
+                continue
+            path, key = now
+            if (path[-1], key) not in met:
+                met.add((path[-1], key))
+                for change, below in reversed(self._differences((path[-1], key))):
+                    leaf = Leaf(path, change)
+                    pending.append(leaf if below is None else ((*path, below), str(change.old)))
+        return found
+
+    def in_a_line(self, label: Label, old_key: str) -> str:
+        """The same in a few words; empty where nothing differs."""
+        told: dict[str, None] = {}
+        for change, below in self._differences((Reference(label), old_key)):
             if below is None:
-                found.append(Leaf(path, change))
+                told[_words(change, None)] = None
             else:
-                follow(below, str(change.old), path)
+                told |= self._words_of((below, str(change.old)))
+        return _first_few(list(told))
 
-    follow(Reference(label), old_key, ())
-    return found
+    def _words_of(self, old: _Old) -> dict[str, None]:
+        """What changed in a dependency and below it, in a few words each."""
+        pending = [old]
+        while old not in self._told:
+            now = pending[-1]
+            found = self._differences(now)
+            needed = [(below, str(it.old)) for it, below in found if below is not None]
+            missing = [other for other in needed if other not in self._told]
+            if missing:
+                pending += missing
+                continue
+            told = self._told[pending.pop()] = {}
+            for change, below in found:
+                if below is None:
+                    told[_words(change, now[0])] = None
+                else:
+                    told |= self._told[below, str(change.old)]
+        return self._told[old]
+
+    def _differences(self, old: _Old) -> list[Difference]:
+        """Where the record of a target differs from that of an earlier key."""
+        if old not in self._known:
+            ref, key = old
+            new, before = self._keys.record(ref), self._records.parts(key)
+            if before is None:
+                self._known[old] = [Difference(Change("key", key, new.key), None)]
+            else:
+                self._known[old] = list(differences(self._graph, ref, before, new))
+        return self._known[old]
 
 
 class Difference(NamedTuple):
@@ -150,14 +194,20 @@ def differences(
 
 def in_a_line(changes: Iterable[Leaf]) -> str:
     """Leaves in a few words; the first ones, where they are many."""
-    told = list(dict.fromkeys(map(describe, changes)))
-    more = f" and {len(told) - _IN_A_LINE} more" if len(told) > _IN_A_LINE else ""
-    return ", ".join(told[:_IN_A_LINE]) + more
+    return _first_few(list(dict.fromkeys(map(describe, changes))))
+
+
+def _first_few(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _IN_A_LINE} more" if len(texts) > _IN_A_LINE else ""
+    return ", ".join(texts[:_IN_A_LINE]) + more
 
 
 def describe(leaf: Leaf) -> str:
     """A leaf in a few words: what changed, and in which target."""
-    change = leaf.change
+    return _words(leaf.change, leaf.path[-1] if len(leaf.path) > 1 else None)
+
+
+def _words(change: Change, target: Reference | None) -> str:
+    """A change in a few words; in which target, where it is not the one in question."""
     verb = "added" if change.old is None else "removed" if change.new is None else "changed"
-    where = f" in {leaf.path[-1]}" if len(leaf.path) > 1 else ""
-    return f"{change.name} {verb}{where}"
+    return f"{change.name} {verb}" + (f" in {target}" if target else "")

@@ -2,8 +2,8 @@
 
 A target is fresh when there is a record of its key and what the record names is still there: an
 image by its ID *and* its content tag, a file in the content store. Labels prove nothing, since
-children inherit them. Nothing is asked of a target that no stale target needs, and where a shared
-store is asked, nothing below what it has.
+children inherit them. A plan looks at a target only if it is wanted, or if a stale target needs it;
+what a shared store has is pulled, and what only that needs is not looked at.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from buildlib.graph.graph import Graph
-from buildlib.keys.compute import Keys
+from buildlib.keys.compute import pinned
 from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label, Reference
 from buildlib.model.output import Export
-from buildlib.model.settings import Settings
 from buildlib.model.target import Target, image_name
+from buildlib.plan import critical_path
 from buildlib.store import names
 from buildlib.store.content import ContentStore
 from buildlib.store.records import Record, Records
 from buildlib.store.state import State
+from buildlib.view import View
 
 FRESH = "fresh"
 BUILD = "build"
@@ -84,63 +85,71 @@ class Step(NamedTuple):
     size: int = 0
 
 
-class Plan(NamedTuple):
+class Plan:
     """What a build would do.
 
     Attributes:
         steps: Stale targets, dependencies first.
         fresh: Targets that were looked at and are up to date.
+        order: The stale targets as they are to be begun: dependencies first, and of several that
+            could be begun, the one on the longest path.
         engine_asked: Whether an engine said what is still there.
     """
 
-    steps: tuple[Step, ...]
-    fresh: tuple[Step, ...]
-    engine_asked: bool
+    def __init__(
+        self,
+        steps: Iterable[Step],
+        fresh: Iterable[Step],
+        order: Iterable[Label],
+        *,
+        engine_asked: bool,
+    ) -> None:
+        self.steps = tuple(steps)
+        self.fresh = tuple(fresh)
+        self.order = tuple(order)
+        self.engine_asked = engine_asked
+        self._stale = {step.label: step for step in self.steps}
+        self._fresh = {step.label: step for step in self.fresh}
 
     def look_up(self, label: Label) -> Step | None:
         """What the plan says of a target, fresh or not; None where it was not looked at."""
-        return next((step for step in (*self.steps, *self.fresh) if step.label == label), None)
+        return self._stale.get(label) or self._fresh.get(label)
 
     def step(self, label: Label) -> Step | None:
         """The step of a target that is not fresh."""
-        return next((step for step in self.steps if step.label == label), None)
+        return self._stale.get(label)
 
 
 class Planner:
-    """Makes plans from a graph, its keys, the records and an engine's answer.
+    """Makes plans from a view, the records and an engine's answer.
 
     Args:
-        graph: All targets.
-        keys: Their keys.
+        view: What is declared, with its keys.
         records: What was built before.
         store: Where built files are.
         state: What was built last in this workspace.
-        settings: Names of images.
-        channel: Tag that images must have beside that of their content; empty for none.
         exports: For a target with a file in the workspace, which and where it goes (absolute).
         explain: Why a key differs from the last one, in a few words.
     """
 
     def __init__(
         self,
-        graph: Graph,
-        keys: Keys,
+        view: View,
         records: Records,
         store: ContentStore,
         state: State,
-        settings: Settings,
         *,
-        channel: str,
         exports: Callable[[Target], Export | None],
         explain: Callable[[Label], str],
     ) -> None:
-        self._graph = graph
-        self._keys = keys
+        self._graph = view.graph
+        self._keys = view.keys
+        self._lock = view.lock
+        self._settings = view.settings
+        self._channel = view.channel if view.channel == names.DEV else ""
         self._records = records
         self._store = store
         self._state = state
-        self._settings = settings
-        self._channel = channel
         self._exports = exports
         self._explain = explain
 
@@ -170,24 +179,17 @@ class Planner:
             for label in needed
             if self._graph[label].rule.is_built
         }
-        images = {
-            self._content_tag(label, keys[label]): record
-            for label, record in kept.items()
-            if record is not None and self._graph[label].rule.is_image
-        }
-        there = _look_up(images, presence)
+        there = self._look_up(kept, keys, presence)
         forced = set(roots) if force else set()
         steps: dict[Label, Step] = {}
         pending = list(dict.fromkeys(roots))
         while pending:
             for label in pending:
-                target = self._graph[label]
-                if not target.rule.is_built:
-                    steps[label] = Step(label, keys[label], FRESH, "")
+                if label in kept:
+                    step = self._step(self._graph[label], keys[label], kept[label], there)
+                    steps[label] = _forced(step) if label in forced else step
                 else:
-                    steps[label] = self._step(target, keys[label], kept[label], there)
-                    if label in forced and steps[label].action != BUILD:
-                        steps[label] = steps[label]._replace(action=BUILD, reason=FORCED)
+                    steps[label] = Step(label, keys[label], FRESH, "")
             if shared:
                 stale = [
                     x
@@ -199,16 +201,61 @@ class Planner:
             below = [
                 other
                 for label in pending
-                if steps[label].action in (BUILD, UNKNOWN) or not self._graph[label].rule.is_built
-                for other in self._graph.made_below(label)
+                if steps[label].action in (BUILD, UNKNOWN) or label not in kept
+                for other in self._graph.build_deps(label)
             ]
             pending = [label for label in dict.fromkeys(below) if label not in steps]
-        ordered = [steps[label] for label in needed if label in steps]
-        buildable = [x for x in ordered if self._graph[x.label].rule.is_built]
-        return Plan(
-            tuple(step for step in buildable if step.action != FRESH),
-            tuple(step for step in buildable if step.action == FRESH),
-            there is not None,
+        built = [steps[label] for label in needed if label in steps and label in kept]
+        stale_steps = [step for step in built if step.action != FRESH]
+        fresh = [step for step in built if step.action == FRESH]
+        return Plan(stale_steps, fresh, self._order(stale_steps), engine_asked=there is not None)
+
+    def step(self, label: Label, presence: Presence, *, force: bool = False) -> Step:
+        """What a build would do with one target alone, whatever it needs.
+
+        Args:
+            label: A target that a build has a step for.
+            presence: As for `plan`.
+            force: Build it even if it is up to date.
+        """
+        key = self._keys.key(Reference(label))
+        kept = {label: self._records.get(key)}
+        there = self._look_up(kept, {label: key}, presence)
+        step = self._step(self._graph[label], key, kept[label], there)
+        return _forced(step) if force else step
+
+    def _order(self, steps: Sequence[Step]) -> list[Label]:
+        """The targets of some steps, the most urgent first."""
+        seconds = {
+            step.label: step.seconds or critical_path.guess(self._pinned(step.label))
+            for step in steps
+        }
+        deps = {label: self._graph.build_deps(label) for label in seconds}
+        return critical_path.most_urgent_first(list(seconds), deps, seconds)
+
+    def _pinned(self, label: Label) -> int:
+        """Bytes of what the lock pins for a target."""
+        target = self._graph[label]
+        return sum(
+            item.size
+            for pin in target.pins
+            for item in pinned(self._lock, pin, target).items.values()
+        )
+
+    def _look_up(
+        self,
+        kept: Mapping[Label, Record | None],
+        keys: Mapping[Label, str],
+        presence: Presence,
+    ) -> Mapping[str, Present | None] | None:
+        """What the engine has of the images that were recorded; see `_ask`."""
+        return _ask(
+            {
+                self._content_tag(label, keys[label]): record
+                for label, record in kept.items()
+                if record is not None and self._graph[label].rule.is_image
+            },
+            presence,
         )
 
     def _offered(self, stale: Sequence[Step], shared: Shared) -> dict[Label, Step]:
@@ -284,9 +331,12 @@ class Planner:
         return FRESH, ""
 
 
-def _look_up(
-    images: Mapping[str, Record], presence: Presence
-) -> Mapping[str, Present | None] | None:
+def _forced(step: Step) -> Step:
+    """The step of a target that is to be built even if it is up to date."""
+    return step if step.action == BUILD else step._replace(action=BUILD, reason=FORCED)
+
+
+def _ask(images: Mapping[str, Record], presence: Presence) -> Mapping[str, Present | None] | None:
     """What the engine has of some images, by content tag and, where the tag is lost, by ID.
 
     A tag that is where it belongs says all there is to know, so IDs are asked for the others only.

@@ -10,11 +10,11 @@ Reads git; knows nothing of engines and registries.
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from buildlib import fingerprint
 from buildlib.errors import BuildError, InputError
 from buildlib.keys.compute import Keys
 from buildlib.model.label import Reference
@@ -24,7 +24,7 @@ from buildlib.model.target import image_name
 from buildlib.model.version import before
 from buildlib.store.memo import Memo
 from buildlib.store.names import key_digits
-from buildlib.trees.git import git_environ
+from buildlib.trees.gitrun import NoGit, git
 from buildlib.view import View, view_of_commit
 
 if TYPE_CHECKING:
@@ -34,6 +34,11 @@ _WORKSPACE = ("dodo.py", "VERSION", SETTINGS_FILE)
 """Without one of these, a commit is none of a workspace and has no images."""
 _NO_VERSION = "0.0.0"
 _MEMO = "references"
+_MAKES_KEYS = (
+    "dockerfile", "dsl", "graph", "keys", "model", "pruning", "rules", "store/names.py", "trees",
+    "view.py",
+)  # fmt: skip
+"""The code that gives a commit its keys."""
 _SHORT = 9
 
 
@@ -99,13 +104,12 @@ def references(workspace: Workspace, count: int, say: Callable[[str], None]) -> 
     keys = dict.fromkeys(present_keys(workspace), "the working tree needs it")
     images = _images(workspace.view)
     unknown = []
-    memo = Memo(workspace.state.path(_MEMO))
+    memo = Memo(workspace.state.path(_MEMO), fingerprint.digest(*_MAKES_KEYS))
     parsed: dict[Any, Any] = {}
-    by_what = _fingerprint()
     wanted = commits(workspace.root, count)
     told = False
     for commit in wanted:
-        kept = (commit.id, by_what, tuple(sorted(workspace.overrides.items())))
+        kept = (commit.id, tuple(sorted(workspace.overrides.items())))
         known = memo.get(kept)
         if known is not None:
             loaded = _Loaded(frozenset(known[0]), frozenset(known[1]), "")
@@ -173,12 +177,10 @@ def is_whole(root: str) -> bool:
 def _git(root: str, *words: str) -> list[str]:
     """The lines that git answers; none where it refuses, or is not installed."""
     try:
-        done = subprocess.run(
-            ["git", "-C", root, *words], capture_output=True, check=False, env=git_environ()
-        )
-    except FileNotFoundError:
+        answer = git(root, *words)
+    except NoGit:
         return []
-    return done.stdout.decode(errors="surrogateescape").splitlines() if not done.returncode else []
+    return [] if answer.code else answer.out.splitlines()
 
 
 def _load(workspace: Workspace, commit: str, memo: Any) -> _Loaded:
@@ -193,7 +195,7 @@ def _load(workspace: Workspace, commit: str, memo: Any) -> _Loaded:
         for view in (own,) if own.settings == given.settings else (own, given):
             flavour = view.settings.flavour
             for other in dict.fromkeys((flavour, *FLAVOURS)):
-                wrong = failures if other == flavour else []  # what is wrong elsewhere may be so
+                wrong = failures if other == flavour else []  # of other flavours it is no failure
                 with _noted(wrong):
                     seen = view.in_flavour(other)
                     for version in _versions(seen):
@@ -243,20 +245,3 @@ def _images(view: View) -> set[str]:
 
 def _line(error: BuildError) -> str:
     return f"{error.where}: {error.what}" if error.where else error.what
-
-
-def _fingerprint() -> str:
-    """Of the code that makes keys: another build system may give a commit other ones."""
-    import os
-    from hashlib import sha256
-
-    top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    known = sha256()
-    paths = ["view.py"]
-    for package in ("dsl", "graph", "keys", "model", "pruning", "rules", "trees"):
-        paths += [f"{package}/{name}" for name in sorted(os.listdir(f"{top}/{package}"))]
-    for path in paths:
-        if path.endswith(".py"):
-            with open(f"{top}/{path}", "rb") as file:
-                known.update(f"{path}\0".encode() + file.read())
-    return known.hexdigest()

@@ -8,17 +8,18 @@ is (a push may be under way).
 
 from __future__ import annotations
 
-import calendar
 import re
-import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.errors import BuildError, InputError
+from buildlib.parallel import map_threads
 from buildlib.pruning.policy import Content, Keep, digests, recorded
+from buildlib.registry.artifact import created
 from buildlib.sharing.entry import ARTIFACT
+from buildlib.sharing.reader import STORE
 from buildlib.store import names
 
 if TYPE_CHECKING:
@@ -27,11 +28,8 @@ if TYPE_CHECKING:
     from buildlib.workspace import Workspace
 
 _OURS = re.compile(r"(key|record)-([0-9a-f]{32})\Z")
-_CREATED = "org.opencontainers.image.created"
 _AT_ONCE = 8
 GONE = "it was gone already"
-STORE = "store"
-"""Repository of what is no image, below the organisation."""
 
 
 def check(workspace: Workspace) -> None:
@@ -61,7 +59,7 @@ def host_of(settings: Settings) -> str:
 
 def repository_of(settings: Settings, name: str) -> str:
     """A repository as the registry knows it: without its host."""
-    return names.repository(settings, name).removeprefix(f"{host_of(settings)}/")
+    return names.without_host(names.repository(settings, name), host_of(settings))
 
 
 class _Tagged(NamedTuple):
@@ -85,20 +83,17 @@ def look(
     """
     found: list[Content] = []
     kept: dict[tuple[str, str], str] = {}
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        for name in sorted({*images, STORE}):
-            repository = repository_of(settings, name)
-
-            def ask(tag: str, repository: str = repository) -> tuple[str, Manifest | None]:
-                return tag, registry.manifest(repository, tag)
-
-            tagged = [
-                _Tagged(tag, manifest)
-                for tag, manifest in threads.map(ask, registry.tags(repository))
-                if manifest is not None  # it went in this moment
-            ]
-            found += _contents(registry.host, repository, tagged)
-            kept |= _people(repository, tagged)
+    for name in sorted({*images, STORE}):
+        repository = repository_of(settings, name)
+        tags = registry.tags(repository)
+        manifests = map_threads(partial(registry.manifest, repository), tags, threads=_AT_ONCE)
+        tagged = [
+            _Tagged(tag, manifest)
+            for tag, manifest in zip(tags, manifests, strict=True)
+            if manifest is not None  # it went in this moment
+        ]
+        found += _contents(registry.host, repository, tagged)
+        kept |= _people(repository, tagged)
     return found, [recorded, digests(kept)]
 
 
@@ -134,9 +129,9 @@ def _contents(host: str, repository: str, tagged: Sequence[_Tagged]) -> list[Con
         if record is not None:
             subject = _subject(record)
             if kind == "record":
-                group, made = subject or record.digest, _made(record)
+                group, made = subject or record.digest, created(record)
             elif subject == manifest.digest:
-                made = _made(record)
+                made = created(record)
         name = f"{host}/{repository}:{tag}"
         size = _size(manifest)
         found.append(Content(name, repository, key, manifest.digest, group, size, made))
@@ -151,15 +146,6 @@ def _subject(record: Manifest) -> str:
     """The digest of the image that a record is about; empty where it is about files."""
     subject = record.plain.get("subject")
     return str(subject.get("digest", "")) if isinstance(subject, dict) else ""
-
-
-def _made(record: Manifest) -> float | None:
-    """When a record was published; None where it does not say."""
-    notes = record.plain.get("annotations")
-    text = str(notes.get(_CREATED, "")) if isinstance(notes, dict) else ""
-    with suppress(ValueError):
-        return float(calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")))
-    return None
 
 
 def _size(manifest: Manifest) -> int:
@@ -223,8 +209,7 @@ def _tagged_meanwhile(
     known = {content.name.rpartition(":")[2] for content in going}
     groups = {content.digest: content.group for content in going}
     others = [tag for tag in registry.tags(repository) if tag not in known]
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        heads = list(threads.map(lambda tag: registry.head(repository, tag), others))
+    heads = map_threads(partial(registry.head, repository), others, threads=_AT_ONCE)
     return {
         groups[digest]: f"it became {repository}:{tag} meanwhile"
         for tag, digest in zip(others, heads, strict=True)

@@ -10,35 +10,24 @@ import json
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from buildlib.registry import challenge
 from buildlib.registry.address import is_loopback
-from buildlib.registry.login import Login, login_of
-from buildlib.registry.trouble import Trouble, refusal
+from buildlib.registry.errors import refusal
+from buildlib.web.connections import ERROR, Answer, Request, body_of
+from buildlib.web.credentials import Login, docker_login
+from buildlib.web.errors import HttpError
 
 _LIFETIME = 60  # seconds, where a token does not say (distribution: "Token Authentication")
 _EARLY = 10  # seconds before its end that a token is renewed
-_UNAUTHORIZED, _FORBIDDEN, _ERROR = 401, 403, 400
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
 
 
-class Plain(NamedTuple):
-    """An answer read whole.
-
-    Attributes:
-        status: Its status.
-        reason: The words of the status.
-        data: Its body.
-    """
-
-    status: int
-    reason: str
-    data: bytes
-
-
-Ask = Callable[[str, str, dict[str, str], bytes], Plain]
-"""Sends a request (method, address, headers, body), without any credentials but those given."""
+Ask = Callable[[Request], Answer]
+"""Asks without any credentials but those that are in the request."""
 
 
 class Access:
@@ -47,16 +36,11 @@ class Access:
     Args:
         host: The registry's name.
         ask: Reaches the server that gives tokens.
-        login: Finds the credentials, when first needed.
     """
 
-    def __init__(
-        self, host: str, ask: Ask, login: Callable[[str], Login | None] = login_of
-    ) -> None:
+    def __init__(self, host: str, ask: Ask) -> None:
         self._host = host
         self._ask = ask
-        self._find = login
-        self._found: tuple[Login | None] | None = None
         self._challenge: challenge.Challenge | None = None
         self._tokens: dict[str, tuple[str, float]] = {}
         self._lock = threading.RLock()
@@ -69,14 +53,13 @@ class Access:
                 to be known.
 
         Raises:
-            Trouble: No token is given.
+            HttpError: No token is given.
         """
         with self._lock:
             if self._challenge is None:
                 return ""
             if self._challenge.scheme == "basic":
-                login = self._login()
-                return login.basic if login else ""
+                return self._login.basic if self._login else ""
             token, ends = self._tokens.get(scope, ("", 0.0))
             if not token or time.monotonic() > ends:
                 token = self._new_token(self._challenge, scope, scope)
@@ -91,7 +74,7 @@ class Access:
             shown: The Authorization that did not do.
 
         Raises:
-            Trouble: No token is given.
+            HttpError: No token is given.
         """
         with self._lock:
             found = challenge.read(asked)
@@ -105,22 +88,19 @@ class Access:
             header = self.header(scope)
             return "" if header == shown else header
 
+    @cached_property
     def _login(self) -> Login | None:
-        if self._found is None:
-            self._found = (self._find(self._host),)
-        return self._found[0]
+        return docker_login(self._host)
 
     def _new_token(self, asked: challenge.Challenge, scope: str, wanted: str) -> str:
-        login = self._login()
-        url = urlsplit(asked.realm)
+        login, url = self._login, urlsplit(asked.realm)
         safe = url.scheme == "https" or (url.scheme == "http" and is_loopback(url.netloc))
         if not safe:
-            raise Trouble("wants tokens fetched from an address that is not safe", "content")
+            raise HttpError("wants tokens fetched from an address that is not safe", "content")
         query = [("service", asked.service)] if asked.service else []
         query += [("scope", each) for each in wanted.split()]
-        headers: dict[str, str] = {}
         if login and login.token:  # OAuth 2.0, as "Token Authentication" of distribution has it
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
             form = [
                 ("grant_type", "refresh_token"),
                 ("client_id", "buildlib"),
@@ -128,31 +108,31 @@ class Access:
                 ("scope", wanted),
                 ("refresh_token", login.token),
             ]
-            answer = self._ask("POST", asked.realm, headers, urlencode(form).encode())
+            body = body_of(urlencode(form).encode())
+            request = Request("POST", asked.realm, headers, body)
         else:
-            if login:
-                headers["Authorization"] = login.basic
+            headers = {"Authorization": login.basic} if login else {}
             join = "&" if url.query else "?"
-            answer = self._ask("GET", f"{asked.realm}{join}{urlencode(query)}", headers, b"")
-        token, lifetime = _token_in(answer)
+            request = Request("GET", f"{asked.realm}{join}{urlencode(query)}", headers)
+        token, lifetime = _token_in(self._ask(request))
         self._tokens[scope] = token, time.monotonic() + max(lifetime - _EARLY, lifetime / 2)
         return token
 
 
-def _token_in(answer: Plain) -> tuple[str, float]:
+def _token_in(answer: Answer) -> tuple[str, float]:
     """A token and how many seconds it lasts."""
     if answer.status in (_UNAUTHORIZED, _FORBIDDEN):
-        raise Trouble(
-            "gives no token for the credentials there are", "status", status=answer.status
+        raise HttpError(
+            "gives no token for the credentials there are", "refused", status=answer.status
         )
-    if answer.status >= _ERROR:
-        trouble = refusal(answer.status, answer.reason, "", answer.data)
-        trouble.reason = f"gives no token: its server of tokens {trouble.reason}"
-        raise trouble
+    if answer.status >= ERROR:
+        error = refusal(answer.status, answer.reason, body=answer.data)
+        error.reason = f"gives no token: its server of tokens {error.reason}"
+        raise error
     try:
         found: Any = json.loads(answer.data)
         token = str(found.get("token") or found["access_token"])
         lifetime = float(found.get("expires_in") or _LIFETIME)
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise Trouble("gives no token: the answer holds none", "content") from None
+        raise HttpError("gives no token: the answer holds none", "content") from None
     return token, lifetime

@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
+from urllib.request import parse_http_list
 
-_SCHEME = re.compile(r"(?:^|,)\s*(Bearer|Basic)(?:\s+|$)", re.IGNORECASE)
-_PARAMETER = re.compile(r'([A-Za-z_]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+_SCHEME = re.compile(r"(\w+)(?:\s+(?=\w)|\Z)")
 
 
 class Challenge(NamedTuple):
@@ -35,20 +35,15 @@ def read(headers: Iterable[str]) -> Challenge | None:
     Args:
         headers: Values of `WWW-Authenticate`.
     """
-    found: dict[str, Challenge] = {}
-    for header in headers:
-        starts = list(_SCHEME.finditer(header))
-        ends = [start.start() for start in starts[1:]] + [len(header)]
-        for start, end in zip(starts, ends, strict=False):  # there may be no start
-            scheme = start[1].lower()
-            values = {
-                name.lower(): re.sub(r"\\(.)", r"\1", quoted) or plain
-                for name, quoted, plain in _PARAMETER.findall(header[start.end() : end])
-            }
-            found[scheme] = Challenge(
-                scheme,
-                values.get("realm", ""),
-                values.get("service", ""),
-                values.get("scope", ""),
-            )
-    return found.get("bearer") or found.get("basic")
+    found: dict[str, dict[str, str]] = {}
+    values: dict[str, str] = {}
+    for part in (part for header in headers for part in parse_http_list(header)):
+        if scheme := _SCHEME.match(part):  # `Bearer realm="…"`; `service="…"` goes on with it
+            values = found[scheme[1].lower()] = {}
+        name, _, value = part[scheme.end() if scheme else 0 :].partition("=")
+        values[name.strip().lower()] = value.strip().strip('"')
+    for kind in ("bearer", "basic"):
+        if kind in found:
+            fields = Challenge._fields[1:]
+            return Challenge(kind, *(found[kind].get(field, "") for field in fields))
+    return None

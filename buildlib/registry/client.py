@@ -3,7 +3,7 @@
     registry = connect("registry.example.com:5000")
 
 It keeps what a reference or a digest says honest: whatever is read is hashed. How a request is
-sent is `line`'s business, and how a blob gets there is `upload`'s. Importing this module loads
+sent is `http`'s business, and how a blob gets there is `upload`'s. Importing this module loads
 urllib3: do it where a registry is really asked.
 """
 
@@ -13,16 +13,14 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TypeVar
 from urllib.parse import urljoin
 
 from buildlib.errors import ActionError
-from buildlib.fetch.web import Retry
 from buildlib.registry.address import Server, server_of
-from buildlib.registry.line import Line, body_of
-from buildlib.registry.patience import PATIENT, Failures, persist
+from buildlib.registry.errors import explained
+from buildlib.registry.http import RegistryHttp
 from buildlib.registry.protocol import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -31,15 +29,18 @@ from buildlib.registry.protocol import (
     Manifest,
     Registry,
 )
-from buildlib.registry.trouble import Trouble, told
 from buildlib.registry.upload import Pieces, Upload
+from buildlib.web.connections import PIECE, Answer, Body, Request, body_of, pieces
+from buildlib.web.errors import HttpError
+from buildlib.web.retry import PATIENT, Attempts, Retry, retrying
 
-_T = TypeVar("_T")
+Ask = Callable[[Request, str], Answer]
+"""`RegistryHttp.ask` or `ask_once`."""
 
+PULL, PUSH, DELETE = "pull", "pull,push", "delete"
 _ACCEPT = {"Accept": f"{OCI_MANIFEST}, {OCI_INDEX}, {DOCKER_MANIFEST}, {DOCKER_LIST}"}
 _NOT_FOUND, _PARTIAL = 404, 206
 _PAGE = 1000  # tags asked for at once
-_READ = 1 << 16
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 _DIGEST = re.compile(r"(sha256|sha512):[0-9a-f]{64,128}\Z")
 
@@ -47,7 +48,7 @@ _DIGEST = re.compile(r"(sha256|sha512):[0-9a-f]{64,128}\Z")
 def connect(
     host: str,
     *,
-    patience: Retry = PATIENT,
+    retry: Retry = PATIENT,
     certificates: str = "",
     wait: Callable[[float], None] = time.sleep,
 ) -> Registry:
@@ -55,7 +56,7 @@ def connect(
 
     Args:
         host: `registry.example.com:5000`, `docker.io`, `localhost:5000`: no scheme, no path.
-        patience: How long to bear with it: `PATIENT` or `QUICK` of `registry.patience`.
+        retry: How long to bear with it: `PATIENT` or `QUICK` of `web.retry`.
         certificates: Folder of the authorities, instead of Docker's `/etc/docker/certs.d`.
         wait: Called with the seconds between two attempts.
 
@@ -63,29 +64,25 @@ def connect(
         InputError: It is no registry's name.
     """
     server = server_of(host)
-    return HttpRegistry(server, Line(server, patience, wait, certificates))
+    return HttpRegistry(server, RegistryHttp(server, retry, wait, certificates))
 
 
 class HttpRegistry:
-    """A `Registry` over HTTP; see `connect`."""
+    """A `Registry` over HTTP, made by `connect`."""
 
-    def __init__(self, server: Server, line: Line) -> None:
+    def __init__(self, server: Server, http: RegistryHttp) -> None:
         self.host = server.host
         self._server = server
-        self._line = line
+        self._http = http
 
     def ping(self) -> None:
-        """See `Registry.ping`."""
-        with self._telling("ask"):
-            self._line.ask("GET", "/v2/", "")
+        with self._explaining("ask"):
+            self._http.ask(Request("GET", "/v2/"), "")
 
     def head(self, repository: str, reference: str) -> str | None:
-        """See `Registry.head`."""
-        path = self._path(repository, "manifests", reference)
-        with self._telling(f"ask for {_joined(repository, reference)}", repository):
-            answer = _or_none(
-                lambda: self._line.ask("HEAD", path, self._pull(repository), headers=_ACCEPT)
-            )
+        request = self._request("HEAD", repository, "manifests", reference, _ACCEPT)
+        with self._explaining(f"ask for {_joined(repository, reference)}", repository):
+            answer = _found(self._http.ask, request, self._scope(repository))
             if answer is None:
                 return None
             digest = answer.headers.get("Docker-Content-Digest", "")
@@ -95,12 +92,9 @@ class HttpRegistry:
         return manifest.digest if manifest else None
 
     def manifest(self, repository: str, reference: str) -> Manifest | None:
-        """See `Registry.manifest`."""
-        path = self._path(repository, "manifests", reference)
-        with self._telling(f"read {_joined(repository, reference)}", repository):
-            answer = _or_none(
-                lambda: self._line.ask("GET", path, self._pull(repository), headers=_ACCEPT)
-            )
+        request = self._request("GET", repository, "manifests", reference, _ACCEPT)
+        with self._explaining(f"read {_joined(repository, reference)}", repository):
+            answer = _found(self._http.ask, request, self._scope(repository))
             if answer is None:
                 return None
             kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
@@ -108,36 +102,29 @@ class HttpRegistry:
             said = answer.headers.get("Docker-Content-Digest", "")
             expected = reference if _DIGEST.match(reference) else said
             if expected.startswith("sha256:") and expected != manifest.digest:
-                raise Trouble(f"has {manifest.digest} in its place", "content")
+                raise HttpError(f"has {manifest.digest} in its place", "content")
             return manifest
 
     def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
-        """See `Registry.put_manifest`."""
-        with self._telling(f"put {_joined(repository, reference)}", repository):
+        with self._explaining(f"put {_joined(repository, reference)}", repository):
             if _DIGEST.match(reference) and reference != manifest.digest:
-                raise Trouble(f"is given {manifest.digest} under that name", "content")
-            answer = self._line.ask(
-                "PUT",
-                self._path(repository, "manifests", reference),
-                self._push(repository),
-                headers={"Content-Type": manifest.media_type},
-                body=body_of(manifest.data),
-            )
+                raise HttpError(f"is given {manifest.digest} under that name", "content")
+            kind, body = {"Content-Type": manifest.media_type}, body_of(manifest.data)
+            request = self._request("PUT", repository, "manifests", reference, kind, body)
+            answer = self._http.ask(request, self._scope(repository, PUSH))
             kept = answer.headers.get("Docker-Content-Digest", manifest.digest)
             if kept != manifest.digest:
-                raise Trouble(f"has made {kept} of {manifest.digest}", "content")
+                raise HttpError(f"has made {kept} of {manifest.digest}", "content")
 
     def has_blob(self, repository: str, digest: str) -> bool:
-        """See `Registry.has_blob`."""
-        with self._telling(f"ask for a blob of {repository}", repository):
-            return self._has(repository, digest, self._pull(repository), self._line.ask)
+        with self._explaining(f"ask for a blob of {repository}", repository):
+            return self._has(self._http.ask, repository, digest, PULL)
 
     def read_blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        """See `Registry.read_blob`."""
-        failures = Failures(self._line.patience, self._line.wait)
+        attempts = Attempts(self._http.retry, self._http.wait)
         content = hashlib.new(digest.partition(":")[0])
         arrived = 0
-        with self._telling(f"read blob {digest} of {repository}", repository):
+        with self._explaining(f"read blob {digest} of {repository}", repository):
             while True:
                 try:
                     for piece in self._from(repository, digest, arrived):
@@ -145,24 +132,22 @@ class HttpRegistry:
                         content.update(piece)
                         yield piece
                     break
-                except Trouble as trouble:
-                    failures.add(trouble, arrived)
+                except HttpError as error:
+                    attempts.failed(error, arrived)
             found = f"{content.name}:{content.hexdigest()}"
             if found != digest:
-                raise Trouble(f"has {found} in its place", "content")
+                raise HttpError(f"has {found} in its place", "content")
 
     def put_blob(self, repository: str, data: bytes) -> str:
-        """See `Registry.put_blob`."""
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
 
-        def pieces(start: int, length: int) -> Iterator[bytes]:
+        def part(start: int, length: int) -> Iterator[bytes]:
             return body_of(data[start : start + length]).pieces()
 
-        self._put(repository, digest, len(data), pieces)
+        self._put(repository, digest, len(data), part)
         return digest
 
     def put_file(self, repository: str, path: str, digest: str) -> None:
-        """See `Registry.put_file`."""
         try:
             size = os.stat(path).st_size
         except OSError as error:
@@ -170,103 +155,105 @@ class HttpRegistry:
         self._put(repository, digest, size, lambda *part: _pieces_of(path, *part))
 
     def tags(self, repository: str) -> list[str]:
-        """See `Registry.tags`."""
         import json
 
         found: set[str] = set()
-        path = self._path(repository, "tags", "list") + f"?n={_PAGE}"
-        asked = {path}
-        with self._telling(f"list the tags of {repository}", repository):
-            while path:
-                here = path
-                answer = _or_none(lambda: self._line.ask("GET", here, self._pull(repository)))  # noqa: B023
+        request = self._request("GET", repository, "tags", f"list?n={_PAGE}")
+        asked: set[str] = set()
+        with self._explaining(f"list the tags of {repository}", repository):
+            while request.url not in asked:  # it would never end
+                asked.add(request.url)
+                answer = _found(self._http.ask, request, self._scope(repository))
                 if answer is None:
                     break
                 try:
                     found.update(json.loads(answer.data)["tags"] or ())
                 except (ValueError, KeyError, TypeError):
-                    raise Trouble("answers with no list of tags", "content") from None
+                    raise HttpError("answers with no list of tags", "content") from None
                 follows = _NEXT.search(answer.headers.get("Link", ""))
-                path = urljoin(here, follows[1]) if follows else ""
-                if path in asked:  # it would never end
-                    break
-                asked.add(path)
+                if follows:
+                    request = request._replace(url=urljoin(request.url, follows[1]))
         return sorted(found)
 
     def delete(self, repository: str, digest: str) -> bool:
-        """See `Registry.delete`."""
         attempts = 0
-        path = self._path(repository, "manifests", digest)
-        scope = f"repository:{self._server.repository(repository)}:delete"
+        request = self._request("DELETE", repository, "manifests", digest)
 
         def once() -> bool:
             nonlocal attempts
             attempts += 1
             try:
-                self._line.ask_once("DELETE", path, scope)
-            except Trouble as trouble:
-                if trouble.status != _NOT_FOUND:
+                self._http.ask_once(request, self._scope(repository, DELETE))
+            except HttpError as error:
+                if error.status != _NOT_FOUND:
                     raise
                 return attempts > 1  # then the first has done it, and its answer was lost
             return True
 
-        with self._telling(f"delete {_joined(repository, digest)}", repository):
-            return persist(once, self._line.patience, self._line.wait)
+        with self._explaining(f"delete {_joined(repository, digest)}", repository):
+            return retrying(once, self._http.retry, self._http.wait)
 
     def _put(self, repository: str, digest: str, size: int, pieces: Pieces) -> None:
         """Upload a blob unless it is there."""
-        push = self._push(repository)
-        with self._telling(f"upload a blob to {repository}", repository):
-            if self._has(repository, digest, push, self._line.ask):
+        with self._explaining(f"upload a blob to {repository}", repository):
+            if self._has(self._http.ask, repository, digest, PUSH):
                 return
+            upload = Upload(
+                self._http,
+                self._request("POST", repository, "blobs", "uploads/", body=body_of(b"")),
+                self._scope(repository, PUSH),
+                digest,
+                size,
+                pieces,
+                lambda: self._has(self._http.ask_once, repository, digest, PUSH),
+            )
+            upload.run()
 
-            def is_there() -> bool:
-                return self._has(repository, digest, push, self._line.ask_once)
-
-            name = self._server.repository(repository)
-            Upload(self._line, name, digest, size, pieces, is_there).run()
-
-    def _has(self, repository: str, digest: str, scope: str, ask: Callable[..., object]) -> bool:
-        path = self._path(repository, "blobs", digest)
-        return _or_none(lambda: ask("HEAD", path, scope)) is not None
+    def _has(self, ask: Ask, repository: str, digest: str, actions: str) -> bool:
+        request = self._request("HEAD", repository, "blobs", digest)
+        return _found(ask, request, self._scope(repository, actions)) is not None
 
     def _from(self, repository: str, digest: str, start: int) -> Iterator[bytes]:
         """A blob from some byte on; a registry may ignore Range and send the whole."""
-        response = self._line.open(
-            "GET",
-            self._path(repository, "blobs", digest),
-            self._pull(repository),
-            headers={"Range": f"bytes={start}-"} if start else None,
-        )
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        request = self._request("GET", repository, "blobs", digest, headers)
+        response = self._http.open(request, self._scope(repository))
         ahead = start if response.status != _PARTIAL else 0
-        for piece in self._line.pieces(response):
+        for piece in pieces(response, request.url):
             yield piece[ahead:]
             ahead = max(0, ahead - len(piece))
 
-    def _path(self, repository: str, kind: str, reference: str) -> str:
-        return f"/v2/{self._server.repository(repository)}/{kind}/{reference}"
+    def _request(
+        self,
+        method: str,
+        repository: str,
+        kind: str,
+        reference: str,
+        headers: Mapping[str, str] = {},
+        body: Body | None = None,
+    ) -> Request:
+        name = self._server.repository(repository)
+        return Request(method, f"/v2/{name}/{kind}/{reference}", headers, body)
 
-    def _pull(self, repository: str) -> str:
-        return f"repository:{self._server.repository(repository)}:pull"
-
-    def _push(self, repository: str) -> str:
-        return f"repository:{self._server.repository(repository)}:pull,push"
+    def _scope(self, repository: str, actions: str = PULL) -> str:
+        """What a token has to allow."""
+        return f"repository:{self._server.repository(repository)}:{actions}"
 
     @contextmanager
-    def _telling(self, doing: str, repository: str = "") -> Iterator[None]:
+    def _explaining(self, doing: str, repository: str = "") -> Iterator[None]:
         """Turn what goes wrong inside into what a user is told."""
         try:
             yield
-        except Trouble as trouble:
-            raise told(trouble, self.host, doing, repository) from None
+        except HttpError as error:
+            raise explained(error, self.host, doing, repository) from None
 
 
-def _or_none(call: Callable[[], _T]) -> _T | None:
-    """What a call gives; None for 404."""
+def _found(ask: Ask, request: Request, scope: str) -> Answer | None:
+    """What is answered; None for 404."""
     try:
-        return call()
-    except Trouble as trouble:
-        if trouble.status != _NOT_FOUND:
+        return ask(request, scope)
+    except HttpError as error:
+        if error.status != _NOT_FOUND:
             raise
         return None
 
@@ -282,7 +269,7 @@ def _pieces_of(path: str, start: int, length: int) -> Iterator[bytes]:
         with open(path, "rb") as file:
             file.seek(start)
             while length:
-                piece = file.read(min(_READ, length))
+                piece = file.read(min(PIECE, length))
                 if not piece:
                     raise ActionError(f"{path} has become shorter while it was uploaded")
                 length -= len(piece)

@@ -12,9 +12,10 @@ import re
 from collections.abc import Callable, Iterator
 from urllib.parse import quote, urljoin
 
-from buildlib.registry.line import Answer, Body, Line
-from buildlib.registry.patience import persist
-from buildlib.registry.trouble import Trouble
+from buildlib.registry.http import RegistryHttp
+from buildlib.web.connections import Answer, Body, Request
+from buildlib.web.errors import HttpError
+from buildlib.web.retry import retrying
 
 CHUNK = 16 << 20
 """Bytes that at most are sent again after a failure that the registry can continue from."""
@@ -32,8 +33,9 @@ class Upload:
     """One blob.
 
     Args:
-        line: The way to the registry.
-        repository: As the server knows it.
+        http: The way to the registry.
+        start: What begins an upload.
+        scope: What a token for it has to allow.
         digest: Of the whole.
         size: Of the whole.
         pieces: Reads it.
@@ -42,16 +44,17 @@ class Upload:
 
     def __init__(
         self,
-        line: Line,
-        repository: str,
+        http: RegistryHttp,
+        start: Request,
+        scope: str,
         digest: str,
         size: int,
         pieces: Pieces,
         is_there: Callable[[], bool],
     ) -> None:
-        self._line = line
-        self._repository = repository
-        self._scope = f"repository:{repository}:pull,push"
+        self._http = http
+        self._start = start
+        self._scope = scope
         self._digest = digest
         self._size = size
         self._pieces = pieces
@@ -64,30 +67,27 @@ class Upload:
         """Upload it.
 
         Raises:
-            Trouble: It does not succeed.
+            HttpError: It does not succeed.
         """
-        persist(self._attempt, self._line.patience, self._line.wait, lambda: self._offset)
+        retrying(self._attempt, self._http.retry, self._http.wait, lambda: self._offset)
 
     def _attempt(self) -> None:
         if self._continued and self._is_done():
             return
         if not self._location:
-            answer = self._line.ask_once(
-                "POST", f"/v2/{self._repository}/blobs/uploads/", self._scope, body=_EMPTY
-            )
-            self._moved(answer)
+            self._moved(self._ask(self._start))
         try:
             self._send_all()
-        except Trouble as trouble:
-            raise self._judged(trouble) from None
+        except HttpError as error:
+            raise self._judged(error) from None
 
     def _is_done(self) -> bool:
         """Ask what has arrived; an upload that is not known any more may have been completed."""
         if self._location:
             try:
-                answer = self._line.ask_once("GET", self._location, self._scope)
-            except Trouble as trouble:
-                if trouble.status not in _GONE:
+                answer = self._ask(Request("GET", self._location))
+            except HttpError as error:
+                if error.status not in _GONE:
                     raise
                 self._forget()
             else:
@@ -100,41 +100,35 @@ class Upload:
         while self._offset < self._size and (self._offset or self._size > CHUNK):
             self._send_chunk(min(CHUNK, self._size - self._offset))
         join = "&" if "?" in self._location else "?"
-        self._line.ask_once(
-            "PUT",
-            f"{self._location}{join}digest={quote(self._digest)}",
-            self._scope,
-            headers={"Content-Type": _BINARY},
-            body=self._part(self._size - self._offset),  # a small one comes along with this
-        )
+        url = f"{self._location}{join}digest={quote(self._digest)}"
+        rest = self._part(self._size - self._offset)  # a small one comes along with this
+        self._ask(Request("PUT", url, {"Content-Type": _BINARY}, rest))
 
     def _send_chunk(self, length: int) -> None:
         start, end = self._offset, self._offset + length
-        answer = self._line.ask_once(
-            "PATCH",
-            self._location,
-            self._scope,
-            headers={"Content-Type": _BINARY, "Content-Range": f"{start}-{end - 1}"},
-            body=self._part(length),
-        )
+        headers = {"Content-Type": _BINARY, "Content-Range": f"{start}-{end - 1}"}
+        answer = self._ask(Request("PATCH", self._location, headers, self._part(length)))
         self._moved(answer)
         arrived = min(_arrived(answer, otherwise=end), self._size)
         if arrived <= start:
-            raise Trouble("takes nothing of an upload", "content", transient=True)
+            raise HttpError("takes nothing of an upload", "content", transient=True)
         self._offset = arrived
 
-    def _judged(self, trouble: Trouble) -> Trouble:
+    def _ask(self, request: Request) -> Answer:
+        return self._http.ask_once(request, self._scope)
+
+    def _judged(self, error: HttpError) -> HttpError:
         """What a failure on the way means: one of the upload itself is no reason to give up."""
-        misfit = "DIGEST_INVALID" in trouble.codes
-        lost = trouble.status in _GONE and (
-            not trouble.codes or any(code in _OF_THE_UPLOAD for code in trouble.codes)
+        misfit = "DIGEST_INVALID" in error.codes
+        lost = error.status in _GONE and (
+            not error.codes or any(code in _OF_THE_UPLOAD for code in error.codes)
         )
         if lost or misfit:
             self._forget()
         if lost or (misfit and self._continued):
-            trouble.transient = True
+            error.transient = True
         self._continued = True
-        return trouble
+        return error
 
     def _forget(self) -> None:
         self._location = ""
@@ -143,15 +137,12 @@ class Upload:
     def _moved(self, answer: Answer) -> None:
         location = answer.headers.get("Location", "") or self._location
         if not location:
-            raise Trouble("does not say where to upload", "content")
-        self._location = urljoin(self._line.root, location)
+            raise HttpError("does not say where to upload", "content")
+        self._location = urljoin(self._http.root, location)
 
     def _part(self, length: int) -> Body:
         start = self._offset
         return Body(length, lambda: self._pieces(start, length))
-
-
-_EMPTY = Body(0, lambda: iter(()))
 
 
 def _arrived(answer: Answer, *, otherwise: int) -> int:

@@ -12,18 +12,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from buildlib.errors import ActionError
 from buildlib.model.label import Reference
-from buildlib.model.output import DIST
+from buildlib.model.output import DIST, FileOutput
 from buildlib.releasing import attest, notes
 from buildlib.releasing.model import Release
 from buildlib.rules.kernel_check import REPORT
-
-if TYPE_CHECKING:
-    from buildlib.model.output import FileOutput
-    from buildlib.workspace import Workspace
+from buildlib.store.content import sha256_of
+from buildlib.workspace import Workspace
 
 IMAGES = "images.json"
 CHECKSUMS = "SHA256SUMS"
@@ -296,10 +294,7 @@ def _bytes(path: str) -> bytes:
 
 def _sha256(path: str) -> str:
     """Of a file; empty where there is none."""
-    from buildlib.store.content import hash_file
-
     try:
-        with open(path, "rb") as file:
-            return str(hash_file(file).hexdigest())
+        return sha256_of(path)
     except FileNotFoundError:
         return ""

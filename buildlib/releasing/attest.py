@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from buildlib.errors import ActionError
-from buildlib.releasing.model import Proof, Release, ReleasedImage
+from buildlib.releasing.model import Proof, Release, ReleasedImage, names_of
 
 SCHEMA = 1
 """Of images.json."""
@@ -194,7 +194,7 @@ def passed_cases(proof: Proof, image: ReleasedImage) -> list[str]:
         ActionError: It is of another image, or not all is well.
     """
     fix = f"./doitw verify {image.label} --always"
-    if not has_run(proof.report, image.names):
+    if not has_run(proof.report, names_of(image)):
         raise ActionError(
             f"{proof.label} did not run the image of {image.label} that is released"
             f" ({image.image_id})",

@@ -1,31 +1,26 @@
-"""What a release would ship: for each image, one build of its key, and what that build passed.
+"""What a release would ship: for each image, one build of its key.
 
 A key stands for one content, but engines write the time into images, so two machines have two
 image IDs for one key. What ships is what was proved: where the registry has a build already, that
-one (first writer wins), else the one of this engine; and a proof counts only if its report names
-the very image that ships.
+one (first writer wins), else the one of this engine. What the registry was asked once is remembered
+for the run, until a step changes it; the engine is asked again each time.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
 from buildlib.errors import ActionError
 from buildlib.model.label import Label, Reference
-from buildlib.model.target import HERE, Target, image_name
+from buildlib.model.target import HERE, image_name
 from buildlib.registry.protocol import RegistryUnavailable
-from buildlib.releasing.attest import has_run
-from buildlib.releasing.model import Proof
-from buildlib.rules.kernel_check import REPORT
+from buildlib.releasing.model import names_of
+from buildlib.sharing import transfers
+from buildlib.sharing.entry import Entry
 from buildlib.store import names
-
-if TYPE_CHECKING:
-    from buildlib.keys.record import KeyRecord
-    from buildlib.sharing.entry import Entry
-    from buildlib.workspace import Workspace
+from buildlib.workspace import Workspace
 
 
 class Choice(NamedTuple):
@@ -47,11 +42,6 @@ class Choice(NamedTuple):
     here: bool
     entry: Entry | None
 
-    @property
-    def names(self) -> set[str]:
-        """By what it is known: two builds that share a name are one image."""
-        return {self.image_id, self.digest} - {""}
-
 
 class Chooser:
     """Looks at one workspace in two channels: as it is developed, and as it is released.
@@ -64,6 +54,8 @@ class Chooser:
     def __init__(self, dev: Workspace, final: Workspace) -> None:
         self._dev = dev
         self._final = final
+        self._entries: dict[Label, Entry | None] = {}
+        """What the registry has, of the images that it was asked for."""
 
     @cached_property
     def images(self) -> list[Label]:
@@ -84,110 +76,68 @@ class Chooser:
         wanted = self._final.resolve((), verb="build")
         return [label for label in wanted if self.is_stamped(label)]
 
+    @cached_property
+    def stamped_images(self) -> list[Label]:
+        """Of the images that are released, those that carry its name."""
+        return [label for label in self.images if self.is_stamped(label)]
+
     def is_stamped(self, label: Label) -> bool:
         """Whether a target carries the version, itself or by what is in it."""
         ref = Reference(label)
         return self._dev.keys.key(ref) != self._final.keys.key(ref)
 
     def choices(self) -> dict[Label, Choice]:
-        """What would ship now, for each image that is released."""
+        """What would ship now, for each image that is released.
+
+        Raises:
+            RegistryUnavailable: There is a registry, and it does not answer.
+        """
         final = self._final
-        records = {label: final.keys.record(Reference(label)) for label in self.images}
-        entries: Mapping[str, Entry] = {}
-        if final.sharing is not None:
-            entries = final.sharing.find([(final.graph[at], records[at]) for at in self.images])
-            if final.sharing.is_down:  # a build goes on without it; a release must not guess
-                raise RegistryUnavailable(
-                    f"{final.settings.registry} cannot be asked, and a release goes there",
-                    fix="release again when it does, or with REGISTRY= for a local release",
-                )
+        self._ask()
+        keys = {label: final.keys.key(Reference(label)) for label in self.images}
         tags = {
-            label: names.content_tag(
-                final.settings, image_name(final.graph[label]), records[label].key
-            )
-            for label in self.images
+            label: names.content_tag(final.settings, image_name(final.graph[label]), key)
+            for label, key in keys.items()
         }
         there = final.presence(list(tags.values())) or {}
         found: dict[Label, Choice] = {}
-        for label in self.images:
-            key = records[label].key
-            entry, image, made = entries.get(key), there.get(tags[label]), final.records.get(key)
+        for label, key in keys.items():
+            image, made = there.get(tags[label]), final.records.get(key)
             ours = Choice(key, "", "", 0, True, None)
             if image and made and image.id in made.images:
                 identity = made.identities.get(image.id, image.id)
                 digest = "" if identity == image.id else image.id
                 ours = ours._replace(image_id=identity, digest=digest, size=image.size)
+            entry = self._entries.get(label)
             if entry is not None:
                 theirs = Choice(key, entry.image_id, entry.digest, entry.size, True, entry)
-                found[label] = theirs._replace(here=bool(theirs.names & ours.names))
+                found[label] = theirs._replace(here=bool(names_of(theirs) & names_of(ours)))
             else:
                 found[label] = ours
         return found
 
-    def checks_of(self, label: Label) -> list[Label]:
-        """The proofs of an image, of those that exist in this flavour."""
-        return [
-            check
-            for check in self._final.graph.checks.get(label, ())
-            if check not in self._final.left_out
-        ]
+    def _ask(self) -> None:
+        """Ask the registry for the images that it was not asked for yet."""
+        unknown = [label for label in self.images if label not in self._entries]
+        shared = self._final.sharing
+        if shared is None or not unknown:
+            return
+        found = transfers.find(shared, self._final.view, unknown)
+        if shared.is_down:  # a build goes on without it; a release must not guess
+            raise RegistryUnavailable(
+                f"{self._final.settings.registry} cannot be asked, and a release goes there",
+                fix="release again when it does, or with REGISTRY= for a local release",
+            )
+        self._entries |= {label: found.get(label) for label in unknown}
 
-    def proofs(self, choices: Mapping[Label, Choice]) -> tuple[list[Proof], list[Label]]:
-        """The proofs of what would ship, and the proofs that are still to be made.
+    def note(self, entries: Mapping[Label, Entry]) -> None:
+        """Take note of what the registry has of some images, after they were published."""
+        self._entries.update(entries)
 
-        What does not carry the version was proved as it was developed; what does must be proved
-        as it ships.
-
-        Args:
-            choices: What would ship.
-        """
-        found: list[Proof] = []
-        missing: list[Label] = []
-        wanted = [
-            (image, check, self._final if self.is_stamped(image) else self._dev)
-            for image in choices
-            for check in self.checks_of(image)
-        ]
-        for image, check, workspace in wanted:
-            record = workspace.keys.record(Reference(check))
-            report = self._report(workspace, workspace.graph[check], record, choices[image])
-            if report is None:
-                missing.append(check)
-            else:
-                found.append(Proof(check, image, record.key, report))
-        return found, missing
-
-    def _report(
-        self, workspace: Workspace, check: Target, record: KeyRecord, choice: Choice
-    ) -> Mapping[str, Any] | None:
-        """The report of a proof of this very build: the one kept here, or the registry's."""
-        report = _kept(workspace, record.key)
-        if report is not None and has_run(report, choice.names):
-            return report
-        if workspace.sharing is None:
-            return None
-        entry = workspace.sharing.find([(check, record)]).get(record.key)
-        if entry is None:
-            return None
-        from buildlib.engine.transfer import unobserved
-
-        workspace.sharing.bring(entry, workspace.engine, unobserved)
-        report = _kept(workspace, record.key)
-        return report if report is not None and has_run(report, choice.names) else None
-
-
-def _kept(workspace: Workspace, key: str) -> Mapping[str, Any] | None:
-    """The report of a proof that is in this machine's store."""
-    record = workspace.records.get(key)
-    made = record.files.get(REPORT) if record else None
-    if made is None or not workspace.store.verify(made.sha256, what="the report of a proof"):
-        return None
-    try:
-        with open(workspace.store.path(made.sha256), "rb") as file:
-            report = json.load(file)
-    except (OSError, ValueError):
-        return None
-    return report if isinstance(report, dict) and report.get("verdict") == "works" else None
+    def forget(self, labels: Iterable[Label]) -> None:
+        """Ask the registry for some images anew: they were built, and may have been published."""
+        for label in labels:
+            self._entries.pop(label, None)
 
 
 def refuse_missing(choices: Mapping[Label, Choice], labels: Iterable[Label]) -> None:

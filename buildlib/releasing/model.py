@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from buildlib.model.label import Label
+from buildlib.registry.protocol import Manifest
+
+
+class Identified(Protocol):
+    """An image that is known by two digests, either of which may be empty."""
+
+    @property
+    def image_id(self) -> str:
+        """Its identity: the digest of its configuration."""
+
+    @property
+    def digest(self) -> str:
+        """Of its manifest."""
+
+
+def names_of(image: Identified) -> set[str]:
+    """By what engines call an image: two builds that share a name are one image."""
+    return {image.image_id, image.digest} - {""}
 
 
 class ReleasedImage(NamedTuple):
@@ -36,11 +54,6 @@ class ReleasedImage(NamedTuple):
     base: str
     platform: str
     stamped: bool
-
-    @property
-    def names(self) -> set[str]:
-        """By what it is known: engines call it by the one or the other."""
-        return {self.image_id, self.digest} - {""}
 
 
 class Proof(NamedTuple):
@@ -79,3 +92,21 @@ class Release(NamedTuple):
     epoch: int
     images: tuple[ReleasedImage, ...]
     proofs: tuple[Proof, ...]
+
+
+class Tag(NamedTuple):
+    """One tag of a release, to be put.
+
+    Attributes:
+        repository: Without the registry's host.
+        tag: The tag.
+        manifest: What it shall stand for; it is in the repository by digest already.
+        moves: Whether it may stand for something else now (`latest`). A version never moves.
+        rank: Tags of a higher rank are put after all of a lower one.
+    """
+
+    repository: str
+    tag: str
+    manifest: Manifest
+    moves: bool
+    rank: int

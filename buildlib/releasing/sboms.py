@@ -6,19 +6,15 @@ releases what others built and proved then needs none of those images.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from buildlib.engine.transfer import unobserved
 from buildlib.keys.record import KeyRecord
 from buildlib.model.label import Label
-from buildlib.model.output import Output
 from buildlib.model.target import Rule, Target
 from buildlib.releasing.attest import name_of
 from buildlib.releasing.model import Release, ReleasedImage
 from buildlib.releasing.sbom import key_record, syft_version
-
-if TYPE_CHECKING:
-    from buildlib.workspace import Workspace
+from buildlib.sharing import transfers
+from buildlib.sharing.writer import Made
+from buildlib.workspace import Workspace
 
 
 class _Sbom(Rule):
@@ -31,8 +27,8 @@ class _Sbom(Rule):
 _RULE = _Sbom()
 
 
-def bring(workspace: Workspace, release: Release) -> list[ReleasedImage]:
-    """Bring the SBOMs that the registry has to this machine.
+def pull(workspace: Workspace, release: Release) -> list[ReleasedImage]:
+    """Pull the SBOMs that the registry has.
 
     Args:
         workspace: In the channel of the release.
@@ -50,8 +46,7 @@ def bring(workspace: Workspace, release: Release) -> list[ReleasedImage]:
     if shared is None or not wanted:
         return [image for image, _, _ in wanted]
     found = shared.find([(target, record) for _, target, record in wanted])
-    for entry in found.values():
-        shared.bring(entry, workspace.engine, unobserved)
+    transfers.pull(shared, found, workspace.engine)
     return [image for image, _, record in wanted if record.key not in found]
 
 
@@ -67,14 +62,13 @@ def publish(workspace: Workspace, release: Release) -> None:
     """
     if workspace.sharing is None:
         return
+    made = {}
     for image in release.images:
         target, record = _target(workspace, release, image)
         kept = workspace.records.get(record.key)
         if kept is not None:
-            output = Output(files=kept.files)
-            workspace.sharing.publish(
-                target, record, output, [record], workspace.engine, unobserved
-            )
+            made[target.label] = Made(target, record, kept.output, [record])
+    transfers.publish(workspace.sharing, made, workspace.engine)
 
 
 def _target(

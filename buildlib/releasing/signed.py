@@ -1,85 +1,64 @@
-"""The checks of whoever receives a release: the files of a folder, and an image in a registry.
+"""The check of whoever receives a release: the files of a folder, offline (`release check DIR`).
 
-They say what cosign and openssl would say (docs/signing.md). It must not know private keys.
+It says what sha256sum, openssl and cosign would say (docs/signing.md). It must not know private
+keys.
 """
 
 from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 import os
 import re
 from collections.abc import Iterator
 
 from buildlib.errors import ActionError, Location
-from buildlib.registry.protocol import Registry
-from buildlib.releasing import cosign_image
 from buildlib.releasing.cosign_key import PublicKey
 from buildlib.releasing.sign import STATEMENT, pre_authentication
+from buildlib.store.content import sha256_of
 
 SUMS = "SHA256SUMS"
+SIGNATURE = f"{SUMS}.sig"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)\Z")
-_PIECE = 1 << 20
 _ENVELOPE, _STATEMENT = ".dsse.json", ".intoto.json"
 
 
-def check_folder(folder: str, public_key: str) -> list[str]:
-    """Check that a folder holds a release as its publisher signed it, and nothing else.
+def check_folder(folder: str, public_key: str = "") -> list[str]:
+    """Check that a folder holds a release as it was published, and nothing else.
 
-    `SHA256SUMS` has to be signed, each of its lines has to be true, each file has to have a line,
-    and each envelope (`NAME.dsse.json`) has to be signed, and to hold the statement beside it
-    (`NAME.intoto.json`). In files that end in `jsonl` each line is one.
+    Each line of `SHA256SUMS` has to be true, and each file has to have a line. With a key,
+    `SHA256SUMS` has to be signed, and each envelope (`NAME.dsse.json`) has to be signed and to
+    hold the statement beside it (`NAME.intoto.json`). Of files that end in `jsonl`, each line.
 
     Args:
         folder: The release's folder.
-        public_key: The text of a `cosign.pub` that is trusted.
+        public_key: The text of a `cosign.pub` that is trusted; where it is empty, files are held
+            against their sums alone.
 
     Returns:
-        Names of the files that are as they were signed, sorted.
+        Names of the files that are as they were published, sorted.
 
     Raises:
-        ActionError: Something is not as it was signed.
+        ActionError: Something is not as it was published.
         InputError: The public key is none.
     """
-    key = PublicKey.read(public_key)
+    key = PublicKey.read(public_key) if public_key else None
     sums = _read(folder, SUMS)
-    if not key.signed(sums, _signature(_read(folder, f"{SUMS}.sig"), f"{SUMS}.sig")):
-        raise _wrong(f"{SUMS}.sig", f"is not a signature of {SUMS} by this key")
+    if key is not None and not key.signed(sums, _signature(_read(folder, SIGNATURE), SIGNATURE)):
+        raise _wrong(SIGNATURE, f"is not a signature of {SUMS} by this key")
     listed = dict(_lines(sums.decode("utf-8", "replace")))
-    present = set(_files(folder)) - {SUMS, f"{SUMS}.sig"}
+    present = set(_files(folder)) - {SUMS, SIGNATURE}
     for name in sorted(present - listed.keys()):
         raise _wrong(name, f"has no line in {SUMS}")
     for name, wanted in listed.items():
         if name not in present:
             raise _wrong(name, f"is not there, but has a line in {SUMS}")
-        if _sha256(f"{folder}/{name}") != wanted:
+        if sha256_of(f"{folder}/{name}") != wanted:
             raise _wrong(name, f"is not what {SUMS} says")
-        if name.endswith((_ENVELOPE, f"{_ENVELOPE}l")):
+        if key is not None and name.endswith((_ENVELOPE, f"{_ENVELOPE}l")):
             _check_envelopes(folder, name, key)
     return sorted([*listed, SUMS])
-
-
-def check_image(registry: Registry, repository: str, digest: str, public_key: str) -> None:
-    """Check that an image was signed with a key.
-
-    Args:
-        registry: Where it is.
-        repository: Its name there, without the registry's host.
-        digest: Of its manifest.
-        public_key: The text of a `cosign.pub` that is trusted.
-
-    Raises:
-        ActionError: No signature beside it is of this key and this image, or the registry refuses.
-        RegistryUnavailable: It does not answer.
-        InputError: The public key is none.
-    """
-    key = PublicKey.read(public_key)
-    for there in cosign_image.signatures(registry, repository, digest):
-        if key.signed(*there) and cosign_image.digest_in(there.payload) == digest:
-            return
-    raise ActionError(f"{registry.host}/{repository}@{digest} is not signed with this key")
 
 
 def _check_envelopes(folder: str, name: str, key: PublicKey) -> None:
@@ -152,14 +131,6 @@ def _read(folder: str, name: str) -> bytes:
             return file.read()
     except OSError as error:
         raise _wrong(name, f"cannot be read: {error.strerror}") from None
-
-
-def _sha256(path: str) -> str:
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while piece := file.read(_PIECE):
-            digest.update(piece)
-    return digest.hexdigest()
 
 
 def _wrong(name: str, what: str) -> ActionError:

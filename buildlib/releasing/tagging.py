@@ -16,15 +16,14 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from buildlib.errors import ActionError, BuildError
+from buildlib.parallel import map_threads
 from buildlib.registry.protocol import Manifest, Registry
-
-if TYPE_CHECKING:
-    from buildlib.releasing.publish import Tag
+from buildlib.releasing.model import Tag
 
 _AT_ONCE = 8
 _END = "\n.\n"
@@ -82,24 +81,21 @@ def put_all(registry: Registry, tags: Sequence[dict[str, Any]]) -> None:
     Raises:
         BuildError: One could not be put; those of its rank were all tried.
     """
-    from concurrent.futures import ThreadPoolExecutor
 
-    with ThreadPoolExecutor(_AT_ONCE) as threads:
-        registry.ping()  # the login and a connection are made before the first tag is visible
-        for rank in sorted({tag["rank"] for tag in tags}):
-            ended = [
-                threads.submit(
-                    registry.put_manifest,
-                    tag["repository"],
-                    tag["tag"],
-                    Manifest(tag["media_type"], base64.b64decode(tag["data"])),
-                )
-                for tag in tags
-                if tag["rank"] == rank
-            ]
-            failed = [error for error in (future.exception() for future in ended) if error]
-            if failed:
-                raise failed[0]
+    def put(tag: Mapping[str, Any]) -> Exception | None:
+        manifest = Manifest(tag["media_type"], base64.b64decode(tag["data"]))
+        try:
+            registry.put_manifest(tag["repository"], tag["tag"], manifest)
+        except Exception as error:  # noqa: BLE001  the others of its rank are put all the same
+            return error
+        return None
+
+    registry.ping()  # the login and a connection are made before the first tag is visible
+    for rank in sorted({tag["rank"] for tag in tags}):
+        ended = map_threads(put, [tag for tag in tags if tag["rank"] == rank], threads=_AT_ONCE)
+        failed = next((error for error in ended if error), None)
+        if failed:
+            raise failed
 
 
 def _connect(host: str) -> Registry:

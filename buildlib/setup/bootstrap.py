@@ -24,7 +24,11 @@ if __name__ == "__main__":  # run by path under -I: the workspace is not on sys.
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from buildlib.errors import ActionError, BuildError
-from buildlib.setup import fetch, index, uv
+from buildlib.pypi import PUBLIC, configured_in, index_url
+from buildlib.setup import uv
+from buildlib.setup.fetch import OTHER_INDEX
+from buildlib.store.content import default_root
+from buildlib.web.address import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -41,7 +45,8 @@ STAMPS = {name: f".{name}" for name in LOCKS}
 """Lock file to the name of its copy in .venv; doitw has the same names (.lock is taken by uv)."""
 
 _KEPT_UV_SETTINGS = (
-    *("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX_", "UV_KEYRING_", "UV_NETRC", "UV_CONFIG_FILE"),
+    *("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX_", "UV_KEYRING_", "UV_NETRC"),
+    *("UV_CONFIG_FILE", "UV_NO_CONFIG"),
     *("UV_SYSTEM_CERTS", "UV_INSECURE_HOST", "UV_HTTP_", "UV_CONCURRENT_", "UV_REQUEST_"),
     *("UV_CACHE_DIR", "UV_LINK_MODE", "UV_OFFLINE"),
 )
@@ -132,7 +137,7 @@ def _set_up(root: Path, lock: str) -> None:
     start = time.monotonic()
     venv = root / ".venv"
     locked = {name: (root / name).read_bytes() for name in _fulfilled(lock)}
-    address = index.index_address(root, os.environ)
+    address = index_of(root, os.environ)
     tool = uv.provide(root, address, os.environ)
     environment = environment_for_uv(os.environ, address)
 
@@ -146,6 +151,15 @@ def _set_up(root: Path, lock: str) -> None:
     uv.say(f"done in {time.monotonic() - start:.1f} s")
 
 
+def index_of(root: Path, environ: Mapping[str, str]) -> str:
+    """The package index to install from: the one that the build will ask, too."""
+    try:
+        pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        pyproject = ""  # whoever reads the settings in earnest says what is wrong with them
+    return index_url(configured_in(pyproject), environ)
+
+
 def environment_for_uv(environ: Mapping[str, str], address: str) -> dict[str, str]:
     """The environment for uv: the host's trust, the chosen index, no foreign settings."""
     result = {
@@ -156,11 +170,11 @@ def environment_for_uv(environ: Mapping[str, str], address: str) -> dict[str, st
     }
     if not (environ.get("SSL_CERT_FILE") or environ.get("SSL_CERT_DIR")):
         result.setdefault("UV_SYSTEM_CERTS", "1")
-    if address != index.PUBLIC:  # else a uv.toml of the site may still name one
+    if address != PUBLIC:  # else uv may have one of its own that is not read here
         result["UV_DEFAULT_INDEX"] = address
         result.pop("UV_INDEX_URL", None)
     if environ.get("BUILDLIB_STORE"):  # who moves the store means all that is kept
-        result.setdefault("UV_CACHE_DIR", str(uv.store_folder(environ) / "uv" / "cache"))
+        result.setdefault("UV_CACHE_DIR", f"{default_root(environ)}/uv/cache")
     return result
 
 
@@ -198,24 +212,15 @@ def _install(
     sync = ["pip", "sync", *python, "--require-hashes", "--only-binary", ":all:"]
     sync += ["--compile-bytecode", str(root / lock)]
     # First from the cache alone: where all is there, no connection is made or needed.
-    if not _succeeds(tool, [*sync, "--offline"], environment):
-        what = f"the packages of {lock} could not be installed from {fetch.shown(address)}"
-        _run(tool, sync, environment, what, fix=fetch.OTHER_INDEX)
+    if _uv(tool, [*sync, "--offline"], environment).returncode:
+        what = f"the packages of {lock} could not be installed from {shown(address)}"
+        _run(tool, sync, environment, what, fix=OTHER_INDEX)
     uv.say(f"packages installed in {time.monotonic() - start:.1f} s")
 
 
 def _compile(root: Path) -> None:
     """Compile buildlib: start-up counts, and the user may have PYTHONDONTWRITEBYTECODE set."""
     compileall.compile_dir(root / "buildlib", quiet=2, workers=1)
-
-
-def _succeeds(tool: uv.Uv, arguments: list[str], environment: Mapping[str, str]) -> bool:
-    command = [str(tool.binary), "--quiet", *arguments]
-    quiet = subprocess.DEVNULL
-    result = subprocess.run(
-        command, env=environment, stdin=quiet, stdout=quiet, stderr=quiet, check=False
-    )
-    return result.returncode == 0
 
 
 def _run(
@@ -226,7 +231,18 @@ def _run(
     fix: str = "rm -rf .venv && ./doitw build",
 ) -> None:
     """Run uv; what it says is shown only when it fails."""
-    result = subprocess.run(
+    result = _uv(tool, arguments, environment)
+    if result.returncode:
+        said = result.stdout.decode(errors="replace").strip()
+        if "No space left on device" in said:
+            raise _explained(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        raise ActionError(what, detail=said, fix=fix)
+
+
+def _uv(
+    tool: uv.Uv, arguments: list[str], environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
         [str(tool.binary), "--quiet", "--color", "never", *arguments],
         env=environment,
         stdin=subprocess.DEVNULL,
@@ -234,11 +250,6 @@ def _run(
         stderr=subprocess.STDOUT,
         check=False,
     )
-    if result.returncode:
-        said = result.stdout.decode(errors="replace").strip()
-        if "No space left on device" in said:
-            raise _explained(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-        raise ActionError(what, detail=said, fix=fix)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -1,12 +1,11 @@
 """HTTP with the standard library, the host's own trust, and errors a user can act on.
 
-Only for what set-up needs before any package is there; the build's downloads have a fetcher of
-their own. Must not know what is fetched.
+Only for what set-up needs before any package is there; all else goes through `buildlib.web`, of
+which this uses what needs no package. Must not know what is fetched.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 import shutil
@@ -15,148 +14,115 @@ import subprocess
 import sys
 import time
 from http.client import HTTPException
-from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import IO, Any, NamedTuple
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from buildlib.errors import ActionError
-from buildlib.setup.index import without_credentials
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-Result = TypeVar("Result")
+from buildlib.web.address import Address, read, shown
+from buildlib.web.errors import HttpError, refusal
+from buildlib.web.retry import Retry, retrying
+from buildlib.web.trust import has_authorities, host_trust
 
 OTHER_INDEX = "UV_DEFAULT_INDEX=https://mirror.example.com/simple ./doitw build"
-TRIES = 3
-TIMEOUT = 30  # seconds without a byte
-_BUNDLES = (
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-    "/etc/ssl/cert.pem",
-)
+RETRY = Retry(attempts=3, first_delay=0.5, longest_delay=2.0)
 
 
-class Page(NamedTuple):
-    """A page, its media type, and the address it came from in the end."""
+class Fetched(NamedTuple):
+    """What came.
 
-    text: str
-    content_type: str
-    address: str
-
-
-def shown(address: str) -> str:
-    """An address as it may be printed: without user and password."""
-    return without_credentials(address)[0]
-
-
-def page(address: str, accept: str) -> Page:
-    """Fetch a text.
-
-    Raises:
-        ActionError: The server is not reached, not trusted, or has no such page.
+    Attributes:
+        sha256: Of its bytes.
+        media_type: What the server says that it is.
+        url: Where it came from in the end.
     """
 
-    def read(answer: Any) -> Page:
-        text = answer.read().decode("utf-8", "replace")
-        return Page(text, answer.headers.get("Content-Type", ""), answer.geturl())
-
-    return _retried(address, {"Accept": accept}, address, read)
+    sha256: str
+    media_type: str
+    url: str
 
 
-def download(address: str, target: IO[bytes], *, credentials_of: str = "") -> str:
-    """Fetch a file into an open one.
+def fetch(url: str, target: IO[bytes], *, accept: str = "*/*", credentials_of: str = "") -> Fetched:
+    """Fetch a file or a page into an open file.
 
     Args:
-        address: Of the file.
+        url: Its address.
         target: Written from its start.
+        accept: Which media types will do.
         credentials_of: An address that may hold user and password, for files on its own host.
 
-    Returns:
-        The sha256 of what came.
-
     Raises:
-        ActionError: As `page`.
+        ActionError: The server is not reached, not trusted, or has no such file.
     """
-
-    def read(answer: Any) -> str:
-        target.seek(0)
-        target.truncate()
-        digest = hashlib.sha256()
-        left = int(answer.headers.get("Content-Length") or -1)
-        while block := answer.read(1 << 18):
-            digest.update(block)
-            target.write(block)
-            left -= len(block)
-        if left > 0:  # read(n) ends quietly when a server hangs up
-            raise ConnectionError(f"the connection ended {left} bytes early")
-        return digest.hexdigest()
-
-    return _retried(address, {}, credentials_of, read)
-
-
-def _retried(
-    address: str,
-    headers: Mapping[str, str],
-    credentials_of: str,
-    read: Callable[[Any], Result],
-) -> Result:
-    """Open an address and read its answer, three times if need be."""
-    plain, _ = without_credentials(address)
-    request = Request(plain, headers={"User-Agent": "buildlib-setup", **headers})  # noqa: S310
-    login = _login_for(plain, address) or _login_for(plain, credentials_of)
+    address, holder = _read(url), _read(credentials_of or url)
+    headers = {"User-Agent": "buildlib-setup", "Accept": accept}
+    request = Request(address.url, headers=headers)  # noqa: S310
+    login = address.login or (holder.login if holder.origin == address.origin else "")
     if login:
         # Unredirected: another host does not get to see them.
         request.add_unredirected_header("Authorization", login)
-    context = trust() if plain.startswith("https:") else None
-    for left in reversed(range(TRIES)):
-        try:
-            with urlopen(request, timeout=TIMEOUT, context=context) as answer:  # noqa: S310
-                return read(answer)
-        except HTTPError as error:
-            if error.code < 500 or not left:  # noqa: PLR2004
-                raise _refused(plain, error.code) from None
-        except (URLError, HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as error:
-            reason = error.reason if isinstance(error, URLError) else error
-            if isinstance(reason, ssl.SSLCertVerificationError):
-                raise _untrusted(plain, reason) from None
-            if not left:
-                raise _unreachable(plain, reason) from None
-        time.sleep(0.5)
-    raise AssertionError  # the last turn of the loop returned or raised
+    context = trust() if address.origin.scheme == "https" else None
+    try:
+        return retrying(lambda: _once(request, context, target), RETRY, time.sleep)
+    except HttpError as error:
+        raise _explained(error) from None
 
 
-def _login_for(address: str, holder: str) -> str:
-    """The Authorization header for an address, if `holder` has credentials for the same host."""
-    bare, credentials = without_credentials(holder)
-    if not credentials or urlsplit(bare).netloc != urlsplit(address).netloc:
-        return ""
-    return "Basic " + base64.b64encode(credentials.encode()).decode()
+def _once(request: Request, context: ssl.SSLContext | None, target: IO[bytes]) -> Fetched:
+    url = request.full_url
+    try:
+        with urlopen(request, timeout=RETRY.read_timeout, context=context) as answer:  # noqa: S310
+            return _copy(answer, target)
+    except HTTPError as error:
+        raise refusal(error.code, error.reason, url=url) from None
+    except (URLError, HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as error:
+        reason = error.reason if isinstance(error, URLError) else error
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise HttpError(reason.verify_message, "certificate", url=url) from None
+        raise HttpError(str(reason), "broken", url=url, transient=True) from None
 
 
-def _refused(address: str, code: int) -> ActionError:
-    what = {401: "asks for a user and password", 403: "refuses access", 404: "has no such page"}
+def _copy(answer: Any, target: IO[bytes]) -> Fetched:
+    target.seek(0)
+    target.truncate()
+    digest = hashlib.sha256()
+    left = int(answer.headers.get("Content-Length") or -1)
+    while block := answer.read(1 << 18):
+        digest.update(block)
+        target.write(block)
+        left -= len(block)
+    if left > 0:  # read(n) ends quietly when a server hangs up
+        raise ConnectionError(f"the connection ended {left} bytes early")
+    return Fetched(digest.hexdigest(), answer.headers.get("Content-Type", ""), answer.geturl())
+
+
+def _read(url: str) -> Address:
+    try:
+        return read(url)
+    except ValueError:
+        raise ActionError(
+            f"{shown(url)} is not an http or https address", fix=OTHER_INDEX
+        ) from None
+
+
+def _explained(error: HttpError) -> ActionError:
+    """The sentence for what went wrong last."""
+    host = urlsplit(error.url).netloc
+    if error.status:
+        what = {401: "asks for a user and password", 403: "refuses access", 404: "has no such page"}
+        said = what.get(error.status, "does not answer properly")
+        return ActionError(f"{error.url} {said} (HTTP {error.status})", fix=OTHER_INDEX)
+    if error.kind == "certificate":
+        return ActionError(
+            f"this machine does not trust the certificate of {host}: {error.reason}",
+            detail="Behind a proxy that inspects TLS, name the bundle that holds its certificate:",
+            fix="SSL_CERT_FILE=/path/to/ca-bundle.pem ./doitw build",
+        )
     return ActionError(
-        f"{address} {what.get(code, 'does not answer properly')} (HTTP {code})", fix=OTHER_INDEX
-    )
-
-
-def _unreachable(address: str, reason: object) -> ActionError:
-    return ActionError(
-        f"cannot reach {urlsplit(address).netloc}: {reason}",
+        f"cannot reach {host}: {error.reason}",
         detail="Is this machine online? Behind a proxy, set https_proxy; with a mirror, name it:",
         fix=OTHER_INDEX,
-    )
-
-
-def _untrusted(address: str, reason: ssl.SSLCertVerificationError) -> ActionError:
-    return ActionError(
-        f"this machine does not trust the certificate of {urlsplit(address).netloc}: "
-        f"{reason.verify_message}",
-        detail="Behind a proxy that inspects TLS, name the bundle that holds its certificate:",
-        fix="SSL_CERT_FILE=/path/to/ca-bundle.pem ./doitw build",
     )
 
 
@@ -166,11 +132,11 @@ def trust() -> ssl.SSLContext:
     Raises:
         ActionError: There are no certificates, and this is not root on a Debian or Ubuntu.
     """
-    context = _host_context()
-    if context is None and _may_install():
+    context = host_trust()
+    if not has_authorities(context) and _may_install():
         _install_certificates()
-        context = _host_context()
-    if context is None:
+        context = host_trust()
+    if not has_authorities(context):
         named = os.environ.get("SSL_CERT_FILE")
         raise ActionError(
             f"SSL_CERT_FILE names {named}, which holds no certificate"
@@ -179,25 +145,6 @@ def trust() -> ssl.SSLContext:
             fix="sudo apt-get update && sudo apt-get install -y ca-certificates",
         )
     return context
-
-
-def _host_context() -> ssl.SSLContext | None:
-    context = ssl.create_default_context()
-    folder = ssl.get_default_verify_paths().capath
-    if context.cert_store_stats()["x509_ca"] or (folder and _has_certificates(folder)):
-        return context
-    if not os.environ.get("SSL_CERT_FILE"):
-        # A Python built elsewhere may look for the bundle where this host has none.
-        for bundle in _BUNDLES:
-            if os.path.exists(bundle):
-                context.load_verify_locations(bundle)
-                return context
-    return None
-
-
-def _has_certificates(folder: str) -> bool:
-    """Whether a folder holds certificates under the hashed names that OpenSSL looks for."""
-    return any(name.endswith(".0") for name in os.listdir(folder))
 
 
 def _may_install() -> bool:

@@ -16,8 +16,16 @@ import tempfile
 from pathlib import Path
 
 from buildlib.errors import ActionError, BuildError, Location
-from buildlib.setup import fetch, index
-from buildlib.setup.bootstrap import DEV_LOCK, LOCKS, RELEASE_LOCK, ROOT, environment_for_uv
+from buildlib.setup.bootstrap import (
+    DEV_LOCK,
+    LOCKS,
+    RELEASE_LOCK,
+    ROOT,
+    environment_for_uv,
+    index_of,
+)
+from buildlib.setup.fetch import OTHER_INDEX
+from buildlib.web.address import shown
 
 COMMAND = ".venv/bin/python -m buildlib.setup.locks"
 GROUPS = {RELEASE_LOCK: "release", DEV_LOCK: "dev"}
@@ -35,7 +43,7 @@ def refresh(root: Path, binary: Path, *, upgrade: bool = False) -> None:
     Raises:
         ActionError: There is no resolution, or the index is not reached.
     """
-    address = index.index_address(root, os.environ)
+    address = index_of(root, os.environ)
     environment = environment_for_uv(os.environ, address)
     environment["UV_CUSTOM_COMPILE_COMMAND"] = COMMAND
     shared = ["--universal", "--python-version", "3.10", "--generate-hashes", "--no-emit-index-url"]
@@ -52,9 +60,9 @@ def refresh(root: Path, binary: Path, *, upgrade: bool = False) -> None:
         )
         if result.returncode:
             raise ActionError(
-                f"{name} could not be made from {fetch.shown(address)}",
+                f"{name} could not be made from {shown(address)}",
                 detail=result.stderr.strip(),
-                fix=f"{fetch.OTHER_INDEX.split()[0]} {COMMAND}",
+                fix=f"{OTHER_INDEX.split()[0]} {COMMAND}",
             )
 
 

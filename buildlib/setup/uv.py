@@ -7,6 +7,7 @@ so processes that share a store need no lock. Must not know what uv is then used
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -19,13 +20,17 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from buildlib.errors import ActionError, InputError, Location
-from buildlib.setup import fetch
-from buildlib.setup.index import ACCEPT, files_of, fitting_wheel, this_machine
+from buildlib.pypi import ACCEPT, files_of, project_page
+from buildlib.setup.fetch import OTHER_INDEX, fetch
+from buildlib.setup.wheels import fitting_wheel, this_machine
+from buildlib.store.content import default_root
+from buildlib.web.address import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from buildlib.setup.index import File, Machine
+    from buildlib.pypi import File
+    from buildlib.setup.wheels import Machine
 
 LOCK = "requirements.lock"
 
@@ -49,16 +54,6 @@ class Uv(NamedTuple):
     binary: Path
     wheel: Path
     version: str
-
-
-def store_folder(environ: Mapping[str, str]) -> Path:
-    """The store that all workspaces of a user share; `store.content.default_root` says the same."""
-    if chosen := environ.get("BUILDLIB_STORE"):
-        return Path(chosen).expanduser().absolute()
-    cache = Path(environ.get("XDG_CACHE_HOME", ""))
-    if not cache.is_absolute():
-        cache = Path("~/.cache").expanduser()
-    return cache / "buildlib"
 
 
 def pin_of(lock: str, project: str) -> Pin:
@@ -92,7 +87,7 @@ def provide(root: Path, index: str, environ: Mapping[str, str]) -> Uv:
     pin = pin_of((root / LOCK).read_text(encoding="utf-8"), "uv")
     machine = this_machine()
     # A home folder may be shared by machines of several kinds.
-    folder = store_folder(environ) / "uv" / f"{pin.version}-{machine.family}-{machine.arch}"
+    folder = Path(default_root(environ)) / "uv" / f"{pin.version}-{machine.family}-{machine.arch}"
     binary = folder / "uv"
     wheel = next(folder.glob("uv-*.whl"), None) if binary.exists() else None
     if wheel is None:
@@ -103,14 +98,15 @@ def provide(root: Path, index: str, environ: Mapping[str, str]) -> Uv:
 
 
 def _fetch_wheel(folder: Path, pin: Pin, machine: Machine, index: str) -> Path:
-    address = f"{index}/uv/"
-    page = fetch.page(address, ACCEPT)
+    address = project_page(index, "uv")
+    page = io.BytesIO()
+    fetched = fetch(address, page, accept=ACCEPT)
     try:
-        files = files_of(page.text, page.content_type, page.address)
-    except (ValueError, KeyError, TypeError, AttributeError):
+        files = files_of(page.getvalue().decode(), fetched.media_type, fetched.url)
+    except ValueError:
         raise ActionError(
-            f"{fetch.shown(address)} is not a package index: it answers with something else",
-            fix=fetch.OTHER_INDEX,
+            f"{shown(address)} is not a package index: it answers with something else",
+            fix=OTHER_INDEX,
         ) from None
     file = fitting_wheel(files, "uv", pin.version, machine)
     if file is None:
@@ -118,10 +114,10 @@ def _fetch_wheel(folder: Path, pin: Pin, machine: Machine, index: str) -> Path:
     if file.sha256 and file.sha256 not in pin.hashes:
         raise _wrong_hash(file, file.sha256)
     size = f" ({file.size / 1e6:.0f} MB)" if file.size else ""
-    say(f"fetching uv {pin.version}{size} from {fetch.shown(index)} ...")
+    say(f"fetching uv {pin.version}{size} from {shown(index)} ...")
     start = time.monotonic()
     with _new_file(folder / file.name) as target:
-        digest = fetch.download(file.url, target, credentials_of=index)
+        digest = fetch(file.url, target, credentials_of=index).sha256
         if digest not in pin.hashes:
             raise _wrong_hash(file, digest)
     say(f"uv fetched and checked in {time.monotonic() - start:.1f} s")
@@ -160,16 +156,16 @@ def _no_wheel(files: list[File], pin: Pin, machine: Machine, address: str) -> Ac
             fix="build on Linux or macOS, x86_64 or arm64",
         )
     return ActionError(
-        f"{fetch.shown(address)} has no uv {pin.version}",
-        fix=fetch.OTHER_INDEX,
+        f"{shown(address)} has no uv {pin.version}",
+        fix=OTHER_INDEX,
     )
 
 
 def _wrong_hash(file: File, digest: str) -> ActionError:
     return ActionError(
         f"{file.name} is not what {LOCK} says: sha256 {digest}",
-        detail=f"from {fetch.shown(file.url)}; nothing of it was used",
-        fix=fetch.OTHER_INDEX,
+        detail=f"from {shown(file.url)}; nothing of it was used",
+        fix=OTHER_INDEX,
     )
 
 

@@ -13,35 +13,25 @@ import math
 import re
 import zlib
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Any, NamedTuple
 
 from buildlib.errors import BuildError
 from buildlib.keys.record import KeyRecord, make_record
 from buildlib.model.output import FileOutput
-from buildlib.registry.protocol import (
-    OCI_EMPTY,
-    OCI_MANIFEST,
-    Descriptor,
-    Manifest,
-)
+from buildlib.registry import artifact
+from buildlib.registry.protocol import OCI_MANIFEST, Descriptor, Manifest
 
 ARTIFACT = "application/vnd.buildlib.record.v1+json"
 """What the artifact is; see `artifactType` in the OCI image specification 1.1."""
 LAYER = "application/vnd.buildlib.record.v1+json+gzip"
 """Its first layer, the record; further layers are the files of the target."""
 FILE = "application/octet-stream"
-EMPTY = b"{}"
-"""The configuration of what has none (OCI image specification, "empty descriptor")."""
 LARGEST = 16 << 20
 """Bytes of a record or a configuration that are read, packed; no real one is near it."""
 _LARGEST_PLAIN = 128 << 20
 _SCHEMA = 1
-CREATED = "org.opencontainers.image.created"
-_TITLE = "org.opencontainers.image.title"
 LABEL = "org.buildlib.label"
 _KEY = "org.buildlib.key"
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
@@ -109,29 +99,25 @@ def encode(entry: Entry, subject: Descriptor | None) -> tuple[Manifest, bytes]:
         "records": {key: entry.records[key].parts for key in sorted(entry.records)},
     }
     data = gzip.compress(json.dumps(plain).encode(), mtime=0)
-    layers = [_descriptor(LAYER, _sha256(data), len(data))]
+    layers = [artifact.descriptor(Descriptor(LAYER, _sha256(data), len(data)))]
     for name, made in sorted(entry.files.items()):
-        layer = _descriptor(FILE, f"sha256:{made.sha256}", made.size)
-        layers.append({**layer, "annotations": {_TITLE: name}})
+        layer = artifact.descriptor(Descriptor(FILE, f"sha256:{made.sha256}", made.size))
+        layers.append({**layer, "annotations": {artifact.TITLE: name}})
     manifest: dict[str, Any] = {
         "schemaVersion": 2,
         "mediaType": OCI_MANIFEST,
         "artifactType": ARTIFACT,
-        "config": _descriptor(OCI_EMPTY, _sha256(EMPTY), len(EMPTY)),
+        "config": artifact.empty(),
         "layers": layers,
         "annotations": {
-            CREATED: datetime.fromtimestamp(entry.pushed, timezone.utc).strftime(_TIME),
+            artifact.CREATED: artifact.stamp(entry.pushed),
             LABEL: entry.label,
             _KEY: entry.key,
         },
     }
     if subject is not None:
-        manifest["subject"] = _descriptor(*subject)
+        manifest["subject"] = artifact.descriptor(subject)
     return Manifest(OCI_MANIFEST, json.dumps(manifest, indent=1).encode()), data
-
-
-def _descriptor(media_type: str, digest: str, size: int) -> dict[str, Any]:
-    return {"mediaType": media_type, "digest": digest, "size": size}
 
 
 def _sha256(data: bytes) -> str:
@@ -161,15 +147,6 @@ def record_layer(manifest: Manifest) -> Descriptor:
     if layers[0].size > LARGEST:
         raise Invalid(f"its record has {layers[0].size} bytes, which no real one has")
     return layers[0]
-
-
-def notes(manifest: Manifest) -> dict[str, Any]:
-    """The annotations of a record, which say whose it is without its being read."""
-    try:
-        found = manifest.plain.get("annotations")
-    except BuildError:
-        return {}
-    return found if isinstance(found, dict) else {}
 
 
 def decode(manifest: Manifest, data: bytes, repository: str) -> Entry:
@@ -208,7 +185,7 @@ def decode(manifest: Manifest, data: bytes, repository: str) -> Entry:
         raise Invalid("its record lacks what it should say") from None
     _check_keys(entry)
     for name, value in ((LABEL, entry.label), (_KEY, entry.key)):
-        said = notes(manifest).get(name)
+        said = artifact.annotations_of(manifest).get(name)
         if said != value:
             raise Invalid(f"its artifact says {said}, and its record {value}")
     numbers = (entry.seconds, entry.size, entry.pushed)

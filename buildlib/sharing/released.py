@@ -1,4 +1,4 @@
-"""The images of a release, as its index in a registry lists them.
+"""The images of a release: as its index in a registry lists them, and pulled by their digests.
 
 The index is the artifact `ORGANIZATION/releases:VERSION`; its first layer is `images.json`
 (docs/releases.md). What is read is doubted as any entry is.
@@ -8,13 +8,20 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.errors import ActionError, BuildError
 from buildlib.model.settings import Settings
 from buildlib.registry.protocol import Registry
 from buildlib.sharing.entry import LARGEST
+from buildlib.sharing.transfers import transfer
 from buildlib.store import names
+
+if TYPE_CHECKING:
+    from buildlib.engine.protocol import Engine, ImageInfo
+    from buildlib.engine.transfer import Observe
+    from buildlib.sharing.shared import SharedStore
 
 RELEASES = "releases"
 """Repository, below the organisation, of the indexes."""
@@ -51,7 +58,7 @@ def images_of(registry: Registry, settings: Settings, version: str) -> list[Imag
         RegistryUnavailable: The registry does not answer.
         ActionError: There is no such release, or its index cannot be used.
     """
-    path = names.repository(settings, RELEASES).removeprefix(f"{registry.host}/")
+    path = names.without_host(names.repository(settings, RELEASES), registry.host)
     index = registry.manifest(path, version)
     if index is None:
         raise ActionError(
@@ -96,3 +103,51 @@ def _damaged(where: str, what: str, version: str) -> ActionError:
     return ActionError(
         f"{where} cannot be used: {what}", fix=f"./doitw release VERSION={version}  # completes it"
     )
+
+
+def pull(
+    registry: Registry, store: SharedStore, engine: Engine, images: Sequence[Image], version: str
+) -> list[Image]:
+    """Have the images of a release in an engine, under the tags of the release.
+
+    Args:
+        registry: Where they are.
+        store: The same registry, as a store.
+        engine: Where they go.
+        images: As `images_of` lists them.
+        version: The release. Of its further tags (`latest`), those are put that are still its own.
+
+    Returns:
+        Those that were not here.
+
+    Raises:
+        ActionError: The version's tag is on another image here, so that nothing was pulled; or an
+            image cannot be pulled, or is not the one that is listed.
+        EngineUnavailable: No engine answers.
+    """
+    own = {f"{image.repository}:{version}": image for image in images}
+    known = [name for image in images for name in (image.image_id, image.digest)]
+    answers = engine.inspect([*own, *known])  # one question for all of them
+    for reference, image in own.items():
+        taken = answers[reference]
+        if taken is not None and taken.id not in (image.image_id, image.digest):
+            raise ActionError(
+                f"{reference} is another image here; a release tag is never moved",
+                fix=f"docker rmi {reference}  # if it is nothing that you need",
+            )
+    here = {image: answers[image.image_id] or answers[image.digest] for image in images}
+    missing = [image for image, found in here.items() if found is None]
+
+    def work(image: Image) -> Callable[[Observe], ImageInfo]:
+        reference = f"{image.repository}@{image.digest}"
+        return lambda observe: store.pull_image(reference, image.image_id, engine, observe)
+
+    here |= transfer("pull", {image: work(image) for image in missing})
+    for image, found in here.items():
+        assert found is not None  # noqa: S101 - it was there, or was pulled
+        path = names.without_host(image.repository, registry.host)
+        for tag in image.tags:
+            # `latest` may stand for a later release by now; it is not taken back.
+            if tag == version or registry.head(path, tag) == image.digest:
+                engine.tag(found.id, f"{image.repository}:{tag}")
+    return missing

@@ -1,4 +1,4 @@
-"""The registry as a store that machines share: entries found, brought and published by key.
+"""The registry as a store that machines share: entries found, pulled and published by key.
 
 An entry is used only where all of it is right (see `entry`); one that is not is told in a line
 and counts as a miss. Where the registry does not answer, that is told once, and local work goes
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from buildlib.engine.protocol import any_of
@@ -17,25 +17,25 @@ from buildlib.errors import ActionError, BuildError
 from buildlib.keys.record import KeyRecord
 from buildlib.model.output import Output
 from buildlib.model.settings import Settings
-from buildlib.model.target import ELSEWHERE, Target
-from buildlib.registry.protocol import Descriptor, Manifest
-from buildlib.sharing.entry import EMPTY, Entry, Invalid, encode
-from buildlib.sharing.parallel import at_once
-from buildlib.sharing.shelf import ASKING, STORE, Shelf
+from buildlib.model.target import HERE, Target
+from buildlib.parallel import map_threads
+from buildlib.sharing.entry import Entry, Invalid
+from buildlib.sharing.reader import ASKING, STORE, EntryReader
+from buildlib.sharing.writer import EntryWriter, Made
 from buildlib.store import names
 from buildlib.store.content import ContentStore
 from buildlib.store.records import Record, Records
 
 if TYPE_CHECKING:
     from buildlib.engine.protocol import Engine, ImageInfo
-    from buildlib.engine.transfer import Carrier, Observe
+    from buildlib.engine.transfer import ImageTransport, Observe
     from buildlib.registry.protocol import Registry
 
 
 _PATIENCE = 30.0
 """Seconds that a build waits for what the registry has; then it goes on without it."""
 _WORTH = 1.0
-"""Seconds from which on a file is not made again but brought."""
+"""Seconds from which on a file is not made again but pulled."""
 
 
 class SharedStore:
@@ -49,7 +49,7 @@ class SharedStore:
         platform: What images are built for, where a target does not say.
         warn: Takes a line about an entry that is not used, or a registry that does not answer.
         clock: Seconds since 1970.
-        carrier: Moves images; `buildlib.engine.transfer` when None.
+        transport: Moves images; `buildlib.engine.transfer` when None.
         quick: The registry through a client of little patience, for what a build can do without;
             the same as `registry` when None.
     """
@@ -64,19 +64,29 @@ class SharedStore:
         platform: str,
         warn: Callable[[str], None],
         clock: Callable[[], float] = time.time,
-        carrier: Carrier | None = None,
+        transport: ImageTransport | None = None,
         quick: Registry | None = None,
     ) -> None:
         self._registry = registry
         self._settings = settings
-        self._shelf = Shelf(registry, settings, platform)
-        self._quick = Shelf(quick or registry, settings, platform)
+        self._reader = EntryReader(registry, settings, platform)
+        self._quick = EntryReader(quick or registry, settings, platform)
+        self._writer = EntryWriter(self._reader, records, store, self._transport, warn, clock)
         self._records = records
         self._store = store
         self._warn = warn
-        self._clock = clock
-        self._carrier = carrier
+        self._chosen = transport
         self._down = False
+
+    def _transport(self) -> ImageTransport:
+        """What moves images."""
+        if self._chosen is None:
+            from buildlib.engine import transfer
+
+            self._chosen = transfer
+        return self._chosen
+
+    # -- finding ---------------------------------------------------------------------------------
 
     @property
     def is_down(self) -> bool:
@@ -96,8 +106,8 @@ class SharedStore:
         if self._down or not wanted:
             return {}
         try:
-            looked = at_once(
-                lambda each: _try(self._quick, *each), wanted, threads=ASKING, patience=_PATIENCE
+            looked = map_threads(
+                lambda each: _try(self._quick, *each), wanted, threads=ASKING, timeout=_PATIENCE
             )
         except BuildError as error:
             return self._without(error.what, error.fix)
@@ -121,37 +131,14 @@ class SharedStore:
         self._warn(f"warning: {what}; going on without the shared store{end}")
         return {}
 
-    def try_writing(self) -> None:
-        """Have the registry take something small, as a publication will.
-
-        It is another blob each time: of one that is there a registry takes nothing, and nobody
-        would be refused. No manifest names it, so the registry's garbage collection removes it.
-
-        Raises:
-            RegistryUnavailable: It does not answer.
-            ActionError: It refuses.
-        """
-        store = names.repository(self._settings, STORE)
-        self._quick.registry.put_blob(self._quick.path(store), os.urandom(16))
-
     def history(self, target: Target, *, limit: int = 50) -> list[Entry]:
-        """The records of a target that the registry has, the youngest first.
+        """The records of a target that the registry has; see `EntryReader.history`."""
+        return self._reader.history(target, limit=limit)
 
-        What they name is not looked at: they are for comparing keys (`why --against`). Records
-        that cannot be read are left out.
+    # -- pulling ---------------------------------------------------------------------------------
 
-        Args:
-            target: The target.
-            limit: How many records are read at most.
-
-        Raises:
-            RegistryUnavailable: It does not answer.
-            ActionError: It refuses.
-        """
-        return self._shelf.history(target, limit=limit)
-
-    def bring(self, entry: Entry, engine: Engine, observe: Observe) -> Output:
-        """Bring what an entry names to this machine, and record it.
+    def pull(self, entry: Entry, engine: Engine, observe: Observe) -> Output:
+        """Have what an entry names on this machine, and record it.
 
         An image gets its content tag, no other. Files go into the content store.
 
@@ -161,37 +148,54 @@ class SharedStore:
             observe: Told bytes done, and in total.
 
         Raises:
-            ActionError: It cannot be brought, or is not what the entry says; nothing is recorded.
+            ActionError: It cannot be pulled, or is not what the entry says; nothing is recorded.
             EngineUnavailable: No engine answers.
         """
         if entry.image_id:
-            output = self._bring_image(entry, engine, observe)
+            reference = f"{entry.repository}@{entry.digest}"
+            image = self.pull_image(reference, entry.image_id, engine, observe, entry.platform)
+            engine.tag(image.id, f"{entry.repository}:{names.key_tag(entry.key)}")
+            output = Output(image.id, identity=entry.image_id)
         else:
-            output = self._bring_files(entry, observe)
+            output = self._pull_files(entry, observe)
         for record in entry.records.values():
             self._records.put_parts(record)
         own = entry.records[entry.key]
         self._records.put(own, output, entry.seconds, label=entry.label)
         return output
 
-    def _bring_image(self, entry: Entry, engine: Engine, observe: Observe) -> Output:
-        reference = f"{entry.repository}@{entry.digest}"
-        image = any_of(engine, entry.image_id, entry.digest)
+    def pull_image(
+        self, reference: str, image_id: str, engine: Engine, observe: Observe, platform: str = ""
+    ) -> ImageInfo:
+        """Have an image in the engine, by its digest; one that is there is not pulled again.
+
+        Args:
+            reference: `host/name@sha256:…`.
+            image_id: Its identity, which is checked.
+            engine: Where it goes.
+            observe: Told bytes done, and in total.
+            platform: Such as `linux/amd64`; that of the engine when empty.
+
+        Raises:
+            ActionError: It cannot be pulled, or has another identity.
+            EngineUnavailable: No engine answers.
+        """
+        digest = reference.partition("@")[2]
+        image = any_of(engine, image_id, digest)
         if image is None:
-            self._moving.pull(reference, platform=entry.platform, observe=observe)
-            image = any_of(engine, entry.image_id, entry.digest)
+            self._transport().pull(reference, platform=platform, observe=observe)
+            image = any_of(engine, image_id, digest)
         if image is None:
             engine.untag(reference)  # nobody else would remove it
             raise ActionError(
-                f"{reference} was pulled, and is not the image {entry.image_id[:19]}",
+                f"{reference} was pulled, and is not the image {image_id[:19]}",
                 fix=f"docker pull {reference}",
             )
-        engine.tag(image.id, f"{entry.repository}:{names.key_tag(entry.key)}")
-        return Output(image.id, identity=entry.image_id)
+        return image
 
-    def _bring_files(self, entry: Entry, observe: Observe) -> Output:
+    def _pull_files(self, entry: Entry, observe: Observe) -> Output:
         done = 0
-        path = self._shelf.path(entry.repository)
+        path = self._reader.path(entry.repository)
         for name, made in entry.files.items():
             if not self._store.check(made.sha256, made.size, what=f"{name} of {entry.label}"):
                 with self._store.writer() as out:
@@ -205,34 +209,30 @@ class SharedStore:
                 observe(done, entry.size)
         return Output("", entry.files)
 
-    @property
-    def _moving(self) -> Carrier:
-        if self._carrier is None:
-            from buildlib.engine import transfer
+    # -- publishing ------------------------------------------------------------------------------
 
-            self._carrier = transfer
-        return self._carrier
+    def try_writing(self) -> None:
+        """Have the registry take something small, as a publication will.
 
-    def publish(
-        self,
-        target: Target,
-        record: KeyRecord,
-        output: Output,
-        closure: Iterable[KeyRecord],
-        engine: Engine,
-        observe: Observe,
-    ) -> Entry:
-        """Put what was built for a key into the registry: blobs, then names, then the record.
+        It is another blob each time: of one that is there a registry takes nothing, and nobody
+        would be refused. No manifest names it, so the registry's garbage collection removes it.
+
+        Raises:
+            RegistryUnavailable: It does not answer.
+            ActionError: It refuses.
+        """
+        store = names.repository(self._settings, STORE)
+        self._quick.registry.put_blob(self._quick.path(store), os.urandom(16))
+
+    def publish(self, made: Made, engine: Engine, observe: Observe) -> Entry:
+        """Put what was built for a key into the registry.
 
         The first writer wins: where a valid entry is there, nothing is changed, and that entry
-        is returned. Its image may be another than that of `output` where a build is not
+        is returned. Its image may be another than that of `made` where a build is not
         reproducible: compare identities. What the registry tells of the image's is recorded.
 
         Args:
-            target: The target.
-            record: Its key record.
-            output: What was built; an image must be in the engine.
-            closure: The key record and all below it: `Keys.closure`.
+            made: What was built.
             engine: Where the image is; not asked for files.
             observe: Told bytes done, and in total.
 
@@ -241,113 +241,7 @@ class SharedStore:
             ActionError: It refuses, or does not keep what it was given.
             EngineUnavailable: No engine answers.
         """
-        there, wrong = _try(self._shelf, target, record)
-        if there is not None:
-            return there
-        if wrong:
-            self._warn(
-                f"warning: {target.label} in {self._registry.host} is replaced"
-                f" (key {record.key[:12]}): {wrong}"
-            )
-        kept = self._records.get(record.key)
-        repository = self._shelf.repository(target)
-        path = self._shelf.path(repository)
-        entry = Entry(
-            label=str(target.label),
-            key=record.key,
-            image_id=output.identity or output.image,
-            digest="",
-            size=sum(made.size for made in output.files.values()),
-            files=output.files,
-            pushed=int(self._clock()),
-            seconds=kept.seconds if kept else 0.0,
-            repository=repository,
-            records={each.key: each for each in closure},
-        )
-        subject = None
-        if output.image:
-            built = (output.image, *(kept.images if kept else ()))
-            image, here = self._push(entry, built, engine, observe)
-            identity = image.config.digest
-            self._records.identify(record.key, here.id, identity)
-            entry = entry._replace(
-                image_id=identity, digest=image.digest, size=image.size, platform=here.platform
-            )
-            subject = Descriptor(image.media_type, image.digest, len(image.data))
-        else:
-            self._upload(target, entry, observe)
-        manifest, data = encode(entry, subject)
-        self._registry.put_blob(path, EMPTY)
-        self._registry.put_blob(path, data)
-        self._registry.put_manifest(path, names.record_tag(record.key), manifest)
-        return self._settled(target, record)
-
-    def _push(
-        self, entry: Entry, built: Sequence[str], engine: Engine, observe: Observe
-    ) -> tuple[Manifest, ImageInfo]:
-        """Push that of the images built for a key which the engine has, under the key's tag.
-
-        Returns:
-            The manifest it got, and what the engine says of it.
-        """
-        content = f"{entry.repository}:{names.key_tag(entry.key)}"
-        image = any_of(engine, *built)
-        if image is None:
-            raise ActionError(
-                f"the image of {entry.label} is gone from the engine",
-                fix=f"./doitw build {entry.label}",
-            )
-        engine.tag(image.id, content)
-        digest = self._moving.push(content, observe=observe)
-        path = self._shelf.path(entry.repository)
-        manifest = self._registry.manifest(path, digest)
-        # What the engine calls the image is either digest, as its store has it.
-        if manifest is None or image.id not in (manifest.config.digest, manifest.digest):
-            what = manifest.config.digest[:19] if manifest else "nothing"
-            raise ActionError(
-                f"{content} was pushed as {image.id[:19]}, and the registry has {what}",
-                fix=f"./doitw push {entry.label}",
-            )
-        return manifest, image
-
-    def _upload(self, target: Target, entry: Entry, observe: Observe) -> None:
-        """Upload the files of a target, each read once more: what leaves here must be right."""
-        done = 0
-        path = self._shelf.path(entry.repository)
-        for name, made in entry.files.items():
-            if not self._store.verify(made.sha256, what=f"{name} of {entry.label}"):
-                raise ActionError(
-                    f"{name} of {entry.label} is not in the content store as it was made",
-                    fix=f"./doitw {target.rule.verb} {entry.label} && ./doitw push {entry.label}",
-                )
-            self._registry.put_file(path, self._store.path(made.sha256), f"sha256:{made.sha256}")
-            done += made.size
-            observe(done, entry.size)
-
-    def _settled(self, target: Target, record: KeyRecord) -> Entry:
-        """The entry as it is in the registry after it was put.
-
-        Two who publish one key at once may leave the tag of one and the record of the other: the
-        record counts, and the tag is put where it says.
-        """
-        path = self._shelf.path(self._shelf.repository(target))
-        found = None
-        try:
-            found = self._shelf.read(self._shelf.repository(target), names.record_tag(record.key))
-            if found is not None and found.image_id:
-                self.put_tag(path, names.key_tag(record.key), found.digest)
-            found = self._shelf.look(target, record)
-        except Invalid as wrong:
-            raise self._not_kept(target, str(wrong)) from None
-        if found is None:
-            raise self._not_kept(target, "its record is gone")
-        return found
-
-    def _not_kept(self, target: Target, wrong: str) -> ActionError:
-        return ActionError(
-            f"{self._registry.host} took {target.label} and did not keep it: {wrong}",
-            fix=f"./doitw push {target.label}",
-        )
+        return self._writer.publish(made, engine, observe)
 
     def put_tag(self, repository: str, tag: str, digest: str) -> bool:
         """Put a tag on a manifest that is in the repository; an existing tag is moved.
@@ -363,33 +257,32 @@ class SharedStore:
         Raises:
             ActionError: There is no such manifest, or the registry refuses.
         """
-        path = self._shelf.path(repository)
-        if self._registry.head(path, tag) == digest:
-            return False
-        manifest = self._registry.manifest(path, digest)
-        if manifest is None:
-            raise ActionError(f"{self._registry.host}/{path} has no {digest}", fix="./doitw push")
-        self._registry.put_manifest(path, tag, manifest)
-        return True
+        return self._writer.put_tag(repository, tag, digest)
 
 
-def _try(shelf: Shelf, target: Target, wanted: KeyRecord) -> tuple[Entry | None, str]:
+def _try(reader: EntryReader, target: Target, wanted: KeyRecord) -> tuple[Entry | None, str]:
     """The entry of a target, or what is wrong with the one that is there."""
     try:
-        return shelf.look(target, wanted), ""
+        return reader.valid(target, wanted), ""
     except Invalid as wrong:
         return None, str(wrong)
+
+
+def may_be_shared(target: Target) -> bool:
+    """Whether a target may be in a shared store: what is made by itself, and here.
+
+    What comes from elsewhere is had from there, and not ours to hand on.
+    """
+    return target.rule.is_built and target.rule.origin == HERE
 
 
 def is_shared(target: Target, record: Record | None) -> bool:
     """Whether a target is worth the way to a registry and back.
 
-    What comes from elsewhere is not: it is had from there, and not ours to hand on.
-
     Args:
         target: The target.
         record: When it was made the last time; None where that is not known here.
     """
-    if not target.rule.is_built or target.rule.origin == ELSEWHERE:
+    if not may_be_shared(target):
         return False
     return target.rule.is_image or record is None or record.seconds >= _WORTH

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, NamedTuple
@@ -62,12 +62,12 @@ def next_stamp(mtime_ns: int) -> int:
     return EPOCH * _BILLION + (mtime_ns + 1) % _BILLION
 
 
-def default_root() -> str:
+def default_root(environ: Mapping[str, str] = os.environ) -> str:
     """Where the store is: `$BUILDLIB_STORE`, or `buildlib` in the user's cache folder."""
-    chosen = os.environ.get("BUILDLIB_STORE")
+    chosen = environ.get("BUILDLIB_STORE")
     if chosen:
         return os.path.abspath(os.path.expanduser(chosen))
-    cache = os.environ.get("XDG_CACHE_HOME", "")
+    cache = environ.get("XDG_CACHE_HOME", "")
     if not os.path.isabs(cache):  # a relative one is to be ignored (XDG base directory spec)
         cache = os.path.expanduser("~/.cache")
     return os.path.join(cache, "buildlib")
@@ -385,6 +385,16 @@ def hash_file(file: IO[bytes]) -> HASH:
     while chunk := file.read(_CHUNK):
         state.update(chunk)
     return state
+
+
+def sha256_of(path: str) -> str:
+    """The sha256 of a file, in hex.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with open(path, "rb") as file:
+        return str(hash_file(file).hexdigest())
 
 
 def _to_stderr(line: str) -> None:

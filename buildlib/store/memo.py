@@ -1,7 +1,8 @@
-"""A memo of what was parsed before, by content: compiled declarations and the parsed lock.
+"""A memo of what was made before of some content: compiled declarations, the parsed lock.
 
 One marshal file, loaded whole, written only when something new was added, holding only what the
-last run used. It saves time and nothing else: a damaged or foreign one is ignored.
+last run used. It saves time and nothing else: a damaged one is ignored, and so is one that other
+code has made.
 """
 
 from __future__ import annotations
@@ -10,19 +11,19 @@ from typing import Any
 
 from buildlib import marshalled
 
-_KIND = "memo 2"
-
 
 class Memo:
     """A persistent dict whose keys hold the content that their values were made from.
 
     Args:
         file: Where it is kept.
+        code: Fingerprint of the code that makes the values (`buildlib.fingerprint`).
     """
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, code: str) -> None:
         self._file = file
-        self._entries: dict[Any, Any] = marshalled.load(file, _KIND)
+        self._kind = f"memo of {code}"
+        self._entries: dict[Any, Any] = marshalled.load(file, self._kind)
         self._used: dict[Any, Any] = {}
 
     def get(self, key: Any) -> Any:
@@ -39,4 +40,4 @@ class Memo:
         """Write what this run used, where it differs from what the file holds."""
         if self._used.keys() == self._entries.keys():
             return
-        marshalled.save(self._file, _KIND, self._used)
+        marshalled.save(self._file, self._kind, self._used)

@@ -21,6 +21,16 @@ def repository(settings: Settings, name: str) -> str:
     return f"{settings.registry}/{path}" if settings.registry else path
 
 
+def without_host(repository: str, host: str) -> str:
+    """A repository as its registry knows it.
+
+    Args:
+        repository: As `repository` gives it.
+        host: The registry's, as its client has it.
+    """
+    return repository.removeprefix(f"{host}/")
+
+
 def key_digits(key: str) -> str:
     """As much of a key as its tags hold."""
     return key[:_KEY_LENGTH]

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from buildlib.errors import InputError
 from buildlib.model.tree import is_junk
+from buildlib.trees.gitrun import git, start_git
 
-_ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
-"""What a hook that calls us has in its environment: it would lead git to another repository."""
+if TYPE_CHECKING:
+    import subprocess
+
 _LINK = "120000"
 _EXECUTABLE = "100755"
 _AT_ONCE = 256
 """Blobs asked for in one go: git must be able to take all of the question before it answers."""
-
-
-def git_environ() -> dict[str, str]:
-    """The environment of a git that is told by its arguments which repository to look at."""
-    return {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
 
 
 class GitTree:
@@ -37,21 +32,16 @@ class GitTree:
     def __init__(self, root: str, revision: str) -> None:
         self.root = root
         self.revision = revision
-        listing = subprocess.run(
-            ["git", "-C", root, "ls-tree", "-r", "-z", "--end-of-options", revision, "."],
-            capture_output=True,
-            check=False,
-            env=git_environ(),
-        )
-        if listing.returncode:
+        listing = git(root, "ls-tree", "-r", "-z", "--end-of-options", revision, ".")
+        if listing.code:
             raise InputError(
                 f"git has no commit {revision!r} here",
                 fix="git log --oneline",
-                detail=listing.stderr.decode(errors="replace"),
+                detail=listing.err,
             )
         self._blobs: dict[str, tuple[str, str]] = {}
         self._folders: dict[str, list[str]] = {"": []}
-        for row in listing.stdout.decode(errors="surrogateescape").split("\0"):
+        for row in listing.out.split("\0"):
             if row:
                 meta, path = row.split("\t", 1)
                 mode, kind, oid = meta.split()
@@ -93,12 +83,7 @@ class GitTree:
     def _contents(self, oids: Sequence[str]) -> Iterator[bytes]:
         """The contents of some blobs; all are asked for before the first is read."""
         if self._batch is None:
-            self._batch = subprocess.Popen(
-                ["git", "-C", self.root, "cat-file", "--batch"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                env=git_environ(),
-            )
+            self._batch = start_git(self.root, "cat-file", "--batch")
         asked, answer = cast("IO[bytes]", self._batch.stdin), cast("IO[bytes]", self._batch.stdout)
         asked.write("".join(f"{oid}\n" for oid in oids).encode())
         asked.flush()

@@ -1,6 +1,7 @@
 """The gateway's server, with the kernelspecs for Docker, Docker Swarm and Kubernetes."""
 
 from buildlib.rules import docker_image, kernel_check, select
+from images.defs import GATEWAY_PROOF
 
 # YARN's kernelspecs want a cluster's own Spark and Python: demo images have them, this one has not.
 KERNELSPECS = select(
@@ -35,5 +36,6 @@ kernel_check(
     image=":enterprise-gateway",
     arguments=["--kernelspec", "python_docker", "--gateway"],
     with_images={"//images/kernel-py": ""},
+    srcs=GATEWAY_PROOF,
     doc="the server, with the Python kernel: also what is the same for each kernelspec",
 )

@@ -1,6 +1,6 @@
 """What every engine and builder must do, the fake as well as the real ones.
 
-The real ones are the socket's and the SDK's view of the engine that docker finds on this machine.
+The real ones are one: the engine that docker finds on this machine, reached in each way there is.
 """
 
 from __future__ import annotations
@@ -13,23 +13,22 @@ import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
 
 from buildlib.engine import builder as real_builder
-from buildlib.engine import process
-from buildlib.engine.find import Endpoint, find_engine
+from buildlib.engine import connect, process
+from buildlib.engine.find import Endpoint
 from buildlib.engine.protocol import Builder, BuildRequest, Engine, Grant
 from buildlib.errors import ActionError, EngineUnavailable, InputError
 from tests.fakes.engine import FakeBuilder, FakeEngine
+from tests.support.reach import WAYS, reached
 
-KINDS = [
-    "fake",
-    pytest.param("socket", marks=pytest.mark.engine),
-    pytest.param("sdk", marks=pytest.mark.engine),
-]
+KINDS = ["fake", *(pytest.param(way, marks=pytest.mark.engine) for way in WAYS)]
+builds = pytest.mark.parametrize("world", KINDS[:2], indirect=True)
+"""The builder is a docker client, which has its own ways to the engine."""
 
 
 class World:
@@ -151,26 +150,20 @@ class RealWorld(World):
 
 
 @pytest.fixture(params=KINDS)
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
-    if request.param == "fake":
-        engine = FakeEngine()
-        made = World(engine, FakeBuilder(engine), tmp_path)
-    else:
-        made = RealWorld(real_engine(request.param), real_builder(), tmp_path)
-    yield made
-    process.reset()
-    made.clean()
-
-
-def real_engine(kind: str) -> Engine:
-    endpoint = find_engine()
-    if kind == "sdk":
-        from buildlib.engine.sdk import SdkEngine
-
-        return SdkEngine(endpoint)
-    from buildlib.engine.api import SocketEngine
-
-    return SocketEngine(endpoint)
+def world(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[World]:
+    with ExitStack() as stack:
+        if request.param == "fake":
+            engine = FakeEngine()
+            made = World(engine, FakeBuilder(engine), tmp_path)
+        else:
+            builder = real_builder()
+            environ = stack.enter_context(reached(request.param, tmp_path, monkeypatch))
+            made = RealWorld(connect(environ=environ), builder, tmp_path)
+        yield made
+        process._stopping.clear()
+        made.clean()
 
 
 def stop_when(ready: Callable[[], bool]) -> threading.Thread:
@@ -308,17 +301,16 @@ def test_a_script_hands_back_what_it_wrote(world: World) -> None:
     assert world.containers() == 0
 
 
-def test_a_script_sees_its_files_user_and_environment(world: World) -> None:
-    script = 'cat /in/a/file; echo "$WORD"; id -u; id -g'
-    world.teach(script, stdout="content\nbird\n1000\n100\n")
+def test_a_script_sees_its_files_and_user(world: World) -> None:
+    script = "cat /in/a/file; id -u; id -g"
+    world.teach(script, stdout="content\n1000\n100\n")
     written = world.engine.run(
         world.shell(),
         script,
         files=[("/in/a/file", b"content\n")],
-        environ=[("WORD", "bird")],
         user="1000:100",
     )
-    assert written == "content\nbird\n1000\n100\n"
+    assert written == "content\n1000\n100\n"
 
 
 def test_a_failing_script_is_an_error_with_its_words(world: World) -> None:
@@ -350,6 +342,7 @@ def test_a_script_that_is_stopped_leaves_no_container(world: World) -> None:
 # builds
 
 
+@builds
 def test_equal_input_gives_an_equal_image_without_a_reference(world: World) -> None:
     first = world.image("one")
     assert world.engine.inspect([first])[first].tags == ()
@@ -357,6 +350,7 @@ def test_equal_input_gives_an_equal_image_without_a_reference(world: World) -> N
     assert world.image("one") == first
 
 
+@builds
 def test_without_cache_every_step_runs_again(world: World) -> None:
     request = world.request("FROM scratch\nCOPY hello.txt /hello.txt\n", hello_txt="one")
     first = world.build(request)
@@ -364,6 +358,7 @@ def test_without_cache_every_step_runs_again(world: World) -> None:
     assert world.build(request._replace(no_cache=True)) != first
 
 
+@builds
 def test_arguments_and_parents_count(world: World) -> None:
     world.image(ref=world.ref("parent:x"))
     text = "ARG PARENT\nFROM $PARENT\nARG WORD=\nLABEL word=$WORD\n"
@@ -377,12 +372,14 @@ def test_arguments_and_parents_count(world: World) -> None:
     )  # with what the store holds beside it
 
 
+@builds
 def test_the_log_has_the_steps(world: World) -> None:
     request = world.request("FROM scratch\nCOPY hello.txt /\n", hello_txt="a")
     world.build(request)
     assert any("COPY hello.txt /" in line for line in world.lines)
 
 
+@builds
 def test_a_failing_step_is_named_with_its_line(world: World) -> None:
     text = "FROM scratch\n\nCOPY hello.txt /\nCOPY \\\n  missing.txt /there/\n"
     request = world.request(text, hello_txt="a")
@@ -396,6 +393,7 @@ def test_a_failing_step_is_named_with_its_line(world: World) -> None:
     assert any("COPY hello.txt /" in line for line in world.lines)
 
 
+@builds
 def test_a_parent_that_is_not_there_is_named(world: World) -> None:
     request = world.request("# nobody has it\nFROM localhost:9/nobody/has:it\n")
     with pytest.raises(ActionError, match="FROM localhost:9/nobody/has:it") as caught:
@@ -403,6 +401,7 @@ def test_a_parent_that_is_not_there_is_named(world: World) -> None:
     assert str(caught.value.where) == "images/x/Dockerfile:2"
 
 
+@builds
 def test_a_failing_command_is_named_with_its_line(world: World) -> None:
     request = world.request(f"FROM {world.shell()}\n# one\nRUN exit 7\n")
     with pytest.raises(ActionError, match="RUN exit 7") as caught:
@@ -411,6 +410,7 @@ def test_a_failing_command_is_named_with_its_line(world: World) -> None:
     assert "exit code: 7" in caught.value.detail
 
 
+@builds
 def test_a_platform_that_cannot_run_here_is_refused(world: World) -> None:
     request = world.request("FROM scratch\nCOPY hello.txt /\n", hello_txt="a")
     world.build(request._replace(platform=world.engine.platform()))
@@ -418,6 +418,7 @@ def test_a_platform_that_cannot_run_here_is_refused(world: World) -> None:
         world.build(request._replace(platform="linux/mips64le"))
 
 
+@builds
 def test_a_build_that_is_stopped_leaves_nothing(world: World) -> None:
     request = world.request(f"FROM {world.shell()}\nRUN echo {os.urandom(4).hex()}; sleep 61\n")
     if isinstance(world.builder, FakeBuilder):
@@ -434,6 +435,7 @@ def test_a_build_that_is_stopped_leaves_nothing(world: World) -> None:
         world.build(request)
 
 
+@builds
 def test_a_result_can_be_had_as_a_tar(world: World) -> None:
     request = world.request("FROM scratch\nCOPY hello.txt /out/\n", hello_txt="hello")
     dest = world.folder / "result, final.tar"
@@ -445,6 +447,7 @@ def test_a_result_can_be_had_as_a_tar(world: World) -> None:
     assert [path.name for path in world.folder.glob("*tar*")] == [dest.name]
 
 
+@builds
 def test_a_failed_tar_leaves_no_file(world: World) -> None:
     request = world.request("FROM scratch\nCOPY missing.txt /\n")
     with pytest.raises(ActionError):
@@ -452,6 +455,7 @@ def test_a_failed_tar_leaves_no_file(world: World) -> None:
     assert list(world.folder.glob("*tar*")) == []
 
 
+@builds
 def test_the_command_can_be_typed_by_hand(world: World) -> None:
     request = world.request("FROM scratch\nCOPY hello.txt /\n", hello_txt="a")
     words = world.builder.command(request)
@@ -476,7 +480,7 @@ def test_the_command_can_be_typed_by_hand(world: World) -> None:
 
 @pytest.mark.engine
 def test_lent_files_reach_every_run_and_no_layer(tmp_path: Path) -> None:
-    world = RealWorld(real_engine("socket"), real_builder(), tmp_path)
+    world = RealWorld(connect(), real_builder(), tmp_path)
     try:
         shell = world.shell()
         bundle = tmp_path / "bundle.pem"

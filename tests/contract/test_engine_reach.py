@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import socket
-import ssl
-import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,76 +10,15 @@ import pytest
 from buildlib.engine import connect
 from buildlib.engine.about import about
 from buildlib.engine.find import find_engine
-from buildlib.errors import EngineUnavailable
+from buildlib.engine.sdk import client_of, explained
+from buildlib.errors import ActionError, EngineUnavailable
+from tests.support.reach import ASKED, both_sides, certificate, fake_ssh, over_tls, reached, relay
 
 pytestmark = pytest.mark.engine
 
 
-def pump(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(1 << 16):
-            sink.sendall(data)
-        sink.shutdown(socket.SHUT_WR)
-
-
-@contextmanager
-def relay(context: ssl.SSLContext | None = None) -> Iterator[int]:
-    """A TCP port of this machine that leads to the engine's socket."""
-    path = find_engine().path
-
-    def serve(link: socket.socket) -> None:
-        with suppress(OSError), socket.socket(socket.AF_UNIX) as engine:
-            if context is not None:
-                link = context.wrap_socket(link, server_side=True)
-            engine.connect(path)
-            threading.Thread(target=pump, args=(link, engine), daemon=True).start()
-            pump(engine, link)
-        link.close()
-
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                link, _ = server.accept()
-                threading.Thread(target=serve, args=(link,), daemon=True).start()
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        threading.Thread(target=accept, daemon=True).start()
-        yield server.getsockname()[1]
-        server.shutdown(socket.SHUT_RDWR)
-
-
-def certificate(folder: Path) -> Path:
-    """A key with a certificate that is its own authority, under docker's names for both sides."""
-    folder.mkdir()
-    subprocess.run(
-        [
-            "openssl",
-            "req",
-            "-x509",
-            "-newkey",
-            "rsa:2048",
-            "-nodes",
-            "-days",
-            "1",
-            "-keyout",
-            "key.pem",
-            "-out",
-            "cert.pem",
-            "-subj",
-            "/CN=127.0.0.1",
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-        ],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-    )
-    (folder / "ca.pem").write_bytes((folder / "cert.pem").read_bytes())
-    return folder
-
-
 def works(environ: dict[str, str]) -> None:
-    """Ask in each way there is: a question, many at once, one that changes nothing."""
+    """Ask in each way there is: a question, many at once, one that changes nothing; the SDK."""
     engine = connect(environ=environ)
     engine.ping()
     assert engine.platform() == connect().platform()
@@ -93,47 +27,83 @@ def works(environ: dict[str, str]) -> None:
         "buildlib-test/no:b": None,
     }
     assert engine.untag("buildlib-test/no:a") is False
-    assert about(find_engine(environ)) == about(find_engine())
+    endpoint = find_engine(environ)
+    assert about(endpoint) == about(find_engine())
+    with closing(client_of(endpoint, timeout=60)) as client:
+        assert client.version()["Version"] == about(endpoint).version
+        assert client.info()["ID"]
+        with pytest.raises(ActionError, match="refused to look"), explained(endpoint, "look"):
+            client.inspect_image("buildlib-test/no:a")
 
 
-def test_over_tcp() -> None:
-    with relay() as port:
-        works({"DOCKER_HOST": f"tcp://127.0.0.1:{port}"})
+def test_over_tcp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # a site's proxy is for the web
+    with reached("tcp", tmp_path, monkeypatch) as environ:
+        works(environ)
 
 
-def test_over_tls_with_certificates_of_both_sides(tmp_path: Path, monkeypatch) -> None:
+def test_over_tls_with_certificates_of_both_sides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # A site's bundle is for the web; the engine's certificate has an authority of its own.
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate(tmp_path / "site") / "ca.pem"))
     certs = certificate(tmp_path / "certs")
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certs / "cert.pem", certs / "key.pem")
-    context.load_verify_locations(certs / "ca.pem")
-    context.verify_mode = ssl.CERT_REQUIRED
-    with relay(context) as port:
-        env = {"DOCKER_HOST": f"tcp://127.0.0.1:{port}", "DOCKER_TLS_VERIFY": "1"}
-        works({**env, "DOCKER_CERT_PATH": str(certs)})
+    with relay(both_sides(certs)) as port:
+        works(over_tls(port, certs))
         other = certificate(tmp_path / "other")
         with pytest.raises(EngineUnavailable, match="from DOCKER_HOST") as caught:
-            connect(environ={**env, "DOCKER_CERT_PATH": str(other)}).ping()
+            connect(environ=over_tls(port, other)).ping()
         assert "certificate verify failed" in caught.value.what
+        (other / "ca.pem").write_bytes((certs / "ca.pem").read_bytes())
+        with pytest.raises(EngineUnavailable, match="from DOCKER_HOST"):  # ours it does not know
+            connect(environ=over_tls(port, other)).ping()
+        (other / "key.pem").write_text("no key")
+        with pytest.raises(EngineUnavailable, match=f"files in {other} cannot be used"):
+            connect(environ=over_tls(port, other)).ping()
 
 
-def test_over_ssh(tmp_path: Path, monkeypatch) -> None:
-    # `ssh me@box -- docker system dial-stdio`, but the command is run here
-    asked = tmp_path / "asked"
-    (tmp_path / "ssh").write_text(
-        f'#!/bin/sh\necho "$*" >>{asked}\nunset DOCKER_HOST\n'
-        'while [ "$1" != docker ]; do shift; done\nexec "$@"\n'
-    )
-    (tmp_path / "ssh").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    works({"DOCKER_HOST": "ssh://me@box:2222"})
-    assert "-l me -p 2222 -- box docker system dial-stdio" in asked.read_text()
+def test_over_tls_to_an_engine_that_speaks_none(tmp_path: Path) -> None:
+    with relay() as port, pytest.raises(EngineUnavailable, match="from DOCKER_HOST"):
+        connect(environ=over_tls(port, certificate(tmp_path / "certs"))).ping()
 
 
-def test_over_ssh_to_nowhere(tmp_path: Path, monkeypatch) -> None:
-    (tmp_path / "ssh").write_text("#!/bin/sh\necho ssh: no route to box >&2; exit 255\n")
-    (tmp_path / "ssh").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+def test_a_context_may_trust_any_certificate(tmp_path: Path) -> None:
+    certs = certificate(tmp_path / "certs")
+    (tmp_path / "certs" / "ca.pem").unlink()
+    endpoint = find_engine(over_tls(1, certs))
+    context = both_sides(certificate(tmp_path / "engine"))
+    context.verify_mode = type(context.verify_mode).CERT_NONE
+    with relay(context) as port:
+        there = endpoint._replace(url=f"tcp://127.0.0.1:{port}")
+        with pytest.raises(EngineUnavailable, match="certificate verify failed"):
+            connect(there).ping()
+        assert there.tls
+        connect(there._replace(tls=there.tls._replace(verify=False))).ping()
+
+
+def test_over_ssh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with reached("ssh", tmp_path, monkeypatch) as environ:
+        works(environ)
+    asked = (tmp_path / ASKED).read_text()
+    assert "-l me -p 2222 -- box docker system dial-stdio" in asked
+
+
+def test_over_ssh_to_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_ssh(tmp_path, monkeypatch, "echo ssh: no route to box >&2; exit 255\n")
+    environ = {"DOCKER_HOST": "ssh://me@box"}
     with pytest.raises(EngineUnavailable, match=r"me@box.* does not answer: ssh: no route"):
-        connect(environ={"DOCKER_HOST": "ssh://me@box"}).ping()
+        connect(environ=environ).ping()
+
+
+def test_over_ssh_that_breaks_in_the_middle(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with reached("ssh", tmp_path, monkeypatch) as environ:
+        endpoint = find_engine(environ)
+        with closing(client_of(endpoint, timeout=60)) as client:
+            fake_ssh(tmp_path, monkeypatch, "read question; echo ssh: cut off >&2; exit 255\n")
+            with (
+                pytest.raises(EngineUnavailable, match="does not answer: ssh: cut off"),
+                explained(endpoint, "answer"),
+            ):
+                client.info()

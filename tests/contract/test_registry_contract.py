@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 
 from buildlib.errors import ActionError
-from buildlib.fetch.web import Retry
 from buildlib.registry.client import connect
 from buildlib.registry.protocol import (
     DOCKER_MANIFEST,
@@ -23,6 +22,7 @@ from buildlib.registry.protocol import (
     Registry,
     RegistryUnavailable,
 )
+from buildlib.web.retry import Retry
 from tests.fakes.registry import FakeRegistry
 from tests.support.registry import PASSWORD, USER
 from tests.support.registry import Registry as RealRegistry
@@ -74,7 +74,7 @@ def registry(
     host = servers(request.param).host
     log_in(tmp_path, host if request.param == "tls" else "elsewhere.example.com", monkeypatch)
     # While a tag is written, Debian's registry answers 500 to who asks for it.
-    return connect(host, patience=HASTY._replace(attempts=6, longest_delay=1.0))
+    return connect(host, retry=HASTY._replace(attempts=6, longest_delay=1.0))
 
 
 @pytest.fixture
@@ -282,7 +282,7 @@ def test_several_threads_may_ask_at_once(registry, repository):
 def test_a_registry_that_is_away_is_told_as_such():
     fake = FakeRegistry()
     fake.down = True
-    real = connect("127.0.0.1:1", patience=HASTY)
+    real = connect("127.0.0.1:1", retry=HASTY)
     for registry in (fake, real):
         for ask in (
             registry.ping,

@@ -22,20 +22,23 @@ import docker
 import pytest
 import yaml
 
-from buildlib.deployment.client import Docker
-from buildlib.deployment.kept import FILES, Kept
-from buildlib.deployment.kept import Deployment as Settings
 from buildlib.engine.client import candidates
-from buildlib.engine.find import Endpoint, find_engine
+from buildlib.engine.find import find_engine
 from buildlib.errors import ActionError
 from buildlib.store import names
 from buildlib.workspace import Workspace
+from deploy.docker_api import Docker
+from deploy.reach import Engine
+from deploy.run import KINDS
+from deploy.state import Deployment as Settings
+from deploy.state import State
+from tests.support.reach import reached
 from verify.rest import Rest
 
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).resolve().parents[2]
-KEPT = Kept(str(ROOT))
+KEPT = State(str(ROOT / "deploy"))
 DEBIAN = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "docker-compose"]
 
 
@@ -158,7 +161,7 @@ def kernelspecs(made: Deployment) -> set[str]:
 
 
 def allowed(kind: str) -> set[str]:
-    rendered = yaml.safe_load((ROOT / "deploy" / FILES[kind]).read_text("utf-8"))
+    rendered = yaml.safe_load((ROOT / "deploy" / KINDS[kind].file).read_text("utf-8"))
     names = rendered["services"]["enterprise-gateway"]["environment"]["EG_ALLOWED_KERNELS"]
     return set(names.lower().split(","))
 
@@ -261,21 +264,23 @@ def test_the_gateway_gets_the_socket_that_it_was_deployed_through(engine, monkey
         runs_code(made, "python_docker")
 
 
-def test_an_engine_that_only_the_sdk_reaches_answers_the_same(engine, monkeypatch):
+@pytest.mark.parametrize("way", ["unix", "tls", "ssh"])
+def test_the_engine_answers_the_same_whoever_asks(way, engine, tmp_path, monkeypatch):
+    """`deploy` asks it by the build system's way, `verify` by a client of its own."""
     image = names.channel_tag(Workspace(str(ROOT)).settings, "enterprise-gateway", names.DEV)
     made = engine.containers.create(image, ["echo", "said"], labels={"deploy-test": "1"})
     try:
         answers = []
-        for through_sdk in (False, True):
-            monkeypatch.setattr(Endpoint, "needs_sdk", through_sdk)
-            docker_ = Docker()
-            docker_.act(made.id, "start")
-            made.wait()
-            (found,) = docker_.containers("deploy-test=1")
-            answers.append([docker_.logs(made.id, 1), found["Name"], docker_.image(image)])
-            assert docker_.container("no-such", allow=(404,)) == {}
-            with pytest.raises(ActionError, match="look up no-such"):
-                docker_.container("no-such")
+        with reached(way, tmp_path, monkeypatch) as environ:
+            for docker_ in (Engine(environ).docker, Docker(lambda: engine.api)):
+                docker_.act(made.id, "start")
+                made.wait()
+                (found,) = docker_.containers("deploy-test=1")
+                answers.append([docker_.logs(made.id, 1), found["Name"], docker_.image(image)])
+                assert docker_.container("no-such", allow=(404,)) == {}
+                assert docker_.logs("no-such") == ""
+                with pytest.raises(ActionError, match="look up no-such"):
+                    docker_.container("no-such")
         assert answers[0] == answers[1] == ["said\n", f"/{made.name}", made.image.id]
     finally:
         made.remove(force=True)

@@ -26,6 +26,7 @@ from buildlib.engine.protocol import BuildRequest, Engine
 from buildlib.errors import ActionError
 from buildlib.registry.client import connect as registry_client
 from buildlib.registry.protocol import DOCKER_MANIFEST, Manifest
+from tests.support.reach import WAYS, reached
 from tests.support.registry import PASSWORD, USER, Registry, registry
 from tests.support.troubled import Seen, Troubled, troubled
 
@@ -125,6 +126,27 @@ def login(folder: Path, monkeypatch: pytest.MonkeyPatch, host: str, password: st
     secret = base64.b64encode(f"{USER}:{password}".encode()).decode()
     (folder / "config.json").write_text(json.dumps({"auths": {host: {"auth": secret}}}))
     monkeypatch.setenv("DOCKER_CONFIG", str(folder))
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_an_image_moves_however_the_engine_is_reached(
+    images: Images,
+    there: Registry,
+    name: str,
+    how: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ref = f"{there.host}/{name}:key-1"
+    image = images.make(ref, 1000)
+    with reached(how, tmp_path, monkeypatch) as environ:
+        for variable, value in environ.items():
+            monkeypatch.setenv(variable, value)
+        digest = transfer.push(ref)
+        images.drop(ref)
+        assert not images.has(image)
+        assert transfer.pull(ref) == digest
+    assert images.has(image)
 
 
 def test_an_image_goes_and_comes_back_by_its_digest(

@@ -1,36 +1,52 @@
-"""`//images/bases/os` from nothing: archive, packages, tar, engine; then what it is good for.
+"""`//images/bases/os` from nothing: lock, packages, tar, engine; then what it is good for.
 
-Fetches about 35 MB from the Debian mirror of the settings and builds the image twice.
+Fetches about 75 MB from the Debian mirror of the settings, resolves the packages as `./doitw lock`
+does, and builds the image twice of what is served now.
 """
 
 from __future__ import annotations
 
 import functools
-import hashlib
 import io
 import json
+import lzma
 import os
 import shutil
 import subprocess
 import tarfile
 import urllib.request
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from buildlib.debian import apt
-from buildlib.debian.archive import read_archive
-from buildlib.debian.resolve import minimal_system
+from buildlib.debian.apt import (
+    BOOKWORM,
+    MINIMAL,
+    UNREAD,
+    Archive,
+    packages_script,
+    parse_answer,
+    system_script,
+)
+from buildlib.debian.package import DebPackage
 from buildlib.debian.rootfs import ExtraFile, write_rootfs
 from buildlib.errors import InputError
+from buildlib.fetch.source import DebianPath, Download
+from buildlib.lock.debian import Apt
+from buildlib.model.label import parse_label
+from buildlib.model.lock import parse_lock
 from buildlib.model.settings import parse_settings
+from buildlib.workspace import Workspace
 
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parents[2]
 IMAGE = ROOT / "images/bases/os"
+FORGED = Path(__file__).with_name("forged")
 MIRROR = parse_settings((ROOT / "pyproject.toml").read_text()).network.apt
+ARCHIVE = Archive(MIRROR)
+OS = parse_label("//images/bases/os")
 EPOCH = 1_735_689_600
 # dpkg lists what its configuration told it to leave out; anything else it says is damage.
 VERIFY = "dpkg --audit; dpkg --verify | grep -v '^missing .*/usr/share/' || true"
@@ -50,17 +66,19 @@ def get(path: str) -> bytes:
         return answer.read()
 
 
-def fetch(packages, folder: Path) -> list[Path]:
-    def one(package) -> Path:
-        data = get(package.path)
-        assert hashlib.sha256(data).hexdigest() == package.sha256
-        path = folder / package.filename
-        path.write_bytes(data)
-        return path
-
+def fetch(workspace: Workspace, packages: list[DebPackage], folder: Path) -> list[Path]:
+    """Packages as files of a folder, each under its own name."""
+    names = [package.path.rpartition("/")[2] for package in packages]
+    workspace.fetch(
+        [
+            Download(package.sha256, package.size, name, DebianPath(package.path))
+            for package, name in zip(packages, names, strict=True)
+        ]
+    )
     folder.mkdir(exist_ok=True)
-    with ThreadPoolExecutor(8) as pool:
-        return list(pool.map(one, packages))
+    for package, name in zip(packages, names, strict=True):
+        shutil.copy(workspace.store.path(package.sha256), folder / name)
+    return [folder / name for name in names]
 
 
 @functools.cache
@@ -81,8 +99,8 @@ def client() -> str:
     raise AssertionError("no docker client on PATH builds with BuildKit")
 
 
-def docker(*words: str, stdin: str | None = None) -> str:
-    done = subprocess.run(
+def run_docker(*words: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
         [client(), *words],
         input=stdin,
         env={**os.environ, "DOCKER_BUILDKIT": "1"},
@@ -90,20 +108,48 @@ def docker(*words: str, stdin: str | None = None) -> str:
         text=True,
         check=False,
     )
+
+
+def docker(*words: str, stdin: str | None = None) -> str:
+    done = run_docker(*words, stdin=stdin)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def system():
-    return minimal_system(read_archive(get).candidates)
+def workspace(tmp_path_factory) -> Iterator[Workspace]:
+    """The root file system alone, with its lock, and with a store and names of its own."""
+    root = tmp_path_factory.mktemp("family")
+    for name in ("dodo.py", "VERSION", "images.lock"):
+        shutil.copy(ROOT / name, root)
+    (root / "pyproject.toml").write_text(
+        f'[tool.buildlib]\norganization = "{TAG}"\n[tool.buildlib.network]\napt = "{MIRROR}"\n'
+    )
+    shutil.copytree(IMAGE, root / OS.package)
+    made = Workspace(str(root), store_root=str(tmp_path_factory.mktemp("store")))
+    yield made
+    for name in made.engine.tags(f"{TAG}/*:*"):
+        made.engine.untag(name)
 
 
 @pytest.fixture(scope="module")
-def images(system, tmp_path_factory):
+def system(workspace: Workspace) -> list[DebPackage]:
+    """The packages as `./doitw lock rootfs` resolves them on a machine that has no image yet."""
+    said: list[str] = []
+    target = workspace.graph[OS]
+    entry = Apt(workspace, said.append).rootfs_entry(target, target.pins[0])
+    assert f"building {OS}, whose apt is asked" in said, "the lock is too old to build of it"
+    return [
+        DebPackage(name, item.version, "", item.sha256, item.size, item.where)
+        for name, item in sorted(entry.items.items())
+    ]
+
+
+@pytest.fixture(scope="module")
+def images(workspace, system, tmp_path_factory):
     """The image, built twice from scratch, in folders and under umasks of their own."""
     folder = tmp_path_factory.mktemp("rootfs")
-    debs = fetch(system, folder / "debs")
+    debs = fetch(workspace, system, folder / "debs")
     files = IMAGE / "files"
     extra = [
         ExtraFile(str(path.relative_to(files)), path.read_bytes(), path.stat().st_mode & 0o100 > 0)
@@ -148,8 +194,83 @@ def inside(image: str, script: str, *options: str) -> str:
     return docker("run", "--rm", "-i", *options, image, "sh", "-eu", stdin=script)
 
 
-def run_script(image: str):
-    return lambda script: docker("run", "--rm", "-i", image, "sh", stdin=script)
+def added(image: str, *wanted: str, before: str = "") -> list[DebPackage]:
+    """What apt would add to an image, after a script was run."""
+    script = packages_script(wanted, ARCHIVE)
+    return parse_answer(inside(image, f"{before}\n{script}"), MIRROR).packages
+
+
+def test_a_minimal_system_is_of_the_packages_that_the_lock_names(system) -> None:
+    """Versions move in Debian; which packages it takes does not."""
+    locked = parse_lock((ROOT / "images.lock").read_text())["rootfs"][str(OS)]
+    assert [package.name for package in system] == sorted(locked.items)
+
+
+def test_a_system_of_another_architecture_is_resolved_as_well(os_image, system) -> None:
+    script = system_script(["tini"], ARCHIVE, arch="arm64")
+    found = parse_answer(inside(os_image, script), MIRROR).packages
+    assert {package.arch for package in found} == {"arm64", "all"}
+    assert {"tini", "libc6", "perl-base", *MINIMAL} <= {package.name for package in found}
+
+
+@pytest.fixture(scope="module")
+def genuine(tmp_path_factory) -> Path:
+    """A mirror in a folder: bookworm as Debian signed it."""
+    folder = tmp_path_factory.mktemp("mirror") / "debian/dists/bookworm"
+    for name in ("InRelease", "main/binary-amd64/Packages.xz"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(get(f"debian/dists/bookworm/{name}"))
+    return folder.parents[2]
+
+
+def ask(image: str, mirror: Path) -> subprocess.CompletedProcess[str]:
+    """Let apt of an image resolve a package with a mirror that lies in a folder."""
+    archive = Archive("file:/mirror", suites=BOOKWORM[:1])
+    mount = f"type=bind,source={mirror},target=/mirror,readonly"
+    script = packages_script(["tini"], archive)
+    words = ("run", "--rm", "-i", "--network=none", "--mount", mount, image, "sh")
+    return run_docker(*words, stdin=script)
+
+
+def test_an_archive_that_debian_signed_is_read(os_image, genuine) -> None:
+    done = ask(os_image, genuine)
+    assert done.returncode == 0, done.stderr
+    assert [package.name for package in parse_answer(done.stdout, "file:/mirror").packages] == [
+        "tini"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("forgery", "said"),
+    [
+        ("altered", "The following signatures were invalid"),
+        ("unsigned", "is not signed"),
+        ("signed by another", "public key is not available"),
+        ("other packages", "Hash Sum mismatch"),
+    ],
+)
+def test_a_forged_archive_is_refused(os_image, genuine, tmp_path, forgery: str, said: str) -> None:
+    mirror = tmp_path / "mirror"
+    shutil.copytree(genuine, mirror)
+    suite = mirror / "debian/dists/bookworm"
+    release, packages = suite / "InRelease", suite / "main/binary-amd64/Packages"
+    signed = release.read_text()
+    if forgery == "altered":
+        release.write_text(signed.replace("Description: Debian", "Description: Xebian"))
+    elif forgery == "unsigned":
+        text = signed.partition("\n\n")[2].partition("-----BEGIN")[0]
+        (suite / "Release").write_text(text)
+        release.unlink()
+    elif forgery == "signed by another":
+        shutil.copy(FORGED / "InRelease", release)
+        shutil.copy(FORGED / "Packages", packages)
+    else:
+        packages.with_name("Packages.xz").write_bytes(lzma.compress(b"Package: tini\n"))
+    done = ask(os_image, mirror)
+    assert done.returncode != 0
+    assert said in done.stderr
+    assert done.stderr.splitlines()[-1] == UNREAD
+    assert done.stdout == ""
 
 
 def test_two_builds_give_one_layer_of_equal_bytes(images) -> None:
@@ -207,16 +328,14 @@ def test_apt_works_with_the_network_and_keeps_no_packages(os_image) -> None:
     assert inside(os_image, script) == "tini version 0.19.0\n"
 
 
-def test_locked_packages_install_without_network(os_image, tmp_path) -> None:
+def test_locked_packages_install_without_network(workspace, os_image, tmp_path) -> None:
     """openjdk, the hardest: its scripts want manual pages, certificates and /proc."""
-    packages = apt.lock_packages(
-        ["openjdk-17-jre-headless", "bash"], run_script(os_image), mirror=MIRROR
-    )
+    packages = added(os_image, "openjdk-17-jre-headless", "bash")
     names = [package.name for package in packages]
     assert names == sorted(names)
     assert "openjdk-17-jre-headless" in names
     assert "bash" not in names, "what the image has is not fetched again"
-    fetch(packages, tmp_path / "debs")
+    fetch(workspace, packages, tmp_path / "debs")
     script = f"""
         apt-get install -qq --no-install-recommends /debs/*.deb >&2
         java -version 2>&1 | grep -o 'openjdk version "17'
@@ -230,21 +349,18 @@ def test_locked_packages_install_without_network(os_image, tmp_path) -> None:
 
 def test_settings_of_apt_in_an_image_change_no_answer(os_image) -> None:
     """They are in no request: whoever edits them in a Dockerfile would not lock anew."""
-    run = run_script(os_image)
     settings = """
         printf 'Package: libcurl4\\nPin: version *\\nPin-Priority: -1\\n' > /etc/apt/preferences.d/x
         printf 'Package: less\\nPin: version *\\nPin-Priority: -1\\n' > /etc/apt/preferences
         echo 'APT::Install-Suggests "true";' > /etc/apt/apt.conf.d/99x
         echo 'APT::Default-Release "bookworm-updates";' > /etc/apt/apt.conf
     """
-    plain = apt.lock_packages(["curl", "less"], run, mirror=MIRROR)
-    changed = apt.lock_packages(
-        ["curl", "less"], lambda script: run(settings + script), mirror=MIRROR
-    )
+    plain = added(os_image, "curl", "less")
+    changed = added(os_image, "curl", "less", before=settings)
     assert changed == plain
     assert {"curl", "less", "libcurl4"} <= {package.name for package in plain}
 
 
 def test_asking_apt_for_an_unknown_package_says_which_one_was_meant(os_image) -> None:
     with pytest.raises(InputError, match="no package 'tinni'; did you mean tini"):
-        apt.lock_packages(["tinni"], run_script(os_image), mirror=MIRROR)
+        added(os_image, "tinni")

@@ -29,14 +29,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from buildlib.dockerfile.lines import Instruction, read_lines
 from buildlib.engine import process
-from buildlib.engine.dockerfile import Instruction, instructions
 from buildlib.engine.protocol import (
     BuildRequest,
     Built,
     ImageInfo,
     Log,
-    Mount,
     matches,
     split_ref,
 )
@@ -192,9 +191,7 @@ class FakeEngine:
         script: str,
         *,
         network: str = "none",
-        mounts: Sequence[Mount] = (),
         files: Sequence[tuple[str, bytes]] = (),
-        environ: Sequence[tuple[str, str]] = (),
         user: str = "",
     ) -> str:
         self._ask(f"run {image}")
@@ -206,7 +203,7 @@ class FakeEngine:
         self.scripts.append((image, script))
         outcome = self._outcomes.get(script, Outcome())
         if callable(outcome):
-            outcome = outcome(network=network, files=files, environ=environ, user=user)
+            outcome = outcome(network=network, files=files, user=user)
         self.containers += 1
         try:
             pause(outcome.seconds)
@@ -304,13 +301,13 @@ class FakeBuilder:
         files: dict[str, bytes] = {}
         parents: list[str] = []
         size = 0
-        for step in instructions(text.splitlines()):
-            words = [expand(word, args) for word in step.text.split() if not word.startswith("--")]
-            say(f"{step.keyword} {step.text}")
-            if step.keyword == "ARG":
-                name, _, default = step.text.partition("=")
+        for step in read_lines(text, request.shown_as).instructions:
+            words = [expand(word, args) for word in step.rest.split()]
+            say(f"{step.name} {step.rest}")
+            if step.name == "ARG":
+                name, _, default = step.rest.partition("=")
                 args.setdefault(name, default)
-            elif step.keyword == "FROM":
+            elif step.name == "FROM":
                 files = {}
                 if words[0] not in stages:
                     image = self.engine.resolve(words[0])
@@ -320,9 +317,9 @@ class FakeBuilder:
                     size += info.size if info else 0
                     parents.append(image)
                 stages |= {words[-1]} if len(words) > 1 else set()
-            elif step.keyword in {"COPY", "ADD"} and "--from=" not in step.text:
+            elif step.name in {"COPY", "ADD"} and not step.flag("from"):
                 files |= self._copy(request, step, words)
-            elif step.keyword == "RUN" and (words[0] == "false" or words[0] == "exit"):
+            elif step.name == "RUN" and (words[0] == "false" or words[0] == "exit"):
                 raise self._failed(request, step, f"exit code: {(words[1:] or ['1'])[0]}")
         record = [text, sorted(args.items()), request.platform, request.labels]
         if request.no_cache:  # steps that run again have other times
@@ -354,8 +351,8 @@ class FakeBuilder:
     @staticmethod
     def _failed(request: BuildRequest, step: Instruction | None, reason: str) -> ActionError:
         shown = request.shown_as or request.dockerfile
-        at = f" at {step.keyword} {step.text}" if step else ""
-        where = Location(shown, step.first + 1) if step else None
+        at = f" at {step.name} {step.rest}" if step else ""
+        where = Location(shown, step.line) if step else None
         return ActionError(f"the build of {shown} failed{at}", where=where, detail=reason)
 
 

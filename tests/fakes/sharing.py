@@ -9,7 +9,7 @@ shelf.asked, shelf.pulled, shelf.published   # labels, in the order of the quest
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from buildlib.engine.protocol import Engine
@@ -20,6 +20,7 @@ from buildlib.model.output import Output
 from buildlib.model.target import Target, image_name
 from buildlib.registry.protocol import RegistryUnavailable
 from buildlib.sharing.entry import Entry
+from buildlib.sharing.writer import Made
 from buildlib.store import names
 from buildlib.workspace import Workspace
 from tests.fakes.engine import FakeEngine
@@ -114,7 +115,7 @@ class FakeShared:
         ours = [x for x in self._shelf.entries.values() if x.label == str(target.label)]
         return sorted(ours, key=lambda entry: -entry.pushed)[:limit]
 
-    def bring(self, entry: Entry, engine: Engine, observe: Observe) -> Output:
+    def pull(self, entry: Entry, engine: Engine, observe: Observe) -> Output:
         self._shelf.pulled.append(entry.label)
         self._answer(entry.label)
         observe(entry.size, entry.size)
@@ -131,15 +132,8 @@ class FakeShared:
         self._workspace.records.put(own, output, entry.seconds, label=entry.label)
         return output
 
-    def publish(
-        self,
-        target: Target,
-        record: KeyRecord,
-        output: Output,
-        closure: Iterable[KeyRecord],
-        engine: Engine,
-        observe: Observe,
-    ) -> Entry:
+    def publish(self, built: Made, engine: Engine, observe: Observe) -> Entry:
+        target, record, output, closure = built
         label = str(target.label)
         self._answer(label)
         self._refuse()

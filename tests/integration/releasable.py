@@ -16,7 +16,7 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,8 +30,8 @@ from buildlib.model.label import Reference, parse_label
 from buildlib.model.target import Target
 from buildlib.releasing import publish, sbom, tagging
 from buildlib.workspace import Workspace
-from tests.fakes.carrier import FakeCarrier
 from tests.fakes.engine import FakeBuilder, FakeEngine
+from tests.fakes.transport import FakeTransport
 
 CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\nADD files.tar /\n"
 CHECKS = """\
@@ -50,7 +50,7 @@ class Machine(NamedTuple):
 
     engine: FakeEngine
     builder: FakeBuilder
-    carrier: FakeCarrier
+    transport: FakeTransport
     store: Path
 
 
@@ -129,17 +129,17 @@ class Releasable:
     def machine(self) -> Machine:
         """The machine that is worked on."""
         shop = self.shop
-        return Machine(shop.engine, shop.builder, shop.carrier, shop.store)
+        return Machine(shop.engine, shop.builder, shop.transport, shop.store)
 
     @contextlib.contextmanager
     def on(self, machine: Machine) -> Iterator[None]:
         """Work on another machine for a while."""
         shop, own = self.shop, self.machine()
-        shop.engine, shop.builder, shop.carrier, shop.store = machine
+        shop.engine, shop.builder, shop.transport, shop.store = machine
         try:
             yield
         finally:
-            shop.engine, shop.builder, shop.carrier, shop.store = own
+            shop.engine, shop.builder, shop.transport, shop.store = own
 
     # -- asking ------------------------------------------------------------------------------
 
@@ -231,12 +231,13 @@ class Releasable:
 
 
 def _scan(
-    workspace: object, images: Mapping[str, str], say: object
-) -> Iterator[tuple[str, dict[str, Any]]]:
+    workspace: object, images: Mapping[str, str], say: object, keep: Callable[..., None]
+) -> None:
     """What syft would say of images: something else each time, but for what is in them."""
     del workspace, say
     for name, image in images.items():
         metadata = {"timestamp": os.urandom(4).hex(), "component": {"name": "made up"}}
         components = [{"bom-ref": image, "type": "library", "name": name}]
         serial = os.urandom(4).hex()
-        yield name, {"metadata": metadata, "serialNumber": serial, "components": components}
+        plain = {"metadata": metadata, "serialNumber": serial, "components": components}
+        keep(name, plain, 0.1)

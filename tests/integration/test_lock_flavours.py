@@ -32,7 +32,6 @@ def stacks(shop: Workshop, python: str = 'python="3.13", ') -> None:
 @pytest.fixture
 def site(shop: Workshop, index: SimpleIndex, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     """An image on our own base or on an image of others, with Python requirements."""
-    import docker
 
     def inspect(reference: str) -> dict[str, Any]:
         return {"Descriptor": {"digest": f"sha256:{digest(reference)}"}}
@@ -42,8 +41,8 @@ def site(shop: Workshop, index: SimpleIndex, monkeypatch: pytest.MonkeyPatch) ->
         shop.engine.add(reference)
         return reference.partition("@")[2]
 
-    client = SimpleNamespace(api=SimpleNamespace(inspect_distribution=inspect))
-    monkeypatch.setattr(docker, "from_env", lambda **_: client)
+    client = SimpleNamespace(inspect_distribution=inspect, close=lambda: None)
+    monkeypatch.setattr("buildlib.engine.sdk.client_of", lambda *_, **__: client)
     monkeypatch.setattr(transfer, "pull", pull)
     shop.network(pypi=index.url)
     shop.image("images/os")

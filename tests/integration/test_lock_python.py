@@ -6,8 +6,6 @@ import pytest
 from simple_index import SimpleIndex
 from workshop import Verbs, Workshop
 
-from buildlib.errors import InputError
-from buildlib.lock.python import parse_requirements
 from buildlib.model.lock import parse_lock
 
 X86 = "manylinux_2_17_x86_64"
@@ -103,9 +101,10 @@ def test_dependencies_are_pinned_too_with_hashes(
     index.add("other", "2.5")
     assert verb("lock").code == 0
     assert wheels(site) == ["other-2.5-py3-none-any.whl", "thing-1.0-py3-none-any.whl"]
-    found = parse_requirements((site.root / "images/a/requirements.lock").read_text())
-    assert [(r.name, r.version) for r in found] == [("other", "2.5"), ("thing", "1.0")]
-    assert found[0].hashes == {index.sha256("other-2.5-py3-none-any.whl")}
+    _, other, digest, *thing = (site.root / "images/a/requirements.lock").read_text().splitlines()
+    assert other == "other==2.5 \\"
+    assert digest == f"    --hash=sha256:{index.sha256('other-2.5-py3-none-any.whl')}"
+    assert thing[0] == "thing==1.0 \\"
 
 
 def test_a_child_does_not_change_what_its_parents_have(
@@ -492,24 +491,29 @@ def test_a_missing_in_file_is_told_where_it_is_named(shop: Workshop) -> None:
     assert "'requirements.in' in python does not exist" in shop.error()
 
 
-@pytest.mark.parametrize(
-    "line", ["thing", "thing==1", "-e .", "thing @ https://x/y.whl", "thing>=1"]
-)
-def test_a_requirement_without_hash_is_no_pin(line: str) -> None:
-    with pytest.raises(InputError) as caught:
-        parse_requirements(f"# head\n{line}\n")
-    assert caught.value.fix == "./doitw lock python"
+def test_a_wheel_that_comes_while_uv_resolves_is_not_pinned(
+    site: Workshop, verb: Verbs, index: SimpleIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The requirements file does not allow it, so a build could not install it."""
+    from buildlib.lock import python
 
+    index.add("thing", "1.0")
+    resolve = python._resolve
 
-def test_requirements_as_uv_writes_them_are_read() -> None:
-    text = (
-        "# head\n"
-        f"a-b.c==1.0 \\\n    --hash=sha256:{'0' * 64} \\\n    --hash=sha256:{'1' * 64}\n"
-        f"d[extra]==2!3 ; python_version > '3' \\\n    --hash=sha256:{'2' * 64}  # via a\n"
-    )
-    first, second = parse_requirements(text)
-    assert (first.name, first.version, len(first.hashes)) == ("a-b.c", "1.0", 2)
-    assert (second.name, second.version, second.hashes) == ("d", "2!3", {"2" * 64})
+    def resolve_slowly(*arguments, **options) -> str:
+        text = resolve(*arguments, **options)
+        index.add("thing", "1.0", f"cp311-cp311-{X86}")
+        return text
+
+    before = site.snapshot()
+    with monkeypatch.context() as patched:
+        patched.setattr(python, "_resolve", resolve_slowly)
+        told = verb("lock")
+    assert told.code == 1
+    assert f"the index got thing-1.0-cp311-cp311-{X86}.whl while uv resolved" in told.err
+    assert site.snapshot() == before
+    assert verb(*told.fixes[0].split()[1:]).code == 0
+    assert wheels(site) == [f"thing-1.0-cp311-cp311-{X86}.whl"]
 
 
 def test_an_index_that_does_not_answer_is_no_traceback(site: Workshop, verb: Verbs) -> None:

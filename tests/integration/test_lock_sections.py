@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Callable, Mapping
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from workshop import Verbs, Workshop, lock_of, offered
+from workshop import Verbs, Workshop, lock_of
 
-from buildlib.debian.apt import apt_script
-from buildlib.debian.archive import Archive
-from buildlib.debian.resolve import MINIMAL
+from buildlib.debian.apt import MINIMAL, UNREAD, Archive, packages_script
 from buildlib.errors import InputError
+from buildlib.lock.debian import OFFICIAL
 from buildlib.model.lock import Item
 from tests.support.workspace import digest
 from tests.unit.fetch_server import Server, status
 
 MIRROR = "http://mirror.example.com"
 CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n"
-
-
-@pytest.fixture
-def debian(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[dict[str, Any]]]:
-    """`debian({"tini": "1"})`: what the archive offers from now on; the list notes each reading."""
-    readings: list[dict[str, Any]] = []
-
-    def offer(names: Mapping[str, str], **options: Any) -> list[dict[str, Any]]:
-        def read(get: Callable[[str], bytes], **asked: Any) -> Archive:
-            readings.append(asked)
-            return offered(names, **options)
-
-        monkeypatch.setattr("buildlib.lock.debian.read_archive", read)
-        return readings
-
-    return offer
 
 
 def os_image(
@@ -46,11 +28,9 @@ def os_image(
     shop.build(package, f'rootfs(name="{name}", packages={packages}, {more})')
 
 
-def test_a_root_file_system_is_locked_to_what_debian_offers(
-    shop: Workshop, verb: Verbs, debian
-) -> None:
+def test_a_root_file_system_is_locked_to_what_debian_offers(shop: Workshop, verb: Verbs) -> None:
     os_image(shop)
-    debian({"tini": "0.19", "unwanted": "1"})
+    shop.offer({"tini": "0.19", "unwanted": "1"})
     told = verb("lock", "rootfs")
     assert told.code == 0, told.err
     entry = shop.read_lock()["rootfs"]["//images/os"]
@@ -60,13 +40,11 @@ def test_a_root_file_system_is_locked_to_what_debian_offers(
     assert "//images/os: tini 0.19 added" in told.out
 
 
-def test_check_tells_what_moved_in_debian_and_writes_nothing(
-    shop: Workshop, verb: Verbs, debian
-) -> None:
+def test_check_tells_what_moved_in_debian_and_writes_nothing(shop: Workshop, verb: Verbs) -> None:
     os_image(shop)
-    debian({"tini": "1"})
+    shop.offer({"tini": "1"})
     assert verb("lock").code == 0
-    debian({"tini": "2"})
+    shop.offer({"tini": "2"})
     before = shop.snapshot()
     told = verb("lock", "--check")
     assert told.code == 1
@@ -79,37 +57,37 @@ def test_check_tells_what_moved_in_debian_and_writes_nothing(
     assert shop.snapshot() == before
 
 
-def test_the_archive_is_read_once_for_all_root_file_systems(
-    shop: Workshop, verb: Verbs, debian
-) -> None:
-    os_image(shop)
-    os_image(shop, "images/other", "[]")
-    readings = debian({"tini": "1"})
-    assert verb("lock").code == 0
-    assert len(readings) == 1
-
-
 def test_a_root_file_system_of_another_platform_gets_packages_of_it(
-    shop: Workshop, verb: Verbs, debian
+    shop: Workshop, verb: Verbs
 ) -> None:
+    """Apt of the image that is there is asked for another architecture than its own."""
     os_image(shop, more='platform="linux/arm64"')
-    readings = debian({"tini": "1"})
-    verb("lock")
-    assert [asked.get("arch") for asked in readings] == ["arm64"]
+    shop.offer({"tini": "1"})
+    assert verb("lock").code == 0
+    ((_, script),) = shop.engine.scripts
+    assert 'APT::Architecture "arm64";' in script
+    assert sorted(shop.read_lock()["rootfs"]["//images/os"].items) == sorted({*MINIMAL, "tini"})
 
 
-def test_a_mirror_that_stands_still_is_a_warning(shop: Workshop, verb: Verbs, debian) -> None:
+def test_a_mirror_that_stands_still_is_a_warning(shop: Workshop, verb: Verbs) -> None:
     os_image(shop)
     shop.network(apt=MIRROR)
-    debian({"tini": "1"}, expired=("bookworm-security",))
+    shop.offer({"tini": "1"}, expired=("bookworm-security",))
     told = verb("lock")
     assert told.code == 0
     assert f"warning: bookworm-security of {MIRROR} is past its Valid-Until" in told.out
 
 
-def test_an_unknown_package_is_told_where_it_is_wanted(shop: Workshop, verb: Verbs, debian) -> None:
+def test_a_mirror_that_stands_still_is_told_once(shop: Workshop, verb: Verbs) -> None:
+    os_image(shop)
+    os_image(shop, "images/other", "[]")
+    shop.offer({"tini": "1"}, expired=("bookworm", "bookworm-security"))
+    assert verb("lock").out.count("past its Valid-Until") == 2
+
+
+def test_an_unknown_package_is_told_where_it_is_wanted(shop: Workshop, verb: Verbs) -> None:
     os_image(shop, packages='["tinny"]')
-    debian({"tini": "1"})
+    shop.offer({"tini": "1"})
     told = verb("lock")
     assert told.code == 3
     assert "tini" in told.err
@@ -117,11 +95,12 @@ def test_an_unknown_package_is_told_where_it_is_wanted(shop: Workshop, verb: Ver
     assert "images.lock" not in shop.snapshot()
 
 
-def test_a_changed_list_is_refused_until_it_is_locked(shop: Workshop, verb: Verbs, debian) -> None:
+def test_a_changed_list_is_refused_until_it_is_locked(shop: Workshop, verb: Verbs) -> None:
     os_image(shop)
-    debian({"tini": "1", "curl": "8"})
+    shop.offer({"tini": "1", "curl": "8"})
     assert verb("lock").code == 0
     os_image(shop, packages='["curl", "tini"]')
+    shop.offer({"tini": "1", "curl": "8"})
     told = verb("plan")
     assert told.code == 3
     assert "(+curl)" in told.err
@@ -130,16 +109,165 @@ def test_a_changed_list_is_refused_until_it_is_locked(shop: Workshop, verb: Verb
     assert verb("plan").code == 0
 
 
-def test_check_sees_a_changed_list_that_moves_no_package(
-    shop: Workshop, verb: Verbs, debian
-) -> None:
+def test_check_sees_a_changed_list_that_moves_no_package(shop: Workshop, verb: Verbs) -> None:
     """The lock holds the package already, but not that it is asked for: a build refuses it."""
     os_image(shop)
-    debian({"tini": "1"})
+    shop.offer({"tini": "1"})
     assert verb("lock").code == 0
     os_image(shop, packages=f'["tini", "{MINIMAL[0]}"]')
+    shop.offer({"tini": "1"})
     assert verb("plan").code == 3
     assert verb("lock", "--check").code == 1
+
+
+# -- whose apt is asked for a root file system -----------------------------------------------------
+
+
+def asked_in(shop: Workshop) -> list[str]:
+    """The images that apt ran in."""
+    return [image for image, _ in shop.engine.scripts]
+
+
+@pytest.fixture
+def locked(shop: Workshop, verb: Verbs, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    """A root file system with a lock; the engine has no image of it, the store has its packages."""
+    monkeypatch.setattr(  # the packages here are none that could be unpacked
+        "buildlib.debian.rootfs.write_rootfs", lambda debs, out, **_: out.write(b"a system")
+    )
+    shop.network(apt=MIRROR)
+    os_image(shop)
+    shop.offer({"tini": "1"}, earlier=False)
+    assert verb("lock").code == 0
+    for name in (*MINIMAL, "tini"):
+        shop.stored(f"{name} 1".encode())
+    shop.new_engine()
+    shop.offer({"tini": "1"}, earlier=False)
+    return shop
+
+
+def test_any_image_of_it_that_the_engine_has_is_asked(locked: Workshop, verb: Verbs) -> None:
+    """Also one that is stale: only its apt and its keys count."""
+    locked.offer({"tini": "2"}, earlier=True)
+    assert verb("lock", "rootfs").code == 0
+    (image,) = asked_in(locked)
+    assert image.endswith("/os:earlier")
+    assert locked.builder.requests == []
+    assert locked.read_lock()["rootfs"]["//images/os"].items["tini"].version == "2"
+
+
+def test_else_it_is_built_from_the_present_lock(locked: Workshop, verb: Verbs) -> None:
+    told = verb("lock", "--check", "rootfs")
+    assert told.code == 0, told.out
+    assert "building //images/os, whose apt is asked" in told.out
+    assert asked_in(locked) == [locked.content_tag("//images/os")]
+    assert verb("lock", "--check", "rootfs").code == 0
+    assert len(locked.builder.requests) == 1
+
+
+def test_debians_own_image_is_asked_where_the_lock_makes_none(shop: Workshop, verb: Verbs) -> None:
+    """A family begins without a lock."""
+    os_image(shop)
+    shop.offer({"tini": "1"}, earlier=False)
+    told = verb("lock")
+    assert told.code == 0, told.err
+    assert f"the present lock does not make it; asking the apt of {OFFICIAL}" in told.out
+    assert asked_in(shop) == [OFFICIAL]
+    assert shop.transport.moved == []
+
+
+def test_a_changed_request_is_resolved_without_the_image_that_it_will_make(
+    locked: Workshop, verb: Verbs
+) -> None:
+    os_image(locked, packages='["curl", "tini"]')
+    locked.offer({"tini": "1", "curl": "8"}, earlier=False)
+    told = verb("lock", "rootfs")
+    assert told.code == 0, told.err
+    assert asked_in(locked) == [OFFICIAL]
+    assert locked.read_lock()["rootfs"]["//images/os"].items["curl"].version == "8"
+
+
+def test_debians_image_comes_from_the_mirror_of_its_registry(
+    shop: Workshop, verb: Verbs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os_image(shop)
+    shop.offer({"tini": "1"}, earlier=False)
+    pyproject = (shop.root / "pyproject.toml").read_text()
+    table = '[tool.buildlib.network.images]\n"docker.io" = "mirror.example.com/hub"\n'
+    shop.file("pyproject.toml", f"{pyproject}\n{table}")
+    mirrored = f"mirror.example.com/hub/library/{OFFICIAL}"
+    pulled: list[str] = []
+
+    def pull(reference: str, **_: Any) -> None:
+        pulled.append(reference)
+        shop.engine.add(reference)
+
+    monkeypatch.setattr(shop.transport, "pull", pull)
+    told = verb("lock")
+    assert told.code == 0, told.err
+    assert f"pulling {mirrored}" in told.out
+    assert pulled == asked_in(shop) == [mirrored]
+
+
+def test_where_no_image_can_be_had_a_person_is_asked_to_name_one(
+    shop: Workshop, verb: Verbs
+) -> None:
+    os_image(shop)
+    shop.offer({"tini": "1"}, earlier=False)
+    shop.engine.remove(OFFICIAL)
+    shop.transport.fail_next("no route to host")
+    told = verb("lock")
+    assert told.code == 1
+    assert "images/os/BUILD.py:2: error: no Debian image is at hand" in told.err
+    assert "no route to host" in told.err
+    (fix,) = told.fixes
+    assert fix.startswith("./doitw lock rootfs //images/os --image IMAGE")
+    shop.engine.add("debian:at-hand")
+    told = verb(*fix.partition("  #")[0].replace("IMAGE", "debian:at-hand").split()[1:])
+    assert told.code == 0, told.err
+    assert asked_in(shop) == ["debian:at-hand"]
+
+
+def test_an_image_that_is_named_is_asked_whatever_there_is(locked: Workshop, verb: Verbs) -> None:
+    locked.offer({"tini": "1"}, earlier=True)
+    locked.engine.add("corp/debian:12")
+    assert verb("lock", "--image", "corp/debian:12", "rootfs").code == 0
+    assert asked_in(locked) == ["corp/debian:12"]
+    assert locked.builder.requests == []
+    locked.transport.fail_next("manifest unknown")
+    told = verb("lock", "--image=corp/debian:13", "rootfs")
+    assert told.code == 1
+    assert "corp/debian:13 cannot be pulled: manifest unknown" in told.err
+
+
+def test_without_an_engine_it_is_told_what_to_do(locked: Workshop, verb: Verbs) -> None:
+    locked.engine.down = True
+    before = locked.snapshot()
+    told = verb("lock", "rootfs")
+    assert told.code == 1
+    assert told.fixes == ["sudo systemctl start docker"]
+    assert locked.snapshot() == before
+
+
+def test_the_certificates_of_this_machine_are_files_of_the_container(
+    shop: Workshop, verb: Verbs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A script is one argument, of at most 128 KiB: less than the usual bundle has."""
+    bundle = shop.file("ca.pem", "a certificate\n" * 20_000).root / "ca.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    os_image(shop)
+    shop.offer({"tini": "1"}, earlier=False)
+    shop.network(apt=MIRROR.replace("http:", "https:"))
+    given: list[tuple[str, bytes]] = []
+
+    def run(image: str, script: str, *, files: Any, **_: Any) -> str:
+        given.extend(files)
+        assert f'Acquire::https::CAInfo "{given[0][0]}";' in script
+        assert len(script) < 10_000
+        return "unknown apt\nend of answer\n"
+
+    monkeypatch.setattr(shop.engine, "run", run)
+    assert "Debian has no package 'apt'" in verb("lock").err
+    assert [data for _, data in given] == [bundle.read_bytes()]
 
 
 # -- apt -------------------------------------------------------------------------------------------
@@ -155,7 +283,7 @@ def aptish(shop: Workshop) -> Workshop:
 
 def answer(shop: Workshop, version: str, *wanted: str) -> str:
     """Let apt answer with one version of curl; the script it is asked with."""
-    script = apt_script(wanted or ("curl",), mirror=MIRROR)
+    script = packages_script(wanted or ("curl",), Archive(MIRROR))
     line = (
         f"'{MIRROR}/debian/pool/main/c/curl/curl_{version}_amd64.deb' "
         f"curl_{version}_amd64.deb 8 SHA256:{digest(f'curl {version}')}"
@@ -181,14 +309,14 @@ def test_an_images_packages_are_resolved_by_the_apt_of_its_parent(
 
 
 @pytest.fixture
-def stack(shop: Workshop, verb: Verbs, debian, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+def stack(shop: Workshop, verb: Verbs, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     """os <- a <- b <- c, of which all but b add packages; d stands beside b. All are locked."""
     monkeypatch.setattr(  # the packages here are none that could be unpacked
         "buildlib.debian.rootfs.write_rootfs", lambda debs, out, **_: out.write(b"a system")
     )
     shop.network(apt=MIRROR)
     os_image(shop)
-    debian({"tini": "1"})
+    shop.offer({"tini": "1"})
     for package, parent, apt in (("a", "os", "curl"), ("b", "a", ""), ("c", "b", "less"),
                                  ("d", "a", "less")):  # fmt: skip
         more = f', apt=["{apt}"]' if apt else ""
@@ -206,9 +334,9 @@ def stack(shop: Workshop, verb: Verbs, debian, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_packages_are_resolved_anew_where_the_root_file_system_moved(
-    stack: Workshop, verb: Verbs, debian
+    stack: Workshop, verb: Verbs
 ) -> None:
-    debian({"tini": "2"})
+    stack.offer({"tini": "2"})
     stack.stored(b"tini 2")
     answer(stack, "8.1", "less")
     told = verb("lock", "rootfs")
@@ -219,8 +347,8 @@ def test_packages_are_resolved_anew_where_the_root_file_system_moved(
     assert verb("plan").code == 0
 
 
-def test_check_of_what_moved_leaves_what_stands_on_it(stack: Workshop, verb: Verbs, debian) -> None:
-    debian({"tini": "2"})
+def test_check_of_what_moved_leaves_what_stands_on_it(stack: Workshop, verb: Verbs) -> None:
+    stack.offer({"tini": "2"})
     before = stack.snapshot()
     told = verb("lock", "--check", "rootfs")
     assert told.code == 1
@@ -249,6 +377,7 @@ def test_pins_of_a_parent_that_came_with_a_merge_are_mended_by_one_command(
 def test_another_platform_is_another_request(stack: Workshop, verb: Verbs) -> None:
     """The packages of a root file system are those of one architecture."""
     stack.replace("images/os/BUILD.py", "packages=", 'platform="linux/arm64", packages=')
+    stack.offer({"tini": "1"})
     told = verb("plan")
     assert told.code == 3
     assert told.fixes == ["./doitw lock rootfs //images/os"]
@@ -265,7 +394,7 @@ def test_no_mirror_gets_into_the_lock(aptish: Workshop, verb: Verbs) -> None:
 def test_what_apt_says_to_an_unknown_name_is_told_at_the_declaration(
     aptish: Workshop, verb: Verbs
 ) -> None:
-    script = apt_script(["curl"], mirror=MIRROR)
+    script = packages_script(["curl"], Archive(MIRROR))
     aptish.engine.teach(script, stdout="unknown curl\nknown curly\nend of answer\n")
     told = verb("lock", "apt")
     assert told.code == 3
@@ -275,12 +404,24 @@ def test_what_apt_says_to_an_unknown_name_is_told_at_the_declaration(
 
 
 def test_an_apt_that_fails_is_told_at_the_declaration(aptish: Workshop, verb: Verbs) -> None:
-    script = apt_script(["curl"], mirror=MIRROR)
+    script = packages_script(["curl"], Archive(MIRROR))
     aptish.engine.teach(script, stderr="E: Could not resolve\n", code=100)
     told = verb("lock", "apt")
     assert told.code == 1
     assert "images/a/BUILD.py:2: error:" in told.err
     assert "E: Could not resolve" in told.err
+
+
+def test_a_mirror_that_is_not_debians_is_told_with_the_setting(
+    aptish: Workshop, verb: Verbs
+) -> None:
+    script = packages_script(["curl"], Archive(MIRROR))
+    said = f"E: The repository '{MIRROR}/debian bookworm InRelease' is not signed.\n{UNREAD}\n"
+    aptish.engine.teach(script, stderr=said, code=100)
+    told = verb("lock", "apt")
+    assert told.code == 1
+    assert "is not signed" in told.err
+    assert told.fixes == ['set apt = "http://MIRROR" in [tool.buildlib.network] of pyproject.toml']
 
 
 def test_lock_of_packages_without_an_engine_says_what_to_do(aptish: Workshop, verb: Verbs) -> None:
@@ -296,7 +437,6 @@ def test_lock_of_packages_without_an_engine_says_what_to_do(aptish: Workshop, ve
 @pytest.fixture
 def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """What a registry says, by reference; an exception is raised."""
-    import docker
     import docker.errors
 
     answers: dict[str, Any] = {}
@@ -306,8 +446,8 @@ def registry(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             raise docker.errors.NotFound("manifest unknown")
         return {"Descriptor": {"digest": f"sha256:{answers[reference]}"}}
 
-    client = SimpleNamespace(api=SimpleNamespace(inspect_distribution=inspect))
-    monkeypatch.setattr(docker, "from_env", lambda **_: client)
+    client = SimpleNamespace(inspect_distribution=inspect, close=lambda: None)
+    monkeypatch.setattr("buildlib.engine.sdk.client_of", lambda *_, **__: client)
     return answers
 
 
@@ -475,9 +615,9 @@ def test_a_misspelt_target_is_refused_with_the_line_to_paste(shop: Workshop, ver
     assert told.fixes == ["./doitw lock //images/kernel-py"]
 
 
-def test_only_what_is_named_is_locked(shop: Workshop, verb: Verbs, outside: Server, debian) -> None:
+def test_only_what_is_named_is_locked(shop: Workshop, verb: Verbs, outside: Server) -> None:
     os_image(shop)
-    debian({"tini": "1"})
+    shop.offer({"tini": "1"})
     outside.add("/f", b"one")
     fetched(shop, f"{outside.url}/f")
     assert verb("lock", "download", "//...").code == 0
@@ -487,25 +627,25 @@ def test_only_what_is_named_is_locked(shop: Workshop, verb: Verbs, outside: Serv
 
 
 def test_entries_of_removed_targets_go_when_another_moves(
-    shop: Workshop, verb: Verbs, outside: Server, debian
+    shop: Workshop, verb: Verbs, outside: Server
 ) -> None:
     os_image(shop)
-    debian({"tini": "1"})
+    shop.offer({"tini": "1"})
     outside.add("/f", b"one")
     fetched(shop, f"{outside.url}/f")
     assert verb("lock").code == 0
     shop.remove("tools")
-    debian({"tini": "2"})
+    shop.offer({"tini": "2"})
     assert verb("lock").code == 0
     assert list(shop.read_lock()) == ["rootfs"]
 
 
 def test_entries_of_removed_targets_go_though_nothing_else_moves(
-    shop: Workshop, verb: Verbs, debian
+    shop: Workshop, verb: Verbs
 ) -> None:
     os_image(shop)
     os_image(shop, "images/other", "[]")
-    debian({"tini": "1"})
+    shop.offer({"tini": "1"})
     assert verb("lock").code == 0
     shop.remove("images/other")
     assert verb("lock").code == 0

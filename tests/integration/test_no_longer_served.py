@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from workshop import Verbs, Workshop, deb, offered
+from workshop import Verbs, Workshop, deb
 
-from buildlib.debian.apt import apt_script
+from buildlib.debian.apt import MINIMAL, Archive, packages_script
+from buildlib.lock.debian import OFFICIAL
 from buildlib.lock.refresh import relock
 from buildlib.model.lock import Item
 from tests.support.workspace import digest
@@ -34,7 +35,7 @@ def teach(shop: Workshop, outside: Server, items: Mapping[str, Item]) -> None:
     for name, item in items.items():
         file = f"{name}_{item.version}_amd64.deb"
         lines.append(f"'{outside.url}/{item.where}' {file} {item.size} SHA256:{item.sha256}")
-    script = apt_script(["curl"], mirror=outside.url)
+    script = packages_script(["curl"], Archive(outside.url))
     shop.engine.teach(script, stdout="\n".join([*lines, "end of answer", ""]))
 
 
@@ -126,17 +127,16 @@ def test_a_new_resolution_that_is_not_served_either_ends_the_build(
 
 
 def test_a_root_file_system_is_resolved_anew_before_the_plan_is_carried_out(
-    shop: Workshop, outside: Server, monkeypatch: pytest.MonkeyPatch
+    shop: Workshop, outside: Server
 ) -> None:
+    """What is gone is of the image whose apt would be asked: Debian's own is."""
     shop.network(apt=outside.url)
     shop.file("images/os/Dockerfile", "FROM scratch\nADD rootfs.tar /\n")
     shop.build("images/os", 'rootfs(name="os", packages=["curl"])')
     shop.pin("rootfs", "//images/os", {"curl": OLD[2]})
-    archive = offered({"curl": "8.1"})
-    for candidate in archive.candidates.values():
-        package = candidate.package
-        outside.add(f"/{package.path}", f"{package.name} {package.version}".encode())
-    monkeypatch.setattr("buildlib.lock.debian.read_archive", lambda get, **options: archive)
+    shop.offer({"curl": "8.1"}, earlier=False)
+    for name, version in {**dict.fromkeys(MINIMAL, "1"), "curl": "8.1"}.items():
+        outside.add(f"/debian/pool/{name}.deb", f"{name} {version}".encode())
     workspace = shop.open()
     session = shop.session(workspace, relock=relock(workspace, shop.said.append))
     plan = session.start(workspace.resolve(["//images/os"]))
@@ -145,6 +145,7 @@ def test_a_root_file_system_is_resolved_anew_before_the_plan_is_carried_out(
     assert plan.steps[0].key == shop.key("//images/os")
     assert all(workspace.store.has(pin.sha256, pin.size) for pin in pins.values())
     assert shop.builder.requests == []
+    assert [image for image, _ in shop.engine.scripts] == [OFFICIAL]
 
 
 @pytest.mark.parametrize("built", [False, True])
@@ -157,14 +158,11 @@ def test_what_was_resolved_on_what_is_gone_is_resolved_anew(
     )
 
     def serve(version: str) -> None:
-        archive = offered({"tini": version})
-        tini = archive.candidates["tini"]
-        found = tini.package._replace(path=f"debian/pool/tini_{version}.deb")
-        archive.candidates["tini"] = tini._replace(package=found)
-        for candidate in archive.candidates.values():
-            package = candidate.package
-            outside.add(f"/{package.path}", f"{package.name} {package.version}".encode())
-        monkeypatch.setattr("buildlib.lock.debian.read_archive", lambda get, **options: archive)
+        tini = f"debian/pool/tini_{version}.deb"
+        shop.offer({"tini": version}, paths={"tini": tini}, earlier=False)
+        outside.add(f"/{tini}", f"tini {version}".encode())
+        for name in MINIMAL:
+            outside.add(f"/debian/pool/{name}.deb", f"{name} 1".encode())
 
     shop.network(apt=outside.url)
     shop.file("images/os/Dockerfile", "FROM scratch\nADD rootfs.tar /\n")

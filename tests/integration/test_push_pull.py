@@ -29,7 +29,7 @@ def two(shop: Workshop) -> Workshop:
 
 
 def pushes(shop: Workshop) -> list[str]:
-    return [reference for what, reference in shop.carrier.moved if what == "push"]
+    return [reference for what, reference in shop.transport.moved if what == "push"]
 
 
 def test_what_is_built_is_pushed_and_tagged(two: Workshop, verb: Verbs) -> None:
@@ -54,7 +54,7 @@ def test_what_is_built_is_pushed_and_tagged(two: Workshop, verb: Verbs) -> None:
 
 def test_all_content_is_there_before_the_first_tag(two: Workshop, verb: Verbs) -> None:
     assert verb("build").code == 0
-    two.carrier.fail_next("denied")
+    two.transport.fail_next("denied")
     told = verb("push")
     assert told.code == 1
     assert "denied" in told.err
@@ -103,7 +103,7 @@ def test_what_the_registry_has_need_not_be_here(two: Workshop, verb: Verbs) -> N
     assert verb("push").code == 0
     two.new_machine()
     assert verb("push").code == 0
-    assert two.carrier.moved == []
+    assert two.transport.moved == []
 
 
 def test_remote_tags_in_the_registry_and_needs_no_engine(two: Workshop, verb: Verbs) -> None:
@@ -120,7 +120,7 @@ def test_remote_tags_in_the_registry_and_needs_no_engine(two: Workshop, verb: Ve
     told = verb("push", "a", "--remote", "--json")
     assert told.code == 0, told.err
     assert two.registry.head("elyra/a", "dev") == first
-    assert two.carrier.moved == two.engine.asked == []
+    assert two.transport.moved == two.engine.asked == []
     [row] = json.loads(told.out)["targets"]
     assert row["digest"] == first
     assert (row["pushed"], row["tags"], row["moved"]) == (False, ["dev", "3.5.6"], ["dev", "3.5.6"])
@@ -165,11 +165,11 @@ def test_what_is_there_is_pulled_and_named(two: Workshop, verb: Verbs) -> None:
         assert two.tag(label) == image
         assert two.action(label) == "fresh"
     assert two.builder.requests == []
-    assert all("@sha256:" in reference for _, reference in two.carrier.moved), "by digest"
+    assert all("@sha256:" in reference for _, reference in two.transport.moved), "by digest"
     assert verb("pull").out.startswith("0 pulled, 2 are up to date here")
     told = verb("pull", "--json")
     assert json.loads(told.out)["pulled"] == []
-    assert len(two.carrier.moved) == 2
+    assert len(two.transport.moved) == 2
 
 
 def test_what_is_not_there_is_told_after_the_rest_came(two: Workshop, verb: Verbs) -> None:
@@ -192,7 +192,7 @@ def test_a_poisoned_entry_is_not_pulled(two: Workshop, verb: Verbs) -> None:
     told = verb("pull", "a")
     assert told.code == 1
     assert "warning: //images/a in registry.test is not used" in told.err
-    assert two.carrier.moved == []
+    assert two.transport.moved == []
 
 
 def evil(shop: Workshop) -> Manifest:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from buildlib.errors import ActionError
-from buildlib.fetch.web import Retry
 from buildlib.registry.client import connect
 from buildlib.registry.protocol import OCI_MANIFEST, Manifest, RegistryUnavailable
 from buildlib.registry.upload import CHUNK
+from buildlib.web.retry import Retry
 from tests.support.registry import Registry, registry
 from tests.support.troubled import Seen, Troubled, troubled
 
@@ -29,7 +29,7 @@ class World:
         self.there = there
         self.way = way
         self.waits: list[float] = []
-        self.client = connect(way.host, patience=retry, wait=self.waits.append)
+        self.client = connect(way.host, retry=retry, wait=self.waits.append)
 
 
 @pytest.fixture
@@ -185,7 +185,7 @@ def test_a_registry_killed_and_restarted_gets_the_whole_file(world, big, moment)
             world.there.start()
 
     setattr(world.way, "before" if moment == "between requests" else "during", kill)
-    client = connect(world.way.host, patience=HASTY, wait=wait)
+    client = connect(world.way.host, retry=HASTY, wait=wait)
     client.put_file(HERE, path, digest)
     assert killed[1:] == ["back"]
     assert content(client, digest) == digest
@@ -212,7 +212,7 @@ def test_a_slow_registry_is_no_trouble(world):
 def test_a_registry_without_space_is_told_as_such_and_not_asked_again(big):
     with registry(space="8m") as full:
         waits: list[float] = []
-        client = connect(full.host, patience=HASTY, wait=waits.append)
+        client = connect(full.host, retry=HASTY, wait=waits.append)
         with pytest.raises(ActionError, match="has no space left") as told:
             client.put_file(HERE, *big)
         assert not isinstance(told.value, RegistryUnavailable)
@@ -222,7 +222,7 @@ def test_a_registry_without_space_is_told_as_such_and_not_asked_again(big):
 
 def test_a_registry_that_deletes_nothing_says_what_would_allow_it():
     with registry(delete=False) as there:
-        client = connect(there.host, patience=HASTY)
+        client = connect(there.host, retry=HASTY)
         made = manifest(client)
         client.put_manifest(HERE, "dev", made)
         with pytest.raises(ActionError) as told:

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from workshop import Verbs, Workshop
 
-from buildlib.commands.deploy import _image
+from buildlib.commands.deploy import in_engine
 from buildlib.errors import ActionError, InputError
 from buildlib.model.label import Label, Reference, parse_label
 from buildlib.releasing import git as releasing_git
-from buildlib.releasing.check import check_git, refuse_other_keys
 from buildlib.releasing.git import commit_release
+from buildlib.releasing.origin import check_git, refuse_other_keys
 from buildlib.view import view_of_commit
 from buildlib.workspace import Workspace
 
@@ -171,7 +171,7 @@ def test_a_deployment_of_a_release_wants_its_tags(product: Workshop, verb: Verbs
     assert verb("build").code == 0
     server, py = parse_label("//images/server"), parse_label("//images/py")
     with pytest.raises(ActionError) as refused:
-        _image(product.open(), server, [server, py])
+        in_engine(product.open(), [server, py])
     assert refused.value.what == "elyra/server:2.5.0 is not in the engine"
     assert refused.value.fix is not None
     assert refused.value.fix.startswith("docker pull elyra/server:2.5.0")
@@ -179,7 +179,7 @@ def test_a_deployment_of_a_release_wants_its_tags(product: Workshop, verb: Verbs
         image = product.engine.resolve(product.content_tag(f"//images/{name}"))
         assert image is not None
         product.engine.tag(image, f"elyra/{name}:2.5.0")
-    assert _image(product.open(), server, [server, py]) == product.content_tag("//images/server")
+    assert in_engine(product.open(), [server, py]) == product.content_tag("//images/server")
 
 
 @pytest.mark.parametrize("words", [("build",), ("plan",), ("why", "//images/py"), ("build", "py")])

@@ -7,7 +7,7 @@ import hashlib
 import json
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -43,8 +43,12 @@ class Scanner:
         self.scanned: list[str] = []
 
     def __call__(
-        self, workspace: Workspace, images: Mapping[str, str], say: Callable[[str], None]
-    ) -> Iterator[tuple[str, dict[str, Any]]]:
+        self,
+        workspace: Workspace,
+        images: Mapping[str, str],
+        say: Callable[[str], None],
+        keep: Callable[[str, dict[str, Any], float], None],
+    ) -> None:
         for name, image_id in images.items():
             self.scanned.append(image_id)
             component = {"bom-ref": f"pkg:generic/{name}", "type": "library", "name": name}
@@ -54,7 +58,7 @@ class Scanner:
                 "metadata": {"timestamp": str(len(self.scanned))},
                 "components": [component],
             }
-            yield name, document
+            keep(name, document, 0.1)
 
 
 class Shop:

@@ -10,15 +10,14 @@ import pytest
 from releasable import ALL, HOST, IMAGES, Releasable
 from workshop import Told, Verbs, Workshop
 
-from buildlib.commands import push
 from buildlib.model.label import parse_label
 from buildlib.registry.protocol import OCI_MANIFEST, Manifest, RegistryUnavailable
 from buildlib.releasing.publish import INDEX_TYPE
-from buildlib.releasing.signed import check_folder, check_image
-from buildlib.workspace import Workspace
+from buildlib.releasing.signed import check_folder
+from buildlib.sharing import transfers
 from tests.fakes.registry import FakeRegistry
 from tests.support.golden import check_golden
-from tests.support.signing import KEY, PASSPHRASE, PUBLIC
+from tests.support.signing import KEY, PASSPHRASE, PUBLIC, check_image
 
 RELEASE = ("release", "VERSION=2.5.0")
 
@@ -296,21 +295,21 @@ def test_a_registry_that_takes_no_tags_shows_nothing(proved: Releasable, verb: V
 
 
 def test_an_upload_that_fails_is_gone_on_with(proved: Releasable, verb: Verbs) -> None:
-    proved.shop.carrier.fail_next("unexpected EOF")
+    proved.shop.transport.fail_next("unexpected EOF")
     told = verb(*RELEASE)
     assert told.code == 1
     assert "unexpected EOF" in told.err
     assert set(proved.visible().values()) == {None}
-    pushed = {what for how, what in proved.shop.carrier.moved if how == "push"}
+    pushed = {what for how, what in proved.shop.transport.moved if how == "push"}
     there = {
         f"{HOST}/elyra/{name}:{tag}" for name in IMAGES
         for tag in proved.shop.registry.tags(f"elyra/{name}") if tag.startswith("key-")
     }  # fmt: skip
     assert there < pushed
-    proved.shop.carrier.moved.clear()
+    proved.shop.transport.moved.clear()
     told = verb(*RELEASE)
     assert told.code == 0, told.err
-    again = {what for how, what in proved.shop.carrier.moved if how == "push"}
+    again = {what for how, what in proved.shop.transport.moved if how == "push"}
     assert again
     assert not again & there, "what was there was uploaded again"
     assert_whole(proved)
@@ -412,16 +411,17 @@ def test_of_two_that_upload_at_once_the_first_wins(
     first = alone.machine()
     another_builds_it_too(alone, verb)
 
-    def upload(workspace: Workspace, *arguments: Any) -> object:
+    def upload(*arguments: Any, **named: Any) -> object:
         with alone.on(first):
             other = alone.in_release()
             assert other.sharing is not None
-            publish(other, other.sharing, [parse_label(label)])
-        return publish(workspace, *arguments)
+            made = transfers.made_of(other.view, other.records, [parse_label(label)])
+            publish(other.sharing, made, other.engine)
+        return publish(*arguments, **named)
 
-    publish = push.publish
+    publish = transfers.publish
     with monkeypatch.context() as racing:
-        racing.setattr(push, "publish", upload)
+        racing.setattr(transfers, "publish", upload)
         told = verb(*RELEASE)
     assert told.code == 1
     assert f"another machine has published its own build of {label} just now" in told.err

@@ -6,14 +6,16 @@ import gzip
 import hashlib
 import io
 import json
+import shutil
 import tarfile
+from pathlib import Path
 
 import pytest
 from releasable import IMAGES, Releasable
 from workshop import CHANGELOG, Verbs, Workshop
 
-from buildlib.releasing import run as releasing_run
 from buildlib.releasing.signed import check_folder
+from buildlib.releasing.steps import NAMES
 from tests.support.golden import check_golden
 from tests.support.signing import KEY, PASSPHRASE, PUBLIC
 
@@ -133,7 +135,7 @@ def test_a_dry_run_tells_all_that_would_stop_it(product: Releasable, verb: Verbs
     told = verb("release", "VERSION=2.5.0", "--dry-run", "--json")
     assert told.code == 1
     steps = {step["step"]: step for step in json.loads(told.out)["steps"]}
-    assert list(steps) == list(releasing_run.STEPS)
+    assert list(steps) == list(NAMES)
     problems = "\n".join(steps["check"]["problems"])
     assert "pack/new.py" in problems
     assert "//checks:py did not prove the image that would ship" in problems
@@ -355,7 +357,7 @@ def test_a_release_takes_steps_and_no_targets(
     if meant == "upload":
         check_golden("release/no-such-step", told.err.rstrip())
     assert f"did you mean {meant}?" in told.err if meant else "did you mean" not in told.err
-    assert all(step in told.fixes[0] for step in releasing_run.STEPS)
+    assert all(step in told.fixes[0] for step in NAMES)
 
 
 def test_a_plan_refuses_words_that_are_no_steps(product: Releasable, verb: Verbs) -> None:
@@ -369,7 +371,7 @@ def test_a_plan_refuses_words_that_are_no_steps(product: Releasable, verb: Verbs
 
 
 def test_steps_alone_come_to_the_same(proved: Releasable, verb: Verbs) -> None:
-    for step in releasing_run.STEPS:
+    for step in NAMES:
         assert proved.refs().count("\n") == 0, "git is the last step's"
         told = verb("release", step, "VERSION=2.5.0")
         assert told.code == 0, f"{step}: {told.err}"
@@ -476,6 +478,52 @@ def test_a_signed_release_is_found_to_be_so(
     assert told.code == 0, told.err
     assert "unsigned" in told.out
     assert set(proved.dist()) == set(first) - signatures
+
+
+@pytest.mark.usefixtures("key")
+def test_who_receives_a_release_checks_its_files(
+    proved: Releasable, verb: Verbs, tmp_path: Path
+) -> None:
+    assert verb("release", "VERSION=2.5.0").code == 0
+    folder = tmp_path / "received"
+    shutil.copytree(proved.shop.root / "dist/2.5.0", folder)
+    key = tmp_path / "cosign.pub"
+    key.write_text(PUBLIC)
+    proved.shop.engine.down = True
+    told = verb("release", "check", str(folder))
+    assert told.code == 0, told.err
+    assert f"of {folder} are as SHA256SUMS says; its signature was not checked" in told.out
+    told = verb("release", "check", "dist/2.5.0", "--key", str(key), "--json")
+    assert told.code == 0, told.err
+    answer = json.loads(told.out)
+    assert answer["signature"] == "right"
+    assert set(answer["files"]) == set(proved.dist()) - {"SHA256SUMS.sig"}
+
+    (folder / "SHA256SUMS.sig").unlink()
+    assert "it is not signed" in verb("release", "check", str(folder)).out
+    told = verb("release", "check", str(folder), "--key", str(key))
+    assert (told.code, "SHA256SUMS.sig cannot be read" in told.err) == (1, True)
+    (folder / "images.json").write_text("{}")
+    told = verb("release", "check", str(folder))
+    assert (told.code, "images.json is not what SHA256SUMS says" in told.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("nowhere",), "there is no folder nowhere"),
+        ((".", "--key", "nowhere.pub"), "the key nowhere.pub cannot be read"),
+        ((".", "--key", "VERSION"), "the public key"),
+        (("--key", "cosign.pub", "VERSION=2.5.0"), "--key is for the files of a folder"),
+    ],
+)
+def test_what_cannot_be_checked_is_told(
+    product: Releasable, verb: Verbs, words: tuple[str, ...], said: str
+) -> None:
+    told = verb("release", "check", *words)
+    assert told.code == 3
+    assert said in told.err
+    assert told.fixes
 
 
 @pytest.mark.usefixtures("key")

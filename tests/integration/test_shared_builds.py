@@ -214,13 +214,13 @@ def test_a_registry_that_goes_away_meanwhile_costs_one_warning(
 ) -> None:
     workspace = shop.open()
     shared = workspace.sharing_of(HOST)
-    bring = shared.bring
+    bring = shared.pull
 
     def cut(*arguments: object) -> Output:
         shelf.down = True
         return bring(*arguments)
 
-    shared.bring = cut
+    shared.pull = cut
     workspace.sharing_of = lambda name: shared
     session = shop.session(workspace)
     session.start(workspace.resolve(["//images/..."]))

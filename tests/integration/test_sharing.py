@@ -19,6 +19,7 @@ from buildlib.model.output import FileOutput, Output
 from buildlib.registry.protocol import OCI_INDEX, Manifest, RegistryUnavailable
 from buildlib.sharing.entry import Entry
 from buildlib.sharing.shared import SharedStore, is_shared
+from buildlib.sharing.writer import Made
 from buildlib.store import names
 from buildlib.workspace import Workspace
 
@@ -38,6 +39,7 @@ class Machine:
         self.shop = shop
         self.workspace: Workspace = shop.open()
         self.warned: list[str] = []
+        self.now = 1_800_000_000.9
         self.store = SharedStore(
             shop.registry,
             self.workspace.settings,
@@ -45,8 +47,8 @@ class Machine:
             self.workspace.store,
             platform=self.workspace.settings.platform,
             warn=self.warned.append,
-            clock=lambda: 1_800_000_000.9,
-            carrier=shop.carrier,
+            clock=lambda: self.now,
+            transport=shop.transport,
         )
 
     def wanted(self, label: str) -> tuple[Any, Any]:
@@ -59,7 +61,7 @@ class Machine:
         assert kept is not None
         output = Output(kept.images[0] if kept.images else "", kept.files)
         closure = self.workspace.keys.closure(Reference(target.label))
-        return self.store.publish(target, record, output, closure, self.shop.engine, silent)
+        return self.store.publish(Made(target, record, output, closure), self.shop.engine, silent)
 
     def find(self, *labels: str) -> dict[str, Entry]:
         wanted = [self.wanted(label) for label in labels]
@@ -98,7 +100,7 @@ def test_what_one_machine_published_another_finds_and_brings(two: Workshop) -> N
     assert entry == published
     assert (entry.label, entry.key, entry.image_id) == (f"{A}", two.key(A), image)
     assert entry.pushed == 1_800_000_000
-    output = other.store.bring(entry, two.engine, silent)
+    output = other.store.pull(entry, two.engine, silent)
     assert output == Output(str(image), identity=str(image))
     assert two.engine.resolve(two.content_tag(A)) == image
     assert two.tag(A) is None, "bringing gives no name that people use"
@@ -113,12 +115,12 @@ def test_files_go_the_same_way(two: Workshop) -> None:
     two.new_machine()
     other = Machine(two)
     told: list[tuple[int, int]] = []
-    output = other.store.bring(other.found(FILES), two.engine, lambda *sums: told.append(sums))
+    output = other.store.pull(other.found(FILES), two.engine, lambda *sums: told.append(sums))
     assert two.made(FILES, "files.tar").read_bytes() == made
     assert output.files == published.files
     assert told[-1] == (len(made), len(made))
     assert two.action(FILES) == "fresh"
-    assert two.carrier.moved == []
+    assert two.transport.moved == []
 
 
 def test_the_record_says_what_all_keys_below_are_made_of(two: Workshop) -> None:
@@ -129,7 +131,7 @@ def test_the_record_says_what_all_keys_below_are_made_of(two: Workshop) -> None:
     below = two.open().keys.key(Reference(parse_label(FILES)))
     assert below in entry.records
     assert dict(entry.records[below].parts)["file all: run.py"].startswith("644 ")
-    machine.store.bring(entry, two.engine, silent)
+    machine.store.pull(entry, two.engine, silent)
     assert two.open().records.parts(below) == entry.records[below], "so that why has a past"
 
 
@@ -151,17 +153,17 @@ def test_the_record_is_an_artifact_that_any_client_reads(two: Workshop) -> None:
 
 def test_the_first_writer_wins(two: Workshop) -> None:
     Machine(two).publish(A)
-    calls, moved = len(two.registry.calls), len(two.carrier.moved)
+    calls, moved = len(two.registry.calls), len(two.transport.moved)
     machine = Machine(two)
     again = machine.publish(A)
     assert again.image_id == two.tag(A)
-    assert len(two.carrier.moved) == moved
+    assert len(two.transport.moved) == moved
     assert not [call for call in two.registry.calls[calls:] if call.startswith("put")]
     # Another image of the same key, as a build that is not reproducible gives.
     other = two.engine.add("other:1", content="built elsewhere")
     target, record = machine.wanted(A)
     closure = machine.workspace.keys.closure(Reference(target.label))
-    kept = machine.store.publish(target, record, Output(other), closure, two.engine, silent)
+    kept = machine.store.publish(Made(target, record, Output(other), closure), two.engine, silent)
     assert kept.image_id == again.image_id
     assert machine.found(A) == again
 
@@ -169,8 +171,8 @@ def test_the_first_writer_wins(two: Workshop) -> None:
 def test_an_image_that_is_here_is_not_pulled_again(two: Workshop) -> None:
     machine = Machine(two)
     machine.publish(A)
-    machine.store.bring(machine.found(A), two.engine, silent)
-    assert [what for what, _ in two.carrier.moved] == ["push"]
+    machine.store.pull(machine.found(A), two.engine, silent)
+    assert [what for what, _ in two.transport.moved] == ["push"]
 
 
 def test_history_has_the_records_of_a_target_the_youngest_first(two: Workshop) -> None:
@@ -228,11 +230,11 @@ def test_small_files_are_not_worth_the_way(two: Workshop) -> None:
 def test_a_tag_is_put_in_the_registry_alone(two: Workshop) -> None:
     machine = Machine(two)
     entry = machine.publish(A)
-    moved = len(two.carrier.moved)
+    moved = len(two.transport.moved)
     assert machine.store.put_tag(entry.repository, "dev", entry.digest)
     assert not machine.store.put_tag(REPOSITORY, "dev", entry.digest), "it is there"
     assert two.registry.head(REPOSITORY, "dev") == entry.digest
-    assert len(two.carrier.moved) == moved
+    assert len(two.transport.moved) == moved
     with pytest.raises(ActionError, match="has no sha256:00"):
         machine.store.put_tag(REPOSITORY, "dev", "sha256:" + "00" * 32)
 
@@ -418,7 +420,7 @@ def test_a_poisoned_entry_is_told_in_a_line_and_replaced_by_a_writer(
     assert sentence in line
     assert "\n" not in line
     # Whoever writes mends it, and says so.
-    machine.store._clock = lambda: 1_800_000_001.0
+    machine.now = 1_800_000_001.0
     mended = machine.publish(A)
     assert "is replaced" in machine.warned[1]
     assert mended.image_id == image
@@ -452,7 +454,7 @@ def test_a_file_that_is_gone_is_a_miss_and_one_that_is_spoilt_is_not_taken(two: 
     two.new_machine()
     machine = Machine(two)
     with pytest.raises(ActionError):
-        machine.store.bring(machine.found(FILES), two.engine, silent)
+        machine.store.pull(machine.found(FILES), two.engine, silent)
     assert two.record(FILES) is None
     assert not machine.workspace.store.has(made.sha256)
     two.registry.lose(STORE, f"sha256:{made.sha256}")
@@ -461,7 +463,7 @@ def test_a_file_that_is_gone_is_a_miss_and_one_that_is_spoilt_is_not_taken(two: 
 
 
 def test_a_key_without_a_record_is_no_entry(two: Workshop) -> None:
-    two.carrier.push(two.content_tag(A))
+    two.transport.push(two.content_tag(A))
     machine = Machine(two)
     assert machine.find(A) == {}
     assert machine.warned == [], "whoever published it was stopped in the middle, which is usual"
@@ -473,7 +475,7 @@ def test_what_comes_in_place_of_the_image_is_not_recorded(two: Workshop) -> None
     machine = Machine(two)
     lying = entry._replace(image_id="sha256:" + "1" * 64)
     with pytest.raises(ActionError, match="is not the image"):
-        machine.store.bring(lying, two.engine, silent)
+        machine.store.pull(lying, two.engine, silent)
     assert two.record(A) is None
 
 
@@ -488,7 +490,7 @@ def test_a_registry_that_takes_nothing_is_found_before_a_build(two: Workshop) ->
 
 def test_what_was_forgotten_while_it_was_published_stays_forgotten(two: Workshop) -> None:
     machine = Machine(two)
-    two.carrier.during = lambda _: machine.workspace.records.forget(two.key(A))
+    two.transport.during = lambda _: machine.workspace.records.forget(two.key(A))
     machine.publish(A)
     assert two.record(A) is None
     assert machine.workspace.records.is_forgotten(two.key(A))
@@ -509,10 +511,11 @@ def test_two_that_publish_one_key_at_once_end_with_one_valid_entry(two: Workshop
         if call == "put_manifest" and reference.startswith("record-"):
             two.registry.before = None
             two.engine.tag(other, two.content_tag(A))
-            two.carrier.push(two.content_tag(A))  # and is killed before its record
+            two.transport.push(two.content_tag(A))  # and is killed before its record
 
     two.registry.before = between
-    entry = machine.store.publish(target, record, Output(str(mine)), closure, two.engine, silent)
+    made = Made(target, record, Output(str(mine)), closure)
+    entry = machine.store.publish(made, two.engine, silent)
     assert entry.image_id == mine
     assert Machine(two).found(A) == entry, "the record counts, and the tag is where it says"
 
@@ -582,5 +585,5 @@ def test_a_file_of_the_same_name_keeps_its_mode(two: Workshop, tmp_path: Path) -
     target, record = machine.wanted(FILES)
     sha256 = machine.workspace.store.add_bytes(b"#!/bin/sh\n")
     output = Output("", {"bin/run": FileOutput(sha256, 10, executable=True)})
-    machine.store.publish(target, record, output, [record], two.engine, silent)
+    machine.store.publish(Made(target, record, output, [record]), two.engine, silent)
     assert machine.found(FILES).files == output.files

@@ -6,9 +6,8 @@ from buildlib.registry.client import connect
 from buildlib.registry.protocol import OCI_EMPTY, OCI_MANIFEST, Manifest, Registry
 from buildlib.releasing import cosign_image
 from buildlib.releasing.cosign_image import Signature
-from buildlib.releasing.signed import check_image
 from tests.support.registry import registry
-from tests.support.signing import PUBLIC, signer_for_tests
+from tests.support.signing import PUBLIC, check_image, signer_for_tests
 
 REPOSITORY = "acme/team/a"
 

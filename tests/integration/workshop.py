@@ -18,10 +18,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from buildlib.debian.archive import Archive, Candidate
-from buildlib.debian.package import DebPackage
-from buildlib.debian.resolve import MINIMAL
+from buildlib.debian.apt import MINIMAL, Archive, system_script
 from buildlib.execution.session import Session, build_in_order
+from buildlib.lock.debian import OFFICIAL
 from buildlib.model.label import Label, Reference, parse_label
 from buildlib.model.lock import Entry, Item, Lock
 from buildlib.model.target import image_name
@@ -31,10 +30,10 @@ from buildlib.store.content import ContentStore
 from buildlib.store.records import Record
 from buildlib.store.state import flat
 from buildlib.workspace import Outside, Workspace
-from tests.fakes.carrier import FakeCarrier
 from tests.fakes.engine import FakeBuilder, FakeEngine
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.sharing import FakeLine, FakeShared, Shelf
+from tests.fakes.transport import FakeTransport
 from tests.support.workspace import WorkspaceBuilder, digest
 
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- All of it.\n"
@@ -59,7 +58,7 @@ class FakeOutside(Outside):
 
     def __init__(self, shop: Workshop) -> None:
         self._shop = shop
-        self.carrier = shop.carrier
+        self.transport = shop.transport
 
     def ensure_engine(self) -> None:
         """There is one."""
@@ -82,7 +81,7 @@ class Workshop(WorkspaceBuilder):
         self.engine = FakeEngine()
         self.builder = FakeBuilder(self.engine)
         self.registry = FakeRegistry()
-        self.carrier = FakeCarrier(self.engine, self.registry)
+        self.transport = FakeTransport(self.engine, self.registry)
         self.said: list[str] = []
         self.real = False
         self.shelf: Shelf | None = None
@@ -170,7 +169,7 @@ class Workshop(WorkspaceBuilder):
         """Go on with an empty engine; what this machine has recorded stays."""
         self.engine = FakeEngine(containerd=containerd)
         self.builder = FakeBuilder(self.engine)
-        self.carrier = FakeCarrier(self.engine, self.registry)
+        self.transport = FakeTransport(self.engine, self.registry)
 
     # -- doing -------------------------------------------------------------------------------
 
@@ -214,6 +213,52 @@ class Workshop(WorkspaceBuilder):
         rows = [f'{name} = "{url}"' for name, url in (("apt", apt), ("pypi", pypi)) if url]
         table = "\n".join(["[tool.buildlib.network]", *rows])
         self.file("pyproject.toml", f"{text}{table}\n")
+
+    def offer(
+        self,
+        versions: Mapping[str, str],
+        *,
+        paths: Mapping[str, str] | None = None,
+        expired: tuple[str, ...] = (),
+        earlier: bool = True,
+    ) -> None:
+        """Let apt know these packages, beside a minimal system's, for each declared `rootfs`.
+
+        Args:
+            versions: By package; what each holds is its name and version.
+            paths: Where a package lies in the archive, if not at `debian/pool/NAME.deb`.
+            expired: Suites whose time is over.
+            earlier: Whether the engine has the root file systems from before, whose apt is asked;
+                else it has Debian's image only.
+        """
+        workspace = self.open()
+        settings = workspace.settings
+        known = {**dict.fromkeys(MINIMAL, "1"), **versions}
+        self.engine.add(OFFICIAL)
+        for target in workspace.graph.targets.values():
+            if target.rule.kind != "rootfs":
+                continue
+            if earlier:
+                self.engine.add(names.channel_tag(settings, image_name(target), "earlier"))
+            asked = target.pins[0].asked
+            arch = target.platform.split("/")[1]
+            wanted = sorted({*MINIMAL, *asked})
+            lines = [f"expired {suite}" for suite in expired]
+            unknown = [name for name in wanted if name not in known]
+            if unknown:
+                lines += [f"unknown {name}" for name in unknown]
+                lines += [f"known {name}" for name in sorted(known)]
+            else:
+                lines += [
+                    f"'{settings.network.apt}/{(paths or {}).get(name, f'debian/pool/{name}.deb')}'"
+                    f" {name}_{known[name]}_{arch}.deb {len(f'{name} {known[name]}')}"
+                    f" SHA256:{digest(f'{name} {known[name]}')}"
+                    for name in wanted
+                ]
+            self.engine.teach(
+                system_script(asked, Archive(settings.network.apt), arch=arch),
+                stdout="\n".join([*lines, "end of answer", ""]),
+            )
 
     def strict(self) -> None:
         """Set `strict`, as CI does."""
@@ -287,21 +332,6 @@ def deb(name: str, version: str) -> tuple[str, bytes, Item]:
     path = f"debian/pool/main/{name[0]}/{name}/{name}_{version}_amd64.deb"
     data = f"{name} {version}".encode()
     return path, data, Item(version, digest(data.decode()), len(data), path)
-
-
-def offered(names: Mapping[str, str], *, expired: tuple[str, ...] = ()) -> Archive:
-    """An archive with these packages in these versions, beside a minimal system's."""
-    found = {}
-    for name, version in {**dict.fromkeys(MINIMAL, "1"), **names}.items():
-        package = DebPackage(  # what it holds is its name and version
-            name, version, "amd64", digest(f"{name} {version}"), len(f"{name} {version}"),
-            f"debian/pool/{name}.deb",
-        )  # fmt: skip
-        found[name] = Candidate(
-            package, "optional", essential=False,
-            pre_depends="", depends="", conflicts="", breaks="", provides="",
-        )  # fmt: skip
-    return Archive(found, expired)
 
 
 def lock_of(section: str, name: str, asked: tuple[str, ...], items: Mapping[str, Item]) -> Lock:

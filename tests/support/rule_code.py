@@ -34,7 +34,7 @@ _ACTIONS = (
 _WRITERS = {"write_rootfs": "buildlib.debian.rootfs"}
 """Methods of a context that only some rules call -> what does their work."""
 _LATE = {("buildlib.execution.context", module) for module in _WRITERS.values()}
-_BUILDERS = ("buildlib.engine.build", "buildlib.engine.secrets", "buildlib.engine.dockerfile")
+_BUILDERS = ("buildlib.engine.build", "buildlib.engine.secrets", "buildlib.dockerfile.lines")
 """What those work with that hand a Dockerfile to a builder."""
 
 

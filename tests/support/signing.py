@@ -8,7 +8,11 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from buildlib.errors import ActionError
 from buildlib.model.settings import Settings, Signing
+from buildlib.registry.protocol import Registry
+from buildlib.releasing import cosign_image
+from buildlib.releasing.cosign_key import PublicKey
 from buildlib.releasing.sign import Signer, signer
 
 PASSPHRASE = "only for tests"
@@ -23,3 +27,22 @@ def signer_for_tests() -> Signer:
     made = signer(settings, {"COSIGN_PASSWORD": PASSPHRASE}, "/nowhere")
     assert made is not None
     return made
+
+
+def check_image(registry: Registry, repository: str, digest: str, public_key: str) -> None:
+    """Check that an image was signed with a key, as `cosign verify` does.
+
+    Args:
+        registry: Where it is.
+        repository: Its name there, without the registry's host.
+        digest: Of its manifest.
+        public_key: The text of a `cosign.pub`.
+
+    Raises:
+        ActionError: No signature beside it is of this key and this image.
+    """
+    key = PublicKey.read(public_key)
+    for there in cosign_image.signatures(registry, repository, digest):
+        if key.signed(*there) and cosign_image.digest_in(there.payload) == digest:
+            return
+    raise ActionError(f"{registry.host}/{repository}@{digest} is not signed with this key")

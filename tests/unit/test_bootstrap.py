@@ -24,10 +24,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from buildlib.model.settings import Network
-from buildlib.setup import bootstrap, index, uv
-from buildlib.setup.index import File, Machine
-from buildlib.store.content import default_root
+from buildlib.pypi import PUBLIC, File
+from buildlib.setup import bootstrap, uv
+from buildlib.setup.wheels import Machine, fitting_wheel, this_machine
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE_PYTHON = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
@@ -62,7 +61,7 @@ class Index:
     """A package index on this machine that can be told to misbehave."""
 
     def __init__(self, folder: Path) -> None:
-        machine = index.this_machine()
+        machine = this_machine()
         oldest = {"manylinux": "2_5", "musllinux": "1_1", "macosx": "10_9"}[machine.family]
         name = f"uv-9.9.9-py3-none-{machine.family}_{oldest}_{machine.arch}.whl"
         with zipfile.ZipFile(folder / name, "w") as archive:
@@ -113,10 +112,10 @@ class Workspace:
     def __init__(self, folder: Path, server: Index) -> None:
         self.root = folder / "my workspace"
         package = self.root / "buildlib"
-        shutil.copytree(
-            ROOT / "buildlib/setup", package / "setup", ignore=shutil.ignore_patterns("__pycache__")
-        )
-        for name in ("doitw", "buildlib/__init__.py", "buildlib/errors.py"):
+        no_cache = shutil.ignore_patterns("__pycache__")
+        for name in ("setup", "web", "store"):
+            shutil.copytree(ROOT / "buildlib" / name, package / name, ignore=no_cache)
+        for name in ("doitw", "buildlib/__init__.py", "buildlib/errors.py", "buildlib/pypi.py"):
             shutil.copy(ROOT / name, self.root / name)
         (package / "__main__.py").write_text(STUB)
         (self.root / "pyproject.toml").write_text("[project]\n")
@@ -310,6 +309,17 @@ def test_a_python_that_is_too_old_or_broken_is_passed_over(workspace, tmp_path):
     refused(workspace.run(BUILDLIB_PYTHON=str(tools / "python3")), "BUILDLIB_PYTHON is ")
 
 
+def test_set_up_needs_no_package_and_little_of_buildlib():
+    """It runs before anything is installed; -S leaves out what this Python may have."""
+    code = (
+        "import sys; sys.path.insert(0, sys.argv[1]); import buildlib.setup.locks\n"
+        "print(*(name for name in sys.modules if name.startswith('buildlib.')))"
+    )
+    command = [BASE_PYTHON, "-I", "-S", "-c", code, str(ROOT)]
+    loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert {name.split(".")[1] for name in loaded} == {"errors", "pypi", "setup", "store", "web"}
+
+
 # fetching uv
 
 
@@ -430,7 +440,7 @@ def test_a_failing_disk_is_explained(number, what, monkeypatch, tmp_path):
 
 def test_uv_trusts_what_the_host_trusts_and_takes_no_foreign_orders():
     foreign = {"UV_PYTHON": "3.8", "UV_TARGET": "/x", "PYTHONPATH": "/x", "VIRTUAL_ENV": "/x"}
-    plain = bootstrap.environment_for_uv({"HOME": "/h", **foreign}, index.PUBLIC)
+    plain = bootstrap.environment_for_uv({"HOME": "/h", **foreign}, PUBLIC)
     assert plain == {"HOME": "/h", "UV_SYSTEM_CERTS": "1"}
     named = {"SSL_CERT_FILE": "/ca.pem", "UV_HTTP_TIMEOUT": "9", "UV_INDEX_URL": "https://a/s"}
     assert bootstrap.environment_for_uv(named, "https://a/s") == {
@@ -459,8 +469,8 @@ SITE = '[tool.buildlib.network] # ours\napt = "http://a"\npypi = "https://site/s
         ({}, SITE, "https://c", "https://site/simple"),
         ({}, SITE.replace("pypi", "# pypi"), "https://c/", "https://c"),
         ({}, SITE.replace("https://site", "https://pypi.org"), "https://c", "https://c"),
-        ({}, "x = 1\n[tool.other]\npypi = 'https://no'\n", "", index.PUBLIC),
-        ({}, "not toml [", "", index.PUBLIC),
+        ({}, "x = 1\n[tool.other]\npypi = 'https://no'\n", "", PUBLIC),
+        ({}, "not toml [", "", PUBLIC),
     ],
 )
 def test_the_index_is_the_most_particular_one(tmp_path, environ, pyproject, pip, expected):
@@ -470,52 +480,7 @@ def test_the_index_is_the_most_particular_one(tmp_path, environ, pyproject, pip,
         (tmp_path / ".config/pip/pip.conf").write_text(f"[global]\nindex-url = {pip}\n")
     pip_file = tmp_path / ".config/pip/pip.conf" if pip else tmp_path / "none"
     environ = {"HOME": str(tmp_path), "PIP_CONFIG_FILE": str(pip_file), **environ}
-    assert index.index_address(tmp_path, environ) == expected
-
-
-def test_the_public_index_is_the_one_of_the_settings():
-    assert Network().pypi == index.PUBLIC
-
-
-def test_the_store_is_the_one_of_the_build(monkeypatch):
-    for name, value in (
-        ("XDG_CACHE_HOME", ""),
-        ("XDG_CACHE_HOME", "relative"),
-        ("XDG_CACHE_HOME", "/cache"),
-        ("BUILDLIB_STORE", "~/mine"),
-        ("BUILDLIB_STORE", "/store"),
-    ):
-        monkeypatch.setenv(name, value)
-        assert str(uv.store_folder(os.environ)) == default_root()
-
-
-def test_pages_in_both_formats_say_the_same():
-    digest = "a" * 64
-    html = (
-        '<!DOCTYPE html><html><head><base href="/root/"></head><body>'
-        f'<a href="../f/uv-1%2B2.whl#sha256={digest}" data-x="1">uv</a><a name="none">x</a>'
-        '<a href="https://files/uv.tar.gz">uv</a></body></html>'
-    )
-    assert index.files_of(html, "text/html; charset=utf-8", "https://h/simple/uv/") == [
-        File("uv-1+2.whl", "https://h/f/uv-1%2B2.whl", digest, 0),
-        File("uv.tar.gz", "https://files/uv.tar.gz", "", 0),
-    ]
-    page = {
-        "files": [
-            {
-                "filename": "uv.whl",
-                "url": "../../f/uv.whl",
-                "hashes": {"sha256": digest},
-                "size": 7,
-            },
-            {"filename": "uv.tar.gz", "url": "https://files/uv.tar.gz", "hashes": {}},
-        ]
-    }
-    kind = "application/vnd.pypi.simple.v1+json"
-    assert index.files_of(json.dumps(page), kind, "https://h/simple/uv/") == [
-        File("uv.whl", "https://h/f/uv.whl", digest, 7),
-        File("uv.tar.gz", "https://files/uv.tar.gz", "", 0),
-    ]
+    assert bootstrap.index_of(tmp_path, environ) == expected
 
 
 WHEELS = [
@@ -547,7 +512,7 @@ WHEELS = [
 def test_each_platform_gets_its_wheel(machine, tag):
     names = [f"uv-{version}-py3-none-{each}.whl" for version in ("1.2", "1.20") for each in WHEELS]
     files = [File(name, "", "", 0) for name in [*names, "uv-1.2.tar.gz"]]
-    found = index.fitting_wheel(files, "uv", "1.2", machine)
+    found = fitting_wheel(files, "uv", "1.2", machine)
     assert (found and found.name) == (tag and f"uv-1.2-py3-none-{tag}.whl")
 
 

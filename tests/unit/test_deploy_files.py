@@ -13,25 +13,29 @@ import pytest
 import yaml
 
 from buildlib.cli.main import main
-from buildlib.cli.verb import Call
-from buildlib.commands.deploy import kind_of, named_images, url_of
-from buildlib.deployment import compose, kept, swarm
-from buildlib.deployment.client import Docker
-from buildlib.deployment.composefile import read
-from buildlib.deployment.kept import COMPOSE, NAMES, SWARM, Deployment, Kept
+from buildlib.commands.deploy import named_images
 from buildlib.engine.find import DEFAULT_SOCKET as USUAL
 from buildlib.errors import ActionError, InputError
 from buildlib.execution.session import Session, build_in_order
 from buildlib.model.label import Label, parse_label
 from buildlib.workspace import Workspace
+from deploy import run
+from deploy.compose import Compose
+from deploy.composefile import read
+from deploy.docker_api import Docker
+from deploy.reach import Engine
+from deploy.run import KINDS, kind_of
+from deploy.state import REMEMBERED, TOKEN, Deployment, State
+from deploy.swarm import Swarm
 
 ROOT = Path(__file__).resolve().parents[2]
+COMPOSE, SWARM = "compose", "swarm"
 PROXIES = {
     COMPOSE: "docker_swarm.DockerProcessProxy",
     SWARM: "docker_swarm.DockerSwarmProcessProxy",
 }
-LABELS = {COMPOSE: parse_label("//deploy:compose"), SWARM: parse_label("//deploy:stack")}
-KINDS = (COMPOSE, SWARM)
+LABELS = {kind: parse_label(known.target) for kind, known in KINDS.items()}
+NAMES = {kind: known.usual for kind, known in KINDS.items()}
 
 # -- The files ---------------------------------------------------------------------------------
 
@@ -41,7 +45,7 @@ def workspace() -> Workspace:
     return Workspace(str(ROOT))
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=[COMPOSE, SWARM])
 def kind(request) -> str:
     return request.param
 
@@ -53,7 +57,7 @@ def text(kind, tmp_path_factory) -> str:
     session = Session(own, say=lambda line: None)
     session.start([LABELS[kind]])
     build_in_order(session)
-    return (ROOT / "deploy" / kept.FILES[kind]).read_text("utf-8")
+    return (ROOT / "deploy" / KINDS[kind].file).read_text("utf-8")
 
 
 @pytest.fixture(scope="module")
@@ -135,8 +139,8 @@ def test_what_docker_says_of_a_missing_variable_is_read_by_old_clients(text):
 
 
 def test_the_images_it_needs_are_found_through_its_kernelspecs(workspace, kind):
-    gateway, images = named_images(workspace, LABELS[kind])
-    assert gateway == parse_label("//images/enterprise-gateway")
+    images = named_images(workspace, LABELS[kind])
+    assert images[0] == parse_label("//images/enterprise-gateway")
     wanted = {"enterprise-gateway", "kernel-py", "kernel-r", "kernel-scala", "kernel-spark-py"}
     assert wanted <= {label.name for label in images}
     assert len(images) == len(set(images))
@@ -144,16 +148,16 @@ def test_the_images_it_needs_are_found_through_its_kernelspecs(workspace, kind):
 
 def test_git_and_trees_leave_out_what_deploying_writes(workspace):
     ignored = (ROOT / ".gitignore").read_text("utf-8").splitlines()
-    for name in (".deployed/", ".env", *kept.FILES.values()):
+    for name in (".deployed/", ".env", *(known.file for known in KINDS.values())):
         assert f"/deploy/{name}" in ignored
-    assert not workspace.tree.exists(f"deploy/{kept.KEPT}/x.env")
+    assert not workspace.tree.exists(f"deploy/{REMEMBERED}/x.env")
 
 
 # -- What is remembered ---------------------------------------------------------------------------
 
 
 def test_a_deployment_is_remembered_for_its_owner_only(tmp_path):
-    keep = Kept(str(tmp_path))
+    keep = State(str(tmp_path))
     assert keep.all() == []
     one = Deployment(COMPOSE, NAMES[COMPOSE], {"EG_AUTH_TOKEN": "t0ken", "EG_PUBLISH": "a#b$c"})
     two = Deployment(SWARM, "two", {"EG_PORT": "1"})
@@ -166,11 +170,11 @@ def test_a_deployment_is_remembered_for_its_owner_only(tmp_path):
     keep.forget(one)
     keep.forget(one)
     assert keep.all() == [two]
-    assert sorted(os.listdir(keep.folder)) == [kept.KEPT]
+    assert sorted(os.listdir(keep.folder)) == [REMEMBERED]
 
 
 def test_compose_by_hand_finds_the_usual_deployment_and_no_other(tmp_path):
-    keep = Kept(str(tmp_path))
+    keep = State(str(tmp_path))
     keep.put(Deployment(COMPOSE, "other", {}))
     assert not os.path.lexists(f"{keep.folder}/.env")
     keep.put(Deployment(COMPOSE, NAMES[COMPOSE], {"DOCKER_GID": "9"}))
@@ -179,21 +183,38 @@ def test_compose_by_hand_finds_the_usual_deployment_and_no_other(tmp_path):
 
 def test_a_value_that_no_such_file_can_hold_is_refused(tmp_path):
     with pytest.raises(InputError, match="EG_AUTH_TOKEN"):
-        Kept(str(tmp_path)).put(Deployment(COMPOSE, "x", {"EG_AUTH_TOKEN": "a'b"}))
+        State(str(tmp_path)).put(Deployment(COMPOSE, "x", {"EG_AUTH_TOKEN": "a'b"}))
+
+
+class Answers(Docker):
+    """An engine that has one gateway, by container or service, and nothing else."""
+
+    def __init__(self, found: dict[str, Any]) -> None:
+        self._found = found
+
+    def call(self, method: str, path: str, body: Any = None, **_: Any) -> Any:
+        return [self._found] if "filters=" in path else self._found
 
 
 @pytest.mark.parametrize(
-    ("kind", "variables", "url"),
+    ("published", "url"),
     [
-        (COMPOSE, {}, "http://127.0.0.1:8888"),
-        (COMPOSE, {"EG_PUBLISH": "0.0.0.0:9"}, "http://127.0.0.1:9"),
-        (COMPOSE, {"EG_PUBLISH": "10.0.0.1:9"}, "http://10.0.0.1:9"),
-        (COMPOSE, {"EG_PUBLISH": "9"}, "http://127.0.0.1:9"),
-        (SWARM, {"EG_PORT": "9"}, "http://127.0.0.1:9"),
+        ({"HostIp": "127.0.0.1", "HostPort": "8888"}, "http://127.0.0.1:8888"),
+        ({"HostIp": "0.0.0.0", "HostPort": "9"}, "http://127.0.0.1:9"),
+        ({"HostIp": "10.0.0.1", "HostPort": "9"}, "http://10.0.0.1:9"),
+        ({"HostIp": "::", "HostPort": "9"}, "http://127.0.0.1:9"),
     ],
 )
-def test_the_address_that_is_told(kind, variables, url):
-    assert url_of(Deployment(kind, "x", variables)) == url
+def test_the_address_that_is_told(published, url):
+    ports = {"8877/tcp": None, "8888/tcp": [published]}
+    container = {"Id": "1", "NetworkSettings": {"Ports": ports}}
+    assert Compose(Answers(container), "x").url() == url
+
+
+def test_the_address_of_a_stack_is_that_of_its_node():
+    port = {"TargetPort": 8888, "PublishedPort": 9, "PublishMode": "host"}
+    service = {"Spec": {"EndpointSpec": {"Ports": [port]}}}
+    assert Swarm(Answers(service), "x").url() == "http://127.0.0.1:9"
 
 
 # -- The command line -----------------------------------------------------------------------------
@@ -226,30 +247,34 @@ def test_nothing_deployed_is_no_error(capsys, monkeypatch):
 
 
 def test_a_word_says_which_kind():
-    assert kind_of(Call((SWARM,), {}, {}, "")) == SWARM
+    assert kind_of([SWARM]) == SWARM
 
 
 # -- The socket -----------------------------------------------------------------------------------
 
 
 class Machine(Docker):
-    """An engine of which only its own ID is known."""
-
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        return {"ID": "me"}
-
-
-class Sockets:
-    """Containers on the engine's machine: what they find behind each path."""
+    """An engine of which only its own ID is known; its containers find something behind paths."""
 
     def __init__(self, found: dict[str, str]) -> None:
         self._found = found
 
-    def run(self, image: str, script: str, *, mounts: Any, user: str) -> str:
-        ((path, _, _),) = mounts
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        return {"ID": "me"}
+
+    def said(self, image: str, script: str, mount: Any) -> str:
+        path = mount["Source"]
         if path not in self._found:
             raise ActionError("a container", detail=f"{path} does not exist")
         return f"7\n{self._found[path]}\n" if "/info" in script else "7\n"
+
+
+def socket_of(host: str, found: dict[str, str], given: str = "", before: str = "") -> Any:
+    environ = {"DOCKER_HOST": host, **({"DOCKER_SOCKET": given} if given else {})}
+    told = Engine(environ, Machine(found)).socket({"DEPLOY_GIVEN_SOCKET": before}, "image")
+    assert told["EG_IMAGE"] == "image"
+    assert told["DEPLOY_GIVEN_SOCKET"] == (given or before)
+    return told["DOCKER_SOCKET"], told["DOCKER_GID"]
 
 
 @pytest.mark.parametrize(
@@ -262,20 +287,18 @@ class Sockets:
     ],
 )
 def test_the_gateway_gets_the_socket_of_the_engine_that_it_runs_on(host, found, socket):
-    docker = Machine({"DOCKER_HOST": host})
-    assert docker.socket(Sockets(found), "image") == (socket, "7")  # type: ignore[arg-type]
+    assert socket_of(host, found) == (socket, "7")
 
 
 def test_a_socket_that_is_given_may_hide_its_engine():
-    docker = Machine({"DOCKER_HOST": "tcp://there"})
-    filtered = Sockets({"/filter.sock": "", USUAL: "me"})
-    assert docker.socket(filtered, "image", "/filter.sock") == ("/filter.sock", "7")  # type: ignore[arg-type]
+    filtered = {"/filter.sock": "", USUAL: "me"}
+    assert socket_of("tcp://there", filtered, "/filter.sock") == ("/filter.sock", "7")
+    assert socket_of("tcp://there", filtered, before="/filter.sock") == ("/filter.sock", "7")
 
 
 def test_the_socket_of_another_engine_is_refused_with_all_that_was_tried():
-    docker = Machine({"DOCKER_HOST": "unix:///forward.sock"})
     with pytest.raises(InputError) as refused:
-        docker.socket(Sockets({USUAL: "another"}), "image")  # type: ignore[arg-type]
+        socket_of("unix:///forward.sock", {USUAL: "another"})
     assert refused.value.detail == (
         f"/forward.sock: /forward.sock does not exist\n{USUAL}: that is another engine's"
     )
@@ -341,20 +364,36 @@ def test_what_is_not_understood_is_refused_and_not_left_out(old, new, said, tmp_
 # -- What runs in place of what ran ---------------------------------------------------------------
 
 
+class Lent(Engine):
+    """The way to a fake engine, whose socket is where it usually is."""
+
+    def __init__(self, docker: Any) -> None:
+        super().__init__({}, docker)
+
+    def socket(self, variables: Any, image: str) -> dict[str, str]:
+        return {}
+
+    def run(self, words: Any, variables: Any, say: Any, *, fix: str) -> None:
+        """Whatever a docker client does, the fake has it done."""
+
+
 class FakeEngine:
-    """Containers of an engine, as `compose.up` asks for them; some end when they start."""
+    """Containers of an engine, as a deployment asks for them; some end when they start."""
 
     def __init__(self) -> None:
         self.all: dict[str, dict[str, Any]] = {}
         self.id = "sha256:1"
         self.broken = False
+        self.stops = False
+        """Whether we are told to stop when something starts."""
 
     def call(self, method: str, path: str, body: Any = None, *, what: str) -> Any:
-        if path == "/networks/create":
-            return None
-        name = path.partition("name=")[2]
+        assert path == "/networks/create"
+
+    def create(self, name: str, body: Any, what: str) -> Any:
         found = {"Id": uuid.uuid4().hex, "Name": f"/{name}", "Config": body, "RestartCount": 0}
         found["State"] = {"Running": False, "Status": "created", "ExitCode": 1}
+        found["NetworkSettings"] = {"Ports": {}}
         self.all[found["Id"]] = {**found, "broken": self.broken}
         return found
 
@@ -364,13 +403,13 @@ class FakeEngine:
     def image(self, name: str) -> str:
         return self.id
 
-    def containers(self, *labels: str) -> list[dict[str, Any]]:
-        return [{**each} for each in self.all.values()]
+    def containers(self, *labels: str, network: str = "") -> list[dict[str, Any]]:
+        return [] if network else [{**each} for each in self.all.values()]
 
     def container(self, name: str) -> dict[str, Any]:
         return {**self.all[name]}
 
-    def logs(self, name: str) -> str:
+    def logs(self, name: str, lines: int = 0) -> str:
         return "no t0ken today"
 
     def act(self, name: str, verb: str) -> None:
@@ -379,20 +418,30 @@ class FakeEngine:
             assert words not in [f"name={each['Name'][1:]}" for each in self.all.values()]
             self.all[name]["Name"] = words.replace("name=", "/")
             return
+        if verb == "start" and self.stops:
+            raise KeyboardInterrupt
         runs = verb != "stop" and not self.all[name]["broken"]
         state = {"Running": runs, "Status": "running" if runs else "exited"}
         self.all[name]["State"] = {**self.all[name]["State"], **state}
 
-    def remove(self, containers: list[dict[str, Any]]) -> None:
+    def remove(self, containers: list[dict[str, Any]]) -> list[str]:
         for each in containers:
             del self.all[each["Id"]]
+        return [each["Name"] for each in containers]
 
     def deploy(self, folder: Path, **variables: str) -> list[tuple[str, str]]:
         """Bring the deployment `x` up; names and states of what is there then."""
-        file = folder / "compose.yaml"
-        file.write_text(MINIMAL.replace("a$$b", "${X:-}"))
-        made = Deployment(COMPOSE, "x", {kept.TOKEN: "t0ken", **variables})
-        compose.up(self, made, str(file), "", lambda line: None)  # type: ignore[arg-type]
+        (folder / "compose.yaml").write_text(MINIMAL.replace("a$$b", "${X:-}"))
+        state = State(str(folder))
+        if not state.get("x"):
+            state.put(Deployment(COMPOSE, "x", {TOKEN: "t0ken"}))
+        with pytest.MonkeyPatch.context() as patch:
+            for name in ("EG_IMAGE", "X"):
+                patch.delenv(name, raising=False)
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            asked = run.wanted([COMPOSE], "x", "", may_make=False)
+            run.up(asked, "i", Lent(self), state, lambda line: None)  # type: ignore[arg-type]
         return self.there()
 
     def there(self) -> list[tuple[str, str]]:
@@ -425,6 +474,17 @@ def test_what_ran_runs_again_where_the_new_one_does_not(tmp_path):
     assert engine.containers() == before
 
 
+def test_what_ran_runs_again_where_the_deploy_is_stopped(tmp_path):
+    engine = FakeEngine()
+    engine.deploy(tmp_path)
+    before, remembered = engine.containers(), State(str(tmp_path)).get("x")
+    engine.stops = True
+    with pytest.raises(KeyboardInterrupt):
+        engine.deploy(tmp_path, X="1")
+    assert engine.containers() == before
+    assert State(str(tmp_path)).get("x") == remembered
+
+
 def test_what_does_not_start_at_all_stays_to_be_looked_at_and_is_replaced(tmp_path):
     engine = FakeEngine()
     engine.broken = True
@@ -435,25 +495,33 @@ def test_what_does_not_start_at_all_stays_to_be_looked_at_and_is_replaced(tmp_pa
     assert engine.deploy(tmp_path, X="1") == [("/x-a-1", "running")]
 
 
+def test_what_was_deployed_is_removed_when_its_file_is_no_more(tmp_path):
+    engine, said = FakeEngine(), []
+    engine.deploy(tmp_path)
+    (tmp_path / "compose.yaml").unlink()
+    answer = run.down([], "x", lambda: Lent(engine), State(str(tmp_path)), said.append)
+    assert answer == {"name": "x", "removed": ["/x-a-1"]}
+    assert said == ["removing x", "  stopping the gateway and its kernels", "  removed /x-a-1"]
+    assert State(str(tmp_path)).all() == []
+
+
 # -- A stack --------------------------------------------------------------------------------------
 
 
 class FakeSwarm:
-    """As much of an engine as `swarm.up` asks for: one service, and its tasks at each question."""
+    """As much of an engine as a stack asks for: one service, and its tasks at each question."""
 
     def __init__(self, tasks: list[list[dict[str, Any]]]) -> None:
         self._tasks = tasks
         self._asked = 0
 
-    def run(self, words: list[str], variables: Any, say: Any, *, fix: str) -> None:
-        del words, variables, say, fix
+    def swarm(self) -> tuple[str, bool]:
+        return "active", True
 
     def containers(self, *labels: str) -> list[dict[str, Any]]:
         return []
 
     def find(self, kind: str, **filters: str) -> list[dict[str, Any]]:
-        if kind == "nodes":
-            return [{}]
         if kind == "services":
             spec = {"Image": "new", "DNSConfig": {}}
             return [{"Spec": {"TaskTemplate": {"ContainerSpec": spec}}}]
@@ -461,7 +529,10 @@ class FakeSwarm:
         return self._tasks[min(self._asked, len(self._tasks)) - 1]
 
 
-STACK = Deployment(SWARM, "x", {kept.TOKEN: "t0ken"})
+def stack_up(tasks: list[list[dict[str, Any]]]) -> FakeSwarm:
+    docker = FakeSwarm(tasks)
+    Swarm(docker, "x", lambda say: None).up(lambda line: None)  # type: ignore[arg-type]
+    return docker
 
 
 def task(name: str, image: str, state: str, error: str = "") -> dict[str, Any]:
@@ -476,8 +547,7 @@ def task(name: str, image: str, state: str, error: str = "") -> dict[str, Any]:
 def test_a_stack_is_up_when_the_new_task_runs_and_not_before(monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     old, new = task("1", "old", "running"), task("2", "new", "starting")
-    docker = FakeSwarm([[old], [old], [old, new], [task("2", "new", "running")]])
-    swarm.up(docker, STACK, "f", lambda line: None)
+    docker = stack_up([[old], [old], [old, new], [task("2", "new", "running")]])
     assert docker._asked == 4
 
 
@@ -485,7 +555,7 @@ def test_a_stack_whose_tasks_fail_is_given_up_with_the_reason(monkeypatch):
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     failed = [task(str(number), "new", "failed", "no such group") for number in range(2)]
     with pytest.raises(ActionError, match="no such group"):
-        swarm.up(FakeSwarm([[], failed]), STACK, "f", lambda line: None)
+        stack_up([[], failed])
 
 
 def test_a_label_of_no_deployment_is_refused(workspace):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -103,14 +103,26 @@ class Answers:
         self._taught = taught
         self.asked: list[str] = []
 
-    def __call__(self, argv: Sequence[str], env: Mapping[str, str]) -> tuple[int, str]:
-        del env
+    def __call__(self, argv: Sequence[str], *, environ: Mapping[str, str]) -> tuple[int, str]:
+        del environ
         words = " ".join(argv)
         self.asked.append(words)
         for path, asked, code, text in self._taught:
             if words.startswith(f"{path} {asked}".strip()):
                 return code, text
         return 1, ""
+
+
+@pytest.fixture
+def taught(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answers]:
+    """Lets programs answer as they are taught, instead of running them."""
+
+    def teach(*answers: tuple[str, str, int, str]) -> Answers:
+        found = Answers(*answers)
+        monkeypatch.setattr("buildlib.engine.process.capture", found)
+        return found
+
+    return teach
 
 
 def old(path: str, *, fits: bool) -> list[tuple[str, str, int, str]]:
@@ -129,25 +141,25 @@ def with_buildx(path: str, inspected: str) -> list[tuple[str, str, int, str]]:
 
 
 def test_a_client_that_is_too_old_for_the_engine_is_refused_with_its_own_words(
-    tmp_path: Path,
+    tmp_path: Path, taught: Callable[..., Answers]
 ) -> None:
     env, (path,) = machine(tmp_path, (OLD, False))
     candidate = ("apt-cache", "policy", 0, "docker-buildx:\n  Candidate: 0.13.1")
+    taught(*old(path, fits=False), candidate)
     with pytest.raises(ActionError, match=r"can build images on Docker Engine 29\.0\.0") as caught:
-        find_client(env, Answers(*old(path, fits=False), candidate), engine=ENGINE)
+        find_client(env, engine=ENGINE)
     assert f"{path}: client version 1.41 is too old. Minimum" in caught.value.detail
     assert caught.value.fix == "sudo apt-get install -y docker-buildx"
 
 
-def test_where_apt_has_no_plugin_it_is_downloaded(tmp_path: Path) -> None:
+def test_where_apt_has_no_plugin_it_is_downloaded(
+    tmp_path: Path, taught: Callable[..., Answers]
+) -> None:
     env, (path,) = machine(tmp_path, (OLD, False))
     folder = tmp_path / "config"
+    taught(*old(path, fits=False))
     with pytest.raises(ActionError) as caught:
-        find_client(
-            {**env, "DOCKER_CONFIG": str(folder)},
-            Answers(*old(path, fits=False)),
-            engine=ENGINE,
-        )
+        find_client({**env, "DOCKER_CONFIG": str(folder)}, engine=ENGINE)
     assert f"curl -fLo {folder}/cli-plugins/docker-buildx https://github.com/" in caught.value.fix
 
 
@@ -160,32 +172,34 @@ def test_where_apt_has_no_plugin_it_is_downloaded(tmp_path: Path) -> None:
     ids=["a builder elsewhere", "too old"],
 )
 def test_of_several_clients_the_one_that_fits_the_engine_builds(
-    tmp_path: Path, inspected: str
+    tmp_path: Path, inspected: str, taught: Callable[..., Answers]
 ) -> None:
     env, (a, b, c) = machine(tmp_path, (OLD, False), (NEW, True), (OLD, False))
-    told = [*old(a, fits=False), *with_buildx(b, inspected)]
-    probe = Answers(*told, *old(c, fits=True))
-    assert find_client(env, probe, engine=ENGINE, builder="default") == Client(c, buildx=False)
-    probe = Answers(*old(a, fits=True), *with_buildx(b, INSPECTED))
-    assert find_client(env, probe, engine=ENGINE, builder="default") == Client(b, buildx=True)
+    taught(*old(a, fits=False), *with_buildx(b, inspected), *old(c, fits=True))
+    assert find_client(env, engine=ENGINE, builder="default") == Client(c, buildx=False)
+    taught(*old(a, fits=True), *with_buildx(b, INSPECTED))
+    assert find_client(env, engine=ENGINE, builder="default") == Client(b, buildx=True)
 
 
 def test_a_builder_that_has_the_name_of_the_context_is_not_taken_for_the_engines(
-    tmp_path: Path,
+    tmp_path: Path, taught: Callable[..., Answers]
 ) -> None:
     env, (path,) = machine(tmp_path, (NEW, True))
     shadow = (path, "buildx inspect box", 0, "Name: box\nDriver: docker-container\n")
+    taught(shadow, *with_buildx(path, ""))
     with pytest.raises(ActionError) as caught:
-        find_client(env, Answers(shadow, *with_buildx(path, "")), engine=ENGINE, builder="box")
+        find_client(env, engine=ENGINE, builder="box")
     assert "its builder box is not the engine's own (docker-container)" in caught.value.detail
     assert caught.value.fix.startswith("docker buildx rm box")
 
 
-def test_a_builder_that_someone_chose_is_not_looked_at(tmp_path: Path) -> None:
+def test_a_builder_that_someone_chose_is_not_looked_at(
+    tmp_path: Path, taught: Callable[..., Answers]
+) -> None:
     env, (path,) = machine(tmp_path, (NEW, True))
-    probe = Answers(*with_buildx(path, "Driver: remote"))
-    assert find_client(env, probe, engine=ENGINE, builder="") == Client(path, buildx=True)
-    assert not any("inspect" in words for words in probe.asked)
+    answers = taught(*with_buildx(path, "Driver: remote"))
+    assert find_client(env, engine=ENGINE, builder="") == Client(path, buildx=True)
+    assert not any("inspect" in words for words in answers.asked)
 
 
 def test_an_answer_is_kept_for_the_engine_and_the_builder_it_was_found_for(tmp_path: Path) -> None:
@@ -250,7 +264,7 @@ def test_no_client_builds_on_podman(tmp_path: Path, monkeypatch) -> None:
 
 def builder(folder: Path, endpoint: Endpoint, *, buildx: bool, **environ: str) -> CliBuilder:
     env, _ = machine(folder, ("Docker version 20.10.24", buildx))
-    return CliBuilder(endpoint, FakeEngine(), {**env, **environ}, binfmt=str(folder / "binfmt"))
+    return CliBuilder(endpoint, FakeEngine(), {**env, **environ})
 
 
 REQUEST = BuildRequest(
@@ -412,7 +426,10 @@ def test_without_proxies_a_command_is_no_longer_than_it_must_be(
     assert build_args(made.command(REQUEST)) == ["A=b c"]
 
 
-def test_a_platform_with_an_emulator_is_built(tmp_path: Path) -> None:
+def test_a_platform_with_an_emulator_is_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("buildlib.engine.build._BINFMT", str(tmp_path / "binfmt"))
     made = builder(tmp_path, Endpoint("unix:///x.sock"), buildx=False)
     arm = REQUEST._replace(platform="linux/arm64")
     with pytest.raises(InputError, match="no emulator") as caught:
@@ -421,7 +438,7 @@ def test_a_platform_with_an_emulator_is_built(tmp_path: Path) -> None:
     (tmp_path / "binfmt").mkdir()
     (tmp_path / "binfmt/qemu-aarch64").touch()
     made._check_platform(arm)
-    remote = CliBuilder(Endpoint("tcp://box:1"), FakeEngine(), {}, binfmt=str(tmp_path / "binfmt"))
+    remote = CliBuilder(Endpoint("tcp://box:1"), FakeEngine(), {})
     with pytest.raises(InputError):  # this machine's emulators say nothing of another's
         remote._check_platform(arm)
 

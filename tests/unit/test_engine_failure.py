@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildlib.engine.failure import Failure, Watch, line_of
+from buildlib.engine.failure import Failure, FailureFinder, line_of
 
 DOCKERFILE = """\
 FROM base:dev AS one
@@ -61,10 +61,10 @@ ERROR: failed to solve: process "/bin/sh -c echo one" did not complete successfu
 
 
 def failure(output: str, dockerfile: str = DOCKERFILE) -> Failure:
-    watch = Watch()
+    finder = FailureFinder()
     for line in output.splitlines():
-        watch.feed(line)
-    return watch.failure(dockerfile)
+        finder.feed(line)
+    return finder.failure(dockerfile)
 
 
 @pytest.mark.parametrize("output", [CLIENT_20, BUILDX])
@@ -120,3 +120,5 @@ def test_a_line_is_found_for_what_is_filled_in_and_not_guessed() -> None:
     assert line_of("RUN echo one; echo tw…", DOCKERFILE) == 5
     assert line_of("COPY value /somewhere", DOCKERFILE) == 0
     assert line_of("", DOCKERFILE) == 0
+    assert line_of("RUN <<EOF (echo one)", "FROM a\nRUN <<EOF\necho one\nEOF\n") == 2
+    assert line_of("RUN a", "FROM a\nRUN a\nRUUN b\n") == 0

@@ -30,7 +30,7 @@ def context(home: Path, name: str, host: str, *, tls: bool = False, chosen: bool
 
 
 @pytest.mark.parametrize(
-    ("host", "scheme", "address", "sdk"),
+    ("host", "scheme", "address", "tls"),
     [
         ("tcp://box:1234", "tcp", ("box", 1234), False),
         ("tcp://box", "tcp", ("box", 2375), False),
@@ -41,9 +41,9 @@ def context(home: Path, name: str, host: str, *, tls: bool = False, chosen: bool
         ("https://box:1", "https", ("box", 1), True),
     ],
 )
-def test_docker_host_in_its_forms(host: str, scheme: str, address: object, sdk: bool) -> None:
+def test_docker_host_in_its_forms(host: str, scheme: str, address: object, tls: bool) -> None:
     found = find_engine({"DOCKER_HOST": host, "HOME": "/nonexistent"})
-    assert (found.scheme, found.needs_sdk, found.origin) == (scheme, sdk, "DOCKER_HOST")
+    assert (found.scheme, found.tls is not None, found.origin) == (scheme, tls, "DOCKER_HOST")
     assert address is None or found.address == address
 
 
@@ -80,7 +80,6 @@ def test_the_default_context_is_the_usual_socket(tmp_path: Path) -> None:
 def test_tls_of_the_environment_and_of_a_context(tmp_path: Path) -> None:
     context(tmp_path, "work", "tcp://work", tls=True, chosen=True)
     found = find_engine({"HOME": str(tmp_path)})
-    assert found.needs_sdk
     assert found.address == ("work", 2376)
     assert found.tls
     assert found.tls.file("ca.pem")
@@ -89,7 +88,6 @@ def test_tls_of_the_environment_and_of_a_context(tmp_path: Path) -> None:
     found = find_engine(env)
     assert found.tls
     assert found.tls.folder == "/certs"
-    assert found.needs_sdk
 
 
 def test_an_unknown_context_is_refused_with_a_suggestion(tmp_path: Path) -> None:
@@ -100,7 +98,16 @@ def test_an_unknown_context_is_refused_with_a_suggestion(tmp_path: Path) -> None
     assert caught.value.fix == "unset DOCKER_CONTEXT"
 
 
-@pytest.mark.parametrize("host", ["unixx:///var/run/docker.sock", "tcp://", "unix://"])
+def test_a_context_of_windows_is_refused(tmp_path: Path) -> None:
+    context(tmp_path, "desktop", "npipe:////./pipe/docker_engine", chosen=True)
+    with pytest.raises(InputError, match="reached from Windows") as caught:
+        find_engine({"HOME": str(tmp_path)})
+    assert caught.value.fix == "docker context use default"
+
+
+@pytest.mark.parametrize(
+    "host", ["npipe:////./pipe/x", "unixx:///var/run/docker.sock", "tcp://", "unix://"]
+)
 def test_a_docker_host_that_is_no_address_is_refused(host: str) -> None:
     with pytest.raises(InputError, match="no address") as caught:
         find_engine({"DOCKER_HOST": host, "HOME": "/nonexistent"})

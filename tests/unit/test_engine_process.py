@@ -20,7 +20,7 @@ from buildlib.engine import process
 @pytest.fixture(autouse=True)
 def again() -> Iterator[None]:
     yield
-    process.reset()
+    process._stopping.clear()
 
 
 def gone(pid: int, seconds: float = 5.0) -> bool:
@@ -175,4 +175,4 @@ def test_a_child_that_was_given_time_may_tidy_up(tmp_path):
         thread.join(20)
         assert done.read_text() == "yes\n"
     finally:
-        process.reset()
+        process._stopping.clear()

@@ -12,10 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from buildlib.engine.api import SocketEngine
+from buildlib.engine.api import EngineClient
 from buildlib.engine.find import Endpoint
-from buildlib.engine.throwaway import split_streams
-from buildlib.engine.wire import PIPELINE, Link, LinkBrokenError, Pipeline, question
+from buildlib.engine.wire import PIPELINE, Link, LinkBrokenError, Pipeline
 from buildlib.errors import ActionError, EngineUnavailable
 
 
@@ -139,7 +138,7 @@ def test_a_broken_answer_is_an_error(tmp_path: Path, answer: bytes) -> None:
 
 def test_an_engine_that_vanishes_in_the_middle_is_explained(tmp_path: Path) -> None:
     with served(tmp_path, plain(b"long enough")[:-3], per_link=1) as endpoint:
-        engine = SocketEngine(endpoint._replace(origin="DOCKER_HOST"))
+        engine = EngineClient(endpoint._replace(origin="DOCKER_HOST"))
         collect = engine.start_inspect(["a"])
         with pytest.raises(EngineUnavailable, match=r"from DOCKER_HOST.*does not answer") as caught:
             collect()
@@ -153,13 +152,13 @@ def test_an_engine_that_hangs_is_given_up(tmp_path: Path, monkeypatch) -> None:
         server.bind(str(path))
         server.listen()
         with pytest.raises(EngineUnavailable, match="no answer in time"):
-            SocketEngine(Endpoint(f"unix://{path}")).inspect(["a"])
+            EngineClient(Endpoint(f"unix://{path}")).inspect(["a"])
 
 
 def test_the_engines_own_words_are_shown(tmp_path: Path) -> None:
     body = plain(b'{"message":"disk full"}', status="500 Internal Server Error")
     with served(tmp_path, body, body) as endpoint:
-        engine = SocketEngine(endpoint)
+        engine = EngineClient(endpoint)
         with pytest.raises(ActionError, match="refused to look up a") as caught:
             engine.inspect(["a"])
         assert caught.value.detail == "disk full"
@@ -183,24 +182,7 @@ def test_names_cannot_change_the_question(tmp_path: Path) -> None:
         thread = threading.Thread(target=serve)
         thread.start()
         name = "a b?force=1 HTTP/1.1\r\nX: y"
-        assert SocketEngine(Endpoint(f"unix://{path}")).inspect([name]) == {name: None}
+        assert EngineClient(Endpoint(f"unix://{path}")).inspect([name]) == {name: None}
         thread.join()
     assert seen[0].splitlines()[0].count(b" ") == 2
     assert len(seen[0].splitlines()) == 3
-
-
-def test_a_request_with_a_body_says_how_long_it_is() -> None:
-    assert question("PUT", "/x", b"abc", "text/plain").endswith(
-        b"Content-Type: text/plain\r\nContent-Length: 3\r\n\r\nabc"
-    )
-
-
-@given(st.lists(st.tuples(st.sampled_from([1, 2]), st.binary(max_size=50)), max_size=10))
-def test_streams_are_taken_apart(frames: list[tuple[int, bytes]]) -> None:
-    data = b"".join(
-        bytes([stream, 0, 0, 0]) + len(content).to_bytes(4, "big") + content
-        for stream, content in frames
-    )
-    out = b"".join(content for stream, content in frames if stream == 1)
-    err = b"".join(content for stream, content in frames if stream == 2)
-    assert split_streams(data) == (out, err)

@@ -30,9 +30,9 @@ from buildlib.fetch.carry import export_to
 from buildlib.fetch.failures import FetchFailed, NotInStore, NotServed
 from buildlib.fetch.fetcher import Fetcher
 from buildlib.fetch.source import DebianPath, Download, PyPIFile, Urls
-from buildlib.fetch.web import Retry
 from buildlib.model.settings import Network
 from buildlib.store.content import ContentStore, HashMismatch, stamp_ns
+from buildlib.web.retry import Retry
 
 FAST = Retry(first_delay=0.01, longest_delay=2.0, connect_timeout=2.0, read_timeout=0.5)
 BIG = bytes(range(256)) * 4096  # 1 MiB
@@ -436,15 +436,6 @@ def test_debian_and_python_files_through_the_mirrors(server, store):
     assert content(store, wheel) == b"wheel"
 
 
-def test_an_old_package_is_found_on_another_mirror(server, store):
-    deb = server.add("/archive/debian/a.deb", b"deb")._replace(source=DebianPath("debian/a.deb"))
-    network = Network(apt=f"{server.url}/now")
-    with pytest.raises(NotServed):
-        fetch(store, deb, network=network)
-    fetch(store, deb, network=network, apt_mirrors=[f"{server.url}/archive/"])
-    assert content(store, deb) == b"deb"
-
-
 def test_offline_lists_what_is_missing(server, store):
     one, two = server.add("/one", b"1"), server.add("/two", b"2")
     fetch(store, one)
@@ -466,28 +457,22 @@ def test_a_folder_carried_to_a_site_without_network(server, store, tmp_path):
     assert export_to(store, downloads, folder) == 0
     assert ContentStore(folder).verify(downloads[0].sha256)  # it is a store itself
 
-    there = ContentStore(str(tmp_path / "there"))
-    fetch(there, downloads[0], offline=True, folders=[folder])
-    assert content(there, downloads[0]) == b"0"
-    assert not there.has(downloads[1].sha256)
-    fetch(there, *downloads, offline=True, folders=[folder])
+    there = ContentStore(folder)
+    fetch(there, *downloads, offline=True)
+    assert [content(there, download) for download in downloads] == [b"0", b"1", b"2"]
     assert len(server.requests) == 3
 
 
-def test_a_damaged_file_of_a_carried_folder_does_not_get_in(server, store, tmp_path):
+def test_a_damaged_file_does_not_get_into_a_folder_to_carry(server, store, tmp_path):
     download = server.add("/f", b"data")
     folder = ContentStore(str(tmp_path / "usb"))
     fetch(folder, download)
     os.chmod(folder.path(download.sha256), 0o644)
     with open(folder.path(download.sha256), "wb") as file:
         file.write(b"DATA")
-    for attempt in (
-        lambda: fetch(store, download, folders=[folder.root]),
-        lambda: export_to(folder, [download], store.root),
-    ):
-        with pytest.raises(HashMismatch):
-            attempt()
-        assert not store.has(download.sha256)
+    with pytest.raises(HashMismatch):
+        export_to(folder, [download], store.root)
+    assert not store.has(download.sha256)
     assert not folder.has(download.sha256)  # what was to be exported is fetched anew
     with pytest.raises(ActionError, match="not in the content store"):
         export_to(folder, [download], store.root)
@@ -606,7 +591,7 @@ CHILD = textwrap.dedent("""
     import signal, sys
     from buildlib.fetch.fetcher import Fetcher
     from buildlib.fetch.source import Download, Urls
-    from buildlib.fetch.web import Retry
+    from buildlib.web.retry import Retry
     from buildlib.model.settings import Network
     from buildlib.store.content import ContentStore
 

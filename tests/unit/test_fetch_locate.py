@@ -8,12 +8,13 @@ from threading import Event
 import pytest
 from fetch_server import Server, page
 
-from buildlib.fetch.address import read, shown
-from buildlib.fetch.locate import Locator, index_url
+from buildlib.fetch.locate import Locator
 from buildlib.fetch.source import DebianPath, PyPIFile, Urls
-from buildlib.fetch.trouble import WebError
-from buildlib.fetch.web import Retry, Web
 from buildlib.model.settings import Network
+from buildlib.web.address import read, shown
+from buildlib.web.errors import HttpError
+from buildlib.web.http import HttpClient
+from buildlib.web.retry import Retry
 
 JSON = "application/vnd.pypi.simple.v1+json"
 WHEEL = "demo-1.0-py3-none-any.whl"
@@ -29,7 +30,7 @@ def server():
 def find(server, monkeypatch):
     for name in ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL", "http_proxy", "HTTP_PROXY"):
         monkeypatch.delenv(name, raising=False)
-    web = Web(Retry(attempts=2, first_delay=0.01), Event())
+    web = HttpClient(Retry(attempts=2, first_delay=0.01), Event())
     return Locator(Network(apt="http://deb.example", pypi=f"{server.url}/simple"), web).find
 
 
@@ -42,16 +43,6 @@ def test_debian_is_below_the_mirror(find):
 def test_debian_names_are_quoted_as_object_stores_want_it(find):
     assert find(DebianPath("debian/g++_1%3a2~3.deb")) == [
         "http://deb.example/debian/g%2B%2B_1%253a2~3.deb"
-    ]
-
-
-def test_more_mirrors_come_after_the_first():
-    web = Web(Retry(), Event())
-    locator = Locator(Network(apt="http://a"), web, ["http://b/", "http://c/deep"])
-    assert locator.find(DebianPath("x.deb")) == [
-        "http://a/x.deb",
-        "http://b/x.deb",
-        "http://c/deep/x.deb",
     ]
 
 
@@ -112,7 +103,7 @@ def test_an_address_in_the_index_is_where_the_page_says(server, find):
 
 def test_an_address_that_the_index_lacks_is_told(server, find):
     server.script["/simple/demo/"] = [page("", "text/html")]
-    with pytest.raises(WebError, match=r"does not list demo-1\.0\.tar\.gz"):
+    with pytest.raises(HttpError, match=r"does not list demo-1\.0\.tar\.gz"):
         find(Urls(("pypi:demo/demo-1.0.tar.gz",)))
 
 
@@ -146,10 +137,10 @@ def test_a_page_is_read_once(server, find):
 
 def test_what_the_index_does_not_have(server, find):
     server.script["/simple/demo/"] = [page('<a href="a.whl">', "text/html")]
-    with pytest.raises(WebError, match=r"does not list b\.whl") as error:
+    with pytest.raises(HttpError, match=r"does not list b\.whl") as error:
         find(PyPIFile("demo", "b.whl"))
     assert error.value.kind == "absent"
-    with pytest.raises(WebError, match="answers 404") as error:
+    with pytest.raises(HttpError, match="answers 404") as error:
         find(PyPIFile("nothing", "b.whl"))
     assert error.value.kind == "absent"
 
@@ -157,43 +148,22 @@ def test_what_the_index_does_not_have(server, find):
 @pytest.mark.parametrize("text", ["{", "[]", '{"files": [{}]}', '{"files": 3}', "null"])
 def test_a_page_that_is_none(server, find, text):
     server.script["/simple/demo/"] = [page(text, JSON)]
-    with pytest.raises(WebError, match="is not a page of a simple index"):
+    with pytest.raises(HttpError, match="is not a page of a simple index"):
         find(PyPIFile("demo", WHEEL))
 
 
 def test_a_login_in_the_index_address_reaches_files_and_no_message(server, monkeypatch):
     with_login = server.url.replace("//", "//ada:hunter2@")
     monkeypatch.setenv("PIP_INDEX_URL", f"{with_login}/simple")
-    web = Web(Retry(attempts=1), Event())
+    web = HttpClient(Retry(attempts=1), Event())
     server.script["/simple/demo/"] = [page(f'<a href="{server.url}/f/{WHEEL}">', "text/html")]
     server.files[f"/f/{WHEEL}"] = b"x"
     url = Locator(Network(), web).find(PyPIFile("demo", WHEEL))[0]
     web.get(url, {}).response.close()
     assert [h["Authorization"] for _, h in server.requests] == ["Basic YWRhOmh1bnRlcjI="] * 2
-    with pytest.raises(WebError) as error:
+    with pytest.raises(HttpError) as error:
         Locator(Network(), web).find(PyPIFile("gone", WHEEL))
     assert "hunter2" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("environ", "expected"),
-    [
-        ({}, "https://pypi.org/simple"),
-        ({"PIP_INDEX_URL": "https://pip/simple/"}, "https://pip/simple"),
-        ({"PIP_INDEX_URL": "https://pip", "UV_INDEX_URL": "https://uv"}, "https://uv"),
-        ({"UV_INDEX_URL": "https://uv", "UV_DEFAULT_INDEX": "https://new"}, "https://new"),
-        ({"UV_DEFAULT_INDEX": "corp=https://new/s"}, "https://new/s"),
-        ({"UV_DEFAULT_INDEX": "https://new/s?a=b"}, "https://new/s?a=b"),
-        ({"UV_DEFAULT_INDEX": " "}, "https://pypi.org/simple"),
-    ],
-)
-def test_index_of_uv_and_pip(environ, expected):
-    assert index_url(Network(), environ) == expected
-
-
-def test_the_settings_of_the_workspace_win():
-    network = Network(pypi="https://mine/simple")
-    assert index_url(network, {"PIP_INDEX_URL": "https://pip"}) == "https://mine/simple"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from buildlib.dsl import check
 from buildlib.dsl.loader import Loader
 from buildlib.model.settings import Settings
 from buildlib.model.target import Target
@@ -108,14 +111,25 @@ def test_what_was_compiled_is_kept_by_content(tmp_path: Path) -> None:
 
 
 def test_a_stricter_check_looks_at_what_an_older_one_let_through(
-    tmp_path: Path, monkeypatch: object
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was compiled is kept under the version of the check as well."""
-    from buildlib.dsl import check
+    """What was compiled is kept under the code of the check as well."""
+    from buildlib import fingerprint
 
     made = WorkspaceBuilder(tmp_path).build("a", 'filegroup(name="x", srcs=[])')
-    kept: dict[object, object] = {}
-    Loader(made.open().tree, Settings(), kept).load()
-    monkeypatch.setattr(check, "VERSION", check.VERSION + 1)  # type: ignore[attr-defined]
-    Loader(made.open().tree, Settings(), kept).load()
-    assert len(kept) == 2
+
+    def compiled() -> list[str]:
+        """The files that a run has to compile; it keeps them."""
+        workspace, found = made.open(), []
+        compile_file = check.compile_file
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                check, "compile_file", lambda *asked: found.append(asked[1]) or compile_file(*asked)
+            )
+            assert workspace.graph
+        workspace.save()
+        return found
+
+    assert (compiled(), compiled()) == (["a/BUILD.py"], [])
+    monkeypatch.setattr(fingerprint, "stamp", lambda *_: "of stricter code")
+    assert (compiled(), compiled()) == (["a/BUILD.py"], [])

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from buildlib import fingerprint
 from buildlib.store.memo import Memo
 
 
-def opened(folder: Path) -> Memo:
-    return Memo(str(folder / "deep" / "memo"))
+def opened(folder: Path, code: str = "of today") -> Memo:
+    return Memo(str(folder / "deep" / "memo"), code)
 
 
 def noted(folder: Path, **values: object) -> Path:
@@ -48,6 +49,39 @@ def test_it_is_written_only_when_it_changed(tmp_path: Path) -> None:
     memo.get("a")
     memo.save()
     assert path.stat().st_mtime == 1
+
+
+def test_what_other_code_made_is_ignored(tmp_path: Path) -> None:
+    noted(tmp_path, a=1)
+    assert opened(tmp_path, "of tomorrow").get("a") is None
+    assert opened(tmp_path).get("a") == 1
+
+
+@pytest.mark.parametrize("change", ["edit", "another file", "none"])
+def test_a_fingerprint_follows_the_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    (tmp_path / "room").mkdir()
+    (tmp_path / "one.py").write_text("1")
+    (tmp_path / "room/a.py").write_text("1")
+    monkeypatch.setattr(fingerprint, "_HOME", str(tmp_path))
+    before = fingerprint.stamp("room", "one.py"), fingerprint.digest("room", "one.py")
+    if change == "edit":
+        (tmp_path / "room/a.py").write_text("2")
+    elif change == "another file":
+        (tmp_path / "room/b.py").write_text("")
+    after = fingerprint.stamp("room", "one.py"), fingerprint.digest("room", "one.py")
+    assert [a == b for a, b in zip(before, after, strict=True)] == [change == "none"] * 2
+
+
+def test_a_digest_is_that_of_the_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = []
+    for checkout in ("one", "another"):
+        (tmp_path / checkout).mkdir()
+        (tmp_path / checkout / "a.py").write_text("1")
+        monkeypatch.setattr(fingerprint, "_HOME", str(tmp_path / checkout))
+        found.append(fingerprint.digest("a.py"))
+    assert found[0] == found[1]
 
 
 @pytest.mark.parametrize("at", range(0, 160, 3))

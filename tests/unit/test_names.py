@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from buildlib.model.settings import Settings
+import pytest
+
+from buildlib.model.settings import Settings, parse_settings
+from buildlib.registry.client import connect
 from buildlib.store import names
 
 
@@ -17,3 +20,16 @@ def test_the_registry_stands_before_the_organisation() -> None:
     assert names.repository(settings, "a") == "example.org:5000/acme/a"
     assert names.channel_tag(settings, "a") == "example.org:5000/acme/a:dev"
     assert names.channel_tag(Settings(), "a", "2.5.0") == "elyra/a:2.5.0"
+
+
+@pytest.mark.parametrize("host", ["docker.io", "index.docker.io", "registry-1.docker.io"])
+def test_docker_hub_has_one_name(host: str) -> None:
+    settings = parse_settings(f'[tool.buildlib]\nregistry = "{host}"\n')
+    repository = names.repository(settings, "kernel-py")
+    assert repository == "docker.io/elyra/kernel-py"
+    assert names.without_host(repository, connect(host).host) == "elyra/kernel-py"
+
+
+def test_a_registry_knows_a_repository_without_its_own_host() -> None:
+    settings = Settings(registry="example.org:5000/team")
+    assert names.without_host(names.repository(settings, "a"), "example.org:5000") == "team/elyra/a"

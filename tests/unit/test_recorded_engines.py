@@ -10,6 +10,7 @@ import pytest
 
 from buildlib.engine.api import info_of, tagged
 from buildlib.engine.build import EXPORTED, named
+from buildlib.engine.progress import Progress, Status
 from buildlib.engine.transfer import Layers, unobserved
 
 FILES = sorted((Path(__file__).parents[1] / "fakes" / "engines").glob("docker-*.json"))
@@ -67,5 +68,8 @@ def test_the_digest_that_an_image_was_pulled_by_is_no_tag(engine: dict[str, Any]
     ],
 )
 def test_only_the_builder_tells_an_identity(line: str, digest: str) -> None:
-    told = EXPORTED.match(line)
+    progress = Progress()
+    progress.feed("#6 exporting to image")
+    event = progress.feed(line)
+    told = EXPORTED.match(event.text) if isinstance(event, Status) else None
     assert (told[1] if told else "") == digest

@@ -14,13 +14,14 @@ import pytest
 from token_registry import TokenRegistry
 
 from buildlib.errors import ActionError, InputError
-from buildlib.fetch.web import Retry
+from buildlib.model.settings import HUB
 from buildlib.registry import challenge
-from buildlib.registry.address import HUB, is_loopback, server_of
+from buildlib.registry.address import is_loopback, server_of
 from buildlib.registry.client import connect
-from buildlib.registry.login import login_of
 from buildlib.registry.protocol import RegistryUnavailable
 from buildlib.registry.upload import CHUNK
+from buildlib.web.credentials import docker_login
+from buildlib.web.retry import Retry
 from tests.support.registry import registry
 
 HASTY = Retry(attempts=2, first_delay=0.01, longest_delay=0.05, connect_timeout=5, read_timeout=30)
@@ -67,7 +68,7 @@ def helper(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch, host: str
 
 def test_nobody_in_particular_gets_a_token_to_read(server):
     server.blobs[sha(b"x")] = b"x"
-    client = connect(server.host, patience=HASTY)
+    client = connect(server.host, retry=HASTY)
     assert client.has_blob(A, sha(b"x"))
     assert b"".join(client.read_blob(A, sha(b"x"))) == b"x"
     ((method, query, shown),) = server.asked
@@ -77,7 +78,7 @@ def test_nobody_in_particular_gets_a_token_to_read(server):
 
 def test_a_token_is_asked_once_for_what_it_allows(server, docker):
     configure(docker, server.host)
-    client = connect(server.host, patience=HASTY)
+    client = connect(server.host, retry=HASTY)
     for _ in range(3):
         client.has_blob(A, sha(b"x"))
         client.has_blob(B, sha(b"x"))
@@ -93,14 +94,14 @@ def test_a_token_is_asked_once_for_what_it_allows(server, docker):
 
 def test_a_token_that_ends_is_renewed(server):
     server.lifetime = 0.000001
-    client = connect(server.host, patience=HASTY)
+    client = connect(server.host, retry=HASTY)
     client.has_blob(A, sha(b"x"))
     client.has_blob(A, sha(b"x"))
     assert len(server.tokens) > 1
 
 
 def test_a_token_that_is_refused_is_renewed(server):
-    client = connect(server.host, patience=HASTY)
+    client = connect(server.host, retry=HASTY)
     client.has_blob(A, sha(b"x"))
     server.tokens["token-0"] = []
     assert not client.has_blob(A, sha(b"x"))
@@ -110,7 +111,7 @@ def test_a_token_that_is_refused_is_renewed(server):
 def test_an_identity_token_is_exchanged(server, docker, monkeypatch):
     answer = json.dumps({"Username": "<token>", "Secret": SECRET})
     helper(docker, f"cat >/dev/null; echo '{answer}'", monkeypatch, server.host)
-    connect(server.host, patience=HASTY).ping()
+    connect(server.host, retry=HASTY).ping()
     ((method, form, shown),) = server.asked
     assert (method, shown) == ("POST", "")
     assert form["grant_type"] == ["refresh_token"]
@@ -121,7 +122,7 @@ def test_no_token_for_the_credentials_is_told_without_them(server, docker):
     configure(docker, server.host)
     server.denied = True
     with pytest.raises(ActionError) as told:
-        connect(server.host, patience=HASTY).ping()
+        connect(server.host, retry=HASTY).ping()
     assert told.value.fix == f"docker login {server.host}"
     assert not isinstance(told.value, RegistryUnavailable)
     for word in (SECRET, "sesame", BASIC):
@@ -132,7 +133,7 @@ def test_credentials_are_not_sent_in_the_clear_to_others(server, docker):
     configure(docker, server.host)
     server.realm = "http://tokens.example.com/token"
     with pytest.raises(ActionError, match="not safe"):
-        connect(server.host, patience=HASTY).ping()
+        connect(server.host, retry=HASTY).ping()
 
 
 @pytest.mark.parametrize(
@@ -144,6 +145,7 @@ def test_credentials_are_not_sent_in_the_clear_to_others(server, docker):
             ("bearer", "https://a/t?x=1,2", "s", "repository:a/b:pull,push"),
         ),
         ('basic realm="x", bearer realm="https://a", error="y"', ("bearer", "https://a", "", "")),
+        ('Bearer  realm = "https://a", service = "s\\"t"', ("bearer", "https://a", 's"t', "")),
         ("Negotiate", None),
         ("", None),
     ],
@@ -156,12 +158,12 @@ def test_what_a_registry_asks_for_is_read(header, expected):
 
 
 def test_there_are_none(docker):
-    assert login_of("registry.test") is None
+    assert docker_login("registry.test") is None
 
 
 def test_docker_hub_is_known_under_its_old_address(docker):
     configure(docker, "https://index.docker.io/v1/")
-    found = login_of(HUB)
+    found = docker_login(HUB)
     assert (found.user, found.password) == ("puller", SECRET)
     assert SECRET not in repr(found)
     assert SECRET not in f"{found}"
@@ -169,14 +171,14 @@ def test_docker_hub_is_known_under_its_old_address(docker):
 
 def test_an_identity_token_of_the_configuration_is_found(docker):
     configure(docker, "registry.test", auth="", identitytoken=SECRET)
-    assert login_of("registry.test").token == SECRET
+    assert docker_login("registry.test").token == SECRET
 
 
 @pytest.mark.parametrize("script", [f"echo '{SECRET}' >&2; echo '{SECRET}'; exit 1", "echo '['"])
 def test_a_helper_that_fails_is_named_and_not_quoted(docker, monkeypatch, script):
     helper(docker, script, monkeypatch, "registry.test")
     with pytest.raises(ActionError, match="docker-credential-tests") as told:
-        login_of("registry.test")
+        docker_login("registry.test")
     assert SECRET not in str(told.value)
     assert told.value.fix == "docker login registry.test"
 
@@ -184,7 +186,7 @@ def test_a_helper_that_fails_is_named_and_not_quoted(docker, monkeypatch, script
 def test_a_helper_that_is_missing_is_named(docker, recwarn):
     (docker / "config.json").write_text('{"credsStore": "nowhere"}')
     with pytest.raises(ActionError, match="docker-credential-nowhere"):
-        login_of("registry.test")
+        docker_login("registry.test")
     assert not recwarn.list
 
 
@@ -196,7 +198,7 @@ def test_whom_a_registry_redirects_to_gets_no_credentials(server):
         other.open = True
         other.blobs[sha(b"x")] = server.blobs[sha(b"x")] = b"x"
         server.elsewhere = other.host
-        client = connect(server.host, patience=HASTY)
+        client = connect(server.host, retry=HASTY)
         assert b"".join(client.read_blob(A, sha(b"x"))) == b"x"
         assert client.has_blob(A, sha(b"x"))
     assert other.seen[0] == ("GET", f"/cdn/{sha(b'x')}?signature=secret", "")
@@ -208,19 +210,19 @@ def test_a_redirect_is_not_quoted(server):
     server.blobs[sha(b"x")] = b"x"
     server.elsewhere = "127.0.0.1:1"
     with pytest.raises(RegistryUnavailable) as told:
-        list(connect(server.host, patience=HASTY).read_blob(A, sha(b"x")))
+        list(connect(server.host, retry=HASTY).read_blob(A, sha(b"x")))
     assert "secret" not in str(told.value)
 
 
 def test_wrong_bytes_are_noticed(server):
     server.blobs[sha(b"right")] = b"wrong"
     with pytest.raises(ActionError, match=f"has {sha(b'wrong')} in its place"):
-        list(connect(server.host, patience=HASTY).read_blob(A, sha(b"right")))
+        list(connect(server.host, retry=HASTY).read_blob(A, sha(b"right")))
 
 
 def test_all_pages_of_tags_are_read(server):
     server.pages = [["c", "a"], ["b"], [], ["d"]]
-    assert connect(server.host, patience=HASTY).tags(A) == ["a", "b", "c", "d"]
+    assert connect(server.host, retry=HASTY).tags(A) == ["a", "b", "c", "d"]
 
 
 @pytest.mark.parametrize("after", [0, 1000, CHUNK - 1])
@@ -229,7 +231,7 @@ def test_an_upload_goes_on_in_the_middle_of_a_chunk(server, tmp_path, after):
     path = tmp_path / "file"
     path.write_bytes(data)
     server.cut_after = after
-    client = connect(server.host, patience=HASTY)
+    client = connect(server.host, retry=HASTY)
     client.put_file(A, str(path), sha(data))
     assert server.blobs[sha(data)] == data
     assert server.received == len(data)
@@ -291,12 +293,12 @@ def test_an_authority_beside_dockers_is_trusted_for_its_registry_only(by_name, t
         configure(docker, host)
         folder = tmp_path / "certs.d"
         with pytest.raises(RegistryUnavailable, match="certificate") as told:
-            connect(host, patience=HASTY, certificates=str(folder)).ping()
+            connect(host, retry=HASTY, certificates=str(folder)).ping()
         assert f"/etc/docker/certs.d/{host}" in str(told.value.fix)
         for name, works in (("elsewhere.test", False), (host, True)):
             (folder / name).mkdir(parents=True)
             (folder / name / "ca.crt").write_bytes(Path(str(there.ca)).read_bytes())
-            client = connect(host, patience=HASTY, certificates=str(folder))
+            client = connect(host, retry=HASTY, certificates=str(folder))
             if works:
                 client.ping()
             else:
@@ -316,7 +318,7 @@ def test_a_registry_of_another_host_has_to_speak_tls(by_name):
     with registry() as there:
         port = there.host.rpartition(":")[2]
         with pytest.raises(RegistryUnavailable, match="plain HTTP") as told:
-            connect(f"registry.test:{port}", patience=HASTY).ping()
+            connect(f"registry.test:{port}", retry=HASTY).ping()
         assert "localhost" in str(told.value.fix)
 
 
@@ -324,4 +326,4 @@ def test_a_proxy_of_the_site_is_not_used_for_loopback(server, monkeypatch):
     for name in ("http_proxy", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
     monkeypatch.delenv("no_proxy", raising=False)
-    connect(server.host, patience=HASTY).ping()
+    connect(server.host, retry=HASTY).ping()

@@ -12,8 +12,9 @@ import pytest
 from urllib3 import exceptions
 
 from buildlib.errors import ActionError
+from buildlib.registry.errors import explained, refusal
 from buildlib.registry.protocol import RegistryUnavailable
-from buildlib.registry.trouble import Trouble, cut, refusal, told
+from buildlib.web.errors import HttpError, failure
 from tests.support.golden import check_golden
 
 HOST = "registry.example.com:5000"
@@ -23,22 +24,22 @@ def body(code: str, message: str, detail: object = None) -> bytes:
     return json.dumps({"errors": [{"code": code, "message": message, "detail": detail}]}).encode()
 
 
-def answer(status: int, reason: str, data: bytes = b"", after: str = "") -> Trouble:
-    return refusal(status, reason, after, data)
+def answer(status: int, reason: str, data: bytes = b"", after: str = "") -> HttpError:
+    return refusal(status, reason, retry_after=after, body=data)
 
 
-def raised(cause: OSError) -> Trouble:
+def raised(cause: OSError) -> HttpError:
     try:
         raise exceptions.NewConnectionError(None, "no") from cause  # type: ignore[arg-type]
     except exceptions.HTTPError as error:
-        return cut(error, reached=False)
+        return failure(error, url="", reached=False)
 
 
-def badly_spoken(cause: ssl.SSLError) -> Trouble:
+def badly_spoken(cause: ssl.SSLError) -> HttpError:
     try:
         raise exceptions.SSLError("https://user:secret@x/") from cause
     except exceptions.HTTPError as error:
-        return cut(error, reached=False)
+        return failure(error, url="", reached=False)
 
 
 def untrusted() -> ssl.SSLError:
@@ -77,7 +78,7 @@ AWAY = {"not-reachable", "not-trusted", "speaks-plain-http", "too-often", "broke
 @pytest.mark.parametrize("name", MESSAGES)
 def test_it_says_what_is_wrong_and_what_to_do(name):
     verb = "delete" if name == "deletes-nothing" else "put"
-    error = told(MESSAGES[name], HOST, f"{verb} elyra/kernel-py:2.5.0", "elyra/kernel-py")
+    error = explained(MESSAGES[name], HOST, f"{verb} elyra/kernel-py:2.5.0", "elyra/kernel-py")
     assert isinstance(error, RegistryUnavailable) is (name in AWAY)
     assert isinstance(error, ActionError)
     assert "secret" not in error.render()
@@ -85,7 +86,7 @@ def test_it_says_what_is_wrong_and_what_to_do(name):
 
 
 def test_for_docker_hub_the_login_has_no_host():
-    assert told(MESSAGES["unauthorized"], "docker.io", "ask").fix == "docker login"
+    assert explained(MESSAGES["unauthorized"], "docker.io", "ask").fix == "docker login"
 
 
 @pytest.mark.parametrize(

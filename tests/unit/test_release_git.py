@@ -11,8 +11,8 @@ import pytest
 
 from buildlib.errors import ActionError, BuildError, InputError
 from buildlib.releasing import git as releasing_git
-from buildlib.releasing.check import Origin, check_git
 from buildlib.releasing.git import commit_release, releases
+from buildlib.releasing.origin import Origin, check_git
 from buildlib.releasing.repository import Repository
 from tests.support.workspace import WorkspaceBuilder
 

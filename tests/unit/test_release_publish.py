@@ -11,7 +11,8 @@ import pytest
 from buildlib.errors import ActionError
 from buildlib.registry.protocol import OCI_MANIFEST, Manifest
 from buildlib.releasing import tagging
-from buildlib.releasing.publish import STALE, Tag, claim, free_or_right, put_index, put_tags
+from buildlib.releasing.model import Tag
+from buildlib.releasing.publish import STALE, claim, free_or_right, put_index, put_tags
 from tests.fakes.registry import FakeRegistry
 
 LISTED = "elyra/releases"

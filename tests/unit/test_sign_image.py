@@ -11,9 +11,8 @@ from buildlib.errors import ActionError
 from buildlib.registry.protocol import OCI_MANIFEST, Manifest
 from buildlib.releasing import cosign_image
 from buildlib.releasing.cosign_image import Signature
-from buildlib.releasing.signed import check_image
 from tests.fakes.registry import FakeRegistry
-from tests.support.signing import PUBLIC, signer_for_tests
+from tests.support.signing import PUBLIC, check_image, signer_for_tests
 
 DIGEST = "sha256:3a1aac305e140c83724a0df2eb6c59fde40ca4bf752a4e2f11d767d426f4bbe2"
 OTHER = "sha256:" + "0" * 64

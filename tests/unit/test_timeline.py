@@ -13,7 +13,7 @@ from buildlib.execution import timeline
 from buildlib.execution.gantt import draw
 from buildlib.execution.timeline import EXPORT, FETCH, OTHER, RUN, TRANSFER, UNPACK, Span, Watch
 from buildlib.model.label import Label
-from buildlib.plan.chain import guess, longest, urgency
+from buildlib.plan.critical_path import critical_path, guess, path_lengths
 
 A, B, C, D = (Label("images", name) for name in "abcd")
 BELOW = {A: [], B: [A], C: [A], D: [C]}
@@ -58,7 +58,7 @@ def test_the_most_urgent_first_keeps_dependencies_first(
     graph: tuple[dict[Label, list[Label]], dict[Label, float]],
 ) -> None:
     below, seconds = graph
-    rows = urgency(list(below), below, seconds)
+    rows = path_lengths(list(below), below, seconds)
     order = sorted(below, key=lambda label: -rows[label])
     for label in below:
         assert all(order.index(other) < order.index(label) for other in below[label])
@@ -69,7 +69,7 @@ def test_the_longest_chain_is_a_chain_and_none_is_longer(
     graph: tuple[dict[Label, list[Label]], dict[Label, float]],
 ) -> None:
     below, seconds = graph
-    row = longest(list(below), below, seconds)
+    row = critical_path(list(below), below, seconds)
     assert all(first in below[then] for first, then in pairwise(row))
 
     def length(label: Label) -> float:
@@ -79,9 +79,9 @@ def test_the_longest_chain_is_a_chain_and_none_is_longer(
 
 
 def test_of_two_rows_the_longer_one_is_more_urgent() -> None:
-    assert urgency([A, B, C, D], BELOW, SECONDS) == {A: 7.0, B: 5.0, C: 6.0, D: 4.0}
-    assert longest([A, B, C, D], BELOW, SECONDS) == [A, C, D]
-    assert longest([], {}, {}) == []
+    assert path_lengths([A, B, C, D], BELOW, SECONDS) == {A: 7.0, B: 5.0, C: 6.0, D: 4.0}
+    assert critical_path([A, B, C, D], BELOW, SECONDS) == [A, C, D]
+    assert critical_path([], {}, {}) == []
 
 
 def test_what_needs_more_from_outside_is_guessed_to_take_longer() -> None:

@@ -12,7 +12,7 @@ from buildlib.engine import transfer
 from buildlib.engine.transfer import Layers, may_pass
 from buildlib.errors import ActionError
 from buildlib.fetch.progress import Progress
-from buildlib.sharing.parallel import at_once
+from buildlib.parallel import map_threads
 from buildlib.sharing.progress import Transfers
 
 
@@ -189,7 +189,7 @@ def test_transfers_share_a_line() -> None:
     assert "push  1/2 targets  5.0/10.0 MB" in stream.getvalue()
 
 
-def test_at_once_keeps_the_order_and_the_limit() -> None:
+def test_map_threads_keeps_the_order_and_the_limit() -> None:
     running, most, lock = 0, 0, threading.Lock()
     meet = threading.Barrier(3)
 
@@ -203,12 +203,12 @@ def test_at_once_keeps_the_order_and_the_limit() -> None:
             running -= 1
         return -number
 
-    assert at_once(work, range(6), threads=3) == [0, -1, -2, -3, -4, -5]
+    assert map_threads(work, range(6), threads=3) == [0, -1, -2, -3, -4, -5]
     assert most == 3
-    assert at_once(work, [], threads=3) == []
+    assert map_threads(work, [], threads=3) == []
 
 
-def test_at_once_begins_nothing_after_a_failure_and_waits_no_longer_than_it_may() -> None:
+def test_map_threads_begins_nothing_after_a_failure_and_waits_no_longer_than_it_may() -> None:
     done: list[int] = []
 
     def work(number: int) -> None:
@@ -217,9 +217,9 @@ def test_at_once_begins_nothing_after_a_failure_and_waits_no_longer_than_it_may(
         done.append(number)
 
     with pytest.raises(ValueError, match="1"):
-        at_once(work, range(9), threads=1)
+        map_threads(work, range(9), threads=1)
     assert done == [0]
     never = threading.Event()
     with pytest.raises(TimeoutError):
-        at_once(lambda _: never.wait(30), [1], threads=1, patience=0.01)
+        map_threads(lambda _: never.wait(30), [1], threads=1, timeout=0.01)
     never.set()

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from buildlib.model.label import parse_label
+from buildlib.workspace import Workspace
 from verify import __main__ as command
 from verify import results, stopping
 from verify.cases import NAMES, cases
@@ -304,3 +306,31 @@ def test_of_the_build_system_it_knows_the_errors_only():
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == ["buildlib.errors"]
+
+
+def loaded(*modules: str) -> set[str]:
+    """What of deploy/ is loaded with some modules of verify."""
+    code = f"import sys, {', '.join(modules)}\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return {name for name in done.stdout.split() if name.startswith("deploy.")}
+
+
+def test_what_starts_a_gateway_is_in_the_keys_of_the_proofs_that_start_one():
+    graph = Workspace(str(ROOT)).graph
+    platforms = graph[parse_label("//deploy:platforms")]
+    used = loaded("verify.__main__", "verify.gateway_cases", "verify.server")
+    assert {f"deploy.{file.name.removesuffix('.py')}" for file in platforms.files} == used
+    for label in graph.of_verb("verify"):
+        target = graph[label]
+        starts_one = "--gateway" in [
+            *target.attrs["arguments"],
+            *target.attrs["with_images"].values(),
+        ]
+        deps = [dep.ref.label for dep in target.deps]
+        assert (platforms.label in deps) == starts_one, label
+
+
+def test_proofs_of_an_image_alone_use_nothing_that_starts_a_gateway():
+    assert loaded("verify.__main__", "verify.cases", "verify.engine", "verify.lab") == set()

@@ -13,8 +13,8 @@ LATE = {
     "bz2", "doit", "docker", "lzma", "shutil", "subprocess", "tarfile", "tempfile", "urllib3",
     "zipfile", "buildlib.cli.help", "buildlib.dockerfile.check", "buildlib.execution.sharing",
     "buildlib.execution.timeline", "buildlib.fetch.fetcher", "buildlib.pack.unpack",
-    "buildlib.registry.client", "buildlib.registry.protocol", "buildlib.sharing.entry",
-    "buildlib.sharing.shared",
+    "buildlib.pypi", "buildlib.registry.client", "buildlib.registry.protocol",
+    "buildlib.sharing.entry", "buildlib.sharing.shared", "buildlib.web",
 }  # fmt: skip
 LOAD = """
 import sys

@@ -1,0 +1,72 @@
+"""Programs of the workspace that stand beside the build system: they are run as children.
+
+What such a program prints is handed on as it comes. It writes its answer to a file, or the error
+that ended it, which is raised here as if it were our own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from buildlib.errors import ActionError, InputError, Location
+
+if TYPE_CHECKING:
+    from buildlib.workspace import Workspace
+
+_TIDYING = 90.0
+"""Seconds that a program may take to undo what it had begun, when it is told to stop."""
+
+
+def run_program(
+    workspace: Workspace, name: str, words: Sequence[str], tell: Callable[[str], None]
+) -> Any:
+    """Run a Python package of the workspace.
+
+    Args:
+        workspace: The workspace; its root is the working folder.
+        name: Of the package.
+        words: Its arguments; `--json FILE` is added.
+        tell: Takes each line that it prints.
+
+    Returns:
+        Its answer.
+
+    Raises:
+        InputError: There is no such program, or it was given wrong words.
+        ActionError: It failed.
+    """
+    from buildlib.engine.process import stream
+
+    if not os.path.exists(f"{workspace.root}/{name}/__main__.py"):
+        raise InputError(f"this workspace has no program {name}", fix=f"ls {name}/__main__.py")
+    # Variables of Python's own would change what is run.
+    environ = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    environ["PYTHONPATH"] = workspace.root
+    with tempfile.TemporaryDirectory() as folder:
+        path = f"{folder}/answer.json"
+        command = [sys.executable, "-m", name, *words, "--json", path]
+        code = stream(command, tell, environ=environ, cwd=workspace.root, grace=_TIDYING)
+        try:
+            with open(path, encoding="utf-8") as file:
+                answer = json.load(file)
+        except FileNotFoundError:
+            raise RuntimeError(f"python -m {name} has ended with code {code}") from None
+    if isinstance(answer, dict) and "error" in answer:
+        raise _error(**answer["error"])
+    return answer
+
+
+def _error(
+    what: str,
+    where: Sequence[Any] | None,
+    fix: str | None,
+    detail: str | None,
+    exit_code: int,
+) -> InputError | ActionError:
+    kind = InputError if exit_code == InputError.exit_code else ActionError
+    return kind(what, where=Location(*where) if where else None, fix=fix, detail=detail)

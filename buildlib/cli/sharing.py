@@ -1,0 +1,49 @@
+"""What `push` and `pull` share: the registry, and which targets may be in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildlib.errors import InputError
+from buildlib.model.label import Label
+from buildlib.model.settings import FILE
+
+if TYPE_CHECKING:
+    from buildlib.cli.verb import Call
+    from buildlib.registry.protocol import Registry
+    from buildlib.sharing.shared import SharedStore
+    from buildlib.workspace import Workspace
+
+
+def registry_of(workspace: Workspace, verb: str) -> tuple[Registry, SharedStore]:
+    """The registry, and the store it is.
+
+    Raises:
+        InputError: None is set.
+        ActionError: It does not answer, or does not take the credentials.
+    """
+    registry, store = workspace.registry, workspace.sharing
+    if registry is None or store is None:
+        raise InputError(
+            f"there is nothing to {verb} {'to' if verb == 'push' else 'from'}: no registry is set",
+            fix=f'registry = "registry.example.com:5000"  # in [tool.buildlib] of {FILE}',
+        )
+    if workspace.offline:
+        raise InputError(
+            f"{verb} needs the registry, and --offline was given", fix=f"./doitw {verb}"
+        )
+    registry.ping()
+    return registry, store
+
+
+def wanted(workspace: Workspace, call: Call) -> list[Label]:
+    """Of the targets that a person names, those that may be in a shared store."""
+    from buildlib.sharing.shared import may_be_shared
+
+    labels = workspace.resolve(call.words, folder=call.folder, verb="build")
+    return [label for label in labels if may_be_shared(workspace.graph[label])]
+
+
+def is_image(workspace: Workspace, label: Label) -> bool:
+    """Whether a target is an image, and not files."""
+    return workspace.graph[label].rule.is_image

@@ -1,0 +1,133 @@
+"""BuildKit's plain progress output (`--progress=plain`), line by line, as events.
+
+BuildKit calls a node of its graph a vertex, and numbers those it shows: a step of a Dockerfile, or
+work of its own such as `[internal] load build context`. Client 20.10 and every buildx print alike;
+what is no line of a vertex is `Other`. Pure: lines in, events out.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+_LINE = re.compile(r"#(\d+) (.*)", re.DOTALL)
+_OUTPUT = re.compile(r"\d+\.\d+(?: (.*))?$", re.DOTALL)
+_DONE = re.compile(r"DONE(?: (\d+(?:\.\d+)?)s)?$")
+_ERROR = re.compile(r"ERROR:?(?: (.*))?$", re.DOTALL)
+_INSTRUCTION = re.compile(r"\[(?:[^\]]* )?\d+/\d+\] (.*)", re.DOTALL)
+_CANCELLED = "context canceled"
+"""How an error ends that another one caused (Go's context.Canceled)."""
+
+
+class Started(NamedTuple):
+    """A vertex is shown for the first time."""
+
+    vertex: int
+    name: str
+
+
+class Resumed(NamedTuple):
+    """The output comes back to a vertex, after another one."""
+
+    vertex: int
+    name: str
+
+
+class Output(NamedTuple):
+    """A line that a step wrote."""
+
+    vertex: int
+    text: str
+
+
+class Status(NamedTuple):
+    """What BuildKit says of its work: `transferring context: 30.01MB 0.5s done`."""
+
+    vertex: int
+    text: str
+
+
+class Cached(NamedTuple):
+    """Nothing had to be done."""
+
+    vertex: int
+
+
+class Done(NamedTuple):
+    """A vertex has ended well."""
+
+    vertex: int
+    seconds: float
+
+
+class Cancelled(NamedTuple):
+    """A vertex was stopped because another one failed, or the whole build was stopped."""
+
+    vertex: int
+
+
+class Failed(NamedTuple):
+    """A vertex has failed."""
+
+    vertex: int
+    reason: str
+
+
+class Other(NamedTuple):
+    """A line of no vertex: the client's own words, or a failed step told once more."""
+
+    text: str
+
+
+Event = Started | Resumed | Output | Status | Cached | Done | Cancelled | Failed | Other
+
+
+class Progress:
+    """Reads the output of one build.
+
+    Attributes:
+        names: Number of each vertex that was shown -> its name.
+    """
+
+    def __init__(self) -> None:
+        self.names: dict[int, str] = {}
+
+    def feed(self, line: str) -> Event | None:
+        """What a line says; None where it says nothing."""
+        found = _LINE.match(line)
+        if found is None:
+            return Other(line) if line.strip() else None
+        vertex, text = int(found[1]), found[2]
+        if text == "...":  # another vertex comes next
+            return None
+        return _told(vertex, text) or self._named(vertex, text)
+
+    def _named(self, vertex: int, text: str) -> Event:
+        """The name of a vertex stands in its first line, and again when the output comes back."""
+        name = self.names.get(vertex)
+        if name == text:
+            return Resumed(vertex, text)
+        if name is None or text.startswith("["):
+            self.names[vertex] = text
+            return Started(vertex, text)
+        return Status(vertex, text)
+
+
+def instruction_of(name: str) -> str:
+    """The instruction of the Dockerfile that a vertex carries out, or an empty text."""
+    found = _INSTRUCTION.match(name)
+    return found[1] if found else ""
+
+
+def _told(vertex: int, text: str) -> Event | None:
+    """What a line says that is of the same form for all vertices."""
+    if output := _OUTPUT.match(text):
+        return Output(vertex, output[1] or "")
+    if done := _DONE.match(text):
+        return Done(vertex, float(done[1] or 0))
+    if error := _ERROR.match(text):
+        reason = error[1] or ""
+        return Cancelled(vertex) if reason.endswith(_CANCELLED) else Failed(vertex, reason)
+    if text == "CACHED":
+        return Cached(vertex)
+    return Cancelled(vertex) if text == "CANCELED" else None

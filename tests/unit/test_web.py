@@ -1,0 +1,158 @@
+"""The room that asks the outside: what is tried again, what errors mean, what is trusted."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from email.utils import formatdate
+from time import time
+
+import pytest
+from fetch_server import Server, page, status
+
+from buildlib.web.errors import HttpError, refusal
+from buildlib.web.http import HttpClient
+from buildlib.web.retry import PATIENT, QUICK, Attempts, Retry, Stopped, retrying
+from buildlib.web.trust import has_authorities, host_trust
+
+TWICE = Retry(attempts=2, first_delay=0.0)
+
+
+@pytest.fixture
+def server(monkeypatch, tmp_path):
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with Server() as running:
+        yield running
+
+
+def passing(reason: str = "went silent", after: float | None = None) -> HttpError:
+    return HttpError(reason, "broken", transient=True, retry_after=after)
+
+
+# what is tried again
+
+
+def test_attempts_end_and_the_last_failure_is_told():
+    failures = [passing("one"), passing("two"), passing("three")]
+    waits: list[float] = []
+
+    def call() -> None:
+        raise failures.pop(0)
+
+    with pytest.raises(HttpError, match="two"):
+        retrying(call, TWICE, waits.append)
+    assert len(waits) == 1
+
+
+def test_what_is_permanent_is_not_tried_again():
+    waits: list[float] = []
+    with pytest.raises(HttpError, match="no"):
+        Attempts(PATIENT, waits.append).failed(HttpError("no", "refused"))
+    assert waits == []
+
+
+def test_whoever_has_come_further_than_ever_begins_to_count_anew():
+    attempts = Attempts(TWICE, lambda _: None)
+    for progress in (1, 2, 3):
+        attempts.failed(passing(), progress)
+    with pytest.raises(HttpError):
+        attempts.failed(passing(), 2)  # it was further already
+
+
+@pytest.mark.parametrize("retry", [Retry(), QUICK, PATIENT])
+def test_waits_double_and_are_as_long_as_the_server_asks_within_bounds(retry):
+    for failures in range(1, 20):
+        usual = retry.first_delay * 2 ** (failures - 1)
+        low, high = min(retry.longest_delay, usual / 2), min(retry.longest_delay, usual * 1.5)
+        assert low <= retry.delay(failures, None) <= high
+    assert retry.delay(1, retry.longest_delay - 0.1) == retry.longest_delay - 0.1
+    assert retry.delay(1, 3600) == retry.longest_delay
+
+
+def test_a_wait_can_be_ended(server):
+    stop = threading.Event()
+    server.script["/f"] = [status(503, Retry_After=20)]
+    threading.Timer(0.2, stop.set).start()
+    started = time()
+    with pytest.raises(Stopped):
+        HttpClient(Retry(), stop).page(f"{server.url}/f", "*/*")
+    assert time() - started < 5
+
+
+# what errors mean
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "transient"),
+    [
+        (400, "refused", False),
+        (401, "refused", False),
+        (404, "absent", False),
+        (408, "unavailable", True),
+        (410, "absent", False),
+        (425, "unavailable", True),
+        (429, "unavailable", True),
+        (500, "unavailable", True),
+        (501, "refused", False),
+        (503, "unavailable", True),
+        (508, "refused", False),
+        (599, "unavailable", True),
+    ],
+)
+def test_what_a_status_means(code, kind, transient):
+    error = refusal(code, "Some Words", url="https://ada:pw@h/f?token=1")
+    assert (error.kind, error.transient, error.status) == (kind, transient, code)
+    assert str(error) == f"https://h/f answers {code} Some Words"
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("30", 30),
+        ("", None),
+        ("soon", None),
+        ("Mon, 99 Foo 2026 99:99:99 GMT", None),
+    ],
+)
+def test_how_long_a_server_asks_to_wait(header, seconds):
+    assert refusal(503, "", retry_after=header).retry_after == seconds
+
+
+@pytest.mark.parametrize(("offset", "seconds"), [(1000, 1000), (-1000, 0)])
+def test_a_server_may_name_the_time(offset, seconds):
+    found = refusal(503, "", retry_after=formatdate(time() + offset, usegmt=True)).retry_after
+    assert found == pytest.approx(seconds, abs=60)
+
+
+def test_a_server_without_tls_is_told_as_such_and_asked_once(server):
+    url = server.url.replace("http:", "https:")
+    with pytest.raises(HttpError, match="speaks plain HTTP, and only TLS will do") as error:
+        HttpClient(Retry()).page(f"{url}/f", "*/*")
+    assert error.value.kind == "plain"
+
+
+def test_a_page_that_redirects_says_where_it_came_from(server):
+    server.script["/a"] = [status(301, Location="/b")]
+    server.script["/b"] = [page("text", "text/plain")]
+    found = HttpClient(Retry()).page(f"{server.url}/a", "*/*")
+    assert found == (f"{server.url}/b", "text/plain", b"text")
+
+
+# what is trusted
+
+
+def test_a_python_that_finds_no_authorities_is_given_those_of_the_host(monkeypatch, tmp_path):
+    import trustme
+
+    bundle = tmp_path / "bundle.pem"
+    trustme.CA().cert_pem.write_to_path(str(bundle))
+    paths = ssl.get_default_verify_paths()._replace(cafile=None, capath=None)
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *_: None)
+    monkeypatch.setattr("buildlib.web.trust._BUNDLES", ("/nowhere", str(bundle)))
+    monkeypatch.setenv("SSL_CERT_FILE", "/named/and/not/there")
+    assert not has_authorities(host_trust())
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert has_authorities(host_trust())
