@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from buildlib.build.workspace import Workspace
 from buildlib.cli.program import run_program
+from buildlib.core.model.label import parse_label
 from buildlib.errors import ActionError, InputError
-from buildlib.model.label import parse_label
-from buildlib.workspace import Workspace
 from deploy.__main__ import main
 from deploy.run import KINDS
 

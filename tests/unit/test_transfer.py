@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import pytest
 
+from buildlib.build.sharing.progress import Transfers
 from buildlib.engine import transfer
 from buildlib.engine.transfer import Layers, may_pass
 from buildlib.errors import ActionError
-from buildlib.fetch.progress import Progress
+from buildlib.outside.fetch.progress import Progress
 from buildlib.parallel import map_threads
-from buildlib.sharing.progress import Transfers
 
 
 def progress(status: str, layer: str, current: int, total: int) -> dict[str, Any]:
