@@ -223,3 +223,19 @@ def test_map_threads_begins_nothing_after_a_failure_and_waits_no_longer_than_it_
     with pytest.raises(TimeoutError):
         map_threads(lambda _: never.wait(30), [1], threads=1, timeout=0.01)
     never.set()
+
+
+def test_map_threads_lets_whoever_waits_show_how_far_it_is() -> None:
+    ticks: list[threading.Thread] = []
+    came = threading.Event()
+
+    def tick() -> None:
+        ticks.append(threading.current_thread())
+        came.set()
+
+    assert map_threads(lambda _: came.wait(30), [1, 2], threads=2, tick=tick) == [True, True]
+    assert set(ticks) == {threading.current_thread()}
+    never = threading.Event()
+    with pytest.raises(TimeoutError):
+        map_threads(lambda _: never.wait(30), [1], threads=1, timeout=0.01, tick=tick)
+    never.set()

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from buildlib.outside.web.http import HttpClient
     from buildlib.outside.web.retry import Retry
 
-_TICK = 0.1  # seconds between two calls of the observer
-
 
 def missing(store: ContentStore, downloads: Iterable[Download]) -> list[Download]:
     """Those that a store does not have whole, each digest once; no network."""
@@ -93,29 +91,20 @@ class Fetcher:
         from buildlib.outside.fetch.locate import Locator
         from buildlib.outside.web.http import HttpClient
         from buildlib.outside.web.retry import Retry
+        from buildlib.parallel import map_threads
 
         stop = threading.Event()
         client = HttpClient(self._retry or Retry(), stop, keep=self._jobs)
         locator = Locator(self._network, client)
         items = [_Item(self._store, download, client, locator, stop) for download in missing]
-        queue = sorted(items, key=lambda item: item.download.size or 0)  # the largest is taken last
-        threads = [
-            threading.Thread(target=_work, args=(queue, stop), daemon=True)
-            for _ in range(max(1, min(self._jobs, len(queue))))
-        ]
+        largest_first = sorted(items, key=lambda item: item.download.size or 0, reverse=True)
         try:
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                while thread.is_alive():
-                    thread.join(_TICK)
-                    self._observe(items)
+            map_threads(
+                _Item.run, largest_first, threads=self._jobs, tick=lambda: self._observe(items)
+            )
             self._observe(items)
         finally:
             stop.set()
-        for item in items:
-            if item.crash is not None:
-                raise item.crash
         return [item.failure for item in items if item.failure is not None]
 
     def _observe(self, items: list[_Item]) -> None:
@@ -123,25 +112,6 @@ class Fetcher:
             done = sum(item.done for item in items)
             total = sum(item.total for item in items)
             self._observer(done, total, sum(item.ended for item in items), len(items))
-
-
-def _work(queue: list[_Item], stop: threading.Event) -> None:
-    """What each thread does: take items until there are none, or one shows a fault of ours."""
-    from buildlib.outside.web.retry import Stopped
-
-    while queue and not stop.is_set():
-        try:
-            item = queue.pop()
-        except IndexError:  # another thread was faster
-            return
-        try:
-            item.run()
-        except Stopped:
-            return
-        except BaseException as error:  # noqa: BLE001  raised again by the thread that called us
-            item.crash = error
-            stop.set()
-            return
 
 
 class _Item:
@@ -157,7 +127,6 @@ class _Item:
     ) -> None:
         self.download = download
         self.failure: Failure | None = None
-        self.crash: BaseException | None = None
         self.ended = False
         self._store = store
         self._client = client
@@ -179,12 +148,23 @@ class _Item:
         return self._part.size if self._part else 0
 
     def run(self) -> None:
-        """Bring the file into the store, or say in `failure` why not.
+        """Bring the file into the store, or say in `failure` why not; end soon where told to stop.
 
         Raises:
-            Stopped: The fetch was interrupted.
-            ActionError: The store cannot be written to.
+            ActionError: The store cannot be written to; then the other files are stopped, too.
         """
+        from buildlib.outside.web.retry import Stopped
+
+        try:
+            if not self._stop.is_set():
+                self._fetch()
+        except Stopped:
+            pass
+        except BaseException:
+            self._stop.set()
+            raise
+
+    def _fetch(self) -> None:
         from buildlib.core.store.content import unwritable
         from buildlib.outside.fetch.part import PartFile
 
