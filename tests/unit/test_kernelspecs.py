@@ -136,7 +136,7 @@ def family(folder: Path) -> Path:
     """A copy of what declares the family."""
     for name in ("dodo.py", "VERSION", "pyproject.toml", "images.lock"):
         shutil.copy(ROOT / name, folder)
-    for name in ("images", "launchers", "kernelspecs", "verify"):
+    for name in ("images", "launchers", "kernelspecs", "verify", "deploy"):
         if (ROOT / name).exists():
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)
