@@ -1,5 +1,5 @@
 """What doit reads: the tasks of the workspace's graph. See docs/ for what can be typed."""
 
-from buildlib.doit_plugin.dodo import DOIT_CONFIG, task_build, task_verify
+from buildlib.cli.doit_plugin.dodo import DOIT_CONFIG, task_build, task_verify
 
 __all__ = ["DOIT_CONFIG", "task_build", "task_verify"]

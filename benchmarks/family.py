@@ -25,7 +25,7 @@ _KERNEL = "image00"
 _LAUNCHER = "python/launcher.py"
 _A_MOMENT = 0.1
 """Seconds between a change and the next command. What is younger than a clock tick is hashed
-twice, since an edit could follow unseen (see buildlib/keys/index.py); no person is that quick."""
+twice, since an edit could follow unseen (buildlib/core/keys/index.py); no person is that quick."""
 
 _BUILD = """\
 from buildlib.rules import docker_image, glob

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+_TICK = 0.1  # seconds
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -21,6 +22,7 @@ def map_threads(
     *,
     threads: int,
     timeout: float | None = None,
+    tick: Callable[[], object] | None = None,
 ) -> list[Result]:
     """Call a function for each item, several at a time; the results, in the order of the items.
 
@@ -31,6 +33,7 @@ def map_threads(
         items: Its arguments.
         threads: How many calls may run at a time.
         timeout: Seconds to wait for all of them; for ever when None.
+        tick: Called in the thread that waits, ten times a second: shows how far it is.
 
     Raises:
         TimeoutError: Not all ended in time; what runs is left alone.
@@ -55,11 +58,23 @@ def map_threads(
     runners = [threading.Thread(target=run, daemon=True) for _ in range(min(threads, count))]
     for runner in runners:
         runner.start()
-    end = None if timeout is None else time.monotonic() + timeout
-    for runner in runners:
-        runner.join(None if end is None else max(0.0, end - time.monotonic()))
+    _wait(runners, timeout, tick)
     if failures:
         raise failures[0]
     if any(runner.is_alive() for runner in runners):
         raise TimeoutError
     return [results[index] for index in range(count)]
+
+
+def _wait(
+    runners: Iterable[threading.Thread], timeout: float | None, tick: Callable[[], object] | None
+) -> None:
+    end = None if timeout is None else time.monotonic() + timeout
+    for runner in runners:
+        left = None if end is None else max(0.0, end - time.monotonic())
+        if tick is None:
+            runner.join(left)
+            continue
+        while runner.is_alive() and (end is None or time.monotonic() < end):
+            runner.join(_TICK)
+            tick()

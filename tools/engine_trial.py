@@ -25,10 +25,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from buildlib.core.store.content import default_root
 from buildlib.engine.client import client_environ, client_for
 from buildlib.engine.find import find_engine
 from buildlib.engine.sdk import client_of
-from buildlib.store.content import default_root
 from tools.engine_trial_steps import STEPS, Failed, Step, Trial, remove
 
 ROOT = Path(__file__).resolve().parents[1]

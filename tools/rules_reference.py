@@ -2,8 +2,8 @@
 
     .venv/bin/python -m tools.rules_reference
 
-Whatever `buildlib.dsl.registry` lists gets a section, so a new rule needs no word elsewhere. What
-is odd in the page is mended in the rule's docstring. Knows nothing of any single rule.
+Whatever `core.dsl.registry` lists gets a section, so a new rule needs no word elsewhere. What is
+odd in the page is mended in the rule's docstring. Knows nothing of any single rule.
 """
 
 # ruff: noqa: INP001 - a folder of scripts, not a package
@@ -15,8 +15,8 @@ import inspect
 from pathlib import Path
 from typing import NamedTuple
 
-from buildlib.dsl import registry
-from buildlib.model.target import Rule
+from buildlib.core.dsl import registry
+from buildlib.core.model.target import Rule
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/rules.md"
 
@@ -99,7 +99,7 @@ def section(name: str) -> str:
 
 def _about(name: str) -> list[str]:
     """More on a rule: its module's docstring, and what comes out of it."""
-    module = importlib.import_module(f"buildlib.rules.{name}")
+    module = importlib.import_module(f"buildlib.core.rules.{name}")
     rule = getattr(module, "RULE", None)
     if not isinstance(rule, Rule):
         return []

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.cli.common import no_registry, print_json, say
 from buildlib.cli.leaves import leaf_lines, plain_leaves
+from buildlib.core.keys.record import KeyRecord
+from buildlib.core.model.label import Label, Reference
+from buildlib.core.model.settings import canonical_registry, check_names
+from buildlib.core.plan.explain import Comparison, Leaf
 from buildlib.errors import InputError
-from buildlib.keys.record import KeyRecord
-from buildlib.model.label import Label, Reference
-from buildlib.model.settings import canonical_registry, check_names
-from buildlib.plan.explain import Comparison, Leaf
 
 if TYPE_CHECKING:
-    from buildlib.sharing.entry import Entry
-    from buildlib.sharing.shared import SharedStore
-    from buildlib.workspace import Workspace
+    from buildlib.build.sharing.entry import Entry
+    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.workspace import Workspace
 
 OWN = "registry"
 """What stands for the registry of the settings on the command line."""

@@ -10,14 +10,14 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from buildlib.build.execution.session import Session
 from buildlib.cli import plans
 from buildlib.cli.common import print_json, say, warn
-from buildlib.execution.session import Session
 
 if TYPE_CHECKING:
+    from buildlib.build.workspace import Workspace
     from buildlib.cli.verb import Call
-    from buildlib.model.label import Label
-    from buildlib.workspace import Workspace
+    from buildlib.core.model.label import Label
 
 _QUIET, _LOUD = 1, 2
 
@@ -50,14 +50,12 @@ def build(
     """
     quiet = quiet or as_json
     tell = warn if quiet else say
-    session = Session(
-        workspace, say=tell, verbose=verbose, force=force, relock=_relock(workspace, tell)
-    )
+    session = new_session(workspace, tell, verbose=verbose, force=force)
     plan = session.look(roots)
     before = plans.as_json(workspace, plan) if as_json else {}
     code = 0
     if plan.steps or force:
-        from buildlib.doit_adapter.run import run_session
+        from buildlib.build.doit_adapter.run import run_session
 
         code = run_session(
             session, roots, jobs=jobs or default_jobs(), quiet=quiet, keep_going=keep_going
@@ -76,22 +74,36 @@ def _relock(workspace: Workspace, tell: Callable[[str], None]) -> Callable[[str,
     """Make a lock entry anew; the lock's modules are imported when that is needed."""
 
     def renew(section: str, label: Label) -> None:
-        from buildlib.lock.refresh import relock
+        from buildlib.build.lock.refresh import relock
 
         relock(workspace, tell)(section, label)
 
     return renew
 
 
-def new_session(workspace: Workspace, tell: Callable[[str], None], *, force: bool) -> Session:
-    """A session for plain doit, which has options of its own.
+def new_session(
+    workspace: Workspace,
+    tell: Callable[[str], None],
+    *,
+    force: bool,
+    verbose: bool = False,
+) -> Session:
+    """A session as every build of a person has it: it locks anew, and removes old images.
 
     Args:
         workspace: The workspace.
         tell: Takes lines for the person who waits.
-        force: Whether doit was told to run what is up to date.
+        force: Build what is up to date, too.
+        verbose: Show what the builder says.
     """
-    return Session(workspace, say=tell, force=force, relock=_relock(workspace, tell))
+    relock = _relock(workspace, tell)
+    return Session(workspace, say=tell, verbose=verbose, force=force, relock=relock, tidy=_tidy)
+
+
+def _tidy(workspace: Workspace, tell: Callable[[str], None]) -> None:
+    from buildlib.shipping.pruning.bound import after_build
+
+    after_build(workspace, tell)
 
 
 def default_jobs() -> int:

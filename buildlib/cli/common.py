@@ -6,13 +6,13 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
+from buildlib.build.workspace import Workspace, find_root
 from buildlib.cli.verb import SETTINGS, Call
+from buildlib.core.model.settings import FILE as SETTINGS_FILE
 from buildlib.errors import InputError
-from buildlib.model.settings import FILE as SETTINGS_FILE
-from buildlib.workspace import Workspace, find_root
 
 if TYPE_CHECKING:
-    from buildlib.model.label import Label
+    from buildlib.core.model.label import Label
 
 
 def caller_folder() -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from buildlib.plan.explain import Leaf
+    from buildlib.core.plan.explain import Leaf
 
 _DIGEST_LENGTH = 64
 _DIGEST_SHOWN = 12

@@ -127,8 +127,8 @@ def _refuse_misspelt_verb(word: str | None) -> None:
 
 def _folder() -> str:
     """The folder the person stands in, relative to the workspace."""
+    from buildlib.build.workspace import find_root
     from buildlib.cli.common import caller_folder
-    from buildlib.workspace import find_root
 
     here = os.path.realpath(caller_folder())
     inner = os.path.relpath(here, find_root(here))

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildlib.cli.common import print_json, say, short_name, task_name
-from buildlib.model.target import HERE
-from buildlib.store import names
+from buildlib.core.model.target import HERE
+from buildlib.core.store import names
 from buildlib.text import duration
 
 if TYPE_CHECKING:
+    from buildlib.build.execution.sharing import RegistryLookup
+    from buildlib.build.workspace import Workspace
     from buildlib.cli.verb import Call
-    from buildlib.execution.sharing import RegistryLookup
-    from buildlib.plan.plan import Plan, Step
-    from buildlib.workspace import Workspace
+    from buildlib.core.plan.plan import Plan, Step
 
 _FEW = 3
 """Targets of one package that are told by name where many are told."""

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from buildlib.errors import ActionError, InputError, Location
 
 if TYPE_CHECKING:
-    from buildlib.workspace import Workspace
+    from buildlib.build.workspace import Workspace
 
 _TIDYING = 90.0
 """Seconds that a program may take to undo what it had begun, when it is told to stop."""

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from buildlib.core.model.label import Label
+from buildlib.core.model.settings import FILE
 from buildlib.errors import InputError
-from buildlib.model.label import Label
-from buildlib.model.settings import FILE
 
 if TYPE_CHECKING:
+    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.workspace import Workspace
     from buildlib.cli.verb import Call
-    from buildlib.registry.protocol import Registry
-    from buildlib.sharing.shared import SharedStore
-    from buildlib.workspace import Workspace
+    from buildlib.outside.registry.protocol import Registry
 
 
 def registry_of(workspace: Workspace, verb: str) -> tuple[Registry, SharedStore]:
@@ -38,7 +38,7 @@ def registry_of(workspace: Workspace, verb: str) -> tuple[Registry, SharedStore]
 
 def wanted(workspace: Workspace, call: Call) -> list[Label]:
     """Of the targets that a person names, those that may be in a shared store."""
-    from buildlib.sharing.shared import may_be_shared
+    from buildlib.build.sharing.shared import may_be_shared
 
     labels = workspace.resolve(call.words, folder=call.folder, verb="build")
     return [label for label in labels if may_be_shared(workspace.graph[label])]

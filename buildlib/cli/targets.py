@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from buildlib.graph.graph import Graph
-    from buildlib.model.label import Label
+    from buildlib.core.graph.graph import Graph
+    from buildlib.core.model.label import Label
 
 
 def plain_targets(graph: Graph, labels: Iterable[Label]) -> list[dict[str, Any]]:

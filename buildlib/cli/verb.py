@@ -1,7 +1,7 @@
 """What a verb is, what several of them share, and how they are found.
 
-Each module in `buildlib/commands` is one verb: its name is the module's, and its `VERB` says all
-else. So a new verb is one new module, for `./doitw` and for plain doit.
+Each module in `cli/commands` is one verb: its name is the module's, and its `VERB` says all else.
+So a new verb is one new module, for `./doitw` and for plain doit.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ class Verb(NamedTuple):
 @cache
 def names() -> tuple[str, ...]:
     """All verbs, sorted; none is imported."""
-    folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), "commands")
+    folder = os.path.join(os.path.dirname(__file__), "commands")
     modules = {entry[:-3] for entry in os.listdir(folder) if entry.endswith(".py")}
     return tuple(sorted(modules - {"__init__"}))
 
@@ -156,5 +156,5 @@ def find(name: str) -> Verb:
         raise InputError(
             f"there is no command {name}{did_you_mean(name, names())}", fix="./doitw help"
         )
-    found: Verb = importlib.import_module(f"buildlib.commands.{name}").VERB
+    found: Verb = importlib.import_module(f"buildlib.cli.commands.{name}").VERB
     return found

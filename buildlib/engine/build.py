@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
-from buildlib.dockerfile.parse import PROXY_ARGS
+from buildlib.core.dockerfile.parse import PROXY_ARGS
 from buildlib.engine import process
 from buildlib.engine.client import Client, client_environ, client_for, sets_proxies
 from buildlib.engine.failure import FailureFinder

@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from buildlib.dockerfile.parse import PROXY_ARGS
+from buildlib.core.dockerfile.parse import PROXY_ARGS
 from buildlib.engine import process
 from buildlib.engine.about import About, about, refuse_foreign
 from buildlib.engine.find import INSTALL, Endpoint, config_folder

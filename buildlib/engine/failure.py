@@ -9,7 +9,7 @@ import re
 from collections import deque
 from typing import NamedTuple
 
-from buildlib.dockerfile.lines import read_lines
+from buildlib.core.dockerfile.lines import read_lines
 from buildlib.engine.progress import Event, Failed, Other, Output, Progress, instruction_of
 from buildlib.errors import InputError
 

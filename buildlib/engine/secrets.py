@@ -14,11 +14,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
-from buildlib.dockerfile.lines import Instruction, fields, read_lines
+from buildlib.core.dockerfile.lines import Instruction, fields, read_lines
+from buildlib.core.model.settings import Network
 from buildlib.engine.protocol import Grant
 from buildlib.errors import Location
-from buildlib.model.settings import Network
-from buildlib.web.trust import find_ca
+from buildlib.outside.web.trust import find_ca
 
 CA = "buildlib-ca"
 
@@ -48,7 +48,7 @@ def grants_for(
         environ: Environment that may name a CA bundle and an index; that of the process when None.
         suite: Debian suite (`bookworm`) of the image; without it, apt keeps its own sources.
     """
-    from buildlib import pypi
+    from buildlib.outside import pypi
 
     env = os.environ if environ is None else environ
     public = Network()

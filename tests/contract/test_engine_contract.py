@@ -62,9 +62,10 @@ class World:
         return image
 
     def image(self, content: str = "hello", ref: str = "") -> str:
-        image = self.build(
-            self.request("FROM scratch\nCOPY hello.txt /hello.txt\n", hello_txt=content)
-        )
+        """An image with this content: of ours alone, for other runs may use the engine, too."""
+        text = f"{content} {self.prefix}"
+        request = self.request("FROM scratch\nCOPY hello.txt /hello.txt\n", hello_txt=text)
+        image = self.build(request)
         if ref:
             self.engine.tag(image, ref)
         return image
@@ -130,7 +131,7 @@ class RealWorld(World):
         ref = self.ref("shell")
         if self.engine.inspect([ref])[ref]:
             return ref
-        request = self.request("FROM scratch\nCOPY . /\n")
+        request = self.request(f"FROM scratch\nCOPY . /\nLABEL run={self.prefix}\n")
         for program in ("sh", "cat", "sleep", "id"):
             path = shutil.which(program)
             assert path

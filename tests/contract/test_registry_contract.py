@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from buildlib.errors import ActionError
-from buildlib.registry.client import connect
-from buildlib.registry.protocol import (
+from buildlib.outside.registry.client import connect
+from buildlib.outside.registry.protocol import (
     DOCKER_MANIFEST,
     OCI_EMPTY,
     OCI_INDEX,
@@ -22,7 +22,7 @@ from buildlib.registry.protocol import (
     Registry,
     RegistryUnavailable,
 )
-from buildlib.web.retry import Retry
+from buildlib.outside.web.retry import Retry
 from tests.fakes.registry import FakeRegistry
 from tests.support.registry import PASSWORD, USER
 from tests.support.registry import Registry as RealRegistry

@@ -23,9 +23,9 @@ import pytest
 from e2e_process import Family
 from e2e_sample import ROOT
 
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.settings import FLAVOURS
 from buildlib.engine.mirror import mirrored
-from buildlib.model.settings import FLAVOURS
-from buildlib.workspace import Workspace
 from tests.support.registry import Registry
 
 if TYPE_CHECKING:

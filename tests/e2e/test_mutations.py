@@ -335,7 +335,7 @@ def test_a_rule_that_changed_makes_its_targets_stale(fresh: Family) -> None:
     changed = fresh.folder / "changed"
     keep_out = shutil.ignore_patterns("__pycache__")
     shutil.copytree(ROOT / "buildlib", changed / "buildlib", ignore=keep_out)
-    rule = changed / "buildlib/rules/kernelspec.py"
+    rule = changed / "buildlib/core/rules/kernelspec.py"
     rule.write_text(
         rule.read_text().replace(
             '    product = "files"\n', '    product = "files"\n    version = 99\n'

@@ -22,11 +22,11 @@ import docker
 import pytest
 import yaml
 
+from buildlib.build.workspace import Workspace
+from buildlib.core.store import names
 from buildlib.engine.client import candidates
 from buildlib.engine.find import find_engine
 from buildlib.errors import ActionError
-from buildlib.store import names
-from buildlib.workspace import Workspace
 from deploy.docker_api import Docker
 from deploy.reach import Engine
 from deploy.run import KINDS

@@ -7,9 +7,9 @@ import json
 import pytest
 from plain_docker import build, built_files, docker, engine_major
 
-from buildlib.dockerfile.expand import expand
-from buildlib.dockerfile.limits import check_engine_limits
-from buildlib.dockerfile.parse import parse
+from buildlib.core.dockerfile.expand import expand
+from buildlib.core.dockerfile.limits import check_engine_limits
+from buildlib.core.dockerfile.parse import parse
 from buildlib.errors import InputError, Location
 
 pytestmark = pytest.mark.engine

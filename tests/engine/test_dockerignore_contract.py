@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plain_docker import build, built_files, client
 
-from buildlib.dockerfile.ignore import IgnoreRules, ignore_file, pattern_regex
+from buildlib.core.dockerfile.ignore import IgnoreRules, ignore_file, pattern_regex
 from buildlib.errors import InputError
 
 pytestmark = pytest.mark.engine

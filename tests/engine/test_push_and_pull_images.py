@@ -24,8 +24,8 @@ import pytest
 from buildlib.engine import builder, connect, transfer
 from buildlib.engine.protocol import BuildRequest, Engine
 from buildlib.errors import ActionError
-from buildlib.registry.client import connect as registry_client
-from buildlib.registry.protocol import DOCKER_MANIFEST, Manifest
+from buildlib.outside.registry.client import connect as registry_client
+from buildlib.outside.registry.protocol import DOCKER_MANIFEST, Manifest
 from tests.support.reach import WAYS, reached
 from tests.support.registry import PASSWORD, USER, Registry, registry
 from tests.support.troubled import Seen, Troubled, troubled

@@ -20,7 +20,13 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.debian.apt import (
+from buildlib.build.lock.debian import Apt
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.label import parse_label
+from buildlib.core.model.lock import parse_lock
+from buildlib.core.model.settings import parse_settings
+from buildlib.errors import InputError
+from buildlib.outside.debian.apt import (
     BOOKWORM,
     MINIMAL,
     UNREAD,
@@ -29,15 +35,9 @@ from buildlib.debian.apt import (
     parse_answer,
     system_script,
 )
-from buildlib.debian.package import DebPackage
-from buildlib.debian.rootfs import ExtraFile, write_rootfs
-from buildlib.errors import InputError
-from buildlib.fetch.source import DebianPath, Download
-from buildlib.lock.debian import Apt
-from buildlib.model.label import parse_label
-from buildlib.model.lock import parse_lock
-from buildlib.model.settings import parse_settings
-from buildlib.workspace import Workspace
+from buildlib.outside.debian.package import DebPackage
+from buildlib.outside.debian.rootfs import ExtraFile, write_rootfs
+from buildlib.outside.fetch.source import DebianPath, Download
 
 pytestmark = pytest.mark.engine
 

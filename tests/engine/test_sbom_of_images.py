@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from plain_docker import build, docker
 
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.label import parse_label
+from buildlib.core.model.output import FileOutput
 from buildlib.errors import ActionError
-from buildlib.model.label import parse_label
-from buildlib.model.output import FileOutput
-from buildlib.releasing import sbom, sbom_layers
-from buildlib.releasing.model import ReleasedImage
-from buildlib.workspace import Workspace
+from buildlib.shipping.releasing import sbom, sbom_layers
+from buildlib.shipping.releasing.model import ReleasedImage
 from tests.support.workspace import WorkspaceBuilder
 
 pytestmark = pytest.mark.engine

@@ -8,8 +8,8 @@ import os
 import pytest
 from plain_docker import build, docker
 
-from buildlib.pack.compress import compress
-from buildlib.pack.tar import Member, write_tar
+from buildlib.core.pack.compress import compress
+from buildlib.core.pack.tar import Member, write_tar
 
 pytestmark = pytest.mark.engine
 

@@ -29,7 +29,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from buildlib.dockerfile.lines import Instruction, read_lines
+from buildlib.core.dockerfile.lines import Instruction, read_lines
 from buildlib.engine import process
 from buildlib.engine.protocol import (
     BuildRequest,
@@ -40,7 +40,7 @@ from buildlib.engine.protocol import (
     split_ref,
 )
 from buildlib.errors import ActionError, EngineUnavailable, InputError, Location
-from buildlib.registry.protocol import DOCKER_MANIFEST, Manifest
+from buildlib.outside.registry.protocol import DOCKER_MANIFEST, Manifest
 
 PLATFORM = "linux/amd64"
 SHARED = b"a layer that all share"

@@ -25,7 +25,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from buildlib.errors import ActionError
-from buildlib.registry.protocol import OCI_MANIFEST, Manifest, RegistryUnavailable
+from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest, RegistryUnavailable
 
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _LAYER = "application/vnd.oci.image.layer.v1.tar+gzip"

@@ -12,17 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from buildlib.build.sharing.entry import Entry
+from buildlib.build.sharing.writer import Made
+from buildlib.build.workspace import Workspace
+from buildlib.core.keys.record import KeyRecord
+from buildlib.core.model.output import Output
+from buildlib.core.model.target import Target, image_name
+from buildlib.core.store import names
 from buildlib.engine.protocol import Engine
 from buildlib.engine.transfer import Observe
 from buildlib.errors import ActionError
-from buildlib.keys.record import KeyRecord
-from buildlib.model.output import Output
-from buildlib.model.target import Target, image_name
-from buildlib.registry.protocol import RegistryUnavailable
-from buildlib.sharing.entry import Entry
-from buildlib.sharing.writer import Made
-from buildlib.store import names
-from buildlib.workspace import Workspace
+from buildlib.outside.registry.protocol import RegistryUnavailable
 from tests.fakes.engine import FakeEngine
 
 SIZE = 2_500_000

@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 
+from buildlib.core.store.names import without_host
 from buildlib.engine.transfer import Observe, unobserved
 from buildlib.errors import ActionError
-from buildlib.registry.protocol import Registry
-from buildlib.store.names import without_host
+from buildlib.outside.registry.protocol import Registry
 from tests.fakes.engine import SHARED, FakeEngine, manifest_of
 
 

@@ -25,11 +25,11 @@ from typing import Any, NamedTuple
 import pytest
 from workshop import Verbs, Workshop
 
-from buildlib.execution.context import ActionContext
-from buildlib.model.label import Reference, parse_label
-from buildlib.model.target import Target
-from buildlib.releasing import publish, sbom, tagging
-from buildlib.workspace import Workspace
+from buildlib.build.execution.context import ActionContext
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.label import Reference, parse_label
+from buildlib.core.model.target import Target
+from buildlib.shipping.releasing import publish, sbom, tagging
 from tests.fakes.engine import FakeBuilder, FakeEngine
 from tests.fakes.transport import FakeTransport
 

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 from workshop import Verbs, Workshop
 
+from buildlib.build.execution.executor import Executor
+from buildlib.build.execution.stage import InputMovedError, Stage
+from buildlib.core.keys.record import make_record
+from buildlib.core.model.inputs import Source
+from buildlib.core.model.label import Reference, parse_label
+from buildlib.core.model.output import Output
+from buildlib.core.plan.plan import FORGOTTEN
+from buildlib.core.store.content import ContentStore
 from buildlib.engine.protocol import BuildRequest
 from buildlib.errors import ActionError
-from buildlib.execution.executor import Executor
-from buildlib.execution.stage import InputMovedError, Stage
-from buildlib.keys.record import make_record
-from buildlib.model.inputs import Source
-from buildlib.model.label import Reference, parse_label
-from buildlib.model.output import Output
-from buildlib.plan.plan import FORGOTTEN
-from buildlib.store.content import ContentStore
 
 DOCKERFILE = "FROM scratch\nCOPY data.txt /\n"
 
@@ -452,7 +452,7 @@ def test_a_group_of_files_keeps_the_executable_bit(shop: Workshop) -> None:
 
 SCRIPT = """
 import sys, time
-from buildlib.execution import signals
+from buildlib.build.execution import signals
 from buildlib.engine import process
 signals.install(lambda: print("kept", flush=True))
 print("ready", flush=True)

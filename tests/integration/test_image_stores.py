@@ -12,8 +12,8 @@ import pytest
 from releasable import IMAGES, Releasable
 from workshop import Verbs, Workshop
 
+from buildlib.core.model.label import Reference, parse_label
 from buildlib.engine.protocol import Built
-from buildlib.model.label import Reference, parse_label
 from tests.fakes.engine import manifest_of, sha256
 
 A, B = "//images/a", "//images/b"

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buildlib.core.model.lock import Entry, Item, dump_lock, from_plain, parse_lock, to_plain
 from buildlib.errors import InputError
-from buildlib.model.lock import Entry, Item, dump_lock, from_plain, parse_lock, to_plain
 from tests.support.workspace import digest
 
 # Names of packages, files and targets, and addresses: none has a backslash, which `toml` writes

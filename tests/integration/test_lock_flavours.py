@@ -9,8 +9,8 @@ import pytest
 from simple_index import SimpleIndex
 from workshop import Verbs, Workshop
 
+from buildlib.core.model.lock import Item
 from buildlib.engine import transfer
-from buildlib.model.lock import Item
 from tests.support.workspace import digest
 
 CHILD = "ARG BASE_CONTAINER=elyra/os:dev\nFROM ${BASE_CONTAINER}\nCOPY requirements.lock /\n"

@@ -6,7 +6,7 @@ import pytest
 from simple_index import SimpleIndex
 from workshop import Verbs, Workshop
 
-from buildlib.model.lock import parse_lock
+from buildlib.core.model.lock import parse_lock
 
 X86 = "manylinux_2_17_x86_64"
 NEWEST = "manylinux_2_35_x86_64"
@@ -296,7 +296,7 @@ def test_uv_is_shown_nothing_but_what_the_request_names(
     """Were an include overlooked, the lock would fail and not hold what nobody knows of."""
     index.add("thing", "1.0")
     site.file("images/a/more.in", "thing\n").file("images/a/requirements.in", "-r more.in\n")
-    monkeypatch.setattr("buildlib.model.requirements._includes", lambda path, data: iter(()))
+    monkeypatch.setattr("buildlib.core.model.requirements._includes", lambda path, data: iter(()))
     told = verb("lock", "python")
     assert told.code == 1
     assert "more.in" in told.err
@@ -306,7 +306,7 @@ def test_uv_is_shown_nothing_but_what_the_request_names(
 def test_an_edit_while_uv_resolves_is_in_no_request(
     site: Workshop, verb: Verbs, index: SimpleIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from buildlib.lock import python
+    from buildlib.build.lock import python
 
     index.add("thing", "1.0")
     index.add("thing", "2.0")
@@ -495,7 +495,7 @@ def test_a_wheel_that_comes_while_uv_resolves_is_not_pinned(
     site: Workshop, verb: Verbs, index: SimpleIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The requirements file does not allow it, so a build could not install it."""
-    from buildlib.lock import python
+    from buildlib.build.lock import python
 
     index.add("thing", "1.0")
     resolve = python._resolve

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from workshop import Verbs, Workshop, lock_of
 
-from buildlib.debian.apt import MINIMAL, UNREAD, Archive, packages_script
+from buildlib.build.lock.debian import OFFICIAL
+from buildlib.core.model.lock import Item
 from buildlib.errors import InputError
-from buildlib.lock.debian import OFFICIAL
-from buildlib.model.lock import Item
+from buildlib.outside.debian.apt import MINIMAL, UNREAD, Archive, packages_script
 from tests.support.workspace import digest
 from tests.unit.fetch_server import Server, status
 
@@ -132,7 +132,7 @@ def asked_in(shop: Workshop) -> list[str]:
 def locked(shop: Workshop, verb: Verbs, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     """A root file system with a lock; the engine has no image of it, the store has its packages."""
     monkeypatch.setattr(  # the packages here are none that could be unpacked
-        "buildlib.debian.rootfs.write_rootfs", lambda debs, out, **_: out.write(b"a system")
+        "buildlib.outside.debian.rootfs.write_rootfs", lambda debs, out, **_: out.write(b"a system")
     )
     shop.network(apt=MIRROR)
     os_image(shop)
@@ -312,7 +312,7 @@ def test_an_images_packages_are_resolved_by_the_apt_of_its_parent(
 def stack(shop: Workshop, verb: Verbs, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     """os <- a <- b <- c, of which all but b add packages; d stands beside b. All are locked."""
     monkeypatch.setattr(  # the packages here are none that could be unpacked
-        "buildlib.debian.rootfs.write_rootfs", lambda debs, out, **_: out.write(b"a system")
+        "buildlib.outside.debian.rootfs.write_rootfs", lambda debs, out, **_: out.write(b"a system")
     )
     shop.network(apt=MIRROR)
     os_image(shop)

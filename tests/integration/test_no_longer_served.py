@@ -7,10 +7,10 @@ from collections.abc import Mapping
 import pytest
 from workshop import Verbs, Workshop, deb
 
-from buildlib.debian.apt import MINIMAL, Archive, packages_script
-from buildlib.lock.debian import OFFICIAL
-from buildlib.lock.refresh import relock
-from buildlib.model.lock import Item
+from buildlib.build.lock.debian import OFFICIAL
+from buildlib.build.lock.refresh import relock
+from buildlib.core.model.lock import Item
+from buildlib.outside.debian.apt import MINIMAL, Archive, packages_script
 from tests.support.workspace import digest
 from tests.unit.fetch_server import Server, status
 
@@ -154,7 +154,7 @@ def test_what_was_resolved_on_what_is_gone_is_resolved_anew(
 ) -> None:
     """Also where it was up to date, and only the image that it stands on is to be made."""
     monkeypatch.setattr(  # the packages here are none that could be unpacked
-        "buildlib.debian.rootfs.write_rootfs", lambda debs, out, **_: out.write(b"a system")
+        "buildlib.outside.debian.rootfs.write_rootfs", lambda debs, out, **_: out.write(b"a system")
     )
 
     def serve(version: str) -> None:

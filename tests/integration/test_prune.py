@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 from workshop import Verbs, Workshop
 
-from buildlib.model.label import Reference, parse_label
-from buildlib.pruning.bound import after_build
-from buildlib.pruning.references import commits
-from buildlib.store.names import key_digits
+from buildlib.build.execution.session import build_in_order
+from buildlib.cli.building import new_session
+from buildlib.core.model.label import Reference, parse_label
+from buildlib.core.store.names import key_digits
+from buildlib.shipping.pruning.bound import after_build
+from buildlib.shipping.pruning.references import commits
 
 DAY = 86400
 SPEC = """
@@ -252,7 +254,7 @@ def test_a_release_that_cannot_be_loaded_is_told_and_keeps_no_more(
 
 def test_a_commit_is_kept_under_all_names_it_may_be_built_for(edited: Workshop) -> None:
     """Its own organisation and that of this run; `dev`, and the version of a release."""
-    from buildlib.pruning.references import references
+    from buildlib.shipping.pruning.references import references
 
     edited.build("specs", SPEC).file("VERSION", "2.5.0\n")
     expected = []
@@ -352,14 +354,16 @@ def test_a_month_of_edits_leaves_the_newest_few(edited: Workshop, verb: Verbs) -
 
 def test_plain_doit_keeps_the_bound_too(edited: Workshop) -> None:
     """Both doors end with the reporter."""
-    from buildlib.doit_adapter.reporter import Reporter
+    from buildlib.build.doit_adapter.reporter import Reporter
 
     edited.setting("keep_images", "")
     text = (edited.root / "pyproject.toml").read_text()
     edited.file("pyproject.toml", text.replace('keep_images = ""', "keep_images = 1"))
     edit(edited, 1)
     edited.file("images/a/Dockerfile", "FROM scratch\n")
-    session = edited.build_targets("//images/a")
+    session = new_session(edited.open(), edited.said.append, force=False)
+    session.start(session.workspace.resolve(("//images/a",)))
+    build_in_order(session)
     assert len(contents(edited)) == 2
     reporter = Reporter(open(os.devnull, "w"), {})  # noqa: SIM115
     reporter.session = session
@@ -414,7 +418,7 @@ def test_a_failing_engine_fails_no_build(edited: Workshop) -> None:
 
 
 def test_references_of_head_are_the_keys_of_the_working_tree(edited: Workshop) -> None:
-    from buildlib.pruning.references import present_keys, references
+    from buildlib.shipping.pruning.references import present_keys, references
 
     edited.image("images/b", 'srcs=["x"]', "FROM scratch\nCOPY x /x\n").file("images/b/x", "1")
     git(edited, "add", "-A")

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 from workshop import Verbs, Workshop
 
+from buildlib.core.store.names import key_digits
 from buildlib.engine import connect
-from buildlib.store.names import key_digits
 
 pytestmark = pytest.mark.engine
 

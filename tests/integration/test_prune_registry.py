@@ -11,10 +11,16 @@ from pathlib import Path
 import pytest
 from workshop import Verbs, Workshop
 
-from buildlib.registry.client import connect
-from buildlib.registry.protocol import OCI_EMPTY, OCI_INDEX, OCI_MANIFEST, Manifest, Registry
-from buildlib.sharing.entry import ARTIFACT
-from buildlib.store.names import key_digits
+from buildlib.build.sharing.entry import ARTIFACT
+from buildlib.core.store.names import key_digits
+from buildlib.outside.registry.client import connect
+from buildlib.outside.registry.protocol import (
+    OCI_EMPTY,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Manifest,
+    Registry,
+)
 from tests.fakes.registry import FakeRegistry
 from tests.support.registry import registry as real_registry
 

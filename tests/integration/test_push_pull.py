@@ -7,8 +7,8 @@ import json
 import pytest
 from workshop import Verbs, Workshop
 
-from buildlib.registry.protocol import OCI_EMPTY, OCI_MANIFEST, Manifest
-from buildlib.store import names
+from buildlib.core.store import names
+from buildlib.outside.registry.protocol import OCI_EMPTY, OCI_MANIFEST, Manifest
 from tests.support.golden import check_golden
 
 A, B = "//images/a", "//images/b"

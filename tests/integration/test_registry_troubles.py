@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from buildlib.errors import ActionError
-from buildlib.registry.client import connect
-from buildlib.registry.protocol import OCI_MANIFEST, Manifest, RegistryUnavailable
-from buildlib.registry.upload import CHUNK
-from buildlib.web.retry import Retry
+from buildlib.outside.registry.client import connect
+from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest, RegistryUnavailable
+from buildlib.outside.registry.upload import CHUNK
+from buildlib.outside.web.retry import Retry
 from tests.support.registry import Registry, registry
 from tests.support.troubled import Seen, Troubled, troubled
 

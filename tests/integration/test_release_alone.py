@@ -8,8 +8,8 @@ import pytest
 from releasable import ALL, IMAGES, Releasable
 from workshop import Verbs, Workshop
 
-from buildlib.model.label import Reference, parse_label
-from buildlib.model.output import FileOutput, Output
+from buildlib.core.model.label import Reference, parse_label
+from buildlib.core.model.output import FileOutput, Output
 
 TEAM = "registry.test/team"
 ARTIFACTS = "./doitw release artifacts VERSION=2.5.0"

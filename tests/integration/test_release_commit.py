@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from workshop import Verbs, Workshop
 
-from buildlib.commands.deploy import in_engine
+from buildlib.build.workspace import Workspace
+from buildlib.cli.commands.deploy import in_engine
+from buildlib.core.model.label import Label, Reference, parse_label
+from buildlib.core.view import view_of_commit
 from buildlib.errors import ActionError, InputError
-from buildlib.model.label import Label, Reference, parse_label
-from buildlib.releasing import git as releasing_git
-from buildlib.releasing.git import commit_release
-from buildlib.releasing.origin import check_git, refuse_other_keys
-from buildlib.view import view_of_commit
-from buildlib.workspace import Workspace
+from buildlib.shipping.releasing import git as releasing_git
+from buildlib.shipping.releasing.git import commit_release
+from buildlib.shipping.releasing.origin import check_git, refuse_other_keys
 
 CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\nADD files.tar /\n"
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- new\n"

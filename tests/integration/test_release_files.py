@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from workshop import Workshop
 
+from buildlib.build.execution.session import Session, build_in_order
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.label import Reference, parse_label
+from buildlib.core.model.lock import Item
 from buildlib.errors import ActionError
-from buildlib.execution.session import Session, build_in_order
-from buildlib.model.label import Reference, parse_label
-from buildlib.model.lock import Item
-from buildlib.releasing import artifacts, sbom
-from buildlib.releasing.attest import Pin
-from buildlib.releasing.model import Proof, Release, ReleasedImage
-from buildlib.workspace import Workspace
+from buildlib.shipping.releasing import artifacts, sbom
+from buildlib.shipping.releasing.attest import Pin
+from buildlib.shipping.releasing.model import Proof, Release, ReleasedImage
 from tests.support.workspace import digest
 
 VERSION = "2.5.0"
@@ -284,8 +284,8 @@ def test_a_report_is_named_by_the_digest_it_is_kept_under(built: Shop) -> None:
 
 def proof_record(workspace: Workspace, report: bytes) -> str:
     """Keep a report as a proof does; its key."""
-    from buildlib.keys.record import make_record
-    from buildlib.model.output import FileOutput, Output
+    from buildlib.core.keys.record import make_record
+    from buildlib.core.model.output import FileOutput, Output
 
     record = make_record([("rule", "proof")])
     made = FileOutput(workspace.store.add_bytes(report), len(report))

@@ -10,11 +10,11 @@ import pytest
 from releasable import ALL, HOST, IMAGES, Releasable
 from workshop import Told, Verbs, Workshop
 
-from buildlib.model.label import parse_label
-from buildlib.registry.protocol import OCI_MANIFEST, Manifest, RegistryUnavailable
-from buildlib.releasing.publish import INDEX_TYPE
-from buildlib.releasing.signed import check_folder
-from buildlib.sharing import transfers
+from buildlib.build.sharing import transfers
+from buildlib.core.model.label import parse_label
+from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest, RegistryUnavailable
+from buildlib.shipping.releasing.publish import INDEX_TYPE
+from buildlib.shipping.releasing.signed import check_folder
 from tests.fakes.registry import FakeRegistry
 from tests.support.golden import check_golden
 from tests.support.signing import KEY, PASSPHRASE, PUBLIC, check_image

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from workshop import Verbs, Workshop
 
+from buildlib.build.execution.executor import Executor
+from buildlib.core.model.label import parse_label, parse_reference
+from buildlib.core.model.lock import Item
+from buildlib.core.model.output import EXPORT
 from buildlib.engine import transfer
 from buildlib.errors import ActionError, InputError
-from buildlib.execution.executor import Executor
-from buildlib.model.label import parse_label, parse_reference
-from buildlib.model.lock import Item
-from buildlib.model.output import EXPORT
-from buildlib.releasing.choose import Chooser
+from buildlib.shipping.releasing.choose import Chooser
 from tests.support.workspace import digest
 from tests.unit.fetch_server import Server
 

@@ -8,11 +8,11 @@ import threading
 import pytest
 from workshop import Verbs, Workshop, deb
 
+from buildlib.build.execution.session import downloads_of
+from buildlib.core.model.label import parse_label
+from buildlib.core.model.lock import Item
 from buildlib.engine.protocol import BuildRequest
 from buildlib.errors import ActionError, EngineUnavailable
-from buildlib.execution.session import downloads_of
-from buildlib.model.label import parse_label
-from buildlib.model.lock import Item
 from tests.support.workspace import digest
 from tests.unit.fetch_server import Server, proper
 
@@ -54,7 +54,7 @@ def test_much_is_fetched_while_targets_are_made(
     stack: Workshop, outside: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Debian's files first, since they may have to be locked anew; the rest beside the build."""
-    monkeypatch.setattr("buildlib.execution.session._MUCH", 1)
+    monkeypatch.setattr("buildlib.build.execution.session._MUCH", 1)
     asked: list[list[str]] = []
     stack.builder.during = lambda request: asked.append([path for path, _ in outside.requests])
     released = threading.Event()
@@ -80,7 +80,7 @@ def test_much_is_fetched_while_targets_are_made(
 def test_what_cannot_be_fetched_beside_a_build_fails_the_target_that_needs_it(
     stack: Workshop, outside: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("buildlib.execution.session._MUCH", 1)
+    monkeypatch.setattr("buildlib.build.execution.session._MUCH", 1)
     outside.files["/f"] = b"?"
     session = stack.session()
     session.start(session.workspace.resolve(["//images/..."]))

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from workshop import Verbs, Workshop
 
+from buildlib.build.execution.session import Session, build_in_order
+from buildlib.core.model.label import parse_label
+from buildlib.core.model.output import Output
+from buildlib.core.rules.kernel_check import KernelCheck
 from buildlib.errors import ActionError
-from buildlib.execution.session import Session, build_in_order
-from buildlib.model.label import parse_label
-from buildlib.model.output import Output
-from buildlib.rules.kernel_check import KernelCheck
 from tests.fakes.sharing import Shelf
 
 HOST = "registry.test:5000"
@@ -128,7 +128,7 @@ def test_what_a_pulled_target_is_made_of_is_known_to_why(ci: Workshop, shop: Wor
 def test_files_that_took_their_time_are_shared(
     machine: Callable[[str], Workshop], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("buildlib.sharing.shared._WORTH", 0.0)
+    monkeypatch.setattr("buildlib.build.sharing.shared._WORTH", 0.0)
     first, second = machine("first"), machine("second")
     share(first, default="write")
     publish(first, ARCHIVE)
@@ -140,7 +140,7 @@ def test_files_that_took_their_time_are_shared(
 def test_an_archive_that_lacks_what_its_rule_makes_is_built(
     machine: Callable[[str], Workshop], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("buildlib.sharing.shared._WORTH", 0.0)
+    monkeypatch.setattr("buildlib.build.sharing.shared._WORTH", 0.0)
     first, second = machine("first"), machine("second")
     share(first, default="write")
     publish(first, ARCHIVE)
@@ -175,7 +175,7 @@ def test_proofs_of_another_machine_count(
         return Output(files={"report.json": context.keep_bytes(report)})
 
     monkeypatch.setattr(KernelCheck, "build", prove)
-    monkeypatch.setattr("buildlib.sharing.shared._WORTH", 0.0)  # real ones take seconds
+    monkeypatch.setattr("buildlib.build.sharing.shared._WORTH", 0.0)  # real ones take seconds
     first, second = machine("first"), machine("second")
     for each in (first, second):
         text = (each.root / "images/top/BUILD.py").read_text()

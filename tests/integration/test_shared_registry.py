@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from workshop import Verbs, Workshop
 
+from buildlib.core.store import names
 from buildlib.engine import connect
-from buildlib.registry.client import connect as registry_client
-from buildlib.store import names
+from buildlib.outside.registry.client import connect as registry_client
 from tests.support.registry import PASSWORD, USER, Registry, registry
 
 pytestmark = pytest.mark.engine

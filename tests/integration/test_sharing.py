@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 from workshop import Workshop
 
+from buildlib.build.sharing.entry import Entry
+from buildlib.build.sharing.shared import SharedStore, is_shared
+from buildlib.build.sharing.writer import Made
+from buildlib.build.workspace import Workspace
+from buildlib.core.keys.record import make_record
+from buildlib.core.model.label import Reference, parse_label
+from buildlib.core.model.output import FileOutput, Output
+from buildlib.core.store import names
 from buildlib.errors import ActionError
-from buildlib.keys.record import make_record
-from buildlib.model.label import Reference, parse_label
-from buildlib.model.output import FileOutput, Output
-from buildlib.registry.protocol import OCI_INDEX, Manifest, RegistryUnavailable
-from buildlib.sharing.entry import Entry
-from buildlib.sharing.shared import SharedStore, is_shared
-from buildlib.sharing.writer import Made
-from buildlib.store import names
-from buildlib.workspace import Workspace
+from buildlib.outside.registry.protocol import OCI_INDEX, Manifest, RegistryUnavailable
 
 A, FILES = "//images/a", "//pack:files"
 REPOSITORY, STORE = "elyra/a", "elyra/store"
@@ -549,7 +549,7 @@ def test_a_registry_that_is_too_slow_is_given_up(
 ) -> None:
     Machine(two).publish(A)
     answer = threading.Event()
-    monkeypatch.setattr("buildlib.sharing.shared._PATIENCE", 0.05)
+    monkeypatch.setattr("buildlib.build.sharing.shared._PATIENCE", 0.05)
     two.registry.before = lambda *_: answer.wait(30)
     machine = Machine(two)
     try:

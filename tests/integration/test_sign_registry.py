@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from buildlib.registry.client import connect
-from buildlib.registry.protocol import OCI_EMPTY, OCI_MANIFEST, Manifest, Registry
-from buildlib.releasing import cosign_image
-from buildlib.releasing.cosign_image import Signature
+from buildlib.outside.registry.client import connect
+from buildlib.outside.registry.protocol import OCI_EMPTY, OCI_MANIFEST, Manifest, Registry
+from buildlib.shipping.releasing import cosign_image
+from buildlib.shipping.releasing.cosign_image import Signature
 from tests.support.registry import registry
 from tests.support.signing import PUBLIC, check_image, signer_for_tests
 

@@ -18,18 +18,18 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from buildlib.debian.apt import MINIMAL, Archive, system_script
-from buildlib.execution.session import Session, build_in_order
-from buildlib.lock.debian import OFFICIAL
-from buildlib.model.label import Label, Reference, parse_label
-from buildlib.model.lock import Entry, Item, Lock
-from buildlib.model.target import image_name
-from buildlib.plan.plan import Plan, Step
-from buildlib.store import names
-from buildlib.store.content import ContentStore
-from buildlib.store.records import Record
-from buildlib.store.state import flat
-from buildlib.workspace import Outside, Workspace
+from buildlib.build.execution.session import Session, build_in_order
+from buildlib.build.lock.debian import OFFICIAL
+from buildlib.build.workspace import Outside, Workspace
+from buildlib.core.model.label import Label, Reference, parse_label
+from buildlib.core.model.lock import Entry, Item, Lock
+from buildlib.core.model.target import image_name
+from buildlib.core.plan.plan import Plan, Step
+from buildlib.core.store import names
+from buildlib.core.store.content import ContentStore
+from buildlib.core.store.records import Record
+from buildlib.core.store.state import flat
+from buildlib.outside.debian.apt import MINIMAL, Archive, system_script
 from tests.fakes.engine import FakeBuilder, FakeEngine
 from tests.fakes.registry import FakeRegistry
 from tests.fakes.sharing import FakeLine, FakeShared, Shelf
@@ -309,7 +309,7 @@ class Verbs:
         self._monkeypatch = monkeypatch
         monkeypatch.chdir(shop.root)
         # A signal handler of ours would end the tests, and the collector is theirs.
-        monkeypatch.setattr("buildlib.execution.signals.install", lambda before_exit: None)
+        monkeypatch.setattr("buildlib.build.execution.signals.install", lambda before_exit: None)
         monkeypatch.setattr("buildlib.cli.main.gc.disable", lambda: None)
         monkeypatch.setattr("buildlib.cli.common.Workspace", shop.lend)
 

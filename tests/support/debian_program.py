@@ -16,8 +16,8 @@ import urllib.request
 from hashlib import sha256
 from pathlib import Path
 
-from buildlib.debian.deb import Deb
-from buildlib.workspace import Workspace
+from buildlib.build.workspace import Workspace
+from buildlib.outside.debian.deb import Deb
 
 _ROOT = Path(__file__).parents[2]
 _POOL = "debian/pool/main/"

@@ -13,7 +13,7 @@ from __future__ import annotations
 from random import Random
 from typing import NamedTuple
 
-from buildlib.model.lock import Entry, Item
+from buildlib.core.model.lock import Entry, Item
 from tests.support.workspace import WorkspaceBuilder, digest
 
 KINDS = ("filegroup", "docker_image", "tarball", "download", "kernelspec")

@@ -18,23 +18,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from buildlib.model.target import Rule
+from buildlib.core.model.target import Rule
 
 ROOT = Path(__file__).parents[2]
 FILE = ROOT / "tests/golden/rule-code.json"
 RENEW = ".venv/bin/python -m tests.support.rule_code"
-_PACKAGES = ("buildlib.rules.", "buildlib.pack.", "buildlib.debian.")
+_PACKAGES = ("buildlib.core.rules.", "buildlib.core.pack.", "buildlib.outside.debian.")
 _ACTIONS = (
-    "buildlib.execution.context",
-    "buildlib.execution.stage",
-    "buildlib.execution.downloads",
-    "buildlib.model.section",
+    "buildlib.build.execution.context",
+    "buildlib.build.execution.stage",
+    "buildlib.build.execution.downloads",
+    "buildlib.core.model.section",
 )
 """What all actions work with."""
-_WRITERS = {"write_rootfs": "buildlib.debian.rootfs"}
+_WRITERS = {"write_rootfs": "buildlib.outside.debian.rootfs"}
 """Methods of a context that only some rules call -> what does their work."""
-_LATE = {("buildlib.execution.context", module) for module in _WRITERS.values()}
-_BUILDERS = ("buildlib.engine.build", "buildlib.engine.secrets", "buildlib.dockerfile.lines")
+_LATE = {("buildlib.build.execution.context", module) for module in _WRITERS.values()}
+_BUILDERS = ("buildlib.engine.build", "buildlib.engine.secrets", "buildlib.core.dockerfile.lines")
 """What those work with that hand a Dockerfile to a builder."""
 
 
@@ -56,11 +56,11 @@ def read_code(root: Path = ROOT) -> Code:
     """The rules of a checkout, with the versions of those that are imported."""
     versions: dict[str, int] = {}
     uses: dict[str, list[str]] = {}
-    for path in sorted((root / "buildlib/rules").glob("*.py")):
-        rule = getattr(importlib.import_module(f"buildlib.rules.{path.stem}"), "RULE", None)
+    for path in sorted((root / "buildlib/core/rules").glob("*.py")):
+        rule = getattr(importlib.import_module(f"buildlib.core.rules.{path.stem}"), "RULE", None)
         if isinstance(rule, Rule):
             builds = rule.product == "image" or rule.uses_engine
-            roots = [f"buildlib.rules.{path.stem}", *_ACTIONS, *(_BUILDERS if builds else ())]
+            roots = [f"buildlib.core.rules.{path.stem}", *_ACTIONS, *(_BUILDERS if builds else ())]
             text = path.read_text()
             roots += [module for method, module in _WRITERS.items() if f".{method}(" in text]
             versions[rule.kind] = rule.version
@@ -85,7 +85,7 @@ def complaints(kept: Mapping[str, Mapping[str, object]], code: Code) -> list[str
     if told or dict(kept["versions"]) != dict(code.versions):
         told += [
             "If a rule may make something else of the same declaration now, raise `version` in its",
-            "class (buildlib/rules): without that, what was made before is taken for up to date.",
+            "class (buildlib/core/rules): else what was made before is taken for up to date.",
             "If code only moved, versions stay as they are. In both cases then renew the digests:",
             f"  fix: {RENEW}",
         ]

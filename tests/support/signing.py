@@ -8,12 +8,12 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
+from buildlib.core.model.settings import Settings, Signing
 from buildlib.errors import ActionError
-from buildlib.model.settings import Settings, Signing
-from buildlib.registry.protocol import Registry
-from buildlib.releasing import cosign_image
-from buildlib.releasing.cosign_key import PublicKey
-from buildlib.releasing.sign import Signer, signer
+from buildlib.outside.registry.protocol import Registry
+from buildlib.shipping.releasing import cosign_image
+from buildlib.shipping.releasing.cosign_key import PublicKey
+from buildlib.shipping.releasing.sign import Signer, signer
 
 PASSPHRASE = "only for tests"
 KEY = Path(__file__).parent / "keys" / "only-for-tests.key"

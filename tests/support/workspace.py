@@ -18,13 +18,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from buildlib.build.workspace import Workspace
+from buildlib.core.graph.graph import Graph
+from buildlib.core.keys.compute import resolved_on
+from buildlib.core.model.label import Reference, parse_reference
+from buildlib.core.model.lock import Entry, Item, Lock, dump_lock, parse_lock
+from buildlib.core.view import View, view_of_commit
 from buildlib.errors import InputError
-from buildlib.graph.graph import Graph
-from buildlib.keys.compute import resolved_on
-from buildlib.model.label import Reference, parse_reference
-from buildlib.model.lock import Entry, Item, Lock, dump_lock, parse_lock
-from buildlib.view import View, view_of_commit
-from buildlib.workspace import Workspace
 
 if TYPE_CHECKING:
     from typing_extensions import Self

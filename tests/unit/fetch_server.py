@@ -10,7 +10,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from buildlib.fetch.source import Download, Urls
+from buildlib.outside.fetch.source import Download, Urls
 
 
 def sha(data):

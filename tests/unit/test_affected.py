@@ -10,11 +10,11 @@ from random import Random
 
 import pytest
 
-from buildlib.plan.affected import Affected, affected
-from buildlib.plan.code import changed_rules
-from buildlib.plan.explain import Leaf, describe
-from buildlib.trees.git import GitTree
-from buildlib.view import View, view_of_commit
+from buildlib.core.plan.affected import Affected, affected
+from buildlib.core.plan.code import changed_rules
+from buildlib.core.plan.explain import Leaf, describe
+from buildlib.core.trees.git import GitTree
+from buildlib.core.view import View, view_of_commit
 from tests.support.family import family
 from tests.support.random_family import RandomFamily
 from tests.support.workspace import WorkspaceBuilder
@@ -112,10 +112,10 @@ def test_another_version_of_a_rule_is_a_change(tmp_path: Path) -> None:
     rule = "class _Image(Rule):\n    version = {}\n"
     made = WorkspaceBuilder(tmp_path).image("a").file("g/x")
     made.build("g", 'filegroup(name="g", srcs=["x"])')
-    made.file("buildlib/keys/record.py", 'SCHEMA = "1"\n')
-    made.file("buildlib/rules/docker_image.py", rule.format(2))
+    made.file("buildlib/core/keys/record.py", 'SCHEMA = "1"\n')
+    made.file("buildlib/core/rules/docker_image.py", rule.format(2))
     since = made.commit()
-    made.file("buildlib/rules/docker_image.py", rule.format(3))
+    made.file("buildlib/core/rules/docker_image.py", rule.format(3))
     with both(made, since) as (old, new):
         rules = changed_rules(old.tree, new.tree, ["docker_image", "filegroup"])
         (found,) = affected(old, new, new.graph.order, rules)

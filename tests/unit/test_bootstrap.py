@@ -24,9 +24,9 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from buildlib.pypi import PUBLIC, File
-from buildlib.setup import bootstrap, uv
-from buildlib.setup.wheels import Machine, fitting_wheel, this_machine
+from buildlib.outside.pypi import PUBLIC, File
+from buildlib.outside.setup import bootstrap, uv
+from buildlib.outside.setup.wheels import Machine, fitting_wheel, this_machine
 
 ROOT = Path(__file__).resolve().parents[2]
 BASE_PYTHON = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
@@ -113,9 +113,16 @@ class Workspace:
         self.root = folder / "my workspace"
         package = self.root / "buildlib"
         no_cache = shutil.ignore_patterns("__pycache__")
-        for name in ("setup", "web", "store"):
+        for name in ("outside/setup", "outside/web", "core/store"):
             shutil.copytree(ROOT / "buildlib" / name, package / name, ignore=no_cache)
-        for name in ("doitw", "buildlib/__init__.py", "buildlib/errors.py", "buildlib/pypi.py"):
+        for name in (
+            "doitw",
+            "buildlib/__init__.py",
+            "buildlib/core/__init__.py",
+            "buildlib/outside/__init__.py",
+            "buildlib/errors.py",
+            "buildlib/outside/pypi.py",
+        ):
             shutil.copy(ROOT / name, self.root / name)
         (package / "__main__.py").write_text(STUB)
         (self.root / "pyproject.toml").write_text("[project]\n")
@@ -312,12 +319,13 @@ def test_a_python_that_is_too_old_or_broken_is_passed_over(workspace, tmp_path):
 def test_set_up_needs_no_package_and_little_of_buildlib():
     """It runs before anything is installed; -S leaves out what this Python may have."""
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); import buildlib.setup.locks\n"
+        "import sys; sys.path.insert(0, sys.argv[1]); import buildlib.outside.setup.locks\n"
         "print(*(name for name in sys.modules if name.startswith('buildlib.')))"
     )
     command = [BASE_PYTHON, "-I", "-S", "-c", code, str(ROOT)]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-    assert {name.split(".")[1] for name in loaded} == {"errors", "pypi", "setup", "store", "web"}
+    rooms = {".".join(name.split(".")[1:3]) for name in loaded} - {"core", "outside"}
+    assert rooms == {"errors", "core.store", "outside.pypi", "outside.setup", "outside.web"}
 
 
 # fetching uv

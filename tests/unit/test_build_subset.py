@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.dsl.check import check
+from buildlib.core.dsl.check import check
 from buildlib.errors import InputError
 from tests.support.workspace import WorkspaceBuilder
 
@@ -17,8 +17,8 @@ from tests.support.workspace import WorkspaceBuilder
 REFUSED = {
     "import": "import os",
     "import from elsewhere": "from os import environ",
-    "import from a library of the rules": "from buildlib.rules.base import Rule",
-    "import from a folder of rules": "from buildlib import rules",
+    "import from a library of the rules": "from buildlib.core.rules.base import Rule",
+    "import from a folder of rules": "from buildlib.core import rules",
     "relative import": "from . import defs",
     "import star": "from images.defs import *",
     "import of a hidden name": "from images.defs import __class__",
@@ -238,7 +238,7 @@ def test_nothing_that_differs_from_run_to_run_can_be_declared(
     )
     script = (
         "import sys; sys.path.insert(0, sys.argv[3])\n"
-        "from buildlib.workspace import Workspace\n"
+        "from buildlib.build.workspace import Workspace\n"
         "from buildlib.errors import InputError\n"
         "w = Workspace(sys.argv[1], store_root=sys.argv[2])\n"
         "try: print([t.attrs['description'] for t in w.graph.targets.values()])\n"

@@ -15,9 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from buildlib.core.store import content
+from buildlib.core.store.content import EPOCH, ContentStore, HashMismatch, default_root, stamp_ns
 from buildlib.errors import ActionError
-from buildlib.store import content
-from buildlib.store.content import EPOCH, ContentStore, HashMismatch, default_root, stamp_ns
 
 NONE = hashlib.sha256(b"").hexdigest()
 
@@ -347,7 +347,7 @@ def test_processes_share_a_store(store):
 def test_killed_while_writing_leaves_no_file_under_a_final_name(store):
     code = (
         "import sys, os\n"
-        "from buildlib.store.content import ContentStore\n"
+        "from buildlib.core.store.content import ContentStore\n"
         "out = ContentStore(sys.argv[1]).writer()\n"
         "out.write(b'x' * 3_000_000)\n"
         "print('ready', flush=True)\n"
@@ -365,7 +365,7 @@ def test_killed_while_writing_leaves_no_file_under_a_final_name(store):
 
 
 def test_the_module_is_light():
-    code = "import sys, buildlib.store.content; print(*sorted(sys.modules))"
+    code = "import sys, buildlib.core.store.content; print(*sorted(sys.modules))"
     loaded = subprocess.check_output([sys.executable, "-c", code], text=True).split()
     heavy = {"hashlib", "urllib.request", "urllib3", "tempfile", "shutil", "pathlib", "threading"}
     assert not heavy & set(loaded)

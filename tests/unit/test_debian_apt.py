@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.debian import apt
-from buildlib.debian.apt import Archive, Suite
-from buildlib.debian.package import DebPackage
+from buildlib.core.model.settings import Network
 from buildlib.errors import ActionError, InputError
-from buildlib.model.settings import Network
+from buildlib.outside.debian import apt
+from buildlib.outside.debian.apt import Archive, Suite
+from buildlib.outside.debian.package import DebPackage
 
 MIRROR = "https://mirror.example.com/linux"
 ARCHIVE = Archive(MIRROR)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.debian.deb import Deb
-from buildlib.debian.rootfs import EXCLUDED, INCLUDED, ExtraFile, write_rootfs
 from buildlib.errors import ActionError
+from buildlib.outside.debian.deb import Deb
+from buildlib.outside.debian.rootfs import EXCLUDED, INCLUDED, ExtraFile, write_rootfs
 
 EPOCH = 1_700_000_000
 IMAGE = Path(__file__).parents[2] / "images/bases/os"

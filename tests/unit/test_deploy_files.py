@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 import yaml
 
+from buildlib.build.execution.session import Session, build_in_order
+from buildlib.build.workspace import Workspace
+from buildlib.cli.commands.deploy import named_images
 from buildlib.cli.main import main
-from buildlib.commands.deploy import named_images
+from buildlib.core.model.label import Label, parse_label
 from buildlib.engine.find import DEFAULT_SOCKET as USUAL
 from buildlib.errors import ActionError, InputError
-from buildlib.execution.session import Session, build_in_order
-from buildlib.model.label import Label, parse_label
-from buildlib.workspace import Workspace
 from deploy import run
 from deploy.compose import Compose
 from deploy.composefile import read

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from buildlib.keys.index import DigestIndex
+from buildlib.core.keys.index import DigestIndex
 
 SETTLE = 0.06
 """Seconds after which an index may trust a file: a little more than its tick."""
@@ -158,7 +158,7 @@ def test_a_file_system_with_whole_seconds_is_not_trusted_within_them(
 def test_a_file_that_is_written_while_it_is_read_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from buildlib.keys import index as module
+    from buildlib.core.keys import index as module
 
     path = tmp_path / "f"
     path.write_text("old")
@@ -179,7 +179,7 @@ def test_a_file_that_is_written_while_it_is_read_is_read_again(
 def test_a_file_that_never_rests_does_not_hang_a_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from buildlib.keys import index as module
+    from buildlib.core.keys import index as module
 
     path = tmp_path / "f"
     path.write_text("")
@@ -222,8 +222,8 @@ def test_what_is_no_file_has_no_stamp(tmp_path: Path) -> None:
 def test_a_file_that_may_not_be_read_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from buildlib.core.keys import index as module
     from buildlib.errors import BuildError
-    from buildlib.keys import index as module
 
     def refuse(path: str) -> str:
         raise PermissionError(13, "Permission denied", path)

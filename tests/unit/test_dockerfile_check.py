@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from buildlib.dockerfile.check import check_parent, check_sources, repository
-from buildlib.dockerfile.ignore import IgnoreRules
-from buildlib.dockerfile.limits import check_engine_limits
-from buildlib.dockerfile.parse import parse
+from buildlib.core.dockerfile.check import check_parent, check_sources, repository
+from buildlib.core.dockerfile.ignore import IgnoreRules
+from buildlib.core.dockerfile.limits import check_engine_limits
+from buildlib.core.dockerfile.parse import parse
 from buildlib.errors import InputError, Location
 
 WHERE = Location("images/x/BUILD.py", 4)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from buildlib.dockerfile.lines import Instruction, read_lines
+from buildlib.core.dockerfile.lines import Instruction, read_lines
 from buildlib.errors import InputError
 from tests.support.dockerfiles import dockerfiles
 

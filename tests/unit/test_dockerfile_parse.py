@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildlib.dockerfile.lines import read_lines
-from buildlib.dockerfile.parse import parse
+from buildlib.core.dockerfile.lines import read_lines
+from buildlib.core.dockerfile.parse import parse
 from buildlib.errors import InputError
 
 

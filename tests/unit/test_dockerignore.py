@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildlib.dockerfile.ignore import IgnoreRules, ignore_file
+from buildlib.core.dockerfile.ignore import IgnoreRules, ignore_file
 from buildlib.errors import InputError
 
 PATHS = (

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
+from buildlib.build.workspace import Workspace
 from buildlib.cli.call import parse
 from buildlib.cli.verb import VARIABLES, find, names
-from buildlib.dsl import registry
-from buildlib.dsl.check import ANNOTATION_MODULES, SAFE_BUILTINS, check
-from buildlib.graph.graph import Graph
-from buildlib.model.settings import Network, Settings, Share, Signing
-from buildlib.workspace import Workspace
+from buildlib.core.dsl import registry
+from buildlib.core.dsl.check import ANNOTATION_MODULES, SAFE_BUILTINS, check
+from buildlib.core.graph.graph import Graph
+from buildlib.core.model.settings import Network, Settings, Share, Signing
 from tools import rules_reference
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buildlib.build.execution import timeline
+from buildlib.core.model.label import Label
 from buildlib.engine.failure import FailureFinder
 from buildlib.engine.progress import (
     Cached,
@@ -24,8 +26,6 @@ from buildlib.engine.progress import (
     Status,
     instruction_of,
 )
-from buildlib.execution import timeline
-from buildlib.model.label import Label
 from tests.fakes.buildkit.record import FAILS, FOLDER, MARK
 
 RECORDED = sorted(FOLDER.glob("*.txt"))

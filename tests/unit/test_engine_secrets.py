@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 
+from buildlib.core.model.settings import Network
 from buildlib.engine.protocol import Grant
 from buildlib.engine.secrets import grants_for, lend
 from buildlib.errors import InputError
-from buildlib.model.settings import Network
-from buildlib.web.trust import find_ca
+from buildlib.outside.web.trust import find_ca
 from tests.support.dockerfiles import dockerfiles
 
 CA = Grant("ca", ("SSL_CERT_FILE", "PIP_CERT"), path="/host/ca.pem")

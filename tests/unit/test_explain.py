@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.keys.record import KeyRecord
-from buildlib.model.label import Reference, parse_label
-from buildlib.model.output import Output
-from buildlib.plan.explain import Leaf
-from buildlib.store.records import Records
+from buildlib.core.keys.record import KeyRecord
+from buildlib.core.model.label import Reference, parse_label
+from buildlib.core.model.output import Output
+from buildlib.core.plan.explain import Leaf
+from buildlib.core.store.records import Records
 from tests.support.family import family
 from tests.support.workspace import WorkspaceBuilder
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from buildlib.core.pack.tar import Member, write_tar
+from buildlib.core.store.content import EPOCH
 from buildlib.errors import ActionError, InputError
-from buildlib.pack.tar import Member, write_tar
-from buildlib.store.content import EPOCH
 from tests.integration.workshop import Workshop
 
 TREE = {

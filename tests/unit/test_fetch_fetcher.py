@@ -25,14 +25,14 @@ from fetch_server import (
     whole,
 )
 
+from buildlib.core.model.settings import Network
+from buildlib.core.store.content import ContentStore, HashMismatch, stamp_ns
 from buildlib.errors import ActionError, InputError
-from buildlib.fetch.carry import export_to
-from buildlib.fetch.failures import FetchFailed, NotInStore, NotServed
-from buildlib.fetch.fetcher import Fetcher
-from buildlib.fetch.source import DebianPath, Download, PyPIFile, Urls
-from buildlib.model.settings import Network
-from buildlib.store.content import ContentStore, HashMismatch, stamp_ns
-from buildlib.web.retry import Retry
+from buildlib.outside.fetch.carry import export_to
+from buildlib.outside.fetch.failures import FetchFailed, NotInStore, NotServed
+from buildlib.outside.fetch.fetcher import Fetcher
+from buildlib.outside.fetch.source import DebianPath, Download, PyPIFile, Urls
+from buildlib.outside.web.retry import Retry
 
 FAST = Retry(first_delay=0.01, longest_delay=2.0, connect_timeout=2.0, read_timeout=0.5)
 BIG = bytes(range(256)) * 4096  # 1 MiB
@@ -589,11 +589,11 @@ def test_tls_through_a_proxy(server, secure, trust, store, monkeypatch):
 
 CHILD = textwrap.dedent("""
     import signal, sys
-    from buildlib.fetch.fetcher import Fetcher
-    from buildlib.fetch.source import Download, Urls
-    from buildlib.web.retry import Retry
-    from buildlib.model.settings import Network
-    from buildlib.store.content import ContentStore
+    from buildlib.outside.fetch.fetcher import Fetcher
+    from buildlib.outside.fetch.source import Download, Urls
+    from buildlib.outside.web.retry import Retry
+    from buildlib.core.model.settings import Network
+    from buildlib.core.store.content import ContentStore
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     root, sha256, url = sys.argv[1:]
@@ -674,10 +674,10 @@ def test_nothing_heavy_is_loaded_while_nothing_is_missing(store):
     store.save()
     code = (
         "import sys\n"
-        "from buildlib.fetch.fetcher import Fetcher\n"
-        "from buildlib.fetch.source import Download, Urls\n"
-        "from buildlib.model.settings import Network\n"
-        "from buildlib.store.content import ContentStore\n"
+        "from buildlib.outside.fetch.fetcher import Fetcher\n"
+        "from buildlib.outside.fetch.source import Download, Urls\n"
+        "from buildlib.core.model.settings import Network\n"
+        "from buildlib.core.store.content import ContentStore\n"
         "download = Download(sys.argv[2], 1, 'x', Urls(()))\n"
         "Fetcher(ContentStore(sys.argv[1]), Network()).fetch([download])\n"
         "print(*sys.modules)\n"

@@ -8,13 +8,13 @@ from threading import Event
 import pytest
 from fetch_server import Server, page
 
-from buildlib.fetch.locate import Locator
-from buildlib.fetch.source import DebianPath, PyPIFile, Urls
-from buildlib.model.settings import Network
-from buildlib.web.address import read, shown
-from buildlib.web.errors import HttpError
-from buildlib.web.http import HttpClient
-from buildlib.web.retry import Retry
+from buildlib.core.model.settings import Network
+from buildlib.outside.fetch.locate import Locator
+from buildlib.outside.fetch.source import DebianPath, PyPIFile, Urls
+from buildlib.outside.web.address import read, shown
+from buildlib.outside.web.errors import HttpError
+from buildlib.outside.web.http import HttpClient
+from buildlib.outside.web.retry import Retry
 
 JSON = "application/vnd.pypi.simple.v1+json"
 WHEEL = "demo-1.0-py3-none-any.whl"

@@ -6,7 +6,7 @@ import io
 
 import pytest
 
-from buildlib.fetch.progress import Progress, progress_for
+from buildlib.outside.fetch.progress import Progress, progress_for
 
 
 class Clock:

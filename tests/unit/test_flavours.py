@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from buildlib.core.model.label import Label
 from buildlib.errors import InputError
-from buildlib.model.label import Label
 from tests.support.workspace import WorkspaceBuilder
 
 CHILD = "ARG BASE_CONTAINER=elyra/os:dev\nFROM ${BASE_CONTAINER}\n"

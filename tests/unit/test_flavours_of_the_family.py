@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.keys.compute import pinned
-from buildlib.model.settings import FLAVOURS
-from buildlib.model.target import Target
-from buildlib.workspace import Workspace
+from buildlib.build.workspace import Workspace
+from buildlib.core.keys.compute import pinned
+from buildlib.core.model.settings import FLAVOURS
+from buildlib.core.model.target import Target
 
 ROOT = Path(__file__).parents[2]
 STACKS = "docker-stacks"

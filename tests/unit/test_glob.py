@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildlib.dsl.glob import is_glob, match
+from buildlib.core.dsl.glob import is_glob, match
 from tests.support.workspace import WorkspaceBuilder
 
 # -- the definition, slowly ---------------------------------------------------------------------

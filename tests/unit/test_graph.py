@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buildlib.core.graph.graph import Graph
+from buildlib.core.graph.validate import validate
+from buildlib.core.model.label import Label, Reference, parse_label
+from buildlib.core.model.target import SRC, Dep, Target
+from buildlib.core.rules.filegroup import RULE
 from buildlib.errors import InputError, Location
-from buildlib.graph.graph import Graph
-from buildlib.graph.validate import validate
-from buildlib.model.label import Label, Reference, parse_label
-from buildlib.model.target import SRC, Dep, Target
-from buildlib.rules.filegroup import RULE
 from tests.support.family import family
 from tests.support.workspace import WorkspaceBuilder
 

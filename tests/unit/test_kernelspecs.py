@@ -21,11 +21,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from buildlib.execution.session import Session, build_in_order
-from buildlib.model.label import Reference, parse_label
-from buildlib.model.settings import parse_settings
-from buildlib.store.content import ContentStore
-from buildlib.workspace import Workspace
+from buildlib.build.execution.session import Session, build_in_order
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.label import Reference, parse_label
+from buildlib.core.model.settings import parse_settings
+from buildlib.core.store.content import ContentStore
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "usr/local/share/jupyter/kernels"
@@ -136,7 +136,7 @@ def family(folder: Path) -> Path:
     """A copy of what declares the family."""
     for name in ("dodo.py", "VERSION", "pyproject.toml", "images.lock"):
         shutil.copy(ROOT / name, folder)
-    for name in ("images", "launchers", "kernelspecs", "verify"):
+    for name in ("images", "launchers", "kernelspecs", "deploy", "verify"):
         if (ROOT / name).exists():
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / name, folder / name, ignore=ignored)

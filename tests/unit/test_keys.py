@@ -14,13 +14,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from buildlib.dsl.declare import freeze
-from buildlib.graph.graph import Graph
-from buildlib.keys.compute import Keys, Stamp, _text
-from buildlib.keys.record import compare, make_record
-from buildlib.model.label import Label, Reference
-from buildlib.model.lock import Entry, Item
-from buildlib.model.target import Rule
+from buildlib.core.dsl.declare import freeze
+from buildlib.core.graph.graph import Graph
+from buildlib.core.keys.compute import Keys, Stamp, _text
+from buildlib.core.keys.record import compare, make_record
+from buildlib.core.model.label import Label, Reference
+from buildlib.core.model.lock import Entry, Item
+from buildlib.core.model.target import Rule
 from tests.support.family import PARTS, family
 from tests.support.workspace import WorkspaceBuilder, digest
 
@@ -285,7 +285,7 @@ def test_the_channel_is_in_the_key_of_what_carries_it_only(tmp_path: Path) -> No
 
 
 def test_a_rules_version_is_in_its_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from buildlib.rules.tarball import RULE
+    from buildlib.core.rules.tarball import RULE
 
     made = family(tmp_path)
     before = made.keys(PARTS)

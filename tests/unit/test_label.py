@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildlib.errors import InputError
-from buildlib.model.label import (
+from buildlib.core.model.label import (
     Label,
     Reference,
     is_label,
@@ -17,7 +16,8 @@ from buildlib.model.label import (
     parse_reference,
     task_names,
 )
-from buildlib.store.state import flat
+from buildlib.core.store.state import flat
+from buildlib.errors import InputError
 
 WORDS = st.text("ab.+-_1", min_size=1, max_size=3).filter(lambda text: not set(text) <= {"."})
 FOLDERS = st.one_of(

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.dsl import check
-from buildlib.dsl.loader import Loader
-from buildlib.model.settings import Settings
-from buildlib.model.target import Target
-from buildlib.trees.git import GitTree
+from buildlib.core.dsl import check
+from buildlib.core.dsl.loader import Loader
+from buildlib.core.model.settings import Settings
+from buildlib.core.model.target import Target
+from buildlib.core.trees.git import GitTree
 from tests.support.family import family
 from tests.support.workspace import WorkspaceBuilder
 
@@ -114,7 +114,7 @@ def test_a_stricter_check_looks_at_what_an_older_one_let_through(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was compiled is kept under the code of the check as well."""
-    from buildlib import fingerprint
+    from buildlib.core import fingerprint
 
     made = WorkspaceBuilder(tmp_path).build("a", 'filegroup(name="x", srcs=[])')
 

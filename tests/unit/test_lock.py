@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildlib.errors import InputError
-from buildlib.model.lock import (
+from buildlib.core.model.lock import (
     Entry,
     Item,
     dump_lock,
@@ -17,6 +16,7 @@ from buildlib.model.lock import (
     parse_lock,
     to_plain,
 )
+from buildlib.errors import InputError
 from tests.support.workspace import digest as sha
 
 PRINTABLE = st.characters(min_codepoint=33, max_codepoint=126, exclude_characters="\\")

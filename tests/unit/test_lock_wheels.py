@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from buildlib.build.lock.wheels import Interpreter, best_wheels
+from buildlib.core.model.lock import Item
 from buildlib.errors import ActionError
-from buildlib.lock.wheels import Interpreter, best_wheels
-from buildlib.model.lock import Item
 from tests.support.workspace import digest
 
 PYTHON = Interpreter("3.11", "x86_64")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from buildlib import fingerprint
-from buildlib.store.memo import Memo
+from buildlib.core import fingerprint
+from buildlib.core.store.memo import Memo
 
 
 def opened(folder: Path, code: str = "of today") -> Memo:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.model.lock import Entry, Item
+from buildlib.core.model.lock import Entry, Item
 from tests.support.golden import check_golden
 from tests.support.workspace import WorkspaceBuilder, digest
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from buildlib.model.settings import Settings, parse_settings
-from buildlib.registry.client import connect
-from buildlib.store import names
+from buildlib.core.model.settings import Settings, parse_settings
+from buildlib.core.store import names
+from buildlib.outside.registry.client import connect
 
 
 def test_a_content_tag_is_a_reference_docker_takes() -> None:

@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import pytest
 
-from buildlib.keys.compute import Keys
-from buildlib.keys.record import KeyRecord
-from buildlib.model.label import Reference, parse_label
-from buildlib.model.output import FileOutput, Output
-from buildlib.model.target import Target
-from buildlib.plan.plan import (
+from buildlib.build.workspace import Workspace
+from buildlib.core.keys.compute import Keys
+from buildlib.core.keys.record import KeyRecord
+from buildlib.core.model.label import Reference, parse_label
+from buildlib.core.model.output import FileOutput, Output
+from buildlib.core.model.target import Target
+from buildlib.core.plan.plan import (
     BUILD,
     FORGOTTEN,
     FRESH,
@@ -24,8 +25,7 @@ from buildlib.plan.plan import (
     Plan,
     Step,
 )
-from buildlib.store import names
-from buildlib.workspace import Workspace
+from buildlib.core.store import names
 from tests.support.workspace import WorkspaceBuilder, digest
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildlib.pruning.policy import (
+from buildlib.shipping.pruning.policy import (
     NO_RECORD,
     Content,
     decide,

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_graph import graph_of, target
 
+from buildlib.core.graph.graph import Graph
+from buildlib.core.graph.paths import Paths
+from buildlib.core.graph.query import query
+from buildlib.core.model.label import Label
 from buildlib.errors import InputError
-from buildlib.graph.graph import Graph
-from buildlib.graph.paths import Paths
-from buildlib.graph.query import query
-from buildlib.model.label import Label
 from tests.support.family import family
 from tests.support.workspace import WorkspaceBuilder
 

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildlib.keys.record import make_record
-from buildlib.model.label import Label
-from buildlib.model.output import FileOutput, Output
-from buildlib.store.records import Record, Records
-from buildlib.store.state import State
+from buildlib.core.keys.record import make_record
+from buildlib.core.model.label import Label
+from buildlib.core.model.output import FileOutput, Output
+from buildlib.core.store.records import Record, Records
+from buildlib.core.store.state import State
 from tests.support.workspace import digest
 
 KEY = make_record([("rule", "docker_image 1"), ("file a", "644 x")])

@@ -13,15 +13,15 @@ from pathlib import Path
 import pytest
 from token_registry import TokenRegistry
 
+from buildlib.core.model.settings import HUB
 from buildlib.errors import ActionError, InputError
-from buildlib.model.settings import HUB
-from buildlib.registry import challenge
-from buildlib.registry.address import is_loopback, server_of
-from buildlib.registry.client import connect
-from buildlib.registry.protocol import RegistryUnavailable
-from buildlib.registry.upload import CHUNK
-from buildlib.web.credentials import docker_login
-from buildlib.web.retry import Retry
+from buildlib.outside.registry import challenge
+from buildlib.outside.registry.address import is_loopback, server_of
+from buildlib.outside.registry.client import connect
+from buildlib.outside.registry.protocol import RegistryUnavailable
+from buildlib.outside.registry.upload import CHUNK
+from buildlib.outside.web.credentials import docker_login
+from buildlib.outside.web.retry import Retry
 from tests.support.registry import registry
 
 HASTY = Retry(attempts=2, first_delay=0.01, longest_delay=0.05, connect_timeout=5, read_timeout=30)

@@ -12,9 +12,9 @@ import pytest
 from urllib3 import exceptions
 
 from buildlib.errors import ActionError
-from buildlib.registry.errors import explained, refusal
-from buildlib.registry.protocol import RegistryUnavailable
-from buildlib.web.errors import HttpError, failure
+from buildlib.outside.registry.errors import explained, refusal
+from buildlib.outside.registry.protocol import RegistryUnavailable
+from buildlib.outside.web.errors import HttpError, failure
 from tests.support.golden import check_golden
 
 HOST = "registry.example.com:5000"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.execution.session import Session, build_in_order
-from buildlib.model.label import Reference, parse_label
-from buildlib.model.output import EXPORT
-from buildlib.workspace import Workspace
+from buildlib.build.execution.session import Session, build_in_order
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.label import Reference, parse_label
+from buildlib.core.model.output import EXPORT
 from tests.unit.test_kernelspecs import family, without_engine
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from buildlib.errors import ActionError, BuildError, InputError
-from buildlib.releasing import git as releasing_git
-from buildlib.releasing.git import commit_release, releases
-from buildlib.releasing.origin import Origin, check_git
-from buildlib.releasing.repository import Repository
+from buildlib.shipping.releasing import git as releasing_git
+from buildlib.shipping.releasing.git import commit_release, releases
+from buildlib.shipping.releasing.origin import Origin, check_git
+from buildlib.shipping.releasing.repository import Repository
 from tests.support.workspace import WorkspaceBuilder
 
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- new\n\n## [2.4.0] - 2026-01-01\n\n- old\n"
@@ -401,7 +401,7 @@ def test_a_release_from_within_a_hook_finds_its_own_repository(
 def test_a_changelog_that_cannot_be_closed_is_told_before_anything_is_done(
     made: WorkspaceBuilder, monkeypatch: pytest.MonkeyPatch, text: str
 ) -> None:
-    from buildlib.releasing.notes import roll
+    from buildlib.shipping.releasing.notes import roll
 
     monkeypatch.setattr(releasing_git, "_roll", roll)
     made.file("CHANGELOG.md", text).commit()
@@ -414,7 +414,7 @@ def test_a_changelog_that_cannot_be_closed_is_told_before_anything_is_done(
 def test_the_changelogs_section_is_closed_once_wherever_it_stops(
     made: WorkspaceBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from buildlib.releasing.notes import roll
+    from buildlib.shipping.releasing.notes import roll
 
     monkeypatch.setattr(releasing_git, "_roll", roll)
     for count in range(6):

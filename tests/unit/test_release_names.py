@@ -12,12 +12,12 @@ from typing import NoReturn
 import pytest
 import yaml
 
-from buildlib.execution.context import ActionContext
-from buildlib.execution.session import Session, build_in_order
-from buildlib.model.label import Label, Reference, parse_label
-from buildlib.model.target import image_name
-from buildlib.store import names
-from buildlib.workspace import Workspace
+from buildlib.build.execution.context import ActionContext
+from buildlib.build.execution.session import Session, build_in_order
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.label import Label, Reference, parse_label
+from buildlib.core.model.target import image_name
+from buildlib.core.store import names
 from tests.support.workspace import WorkspaceBuilder
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildlib.errors import InputError
-from buildlib.releasing.notes import NOTHING, release_notes, roll, section
+from buildlib.shipping.releasing.notes import NOTHING, release_notes, roll, section
 
 TEXT = """\
 # Changelog

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from buildlib.errors import ActionError
-from buildlib.registry.protocol import OCI_MANIFEST, Manifest
-from buildlib.releasing import tagging
-from buildlib.releasing.model import Tag
-from buildlib.releasing.publish import STALE, claim, free_or_right, put_index, put_tags
+from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest
+from buildlib.shipping.releasing import tagging
+from buildlib.shipping.releasing.model import Tag
+from buildlib.shipping.releasing.publish import STALE, claim, free_or_right, put_index, put_tags
 from tests.fakes.registry import FakeRegistry
 
 LISTED = "elyra/releases"

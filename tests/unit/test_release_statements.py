@@ -10,10 +10,10 @@ from typing import Any
 import jsonschema
 import pytest
 
+from buildlib.core.model.label import parse_label
 from buildlib.errors import ActionError
-from buildlib.model.label import parse_label
-from buildlib.releasing import attest
-from buildlib.releasing.model import Proof, Release, ReleasedImage
+from buildlib.shipping.releasing import attest
+from buildlib.shipping.releasing.model import Proof, Release, ReleasedImage
 
 GATEWAY_ID, KERNEL_ID, BASE_ID = ("sha256:" + digit * 64 for digit in "abc")
 REGISTRY = "registry.example.com:5000"

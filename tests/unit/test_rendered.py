@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from buildlib.build.execution.cleaning import clean
+from buildlib.build.execution.session import Session, build_in_order
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.label import parse_label
 from buildlib.errors import InputError
-from buildlib.execution.cleaning import clean
-from buildlib.execution.session import Session, build_in_order
-from buildlib.model.label import parse_label
-from buildlib.workspace import Workspace
 from tests.support.workspace import WorkspaceBuilder
 
 LABEL = parse_label("//d:file")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from buildlib.core.model.requirements import request_of, requirement_files
+from buildlib.core.model.tree import Tree
+from buildlib.core.trees.git import GitTree
 from buildlib.errors import InputError
-from buildlib.model.requirements import request_of, requirement_files
-from buildlib.model.tree import Tree
-from buildlib.trees.git import GitTree
 from tests.support.workspace import WorkspaceBuilder
 
 IN = "images/a/requirements.in"

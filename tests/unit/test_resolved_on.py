@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.keys.compute import resolved_on
-from buildlib.model.label import parse_label
-from buildlib.model.lock import Item
+from buildlib.core.keys.compute import resolved_on
+from buildlib.core.model.label import parse_label
+from buildlib.core.model.lock import Item
 from tests.support.workspace import WorkspaceBuilder, digest
 
 CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n"

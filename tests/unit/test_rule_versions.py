@@ -22,12 +22,12 @@ def test_no_rule_has_other_code_than_when_its_version_was_last_looked_at() -> No
 
 def test_what_decides_what_a_rule_makes_is_found() -> None:
     uses = read_code().uses
-    assert "buildlib/pack/tar.py" in uses["tarball"]
-    assert "buildlib/debian/deb.py" in uses["rootfs"]
-    assert "buildlib/rules/docker_image.py" in uses["container_files"]
+    assert "buildlib/core/pack/tar.py" in uses["tarball"]
+    assert "buildlib/outside/debian/deb.py" in uses["rootfs"]
+    assert "buildlib/core/rules/docker_image.py" in uses["container_files"]
     assert "buildlib/engine/build.py" in uses["docker_image"]
     assert "buildlib/engine/build.py" not in uses["zip_file"]
-    assert all("buildlib/execution/stage.py" in paths for paths in uses.values())
+    assert all("buildlib/build/execution/stage.py" in paths for paths in uses.values())
 
 
 @pytest.mark.parametrize(("version", "is_raised"), [(2, False), (1, True)])

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.dsl import registry
-from buildlib.dsl.check import SAFE_BUILTINS
-from buildlib.model.label import parse_label
-from buildlib.model.output import Output
+from buildlib.core.dsl import registry
+from buildlib.core.dsl.check import SAFE_BUILTINS
+from buildlib.core.model.label import parse_label
+from buildlib.core.model.output import Output
 from tests.support.family import family
 from tests.support.workspace import WorkspaceBuilder
 
@@ -50,8 +50,8 @@ def test_editors_see_every_rule() -> None:
 
 def test_a_new_rule_is_one_new_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = """
-    from buildlib.dsl.declare import declare
-    from buildlib.model.target import Rule
+    from buildlib.core.dsl.declare import declare
+    from buildlib.core.model.target import Rule
 
     def greeting(*, name, text, doc=""):
         declare(RULE, name=name, doc=doc, attrs={"text": text})
@@ -64,9 +64,9 @@ def test_a_new_rule_is_one_new_module(tmp_path: Path, monkeypatch: pytest.Monkey
     """
     import types
 
-    module = types.ModuleType("buildlib.rules.greeting")
+    module = types.ModuleType("buildlib.core.rules.greeting")
     exec(inspect.cleandoc(text), module.__dict__)
-    monkeypatch.setitem(sys.modules, "buildlib.rules.greeting", module)
+    monkeypatch.setitem(sys.modules, "buildlib.core.rules.greeting", module)
     monkeypatch.setattr(registry, "names", lambda: (*RULES, "greeting"))
     made = WorkspaceBuilder(tmp_path)
     made.file("a/BUILD.py", "from buildlib.rules import greeting\ngreeting(name='a', text='hi')\n")

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.releasing import sbom_layers
-from buildlib.workspace import Workspace
+from buildlib.build.workspace import Workspace
+from buildlib.shipping.releasing import sbom_layers
 from tests.support.workspace import WorkspaceBuilder
 
 STATUS = "var/lib/dpkg/status"

@@ -8,9 +8,9 @@ import random
 import re
 from typing import Any
 
-from buildlib.model.label import parse_label
-from buildlib.releasing.model import ReleasedImage
-from buildlib.releasing.sbom import key_record, normalise
+from buildlib.core.model.label import parse_label
+from buildlib.shipping.releasing.model import ReleasedImage
+from buildlib.shipping.releasing.sbom import key_record, normalise
 
 IMAGE_ID = "sha256:" + "a" * 64
 WRITTEN: dict[str, Any] = {

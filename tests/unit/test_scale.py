@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from buildlib.execution.session import Session
-from buildlib.model.label import Label, Reference
-from buildlib.model.output import Output
-from buildlib.workspace import Workspace
+from buildlib.build.execution.session import Session
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.label import Label, Reference
+from buildlib.core.model.output import Output
 from tests.support.workspace import WorkspaceBuilder
 
 N = 40

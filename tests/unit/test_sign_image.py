@@ -8,9 +8,9 @@ import json
 import pytest
 
 from buildlib.errors import ActionError
-from buildlib.registry.protocol import OCI_MANIFEST, Manifest
-from buildlib.releasing import cosign_image
-from buildlib.releasing.cosign_image import Signature
+from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest
+from buildlib.shipping.releasing import cosign_image
+from buildlib.shipping.releasing.cosign_image import Signature
 from tests.fakes.registry import FakeRegistry
 from tests.support.signing import PUBLIC, check_image, signer_for_tests
 

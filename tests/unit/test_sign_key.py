@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from Cryptodome.PublicKey import ECC
 
+from buildlib.core.model.settings import Settings, Signing, parse_settings
 from buildlib.errors import InputError
-from buildlib.model.settings import Settings, Signing, parse_settings
-from buildlib.releasing.cosign_key import PrivateKey, PublicKey, open_key
-from buildlib.releasing.sign import signer
+from buildlib.shipping.releasing.cosign_key import PrivateKey, PublicKey, open_key
+from buildlib.shipping.releasing.sign import signer
 from tests.support.signing import KEY, PASSPHRASE, PUBLIC, signer_for_tests
 
 TEXT = KEY.read_text()

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.model.label import Label, parse_label
-from buildlib.model.target import Target
+from buildlib.core.model.label import Label, parse_label
+from buildlib.core.model.target import Target
 from tests.support.workspace import WorkspaceBuilder
 
 REPOSITORY = Path(__file__).parents[2]

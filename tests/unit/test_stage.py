@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from buildlib.build.execution.stage import InputMovedError, Stage
+from buildlib.core.model.inputs import Source
+from buildlib.core.store.content import EPOCH, ContentStore, stamp_ns
 from buildlib.errors import ActionError
-from buildlib.execution.stage import InputMovedError, Stage
-from buildlib.model.inputs import Source
-from buildlib.store.content import EPOCH, ContentStore, stamp_ns
 from tests.support.workspace import digest
 
 
@@ -350,7 +350,7 @@ def test_a_store_that_lost_its_times_still_tells_contents_apart(
 def test_the_history_of_names_that_are_gone_ends(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("buildlib.execution.stage._LONG", 2)
+    monkeypatch.setattr("buildlib.build.execution.stage._LONG", 2)
     folders = set()
     for number in range(20):
         desk.fill(**{f"bundle{number}": "1"})
@@ -359,8 +359,8 @@ def test_the_history_of_names_that_are_gone_ends(
 
 
 def test_a_long_history_ends_with_a_new_folder(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("buildlib.execution.stage._LONG", 2)
-    monkeypatch.setattr("buildlib.execution.stage._EACH", 1)
+    monkeypatch.setattr("buildlib.build.execution.stage._LONG", 2)
+    monkeypatch.setattr("buildlib.build.execution.stage._EACH", 1)
     folders = set()
     for number in range(9):
         desk.fill(a=str(number))

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from buildlib.core.pack.compress import compress
+from buildlib.core.pack.tar import Member, write_tar
 from buildlib.errors import ActionError, InputError
-from buildlib.pack.compress import compress
-from buildlib.pack.tar import Member, write_tar
 
 EPOCH = 1_600_000_000
 LONG = "deep/" + "/".join(["folder-with-a-long-name"] * 9) + "/file"
@@ -138,7 +138,7 @@ def test_bytes_are_the_same_from_another_folder_umask_zone_and_hash_seed(tmp_pat
     source.write_bytes(b"content" * 1000)
     source.chmod(0o664)
     program = (
-        "import sys\nfrom buildlib.pack.tar import Member, write_tar\n"
+        "import sys\nfrom buildlib.core.pack.tar import Member, write_tar\n"
         "import os\nmode = os.stat(sys.argv[1]).st_mode\n"
         "write_tar({Member('a/b', mode, sys.argv[1]), Member('a/c'), Member('d', data=b'x')},"
         " sys.stdout.buffer, epoch=5)\n"

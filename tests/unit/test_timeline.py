@@ -9,11 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildlib.execution import timeline
-from buildlib.execution.gantt import draw
-from buildlib.execution.timeline import EXPORT, FETCH, OTHER, RUN, TRANSFER, UNPACK, Span, Watch
-from buildlib.model.label import Label
-from buildlib.plan.critical_path import critical_path, guess, path_lengths
+from buildlib.build.execution import timeline
+from buildlib.build.execution.gantt import draw
+from buildlib.build.execution.timeline import (
+    EXPORT,
+    FETCH,
+    OTHER,
+    RUN,
+    TRANSFER,
+    UNPACK,
+    Span,
+    Watch,
+)
+from buildlib.core.model.label import Label
+from buildlib.core.plan.critical_path import critical_path, guess, path_lengths
 
 A, B, C, D = (Label("images", name) for name in "abcd")
 BELOW = {A: [], B: [A], C: [A], D: [C]}

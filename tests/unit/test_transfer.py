@@ -8,12 +8,12 @@ from typing import Any, ClassVar
 
 import pytest
 
+from buildlib.build.sharing.progress import Transfers
 from buildlib.engine import transfer
 from buildlib.engine.transfer import Layers, may_pass
 from buildlib.errors import ActionError
-from buildlib.fetch.progress import Progress
+from buildlib.outside.fetch.progress import Progress
 from buildlib.parallel import map_threads
-from buildlib.sharing.progress import Transfers
 
 
 def progress(status: str, layer: str, current: int, total: int) -> dict[str, Any]:
@@ -222,4 +222,20 @@ def test_map_threads_begins_nothing_after_a_failure_and_waits_no_longer_than_it_
     never = threading.Event()
     with pytest.raises(TimeoutError):
         map_threads(lambda _: never.wait(30), [1], threads=1, timeout=0.01)
+    never.set()
+
+
+def test_map_threads_lets_whoever_waits_show_how_far_it_is() -> None:
+    ticks: list[threading.Thread] = []
+    came = threading.Event()
+
+    def tick() -> None:
+        ticks.append(threading.current_thread())
+        came.set()
+
+    assert map_threads(lambda _: came.wait(30), [1, 2], threads=2, tick=tick) == [True, True]
+    assert set(ticks) == {threading.current_thread()}
+    never = threading.Event()
+    with pytest.raises(TimeoutError):
+        map_threads(lambda _: never.wait(30), [1], threads=1, timeout=0.01, tick=tick)
     never.set()

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from buildlib.core.model.tree import Tree
+from buildlib.core.trees.git import GitTree
+from buildlib.core.trees.working import WorkingTree
 from buildlib.errors import InputError
-from buildlib.model.tree import Tree
-from buildlib.trees.git import GitTree
-from buildlib.trees.working import WorkingTree
 from tests.support.workspace import WorkspaceBuilder
 
 

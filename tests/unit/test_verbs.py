@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from doit.doit_cmd import DoitMain
 
+from buildlib.cli.doit_plugin import commands
 from buildlib.cli.help import about, overview
 from buildlib.cli.main import main
 from buildlib.cli.verb import EVERYWHERE, SHARED, VARIABLES, Option, find, names
-from buildlib.doit_plugin import commands
 from tests.support.golden import check_golden
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def test_plain_doit_has_all_verbs_in_its_help(doit) -> None:
 @pytest.mark.parametrize("verb", VERBS)
 def test_a_verb_is_named_as_its_module(verb: str) -> None:
     declared = find(verb)
-    assert declared.name == verb, f"fix: Verb({verb!r}, …) in buildlib/commands/{verb}.py"
+    assert declared.name == verb, f"fix: Verb({verb!r}, …) in buildlib/cli/commands/{verb}.py"
     assert declared.summary
     assert set(declared.variables) <= set(VARIABLES)
     own = [option.name for option in declared.options]
@@ -134,7 +134,7 @@ def test_a_new_verb_is_one_module(tmp_path: Path) -> None:
         shutil.copy(ROOT / name, tmp_path)
     settings = (ROOT / "pyproject.toml").read_text().partition("[tool.doit.plugins.command]")
     (tmp_path / "pyproject.toml").write_text(settings[1] + settings[2])
-    (tmp_path / "buildlib/commands/owners.py").write_text(example())
+    (tmp_path / "buildlib/cli/commands/owners.py").write_text(example())
     (tmp_path / "BUILD.py").write_text(DECLARATION)
 
     def said(program: str, *words: str) -> str:
@@ -155,7 +155,7 @@ def test_a_new_verb_is_one_module(tmp_path: Path) -> None:
 
 
 def test_a_helper_is_no_verb() -> None:
-    folder = ROOT / "buildlib/commands"
+    folder = ROOT / "buildlib/cli/commands"
     for path in folder.glob("*.py"):
         if path.stem != "__init__":
             assert "\nVERB = Verb(" in path.read_text(), (

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.model.label import parse_label
-from buildlib.workspace import Workspace
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.label import parse_label
 from verify import __main__ as command
 from verify import results, stopping
 from verify.cases import NAMES, cases

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from buildlib.commands.verify import details, table
+from buildlib.build.workspace import Workspace
+from buildlib.cli.commands.verify import details, table
 from buildlib.errors import UnknownTarget
-from buildlib.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-from buildlib.errors import InputError
-from buildlib.model.version import (
+from buildlib.core.model.version import (
     after,
     before,
     channel_of,
@@ -28,6 +27,7 @@ from buildlib.model.version import (
     newest,
     next_development,
 )
+from buildlib.errors import InputError
 
 RISING = [
     ["2.4.9"],
@@ -212,7 +212,7 @@ def test_what_is_taken_is_a_tag(version: str) -> None:
 def test_a_common_version_is_checked_without_libraries() -> None:
     """Every build checks the file VERSION."""
     code = (
-        "import sys\nfrom buildlib.model.version import *\n"
+        "import sys\nfrom buildlib.core.model.version import *\n"
         "channel_of(check_file('2.5.0.dev0\\n')), channel_of(check_file('2.5.0\\n'))\n"
         "print('packaging' in sys.modules, 'semver' in sys.modules)"
     )

@@ -7,9 +7,9 @@ from typing import NoReturn
 
 import pytest
 
+from buildlib.core.model.label import Label, Reference, parse_label
+from buildlib.core.view import View, view_of_commit
 from buildlib.errors import InputError
-from buildlib.model.label import Label, Reference, parse_label
-from buildlib.view import View, view_of_commit
 from tests.support.family import family
 from tests.support.workspace import WorkspaceBuilder
 

@@ -10,10 +10,10 @@ from time import time
 import pytest
 from fetch_server import Server, page, status
 
-from buildlib.web.errors import HttpError, refusal
-from buildlib.web.http import HttpClient
-from buildlib.web.retry import PATIENT, QUICK, Attempts, Retry, Stopped, retrying
-from buildlib.web.trust import has_authorities, host_trust
+from buildlib.outside.web.errors import HttpError, refusal
+from buildlib.outside.web.http import HttpClient
+from buildlib.outside.web.retry import PATIENT, QUICK, Attempts, Retry, Stopped, retrying
+from buildlib.outside.web.trust import has_authorities, host_trust
 
 TWICE = Retry(attempts=2, first_delay=0.0)
 
@@ -151,7 +151,7 @@ def test_a_python_that_finds_no_authorities_is_given_those_of_the_host(monkeypat
     paths = ssl.get_default_verify_paths()._replace(cafile=None, capath=None)
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
     monkeypatch.setattr(ssl.SSLContext, "load_default_certs", lambda *_: None)
-    monkeypatch.setattr("buildlib.web.trust._BUNDLES", ("/nowhere", str(bundle)))
+    monkeypatch.setattr("buildlib.outside.web.trust._BUNDLES", ("/nowhere", str(bundle)))
     monkeypatch.setenv("SSL_CERT_FILE", "/named/and/not/there")
     assert not has_authorities(host_trust())
     monkeypatch.delenv("SSL_CERT_FILE")

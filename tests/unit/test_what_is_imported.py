@@ -11,17 +11,19 @@ from tests.support.workspace import WorkspaceBuilder
 REPOSITORY = Path(__file__).parents[2]
 LATE = {
     "bz2", "doit", "docker", "lzma", "shutil", "subprocess", "tarfile", "tempfile", "urllib3",
-    "zipfile", "buildlib.cli.help", "buildlib.dockerfile.check", "buildlib.execution.sharing",
-    "buildlib.execution.timeline", "buildlib.fetch.fetcher", "buildlib.pack.unpack",
-    "buildlib.pypi", "buildlib.registry.client", "buildlib.registry.protocol",
-    "buildlib.sharing.entry", "buildlib.sharing.shared", "buildlib.web",
+    "zipfile",
+    "buildlib.cli.help", "buildlib.core.dockerfile.check", "buildlib.core.pack.unpack",
+    "buildlib.build.execution.sharing", "buildlib.build.execution.timeline",
+    "buildlib.build.sharing.entry", "buildlib.build.sharing.shared",
+    "buildlib.outside.fetch.fetcher", "buildlib.outside.pypi", "buildlib.outside.registry.client",
+    "buildlib.outside.registry.protocol", "buildlib.outside.web",
 }  # fmt: skip
 LOAD = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from buildlib.cli.main import main
 from buildlib.cli.verb import find
-from buildlib.workspace import Workspace
+from buildlib.build.workspace import Workspace
 find("build")
 Workspace(sys.argv[2]).graph
 print(*sys.modules)
@@ -38,7 +40,7 @@ def test_what_was_checked_before_is_loaded_without_what_checks_it(tmp_path: Path
     command = [sys.executable, "-I", "-S", "-c", LOAD, str(REPOSITORY), str(made.root)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = set(done.stdout.split())
-    assert "buildlib.graph.validate" in loaded
+    assert "buildlib.core.graph.validate" in loaded
     assert loaded & LATE == set()
-    verbs = {name for name in loaded if name.startswith("buildlib.commands.")}
-    assert verbs == {"buildlib.commands.build"}
+    verbs = {name for name in loaded if name.startswith("buildlib.cli.commands.")}
+    assert verbs == {"buildlib.cli.commands.build"}

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.model.label import Reference
-from buildlib.model.lock import Entry, dump_lock, parse_lock
-from buildlib.workspace import Workspace
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.label import Reference
+from buildlib.core.model.lock import Entry, dump_lock, parse_lock
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = "docs/what-is-rebuilt.md"

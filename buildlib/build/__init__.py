@@ -1,0 +1,1 @@
+"""Making targets: builds, the lock, and what is pulled from a registry or published to it."""

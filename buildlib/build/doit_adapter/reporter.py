@@ -1,0 +1,180 @@
+"""One line when a target starts, one when it ends, one at the end; a sign of life in between."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import threading
+import time
+from typing import Any
+
+from buildlib.build.execution.session import Session
+from buildlib.core.model.label import Label
+from buildlib.errors import BuildError
+from buildlib.text import duration
+
+_SIGN_OF_LIFE = 20.0
+"""Seconds after which the running targets are named, where no terminal shows them."""
+_BLINK = 0.5
+"""Seconds between two looks of the status line."""
+
+
+class Reporter:
+    """A doit reporter; doit makes it with its stream and its options.
+
+    Attributes:
+        session: What is being built; set by the adapter before doit runs.
+        quiet: Say nothing but errors.
+    """
+
+    desc = "one line for each target that is built"
+    session: Session
+    quiet = False
+
+    def __init__(self, outstream: Any, options: Any) -> None:
+        del options
+        self._out = outstream
+        self._lock = threading.Lock()
+        self._started: dict[str, float] = {}
+        self._labels: dict[str, Label] = {}
+        self._status = ""
+        self._begin = time.monotonic()
+        self._built: list[str] = []
+        self._failed: list[str] = []
+        self._over = threading.Event()
+
+    def _say(self, line: str) -> None:
+        if not self.quiet:
+            with self._lock:
+                self._clear()
+                self._out.write(line + "\n")
+                self._out.flush()
+
+    def _clear(self) -> None:
+        """Take the status line off the terminal; the lock is held."""
+        if self._status:
+            self._out.write("\r\x1b[K")
+            self._status = ""
+
+    def initialize(self, tasks: Any, selected_tasks: Any) -> None:
+        """Doit is about to start: make the plan of what was selected, and what it needs."""
+        labels = [
+            tasks[name].meta["label"] for name in _expand(tasks, selected_tasks) if tasks[name].meta
+        ]
+        if not labels:
+            return
+        try:
+            plan = self.session.start(labels)
+        except BuildError as error:  # doit would show a traceback
+            sys.stderr.write(error.render() + "\n")
+            raise SystemExit(error.exit_code) from None
+        count = len(self.session.labels())
+        if not count:
+            self._say(f"nothing to build: {len(plan.fresh)} up to date")
+            return
+        self._say(f"{count} to do, {len(plan.fresh)} up to date")
+        threading.Thread(target=self._live, daemon=True).start()
+
+    def _live(self) -> None:
+        """Say what is running: a line that stays in place on a terminal, else one now and then."""
+        terminal = not self.quiet and self._out.isatty()
+        while not self._over.wait(_BLINK if terminal else _SIGN_OF_LIFE):
+            now = time.monotonic()
+            running = [
+                self._running(name, now - since) for name, since in list(self._started.items())
+            ]
+            if self.session.fetching:
+                running.append(self.session.fetching)
+            if not running:
+                continue
+            line = "  … " + ", ".join(running)
+            if not terminal:
+                self._say(line)
+                continue
+            with self._lock:
+                self._clear()
+                self._status = line[: shutil.get_terminal_size().columns - 1]
+                self._out.write(self._status)
+                self._out.flush()
+
+    def _running(self, task_name: str, seconds: float) -> str:
+        label = self._labels.get(task_name)
+        doing = self.session.doing.get(label, "") if label else ""
+        what = f" ({doing})" if doing else ""
+        return f"{task_name.partition(':')[2]} {duration(seconds)}{what}"
+
+    def get_status(self, task: Any) -> None:
+        """Doit looks whether the task is up to date."""
+
+    def execute_task(self, task: Any) -> None:
+        """A task starts (on a worker's thread)."""
+        if not task.meta:
+            return
+        label = task.meta["label"]
+        self._labels[task.name] = label
+        step = self.session.plan.step(label)
+        name = task.name.partition(":")[2]
+        self._started[task.name] = time.monotonic()
+        reason = step.reason if step else "asked to build it again"
+        before = f" (last time {duration(step.seconds)})" if step and step.seconds else ""
+        self._say(f"  {name}: {reason}{before}")
+
+    def add_success(self, task: Any) -> None:
+        """A task ended well."""
+        since = self._started.pop(task.name, None)
+        if since is not None:
+            self._built.append(task.name)
+            name = task.name.partition(":")[2]
+            self._say(f"  {name}: done in {duration(time.monotonic() - since)}")
+
+    def add_failure(self, task: Any, fail: Any) -> None:
+        """A task failed; what was built before stays."""
+        self._started.pop(task.name, None)
+        self._failed.append(task.name)
+        text = str(getattr(fail, "message", "") or fail)
+        with self._lock:
+            self._clear()
+            sys.stderr.write(f"{task.name} failed\n{text}\n")
+            trace = "".join(getattr(fail, "traceback", None) or [])
+            if trace:
+                sys.stderr.write(trace)
+            sys.stderr.flush()
+
+    def skip_uptodate(self, task: Any) -> None:
+        """A task is up to date."""
+
+    def skip_ignore(self, task: Any) -> None:
+        """A task was told to be ignored (`doit ignore`)."""
+        self._say(f"  {task.name}: ignored, as `doit ignore` asked")
+
+    def cleanup_error(self, exception: Any) -> None:
+        """Doit could not clean up."""
+        sys.stderr.write(f"{exception}\n")
+
+    def runtime_error(self, msg: str) -> None:
+        """Doit could not go on."""
+        sys.stderr.write(msg + "\n")
+
+    def teardown_task(self, task: Any) -> None:
+        """A task is torn down."""
+
+    def complete_run(self) -> None:
+        """The run is over."""
+        self._over.set()
+        took = duration(time.monotonic() - self._begin)
+        if self._failed:
+            self._say(f"{len(self._failed)} failed, {len(self._built)} done in {took}")
+        elif self._built:
+            self._say(f"{len(self._built)} done in {took}")
+        for line in self.session.where_time_went():
+            self._say(line)
+        self.session.finish(self._say)
+
+
+def _expand(tasks: Any, names: list[str]) -> list[str]:
+    """The tasks that a selection stands for: a group is its members."""
+    found: list[str] = []
+    for name in names:
+        task = tasks[name]
+        found += task.task_dep if task.has_subtask else [name]
+    return found

@@ -1,0 +1,107 @@
+"""Running a session's plan through doit, and the settings doit runs with."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple
+
+from buildlib.build.doit_adapter.reporter import Reporter
+from buildlib.build.doit_adapter.tasks import DOCS, task_name, tasks
+from buildlib.build.execution import signals
+from buildlib.build.execution.session import Session
+from buildlib.core.model.label import Label
+from buildlib.errors import BuildError
+
+
+def doit_config(session: Session, *, jobs: int) -> dict[str, Any]:
+    """`DOIT_CONFIG`: what holds for every run, whichever door was used."""
+    Reporter.session = session
+    return {
+        "minversion": "0.37.0",
+        "default_tasks": ["build"],
+        "backend": "sqlite3",
+        "dep_file": ":memory:",  # it would hold nothing of value, and could be damaged or locked
+        "reporter": Reporter,
+        "num_process": jobs,
+        "par_type": "thread",  # the work is in the engine; nothing here needs its own process
+        "verbosity": 2,
+        "subtasks": True,
+    }
+
+
+def run_session(
+    session: Session, roots: Iterable[Label], *, jobs: int, quiet: bool, keep_going: bool = False
+) -> int:
+    """Build some targets, several at a time.
+
+    Args:
+        session: What is built; its plan may be made already.
+        roots: The targets wanted.
+        jobs: How many at a time.
+        quiet: Say nothing but errors.
+        keep_going: After a failure, run what does not need the target that failed.
+
+    Returns:
+        doit's exit code.
+    """
+    os.makedirs(session.workspace.state.folder, exist_ok=True)
+    signals.install(session.workspace.save)
+    session.start(roots)  # errors come out here, as themselves, and not through doit
+    Reporter.session, Reporter.quiet = session, quiet
+    selected = [task_name(session, label) for label in session.labels()]
+    if not selected:
+        left = "nothing left to build" if session.pulled else "nothing to build"
+        sys.stdout.write("" if quiet else f"{left}\n")
+        session.finish(session.say)
+        return 0
+    if session.is_chain():
+        return _run_chain(session)
+    from doit.cmd_base import ModuleTaskLoader
+    from doit.doit_cmd import DoitMain
+
+    config = {**doit_config(session, jobs=jobs), "continue": keep_going}
+    module: dict[str, Any] = {"DOIT_CONFIG": config}
+    for verb in DOCS:
+        module[f"task_{verb}"] = _creator(session, verb)
+    return int(DoitMain(ModuleTaskLoader(module), config_filenames=()).run(["run", *selected]) or 0)
+
+
+def _creator(session: Session, verb: str) -> Callable[[], Iterator[dict[str, Any]]]:
+    """A `task_VERB` function; doit takes functions only, and would pass over a `partial`."""
+
+    def create() -> Iterator[dict[str, Any]]:
+        return tasks(session, verb)
+
+    return create
+
+
+class _Turn(NamedTuple):
+    """As much of a doit task as the reporter reads."""
+
+    name: str
+    meta: dict[str, Label]
+    has_subtask: bool = False
+
+
+def _run_chain(session: Session) -> int:
+    """Run targets that can only run one after the other: doit would have nothing to schedule.
+
+    Importing it takes half as long as building a small image.
+    """
+    turns = [_Turn(task_name(session, label), {"label": label}) for label in session.labels()]
+    reporter = Reporter(sys.stdout, {})
+    reporter.initialize({turn.name: turn for turn in turns}, [turn.name for turn in turns])
+    failed = False
+    for turn in turns:
+        reporter.execute_task(turn)
+        try:
+            session.run(turn.meta["label"])
+        except BuildError as error:
+            reporter.add_failure(turn, error)
+            failed = True
+            break  # all that is left needs it
+        reporter.add_success(turn)
+    reporter.complete_run()
+    return int(failed)

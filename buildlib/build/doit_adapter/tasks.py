@@ -1,0 +1,93 @@
+"""One doit task for each target that can be built.
+
+doit is told names, order and what to call. Whether a task is up to date is asked of our plan
+(doit's own file check trusts mtimes), and what was done is in our records (doit writes its state
+only at the end of a run), so deleting doit's database changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from buildlib.build.execution.session import Session
+from buildlib.core.model.label import Label
+from buildlib.core.model.target import Target
+from buildlib.errors import BuildError
+
+if TYPE_CHECKING:
+    from doit.exceptions import TaskFailed
+
+DOCS = {
+    "build": "build all that is stale, or build:TARGET",
+    "verify": "prove that built images run kernels, or verify:TARGET",
+}
+"""The groups of tasks, one for each verb that makes targets."""
+
+
+def task_name(session: Session, label: Label) -> str:
+    """The whole name of a target's task: `build:kernel-py`."""
+    graph = session.workspace.graph
+    return f"{graph[label].rule.verb}:{graph.task_names[label]}"
+
+
+def tasks(session: Session, verb: str) -> Iterator[dict[str, Any]]:
+    """The tasks of one verb, as doit wants them from a `task_VERB` function."""
+    graph = session.workspace.graph
+    yield {"basename": verb, "name": None, "doc": DOCS[verb], "watch": []}
+    for label in graph.order:
+        target = graph[label]
+        if target.rule.is_built and target.rule.verb == verb:
+            yield _task(session, target)
+
+
+def _task(session: Session, target: Target) -> dict[str, Any]:
+    # A member of a group runs with the group; what is only made when asked for stands alone, and
+    # so does what is left out: asked for, it says why, and there is nothing of it to clean.
+    own = {"basename": task_name(session, target.label)}
+    member = {
+        "basename": target.rule.verb,
+        "name": session.workspace.graph.task_names[target.label],
+    }
+    left_out = target.label in session.workspace.left_out
+    return {
+        **(own if target.manual or left_out else member),
+        "doc": target.doc or target.rule.kind,
+        "actions": [(_run, [session, target.label])],
+        "uptodate": [_Fresh(session, target.label)],
+        "task_dep": [
+            task_name(session, label) for label in session.workspace.graph.build_deps(target.label)
+        ],
+        "clean": [] if left_out else [(_clean, [session, target.label])],
+        "io": {"capture": False},  # doit's capture swaps sys.stdout for all threads at once
+        "meta": {"label": target.label},
+    }
+
+
+class _Fresh:
+    """Asks the plan; doit calls it once for each task, when it is the task's turn."""
+
+    def __init__(self, session: Session, label: Label) -> None:
+        self._session = session
+        self._label = label
+
+    def __call__(self, task: object, values: object) -> bool:
+        del task, values
+        return self._session.is_fresh(self._label)
+
+
+def _run(session: Session, label: Label) -> TaskFailed | None:
+    from doit.exceptions import TaskFailed
+
+    try:
+        session.run(label)
+    except BuildError as error:
+        return TaskFailed(error.render())
+    return None
+
+
+def _clean(session: Session, label: Label, dryrun: bool) -> None:
+    from buildlib.build.execution.cleaning import clean
+
+    for line in clean(session.workspace, [label], dry_run=dryrun):
+        session.say(line)

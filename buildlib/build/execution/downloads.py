@@ -1,0 +1,35 @@
+"""From pins to downloads: where each kind of pin is fetched from, and what it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from buildlib.core.keys.compute import pinned
+from buildlib.core.model.lock import Item, Lock
+from buildlib.core.model.section import ADDRESS, DEBIAN, SECTIONS, Section
+from buildlib.core.model.target import Pin, Target
+from buildlib.outside.fetch.source import DebianPath, Download, PyPIFile, Source, Urls
+
+
+def pinned_files(lock: Lock, target: Target) -> Iterator[tuple[Section, Download]]:
+    """All files that the lock pins for a target, each with its section.
+
+    Raises:
+        InputError: The lock lacks an entry.
+    """
+    for pin in target.pins:
+        section = SECTIONS[pin.section]
+        if section.is_fetched:
+            for name, item in sorted(pinned(lock, pin, target).items.items()):
+                filename = section.file_name(name, item.where)
+                source = _source(section, pin, name, item)
+                yield section, Download(item.sha256, item.size or None, filename, source)
+
+
+def _source(section: Section, pin: Pin, name: str, item: Item) -> Source:
+    """Where an item is fetched from."""
+    if section.source == DEBIAN:
+        return DebianPath(item.where)
+    if section.source == ADDRESS:
+        return Urls(pin.asked)
+    return PyPIFile(item.where, name)

@@ -1,0 +1,224 @@
+"""Refreshing the lock, section by section, parents before children.
+
+Each section has one function that says what a target's entry is today. The file is written after
+each entry, so that the next one (a child's packages are resolved inside its parent) builds on it,
+and so that an interrupted refresh loses nothing. What stands on pins that moved follows.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from buildlib.build.lock import downloads, images, python
+from buildlib.build.lock.debian import Apt
+from buildlib.build.workspace import Workspace
+from buildlib.core.graph.graph import Graph
+from buildlib.core.keys.compute import resolved_on, stands
+from buildlib.core.model.label import Label
+from buildlib.core.model.lock import FILE, Entry, Item, Lock, dump_lock
+from buildlib.core.model.section import APT, DOWNLOAD, IMAGE, PYTHON, ROOTFS, SECTIONS
+from buildlib.core.model.settings import FLAVOURS
+from buildlib.core.model.target import Pin, Target
+from buildlib.errors import BuildError, InputError
+
+Say = Callable[[str], None]
+
+_DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
+
+
+class Moved(NamedTuple):
+    """One pin that is not what it was; None where it does not exist."""
+
+    section: str
+    target: str
+    item: str
+    old: str | None
+    new: str | None
+
+    def __str__(self) -> str:
+        if self.old is None:
+            return f"{self.target}: {self.item} {self.new} added"
+        if self.new is None:
+            return f"{self.target}: {self.item} {self.old} removed"
+        return f"{self.target}: {self.item} {self.old} -> {self.new}"
+
+
+class Refresh:
+    """One run of `lock`.
+
+    Args:
+        workspace: The workspace; it is renewed when the lock is written.
+        say: Takes lines of progress.
+        upgrade: Take the newest Python packages, and not those of the present lock files.
+        image: Debian image whose apt resolves root file systems; by default it is found.
+    """
+
+    def __init__(
+        self, workspace: Workspace, *, say: Say, upgrade: bool = False, image: str = ""
+    ) -> None:
+        self.workspace = workspace
+        self.say = say
+        self.upgrade = upgrade
+        self.write = True
+        apt = Apt(workspace, say, image=image)
+        self._makers: dict[str, Callable[[Target, Pin], Entry]] = {
+            ROOTFS.name: apt.rootfs_entry,
+            APT.name: apt.apt_entry,
+            PYTHON.name: self._python,
+            IMAGE.name: lambda _, pin: images.image_entry(workspace, pin),
+            DOWNLOAD.name: lambda target, pin: downloads.download_entry(workspace, target, pin),
+        }
+
+    def run(
+        self,
+        sections: Iterable[str],
+        labels: Iterable[Label],
+        *,
+        write: bool = True,
+        follow: bool = True,
+    ) -> list[Moved]:
+        """Make the entries of some targets anew.
+
+        Args:
+            sections: Sections of the lock, such as `apt`.
+            labels: Targets; those without pins in a section are passed over.
+            write: Write what moved; else only report it.
+            follow: Also make each entry anew that was resolved on other pins than its target
+                stands on then: no key is made with it. Where nothing is written, nothing follows.
+
+        Returns:
+            What moved.
+        """
+        self.write = write
+        sections = set(sections)
+        wanted = set(labels)
+        moved: list[Moved] = []
+        for label in self.workspace.graph.order:
+            for section in SECTIONS:
+                target = self.workspace.graph[label]
+                pin = next((pin for pin in target.pins if pin.section == section), None)
+                if pin is None:
+                    continue
+                if label in wanted and section in sections:
+                    self.say(f"{section} of {label}")
+                elif follow and write and not self._stands(target, pin):
+                    self.say(f"{section} of {label}, which was resolved on other pins")
+                else:
+                    continue
+                moved += self._renew(section, target, pin)
+        if self.write and unwanted(self.workspace, self.workspace.lock):
+            write_lock(self.workspace, self.workspace.lock)
+        return moved
+
+    def _stands(self, target: Target, pin: Pin) -> bool:
+        """Whether an entry may stay as it is: nothing that it was resolved on has moved."""
+        workspace = self.workspace
+        entry = workspace.lock.get(pin.section, {}).get(pin.name)
+        if entry is None or target.label in workspace.left_out:
+            return True
+        return stands(entry, resolved_on(workspace.graph, workspace.lock, target, pin.section))
+
+    def _renew(self, section: str, target: Target, pin: Pin) -> list[Moved]:
+        workspace = self.workspace
+        old = workspace.lock.get(section, {}).get(pin.name)
+        on = resolved_on(workspace.graph, workspace.lock, target, section)
+        try:
+            new = self._makers[section](target, pin)
+        except BuildError as error:
+            error.where = error.where or target.where
+            raise
+        moved = _differences(section, str(target.label), old, new)
+        if on:
+            # In another flavour the same pins may hold on something else.
+            flavour = workspace.settings.flavour
+            others = dict(old.on) if old and not moved else {}
+            others.pop(flavour, None)
+            new = new._replace(on=others if on in others.values() else {**others, flavour: on})
+            if old and on not in old.on.values():
+                moved.append(_stood(section, target.label, old.on.get(flavour), on))
+        if self.write and new != old:
+            lock = {name: dict(entries) for name, entries in self.workspace.lock.items()}
+            lock.setdefault(section, {})[pin.name] = new
+            write_lock(self.workspace, lock)
+        return moved
+
+    def _python(self, target: Target, pin: Pin) -> Entry:
+        del pin
+        return python.python_entry(self.workspace, target, write=self.write, upgrade=self.upgrade)
+
+
+def write_lock(workspace: Workspace, lock: Lock) -> None:
+    """Write the lock, without entries that no flavour wants, and read the workspace anew."""
+    unneeded = set(unwanted(workspace, lock))
+    kept = {
+        section: {name: entry for name, entry in entries.items() if (section, name) not in unneeded}
+        for section, entries in lock.items()
+    }
+    path = f"{workspace.root}/{FILE}"
+    temporary = f"{path}.{os.getpid()}"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(dump_lock({section: entries for section, entries in kept.items() if entries}))
+    os.replace(temporary, path)
+    workspace.renew()
+
+
+def unwanted(workspace: Workspace, lock: Lock) -> list[tuple[str, str]]:
+    """The entries, as section and name, that no target asks for in any flavour.
+
+    Where a flavour's declarations are in disorder, what it wants is not known, and all is kept.
+    """
+    candidates = {(section, name) for section, entries in lock.items() for name in entries}
+    candidates -= _wanted(workspace.graph)
+    if not candidates:  # as nearly always: the other flavours need not be read
+        return []
+    for flavour in FLAVOURS:
+        if flavour != workspace.settings.flavour:
+            try:
+                candidates -= _wanted(workspace.view.in_flavour(flavour).graph)
+            except InputError:
+                return []
+    return sorted(candidates)
+
+
+def _wanted(graph: Graph) -> set[tuple[str, str]]:
+    return {(pin.section, pin.name) for target in graph.targets.values() for pin in target.pins}
+
+
+def _differences(section: str, name: str, old: Entry | None, new: Entry) -> list[Moved]:
+    before = dict(old.items) if old else {}
+    found = []
+    if old is not None and old.asked != new.asked:
+        found.append(Moved(section, name, "request", _brief(old.asked), _brief(new.asked)))
+    for item in sorted({*before, *new.items}):
+        was, now = before.get(item), new.items.get(item)
+        if was is None or now is None or (was.version, was.sha256) != (now.version, now.sha256):
+            same = was is not None and now is not None and was.version == now.version
+            found.append(Moved(section, name, item, _shown(was, same), _shown(now, same)))
+    return found
+
+
+def _stood(section: str, label: Label, before: str | None, on: str) -> Moved:
+    return Moved(section, str(label), "resolved on", before and before[:12], on[:12])
+
+
+def _shown(item: Item | None, with_digest: bool) -> str | None:
+    """An item's version, with a piece of its digest where that alone differs."""
+    if item is None:
+        return None
+    return f"{item.version} ({item.sha256[:12]})" if with_digest else item.version
+
+
+def _brief(asked: tuple[str, ...]) -> str:
+    return _DIGEST.sub(r"\1", " ".join(asked)) or "nothing"
+
+
+def relock(workspace: Workspace, say: Say) -> Callable[[str, Label], None]:
+    """For a build that finds a pin no longer served: makes one entry anew."""
+
+    def renew(section: str, label: Label) -> None:
+        Refresh(workspace, say=say).run([section], [label], follow=False)
+
+    return renew

@@ -1,0 +1,252 @@
+"""What the registry keeps for a key: the form of the record beside an image.
+
+Pure: bytes in, an `Entry` or the sentence of what is wrong out. Knows the forms of manifests, and
+not how a registry is asked. Whatever comes from a registry is doubted: whoever may write there
+may have written anything. `checks` compares a record with what it speaks of.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import math
+import re
+import zlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from buildlib.core.keys.record import KeyRecord, make_record
+from buildlib.core.model.output import FileOutput
+from buildlib.errors import BuildError
+from buildlib.outside.registry import artifact
+from buildlib.outside.registry.protocol import OCI_MANIFEST, Descriptor, Manifest
+
+ARTIFACT = "application/vnd.buildlib.record.v1+json"
+"""What the artifact is; see `artifactType` in the OCI image specification 1.1."""
+LAYER = "application/vnd.buildlib.record.v1+json+gzip"
+"""Its first layer, the record; further layers are the files of the target."""
+FILE = "application/octet-stream"
+LARGEST = 16 << 20
+"""Bytes of a record or a configuration that are read, packed; no real one is near it."""
+_LARGEST_PLAIN = 128 << 20
+_SCHEMA = 1
+LABEL = "org.buildlib.label"
+_KEY = "org.buildlib.key"
+_HEX = re.compile(r"[0-9a-f]{64}\Z")
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+
+
+class Invalid(Exception):
+    """An entry that cannot be used; its text says what is wrong with it."""
+
+
+class Entry(NamedTuple):
+    """What a registry has for a key.
+
+    Attributes:
+        label: The target, as text.
+        key: Its key, 64 hex digits.
+        image_id: The image's identity, the digest of its configuration; empty for a target with
+            files.
+        digest: Of the image's manifest, by which engines with the containerd store call it; of
+            the record's own for a target with files.
+        size: Bytes to transfer at most: all blobs of the image, or all files.
+        files: The target's files, by name.
+        pushed: When it was published, in seconds since 1970.
+        seconds: How long the target took to build.
+        platform: Such as `linux/amd64`; empty for a target with files.
+        repository: Where it is, as `names.repository` gives it (with the registry's host).
+        records: Its key record and those of all below it, by key: what `why --against` reads.
+    """
+
+    label: str
+    key: str
+    image_id: str
+    digest: str
+    size: int
+    files: Mapping[str, FileOutput]
+    pushed: int
+    seconds: float = 0.0
+    platform: str = ""
+    repository: str = ""
+    records: Mapping[str, KeyRecord] = {}
+
+
+# -- writing -----------------------------------------------------------------------------------
+
+
+def encode(entry: Entry, subject: Descriptor | None) -> tuple[Manifest, bytes]:
+    """The artifact of an entry.
+
+    Args:
+        entry: What is published.
+        subject: The image's manifest; None for a target with files.
+
+    Returns:
+        The artifact's manifest, and its first layer. The same entry gives the same bytes.
+    """
+    plain = {
+        "schema": _SCHEMA,
+        "label": entry.label,
+        "key": entry.key,
+        "image": entry.image_id,
+        "digest": entry.digest if entry.image_id else "",
+        "platform": entry.platform,
+        "size": entry.size,
+        "pushed": entry.pushed,  # so that a record which is damaged there is replaced by another
+        "seconds": round(entry.seconds, 3),
+        "files": {name: list(made) for name, made in sorted(entry.files.items())},
+        "records": {key: entry.records[key].parts for key in sorted(entry.records)},
+    }
+    data = gzip.compress(json.dumps(plain).encode(), mtime=0)
+    layers = [artifact.descriptor(Descriptor(LAYER, _sha256(data), len(data)))]
+    for name, made in sorted(entry.files.items()):
+        layer = artifact.descriptor(Descriptor(FILE, f"sha256:{made.sha256}", made.size))
+        layers.append({**layer, "annotations": {artifact.TITLE: name}})
+    manifest: dict[str, Any] = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "artifactType": ARTIFACT,
+        "config": artifact.empty(),
+        "layers": layers,
+        "annotations": {
+            artifact.CREATED: artifact.stamp(entry.pushed),
+            LABEL: entry.label,
+            _KEY: entry.key,
+        },
+    }
+    if subject is not None:
+        manifest["subject"] = artifact.descriptor(subject)
+    return Manifest(OCI_MANIFEST, json.dumps(manifest, indent=1).encode()), data
+
+
+def _sha256(data: bytes) -> str:
+    import hashlib
+
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+# -- reading -----------------------------------------------------------------------------------
+
+
+def record_layer(manifest: Manifest) -> Descriptor:
+    """Where the record of an artifact is.
+
+    Raises:
+        Invalid: The manifest is not that of a record.
+    """
+    try:
+        kind = manifest.plain.get("artifactType")
+        layers = manifest.blobs[1:]
+    except BuildError as error:
+        raise Invalid(f"its {error.what}") from None
+    if kind != ARTIFACT:
+        raise Invalid(f"what its record's tag names is of the type {kind}, not {ARTIFACT}")
+    if not layers or layers[0].media_type != LAYER:
+        raise Invalid("its artifact holds no record")
+    if layers[0].size > LARGEST:
+        raise Invalid(f"its record has {layers[0].size} bytes, which no real one has")
+    return layers[0]
+
+
+def decode(manifest: Manifest, data: bytes, repository: str) -> Entry:
+    """Read a record, checked as far as it goes by itself: the parts of each key give that key.
+
+    Args:
+        manifest: The artifact's.
+        data: Its first layer.
+        repository: Where it was found.
+
+    Raises:
+        Invalid: It is not what we would have written.
+    """
+    plain = _plain(_unpacked(data))
+    try:
+        if plain["schema"] != _SCHEMA:
+            raise Invalid(f"its record is of schema {plain['schema']}, and {_SCHEMA} is understood")
+        records = {
+            str(key): make_record([(str(name), str(value)) for name, value in parts])
+            for key, parts in plain["records"].items()
+        }
+        entry = Entry(
+            label=_text(plain["label"]),
+            key=_text(plain["key"]),
+            image_id=_text(plain["image"]),
+            digest=_text(plain["digest"]) or manifest.digest,
+            size=int(plain["size"]),
+            files={_text(name): _file(made) for name, made in plain["files"].items()},
+            pushed=int(plain["pushed"]),
+            seconds=float(plain["seconds"]),
+            platform=_text(plain["platform"]),
+            repository=repository,
+            records=records,
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
+        raise Invalid("its record lacks what it should say") from None
+    _check_keys(entry)
+    for name, value in ((LABEL, entry.label), (_KEY, entry.key)):
+        said = artifact.annotations_of(manifest).get(name)
+        if said != value:
+            raise Invalid(f"its artifact says {said}, and its record {value}")
+    numbers = (entry.seconds, entry.size, entry.pushed)
+    if not all(math.isfinite(number) and number >= 0 for number in numbers):
+        raise Invalid("its record tells a time or a size that cannot be")
+    if bool(entry.image_id) == bool(entry.files):
+        raise Invalid("its record names neither an image nor files, or both")
+    if entry.image_id and not (_DIGEST.match(entry.image_id) and _DIGEST.match(entry.digest)):
+        raise Invalid("its record names no image")
+    _check_files(entry, manifest)
+    return entry
+
+
+def _unpacked(data: bytes) -> bytes:
+    try:
+        opened = zlib.decompressobj(wbits=31)
+        plain = opened.decompress(data, _LARGEST_PLAIN)
+    except zlib.error:
+        raise Invalid("its record is not packed with gzip") from None
+    if not opened.eof:
+        raise Invalid("its record is cut off")
+    return plain
+
+
+def _plain(text: bytes) -> dict[str, Any]:
+    try:
+        plain = json.loads(text)
+    except (ValueError, RecursionError):
+        plain = None
+    if not isinstance(plain, dict):
+        raise Invalid("its record is not a JSON object")
+    return plain
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _file(made: Any) -> FileOutput:
+    sha256, size, executable = made
+    if not (_HEX.match(sha256) and isinstance(size, int) and isinstance(executable, bool)):
+        raise TypeError
+    return FileOutput(sha256, size, executable)
+
+
+def _check_keys(entry: Entry) -> None:
+    """The parts of each key must give that key, so nobody can invent them."""
+    for key, record in entry.records.items():
+        if record.key != key:
+            raise Invalid(f"the parts of key {key[:12]} in its record do not give that key")
+    if entry.key not in entry.records:
+        raise Invalid("its record lacks the parts of its own key")
+
+
+def _check_files(entry: Entry, manifest: Manifest) -> None:
+    """Names that lead nowhere else, and a layer for each file, so that it is kept with the rest."""
+    kept = {(layer.digest, layer.size) for layer in manifest.blobs[2:]}
+    for name, made in entry.files.items():
+        if not name or name.startswith("/") or {"", ".", ".."} & set(name.split("/")):
+            raise Invalid(f"its record has a file with the name {name!r}")
+        if (f"sha256:{made.sha256}", made.size) not in kept:
+            raise Invalid(f"its artifact lacks the file {name}")

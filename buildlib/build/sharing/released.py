@@ -1,0 +1,153 @@
+"""The images of a release: as its index in a registry lists them, and pulled by their digests.
+
+The index is the artifact `ORGANIZATION/releases:VERSION`; its first layer is `images.json`
+(docs/releases.md). What is read is doubted as any entry is.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from buildlib.build.sharing.entry import LARGEST
+from buildlib.build.sharing.transfers import transfer
+from buildlib.core.model.settings import Settings
+from buildlib.core.store import names
+from buildlib.errors import ActionError, BuildError
+from buildlib.outside.registry.protocol import Registry
+
+if TYPE_CHECKING:
+    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.engine.protocol import Engine, ImageInfo
+    from buildlib.engine.transfer import Observe
+
+RELEASES = "releases"
+"""Repository, below the organisation, of the indexes."""
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
+_NAME = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*\Z")
+
+
+class Image(NamedTuple):
+    """An image of a release.
+
+    Attributes:
+        repository: Where it is in this registry, as `names.repository` gives it.
+        tags: What the release calls it.
+        digest: Of its manifest.
+        image_id: Its identity, the digest of its configuration.
+    """
+
+    repository: str
+    tags: tuple[str, ...]
+    digest: str
+    image_id: str
+
+
+def images_of(registry: Registry, settings: Settings, version: str) -> list[Image]:
+    """What a release consists of.
+
+    Args:
+        registry: The registry of the settings.
+        settings: Names of images.
+        version: As the release is called: `2.5.0`.
+
+    Raises:
+        RegistryUnavailable: The registry does not answer.
+        ActionError: There is no such release, or its index cannot be used.
+    """
+    path = names.without_host(names.repository(settings, RELEASES), registry.host)
+    index = registry.manifest(path, version)
+    if index is None:
+        raise ActionError(
+            f"{registry.host} has no release {version} of {settings.organization}",
+            fix=_others(registry, path),
+        )
+    where = f"the index of {version} in {registry.host}"
+    try:
+        first = index.blobs[1]
+    except (BuildError, IndexError):
+        raise _damaged(where, "it lists no files", version) from None
+    if first.size > LARGEST:
+        raise _damaged(where, f"its list of images has {first.size} bytes", version)
+    try:
+        plain = json.loads(b"".join(registry.read_blob(path, first.digest)))
+        images = [_image(image, settings) for image in plain["images"]]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise _damaged(where, "its list of images cannot be read", version) from None
+    if not images:
+        raise _damaged(where, "it lists no images", version)
+    return images
+
+
+def _image(plain: Any, settings: Settings) -> Image:
+    # A registry that was copied to another host keeps the names that the first one had.
+    name = plain["repository"].rpartition("/")[2]
+    tags, digest, image_id = plain["tags"], plain["digest"], plain["image_id"]
+    good = _NAME.match(name) and _DIGEST.match(digest) and _DIGEST.match(image_id)
+    if not (good and tags and all(_TAG.match(tag) for tag in tags)):
+        raise ValueError
+    return Image(names.repository(settings, name), tuple(tags), digest, image_id)
+
+
+def _others(registry: Registry, path: str) -> str:
+    there = [tag for tag in registry.tags(path) if not tag.startswith("claim-")]
+    if not there:
+        return "./doitw pull  # the images of this checkout; nothing was released there yet"
+    return f"./doitw pull VERSION={there[-1]}  # there are: {', '.join(there[-10:])}"
+
+
+def _damaged(where: str, what: str, version: str) -> ActionError:
+    return ActionError(
+        f"{where} cannot be used: {what}", fix=f"./doitw release VERSION={version}  # completes it"
+    )
+
+
+def pull(
+    registry: Registry, store: SharedStore, engine: Engine, images: Sequence[Image], version: str
+) -> list[Image]:
+    """Have the images of a release in an engine, under the tags of the release.
+
+    Args:
+        registry: Where they are.
+        store: The same registry, as a store.
+        engine: Where they go.
+        images: As `images_of` lists them.
+        version: The release. Of its further tags (`latest`), those are put that are still its own.
+
+    Returns:
+        Those that were not here.
+
+    Raises:
+        ActionError: The version's tag is on another image here, so that nothing was pulled; or an
+            image cannot be pulled, or is not the one that is listed.
+        EngineUnavailable: No engine answers.
+    """
+    own = {f"{image.repository}:{version}": image for image in images}
+    known = [name for image in images for name in (image.image_id, image.digest)]
+    answers = engine.inspect([*own, *known])  # one question for all of them
+    for reference, image in own.items():
+        taken = answers[reference]
+        if taken is not None and taken.id not in (image.image_id, image.digest):
+            raise ActionError(
+                f"{reference} is another image here; a release tag is never moved",
+                fix=f"docker rmi {reference}  # if it is nothing that you need",
+            )
+    here = {image: answers[image.image_id] or answers[image.digest] for image in images}
+    missing = [image for image, found in here.items() if found is None]
+
+    def work(image: Image) -> Callable[[Observe], ImageInfo]:
+        reference = f"{image.repository}@{image.digest}"
+        return lambda observe: store.pull_image(reference, image.image_id, engine, observe)
+
+    here |= transfer("pull", {image: work(image) for image in missing})
+    for image, found in here.items():
+        assert found is not None  # noqa: S101 - it was there, or was pulled
+        path = names.without_host(image.repository, registry.host)
+        for tag in image.tags:
+            # `latest` may stand for a later release by now; it is not taken back.
+            if tag == version or registry.head(path, tag) == image.digest:
+                engine.tag(found.id, f"{image.repository}:{tag}")
+    return missing

@@ -1,0 +1,174 @@
+"""Several targets to or from a registry at once, and a line that shows how far they are.
+
+All that is published or pulled goes through here: by a build, by `push` and `pull`, by a release
+with its proofs and SBOMs. What happens to one target is `SharedStore`'s.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, TypeVar
+
+from buildlib.build.sharing.progress import Transfers
+from buildlib.build.sharing.writer import Made
+from buildlib.core.model.label import Label, Reference
+from buildlib.core.model.output import Output
+from buildlib.errors import BuildError
+from buildlib.outside.registry.protocol import RegistryUnavailable
+from buildlib.parallel import map_threads
+
+if TYPE_CHECKING:
+    from buildlib.build.sharing.entry import Entry
+    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.core.store.records import Records
+    from buildlib.core.view import View
+    from buildlib.engine.protocol import Engine
+    from buildlib.engine.transfer import Observe
+    from buildlib.outside.fetch.progress import Observer
+
+Name = TypeVar("Name")
+Result = TypeVar("Result")
+AT_ONCE = 4
+"""Targets that are transferred at a time; an engine moves several layers of each."""
+
+
+def transfer(
+    verb: str,
+    works: Mapping[Name, Callable[[Observe], Result]],
+    *,
+    failed: dict[Name, Exception] | None = None,
+) -> dict[Name, Result]:
+    """Run transfers, some at a time, and show how far they are.
+
+    Args:
+        verb: What is done, as the line on standard error begins; nothing is shown when empty.
+        works: By name, what to call with an observer.
+        failed: Takes the errors of those that fail, by name, where the others are to go on. A
+            registry that did not answer one is not waited for again by each of the others.
+
+    Returns:
+        What each returned, by name; those that failed are left out.
+
+    Raises:
+        Exception: The first that failed, where no `failed` is given; those that ran beside it
+            came to their end.
+    """
+    if not works:
+        return {}
+    done: dict[Name, Result] = {}
+    errors: dict[Name, Exception] = {}
+    unanswered: list[RegistryUnavailable] = []
+    with _shown(verb) as show:
+        transfers = Transfers(len(works), show)
+
+        def run(name: Name) -> None:
+            try:
+                if unanswered:
+                    raise unanswered[0]
+                done[name] = works[name](transfers.observer(str(name)))
+            except (BuildError, OSError) as error:
+                if failed is None:
+                    raise
+                errors[name] = error
+                if isinstance(error, RegistryUnavailable):
+                    unanswered.append(error)
+            transfers.end(str(name))
+
+        map_threads(run, works, threads=AT_ONCE)
+    if failed is not None:
+        failed.update({name: errors[name] for name in works if name in errors})
+    return {name: done[name] for name in works if name in done}
+
+
+def _shown(verb: str) -> AbstractContextManager[Observer]:
+    if not verb:
+        return nullcontext(lambda *_: None)
+    from buildlib.outside.fetch.progress import progress_for
+
+    return progress_for(sys.stderr, verb=verb, things="targets")
+
+
+def find(store: SharedStore, view: View, labels: Iterable[Label]) -> dict[Label, Entry]:
+    """What a store has of some targets at their present keys."""
+    records = {label: view.keys.record(Reference(label)) for label in labels}
+    found = store.find([(view.graph[label], record) for label, record in records.items()])
+    return {label: found[record.key] for label, record in records.items() if record.key in found}
+
+
+def made_of(view: View, records: Records, labels: Iterable[Label]) -> dict[Label, Made]:
+    """What was built of some targets, to be published.
+
+    Keys and records are read now, and not in the threads that publish: files may change.
+    """
+    made = {}
+    for label in labels:
+        record, closure = view.keys.record(Reference(label)), view.keys.closure(Reference(label))
+        kept = records.get(record.key)
+        made[label] = Made(view.graph[label], record, kept.output if kept else Output(), closure)
+    return made
+
+
+def publish(
+    store: SharedStore,
+    made: Mapping[Label, Made],
+    engine: Engine,
+    *,
+    verb: str = "",
+    failed: dict[Label, Exception] | None = None,
+) -> dict[Label, Entry]:
+    """Publish what was built of some targets.
+
+    Args:
+        store: Where to.
+        made: What was built; see `made_of`.
+        engine: Where images are.
+        verb: As of `transfer`.
+        failed: As of `transfer`.
+
+    Returns:
+        The entries that count; the first writer wins, so they may be of others.
+    """
+
+    def work(each: Made) -> Callable[[Observe], Entry]:
+        return lambda observe: store.publish(each, engine, observe)
+
+    works = {label: work(each) for label, each in made.items()}
+    return transfer(verb, works, failed=failed)
+
+
+def pull(
+    store: SharedStore,
+    entries: Mapping[Name, Entry],
+    engine: Engine,
+    *,
+    verb: str = "",
+    adopt: Callable[[Name, Callable[[], object]], object] | None = None,
+    failed: dict[Name, Exception] | None = None,
+) -> list[Name]:
+    """Pull some entries.
+
+    Args:
+        store: Where from.
+        entries: As `find` gave them.
+        engine: Where images go.
+        verb: As of `transfer`.
+        adopt: Called for each with its name and what pulls it: may look whether that is still
+            needed, and give it names (`Executor.adopt`).
+        failed: As of `transfer`.
+
+    Returns:
+        The names of those that came.
+    """
+
+    def work(name: Name, entry: Entry) -> Callable[[Observe], object]:
+        def one(observe: Observe) -> object:
+            def bring() -> object:
+                return store.pull(entry, engine, observe)
+
+            return adopt(name, bring) if adopt else bring()
+
+        return one
+
+    return [*transfer(verb, {name: work(name, it) for name, it in entries.items()}, failed=failed)]

@@ -1,0 +1,26 @@
+"""`clean`: remove what builds of this workspace made, and nothing else."""
+
+from __future__ import annotations
+
+from buildlib.build.execution.cleaning import clean
+from buildlib.cli.common import open_workspace, say
+from buildlib.cli.verb import DRY_RUN, Call, Verb
+
+
+def run(call: Call) -> int:
+    """See the module."""
+    workspace = open_workspace(call)
+    labels = reversed(workspace.resolve(call.words, folder=call.folder))
+    for line in clean(workspace, labels, dry_run=call.flag("dry-run")):
+        say(line)
+    workspace.save()
+    return 0
+
+
+VERB = Verb(
+    "clean",
+    "remove the images and files of targets",
+    run,
+    words="[TARGET…]",
+    options=(DRY_RUN._replace(help="show what would be removed"),),
+)

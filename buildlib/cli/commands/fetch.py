@@ -1,0 +1,41 @@
+"""`fetch`: fill the content store ahead of time, so that builds need no network."""
+
+from __future__ import annotations
+
+from buildlib.build.execution import signals
+from buildlib.build.execution.session import downloads_of
+from buildlib.cli.common import open_workspace, say
+from buildlib.cli.verb import OFFLINE, Call, Option, Verb
+
+
+def run(call: Call) -> int:
+    """See the module."""
+    workspace = open_workspace(call)
+    signals.install(workspace.save)
+    labels = workspace.resolve(call.words, folder=call.folder, verb="build")
+    found = downloads_of(workspace, workspace.graph.closure(labels))
+    wanted = list({entry.sha256: entry for entry in found}.values())
+    missing = workspace.missing(wanted)
+    workspace.fetch(wanted, say)
+    size = sum(entry.size or 0 for entry in wanted)
+    say(f"{len(wanted)} files, {size / 1e6:.1f} MB, are in the store; {len(missing)} were fetched")
+    folder = call.options.get("to")
+    if folder:
+        from buildlib.outside.fetch.carry import export_to
+
+        export_to(workspace.store, wanted, str(folder))
+        say(f"they are in {folder}, too: carry it, and set BUILDLIB_STORE to it there")
+    workspace.save()
+    return 0
+
+
+VERB = Verb(
+    "fetch",
+    "fetch ahead all that builds will read",
+    run,
+    words="[TARGET…]",
+    options=(
+        OFFLINE._replace(help="ask no network: list what is missing, and fail if anything is"),
+        Option("--to", "also lay the files into a folder to carry elsewhere", "FOLDER"),
+    ),
+)

@@ -1,0 +1,53 @@
+"""`plan`: what would be built and why. Nothing is run, and no engine or network is needed.
+
+`plan release VERSION=2.5.0` tells what a release would do, `plan --remote` what a build would pull:
+these two ask the registry.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from buildlib.cli.common import no_registry, open_workspace, warn
+from buildlib.cli.plans import show
+from buildlib.cli.verb import JSON, VARIABLES, Call, Option, Verb, find
+from buildlib.errors import InputError
+
+if TYPE_CHECKING:
+    from buildlib.build.execution.sharing import RegistryLookup
+    from buildlib.build.workspace import Workspace
+
+
+def run(call: Call) -> int:
+    """See the module."""
+    if call.words[:1] == ("release",):
+        asked = call._replace(words=call.words[1:], options={**call.options, "dry-run": True})
+        return find("release").run(asked)
+    for name in ("VERSION", "NEXT"):
+        if name in call.variables:
+            raise InputError(
+                f"plan takes {name} for a release only",
+                fix=f"./doitw plan release VERSION={call.variables.get('VERSION', '2.5.0')}",
+            )
+    workspace = open_workspace(call)
+    show(workspace, call, _registry(workspace) if call.flag("remote") else None)
+    return 0
+
+
+def _registry(workspace: Workspace) -> RegistryLookup:
+    """What answers for the registry of the settings, whatever the role of this machine."""
+    from buildlib.build.execution.sharing import RegistryLookup
+
+    if workspace.sharing is None:
+        raise no_registry("plan --remote")
+    return RegistryLookup(workspace, workspace.sharing, warn)
+
+
+VERB = Verb(
+    "plan",
+    "what would be built and why; nothing is run",
+    run,
+    words="[TARGET…] | release VERSION=2.5.0",
+    options=(JSON, Option("--remote", "ask the registry what would be pulled")),
+    variables=VARIABLES,
+)

@@ -1,0 +1,158 @@
+"""`release`: give what was proved a version, and publish it so that nobody sees half of it.
+
+`release check FOLDER` is for who receives one: it holds its files against their sums and signature,
+offline.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from buildlib.cli.building import build
+from buildlib.cli.common import caller_folder, open_workspace, print_json, say, warn
+from buildlib.cli.verb import DRY_RUN, JSON, VARIABLES, Call, Option, Verb
+from buildlib.core.model.version import before, check_release
+from buildlib.errors import InputError
+from buildlib.suggest import did_you_mean, nearest
+
+if TYPE_CHECKING:
+    from buildlib.build.workspace import Workspace
+    from buildlib.core.model.label import Label
+    from buildlib.shipping.releasing.run import Run
+
+_CHECK = "./doitw release check dist/2.5.0 --key cosign.pub"
+
+
+def run(call: Call) -> int:
+    """See the module."""
+    from buildlib.shipping.releasing import steps
+    from buildlib.shipping.releasing.steps.step import Tools
+
+    match call.words:
+        case ("check", folder) if "VERSION" not in call.variables:
+            return _check_files(call, folder)
+    if "key" in call.options:
+        raise InputError("--key is for the files of a folder, and none was given", fix=_CHECK)
+    _refuse_other_words(call)
+    if call.flag("dry-run"):
+        return _tell(call)
+    release = _open(call)
+    as_json = call.flag("json")
+
+    def make(workspace: Workspace, labels: Sequence[Label]) -> int:
+        return build(workspace, labels, quiet=True)
+
+    def prove(workspace: Workspace, labels: Sequence[Label]) -> int:
+        return build(workspace, labels, quiet=as_json, force=True)
+
+    tools = Tools(make, prove, warn if as_json else say)
+    done = steps.release(release, tools, call.words or steps.NAMES)
+    if as_json:
+        told = [{"step": step, "did": did} for step, did in done.items()]
+        print_json({"schema": 1, "version": release.version, "steps": told})
+    return 0
+
+
+def _tell(call: Call) -> int:
+    """Say what a release would do, and what would stop it; nothing is changed."""
+    from buildlib.shipping.releasing import steps
+
+    release = _open(call)
+    told = steps.plan(release)
+    if call.flag("json"):
+        plain = [{"step": it.step, "will": it.lines, "problems": it.problems} for it in told]
+        print_json({"schema": 1, "version": release.version, "steps": plain})
+    else:
+        for each in told:
+            for number, line in enumerate(
+                [*each.lines, *(f"PROBLEM: {it}" for it in each.problems)]
+            ):
+                say(f"{each.step if not number else '':10}{line}")
+    return 1 if any(each.problems for each in told) else 0
+
+
+def _check_files(call: Call, given: str) -> int:
+    """Say whether a folder holds the files of a release as they were published.
+
+    Raises:
+        InputError: There is no such folder, or no such key.
+        ActionError: A file is not as it was published, or not signed with the key.
+    """
+    from buildlib.shipping.releasing.signed import SIGNATURE, SUMS, check_folder
+
+    folder = os.path.join(caller_folder(), given)
+    if not os.path.isdir(folder):
+        raise InputError(f"there is no folder {given}", fix=_CHECK.partition(" --")[0])
+    key = str(call.options.get("key", ""))
+    files = check_folder(folder, _key(key) if key else "")
+    signature = "none"
+    if os.path.exists(f"{folder}/{SIGNATURE}"):
+        signature = "right" if key else "not checked"
+    if call.flag("json"):
+        print_json({"schema": 1, "folder": given, "files": files, "signature": signature})
+        return 0
+    told = {
+        "none": "it is not signed",
+        "right": f"it is signed with {key}",
+        "not checked": "its signature was not checked, which takes --key cosign.pub",
+    }
+    listed = len(files) - 1  # which has no line for itself
+    say(f"{listed} files of {given} are as {SUMS} says; {told[signature]}")
+    return 0
+
+
+def _key(path: str) -> str:
+    """The text of a public key."""
+    try:
+        with open(os.path.join(caller_folder(), path), encoding="ascii") as file:
+            return file.read()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"the key {path} cannot be read: {getattr(error, 'strerror', 'it is no text')}",
+            fix=_CHECK,
+        ) from None
+
+
+def _open(call: Call) -> Run:
+    """The release of the command line's version.
+
+    Raises:
+        InputError: The version cannot be released.
+    """
+    from buildlib.shipping.releasing.run import Run
+
+    version = check_release(call.variables.get("VERSION", ""))
+    dev = open_workspace(call, version=before(version))  # VERSION may be further, if this goes on
+    final = open_workspace(call, version=version)
+    return Run(dev, final, following=call.variables.get("NEXT", ""))
+
+
+def _refuse_other_words(call: Call) -> None:
+    """Refuse words that are no steps, with a line that releases the version that was asked for."""
+    from buildlib.shipping.releasing.steps import NAMES
+
+    version = call.variables.get("VERSION") or "2.5.0"
+    for word in call.words:
+        if word not in NAMES:
+            meant = nearest(word, NAMES)
+            fix = f"./doitw release {meant or 'STEP'} VERSION={version}"
+            raise InputError(
+                f"a release has no step {word}{did_you_mean(word, NAMES)}",
+                fix=f"{fix}  # steps: {' '.join(NAMES)}",
+            )
+
+
+VERB = Verb(
+    "release",
+    "give what was proved a version, and publish it",
+    run,
+    words="[STEP…] VERSION=2.5.0 | check FOLDER",
+    options=(
+        DRY_RUN._replace(help="tell what would be done, and what stops it"),
+        JSON,
+        Option("--key", "of check FOLDER: the public key it must be signed with", "FILE"),
+    ),
+    variables=VARIABLES,
+)

@@ -1,0 +1,79 @@
+"""`test`: lint, types, layers, then the tests, on images that are up to date.
+
+Each step is one of the tools a developer would type by hand, and is shown as such. What follows
+the verb and is no option of ours goes to pytest.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+from buildlib.build.execution import signals
+from buildlib.build.workspace import Workspace
+from buildlib.cli.common import open_workspace, say
+from buildlib.cli.verb import Call, Option, Verb
+from buildlib.errors import EngineUnavailable
+from buildlib.text import duration
+
+_CHECKS = (
+    ("lint", ("ruff", "check", ".")),
+    ("format", ("ruff", "format", "--check", "--quiet", ".")),
+    ("types", ("mypy",)),
+    ("layers", ("lint-imports", "--no-logo")),
+)
+
+
+def run(call: Call) -> int:
+    """See the module."""
+    workspace = open_workspace(call)
+    signals.install(workspace.save)
+    failed = []
+    if not call.words:
+        failed = [name for name, command in _CHECKS if _step(workspace, name, command)]
+    chosen: list[str] = ["-m", "not engine"] if call.flag("fast") else []
+    if not call.flag("fast") and not call.words:
+        failed += _build(workspace)
+    tests = [sys.executable, "-m", "pytest", *chosen, *call.words]
+    if _step(workspace, "tests", tests):
+        failed.append("tests")
+    if failed:
+        say(f"failed: {', '.join(failed)}")
+    return 1 if failed else 0
+
+
+def _step(workspace: Workspace, name: str, command: tuple[str, ...] | list[str]) -> int:
+    """Run one tool of the environment at the workspace's root; its output stays as it is."""
+    say(f"== {name}: {' '.join([os.path.basename(command[0]), *command[1:]])}")
+    tools = os.path.dirname(sys.executable)
+    environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
+    since = time.monotonic()
+    code = subprocess.run(command, cwd=workspace.root, env=environ, check=False).returncode
+    say(f"== {name}: {'ok' if code == 0 else 'FAILED'} after {duration(time.monotonic() - since)}")
+    return code
+
+
+def _build(workspace: Workspace) -> list[str]:
+    """The tests look at images: bring them up to date, where there is an engine to do it.
+
+    Without one, the tests themselves say what was not run (and fail in CI, see tests/conftest.py).
+    """
+    from buildlib.cli.building import build
+
+    try:
+        return ["build"] if build(workspace, workspace.resolve((), verb="build")) else []
+    except EngineUnavailable as error:
+        say(error.render())
+        return []
+
+
+VERB = Verb(
+    "test",
+    "lint, types and tests; words and unknown options go to pytest",
+    run,
+    words="[PYTEST ARGUMENT…]",
+    options=(Option("--fast", "only what takes no engine"),),
+    passes=True,
+)

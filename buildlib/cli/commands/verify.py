@@ -1,0 +1,169 @@
+"""`verify`: prove that the built images run kernels, and show what was measured in one table.
+
+Proofs are targets: those whose image and code did not change are taken from their records. What
+the columns mean is the proof's own (docs/verify.md): reports name them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+from buildlib.build.execution.session import Session
+from buildlib.build.workspace import Workspace
+from buildlib.cli import plans
+from buildlib.cli.building import build, is_loud
+from buildlib.cli.common import open_workspace, print_json, say, warn
+from buildlib.cli.verb import ALWAYS, DRY_RUN, JOBS, JSON, VERBOSITY, Call, Verb
+from buildlib.core.graph.graph import VERIFY
+from buildlib.core.model.label import Label, Reference
+from buildlib.core.rules.kernel_check import REPORT
+from buildlib.core.store.state import report_path
+from buildlib.errors import InputError
+
+
+def run(call: Call) -> int:
+    """See the module."""
+    workspace = open_workspace(call)
+    checks = _checks(workspace, workspace.resolve(call.words, folder=call.folder, verb=VERIFY))
+    if call.flag("dry-run"):
+        for line in plans.lines(workspace, workspace.plan(checks, force=call.flag("always"))):
+            say(line)
+        return 0
+    quiet = call.flag("json")
+    for label in checks:  # what a failed run left says nothing of this one
+        with suppress(FileNotFoundError):
+            os.unlink(report_path(workspace.state, label))
+    loud = is_loud(call)
+    session = Session(workspace, say=warn if quiet else say, force=call.flag("always"))
+    plan = session.bring(checks)  # proofs of the registry count; what is proved needs no image
+    stale = [label for label in checks if plan.step(label)]
+    images = [dep.ref.label for label in stale for dep in workspace.graph[label].deps]
+    if workspace.plan(images).steps:  # as many at a time as is usual; then proofs have the machine
+        code = build(workspace, images, verbose=loud, quiet=quiet)
+        if code:
+            return code
+    code = build(
+        workspace,
+        checks,
+        jobs=call.number("jobs", 1),  # proofs measure times: one at a time, unless asked
+        verbose=loud,
+        force=call.flag("always"),
+        quiet=quiet,
+        keep_going=True,
+    )
+    reports = {label: _report(workspace, label) for label in checks}
+    if quiet:
+        print_json({str(label): report for label, report in reports.items()})
+        return code
+    names = workspace.graph.task_names
+    named = {names[label]: report for label, report in reports.items()}
+    for line in [*(details(named) if loud else []), *table(named)]:
+        say(line)
+    return code
+
+
+def _checks(workspace: Workspace, labels: list[Label]) -> list[Label]:
+    """The proofs among some targets, and those of the images among them."""
+    graph = workspace.graph
+    found: dict[Label, None] = {}
+    for label in labels:
+        if graph[label].rule.verb == VERIFY:
+            found[label] = None
+            continue
+        mine = graph.checks.get(label)
+        if not mine:
+            raise InputError(
+                f"nothing proves {label}",
+                where=graph[label].where,
+                fix=f'kernel_check(name="verify", image=":{label.name}")',
+            )
+        found.update(dict.fromkeys(mine))
+    return list(found)
+
+
+def _report(workspace: Workspace, label: Label) -> Any:
+    """The report of a proof: the one that is kept, or that of this run where a case failed."""
+    record = workspace.records.get(workspace.keys.key(Reference(label)))
+    path = report_path(workspace.state, label)
+    if record is not None and not os.path.exists(path):
+        kept = record.files.get(REPORT)
+        if kept is None or not workspace.store.check(
+            kept.sha256, kept.size, what=f"the report of {label}"
+        ):
+            return None
+        path = workspace.store.path(kept.sha256)
+    try:
+        with open(path, "rb") as file:
+            return json.load(file)
+    except (OSError, ValueError):
+        return None
+
+
+def details(reports: Mapping[str, Any]) -> list[str]:
+    """A line for each case of each proof."""
+    lines: list[str] = []
+    for name, report in reports.items():
+        cases = report["cases"] if report else []
+        width = max((len(case["name"]) for case in cases), default=0)
+        for case in cases:
+            verdict = "ok" if case["ok"] else "FAILED" if case["tried"] else "not tried"
+            line = f"{name}  {case['name'].ljust(width)}  {verdict:9}  {case['seconds']:6.2f} s"
+            lines.append(f"{line}  {case['message']}".rstrip())
+    return lines
+
+
+def table(reports: Mapping[str, Any]) -> list[str]:
+    """What was measured: a row for each proof, and for each thing that it calls by a name.
+
+    Args:
+        reports: A proof's name -> its report; None where there is none.
+    """
+    rows: list[tuple[str, Mapping[str, float], str]] = []
+    known_columns: dict[str, None] = {}
+    for name, report in reports.items():
+        if report is None:
+            rows.append((name, {}, "not proved"))
+            continue
+        known_columns.update(dict.fromkeys(report["columns"]))
+        for row in report["rows"]:
+            failed = f"{row['failed']} of {row['cases']} FAILED"
+            verdict = failed if row["failed"] else f"{row['cases']} well"
+            title = f"{name} {row['name']}".rstrip()
+            rows.append((title, {**row["times"], "all": row["seconds"]}, verdict))
+    measured = {column for _, found, _ in rows for column in found}
+    columns = [column for column in (*known_columns, "all") if column in measured]
+    width = max(len(title) for title, *_ in [("seconds",), *rows])
+
+    def line(title: str, cells: Iterable[str], verdict: str) -> str:
+        fields = zip(columns, cells, strict=True)
+        row = "".join(f"{cell:>{max(7, len(column) + 2)}}" for column, cell in fields)
+        return f"{title.ljust(width)}{row}  {verdict}"
+
+    body = [
+        line(title, [_seconds(found.get(column)) for column in columns], verdict)
+        for title, found, verdict in rows
+    ]
+    return [line("seconds", columns, "cases"), *body]
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}" if value < 1 else f"{value:.1f}"
+
+
+VERB = Verb(
+    "verify",
+    "prove that built images run kernels",
+    run,
+    words="[TARGET…]",
+    options=(
+        JOBS._replace(help="run N proofs at a time; by default one, since they measure times"),
+        VERBOSITY._replace(help="2 shows each case as it ends, and all of them before the table"),
+        ALWAYS._replace(help="prove again what is proved"),
+        DRY_RUN._replace(help="show what would be proved"),
+        JSON._replace(help="print the reports"),
+    ),
+)

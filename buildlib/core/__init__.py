@@ -1,0 +1,1 @@
+"""What is declared, and what follows from it: targets, keys, plans. Nothing outside is asked."""

@@ -1,0 +1,218 @@
+"""Does a Dockerfile agree with what its target declares?
+
+Pure checks: what is declared and whether a file exists come in as values. Each raises the first
+disagreement it finds, with the declaration that has to change. What engine 20.10 cannot build is
+in `limits`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Mapping
+
+from buildlib.core.dockerfile.glob import PatternError, glob_regex
+from buildlib.core.dockerfile.model import Dockerfile, Source, Stage
+from buildlib.errors import InputError, Location
+from buildlib.suggest import did_you_mean, nearest
+
+_ALONE = re.compile(r'"?\$(?:(\w+)|\{(\w+)(?::-[^{}]*)?\})"?\Z')
+"""One variable, and nothing beside it but a default."""
+
+
+def check_sources(
+    dockerfile: Dockerfile,
+    provided: Collection[str],
+    exists: Callable[[str], bool],
+    where: Location,
+    ignored: Callable[[str], bool] | None = None,
+) -> None:
+    """Every path that the Dockerfile reads must be among the declared sources.
+
+    Args:
+        dockerfile: The parsed file.
+        provided: Paths of the build context that the target declares (files, or folders with all
+            in them), relative to the context.
+        exists: Whether something is at a path of the folder, declared or not.
+        where: The declaration.
+        ignored: Whether the ignore file leaves a path out, if `provided` still holds such paths.
+
+    Raises:
+        InputError: A path matches nothing that reaches the builder.
+    """
+    sent = provided if ignored is None else {path for path in provided if not ignored(path)}
+    if not isinstance(sent, (set, frozenset, dict)):
+        sent = set(sent)
+    for stage in dockerfile.stages:
+        for source in stage.reads:
+            if source.path in sent or _matches(source, sent, dockerfile):
+                continue
+            if ignored is not None and _matches(source, provided, dockerfile):
+                raise InputError(
+                    f"{source.path} is in srcs, but the ignore file leaves it out "
+                    f"({_at(dockerfile, source.line)} reads it)",
+                    where=where,
+                    fix=f"!{source.path}",
+                )
+            raise _not_provided(source, dockerfile, provided, exists, where)
+
+
+def _matches(source: Source, paths: Collection[str], dockerfile: Dockerfile) -> bool:
+    """Whether a source is, holds, or lies in one of the paths."""
+    path = source.path
+    if path == ".":
+        return bool(paths)
+    if source.glob:
+        try:
+            regex = re.compile(f"{glob_regex(path)}(?:/|\\Z)")
+        except PatternError as error:
+            raise InputError(
+                f"{source.by} reads {path}, which is no valid pattern: {error}",
+                where=Location(dockerfile.file, source.line),
+                fix=f"{source.by} {path.partition('[')[0]}*",
+            ) from None
+        return any(regex.match(found) for found in paths)
+    if path in paths or any(found.startswith(path + "/") for found in paths):
+        return True
+    parent = path.rpartition("/")[0]
+    while parent:  # below a declared folder, or behind a declared link to one
+        if parent in paths:
+            return True
+        parent = parent.rpartition("/")[0]
+    return False
+
+
+def _not_provided(
+    source: Source,
+    dockerfile: Dockerfile,
+    provided: Collection[str],
+    exists: Callable[[str], bool],
+    where: Location,
+) -> InputError:
+    path, at = source.path, _at(dockerfile, source.line)
+    if path == ".":
+        return InputError(
+            f"{at} reads the whole folder, but srcs is empty",
+            where=where,
+            fix='srcs = glob(["**"])',
+        )
+    if source.glob:
+        return InputError(
+            f"{path} matches nothing in srcs ({at} reads it)",
+            where=where,
+            fix=f'srcs = [..., *glob(["{path}"])]',
+        )
+    if exists(path):
+        entry = f'*glob(["{path}/**"])' if source.folder else f'"{path}"'
+        return InputError(
+            f"{path} exists, but is not in srcs ({at} reads it)",
+            where=where,
+            fix=f"srcs = [..., {entry}]",
+        )
+    guess = nearest(path, provided)
+    return InputError(
+        f"{path} does not exist ({at} reads it)" + (f"; did you mean {guess}?" if guess else ""),
+        where=where,
+        fix=f"{at}: {source.by} {guess}" if guess else f"create {path}, or remove it from {at}",
+    )
+
+
+def check_parent(dockerfile: Dockerfile, bases: Mapping[str, str], where: Location) -> None:
+    """Every image that the Dockerfile builds on must be a declared one, and the other way round.
+
+    Args:
+        dockerfile: The parsed file.
+        bases: Name of the build argument of each declared base, to the repository its image has
+            (the last part of the name: `scipy-notebook`).
+        where: The declaration.
+
+    Raises:
+        InputError: A base is not declared, not used, or another one than the default says.
+    """
+    used = _used_bases(dockerfile, bases, where)
+    for name in bases:
+        if name not in used:
+            raise InputError(
+                f"the parent {bases[name]} is declared as {name}, but no FROM of "
+                f"{dockerfile.file} uses that"
+                f"{did_you_mean(name, [arg.name for arg in dockerfile.args])}",
+                where=where,
+                fix=f"FROM ${{{name}}}",
+            )
+    for arg in dockerfile.args:
+        expected = bases.get(arg.name)
+        if expected is None or not arg.default:
+            continue
+        actual = repository(arg.default)
+        if actual != expected:
+            raise InputError(
+                f"the parent is {expected}, but {_at(dockerfile, arg.line)} says "
+                f"{arg.name}={arg.default}",
+                where=where,
+                fix=f"ARG {arg.name}={_renamed(arg.default, expected)}",
+            )
+
+
+def _used_bases(dockerfile: Dockerfile, bases: Mapping[str, str], where: Location) -> set[str]:
+    """The declared bases that the stages use, where they use no others."""
+    used: set[str] = set()
+    for stage in dockerfile.stages:
+        if stage.parent is None and stage.image != "scratch":
+            alone = _ALONE.match(stage.base)
+            name = (alone[1] or alone[2]) if alone else ""
+            if name not in bases:
+                raise _undeclared_base(stage, dockerfile, bases, where)
+            used.add(name)
+        for reference in stage.references:
+            if reference.stage is None and reference.name != "scratch":
+                raise InputError(
+                    f"{_at(dockerfile, reference.line)} copies from {reference.name}, "
+                    "which is neither a stage above it nor a declared base",
+                    where=where,
+                    fix=f"FROM ${{BASE}} AS {repository(reference.name)}, "
+                    f"with ARG BASE={reference.name} above it and BASE declared",
+                )
+    return used
+
+
+def repository(image: str) -> str:
+    """The last part of an image's name: `elyra/scipy-notebook:dev` is `scipy-notebook`."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+
+def _renamed(image: str, name: str) -> str:
+    """An image's name with another last part; its tag stays, a digest goes."""
+    path, slash, last = image.partition("@")[0].rpartition("/")
+    _, colon, tag = last.partition(":")
+    return f"{path}{slash}{name}{colon}{tag}"
+
+
+def _undeclared_base(
+    stage: Stage, dockerfile: Dockerfile, bases: Mapping[str, str], where: Location
+) -> InputError:
+    at = _at(dockerfile, stage.line)
+    later = [other.name for other in dockerfile.stages if other.line > stage.line and other.name]
+    if stage.image in later:
+        return InputError(
+            f"{at} builds on the stage {stage.image}, which stands below it",
+            where=where,
+            fix=f"move FROM ... AS {stage.image} above {at}",
+        )
+    what = f"{at} builds on {stage.image or stage.base}"
+    same = [name for name, expected in bases.items() if expected == repository(stage.image)]
+    mentioned = [name for name in stage.variables if name in bases]
+    if mentioned:
+        guess = mentioned[0]
+        what = f"{at} builds on {stage.base}, which is more than the declared base"
+    elif stage.variables:
+        hint = did_you_mean(stage.variables[0], bases)
+        what += f" (FROM {stage.base}), but {stage.variables[0]} is no declared base{hint}"
+        guess = nearest(stage.variables[0], bases) or next(iter(same or bases), "")
+    else:
+        what += ", which is not a declared base"
+        guess = next(iter(same or bases), "")
+    fix = f"FROM ${{{guess}}}" if guess else f'parent = "//FOLDER/OF/{repository(stage.image)}"'
+    return InputError(what, where=where, fix=fix)
+
+
+def _at(dockerfile: Dockerfile, line: int) -> str:
+    return f"{dockerfile.file}:{line}"

@@ -1,0 +1,224 @@
+r"""`.dockerignore`: which paths of a folder do not reach the builder.
+
+The rules are those of today's Docker clients (https://docs.docker.com/build/concepts/context/,
+".dockerignore files", and, where that is silent, moby's patternmatcher 0.6): every pattern is
+matched against the path and each folder above it, and the last pattern that matches decides. So a
+pattern that names a folder takes in all below it, and `!` brings paths back even from there.
+Clients before Docker 23 read some exceptions otherwise; it does not matter, as no ignore file is
+staged: what it leaves out is left out by us.
+
+The Dockerfile and the ignore file are sent to the builder in any case, but a `COPY` finds them only
+where no pattern matches them; they need no exception here. A pattern that Docker refuses, or that
+its matcher reads as something else than it says, is an error with its line. The module reads no
+file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from posixpath import normpath
+from typing import NamedTuple
+
+from buildlib.core.dockerfile.glob import PatternError, read_class
+from buildlib.errors import InputError, Location
+
+DEFAULT = ".dockerignore"
+_SPACE = " \t\n\v\f\r\x85\xa0"
+_ALL = "(?s:.*)"
+
+
+class Rule(NamedTuple):
+    """One line of an ignore file.
+
+    Attributes:
+        pattern: The pattern as Docker cleans it, without the `!`.
+        keep: Whether it is an exception (`!`).
+        regex: The pattern as a regular expression for a whole path.
+    """
+
+    pattern: str
+    keep: bool
+    regex: str
+
+
+class IgnoreRules:
+    """The rules of one ignore file, compiled.
+
+    Attributes:
+        rules: In the order of the file.
+    """
+
+    __slots__ = ("_groups", "_only", "rules")
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self.rules = rules
+        groups: list[tuple[list[str], bool]] = []
+        for rule in rules:
+            if not groups or groups[-1][1] != (not rule.keep):
+                groups.append(([], not rule.keep))
+            groups[-1][0].append(rule.regex)
+        # From the last line to the first: the first answer found that way is Docker's.
+        self._groups = [(_compile(parts), verdict) for parts, verdict in reversed(groups)]
+        self._only = self._groups[0][0] if len(groups) == 1 and groups[0][1] else None
+
+    @classmethod
+    def parse(cls, text: str, file: str = DEFAULT) -> IgnoreRules:
+        """Read an ignore file.
+
+        Args:
+            text: Its content.
+            file: Its path in the workspace, for messages.
+
+        Raises:
+            InputError: A pattern is malformed.
+        """
+        return cls(tuple(_rules(text, file)))
+
+    def excludes(self, path: str) -> bool:
+        """Whether a path (relative to the context, with slashes, no `./`) is left out."""
+        if self._only is not None:
+            return self._only.match(path) is not None
+        for regex, verdict in self._groups:
+            if regex.match(path) is not None:
+                return verdict
+        return False
+
+
+def ignore_file(dockerfile: str, exists: Callable[[str], bool]) -> str | None:
+    """The ignore file that counts for a Dockerfile: its own before the folder's, never both.
+
+    Args:
+        dockerfile: Its path relative to the context.
+        exists: Whether there is a file at a path relative to the context.
+    """
+    for name in (f"{dockerfile}{DEFAULT}", DEFAULT):
+        if exists(name):
+            return name
+    return None
+
+
+def pattern_regex(pattern: str) -> str:
+    """A cleaned pattern as a regular expression for a whole path.
+
+    A pattern without wildcards but for `**` at one end is plain text: `**x` is "ends in x".
+
+    Args:
+        pattern: Without `!` and leading slash.
+
+    Raises:
+        PatternError: Docker refuses the pattern, or reads it as something else than it says.
+    """
+    out: list[str] = []
+    plain = True  # no wildcard so far but ** at an end
+    misread = ""
+    at, end = 0, len(pattern)
+    while at < end:
+        character = pattern[at]
+        first = at == 0
+        at += 1
+        if pattern.startswith("**", at - 1):
+            at += 1
+            at += pattern.startswith("/", at)
+            out.append("(?:.*/)?" if at < end else ".*")
+            plain = first or (plain and at == end and not pattern.startswith("**"))
+        elif character in "*?":
+            out.append("[^/]*" if character == "*" else "[^/]")
+            plain = False
+        elif character == "[":
+            expression, after = read_class(pattern, at - 1)
+            _check_class(pattern[at:after])
+            out.append(expression)
+            at, plain = after, False
+        elif character == "\\":
+            out.append(re.escape(_escaped(pattern, at)))
+            at, plain = at + 1, False
+        elif character == "^":
+            out.append("^")  # Docker's own expression has it as it is: nothing can come before it
+        else:
+            misread = misread or (character if character in "{|}" else "")
+            out.append(re.escape(character))
+            plain = plain and character != "]"
+    if misread and not plain:
+        raise PatternError(f"Docker does not take {misread} beside a wildcard as it is")
+    return _plain_regex(pattern) if plain else "".join(out)
+
+
+def _plain_regex(pattern: str) -> str:
+    """A pattern whose only wildcard is `**` at its beginning or at its end, if any."""
+    if pattern.startswith("**/"):
+        return f"(?:{_ALL}/)?{re.escape(pattern[3:])}"
+    if pattern.startswith("**"):
+        return _ALL + re.escape(pattern[2:])
+    if pattern.endswith("**"):
+        return re.escape(pattern[:-2]) + _ALL
+    return re.escape(pattern)
+
+
+def _check_class(inside: str) -> None:
+    """Refuse a class that is valid for Go's Match, but not what Docker's expression makes of it."""
+    for at, character in enumerate(inside):
+        if character in "*?" or inside.startswith("[:", at):
+            raise PatternError(f"Docker does not take {character} inside [...] as it is")
+        if character == "\\":
+            _escaped(inside, at + 1)
+
+
+def _escaped(pattern: str, at: int) -> str:
+    """The character that a backslash before `at` escapes."""
+    character = pattern[at : at + 1]
+    if not character:
+        raise PatternError("a backslash at the end escapes nothing")
+    if character.isalnum() or not character.isascii():
+        raise PatternError(f"\\{character} has a meaning of its own; write {character}")
+    return character
+
+
+def _compile(parts: list[str]) -> re.Pattern[str]:
+    """One expression for several patterns, each for the path or a folder above it."""
+    return re.compile(f"(?:{'|'.join(parts)})(?:/|\\Z)")
+
+
+def _clean(pattern: str) -> str:
+    """Go's `filepath.Clean`, without the slash at the beginning."""
+    if pattern.startswith("/"):
+        return normpath("/" + pattern.lstrip("/"))[1:] or "/"
+    return normpath(pattern)
+
+
+def _rules(text: str, file: str) -> list[Rule]:
+    rules: list[Rule] = []
+    for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
+        if line.startswith("#"):  # only in the first column, before anything is trimmed
+            continue
+        pattern = line.strip(_SPACE)
+        if not pattern:
+            continue
+        if pattern[0] == "!":
+            inner = pattern[1:].strip(_SPACE)
+            pattern = "!" + _clean(inner) if inner else "!"
+        else:
+            pattern = _clean(pattern)
+        # What follows is done by another part of Docker, which trims, cleans and looks anew.
+        pattern = normpath(pattern.strip(_SPACE) or ".")
+        keep = pattern[0] == "!"
+        where = Location(file, number)
+        if pattern == "!":
+            raise InputError("! stands without a pattern", where=where, fix="!PATH")
+        pattern = pattern[keep:]
+        try:
+            rules.append(Rule(pattern, keep, pattern_regex(pattern)))
+        except PatternError as error:
+            raise InputError(
+                f"the pattern {pattern} cannot be used: {error}",
+                where=where,
+                fix=_plainer(line.strip(_SPACE)),
+            ) from None
+    return rules
+
+
+def _plainer(pattern: str) -> str:
+    """A pattern near to one that cannot be used."""
+    if "{" in pattern:
+        return re.sub(r"\{([^,}]*)[^}]*\}?", r"\1", pattern) + " (a line of its own for each name)"
+    return re.sub(r"[\[\]\\|]+[^/]*", "*", pattern)

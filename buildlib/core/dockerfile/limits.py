@@ -1,0 +1,88 @@
+"""What the BuildKit inside engine 20.10 cannot build.
+
+Dockerfiles of this project stay within what that engine builds without a frontend from a registry.
+Each entry was found by trying it there (tests/engine/test_dockerfile_limits.py); where a builder is
+newer, the caller need not ask.
+"""
+
+from __future__ import annotations
+
+import re
+
+from buildlib.core.dockerfile.lines import Instruction, fields
+from buildlib.core.dockerfile.model import Dockerfile
+from buildlib.errors import InputError, Location
+
+_NEWER_FLAGS = {
+    "ADD": ("link", "checksum", "keep-git-dir", "exclude", "unpack"),
+    "COPY": ("link", "parents", "exclude"),
+    "HEALTHCHECK": ("start-interval",),
+    "RUN": ("network", "security", "device"),
+}
+_NEWER_MOUNT_KEYS = ("env", "size")
+_NEWER_EXPANSION = re.compile(r"(?<!\\)\$\{[A-Za-z_]\w*[-+#%/]")
+_NOT_EXPANDED = ("CMD", "ENTRYPOINT", "HEALTHCHECK", "MAINTAINER", "ONBUILD", "RUN", "SHELL")
+_OCTAL = re.compile(r"[0-7]{3,4}\Z")
+
+
+def check_engine_limits(dockerfile: Dockerfile) -> None:
+    """Refuse what engine 20.10 refuses, or silently does otherwise.
+
+    Raises:
+        InputError: At the line of the Dockerfile.
+    """
+    file = dockerfile.file
+    if dockerfile.syntax:
+        raise InputError(
+            f"# syntax={dockerfile.syntax} makes every build ask a registry for that frontend",
+            where=Location(file, dockerfile.syntax_line),
+            fix="remove the line; the engine's own frontend is enough",
+        )
+    for stage in dockerfile.stages:
+        for instruction in stage.instructions:
+            where = Location(file, instruction.line)
+            for part in (instruction, instruction.trigger):
+                found = part and (_instruction_limit(part) or _flag_limit(part, where))
+                if found:
+                    raise InputError(found[0], where=where, fix=found[1])
+
+
+def _instruction_limit(instruction: Instruction) -> tuple[str, str] | None:
+    """What engine 20.10 cannot make of an instruction as a whole, and the fix."""
+    name, rest = instruction.name, instruction.rest
+    if instruction.heredocs:
+        return (
+            f"{name} has a heredoc (<<{instruction.heredocs[0]}), which engine 20.10 does not know",
+            "RUN a && \\" if name == "RUN" else f"{name} FILE /TARGET",
+        )
+    newer = _NEWER_EXPANSION.search(rest) if "${" in rest and name not in _NOT_EXPANDED else None
+    if newer:
+        variable = newer.group()[2:-1]
+        return (
+            f"{name} holds {newer.group()}...}}, which engine 20.10 does not know",
+            f"write ${{{variable}}}, ${{{variable}:-default}} or ${{{variable}:+value}}",
+        )
+    return None
+
+
+def _flag_limit(instruction: Instruction, where: Location) -> tuple[str, str] | None:
+    """What engine 20.10 cannot make of an instruction's flags, and the fix."""
+    name, rest = instruction.name, instruction.rest
+    for flag, value in instruction.flags:
+        if flag in _NEWER_FLAGS.get(name, ()):
+            return f"{name} --{flag} is not known to engine 20.10", f"{name} {rest}"
+        if flag == "chmod" and not _OCTAL.match(value):
+            return (
+                f"{name} --chmod={value} does nothing on engine 20.10, which wants a number",
+                f"{name} --chmod=0755 {rest}",
+            )
+        if flag == "mount":
+            found = [(field.partition("=")[0].lower(), field) for field in fields(value, where)]
+            newer = next((key for key, _ in found if key in _NEWER_MOUNT_KEYS), "")
+            if newer:
+                kept = ",".join(field for key, field in found if key != newer)
+                return (
+                    f"{name} --mount has {newer}=, which engine 20.10 does not know",
+                    f"{name} --mount={kept} {rest}",
+                )
+    return None

@@ -1,0 +1,79 @@
+"""Glob patterns of declarations, matched on names and never on the disk.
+
+`*` and `?` stay within one folder, `**` crosses folders, `[ab]` and `[!ab]` are classes. As in
+Bazel, a glob does not look into folders that are packages themselves. Hidden files match like
+any others; what tools leave behind is in no tree (see `buildlib.core.model.tree`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+
+@lru_cache(maxsize=4096)
+def compile_patterns(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """One regular expression that matches what any of the patterns does."""
+    return re.compile("(?:" + "|".join(_translate(pattern) for pattern in patterns) + r")\Z")
+
+
+def _translate(pattern: str) -> str:
+    out: list[str] = []
+    pieces = pattern.split("/")
+    for position, piece in enumerate(pieces):
+        last = position == len(pieces) - 1
+        if piece == "**":
+            out.append("(?:[^/]+/)*[^/]+" if last else "(?:[^/]+/)*")
+        else:
+            out.append(_translate_piece(piece) + ("" if last else "/"))
+    return "".join(out)
+
+
+def _translate_piece(piece: str) -> str:
+    out: list[str] = []
+    position = 0
+    while position < len(piece):
+        char = piece[position]
+        first = position + (2 if piece[position + 1 : position + 2] == "!" else 1)
+        end = piece.find("]", first + 1) if char == "[" else -1
+        if char == "*":
+            out.append("[^/]*")
+        elif char == "?":
+            out.append("[^/]")
+        elif end > 0:
+            inside = piece[position + 1 : end]
+            negated = inside.startswith("!")
+            body = re.escape(inside[1:] if negated else inside).replace(r"\-", "-")
+            body = body.replace("--", r"-\-")  # a range that ends in "-", and no set difference
+            out.append(f"(?!/)[{'^' if negated else ''}{body}]")
+            position = end
+        else:
+            out.append(re.escape(char))
+        position += 1
+    return "".join(out)
+
+
+def match(names: Iterable[str], include: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
+    """The names that a pattern of `include` matches and none of `exclude`, sorted."""
+    wanted = compile_patterns(tuple(include)).match if include else None
+    if wanted is None:
+        return []
+    if exclude:
+        refused = compile_patterns(tuple(exclude)).match
+        return sorted(name for name in names if wanted(name) and not refused(name))
+    return sorted(name for name in names if wanted(name))
+
+
+def is_valid(pattern: str) -> bool:
+    """Whether a pattern's classes mean something: `[z-a]` does not."""
+    try:
+        compile_patterns((pattern,))
+    except re.error:
+        return False
+    return True
+
+
+def is_glob(text: str) -> bool:
+    """Whether a text has a character that only a pattern has."""
+    return any(char in text for char in "*?[")

@@ -1,0 +1,230 @@
+"""From a tree to targets: find the packages, check and run each `BUILD.py`.
+
+`import` inside declarations is ours: rules come from `buildlib.rules`, macros from `defs.py` files
+read through the same tree, so that the graph of a commit is made from that commit's macros.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Mapping
+from types import CodeType
+from typing import Any
+
+from buildlib.core.dsl import check, declare, registry
+from buildlib.core.dsl.check import ANNOTATION_MODULES, RULES_MODULE, SAFE_BUILTINS
+from buildlib.core.dsl.steady import GUARD, Text, steady
+from buildlib.core.model.label import Label
+from buildlib.core.model.settings import FILE as SETTINGS
+from buildlib.core.model.settings import Settings, refuse_unread
+from buildlib.core.model.target import Target
+from buildlib.core.model.tree import Tree
+from buildlib.errors import BuildError, InputError, Location
+from buildlib.suggest import did_you_mean
+
+_SAFE = {
+    name: getattr(builtins, name) for name in SAFE_BUILTINS if name not in ("True", "False", "None")
+} | {"str": Text, GUARD: steady}
+
+
+class _Module:
+    """What an import inside a declaration yields: names to take, nothing else."""
+
+    def __init__(self, names: Mapping[str, Any]) -> None:
+        self.__dict__.update(names)
+
+
+class Loader:
+    """Loads all packages of a tree.
+
+    Args:
+        tree: Where files are read from.
+        settings: For rules that choose by flavour.
+        memo: Remembers compiled files by content; anything with `get` and `__setitem__`.
+    """
+
+    def __init__(self, tree: Tree, settings: Settings, memo: Any = None) -> None:
+        self._tree = tree
+        self._settings = settings
+        self._memo = memo if memo is not None else {}
+        self._macros: dict[str, _Module] = {}
+        self._loading: list[str] = []
+
+    def load(self) -> dict[Label, Target]:
+        """All targets, in the order of packages and then of their declarations.
+
+        Raises:
+            InputError: A declaration is wrong.
+        """
+        folders = {
+            folder: names
+            for folder, names in self._tree.files("")
+            if folder != "dist" and not folder.startswith("dist/")
+        }
+        homes = sorted(folder for folder, names in folders.items() if declare.BUILD_FILE in names)
+        contents = _package_files(folders, frozenset(homes))
+        targets: dict[Label, Target] = {}
+        read: set[str] = set()
+        for home in homes:
+            package = self._load_package(home, contents[home])
+            read |= package.settings_read
+            for target in package.targets.values():
+                targets[target.label] = target
+        if not read.issuperset(self._settings.family):
+            refuse_unread(self._settings, read, self._tree.read(SETTINGS).decode())
+        return targets
+
+    def _load_package(self, path: str, names: list[str]) -> declare.Package:
+        package = declare.Package(path, self._tree, names, self._settings)
+        declare.enter(package)
+        try:
+            self._run(package.build_file)
+        finally:
+            declare.enter(None)
+        return package
+
+    def _run(self, file: str) -> dict[str, Any]:
+        """Run a file; what it raises by itself becomes an error with the file's line."""
+        namespace: dict[str, Any] = {
+            "__builtins__": {**_SAFE, "__import__": self._import},
+            "__name__": file,
+        }
+        code = self._compile(file)
+        try:
+            exec(code, namespace)  # noqa: S102 - checked above to be a declaration
+        except BuildError as error:
+            error.where = error.where or _place(error, file)
+            raise
+        except Exception as error:
+            raise _as_input_error(error, _place(error, file)) from error
+        return namespace
+
+    def _compile(self, file: str) -> CodeType:
+        try:
+            source = self._tree.read(file)
+        except FileNotFoundError:
+            raise InputError(
+                f"{file} is a link to nothing in the workspace",
+                where=Location(file, 0),
+                fix=f"write {file} as a file",
+            ) from None
+        kept = ("code", file, source)
+        code: CodeType | None = self._memo.get(kept)
+        if code is None:
+            try:
+                text = source.decode()
+            except UnicodeDecodeError:
+                raise InputError(
+                    "not UTF-8 text", where=Location(file, 1), fix=f"save {file} as UTF-8"
+                ) from None
+            code = check.compile_file(text, file)
+            self._memo[kept] = code
+        return code
+
+    def _import(
+        self,
+        name: str,
+        _globals: Any = None,
+        _locals: Any = None,
+        fromlist: tuple[str, ...] = (),
+        _level: int = 0,
+    ) -> Any:
+        """`from NAME import FROMLIST` inside a declaration; the names were checked already."""
+        if name in ANNOTATION_MODULES:
+            return __import__(name, fromlist=fromlist)
+        if name == RULES_MODULE:
+            for wanted in fromlist:
+                if wanted not in registry.names():
+                    raise InputError(
+                        f"{RULES_MODULE} has no {wanted}{did_you_mean(wanted, registry.names())}",
+                        where=self._importer(name),
+                        fix="docs/rules.md lists the rules",
+                    )
+            return _Module({wanted: registry.function(wanted) for wanted in fromlist})
+        module = self._macro(name)
+        for wanted in fromlist:
+            if wanted not in vars(module):
+                raise InputError(
+                    f"{name} has no {wanted}{did_you_mean(wanted, vars(module))}",
+                    where=self._importer(name),
+                    fix=f"define {wanted} in {name.replace('.', '/')}.py",
+                )
+        return module
+
+    def _importer(self, name: str) -> Location:
+        """The line that imports `name`, in the file being run."""
+        file = self._loading[-1] if self._loading else declare.current().build_file
+        for number, line in enumerate(self._tree.read(file).decode().splitlines(), 1):
+            if line.startswith(f"from {name} "):
+                return Location(file, number)
+        return Location(file, 0)
+
+    def _macro(self, name: str) -> _Module:
+        """The names a `defs.py` defines; it is run once a load."""
+        if name not in self._macros:
+            file = name.replace(".", "/") + ".py"
+            if file in self._loading:
+                loop = " -> ".join([*self._loading[self._loading.index(file) :], file])
+                raise InputError(
+                    f"macros import each other in a circle: {loop}",
+                    where=self._importer(name),
+                    fix=f"remove one of the imports of {loop}",
+                )
+            if not self._tree.exists(file):
+                raise InputError(
+                    f"there is no {file} to import",
+                    where=self._importer(name),
+                    fix=f"write {file}, or correct the import",
+                )
+            self._loading.append(file)
+            package = declare.peek()
+            declare.enter(None)  # macros declare when they are called, not when they are read
+            try:
+                names = self._run(file)
+            finally:
+                declare.enter(package)
+                self._loading.pop()
+            self._macros[name] = _Module(
+                {key: value for key, value in names.items() if not key.startswith("__")}
+            )
+        return self._macros[name]
+
+
+def _package_files(folders: Mapping[str, list[str]], homes: frozenset[str]) -> dict[str, list[str]]:
+    """The files of each package, relative to it; a folder belongs to the nearest package above."""
+    contents: dict[str, list[str]] = {home: [] for home in homes}
+    for folder, names in folders.items():
+        home = folder
+        while home not in homes and home:
+            home = home.rpartition("/")[0]
+        if home in homes:
+            inner = folder[len(home) :].lstrip("/")
+            files = contents[home]
+            files += [f"{inner}/{name}" for name in names] if inner else names
+    return contents
+
+
+def _place(error: BaseException, file: str) -> Location:
+    """The innermost line of a declaration that an exception went through."""
+    place = Location(file, 0)
+    trace = error.__traceback__
+    while trace is not None:
+        name = trace.tb_frame.f_code.co_filename
+        if (
+            name == file
+            or name.endswith(("/BUILD.py", "/defs.py"))
+            or name in ("BUILD.py", "defs.py")
+        ):
+            place = Location(name, trace.tb_lineno)
+        trace = trace.tb_next
+    return place
+
+
+def _as_input_error(error: Exception, place: Location) -> InputError:
+    """An exception of a declaration's own code."""
+    what = str(error).replace("'__import__'", "import")
+    if isinstance(error, TypeError):
+        return InputError(what, where=place, fix="docs/rules.md lists the arguments")
+    if not isinstance(error, ValueError):
+        what = f"{type(error).__name__}: {what}"
+    return InputError(what, where=place, fix=f"correct line {place.line} of {place.file}")

@@ -1,0 +1,270 @@
+"""The graph: all targets, their edges, and the errors that only the whole can show."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cached_property
+
+from buildlib.core.model.label import (
+    Label,
+    Reference,
+    is_label,
+    is_pattern,
+    match_pattern,
+    parse_label,
+    task_names,
+)
+from buildlib.core.model.target import IMAGE, Dep, Target, carries_version, image_name, is_stamped
+from buildlib.errors import InputError, UnknownTarget
+from buildlib.suggest import did_you_mean, nearest
+
+BUILD, VERIFY = "build", "verify"
+
+
+def _group(word: str) -> tuple[str, str]:
+    """The verb of a task name, and the rest: `verify:kernel-py`; without one it is `build`."""
+    for verb in (BUILD, VERIFY):
+        if word.startswith(verb + ":"):
+            return verb, word[len(verb) + 1 :]
+    return BUILD, word
+
+
+class Graph:
+    """A checked set of targets.
+
+    Args:
+        targets: All that was declared, in order of declaration.
+
+    Raises:
+        InputError: An edge leads nowhere, or back to where it came from.
+    """
+
+    def __init__(self, targets: Mapping[Label, Target]) -> None:
+        self.targets = targets
+        self._check_edges()
+        self._check_image_names()
+        self.order = self._sort()
+        """All labels, dependencies first."""
+        self._rank = {label: rank for rank, label in enumerate(self.order)}
+        self._build_deps: dict[Label, tuple[Label, ...]] = {}
+        self.task_names = {
+            label: name
+            for verb in sorted({target.rule.verb for target in targets.values()})
+            for label, name in task_names(self.of_verb(verb)).items()
+        }
+
+    def __getitem__(self, label: Label) -> Target:
+        return self.targets[label]
+
+    def of_verb(self, verb: str) -> list[Label]:
+        """The targets that a verb makes, in order of declaration."""
+        return [label for label, target in self.targets.items() if target.rule.verb == verb]
+
+    @cached_property
+    def checks(self) -> Mapping[Label, list[Label]]:
+        """Image -> its proofs, of those that nobody has to ask for by name."""
+        found: dict[Label, list[Label]] = {}
+        for check in self.of_verb(VERIFY):
+            for dep in self[check].deps if not self[check].manual else ():
+                if dep.kind == IMAGE:
+                    found.setdefault(dep.ref.label, []).append(check)
+        return found
+
+    def deps(self, ref: Reference) -> tuple[Dep, ...]:
+        """The edges of a target, or of the named parts of it."""
+        return self.targets[ref.label].deps_of(ref.parts)
+
+    def parents(self, target: Target) -> Iterator[Target]:
+        """The images that a target stands on, nearest first."""
+        while target.parent is not None:
+            target = self.targets[target.parent]
+            yield target
+
+    def build_deps(self, label: Label) -> Sequence[Label]:
+        """The build dependencies of a target: what must be built before it, each with its own step.
+
+        Groups of files and parts of archives have no step: their build dependencies count instead.
+        """
+        known = self._build_deps.get(label)
+        if known is None:
+            known = self._build_deps[label] = tuple(self._find_build_deps(label))
+        return known
+
+    def _find_build_deps(self, label: Label) -> dict[Label, None]:
+        found: dict[Label, None] = {}
+        met: set[Reference] = set()
+        pending = deque(dep.ref for dep in self.targets[label].deps if not dep.by_name)
+        while pending:
+            ref = pending.popleft()
+            if ref in met:
+                continue
+            met.add(ref)
+            if ref.parts or not self.targets[ref.label].rule.is_built:
+                pending.extend(dep.ref for dep in self.deps(ref) if not dep.by_name)
+            else:
+                found[ref.label] = None
+        return found
+
+    def closure(self, roots: Iterable[Label]) -> list[Label]:
+        """The roots and all they depend on (as wholes), dependencies first."""
+        wanted: set[Label] = set()
+        pending = list(roots)
+        while pending:
+            label = pending.pop()
+            if label not in wanted:
+                wanted.add(label)
+                deps = self.targets[label].deps
+                pending += [dep.ref.label for dep in deps if not dep.by_name]
+        return sorted(wanted, key=self._rank.__getitem__)
+
+    def stamped(self) -> set[Label]:
+        """The targets whose key depends on the channel: a release makes them anew.
+
+        They carry names of images or the version, or contain what does. All others ship as they
+        were tested.
+        """
+        wanted = {label: {Reference(label)} for label in self.order}
+        for target in self.targets.values():
+            for dep in target.deps:
+                wanted[dep.ref.label].add(dep.ref)
+        found: set[Reference] = set()
+        for label in self.order:
+            for ref in wanted[label]:
+                below = (dep.ref for dep in self.deps(ref) if not dep.by_name)
+                if self._is_stamped(ref) or not found.isdisjoint(below):
+                    found.add(ref)
+        return {label for label in self.order if Reference(label) in found}
+
+    def _is_stamped(self, ref: Reference) -> bool:
+        """Whether a target (or parts of it) has something of the channel in its own key."""
+        target = self[ref.label]
+        return is_stamped(target) or (not ref.parts and carries_version(target.attrs))
+
+    def resolve(self, words: Iterable[str], *, package: str = "") -> list[Label]:
+        """What a person means by labels, patterns, task names or folders; no word twice.
+
+        Args:
+            words: As typed.
+            package: The folder the person stands in, for names relative to it.
+
+        Raises:
+            InputError: A word names nothing; with the nearest name that exists.
+        """
+        found: dict[Label, None] = {}
+        for word in words:
+            found.update(dict.fromkeys(self._resolve(word, package)))
+        return list(found)
+
+    def _resolve(self, word: str, package: str) -> list[Label]:
+        if is_pattern(word):
+            labels = match_pattern(word, self.order)
+            if labels:
+                return labels
+            raise InputError(f"no target matches {word}", fix="./doitw list")
+        if is_label(word):
+            label = parse_label(word, package=package)
+            if label in self.targets:
+                return [label]
+        else:
+            verb, name = _group(word)
+            for label in self.of_verb(verb):
+                if name in (self.task_names[label], label.short[2:]):
+                    return [label]
+            here = posixpath.normpath(f"{package}/{name}").strip("/").removesuffix("/BUILD.py")
+            at_home = [label for label in self.order if label.package == here]
+            if at_home:
+                return at_home
+        raise self._unknown(word)
+
+    def _unknown(self, word: str) -> InputError:
+        known = [
+            *(label.short for label in self.targets),
+            *self.task_names.values(),
+            *(f"{self[label].rule.verb}:{name}" for label, name in self.task_names.items()),
+        ]
+        meant = nearest(word, known)
+        return UnknownTarget(
+            f"there is no target {word}{did_you_mean(word, known)}", word=word, meant=meant
+        )
+
+    def _check_edges(self) -> None:
+        for target in self.targets.values():
+            for dep in target.deps:
+                other = self.targets.get(dep.ref.label)
+                if other is None:
+                    known = [label.short for label in self.targets]
+                    meant = nearest(str(dep.ref.label), known)
+                    raise InputError(
+                        f"{target.label} depends on {dep.ref.label}, which is not declared"
+                        f"{did_you_mean(str(dep.ref.label), known)}",
+                        where=target.where,
+                        fix=f'write "{meant}"'
+                        if meant
+                        else f"declare it in //{dep.ref.label.package}",
+                    )
+                for part in dep.ref.parts:
+                    if part not in other.parts:
+                        has = ", ".join(other.parts) or "no parts"
+                        raise InputError(
+                            f"{other.label} has no part {part}{did_you_mean(part, other.parts)}",
+                            where=target.where,
+                            fix=f"its parts: {has} ({other.where})",
+                        )
+
+    def _check_image_names(self) -> None:
+        """Two targets that make one image would take its tag from each other."""
+        makers: dict[str, Target] = {}
+        for target in self.targets.values():
+            if target.rule.is_image:
+                name = image_name(target)
+                first = makers.setdefault(name, target)
+                if first is not target:
+                    raise InputError(
+                        f"{first.label} ({first.where}) and {target.label} both make the image"
+                        f" {name}",
+                        where=target.where,
+                        fix='repository = "another-name"',
+                    )
+
+    def _sort(self) -> tuple[Label, ...]:
+        """Dependencies first, else in order of declaration; a cycle is told with its path."""
+        done: set[Label] = set()
+        order: list[Label] = []
+        for root in self.targets:
+            if root in done:
+                continue
+            path: list[Label] = [root]
+            on_path = {root}
+            waiting = [self._needs(root)]
+            while waiting:
+                dep = next(waiting[-1], None)
+                if dep is None:
+                    waiting.pop()
+                    label = path.pop()
+                    on_path.remove(label)
+                    done.add(label)
+                    order.append(label)
+                    continue
+                label = dep.ref.label
+                if label in on_path:
+                    raise self._cycle([*path[path.index(label) :], label])
+                if label not in done:
+                    path.append(label)
+                    on_path.add(label)
+                    waiting.append(self._needs(label))
+        return tuple(order)
+
+    def _needs(self, label: Label) -> Iterator[Dep]:
+        """The edges of a target but those to images that it only names."""
+        return (dep for dep in self.targets[label].deps if not dep.by_name)
+
+    def _cycle(self, path: list[Label]) -> InputError:
+        steps = [f"{label}  ({self.targets[label].where})" for label in path]
+        return InputError(
+            "targets depend on each other in a circle: " + " -> ".join(str(x) for x in path),
+            where=self.targets[path[0]].where,
+            detail="\n".join(steps),
+            fix=f"remove one of these edges, such as {path[-2]} -> {path[-1]}",
+        )

@@ -1,0 +1,92 @@
+"""Ways through the graph: what targets need, what needs them, and a shortest way between two.
+
+Edges are those that enter keys. Who takes a part of an archive needs what that part is made of, and
+no more; who only names an image does not need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from buildlib.core.graph.graph import Graph
+from buildlib.core.model.label import Label, Reference
+
+
+class Paths:
+    """Ways through the graph, from target to target or to parts of them.
+
+    Args:
+        graph: All targets.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self._needs: dict[Reference, list[Reference]] = {}
+
+    def below(self, start: Iterable[Label], depth: int | None = None) -> set[Label]:
+        """The targets, and what they need; of the nearest `depth` steps only."""
+        return {ref.label for ref in _reach(map(Reference, start), self._edges, depth)}
+
+    def above(
+        self, universe: Iterable[Label], targets: Iterable[Label], depth: int | None = None
+    ) -> set[Label]:
+        """Of what a universe needs, the targets and all that needs them."""
+        within = _reach(map(Reference, universe), self._edges, None)
+        needed_by: dict[Reference, list[Reference]] = {}
+        for ref in within:
+            for other in self._edges(ref):
+                needed_by.setdefault(other, []).append(ref)
+        wanted = set(targets)
+        start = [ref for ref in within if ref.label in wanted]
+        return {ref.label for ref in _reach(start, lambda ref: needed_by.get(ref, []), depth)}
+
+    def shortest(self, start: Iterable[Label], end: Iterable[Label]) -> list[Label]:
+        """A shortest way from one of some targets to one of others; empty where there is none."""
+        wanted = set(end)
+        came_from: dict[Reference, Reference | None] = {}
+        for ref in _reach(map(Reference, start), self._edges, None, came_from):
+            if ref.label in wanted:
+                way: list[Label] = []
+                step: Reference | None = ref
+                while step is not None:
+                    way.append(step.label)
+                    step = came_from[step]
+                return way[::-1]
+        return []
+
+    def _edges(self, ref: Reference) -> list[Reference]:
+        found = self._needs.get(ref)
+        if found is None:
+            found = [dep.ref for dep in self._graph.deps(ref) if not dep.by_name]
+            self._needs[ref] = found
+        return found
+
+
+def _reach(
+    start: Iterable[Reference],
+    edges: Callable[[Reference], Iterable[Reference]],
+    depth: int | None,
+    came_from: dict[Reference, Reference | None] | None = None,
+) -> list[Reference]:
+    """What is reached along edges, nearest first.
+
+    Args:
+        start: Where to begin; reached, too.
+        edges: The edges of a reference.
+        depth: How many edges to follow one after the other; None for all.
+        came_from: Given the reference before each on a shortest way; None for those of `start`.
+    """
+    before = {} if came_from is None else came_from
+    before.update(dict.fromkeys(start))
+    level, found = list(before), list(before)
+    while level and (depth is None or depth > 0):
+        depth = None if depth is None else depth - 1
+        following: list[Reference] = []
+        for ref in level:
+            for other in edges(ref):
+                if other not in before:
+                    before[other] = ref
+                    following.append(other)
+        level = following
+        found += following
+    return found

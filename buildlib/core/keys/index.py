@@ -1,0 +1,173 @@
+"""The digest index: a file's sha256, remembered as long as its stat data cannot lie.
+
+One file, loaded whole and written only when it changed. An entry is trusted when size, mtime,
+ctime and inode are what they were (ctime catches edits that restore size and mtime). A file whose
+timestamps are so young that a later edit could fall into the same clock tick is hashed again the
+next time (git calls these racy). A damaged index is thrown away: it only ever saves time.
+
+Three folders have one: the workspace, the content store, and each build context.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from _hashlib import openssl_sha256  # hashlib itself imports more than a no-op build can spare
+from collections.abc import Iterable
+from stat import S_ISDIR, S_ISLNK, S_ISREG
+
+from buildlib.core import marshalled
+from buildlib.errors import InputError, Location
+
+_KIND = "digest index 4"
+_TICK_NS = 50_000_000
+"""More than a kernel's clock tick (up to 10 ms), in nanoseconds."""
+_COARSE_TICK_NS = 2_100_000_000
+"""For file systems that hold whole seconds (or two, as FAT does), in nanoseconds."""
+_BLOCK = 1 << 20
+_PATIENCE = 20
+"""How often a file that changes while it is read is read again."""
+
+_Seen = tuple[int, int, int, int, int]  # mtime_ns, ctime_ns, size, inode, mode
+_Entry = tuple[_Seen, str]  # with the stamp of what was seen so
+
+
+def _seen(info: os.stat_result) -> _Seen:
+    return info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino, info.st_mode
+
+
+def file_sha256(path: str) -> str:
+    """The sha256 of a file's content, in hex."""
+    digest = openssl_sha256()
+    with open(path, "rb", buffering=0) as file:
+        while block := file.read(_BLOCK):
+            digest.update(block)
+    return str(digest.hexdigest())
+
+
+class DigestIndex:
+    """Stamps of files (see `Tree.stamps`) below one folder.
+
+    Args:
+        root: The folder that paths are relative to.
+        file: Where the index is kept.
+        shared: Other processes write the same index: what they noted meanwhile is kept.
+    """
+
+    def __init__(self, root: str, file: str, *, shared: bool = False) -> None:
+        self._root = root
+        self._file = file
+        self._shared = shared
+        self._entries: dict[str, _Entry] = marshalled.load(file, _KIND)
+        self._noted: set[str] = set()
+        self._changed = False
+        self.hashed = 0
+        """How many files had to be read; for tests and `--debug`."""
+
+    def save(self) -> None:
+        """Write the index where it changed, without files that are gone."""
+        if not self._changed:
+            return
+        entries = dict(self._entries)
+        if self._shared:
+            own = {path: entries[path] for path in list(self._noted) if path in entries}
+            entries = {**entries, **marshalled.load(self._file, _KIND), **own}
+        there = {
+            path: entry
+            for path, entry in entries.items()
+            if os.path.lexists(f"{self._root}/{path}")
+        }
+        self._changed = not marshalled.save(self._file, _KIND, there)
+
+    def known(self, path: str) -> str:
+        """What was noted of a file, if its stat data are still the same; else an empty text."""
+        entry = self._entries.get(path)
+        if entry is None:
+            return ""
+        try:
+            return entry[1] if _seen(os.lstat(f"{self._root}/{path}")) == entry[0] else ""
+        except OSError:
+            return ""
+
+    def note(self, path: str, stamp: str, info: os.stat_result) -> None:
+        """Remember what a caller knows of a file that it has read or written whole.
+
+        Only for files that have been given an mtime long past. Whoever writes into such a file
+        changes its mtime, so that its ctime need not be old to be trusted.
+
+        Args:
+            path: The file.
+            stamp: What `known` will tell of it.
+            info: Its stat data, from before it was read or after it was written.
+        """
+        self._remember(path, _seen(info), stamp)
+
+    def _remember(self, path: str, seen: _Seen, stamp: str) -> None:
+        self._entries[path] = (seen, stamp)
+        self._noted.add(path)
+        self._changed = True
+
+    def stamp(self, path: str) -> str:
+        """The stamp of one file; see `Tree.stamps`."""
+        return self.stamps([path])[0]
+
+    def stamps(self, paths: Iterable[str]) -> list[str]:
+        """See `Tree.stamps`. The one loop that every file of a workspace goes through."""
+        lstat, known, before = os.lstat, self._entries.get, f"{self._root}/"
+        found: list[str] = []
+        for path in paths:
+            full = before + path
+            try:
+                info = lstat(full)
+            except OSError:
+                found.append("-")
+                continue
+            entry = known(path)
+            if entry is not None and entry[0] == (  # `_seen`, without the price of a call
+                info.st_mtime_ns,
+                info.st_ctime_ns,
+                info.st_size,
+                info.st_ino,
+                info.st_mode,
+            ):
+                found.append(entry[1])
+            else:
+                found.append(self._restamp(path, full))
+        return found
+
+    def _restamp(self, path: str, full: str) -> str:
+        """Read the file; take its stat data before and after, so that both are of one content."""
+        for _ in range(_PATIENCE):
+            try:
+                before = os.lstat(full)
+                now = time.time_ns()
+                if S_ISDIR(before.st_mode):
+                    return "-"
+                if S_ISLNK(before.st_mode):
+                    stamp = "link " + os.readlink(full)
+                elif S_ISREG(before.st_mode):
+                    mode = "755" if before.st_mode & 0o100 else "644"
+                    stamp = f"{mode} {file_sha256(full)}"
+                    self.hashed += 1
+                else:
+                    return "-"
+                after = os.lstat(full)
+            except FileNotFoundError:
+                return "-"
+            except OSError as error:
+                raise InputError(
+                    f"{path} cannot be read: {error.strerror}",
+                    where=Location(path, 0),
+                    fix=f"chmod u+r {path}",
+                ) from None
+            if _seen(before) == _seen(after):
+                break
+        else:  # it is written all the time: what was read is not remembered, and actions look again
+            return stamp
+        youngest = max(before.st_mtime_ns, before.st_ctime_ns)
+        coarse = before.st_ctime_ns % 1_000_000_000 == 0
+        if now - youngest > (_COARSE_TICK_NS if coarse else _TICK_NS):
+            self._remember(path, _seen(before), stamp)
+        elif self._entries.pop(path, None) is not None:
+            self._changed = True
+        return stamp

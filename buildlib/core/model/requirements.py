@@ -1,0 +1,126 @@
+"""Requirements files as people write them: what they include, and what none of them may hold.
+
+What a lock is made from has to be known from the tree alone, also from a commit's. So a line that
+reaches further (another index, an address, a place on this machine, a variable) is refused.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from _hashlib import openssl_sha256
+from collections.abc import Iterator, Mapping
+
+from buildlib.core.model.tree import Tree
+from buildlib.errors import InputError, Location
+
+_INCLUDE = r"(?:-r|--requirement|-c|--constraint)(?:=|\s+)([^#]+)"  # compiled where it is used
+_NAME = r"[^/~$\"'\\:][^$\"'\\:]*"
+"""A relative path that stands for itself: no address, no variable, nothing quoted."""
+_BOM = b"\xef\xbb\xbf"
+_INDEX = ("-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--no-index")
+
+
+def requirement_files(tree: Tree, path: str) -> dict[str, bytes]:
+    """A requirements file and all that it includes: content by path in the workspace.
+
+    Raises:
+        InputError: A file is not there, or holds what no lock can be made from.
+    """
+    found: dict[str, bytes] = {}
+    pending: list[tuple[str, Location | None]] = [(path, None)]
+    while pending:
+        name, where = pending.pop()
+        if name in found:
+            continue
+        data = _read(tree, name)
+        if data is None:
+            raise InputError(
+                f"the requirements name {name}, which does not exist",
+                where=where,
+                fix=f"write {name}, or remove the line",
+            )
+        found[name] = data
+        pending += _includes(name, data)
+    return found
+
+
+def _read(tree: Tree, path: str) -> bytes | None:
+    """A file's content; None where the tree of a commit would not have it."""
+    try:
+        return tree.read(path) if tree.exists(path) else None
+    except FileNotFoundError:
+        return None
+
+
+def request_of(files: Mapping[str, bytes], path: str, locked: str) -> tuple[str, ...]:
+    """What an entry of the lock was asked to be made from.
+
+    Args:
+        files: The requirements file and what it includes; see `requirement_files`.
+        path: Which of them is the one that includes the others.
+        locked: The sha256 of what was made of it, its `.lock` file.
+
+    Returns:
+        The digest of the file, that of its `.lock` file, then each included file with its own.
+    """
+    digests = {name: str(openssl_sha256(data).hexdigest()) for name, data in files.items()}
+    own = digests.pop(path)
+    return (own, locked, *(f"{name} {digest}" for name, digest in sorted(digests.items())))
+
+
+def _includes(path: str, data: bytes) -> Iterator[tuple[str, Location]]:
+    """The files that one includes, each with the line that does.
+
+    What uv would take for an include is taken for one here, and some lines more: pip's and uv's
+    notions of white space and of the end of a line differ.
+    """
+    try:
+        text = data.removeprefix(_BOM).decode()
+    except UnicodeDecodeError:
+        raise InputError(
+            "not UTF-8 text", where=Location(path, 1), fix=f"save {path} as UTF-8"
+        ) from None
+    for number, row in enumerate(text.splitlines(), 1):
+        line = row.strip()
+        if line.startswith("-"):
+            if not line.startswith("--hash="):  # of the requirement on the lines before
+                where = Location(path, number)
+                yield _included(path, line, where), where
+        elif ("/" in line or "@" in line) and not line.startswith("#"):
+            wanted = line.partition("#")[0].partition(";")[0]
+            if "/" in wanted or "@" in wanted:
+                raise _by_place(Location(path, number))
+
+
+def _included(path: str, line: str, where: Location) -> str:
+    """The file that a line includes; all other options are refused."""
+    found = re.match(_INCLUDE, line)
+    option = re.split(r"[=\s]", line, maxsplit=1)[0]
+    if found is None:
+        if option in ("-e", "--editable"):
+            raise _by_place(where)
+        raise InputError(
+            f"{option} is nothing that a lock can be made from",
+            where=where,
+            fix="remove the line; the index is pypi in [tool.buildlib.network] of pyproject.toml"
+            if option in _INDEX
+            else "remove the line, or write: -r FILE, or: -c FILE",
+        )
+    name = found[1].strip()
+    included = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
+    if not re.fullmatch(_NAME, name) or included.split("/", 1)[0] == "..":
+        raise InputError(
+            f"{option} names no file of the workspace by a plain path",
+            where=where,
+            fix=f"{option} FILE, in the workspace and relative to {path}",
+        )
+    return included
+
+
+def _by_place(where: Location) -> InputError:
+    return InputError(
+        "a package is wanted from a place of its own, and a lock names files of the index alone",
+        where=where,
+        fix="name the project and its versions, as in: project>=1.2",
+    )

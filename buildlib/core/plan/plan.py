@@ -1,0 +1,363 @@
+"""The plan: the stale targets in order, each with its reason.
+
+A target is fresh when there is a record of its key and what the record names is still there: an
+image by its ID *and* its content tag, a file in the content store. Labels prove nothing, since
+children inherit them. A plan looks at a target only if it is wanted, or if a stale target needs it;
+what a shared store has is pulled, and what only that needs is not looked at.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+from buildlib.core.graph.graph import Graph
+from buildlib.core.keys.compute import pinned
+from buildlib.core.keys.record import KeyRecord
+from buildlib.core.model.label import Label, Reference
+from buildlib.core.model.output import Export
+from buildlib.core.model.target import Target, image_name
+from buildlib.core.plan import critical_path
+from buildlib.core.store import names
+from buildlib.core.store.content import ContentStore
+from buildlib.core.store.records import Record, Records
+from buildlib.core.store.state import State
+from buildlib.core.view import View
+
+FRESH = "fresh"
+BUILD = "build"
+RESTORE = "restore"
+"""What there is gets its name back: a tag, or the file in the workspace."""
+PULL = "pull"
+"""It is stale here, and a shared store has it."""
+FORCED = "asked to build it again"
+FORGOTTEN = "forgotten: it is built again from its sources"
+UNKNOWN = "unknown"
+"""It was built, but no engine could be asked whether it is still there."""
+
+
+class Present(Protocol):
+    """What the engine says of one reference."""
+
+    @property
+    def id(self) -> str:
+        """The image's ID."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """All references the image has."""
+
+
+Presence = Callable[[list[str]], "Mapping[str, Present | None] | None"]
+"""Asks the engine for many references at once; None where no engine answers."""
+
+
+class Offer(Protocol):
+    """What a shared store has for a key."""
+
+    @property
+    def size(self) -> int:
+        """Bytes to transfer at most."""
+
+
+Shared = Callable[[Sequence[tuple[Target, KeyRecord]]], Mapping[str, Offer]]
+"""Asks a shared store for many targets at once; the keys that it has."""
+
+
+class Step(NamedTuple):
+    """One target of a plan.
+
+    Attributes:
+        label: The target.
+        key: Its key.
+        action: `build`, `pull`, `restore`, `unknown` or `fresh`.
+        reason: Why, for people; empty where it is fresh.
+        seconds: How long it took the last time it was built; 0 where that is not known.
+        size: Bytes to transfer at most, where it is pulled.
+    """
+
+    label: Label
+    key: str
+    action: str
+    reason: str
+    seconds: float = 0.0
+    size: int = 0
+
+
+class Plan:
+    """What a build would do.
+
+    Attributes:
+        steps: Stale targets, dependencies first.
+        fresh: Targets that were looked at and are up to date.
+        order: The stale targets as they are to be begun: dependencies first, and of several that
+            could be begun, the one on the longest path.
+        engine_asked: Whether an engine said what is still there.
+    """
+
+    def __init__(
+        self,
+        steps: Iterable[Step],
+        fresh: Iterable[Step],
+        order: Iterable[Label],
+        *,
+        engine_asked: bool,
+    ) -> None:
+        self.steps = tuple(steps)
+        self.fresh = tuple(fresh)
+        self.order = tuple(order)
+        self.engine_asked = engine_asked
+        self._stale = {step.label: step for step in self.steps}
+        self._fresh = {step.label: step for step in self.fresh}
+
+    def look_up(self, label: Label) -> Step | None:
+        """What the plan says of a target, fresh or not; None where it was not looked at."""
+        return self._stale.get(label) or self._fresh.get(label)
+
+    def step(self, label: Label) -> Step | None:
+        """The step of a target that is not fresh."""
+        return self._stale.get(label)
+
+
+class Planner:
+    """Makes plans from a view, the records and an engine's answer.
+
+    Args:
+        view: What is declared, with its keys.
+        records: What was built before.
+        store: Where built files are.
+        state: What was built last in this workspace.
+        exports: For a target with a file in the workspace, which and where it goes (absolute).
+        explain: Why a key differs from the last one, in a few words.
+    """
+
+    def __init__(
+        self,
+        view: View,
+        records: Records,
+        store: ContentStore,
+        state: State,
+        *,
+        exports: Callable[[Target], Export | None],
+        explain: Callable[[Label], str],
+    ) -> None:
+        self._graph = view.graph
+        self._keys = view.keys
+        self._lock = view.lock
+        self._settings = view.settings
+        self._channel = view.channel if view.channel == names.DEV else ""
+        self._records = records
+        self._store = store
+        self._state = state
+        self._exports = exports
+        self._explain = explain
+
+    def plan(
+        self,
+        roots: Iterable[Label],
+        presence: Presence,
+        *,
+        force: bool = False,
+        shared: Shared | None = None,
+    ) -> Plan:
+        """The plan for some targets.
+
+        Args:
+            roots: What is wanted.
+            force: Build the roots even if they are up to date.
+            presence: Asked for all images that could matter at once; for a second time where
+                a content tag is not on its image.
+            shared: Asked for what is stale, from the roots down: all of one depth at once. What
+                it has is pulled, and nothing below that is looked at. No store is asked when None.
+        """
+        roots = list(roots)
+        needed = self._graph.closure(roots)
+        keys = {label: self._keys.key(Reference(label)) for label in needed}
+        kept = {
+            label: self._records.get(keys[label])
+            for label in needed
+            if self._graph[label].rule.is_built
+        }
+        there = self._look_up(kept, keys, presence)
+        forced = set(roots) if force else set()
+        steps: dict[Label, Step] = {}
+        pending = list(dict.fromkeys(roots))
+        while pending:
+            for label in pending:
+                if label in kept:
+                    step = self._step(self._graph[label], keys[label], kept[label], there)
+                    steps[label] = _forced(step) if label in forced else step
+                else:
+                    steps[label] = Step(label, keys[label], FRESH, "")
+            if shared:
+                stale = [
+                    x
+                    for x in pending
+                    if steps[x].action == BUILD and x not in forced and steps[x].reason != FORGOTTEN
+                ]
+                steps.update(self._offered([steps[label] for label in stale], shared))
+            # Parts of an archive are put together by whoever takes them, not as a step.
+            below = [
+                other
+                for label in pending
+                if steps[label].action in (BUILD, UNKNOWN) or label not in kept
+                for other in self._graph.build_deps(label)
+            ]
+            pending = [label for label in dict.fromkeys(below) if label not in steps]
+        built = [steps[label] for label in needed if label in steps and label in kept]
+        stale_steps = [step for step in built if step.action != FRESH]
+        fresh = [step for step in built if step.action == FRESH]
+        return Plan(stale_steps, fresh, self._order(stale_steps), engine_asked=there is not None)
+
+    def step(self, label: Label, presence: Presence, *, force: bool = False) -> Step:
+        """What a build would do with one target alone, whatever it needs.
+
+        Args:
+            label: A target that a build has a step for.
+            presence: As for `plan`.
+            force: Build it even if it is up to date.
+        """
+        key = self._keys.key(Reference(label))
+        kept = {label: self._records.get(key)}
+        there = self._look_up(kept, {label: key}, presence)
+        step = self._step(self._graph[label], key, kept[label], there)
+        return _forced(step) if force else step
+
+    def _order(self, steps: Sequence[Step]) -> list[Label]:
+        """The targets of some steps, the most urgent first."""
+        seconds = {
+            step.label: step.seconds or critical_path.guess(self._pinned(step.label))
+            for step in steps
+        }
+        deps = {label: self._graph.build_deps(label) for label in seconds}
+        return critical_path.most_urgent_first(list(seconds), deps, seconds)
+
+    def _pinned(self, label: Label) -> int:
+        """Bytes of what the lock pins for a target."""
+        target = self._graph[label]
+        return sum(
+            item.size
+            for pin in target.pins
+            for item in pinned(self._lock, pin, target).items.values()
+        )
+
+    def _look_up(
+        self,
+        kept: Mapping[Label, Record | None],
+        keys: Mapping[Label, str],
+        presence: Presence,
+    ) -> Mapping[str, Present | None] | None:
+        """What the engine has of the images that were recorded; see `_ask`."""
+        return _ask(
+            {
+                self._content_tag(label, keys[label]): record
+                for label, record in kept.items()
+                if record is not None and self._graph[label].rule.is_image
+            },
+            presence,
+        )
+
+    def _offered(self, stale: Sequence[Step], shared: Shared) -> dict[Label, Step]:
+        """The steps of what a shared store has, of some that would be built."""
+        if not stale:
+            return {}
+        offers = shared(
+            [(self._graph[step.label], self._keys.record(Reference(step.label))) for step in stale]
+        )
+        return {
+            step.label: step._replace(action=PULL, size=offers[step.key].size)
+            for step in stale
+            if step.key in offers
+        }
+
+    def _content_tag(self, label: Label, key: str) -> str:
+        return names.content_tag(self._settings, image_name(self._graph[label]), key)
+
+    def _step(
+        self,
+        target: Target,
+        key: str,
+        record: Record | None,
+        there: Mapping[str, Present | None] | None,
+    ) -> Step:
+        label = target.label
+        if record is None:
+            forgotten = self._records.is_forgotten(key)
+            reason = FORGOTTEN if forgotten else self._explain(label)
+            return Step(label, key, BUILD, reason, self._last_seconds(label))
+        if target.rule.is_image:
+            action, reason = self._image_state(target, key, record, there)
+        else:
+            action, reason = self._files_state(target, record)
+        return Step(label, key, action, reason, record.seconds)
+
+    def _last_seconds(self, label: Label) -> float:
+        last = self._state.last_key(label)
+        record = self._records.get(last) if last else None
+        return record.seconds if record else 0.0
+
+    def _image_state(
+        self, target: Target, key: str, record: Record, there: Mapping[str, Present | None] | None
+    ) -> tuple[str, str]:
+        if there is None:
+            return UNKNOWN, "built before; no engine answers whether it is still there"
+        tag = self._content_tag(target.label, key)
+        tagged = there.get(tag)
+        if tagged is not None and tagged.id in record.images:
+            if not self._channel:
+                return FRESH, ""
+            wanted = names.names_of(self._settings, image_name(target), target.tags, self._channel)
+            lost = next((name for name in wanted if name not in tagged.tags), "")
+            return (RESTORE, f"the tag {lost} is not on it") if lost else (FRESH, "")
+        if any(there.get(image) is not None for image in record.images):
+            return RESTORE, f"the tag {tag} is not on it"
+        if tagged is not None:
+            return BUILD, f"{tag} is not the image that was built"
+        return BUILD, "the image is gone from the engine"
+
+    def _files_state(self, target: Target, record: Record) -> tuple[str, str]:
+        missing = unnamed(target, self._graph, record)
+        if missing:
+            return BUILD, f"its record lacks {missing}"
+        for name, made in record.files.items():
+            if not self._store.has(made.sha256, made.size):
+                return BUILD, f"{name} is gone from the content store"
+        export = self._exports(target)
+        if export and export.file not in record.files:
+            return BUILD, "its record lacks the release file"
+        if export and not self._state.is_exported(export.path, record.files[export.file].sha256):
+            return RESTORE, f"{os.path.relpath(export.path)} is not there, or not as it was written"
+        return FRESH, ""
+
+
+def _forced(step: Step) -> Step:
+    """The step of a target that is to be built even if it is up to date."""
+    return step if step.action == BUILD else step._replace(action=BUILD, reason=FORCED)
+
+
+def _ask(images: Mapping[str, Record], presence: Presence) -> Mapping[str, Present | None] | None:
+    """What the engine has of some images, by content tag and, where the tag is lost, by ID.
+
+    A tag that is where it belongs says all there is to know, so IDs are asked for the others only.
+    """
+    if not images:
+        return {}
+    tagged = presence(list(images))
+    if tagged is None:
+        return None
+    lost: dict[str, None] = {}
+    for tag, record in images.items():
+        found = tagged.get(tag)
+        if found is None or found.id not in record.images:
+            lost.update(dict.fromkeys(record.images))
+    if not lost:
+        return tagged
+    by_id = presence(list(lost))
+    return None if by_id is None else {**tagged, **by_id}
+
+
+def unnamed(target: Target, graph: Graph, record: Record) -> str:
+    """An output of a target's rule that a record does not name; empty where it names them all."""
+    names = target.rule.output_names(target, graph.targets)
+    return next((name for name in names if name not in record.files), "")

@@ -1,0 +1,252 @@
+"""`docker_image`: an image from a Dockerfile with declared sources.
+
+The Dockerfile is plain Docker. It sees a staged folder that holds what was declared and nothing
+else: the sources, `apt/` with the locked Debian packages, `wheels/` with the locked Python
+packages, and the files of the targets it names. Its parent comes as the build argument
+`BASE_CONTAINER`. Steps have no network unless the declaration says `network=True`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from buildlib.core.dsl.declare import (
+    current,
+    declare,
+    image_repository,
+    image_tags,
+    known_flavours,
+    label,
+    source,
+    sources,
+)
+from buildlib.core.model.label import Reference
+from buildlib.core.model.output import Output
+from buildlib.core.model.requirements import request_of, requirement_files
+from buildlib.core.model.section import APT, PYTHON
+from buildlib.core.model.target import BASE, PARENT_ARG, SRC, Dep, File, Pin, Target, image_name
+from buildlib.core.rules.base import DockerfileRule, locked_requirements
+from buildlib.errors import InputError
+
+if TYPE_CHECKING:
+    from buildlib.core.rules.context import Context
+
+IGNORE_FILE = ".dockerignore"
+
+
+def docker_image(
+    *,
+    name: str,
+    parent: str | Mapping[str, str] | None = None,
+    bases: Mapping[str, str] | None = None,
+    dockerfile: str = "Dockerfile",
+    srcs: Sequence[str] = (),
+    apt: Sequence[str] = (),
+    python: str = "",
+    build_args: Mapping[str, str] | None = None,
+    platform: str = "",
+    network: bool = False,
+    repository: str = "",
+    tags: Sequence[str] = (),
+    flavours: Sequence[str] = (),
+    internal: bool = False,
+    description: str = "",
+    licenses: str = "",
+    doc: str = "",
+) -> None:
+    """Declare an image.
+
+    Args:
+        name: Name of the target.
+        parent: The image that `FROM ${BASE_CONTAINER}` stands for: a label, or one for each
+            flavour; None for a Dockerfile that starts from scratch.
+        bases: Further images: build argument -> label.
+        dockerfile: The Dockerfile, a file of the package.
+        srcs: Files of the package (also by `glob`; `.dockerignore` holds), and labels.
+        apt: Debian packages to add to the parent; locked with all they need by
+            `./doitw lock apt`, and laid in `apt/`.
+        python: A requirements file that ends in `.in`; it may include others (`-r`, `-c`).
+            `./doitw lock python` makes the `.lock` file of the same name from it, with hashes. The
+            Dockerfile finds that file by its name alone, whatever folder it is in, and its wheels
+            in `wheels/`.
+        build_args: Values of the Dockerfile's `ARG`s.
+        platform: Such as `linux/amd64`; by default the workspace's.
+        network: Let steps use the network; the image is then not hermetic, and says so in `plan`.
+        repository: The image's name without organisation; by default the target's name.
+        tags: Tags that it gets beside `dev` or the release's, such as a version of what is in it.
+        flavours: Where it exists, if not in all; elsewhere it is left out, and `plan` says so.
+        internal: Made to make other images of, and never released.
+        description: For the OCI label of the image; it is part of the result, and so of the key.
+        licenses: SPDX expression for the OCI label.
+        doc: One line for `doit list`; not part of the key.
+    """
+    package = current()
+    where = package.where()
+    files, deps = sources(srcs)
+    files = [
+        *without_ignored(files, dockerfile),
+        source(dockerfile, attribute="dockerfile", makes=True),
+    ]
+    pins: list[Pin] = []
+    own = str(label(f":{name}"))
+    parents = dict(bases or {})
+    chosen = _by_flavour(parent, known_flavours(flavours))
+    if chosen and PARENT_ARG in parents:
+        raise InputError(
+            f"{PARENT_ARG} stands in bases and is the parent too",
+            where=where,
+            fix=f"remove {PARENT_ARG} from bases",
+        )
+    if chosen:
+        parents[PARENT_ARG] = chosen
+    deps += [Dep(BASE, arg, Reference(label(text))) for arg, text in parents.items()]
+    if isinstance(apt, str):
+        raise InputError("apt is a text, not a list", where=where, fix=f'apt = ["{apt}"]')
+    if apt:
+        if not chosen:
+            raise InputError(
+                "apt needs a parent to add packages to",
+                where=where,
+                fix='parent = "//images/bases/os"',
+            )
+        pins.append(Pin(APT.name, own, tuple(sorted(set(apt)))))
+    if python:
+        locked, asked = _requirements(python)
+        files += locked
+        pins.append(Pin(PYTHON.name, python_entry_name(own, python), asked))
+    declare(
+        RULE,
+        name=name,
+        doc=doc,
+        attrs={
+            "build_args": build_args or {},
+            "description": description,
+            "dockerfile": dockerfile,
+            "licenses": licenses,
+            "network": network,
+            "python": python,
+            "platform": platform or package.settings.platform,
+            "repository": image_repository(repository or name),
+        },
+        files=_unique(files),
+        deps=deps,
+        pins=pins,
+        flavours=flavours,
+        tags=image_tags(tags),
+        internal=internal,
+    )
+
+
+def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
+    """The requirements with hashes, once they are made, and what the lock was made for."""
+    package = current()
+    if not python.endswith(".in"):
+        raise InputError(
+            f"python is {python!r}, not a requirements file that ends in .in",
+            where=package.where(),
+            fix='python = "requirements.in"',
+        )
+    wanted = source(python, attribute="python")
+    name = python.removesuffix(".in") + ".lock"
+    made = package.tree.stamps([package.in_workspace(name)])[0].rpartition(" ")[2]
+    files = []
+    if name in package.known:
+        files = [source(name, attribute="python", as_name=locked_requirements(python))]
+    written = requirement_files(package.tree, wanted.path)
+    return files, request_of(written, wanted.path, made)
+
+
+def python_entry_name(own: str, python: str) -> str:
+    """The lock's entry of an image's wheels.
+
+    One image may have different requirements in each flavour, and the lock holds all of them: a
+    file that is not the usual one is named in the entry.
+    """
+    return own if python == "requirements.in" else f"{own} {python}"
+
+
+def _unique(files: list[File]) -> list[File]:
+    """The Dockerfile or a requirements file may stand in srcs too."""
+    return list(dict.fromkeys(files))
+
+
+def _by_flavour(parent: str | Mapping[str, str] | None, flavours: Sequence[str]) -> str | None:
+    """The parent for the workspace's flavour; where the image is left out, that of its own."""
+    if parent is None or isinstance(parent, str):
+        return parent
+    known_flavours(parent)
+    flavour = current().settings.flavour
+    if flavours and flavour not in flavours:
+        flavour = flavours[0]
+    if flavour not in parent:
+        raise InputError(
+            f"there is no parent for the flavour {flavour}",
+            where=current().where(),
+            fix=f'parent = {{"{flavour}": "//…", …}}',
+        )
+    return parent[flavour]
+
+
+def without_ignored(files: list[File], dockerfile: str) -> list[File]:
+    """Leave out what Docker would not send: the package's `.dockerignore` holds for srcs too."""
+    package = current()
+    names = {IGNORE_FILE, f"{dockerfile}{IGNORE_FILE}"}
+    if names.isdisjoint(package.known):
+        return files
+    from buildlib.core.dockerfile.ignore import IgnoreRules, ignore_file
+
+    path = package.in_workspace(ignore_file(dockerfile, package.known.__contains__) or IGNORE_FILE)
+    rules = IgnoreRules.parse(package.tree.read(path).decode(errors="replace"), file=path)
+    return [file for file in files if file.name not in names and not rules.excludes(file.name)]
+
+
+class DockerImage(DockerfileRule):
+    """Staged by us, built by BuildKit."""
+
+    kind = "docker_image"
+    version = 2
+    product = "image"
+
+    def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
+        """See `Rule.build`."""
+        del parts
+        stage = stage_image(target, context)
+        labels = oci_labels(target, context)
+        return context.build_image(target, self.request(target), stage, labels=labels)
+
+
+def stage_image(target: Target, context: Context) -> Any:
+    """The folder that the Dockerfile of a target sees, filled."""
+    stage = context.stage(target)
+    for file in target.files:
+        stage.add_source(file.name, context.source(file))
+    for fetched in context.fetch(target):
+        stage.add_stored(fetched.path, fetched.sha256)
+    for dep in target.deps:
+        if dep.kind == SRC:
+            for name, made in context.output(dep.ref).files.items():
+                stage.add_stored(name, made.sha256, executable=made.executable)
+    stage.finish()
+    return stage
+
+
+def oci_labels(target: Target, context: Context) -> dict[str, str]:
+    """OCI labels: nothing that changes with a commit, a day, a tag or an organisation.
+
+    What is not declared is empty: without a label of its own, an image has its parent's.
+    """
+    attrs = target.attrs
+    parent = target.parent
+    return {
+        f"org.opencontainers.image.{name}": value
+        for name, value in {
+            "title": attrs["repository"],
+            "description": attrs["description"],
+            "licenses": attrs["licenses"],
+            "base.name": image_name(context.targets[parent]) if parent else "",
+        }.items()
+    }
+
+
+RULE = DockerImage()

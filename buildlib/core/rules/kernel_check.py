@@ -1,0 +1,118 @@
+"""`kernel_check`: proof that a built image runs a kernel, kept by key like anything built.
+
+The proof is a run of `python -m verify` (see docs/verify.md) against the image as it is in the
+engine. Its report is the result; the key holds the image's key and the code of the proof, so a
+check runs again when either changed, and `plan` and `why` speak of it as of any target. A check
+that fails leaves no record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from buildlib.core.dsl.declare import declare, label, sources
+from buildlib.core.model.label import Reference
+from buildlib.core.model.output import Output
+from buildlib.core.model.target import IMAGE, WITH, Dep, Rule, Target, Targets
+from buildlib.errors import ActionError
+
+if TYPE_CHECKING:
+    from buildlib.core.model.label import Label
+    from buildlib.core.rules.context import Context
+
+REPORT = "report.json"
+MODULE = "verify"
+
+
+def kernel_check(
+    *,
+    name: str,
+    image: str,
+    arguments: Sequence[str] = (),
+    with_images: Mapping[str, str] | None = None,
+    srcs: Sequence[str] = ("//verify",),
+    manual: bool = False,
+    doc: str = "",
+) -> None:
+    """Declare a proof.
+
+    Args:
+        name: Name of the target; `verify` beside the image gives the task `verify:IMAGE`.
+        image: Label of the image to prove; it comes first among the arguments.
+        arguments: Further arguments of `python -m verify`.
+        with_images: Label of images that the run needs too -> the option that names them, empty
+            where they are plain arguments.
+        srcs: Labels of the code of the proof.
+        manual: Run only when asked for by name: the proof changes more than its own containers.
+        doc: One line for `doit list`.
+    """
+    files, deps = sources(srcs)
+    deps.append(Dep(IMAGE, "", Reference(label(image))))
+    needed = {str(label(text)): option for text, option in (with_images or {}).items()}
+    deps += [Dep(WITH, text, Reference(label(text))) for text in needed]
+    declare(
+        RULE,
+        name=name,
+        doc=doc,
+        attrs={"arguments": list(arguments), "with_images": needed},
+        files=files,
+        deps=deps,
+        manual=manual,
+    )
+
+
+class KernelCheck(Rule):
+    """A child process that starts containers and reports."""
+
+    kind = "kernel_check"
+    version = 2
+    product = "files"
+    verb = "verify"
+    uses_engine = True
+
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
+        """See `Rule.output_names`."""
+        del target, targets
+        return [REPORT]
+
+    def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
+        """See `Rule.build`."""
+        del parts
+        (image,) = (dep.ref.label for dep in target.deps if dep.kind == IMAGE)
+        others = {dep.name: dep.ref.label for dep in target.deps if dep.kind == WITH}
+        arguments = [*target.attrs["arguments"], context.image_reference(image)]
+        for text, option in target.attrs["with_images"].items():
+            reference = context.image_reference(others[text])
+            arguments += [option, reference] if option else [reference]
+        code, report = context.run_module(target, MODULE, arguments)
+        if code not in (0, 1):
+            raise ActionError(
+                f"the proof of {image} could not be made (exit code {code})",
+                where=target.where,
+                detail=context.tail(),
+                fix=f"./doitw verify {image} -v 2",
+            )
+        if code:
+            raise ActionError(
+                f"{image} does not run a kernel as the gateway needs it",
+                where=target.where,
+                detail=context.tail(),
+                fix=f"./doitw verify {image} -v 2",
+            )
+        whole = _with_identities(report, [image, *others.values()], context)
+        return Output(files={REPORT: context.keep_bytes(whole)})
+
+
+def _with_identities(report: bytes, images: Iterable[Label], context: Context) -> bytes:
+    """A report that says, too, by what other engines know the images that were proved."""
+    identities: dict[str, str] = {}
+    for image in images:
+        identities |= context.identities(image)
+    if not identities:
+        return report
+    return json.dumps({**json.loads(report), "identities": identities}, indent=1).encode()
+
+
+RULE = KernelCheck()

@@ -1,0 +1,164 @@
+"""`rendered`: a text with the present names of images in it, written into the workspace.
+
+For files that name images and are read by other tools, such as a compose file. A template says
+`@NAME@` where a value belongs. Images are named, not contained: a new image of the same name
+leaves the file as it is. The result lies beside its template, where those tools expect it. Every
+build that finds it changed or gone writes it anew; it is no source, and git should ignore it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from buildlib.core.dsl.declare import current, declare, label, leads_out, source
+from buildlib.core.model.label import Reference
+from buildlib.core.model.output import Export, Output
+from buildlib.core.model.target import IMAGE, NAME, Dep, Rule, Target, Targets, image_name
+from buildlib.errors import InputError, Location
+from buildlib.suggest import did_you_mean, nearest
+
+if TYPE_CHECKING:
+    from buildlib.core.rules.context import Context
+
+_PLACEHOLDER = re.compile(r"@([A-Z][A-Z0-9_]*)@")
+
+
+def rendered(
+    *,
+    name: str,
+    template: str,
+    out: str,
+    images: Mapping[str, str] | None = None,
+    names: Mapping[str, Sequence[str]] | None = None,
+    values: Mapping[str, str] | None = None,
+    doc: str = "",
+) -> None:
+    """Declare a file made from a template.
+
+    Args:
+        name: Name of the target.
+        template: A text file of the package. `@NAME@` in it, in capitals, is a placeholder; each
+            has to be given below, and each that is given has to stand in the template.
+        out: Name of the file, which is written to the folder of the package.
+        images: Placeholder -> label of an image: the name people use for it, with registry,
+            organisation and tag.
+        names: Placeholder -> labels: the names of these targets, with commas between them.
+        values: Placeholder -> text.
+        doc: One line for `doit list`.
+    """
+    where = current().where()
+    if leads_out(out) or out == template:
+        raise InputError(
+            f"{out!r} is no file to write beside {template}",
+            where=where,
+            fix=f'out = "{template.removesuffix(".in").lstrip("/")}"',
+        )
+    for key, texts in (names or {}).items():
+        if isinstance(texts, str):
+            raise InputError(
+                f"names: {key} is a text, not a list of labels",
+                where=where,
+                fix=f'names = {{"{key}": ["{texts}"]}}',
+            )
+    file = source(template, attribute="template", makes=True)
+    deps = [
+        Dep(IMAGE, key, Reference(label(text)), by_name=True)
+        for key, text in (images or {}).items()
+    ]
+    lists = {key: [str(label(text)) for text in texts] for key, texts in (names or {}).items()}
+    for key, texts in lists.items():
+        deps += [Dep(NAME, f"{key} {text}", Reference(label(text)), by_name=True) for text in texts]
+    _check_placeholders(file.path, [*(images or {}), *lists, *(values or {})])
+    declare(
+        RULE,
+        name=name,
+        doc=doc,
+        attrs={"names": lists, "out": out, "values": values or {}},
+        files=[file],
+        deps=deps,
+    )
+
+
+def _check_placeholders(template: str, given: Iterable[str]) -> None:
+    """Refuse a placeholder that nothing is given for, and a value that no placeholder takes.
+
+    Raises:
+        InputError: There is one; at the template's line, or at the declaration.
+    """
+    package = current()
+    given = list(given)
+    try:
+        lines = package.tree.read(template).decode().split("\n")
+    except UnicodeDecodeError:
+        raise InputError(
+            "not UTF-8 text", where=Location(template, 1), fix=f"save {template} as UTF-8"
+        ) from None
+    used: set[str] = set()
+    for number, line in enumerate(lines, 1):
+        for key in _PLACEHOLDER.findall(line):
+            if key not in given:
+                meant = nearest(key, given)
+                raise InputError(
+                    f"@{key}@ is not given in the declaration{did_you_mean(key, given)}",
+                    where=Location(template, number),
+                    fix=f"@{meant}@" if meant else f'images={{"{key}": "//images/…"}}',
+                )
+            used.add(key)
+    for key in given:
+        if given.count(key) > 1:
+            raise InputError(
+                f"{key} is given twice", where=package.where(), fix=f"remove one {key}"
+            )
+        if key not in used:
+            meant = nearest(key, used)
+            raise InputError(
+                f"{key} is given, but no @{key}@ stands in {template}{did_you_mean(key, used)}",
+                where=package.where(),
+                fix=f"remove {key}, or write @{key}@ in {template}",
+            )
+
+
+class Rendered(Rule):
+    """Text in, text out; what it names is looked up in the graph."""
+
+    kind = "rendered"
+    product = "files"
+
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
+        """See `Rule.output_names`."""
+        del targets
+        return [str(target.attrs["out"])]
+
+    def export(self, target: Target, version: str) -> Export | None:
+        """See `Rule.export`: the file itself, beside its template."""
+        del version
+        return Export(target.attrs["out"], target.label.path(target.attrs["out"]))
+
+    def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
+        """See `Rule.build`."""
+        del parts
+        found = dict(target.attrs["values"])
+        named: dict[str, str] = {}
+        for dep in target.deps:
+            other = context.targets[dep.ref.label]
+            if dep.kind == NAME:
+                named[str(other.label)] = image_name(other)
+            elif other.rule.is_image:
+                found[dep.name] = context.channel_tag(other.label)
+            else:
+                raise InputError(
+                    f"{other.label} is no image, but a {other.rule.kind}",
+                    where=target.where,
+                    fix=f'names = {{"{dep.name}": ["{other.label}"]}}',
+                )
+        for key, labels in target.attrs["names"].items():
+            found[key] = ",".join(named[text] for text in labels)
+        kept = context.keep_source(target.files[0])
+        with open(context.store.path(kept.sha256), encoding="utf-8", newline="") as file:
+            text = _PLACEHOLDER.sub(lambda match: found[match[1]], file.read())
+        return Output(files={target.attrs["out"]: context.keep_bytes(text.encode())})
+
+
+RULE = Rendered()

@@ -1,0 +1,238 @@
+"""`tarball`: a deterministic archive with named parts.
+
+A part is what one consumer takes: an image of one language uses
+`//launchers:kernel_image_files[bootstrap, python]`, and its key then holds the files of those
+parts only. The archive inside images is an uncompressed tar with entries for its folders, so that
+the layer it becomes has the same digest on whatever parent it is `ADD`ed; the release file is the
+same tar, compressed, under the name `archive-VERSION.tar.gz`. Members of it may have other names
+there, which may hold the version: then the version is in the key of the whole, and of no part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from buildlib.core.dsl.declare import current, declare, freeze, leads_out, source
+from buildlib.core.model.label import is_label, parse_reference
+from buildlib.core.model.output import DIST, EXPORT, Export, Output
+from buildlib.core.model.target import (
+    MEMBER,
+    RELEASE_NAMES,
+    VERSION_FIELD,
+    Dep,
+    File,
+    Rule,
+    Target,
+    Targets,
+)
+from buildlib.errors import InputError, Location
+
+if TYPE_CHECKING:
+    from buildlib.core.pack.tar import Member
+    from buildlib.core.rules.context import Context
+
+
+def tarball(
+    *,
+    name: str,
+    parts: Mapping[str, Mapping[str, str]],
+    executables: tuple[str, ...] | list[str] = (),
+    prefix: str = "",
+    archive: str = "",
+    release_names: Mapping[str, str] | None = None,
+    doc: str = "",
+) -> None:
+    """Declare an archive.
+
+    Args:
+        name: Name of the target; `NAME.tar` where an image uses it.
+        parts: Part -> path in the archive -> file of the package, or label of a target. The path
+            of a label that ends in `/` is the folder its files go to, `./` the archive's root.
+        executables: Paths in the archive that get mode 0755, also below a folder that a label
+            fills; all others get 0644.
+        prefix: Folder in an image that the archive is unpacked to, such as `usr/local/bin`. It
+            is part of the paths in `NAME.tar`, which is `ADD`ed to `/`: only a folder that has an
+            entry in the archive is the same in the layers of all images.
+        archive: Name of the release file, without version and ending; none is made where empty.
+        release_names: Path in the archive -> path in the release file, which may hold `{version}`.
+            A development version reads `2.5.0.SNAPSHOT` there.
+        doc: One line for `doit list`.
+    """
+    package = current()
+    where = package.where()
+    files: list[File] = []
+    deps: list[Dep] = []
+    taken: dict[str, str] = {}
+    if not parts:
+        raise InputError(
+            "a tarball needs at least one part",
+            where=where,
+            fix='parts = {"all": {"path/in/archive": "file"}}',
+        )
+    for part, members in parts.items():
+        for path, origin in members.items():
+            if path in taken and not path.endswith("/"):
+                raise InputError(
+                    f"{path} stands in the parts {taken[path]} and {part}",
+                    where=where,
+                    fix=f"remove it from {part}",
+                )
+            if leads_out(path):
+                raise InputError(
+                    f"{path!r} leads out of the archive", where=where, fix="write a relative path"
+                )
+            taken[path] = part
+            if is_label(origin):
+                ref = parse_reference(origin, package=package.path, where=where)
+                deps.append(Dep(MEMBER, path, ref, part))
+            else:
+                files.append(source(origin, attribute="parts", part=part, as_name=path))
+    unknown = [path for path in executables if not _below(path, taken)]
+    if unknown:
+        raise InputError(
+            f"executables names {unknown[0]}, which is not in the archive",
+            where=where,
+            fix="write a path that stands in parts",
+        )
+    renamed = dict(release_names or {})
+    _check_renamed(renamed, taken, archive, where)
+    declare(
+        RULE,
+        name=name,
+        doc=doc,
+        attrs={
+            # Not there where it is empty: an archive without it has the key that it always had.
+            **({RELEASE_NAMES: freeze(renamed, RELEASE_NAMES)} if renamed else {}),
+            "executables": freeze(sorted(executables), "executables"),
+            "archive": archive,
+            "name": name,  # of the file that an image finds
+            "prefix": prefix.strip("/"),
+        },
+        files=files,
+        deps=deps,
+        parts=parts,
+    )
+
+
+class Tarball(Rule):
+    """Written with `buildlib.core.pack.tar`; modes are 0644 and 0755, whatever the checkout has."""
+
+    kind = "tarball"
+    product = "files"
+
+    def attrs_of(self, target: Target, parts: tuple[str, ...]) -> Mapping[str, Any]:
+        """See `Rule.attrs_of`: a part is no release file, and has executables of its own."""
+        own = [file.name for file in target.files if file.part in parts]
+        own += [dep.name for dep in target.deps if dep.part in parts]
+        executables = tuple(path for path in target.attrs["executables"] if _below(path, own))
+        attrs = {**target.attrs, "archive": "", "executables": executables}
+        attrs.pop(RELEASE_NAMES, None)
+        return attrs
+
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
+        """See `Rule.output_names`."""
+        del targets
+        return [f"{target.label.name}.tar"]
+
+    def export(self, target: Target, version: str) -> Export | None:
+        """See `Rule.export`: the release file."""
+        archive = target.attrs["archive"]
+        return Export(EXPORT, f"{DIST}/{archive}-{version}.tar.gz") if archive else None
+
+    def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
+        """See `Rule.build`."""
+        from buildlib.core.pack.tar import Member
+
+        executables = set(target.attrs["executables"])
+        members: list[Member] = []
+
+        def add(path: str, content: str) -> None:
+            mode = 0o755 if path in executables else 0o644
+            members.append(Member(path, mode, content))
+
+        for file in target.files:
+            if not parts or file.part in parts:
+                add(file.name, context.store.path(context.keep_source(file).sha256))
+        for dep in target.deps_of(parts):
+            path = dep.name
+            output = context.output(dep.ref).files
+            if not path.endswith("/") and len(output) != 1:
+                raise InputError(
+                    f"{dep.ref} has {len(output)} files, but {path} is one",
+                    where=target.where,
+                    fix=f'end the path with "/": "{path}/"',
+                )
+            folder = path.removeprefix("./")
+            for name, made in output.items():
+                where = folder + name if path.endswith("/") else path
+                add(where, context.store.path(made.sha256))
+        absent = executables - {member.path for member in members}
+        if absent and not parts:  # below the folder of a label, which may have no such file
+            raise InputError(
+                f"executables names {min(absent)}, which is not in the archive",
+                where=target.where,
+                fix="write the path of a file of the archive",
+            )
+        prefix = target.attrs["prefix"]
+        placed = [m._replace(path=f"{prefix}/{m.path}") for m in members] if prefix else members
+        files = {f"{target.label.name}.tar": context.keep_tar(placed)}
+        if target.attrs["archive"] and not parts:
+            files[EXPORT] = context.keep_tar(self._renamed(target, members, context.file_version))
+        return Output(files=files)
+
+    @staticmethod
+    def _renamed(target: Target, members: list[Member], version: str) -> list[Member]:
+        """The members as the release file has them."""
+        wanted: Mapping[str, str] = target.attrs.get(RELEASE_NAMES, {})
+        absent = set(wanted) - {member.path for member in members}
+        if absent:  # below the folder of a label, which may have no such file
+            raise InputError(
+                f"{RELEASE_NAMES} names {min(absent)}, which is not in the archive",
+                where=target.where,
+                fix="write the path of a file of the archive",
+            )
+        names = {path: name.replace(VERSION_FIELD, version) for path, name in wanted.items()}
+        return [member._replace(path=names.get(member.path, member.path)) for member in members]
+
+
+def _check_renamed(
+    renamed: Mapping[str, str], taken: Mapping[str, str], archive: str, where: Location
+) -> None:
+    """Refuse other names for members that do not exist, or that lead out of the release file."""
+    if renamed and not archive:
+        raise InputError(
+            f"{RELEASE_NAMES} are for a release file, and this archive has none",
+            where=where,
+            fix='archive = "NAME"',
+        )
+    for path, name in renamed.items():
+        if not _below(path, taken):
+            raise InputError(
+                f"{RELEASE_NAMES} names {path}, which is not in the archive",
+                where=where,
+                fix="write a path that stands in parts",
+            )
+        if leads_out(name) or name.endswith("/"):
+            raise InputError(
+                f"{name!r} cannot be a file of the archive",
+                where=where,
+                fix="write a relative path",
+            )
+        if "{" in name.replace(VERSION_FIELD, ""):
+            raise InputError(
+                f"{name!r} holds a placeholder other than {VERSION_FIELD}",
+                where=where,
+                fix=f"write {VERSION_FIELD}",
+            )
+
+
+def _below(path: str, members: Iterable[str]) -> bool:
+    """Whether a path is a member, or may be among the files of a label that goes to a folder."""
+    return any(
+        path.startswith(member.removeprefix("./")) if member.endswith("/") else path == member
+        for member in members
+    )
+
+
+RULE = Tarball()

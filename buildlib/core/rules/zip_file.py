@@ -1,0 +1,100 @@
+"""`zip_file`: a deterministic zip, such as a Python package that Spark ships to its nodes.
+
+Members are stored as they are, in the order of their paths, with one date and mode 0644: the same
+members give the same bytes wherever it is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from buildlib.core.dsl.declare import current, declare, leads_out, source
+from buildlib.core.model.label import is_label, parse_reference
+from buildlib.core.model.output import Output
+from buildlib.core.model.target import MEMBER, Dep, File, Rule, Target, Targets
+from buildlib.errors import InputError
+
+if TYPE_CHECKING:
+    from buildlib.core.rules.context import Context
+
+
+def zip_file(*, name: str, members: Mapping[str, str], doc: str = "") -> None:
+    """Declare a zip.
+
+    Args:
+        name: Name of the target; the file is `NAME.zip`.
+        members: Path in the zip -> file of the package, or label of a target. The path of a label
+            that ends in `/` is the folder its files go to, `./` the root.
+        doc: One line for `doit list`.
+    """
+    package = current()
+    where = package.where()
+    files: list[File] = []
+    deps: list[Dep] = []
+    if not members:
+        raise InputError(
+            "a zip needs a member", where=where, fix='members = {"path/in/zip": "file"}'
+        )
+    for path, origin in members.items():
+        if leads_out(path):
+            raise InputError(
+                f"{path!r} leads out of the zip", where=where, fix="write a relative path"
+            )
+        if is_label(origin):
+            ref = parse_reference(origin, package=package.path, where=where)
+            deps.append(Dep(MEMBER, path, ref))
+        else:
+            files.append(source(origin, attribute="members", as_name=path))
+    declare(RULE, name=name, doc=doc, attrs={"name": name}, files=files, deps=deps)
+
+
+class ZipFile(Rule):
+    """Written with the standard library, without compression: its zlib differs between hosts."""
+
+    kind = "zip_file"
+    product = "files"
+
+    def output_names(self, target: Target, targets: Targets) -> list[str]:
+        """See `Rule.output_names`."""
+        del targets
+        return [f"{target.label.name}.zip"]
+
+    def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
+        """See `Rule.build`."""
+        del parts
+        import io
+        import zipfile
+
+        found = {file.name: context.keep_source(file) for file in target.files}
+        for dep in target.deps:
+            path = dep.name
+            made = context.output(dep.ref).files
+            if not path.endswith("/") and len(made) != 1:
+                raise InputError(
+                    f"{dep.ref} has {len(made)} files, but {path} is one",
+                    where=target.where,
+                    fix=f'end the path with "/": "{path}/"',
+                )
+            folder = path.removeprefix("./")
+            for name, output in made.items():
+                place = folder + name if path.endswith("/") else path
+                if place in found:
+                    raise InputError(
+                        f"{place} would stand twice in the zip",
+                        where=target.where,
+                        fix=f"remove one of the two; the other is of {dep.ref}",
+                    )
+                found[place] = output
+        data = io.BytesIO()
+        with zipfile.ZipFile(data, "w") as archive:
+            for path in sorted(found):
+                entry = zipfile.ZipInfo(path)  # of 1980-01-01, as early as a zip can say
+                entry.create_system = 3  # Unix, also where it is made on Windows
+                entry.external_attr = 0o100644 << 16
+                with open(context.store.path(found[path].sha256), "rb") as file:
+                    archive.writestr(entry, file.read())
+        return Output(files={f"{target.label.name}.zip": context.keep_bytes(data.getvalue())})
+
+
+RULE = ZipFile()

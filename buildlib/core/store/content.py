@@ -1,0 +1,451 @@
+"""Files kept by the sha256 of what they hold: the place where downloads live between builds.
+
+One store serves all workspaces of a user, so nothing here knows what a file is for, where it came
+from or who wants it; `outside.fetch` fills it, the rules take from it. It is asked on the path of a
+build that has nothing to do: `has` is one stat, and hashlib is imported by what hashes.
+
+    root/sha256/ab/cdef...   a whole file, read-only, its name proven by its bytes
+    root/incoming/           files being written; what a killed process left goes after a day
+    root/part/               half downloads, resumed by the next fetch
+    root/corrupt/            files whose bytes no longer gave their name
+    root/index               which files were seen to be whole, by their stat data
+
+A file gets its final name by one rename, so another process sees all of it or nothing, and two
+that add the same content do no harm. Opening a store writes nothing: it may lie on read-only
+media.
+
+Disks fail, and programs write through hard links. So before bytes are used, `check` reads each
+file once for each state of its inode. Links that we make and remove ourselves are no new state.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from buildlib.errors import ActionError
+
+if TYPE_CHECKING:
+    from _hashlib import HASH
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from buildlib.core.keys.index import DigestIndex
+
+EPOCH = 1_700_000_000
+"""Modification time of every file that enters a build, in whole seconds: tars hold no more."""
+
+_BILLION = 10**9
+_MODE = 0o444
+_DAY = 86_400
+_CHUNK = 1 << 20
+_EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+def stamp_ns(sha256: str) -> int:
+    """The modification time of a file with this content, in nanoseconds.
+
+    The second is the same for all (`EPOCH`), so tars of equal files are equal. The fraction
+    differs with the content: what compares files by size and time only, as the transfer of a
+    build context to BuildKit does, then notices that one was exchanged for another.
+    """
+    return EPOCH * _BILLION + int(sha256[:15], 16) % _BILLION
+
+
+def next_stamp(mtime_ns: int) -> int:
+    """Another modification time of the same second, for a content whose own is taken."""
+    return EPOCH * _BILLION + (mtime_ns + 1) % _BILLION
+
+
+def default_root(environ: Mapping[str, str] = os.environ) -> str:
+    """Where the store is: `$BUILDLIB_STORE`, or `buildlib` in the user's cache folder."""
+    chosen = environ.get("BUILDLIB_STORE")
+    if chosen:
+        return os.path.abspath(os.path.expanduser(chosen))
+    cache = environ.get("XDG_CACHE_HOME", "")
+    if not os.path.isabs(cache):  # a relative one is to be ignored (XDG base directory spec)
+        cache = os.path.expanduser("~/.cache")
+    return os.path.join(cache, "buildlib")
+
+
+class HashMismatch(ActionError):
+    """Bytes that are not the ones their sha256 names."""
+
+    def __init__(self, what: str, *, expected: str, actual: str) -> None:
+        super().__init__(
+            f"{what} has sha256 {actual}, not {expected}", fix="fetch or copy that file anew"
+        )
+        self.expected = expected
+        self.actual = actual
+
+
+class Stored(NamedTuple):
+    """What a finished `Writer` put into the store."""
+
+    sha256: str
+    size: int
+
+
+class ContentStore:
+    """A folder of files by sha256. Cheap to make; any number of processes may share the folder.
+
+    Args:
+        root: The folder; made when the first file enters.
+        warn: Told of each damaged file that was found, in a line.
+    """
+
+    def __init__(self, root: str, warn: Callable[[str], None] | None = None) -> None:
+        self.root = root
+        self._warn = warn or _to_stderr
+        self._swept = False
+
+    @cached_property
+    def _index(self) -> DigestIndex:
+        from buildlib.core.keys.index import DigestIndex
+
+        return DigestIndex(self.root, f"{self.root}/index", shared=True)
+
+    def save(self) -> None:
+        """Keep which files were seen to be whole, for the next process."""
+        if "_index" in self.__dict__:
+            self._index.save()
+
+    def path(self, sha256: str) -> str:
+        """Where the file with this digest is, or would be."""
+        return f"{self.root}/{_inside(sha256)}"
+
+    def partial(self, sha256: str) -> str:
+        """Where a download of this digest grows; for `buildlib.outside.fetch` only."""
+        return f"{self.root}/part/{_digest(sha256)}.part"
+
+    def has(self, sha256: str, size: int | None = None) -> bool:
+        """Whether the file is there: one stat, no byte is read. Enough to plan, not to build.
+
+        A file of another size, or an empty one that should not be (both are what a crash of the
+        machine can leave), counts as absent; adding the content again replaces it. So does what is
+        no digest, as a damaged record may say.
+        """
+        try:
+            found = os.stat(self.path(sha256)).st_size
+        except (OSError, ValueError):
+            return False
+        return found == size if size is not None else found > 0 or sha256 == _EMPTY
+
+    def writer(self) -> Writer:
+        """A file to write into the store: `with store.writer() as out: ...; out.commit()`."""
+        return Writer(self)
+
+    def add_bytes(self, data: bytes) -> str:
+        """Put `data` into the store; returns its sha256."""
+        with self.writer() as out:
+            out.write(data)
+            return out.commit().sha256
+
+    def add_file(self, path: str, expected: str | None = None) -> str:
+        """Put a copy of a file into the store; returns its sha256.
+
+        Raises:
+            HashMismatch: The file is not the one `expected` names; nothing was added.
+        """
+        with open(path, "rb") as source, self.writer() as out:
+            while chunk := source.read(_CHUNK):
+                out.write(chunk)
+            return out.commit(expected, what=path).sha256
+
+    def adopt(self, path: str, sha256: str) -> None:
+        """Give a file on the store's own file system its final name.
+
+        The caller has hashed it while it wrote it; nothing is read here.
+        """
+        if self.check(sha256, os.stat(path).st_size):
+            os.unlink(path)  # keep the file others may have linked to
+            return
+        os.chmod(path, _MODE)
+        stamp = stamp_ns(sha256)
+        os.utime(path, ns=(stamp, stamp))
+        _rename(path, self.path(sha256))
+        with suppress(FileNotFoundError):  # another process found it and took it away
+            info = os.lstat(self.path(sha256))
+            if info.st_mtime_ns == stamp:
+                self._index.note(_inside(sha256), sha256, info)
+
+    def check(self, sha256: str, size: int | None = None, *, what: str = "a file") -> bool:
+        """Whether the file is there, and its bytes are what its name says: to be asked before use.
+
+        A file that was seen to be whole is not read again before its inode changes. A damaged one
+        is told, and moved to `corrupt/`; it then is absent for everybody, and is fetched or made
+        again.
+
+        Args:
+            sha256: Its digest.
+            size: Its size, where that is known.
+            what: How a message names it.
+        """
+        if not _is_digest(sha256):
+            return False
+        whole = self._index.known(_inside(sha256)) == sha256 or self.verify(sha256, what=what)
+        return whole and self.has(sha256, size)
+
+    def require(self, sha256: str, *, what: str = "a file") -> str:
+        """The path of a file whose bytes are whole; see `check`.
+
+        Raises:
+            ActionError: The store does not have it, or no longer.
+        """
+        if not self.check(sha256, what=what):
+            raise absent(self.root, sha256)
+        return self.path(sha256)
+
+    def verify(self, sha256: str, *, what: str = "a file") -> bool:
+        """As `check`, and the file is read in any case: before something leaves the machine."""
+        path = self.path(sha256)
+        try:
+            with open(path, "rb") as file:
+                info = os.fstat(file.fileno())
+                if hash_file(file).hexdigest() == sha256:
+                    self._note_whole(sha256, info)
+                    return True
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise ActionError(
+                f"{what} cannot be read from the content store: {error.strerror or error}",
+                fix=f"rm -f {path} && ./doitw build",
+            ) from None
+        self._move_aside(sha256, info, what)
+        return False
+
+    def _note_whole(self, sha256: str, info: os.stat_result) -> None:
+        """Remember that a file was read and is whole; give it the mode and mtime of the store.
+
+        It may have lost them, as where a store was copied by a tool that keeps neither.
+        """
+        path, stamp = self.path(sha256), stamp_ns(sha256)
+        if info.st_mtime_ns != stamp or info.st_mode & 0o7777 != _MODE:
+            with suppress(OSError):  # a store that cannot be written is used as it is
+                os.chmod(path, _MODE)
+                os.utime(path, ns=(stamp, stamp))
+                now = os.lstat(path)
+                if (now.st_ino, now.st_size) == (info.st_ino, info.st_size):
+                    info = now
+        self._index.note(_inside(sha256), sha256, info)
+
+    def _move_aside(self, sha256: str, bad: os.stat_result, what: str) -> None:
+        """Take a damaged file out of the way, and tell it, unless somebody mended it meanwhile."""
+        path, corrupt = self.path(sha256), f"{self.root}/corrupt/{sha256}"
+        try:
+            now = os.stat(path)
+            if (now.st_dev, now.st_ino) != (bad.st_dev, bad.st_ino):
+                return
+            _rename(path, corrupt)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ActionError(
+                f"{what} is damaged in the content store, and cannot be moved away:"
+                f" {error.strerror or error}",
+                fix=f"rm -f {path}  # or export BUILDLIB_STORE=/another/folder",
+            ) from None
+        self._warn(
+            f"warning: {what} was damaged in the content store; it is fetched or made again"
+            f" (the damaged file: {corrupt})"
+        )
+
+    def link_to(self, sha256: str, dest: str) -> bool:
+        """Make `dest`, which does not exist, a hard link to the file with this digest.
+
+        It shares bytes, mode and mtime with the store: 0444 and `stamp_ns`. Replace it, never write
+        into it.
+
+        Returns:
+            False where the file system does not let us (or has a limit of links), or the file has
+            another mode or mtime.
+
+        Raises:
+            ActionError: The store does not have the file.
+        """
+        source = self.path(sha256)
+        with suppress(FileNotFoundError):
+            info = os.lstat(source)
+            if info.st_mtime_ns != stamp_ns(sha256) or info.st_mode & 0o7777 != _MODE:
+                return False
+        with self.own_change(sha256):
+            try:
+                os.link(source, dest)
+            except FileNotFoundError:
+                if os.path.exists(source):
+                    raise
+                raise absent(self.root, sha256) from None
+            except FileExistsError:
+                raise
+            except OSError:
+                return False
+        return True
+
+    @contextmanager
+    def own_change(self, sha256: str) -> Iterator[None]:
+        """Around making or removing a link of a file: its ctime changes, its bytes do not."""
+        inside, path = _inside(sha256), self.path(sha256)
+        known = self._index.known(inside)
+        before = None
+        with suppress(FileNotFoundError):
+            before = os.lstat(path) if known else None
+        yield
+        if before is not None:
+            with suppress(FileNotFoundError):
+                after = os.lstat(path)
+                same = ("st_ino", "st_size", "st_mtime_ns", "st_mode")
+                if all(getattr(before, name) == getattr(after, name) for name in same):
+                    self._index.note(inside, known, after)
+
+    def temporary(self) -> str:
+        """A name for a new file of a `Writer`; files that dead processes left there are removed."""
+        folder = f"{self.root}/incoming"
+        try:
+            os.makedirs(folder, exist_ok=True)
+        except OSError as error:
+            raise unwritable(self.root, error) from error
+        if not self._swept:
+            self._swept = True
+            _sweep(folder)
+        return f"{folder}/{_unique()}"
+
+
+class Writer:
+    """A file on its way into the store; left without `commit`, it is gone without a trace."""
+
+    def __init__(self, store: ContentStore) -> None:
+        from hashlib import sha256
+
+        self._store = store
+        self._path = store.temporary()
+        self._file: IO[bytes] = open(self._path, "xb")  # noqa: SIM115  closed by __exit__
+        self._hash = sha256()
+        self._size = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._file.close()
+        _remove(self._path)
+
+    def write(self, data: bytes) -> None:
+        """Append `data`."""
+        self._file.write(data)
+        self._hash.update(data)
+        self._size += len(data)
+
+    def commit(self, expected: str | None = None, *, what: str = "the content") -> Stored:
+        """Give the file its name; nothing may be written after it.
+
+        Args:
+            expected: The sha256 it must have, if that is known.
+            what: How a message names it.
+
+        Raises:
+            HashMismatch: It has another one; nothing was added.
+        """
+        self._file.close()
+        actual = self._hash.hexdigest()
+        if expected is not None and actual != expected:
+            raise HashMismatch(what, expected=expected, actual=actual)
+        self._store.adopt(self._path, actual)
+        return Stored(actual, self._size)
+
+
+def absent(root: str, sha256: str) -> ActionError:
+    """What to tell where a file should be in the store and is not."""
+    return ActionError(f"sha256 {sha256} is not in the content store {root}", fix="./doitw build")
+
+
+def unwritable(root: str, error: OSError) -> ActionError:
+    """What to tell where the disk is full, or the folder is not ours."""
+    return ActionError(
+        f"cannot write to the content store {root}: {error.strerror or error}",
+        fix="export BUILDLIB_STORE=/folder/with/space  # or free space there",
+    )
+
+
+def hash_file(file: IO[bytes]) -> HASH:
+    """The sha256 state after all that is left to read of `file`."""
+    from hashlib import sha256
+
+    state = sha256()
+    while chunk := file.read(_CHUNK):
+        state.update(chunk)
+    return state
+
+
+def sha256_of(path: str) -> str:
+    """The sha256 of a file, in hex.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with open(path, "rb") as file:
+        return str(hash_file(file).hexdigest())
+
+
+def _to_stderr(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+def _inside(sha256: str) -> str:
+    """Where a file is, relative to the store."""
+    return f"sha256/{sha256[:2]}/{_digest(sha256)[2:]}"
+
+
+def _is_digest(text: str) -> bool:
+    """Whether it is a sha256 in lower-case hexadecimal: nothing else may become a path."""
+    return len(text) == len(_EMPTY) and text.isalnum() and text == text.lower()
+
+
+def _digest(sha256: str) -> str:
+    if not _is_digest(sha256):
+        raise ValueError(f"not a sha256 in lower-case hexadecimal: {sha256!r}")
+    return sha256
+
+
+def _unique() -> str:
+    """A file name no other process or thread takes (`tempfile` costs 10 ms of imports)."""
+    return f".{os.getpid()}-{os.urandom(6).hex()}"
+
+
+def _rename(source: str, dest: str) -> None:
+    try:
+        os.replace(source, dest)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(dest), exist_ok=True)
+        os.replace(source, dest)
+
+
+def _sweep(folder: str) -> None:
+    """Remove what processes that were killed left behind; nobody writes one file for a day.
+
+    The time of the last change of the inode counts: a file that is about to get its name has been
+    given an mtime long past.
+    """
+    import time
+
+    old = time.time() - _DAY
+    for entry in os.scandir(folder):
+        with suppress(OSError):  # removed by another process, or not ours
+            if entry.stat().st_ctime < old:
+                os.unlink(entry.path)
+
+
+def _remove(path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)

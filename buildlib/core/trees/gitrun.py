@@ -1,0 +1,72 @@
+"""Running git: the one place that does.
+
+git is told by its arguments which repository to look at, and by its environment to speak English;
+it has nothing to read, so it never waits for a person.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from typing import NamedTuple
+
+from buildlib.errors import InputError
+
+_ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
+"""What a hook that calls us has in its environment: it would lead git to another repository."""
+
+
+Running = subprocess.Popen[bytes]
+
+
+class NoGit(InputError):
+    """git is not installed."""
+
+    def __init__(self, what: str = "there is no git here") -> None:
+        super().__init__(what, fix="sudo apt-get install git")
+
+
+class Answer(NamedTuple):
+    """How a git ended: its exit code, and what it wrote."""
+
+    code: int
+    out: str
+    err: str
+
+
+def git(root: str, *words: str) -> Answer:
+    """Run git to its end. Bytes that are no UTF-8 come as surrogates.
+
+    Args:
+        root: A folder in the repository.
+        words: What follows `git`.
+
+    Raises:
+        NoGit: It is not installed.
+    """
+    with _start(root, words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE) as child:
+        out, err = (text.decode("utf-8", "surrogateescape") for text in child.communicate())
+    return Answer(child.returncode, out, err)
+
+
+def start_git(root: str, *words: str) -> Running:
+    """A git that is asked through a pipe, and answers through another.
+
+    Raises:
+        NoGit: It is not installed.
+    """
+    return _start(root, words, stdin=subprocess.PIPE, stderr=None)
+
+
+def _start(root: str, words: tuple[str, ...], *, stdin: int, stderr: int | None) -> Running:
+    environ = {name: value for name, value in os.environ.items() if name not in _ELSEWHERE}
+    try:
+        return subprocess.Popen(
+            ["git", "-C", root, *words],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={**environ, "LC_ALL": "C.UTF-8"},
+        )
+    except FileNotFoundError:
+        raise NoGit from None

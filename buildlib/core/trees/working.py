@@ -1,0 +1,88 @@
+"""The working tree: files as they are on disk now, stamped through the digest index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from buildlib.core.keys.index import DigestIndex
+from buildlib.core.model.tree import JUNK_ENDINGS, JUNK_NAMES, is_junk
+
+
+class WorkingTree:
+    """The files below a workspace's root.
+
+    Args:
+        root: Absolute path of the workspace.
+        index_file: Where the digest index is kept.
+    """
+
+    def __init__(self, root: str, index_file: str) -> None:
+        self.root = root
+        self.index = DigestIndex(root, index_file)
+
+    def read(self, path: str) -> bytes:
+        """See `Tree.read`."""
+        full = f"{self.root}/{path}"
+        if os.path.islink(full) or ".." in path:
+            full = self._inside(path)
+        try:
+            with open(full, "rb") as file:
+                return file.read()
+        except (IsADirectoryError, NotADirectoryError):
+            raise FileNotFoundError(path) from None
+
+    def _inside(self, path: str) -> str:
+        """What a path leads to, if that is in the tree: a commit has nothing else either."""
+        try:
+            full = os.path.realpath(f"{self.root}/{path}", strict=True)
+        except OSError:
+            raise FileNotFoundError(path) from None
+        root = os.path.realpath(self.root)
+        if not full.startswith(root + "/") or os.path.isabs(_link_text(f"{self.root}/{path}")):
+            raise FileNotFoundError(path)
+        return full
+
+    def exists(self, path: str) -> bool:
+        """See `Tree.exists`."""
+        pieces = path.split("/") if path else []
+        if any(piece == ".." or is_junk(piece) for piece in pieces):
+            return False
+        above = [f"{self.root}/{'/'.join(pieces[:depth])}" for depth in range(1, len(pieces))]
+        return os.path.lexists(f"{self.root}/{path}") and not any(map(os.path.islink, above))
+
+    def files(self, folder: str) -> list[tuple[str, list[str]]]:
+        """See `Tree.files`."""
+        found: list[tuple[str, list[str]]] = []
+        pending = [folder]
+        junk, endings = JUNK_NAMES, JUNK_ENDINGS
+        while pending:
+            here = pending.pop()
+            before = f"{here}/" if here else ""
+            names: list[str] = []
+            try:
+                with os.scandir(f"{self.root}/{here}" if here else self.root) as entries:
+                    for entry in entries:
+                        name = entry.name
+                        if name in junk or name.endswith(endings):
+                            continue
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append(before + name)
+                        else:
+                            names.append(name)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            found.append((here, names))
+        return found
+
+    def stamps(self, paths: Iterable[str]) -> list[str]:
+        """See `Tree.stamps`."""
+        return self.index.stamps(paths)
+
+
+def _link_text(path: str) -> str:
+    """Where a symlink says it leads; an empty text for anything else."""
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""

@@ -1,0 +1,290 @@
+"""A view: settings, targets, pins and keys of one tree, from its files alone.
+
+The working tree, a commit, the same files in another flavour or under another version: each is a
+`View` of its own, and answers the same questions. Nothing here has an effect, and nothing is read
+before it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+from buildlib.core.dsl.loader import Loader
+from buildlib.core.graph.graph import BUILD, VERIFY, Graph
+from buildlib.core.keys.compute import Keys, Stamp
+from buildlib.core.model.label import Label, Reference
+from buildlib.core.model.lock import FILE as LOCK_FILE
+from buildlib.core.model.lock import NO_PINS, Lock, from_plain, parse_lock, to_plain
+from buildlib.core.model.settings import FILE as SETTINGS_FILE
+from buildlib.core.model.settings import Settings, settings_from
+from buildlib.core.model.tree import Tree
+from buildlib.core.model.version import FILE as VERSION_FILE
+from buildlib.core.model.version import channel_of, check_file
+from buildlib.core.store.names import file_version
+from buildlib.errors import InputError, Location, UnknownTarget
+
+
+class View:
+    """One tree, seen with some settings and under some version.
+
+    Args:
+        tree: Where everything is read from.
+        overrides: Settings that are given for this run (`organization`, `registry`, `flavour`);
+            all others are those of the tree's own pyproject.toml.
+        version: The version it is seen under; by default that of the tree's own VERSION.
+        memo: Remembers by content what was parsed; anything with `get` and `__setitem__`.
+        checked: Hold the declarations against their Dockerfiles, too: for what is to be built.
+    """
+
+    def __init__(
+        self,
+        tree: Tree,
+        overrides: Mapping[str, str] | None = None,
+        version: str = "",
+        *,
+        memo: Any = None,
+        checked: bool = False,
+    ) -> None:
+        self.tree = tree
+        self.overrides = dict(overrides or {})
+        self._version = version
+        self.memo: Any = {} if memo is None else memo
+        self._checked = checked
+
+    def in_flavour(self, flavour: str) -> View:
+        """The same files as another flavour has them."""
+        overrides = {**self.overrides, "flavour": flavour}
+        return View(self.tree, overrides, self._version, memo=self.memo)
+
+    # -- what the files say ----------------------------------------------------------------------
+
+    @cached_property
+    def settings(self) -> Settings:
+        """`[tool.buildlib]`, with what this run overrides."""
+        text = self._text(SETTINGS_FILE)
+        table = self.memo.get(("settings", text))
+        if table is None:
+            from buildlib.core.model.settings import table_of
+
+            table = table_of(text)
+            self.memo["settings", text] = table
+        settings = settings_from(table, text)
+        if self.overrides:
+            try:
+                settings = settings_from({**table, **self.overrides})
+            except InputError as error:  # said on the command line, so no file is to blame
+                raise InputError(error.what, fix=error.fix) from None
+        return settings
+
+    @cached_property
+    def version(self) -> str:
+        """The version under development; at a release's own commit, that of the release.
+
+        Raises:
+            InputError: The file VERSION holds none.
+        """
+        return self._version or check_file(self._text(VERSION_FILE))
+
+    @property
+    def channel(self) -> str:
+        """The tag that people use for what is built here: `dev`, or the version of a release.
+
+        It follows from the version, so that what is built from a release's commit has the keys
+        of the release. The tags themselves are put by a release alone.
+        """
+        return channel_of(self.version)
+
+    @cached_property
+    def lock(self) -> Lock:
+        """The pins; an absent file is an empty lock."""
+        text = self._text(LOCK_FILE, missing=NO_PINS)
+        plain = self.memo.get(("lock", text))
+        if plain is not None:
+            return from_plain(plain)
+        lock = parse_lock(text)
+        self.memo["lock", text] = to_plain(lock)
+        return lock
+
+    def _text(self, name: str, missing: str | None = None) -> str:
+        try:
+            return self.tree.read(name).decode()
+        except FileNotFoundError:
+            if missing is not None:
+                return missing
+            raise InputError(
+                f"the workspace has no {name}",
+                where=Location(name, 0),
+                fix=f"git checkout -- {name}",
+            ) from None
+        except UnicodeDecodeError:
+            raise InputError(
+                f"{name} is not UTF-8 text", where=Location(name, 1), fix=f"git checkout -- {name}"
+            ) from None
+
+    # -- what is declared ------------------------------------------------------------------------
+
+    @cached_property
+    def graph(self) -> Graph:
+        """All targets.
+
+        Raises:
+            InputError: A declaration is wrong.
+        """
+        graph = Graph(Loader(self.tree, self.settings, self.memo).load())
+        if self._checked:
+            from buildlib.core.graph.validate import validate
+
+            validate(graph, self.tree, self.memo)
+        return graph
+
+    @cached_property
+    def left_out(self) -> dict[Label, str]:
+        """Targets that do not exist in this flavour, each with the reason."""
+        flavour = self.settings.flavour
+        found: dict[Label, str] = {}
+        if not any(target.flavours for target in self.graph.targets.values()):
+            return found
+        for label in self.graph.order:
+            target = self.graph[label]
+            needed = (dep.ref.label for dep in target.deps if not dep.by_name)
+            missing = next((other for other in needed if other in found), None)
+            if target.flavours and flavour not in target.flavours:
+                found[label] = f"it exists in the flavour {' and '.join(target.flavours)} only"
+            elif missing is not None:
+                found[label] = f"it needs {missing}"
+        return found
+
+    # -- keys ------------------------------------------------------------------------------------
+
+    @cached_property
+    def keys(self) -> Keys:
+        """The keys of the targets."""
+        return self.keys_under(self.version)
+
+    def keys_under(self, version: str) -> Keys:
+        """The keys that the targets have under another version."""
+        organization, registry = self.settings.organization, self.settings.registry
+        stamp = Stamp(organization, registry, channel_of(version), file_version(version))
+        return Keys(self.graph, self.tree, self.lock, stamp)
+
+    def key_of_each(self) -> dict[Label, str]:
+        """The key of each target that exists in this flavour, dependencies first.
+
+        Raises:
+            InputError: The lock lacks what one of them needs.
+        """
+        there = (label for label in self.graph.order if label not in self.left_out)
+        return {label: self.keys.key(Reference(label)) for label in there}
+
+    # -- what a person means ---------------------------------------------------------------------
+
+    def resolve(
+        self, words: Sequence[str], *, folder: str = "", verb: str = "", left_out: bool = False
+    ) -> list[Label]:
+        """Targets that a person names; see `Graph.resolve`.
+
+        Args:
+            words: As typed; none for all targets.
+            folder: Where the person stands.
+            verb: Take those that this verb makes where a word stands for several.
+            left_out: Also take what does not exist in this flavour: it has no key.
+
+        Raises:
+            InputError: A word names nothing, or one target that is left out.
+        """
+        if not words:
+            wanted = set(self.graph.of_verb(verb)) if verb else set(self.graph.targets)
+            everything = [label for label in self.graph.order if label in wanted]
+            return everything if left_out else self._meant(everything, verb)
+        found: dict[Label, None] = {}
+        for word in words:
+            labels = self._resolve(word, folder, verb, left_out=left_out)
+            if not labels:
+                raise InputError(f"{word} names nothing that {verb} makes", fix="./doitw list")
+            found.update(dict.fromkeys(labels))
+        return list(found)
+
+    def _resolve(self, word: str, folder: str, verb: str, *, left_out: bool) -> list[Label]:
+        """What one word stands for; see `resolve`."""
+        if word in (BUILD, VERIFY):  # the name of a group of tasks stands for all of it
+            return self.resolve((), verb=word, left_out=left_out)
+        try:
+            labels = self.graph.resolve([word], package=folder)
+        except UnknownTarget:
+            # A task of this verb, whose group need not be said twice: verify kernel-py:gateway.
+            names = self.graph.task_names
+            labels = [label for label in self.graph.of_verb(verb) if names[label] == word]
+            if not labels:
+                raise
+        if left_out:
+            return labels
+        if len(labels) > 1:  # a pattern, or a folder
+            return self._meant(labels, verb)
+        self.refuse_left_out(labels)
+        return labels
+
+    def _meant(self, labels: Iterable[Label], verb: str) -> list[Label]:
+        """Those of several that are meant though none was named alone."""
+        there = [label for label in labels if label not in self.left_out]
+        if not verb:
+            return there
+        ours = [label for label in there if self.graph[label].rule.verb == verb]
+        return [label for label in ours if not self.graph[label].manual]
+
+    def refuse_left_out(self, labels: Iterable[Label]) -> None:
+        """Refuse to make what does not exist in this flavour.
+
+        Raises:
+            InputError: One of the targets is left out; with the reason.
+        """
+        for label in labels:
+            if label in self.left_out:
+                raise InputError(
+                    f"{label} is left out: {self.left_out[label]}",
+                    where=self.graph[label].where,
+                    fix=f'FLAVOUR={self._flavour_of(label)}  # or flavour = "…" in {SETTINGS_FILE}',
+                )
+
+    def _flavour_of(self, label: Label) -> str:
+        """A flavour in which what is left out may exist: its own, or that of what it needs."""
+        for other in reversed(self.graph.closure([label])):
+            flavours = self.graph[other].flavours if other in self.left_out else ()
+            if flavours:
+                return flavours[0]
+        return self.settings.flavour
+
+
+@contextmanager
+def view_of_commit(
+    root: str,
+    revision: str,
+    overrides: Mapping[str, str] | None = None,
+    version: str = "",
+    *,
+    memo: Any = None,
+) -> Iterator[View]:
+    """A commit as it was: its own files, settings and lock, by the rules of today.
+
+    Args:
+        root: The workspace that it is a commit of.
+        revision: Anything git understands as a commit.
+        overrides: As of a `View`.
+        version: As of a `View`.
+        memo: As of a `View`.
+
+    Yields:
+        The view, whose files can be read until the context ends.
+
+    Raises:
+        InputError: There is no such commit.
+    """
+    from buildlib.core.trees.git import GitTree  # with subprocess
+
+    tree = GitTree(root, revision)
+    try:
+        yield View(tree, overrides, version, memo=memo)
+    finally:
+        tree.close()

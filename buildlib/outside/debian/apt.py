@@ -1,0 +1,236 @@
+"""What apt would install, asked of apt itself in a throw-away container of some image.
+
+    packages_script   asks what a list of packages adds to the image
+    system_script     asks for a whole Debian system; the image lends its apt and its keys
+    parse_answer      reads what either has printed
+
+Knows no engine: the caller runs a script, as root and with network. Apt checks the signatures with
+the keyring in the image. Nothing of the image's own apt state is used or changed, nor are its
+settings and preferences: what counts of the image is, at most, what is installed.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from buildlib.errors import ActionError, InputError
+from buildlib.outside.debian.package import DebPackage
+from buildlib.suggest import did_you_mean
+
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+MINIMAL = ("apt", "usr-is-merged")
+"""What a minimal system has besides the required packages. `usr-is-merged` states what
+`rootfs.py` does (bin, sbin and lib are links into usr), else `usrmerge` and perl would come."""
+_REQUIRED = ("?priority(required)", "?essential")
+"""Patterns of apt (apt-patterns(7)) for the packages that every Debian system has."""
+
+
+class Suite(NamedTuple):
+    """One suite of an archive.
+
+    Attributes:
+        root: The archive's folder below the mirror root: `debian`, `debian-security`.
+        name: Folder below `dists/`.
+    """
+
+    root: str
+    name: str
+
+
+BOOKWORM = (
+    Suite("debian", "bookworm"),
+    Suite("debian", "bookworm-updates"),
+    Suite("debian-security", "bookworm-security"),
+)
+"""The suites of `/etc/apt/sources.list.d/debian.sources` in `//images/bases/os`."""
+
+
+class Archive(NamedTuple):
+    """Where apt reads what there is.
+
+    Attributes:
+        mirror: Root of the mirror (`Settings.network.apt`).
+        ca: File in the container with the certificates to trust, for a mirror behind https; empty
+            for those of the image.
+        suites: Suites to install from.
+    """
+
+    mirror: str
+    ca: str = ""
+    suites: Sequence[Suite] = BOOKWORM
+
+
+class Answer(NamedTuple):
+    """What apt said.
+
+    Attributes:
+        packages: Sorted by name.
+        expired: Suites whose signed `Valid-Until` lies in the past: the mirror stands still, or
+            withholds updates. Worth a warning; a frozen mirror on purpose is common in companies.
+    """
+
+    packages: list[DebPackage]
+    expired: list[str]
+
+
+UNREAD = "the lists of the mirror cannot be read, or Debian did not sign them"
+"""Last line on standard error of a script that failed for this reason."""
+_NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")
+_URI = re.compile(
+    r"'(?P<uri>[^']+)' (?P<file>\S+)\.deb (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})"
+)
+_END = "end of answer"
+_SCRIPT = """\
+set -eu
+dir=$(mktemp -d)
+mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
+: > "$dir/status"
+cat > "$dir/sources.list" <<'END_OF_SOURCES'
+{sources}
+END_OF_SOURCES
+cat > "$dir/apt.conf" <<END_OF_CONF
+Dir::Etc::Main "/dev/null";
+Dir::Etc::Parts "/dev/null";
+Dir::Etc::Preferences "/dev/null";
+Dir::Etc::PreferencesParts "/dev/null";
+Dir::Etc::SourceList "$dir/sources.list";
+Dir::Etc::SourceParts "/dev/null";
+Dir::State::Lists "$dir/lists";
+Dir::Cache "$dir/cache";
+Acquire::ForceHash "SHA256";
+Acquire::Languages "none";
+Acquire::Retries "3";
+Acquire::Check-Valid-Until "false";
+APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
+{settings}
+END_OF_CONF
+export APT_CONFIG="$dir/apt.conf" LC_ALL=C DEBIAN_FRONTEND=noninteractive
+if ! apt-get -qq update < /dev/null >&2; then
+    if [ -r {keyring} ]; then
+        echo "{unread}" >&2
+    else
+        echo "this is no Debian image: it has no {keyring}" >&2
+    fi
+    exit 100
+fi
+for list in "$dir"/lists/*Release; do
+    [ -e "$list" ] || continue
+    until=$(sed -n 's/^Valid-Until: //p' "$list")
+    if [ -n "$until" ] && [ "$(date -d "$until" +%s)" -lt "$(date +%s)" ]; then
+        sed -n 's/^Codename: /expired /p' "$list"
+    fi
+done
+apt-cache pkgnames < /dev/null | sort > "$dir/names"
+unknown=
+for name in {names}; do
+    grep -qxF "$name" "$dir/names" || unknown="$unknown $name"
+done
+if [ -n "$unknown" ]; then
+    for name in $unknown; do echo "unknown $name"; done
+    sed 's/^/known /' "$dir/names"
+else
+    apt-get -qq --yes --no-install-recommends --no-remove --print-uris install {asked} < /dev/null
+fi
+echo "{end}"
+"""
+_FROM_NOTHING = """\
+Dir::State::Status "$dir/status";
+APT::Architecture "{arch}";
+APT::Architectures {{ "{arch}"; }};"""
+"""No package is installed, and what the image itself runs on does not count."""
+
+
+def packages_script(wanted: Sequence[str], archive: Archive) -> str:
+    """Ask exactly what installing a list of packages adds to (or upgrades in) the image.
+
+    Expired suites are accepted (a mirror may stand still on purpose) and told. Names are looked up
+    exactly first: apt would take an unknown name with a dot or plus for a pattern and install all
+    that matches. Removing packages of the image is refused.
+
+    Raises:
+        InputError: A name is not of the form of a package name.
+    """
+    return _script(wanted, archive)
+
+
+def system_script(wanted: Sequence[str], archive: Archive, *, arch: str) -> str:
+    """Ask for the required packages, `MINIMAL`, `wanted`, and all that these depend on.
+
+    Args:
+        wanted: Names of further packages.
+        archive: Where from.
+        arch: Debian's name of the system's architecture; it may be another than the image's.
+
+    Raises:
+        InputError: A name is not of the form of a package name.
+    """
+    settings = _FROM_NOTHING.format(arch=arch)
+    return _script({*MINIMAL, *wanted}, archive, patterns=_REQUIRED, settings=settings)
+
+
+def _script(
+    names: Collection[str], archive: Archive, *, patterns: Sequence[str] = (), settings: str = ""
+) -> str:
+    for name in names:
+        if not _NAME.match(name):
+            raise InputError(f"{name!r} is not a Debian package name")
+    sources = [
+        f"deb [signed-by={KEYRING}] {archive.mirror}/{suite.root} {suite.name} main"
+        for suite in archive.suites
+    ]
+    trust = [f'Acquire::https::CAInfo "{archive.ca}";'] if archive.ca else []
+    quoted = [shlex.quote(name) for name in sorted(names)]
+    return _SCRIPT.format(
+        keyring=KEYRING,
+        unread=UNREAD,
+        sources="\n".join(sources),
+        settings="\n".join([*trust, settings]).strip(),
+        names=" ".join(quoted),
+        asked=" ".join([*map(shlex.quote, patterns), *quoted]),
+        end=_END,
+    )
+
+
+def parse_answer(output: str, mirror: str) -> Answer:
+    """Read what a script printed.
+
+    Args:
+        output: Its standard output.
+        mirror: The mirror it was made with.
+
+    Raises:
+        InputError: A wanted package does not exist.
+        ActionError: The output is cut off, or a line is not of apt's form.
+    """
+    lines = output.splitlines()
+    if not lines or lines.pop() != _END:
+        raise ActionError("apt's answer is cut off", detail="\n".join(lines[-3:]))
+    said: dict[str, list[str]] = {"expired": [], "unknown": [], "known": []}
+    packages = []
+    for line in lines:
+        word, _, rest = line.partition(" ")
+        if word in said:
+            said[word].append(rest)
+        elif line:
+            packages.append(_package(line, mirror))
+    if said["unknown"]:
+        name = said["unknown"][0]
+        raise InputError(f"Debian has no package {name!r}{did_you_mean(name, said['known'])}")
+    return Answer(sorted(packages), sorted(said["expired"]))
+
+
+def _package(line: str, mirror: str) -> DebPackage:
+    """One line of --print-uris: `'URI' name_version_arch.deb size SHA256:hex`."""
+    match = _URI.fullmatch(line)
+    # apt quotes underscores and colons in the parts of the file name, so the split is exact.
+    parts = match["file"].split("_") if match else []
+    if match is None or len(parts) != 3 or not match["uri"].startswith(f"{mirror}/"):  # noqa: PLR2004
+        raise ActionError("apt's answer cannot be read", detail=line)
+    name, version, arch = map(unquote, parts)
+    path = unquote(match["uri"].removeprefix(f"{mirror}/"))
+    return DebPackage(name, version, arch, match["sha256"], int(match["size"]), path)

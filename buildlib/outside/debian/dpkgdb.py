@@ -1,0 +1,125 @@
+"""The dpkg database of packages that are unpacked and not yet configured.
+
+Written from the packages' own control members, as `dpkg --unpack` would leave it, so that
+`dpkg --configure -a` goes on from there and no file has to be unpacked twice. Knows nothing of tar
+or of the engine. Format: dpkg 1.21 (`info/format` 1).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
+
+from buildlib.outside.debian.deb import Deb
+
+ROOT = "var/lib/dpkg"
+EPOCH_FILE = f"{ROOT}/info/format"
+"""A file of the database whose time is the epoch of the root file system."""
+
+_FOLDERS = ("", "/alternatives", "/info", "/parts", "/triggers", "/updates")
+_EMPTY = ("available", "diversions", "statoverride", "triggers/Lock", "triggers/Unincorp")
+_AWAIT = {"interest": "", "interest-await": "", "interest-noawait": "/noawait"}
+
+
+class Entry(NamedTuple):
+    """What the database keeps of one package.
+
+    Attributes:
+        stanza: Its paragraph of `status`.
+        info: Base name below `info/` to content and mode.
+        interests: Trigger (a name, or a path with its slash) to the line that registers it.
+    """
+
+    stanza: str
+    info: Mapping[str, tuple[bytes, int]]
+    interests: Mapping[str, str]
+
+
+def conffiles(deb: Deb) -> list[str]:
+    """Paths of a package's configuration files, without their leading slash."""
+    for member in deb.control:
+        if member.name == "conffiles":
+            # A line that starts with a flag (remove-on-upgrade) names a file that is not there.
+            return [line[1:] for line in member.data.decode().split("\n") if line[:1] == "/"]
+    return []
+
+
+def entry(deb: Deb, paths: Sequence[str], conffile_md5: Mapping[str, str]) -> Entry:
+    """The database entry of one package.
+
+    Args:
+        deb: The package.
+        paths: The members that were laid down, in the package's order and spelling (`bin/sh`;
+            empty for the root). What was left out is not in the database either: so
+            `dpkg --verify` is silent, and speaks when something is wrong.
+        conffile_md5: Path of each of its `conffiles` to the md5 of the file laid down.
+    """
+    same = deb.fields.get("Multi-Arch") == "same"
+    stem = f"{deb.name}:{deb.arch}" if same else deb.name
+    listed = "".join(f"/{path}\n" if path else "/.\n" for path in paths)
+    info = {f"{stem}.list": (listed.encode(errors="surrogateescape"), 0o644)}
+    interests: dict[str, str] = {}
+    laid = {*paths}
+    for member in deb.control:
+        if not member.info.isfile() or member.name == "control":
+            continue
+        data = member.data
+        if member.name == "md5sums":
+            lines = data.decode(errors="surrogateescape").rstrip("\n").split("\n")
+            lines = [f"{line}\n" for line in lines if line.partition("  ")[2] in laid]
+            data = "".join(lines).encode(errors="surrogateescape")
+        elif member.name == "triggers":
+            interests = _interests(data.decode(), stem)
+        info[f"{stem}.{member.name}"] = (data, member.info.mode & 0o755)
+    return Entry(_stanza(deb, conffile_md5), info, interests)
+
+
+def _stanza(deb: Deb, conffile_md5: Mapping[str, str]) -> str:
+    package, *rest = deb.text.splitlines()
+    lines = [package, "Status: install ok unpacked", *rest]
+    if conffile_md5:
+        lines.append("Conffiles:")
+        lines += [f" /{path} {md5}" for path, md5 in conffile_md5.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _interests(text: str, stem: str) -> dict[str, str]:
+    found = {}
+    for line in text.splitlines():
+        words = line.partition("#")[0].split()
+        if len(words) == 2 and words[0] in _AWAIT:  # noqa: PLR2004  (directive, trigger)
+            found[words[1]] = stem + _AWAIT[words[0]]
+    return found
+
+
+def files(entries: Iterable[Entry]) -> dict[str, tuple[bytes, int]]:
+    """All files of the database: path below the root to content and mode."""
+    made = {f"{ROOT}/{name}": (b"", 0o644) for name in _EMPTY}
+    made[EPOCH_FILE] = (b"1\n", 0o644)
+    stanzas: list[str] = []
+    by_path: list[str] = []
+    by_name: dict[str, list[str]] = {}
+    for one in entries:
+        stanzas.append(one.stanza)
+        made.update({f"{ROOT}/info/{name}": content for name, content in one.info.items()})
+        for trigger, line in one.interests.items():
+            if trigger.startswith("/"):
+                by_path.append(f"{trigger} {line}\n")
+            else:
+                by_name.setdefault(trigger, []).append(f"{line}\n")
+    made[f"{ROOT}/status"] = ("\n".join(stanzas).encode(), 0o644)
+    made[f"{ROOT}/triggers/File"] = ("".join(sorted(by_path)).encode(), 0o644)
+    for trigger, lines in by_name.items():
+        made[f"{ROOT}/triggers/{trigger}"] = ("".join(sorted(lines)).encode(), 0o644)
+    return made
+
+
+def folders() -> list[str]:
+    """Folders of the database, parents first."""
+    return [ROOT + folder for folder in _FOLDERS]
+
+
+def md5_of(data: bytes) -> str:
+    """Checksum in the form dpkg records for conffiles (no protection, a note of what was laid)."""
+    return hashlib.md5(data, usedforsecurity=False).hexdigest()

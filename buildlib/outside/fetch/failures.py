@@ -1,0 +1,138 @@
+"""What a user reads when something could not be fetched: every file that failed, in one error."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
+
+from buildlib.errors import ActionError
+from buildlib.outside.fetch.source import DebianPath, PyPIFile
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from buildlib.outside.fetch.source import Download
+    from buildlib.outside.web.errors import HttpError
+
+_MOST = 20  # files named in one message; all are in `FetchFailed.failures`
+
+
+class Failure(NamedTuple):
+    """Why one download failed.
+
+    Attributes:
+        download: What was wanted.
+        tried: What each address said, in the order they were tried.
+    """
+
+    download: Download
+    tried: tuple[HttpError, ...]
+
+    @property
+    def not_served(self) -> bool:
+        """Whether every address said that it does not have the file."""
+        return all(error.kind == "absent" for error in self.tried)
+
+    @property
+    def worst(self) -> HttpError:
+        """The error to act on: wrong bytes before trouble, trouble before a plain 404."""
+        return min(self.tried, key=lambda error: _RANK.index(error.kind))
+
+
+_RANK = ("content", "certificate", "plain", "refused", "unavailable", "broken", "silent", "absent")
+
+
+class FetchFailed(ActionError):
+    """Some downloads failed; the others are in the store.
+
+    Attributes:
+        failures: One for each that failed.
+        download: The first of them, `downloads` all.
+    """
+
+    def __init__(self, failures: Sequence[Failure]) -> None:
+        self.failures = tuple(failures)
+        self.downloads = tuple(failure.download for failure in failures)
+        self.download = self.downloads[0]
+        if len(failures) == 1:
+            error = failures[0].worst
+            what = f"cannot fetch {self.download.filename}: {error}"
+            others = [str(other) for other in failures[0].tried if other is not error]
+            detail = "\n".join(others) or None
+        else:
+            what = f"cannot fetch {len(failures)} files"
+            detail = _listed([f"{f.download.filename}: {f.worst}" for f in failures])
+        super().__init__(what, detail=detail, fix=_fix(failures))
+
+
+class NotServed(FetchFailed):
+    """No address has the files any more: all failures are a 404."""
+
+
+class NotInStore(ActionError):
+    """Offline, and the store does not have these.
+
+    Attributes:
+        downloads: What is missing.
+    """
+
+    def __init__(self, downloads: Sequence[Download]) -> None:
+        self.downloads = tuple(downloads)
+        count = len(downloads)
+        names = [f"{download.filename}  sha256 {download.sha256}" for download in downloads]
+        super().__init__(
+            f"offline, and {count} file{'s are' if count > 1 else ' is'} not in the content store",
+            detail=_listed(names),
+            fix="./doitw fetch  # with a network; or there: ./doitw fetch --to DIR, "
+            "and here: export BUILDLIB_STORE=DIR",
+        )
+
+
+def failed(failures: Sequence[Failure]) -> FetchFailed:
+    """The error for these failures, of which there is at least one."""
+    if all(failure.not_served for failure in failures):
+        return NotServed(failures)
+    return FetchFailed(failures)
+
+
+def _listed(lines: Sequence[str]) -> str:
+    rest = len(lines) - _MOST
+    return "\n".join([*lines[:_MOST], *([f"... and {rest} more"] if rest > 0 else [])])
+
+
+def _fix(failures: Sequence[Failure]) -> str:
+    """The line for the failure that has to be mended first."""
+    first = min(failures, key=lambda failure: _RANK.index(failure.worst.kind))
+    match first.worst.kind:
+        case "content":
+            return "./doitw lock --check  # shows what moved; ./doitw lock accepts what it is now"
+        case "certificate":
+            return "export SSL_CERT_FILE=/path/to/ca-bundle.pem  # the authorities of your network"
+        case "refused" | "plain":
+            return _permission(first.worst)
+        case "absent":
+            return "./doitw lock  # resolves anew what is no longer served"
+        case _:
+            return _another_way(first.download)
+
+
+def _permission(error: HttpError) -> str:
+    """What to do about a request that the server understood and does not grant."""
+    if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+        return "export https_proxy=http://NAME:PASSWORD@PROXY:PORT"
+    host = urlsplit(error.url).hostname
+    if host and error.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return f"echo 'machine {host} login NAME password WORD' >> ~/.netrc"
+    return "correct that address (in [tool.buildlib.network], or where the file is declared)"
+
+
+def _another_way(download: Download) -> str:
+    """What to do about a host that cannot be reached or does not work."""
+    if isinstance(download.source, DebianPath):
+        where = 'set apt = "http://MIRROR" in [tool.buildlib.network] of pyproject.toml'
+    elif isinstance(download.source, PyPIFile):
+        where = 'set pypi = "https://INDEX/simple" in [tool.buildlib.network] of pyproject.toml'
+    else:
+        where = "export https_proxy=http://PROXY:PORT if your network has one"
+    return f"try again (what has arrived is kept), or {where}"

@@ -1,0 +1,155 @@
+"""A half download: the file it grows in, locked against other processes, resumable after a kill.
+
+It lies in the store's `part/` folder under the digest it will have. The lock is on that file
+itself, so it ends with the process that holds it, however that ends. Beside it, a `.from` file
+keeps which address the bytes came from and how the server called that content (its validator), so
+that a resumed request can ask for the rest of the same content only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from buildlib.core.store.content import hash_file
+from buildlib.outside.web.retry import Stopped
+
+if TYPE_CHECKING:
+    import threading
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from buildlib.core.store.content import ContentStore
+
+_POLL = 0.05  # seconds between looks at a lock that another process holds
+
+
+class PartFile:
+    """A context in which this process alone fetches the digest.
+
+    Entering waits for another process that fetches it; look into the store again afterwards.
+    What is there when the context is left stays for the next attempt.
+
+    Attributes:
+        size: How much there is, in bytes.
+        expected: The size it will have by what the server said; 0 where nothing was said.
+        pieced: Whether it holds bytes of more than one answer.
+    """
+
+    def __init__(self, store: ContentStore, digest: str, stop: threading.Event) -> None:
+        self._store = store
+        self._digest = digest
+        self._stop = stop
+        self._path = store.partial(digest)
+        self._note = f"{self._path[: -len('.part')]}.from"
+        self._fd = -1
+        self._state = sha256()
+        self.size = 0
+        self.expected = 0
+        self.pieced = False
+
+    def __enter__(self) -> Self:
+        self._fd = self._lock()
+        with open(self._path, "rb") as file:
+            self._state = hash_file(file)
+            self.size = file.tell()
+        self.pieced = self.size > 0
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if not self.size and _is_file(self._fd, self._path):
+            self._forget()
+        os.close(self._fd)
+
+    def write(self, data: bytes) -> None:
+        """Append what has arrived; it is in the file when this returns."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+        self._state.update(data)
+        self.size += len(data)
+
+    def restart(self) -> None:
+        """Begin anew with nothing."""
+        os.ftruncate(self._fd, 0)
+        self._state = sha256()
+        self.size = 0
+        self.pieced = False
+
+    def digest(self) -> str:
+        """The sha256 of what there is."""
+        return self._state.hexdigest()
+
+    def finish(self) -> None:
+        """Give it its final name in the store; the caller has seen that `digest` is right."""
+        self._store.adopt(self._path, self._digest)
+        with suppress(FileNotFoundError):
+            os.unlink(self._note)
+
+    def validator(self, url: str) -> str:
+        """How the server called the content this began with (for If-Range), "" if not known."""
+        try:
+            with open(self._note, encoding="utf-8") as file:
+                origin, _, name = file.read().partition("\n")
+        except (FileNotFoundError, UnicodeDecodeError):
+            return ""
+        return name if origin == url else ""
+
+    def remember(self, url: str, validator: str) -> None:
+        """Keep where the bytes come from; `url` without secrets."""
+        with open(self._note, "w", encoding="utf-8") as file:
+            file.write(f"{url}\n{validator}")
+
+    def _lock(self) -> int:
+        """Open and lock the file, making it if need be.
+
+        Who held it before may have renamed or removed the file meanwhile: then the lock is on a
+        file without that name, and a new one has to be opened.
+        """
+        os.makedirs(os.path.dirname(self._path), exist_ok=True)
+        while True:
+            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+            try:
+                self._wait_for(fd)
+            except BaseException:
+                os.close(fd)
+                raise
+            if _is_file(fd, self._path):
+                return fd
+            os.close(fd)
+
+    def _wait_for(self, fd: int) -> None:
+        while not _try_lock(fd):
+            if self._stop.wait(_POLL):
+                raise Stopped
+
+    def _forget(self) -> None:
+        for path in (self._note, self._path):
+            with suppress(FileNotFoundError):
+                os.unlink(path)
+
+
+def _try_lock(fd: int) -> bool:
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_file(fd: int, path: str) -> bool:
+    try:
+        named = os.stat(path)
+    except FileNotFoundError:
+        return False
+    held = os.fstat(fd)
+    return (held.st_dev, held.st_ino) == (named.st_dev, named.st_ino)

@@ -1,0 +1,138 @@
+"""What is shown to a registry so that it lets us in: a password, or tokens got for one.
+
+Tokens are kept for what they allow, until shortly before they end. A registry that asks for
+nothing is shown nothing; without credentials we ask for tokens as nobody in particular.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from buildlib.outside.registry import challenge
+from buildlib.outside.registry.address import is_loopback
+from buildlib.outside.registry.errors import refusal
+from buildlib.outside.web.connections import ERROR, Answer, Request, body_of
+from buildlib.outside.web.credentials import Login, docker_login
+from buildlib.outside.web.errors import HttpError
+
+_LIFETIME = 60  # seconds, where a token does not say (distribution: "Token Authentication")
+_EARLY = 10  # seconds before its end that a token is renewed
+_UNAUTHORIZED, _FORBIDDEN = 401, 403
+
+
+Ask = Callable[[Request], Answer]
+"""Asks without any credentials but those that are in the request."""
+
+
+class Access:
+    """The credentials for one registry. Safe for several threads.
+
+    Args:
+        host: The registry's name.
+        ask: Reaches the server that gives tokens.
+    """
+
+    def __init__(self, host: str, ask: Ask) -> None:
+        self._host = host
+        self._ask = ask
+        self._challenge: challenge.Challenge | None = None
+        self._tokens: dict[str, tuple[str, float]] = {}
+        self._lock = threading.RLock()
+
+    def header(self, scope: str) -> str:
+        """The Authorization for a request; "" while nothing was asked for.
+
+        Args:
+            scope: What the request needs: `repository:elyra/kernel-py:pull`; "" for no more than
+                to be known.
+
+        Raises:
+            HttpError: No token is given.
+        """
+        with self._lock:
+            if self._challenge is None:
+                return ""
+            if self._challenge.scheme == "basic":
+                return self._login.basic if self._login else ""
+            token, ends = self._tokens.get(scope, ("", 0.0))
+            if not token or time.monotonic() > ends:
+                token = self._new_token(self._challenge, scope, scope)
+            return f"Bearer {token}"
+
+    def answer(self, asked: list[str], scope: str, shown: str) -> str:
+        """The Authorization for a request that was refused; "" if there is no other to try.
+
+        Args:
+            asked: The `WWW-Authenticate` of the refusal.
+            scope: As for `header`.
+            shown: The Authorization that did not do.
+
+        Raises:
+            HttpError: No token is given.
+        """
+        with self._lock:
+            found = challenge.read(asked)
+            if found is None:
+                return ""
+            self._challenge = found
+            if found.scheme == "bearer":
+                token, _ = self._tokens.get(scope, ("", 0.0))
+                if not token or shown == f"Bearer {token}":  # else another thread got a new one
+                    self._new_token(found, scope, found.scope or scope)
+            header = self.header(scope)
+            return "" if header == shown else header
+
+    @cached_property
+    def _login(self) -> Login | None:
+        return docker_login(self._host)
+
+    def _new_token(self, asked: challenge.Challenge, scope: str, wanted: str) -> str:
+        login, url = self._login, urlsplit(asked.realm)
+        safe = url.scheme == "https" or (url.scheme == "http" and is_loopback(url.netloc))
+        if not safe:
+            raise HttpError("wants tokens fetched from an address that is not safe", "content")
+        query = [("service", asked.service)] if asked.service else []
+        query += [("scope", each) for each in wanted.split()]
+        if login and login.token:  # OAuth 2.0, as "Token Authentication" of distribution has it
+            headers = {"Content-Type": "application/x-www-form-urlencoded"}
+            form = [
+                ("grant_type", "refresh_token"),
+                ("client_id", "buildlib"),
+                ("service", asked.service),
+                ("scope", wanted),
+                ("refresh_token", login.token),
+            ]
+            body = body_of(urlencode(form).encode())
+            request = Request("POST", asked.realm, headers, body)
+        else:
+            headers = {"Authorization": login.basic} if login else {}
+            join = "&" if url.query else "?"
+            request = Request("GET", f"{asked.realm}{join}{urlencode(query)}", headers)
+        token, lifetime = _token_in(self._ask(request))
+        self._tokens[scope] = token, time.monotonic() + max(lifetime - _EARLY, lifetime / 2)
+        return token
+
+
+def _token_in(answer: Answer) -> tuple[str, float]:
+    """A token and how many seconds it lasts."""
+    if answer.status in (_UNAUTHORIZED, _FORBIDDEN):
+        raise HttpError(
+            "gives no token for the credentials there are", "refused", status=answer.status
+        )
+    if answer.status >= ERROR:
+        error = refusal(answer.status, answer.reason, body=answer.data)
+        error.reason = f"gives no token: its server of tokens {error.reason}"
+        raise error
+    try:
+        found: Any = json.loads(answer.data)
+        token = str(found.get("token") or found["access_token"])
+        lifetime = float(found.get("expires_in") or _LIFETIME)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise HttpError("gives no token: the answer holds none", "content") from None
+    return token, lifetime

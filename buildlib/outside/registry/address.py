@@ -1,0 +1,65 @@
+"""Where a registry is: the server behind its name, and whether it may speak plain HTTP.
+
+As for Docker: plain HTTP on loopback only, TLS for all others. Nothing here asks the network.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from typing import NamedTuple
+
+from buildlib.core.model.settings import HUB, canonical_registry
+from buildlib.errors import InputError
+
+_HUB_SERVER = "registry-1.docker.io"
+_HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?\Z")
+
+
+class Server(NamedTuple):
+    """A registry by name, and what is asked for it.
+
+    Attributes:
+        host: As people write it in front of images.
+        server: Host, with its port where it has one, that answers.
+        loopback: Whether it is on this machine, so that it may speak plain HTTP.
+    """
+
+    host: str
+    server: str
+    loopback: bool
+
+    def repository(self, name: str) -> str:
+        """A repository as the server knows it: Docker Hub's own images have a `library`."""
+        return f"library/{name}" if self.host == HUB and "/" not in name else name
+
+
+def server_of(host: str) -> Server:
+    """What to ask for a registry.
+
+    Args:
+        host: `registry.example.com:5000`, `docker.io`, `[::1]:5000`.
+
+    Raises:
+        InputError: It is no host with an optional port.
+    """
+    if not _HOST.match(host):
+        raise InputError(
+            f"{host!r} is not a registry: it takes a host name with an optional port",
+            fix='registry = "registry.example.com:5000"  # in [tool.buildlib] of pyproject.toml',
+        )
+    if canonical_registry(host) == HUB:
+        return Server(HUB, _HUB_SERVER, loopback=False)
+    return Server(host, host, is_loopback(host))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, with or without a port, is this machine by its very name."""
+    name = re.sub(r":[0-9]+\Z", "", host) if host.count(":") == 1 or "]" in host else host
+    name = name.strip("[]").lower()
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

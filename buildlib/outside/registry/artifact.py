@@ -1,0 +1,56 @@
+"""What our OCI artifacts have in common (image-spec 1.1, "Guidelines for Artifact Usage").
+
+Records, releases and claims are artifacts: a manifest with a type, blobs, and annotations.
+"""
+
+from __future__ import annotations
+
+import calendar
+import time
+from contextlib import suppress
+from typing import Any
+
+from buildlib.errors import BuildError
+from buildlib.outside.registry.protocol import OCI_EMPTY, Descriptor, Manifest
+
+EMPTY = b"{}"
+"""The configuration of what has none ("empty descriptor"); it must be uploaded, too."""
+CREATED = "org.opencontainers.image.created"
+TITLE = "org.opencontainers.image.title"
+"""Name of the file that a layer is."""
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def descriptor(blob: Descriptor) -> dict[str, Any]:
+    """A blob as a manifest names it."""
+    return {"mediaType": blob.media_type, "digest": blob.digest, "size": blob.size}
+
+
+def empty() -> dict[str, Any]:
+    """`EMPTY` as a manifest names it."""
+    return descriptor(Descriptor(OCI_EMPTY, Manifest("", EMPTY).digest, len(EMPTY)))
+
+
+def annotations_of(manifest: Manifest) -> dict[str, Any]:
+    """The annotations of a manifest; none where it has none, or cannot be read."""
+    found = None
+    with suppress(BuildError):
+        found = manifest.plain.get("annotations")
+    return found if isinstance(found, dict) else {}
+
+
+def stamp(seconds: float) -> str:
+    """A time as annotations have it.
+
+    Args:
+        seconds: Since 1970.
+    """
+    return time.strftime(_TIME, time.gmtime(seconds))
+
+
+def created(manifest: Manifest) -> float | None:
+    """When a manifest says that it was made, in seconds since 1970; None where it does not."""
+    with suppress(ValueError):
+        text = str(annotations_of(manifest).get(CREATED, ""))
+        return float(calendar.timegm(time.strptime(text, _TIME)))
+    return None

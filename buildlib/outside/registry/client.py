@@ -1,0 +1,282 @@
+"""The client of a registry over HTTP: the methods of `Registry`, in requests.
+
+    registry = connect("registry.example.com:5000")
+
+It keeps what a reference or a digest says honest: whatever is read is hashed. How a request is
+sent is `http`'s business, and how a blob gets there is `upload`'s. Importing this module loads
+urllib3: do it where a registry is really asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from urllib.parse import urljoin
+
+from buildlib.errors import ActionError
+from buildlib.outside.registry.address import Server, server_of
+from buildlib.outside.registry.errors import explained
+from buildlib.outside.registry.http import RegistryHttp
+from buildlib.outside.registry.protocol import (
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Manifest,
+    Registry,
+)
+from buildlib.outside.registry.upload import Pieces, Upload
+from buildlib.outside.web.connections import PIECE, Answer, Body, Request, body_of, pieces
+from buildlib.outside.web.errors import HttpError
+from buildlib.outside.web.retry import PATIENT, Attempts, Retry, retrying
+
+Ask = Callable[[Request, str], Answer]
+"""`RegistryHttp.ask` or `ask_once`."""
+
+PULL, PUSH, DELETE = "pull", "pull,push", "delete"
+_ACCEPT = {"Accept": f"{OCI_MANIFEST}, {OCI_INDEX}, {DOCKER_MANIFEST}, {DOCKER_LIST}"}
+_NOT_FOUND, _PARTIAL = 404, 206
+_PAGE = 1000  # tags asked for at once
+_NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
+_DIGEST = re.compile(r"(sha256|sha512):[0-9a-f]{64,128}\Z")
+
+
+def connect(
+    host: str,
+    *,
+    retry: Retry = PATIENT,
+    certificates: str = "",
+    wait: Callable[[float], None] = time.sleep,
+) -> Registry:
+    """The client of a registry. Nothing is asked yet.
+
+    Args:
+        host: `registry.example.com:5000`, `docker.io`, `localhost:5000`: no scheme, no path.
+        retry: How long to bear with it: `PATIENT` or `QUICK` of `web.retry`.
+        certificates: Folder of the authorities, instead of Docker's `/etc/docker/certs.d`.
+        wait: Called with the seconds between two attempts.
+
+    Raises:
+        InputError: It is no registry's name.
+    """
+    server = server_of(host)
+    return HttpRegistry(server, RegistryHttp(server, retry, wait, certificates))
+
+
+class HttpRegistry:
+    """A `Registry` over HTTP, made by `connect`."""
+
+    def __init__(self, server: Server, http: RegistryHttp) -> None:
+        self.host = server.host
+        self._server = server
+        self._http = http
+
+    def ping(self) -> None:
+        with self._explaining("ask"):
+            self._http.ask(Request("GET", "/v2/"), "")
+
+    def head(self, repository: str, reference: str) -> str | None:
+        request = self._request("HEAD", repository, "manifests", reference, _ACCEPT)
+        with self._explaining(f"ask for {_joined(repository, reference)}", repository):
+            answer = _found(self._http.ask, request, self._scope(repository))
+            if answer is None:
+                return None
+            digest = answer.headers.get("Docker-Content-Digest", "")
+        if _DIGEST.match(digest):
+            return digest
+        manifest = self.manifest(repository, reference)  # the header is optional
+        return manifest.digest if manifest else None
+
+    def manifest(self, repository: str, reference: str) -> Manifest | None:
+        request = self._request("GET", repository, "manifests", reference, _ACCEPT)
+        with self._explaining(f"read {_joined(repository, reference)}", repository):
+            answer = _found(self._http.ask, request, self._scope(repository))
+            if answer is None:
+                return None
+            kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+            manifest = Manifest(kind, answer.data)
+            said = answer.headers.get("Docker-Content-Digest", "")
+            expected = reference if _DIGEST.match(reference) else said
+            if expected.startswith("sha256:") and expected != manifest.digest:
+                raise HttpError(f"has {manifest.digest} in its place", "content")
+            return manifest
+
+    def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
+        with self._explaining(f"put {_joined(repository, reference)}", repository):
+            if _DIGEST.match(reference) and reference != manifest.digest:
+                raise HttpError(f"is given {manifest.digest} under that name", "content")
+            kind, body = {"Content-Type": manifest.media_type}, body_of(manifest.data)
+            request = self._request("PUT", repository, "manifests", reference, kind, body)
+            answer = self._http.ask(request, self._scope(repository, PUSH))
+            kept = answer.headers.get("Docker-Content-Digest", manifest.digest)
+            if kept != manifest.digest:
+                raise HttpError(f"has made {kept} of {manifest.digest}", "content")
+
+    def has_blob(self, repository: str, digest: str) -> bool:
+        with self._explaining(f"ask for a blob of {repository}", repository):
+            return self._has(self._http.ask, repository, digest, PULL)
+
+    def read_blob(self, repository: str, digest: str) -> Iterator[bytes]:
+        attempts = Attempts(self._http.retry, self._http.wait)
+        content = hashlib.new(digest.partition(":")[0])
+        arrived = 0
+        with self._explaining(f"read blob {digest} of {repository}", repository):
+            while True:
+                try:
+                    for piece in self._from(repository, digest, arrived):
+                        arrived += len(piece)
+                        content.update(piece)
+                        yield piece
+                    break
+                except HttpError as error:
+                    attempts.failed(error, arrived)
+            found = f"{content.name}:{content.hexdigest()}"
+            if found != digest:
+                raise HttpError(f"has {found} in its place", "content")
+
+    def put_blob(self, repository: str, data: bytes) -> str:
+        digest = "sha256:" + hashlib.sha256(data).hexdigest()
+
+        def part(start: int, length: int) -> Iterator[bytes]:
+            return body_of(data[start : start + length]).pieces()
+
+        self._put(repository, digest, len(data), part)
+        return digest
+
+    def put_file(self, repository: str, path: str, digest: str) -> None:
+        try:
+            size = os.stat(path).st_size
+        except OSError as error:
+            raise _unreadable(path, error) from None
+        self._put(repository, digest, size, lambda *part: _pieces_of(path, *part))
+
+    def tags(self, repository: str) -> list[str]:
+        import json
+
+        found: set[str] = set()
+        request = self._request("GET", repository, "tags", f"list?n={_PAGE}")
+        asked: set[str] = set()
+        with self._explaining(f"list the tags of {repository}", repository):
+            while request.url not in asked:  # it would never end
+                asked.add(request.url)
+                answer = _found(self._http.ask, request, self._scope(repository))
+                if answer is None:
+                    break
+                try:
+                    found.update(json.loads(answer.data)["tags"] or ())
+                except (ValueError, KeyError, TypeError):
+                    raise HttpError("answers with no list of tags", "content") from None
+                follows = _NEXT.search(answer.headers.get("Link", ""))
+                if follows:
+                    request = request._replace(url=urljoin(request.url, follows[1]))
+        return sorted(found)
+
+    def delete(self, repository: str, digest: str) -> bool:
+        attempts = 0
+        request = self._request("DELETE", repository, "manifests", digest)
+
+        def once() -> bool:
+            nonlocal attempts
+            attempts += 1
+            try:
+                self._http.ask_once(request, self._scope(repository, DELETE))
+            except HttpError as error:
+                if error.status != _NOT_FOUND:
+                    raise
+                return attempts > 1  # then the first has done it, and its answer was lost
+            return True
+
+        with self._explaining(f"delete {_joined(repository, digest)}", repository):
+            return retrying(once, self._http.retry, self._http.wait)
+
+    def _put(self, repository: str, digest: str, size: int, pieces: Pieces) -> None:
+        """Upload a blob unless it is there."""
+        with self._explaining(f"upload a blob to {repository}", repository):
+            if self._has(self._http.ask, repository, digest, PUSH):
+                return
+            upload = Upload(
+                self._http,
+                self._request("POST", repository, "blobs", "uploads/", body=body_of(b"")),
+                self._scope(repository, PUSH),
+                digest,
+                size,
+                pieces,
+                lambda: self._has(self._http.ask_once, repository, digest, PUSH),
+            )
+            upload.run()
+
+    def _has(self, ask: Ask, repository: str, digest: str, actions: str) -> bool:
+        request = self._request("HEAD", repository, "blobs", digest)
+        return _found(ask, request, self._scope(repository, actions)) is not None
+
+    def _from(self, repository: str, digest: str, start: int) -> Iterator[bytes]:
+        """A blob from some byte on; a registry may ignore Range and send the whole."""
+        headers = {"Range": f"bytes={start}-"} if start else {}
+        request = self._request("GET", repository, "blobs", digest, headers)
+        response = self._http.open(request, self._scope(repository))
+        ahead = start if response.status != _PARTIAL else 0
+        for piece in pieces(response, request.url):
+            yield piece[ahead:]
+            ahead = max(0, ahead - len(piece))
+
+    def _request(
+        self,
+        method: str,
+        repository: str,
+        kind: str,
+        reference: str,
+        headers: Mapping[str, str] = {},
+        body: Body | None = None,
+    ) -> Request:
+        name = self._server.repository(repository)
+        return Request(method, f"/v2/{name}/{kind}/{reference}", headers, body)
+
+    def _scope(self, repository: str, actions: str = PULL) -> str:
+        """What a token has to allow."""
+        return f"repository:{self._server.repository(repository)}:{actions}"
+
+    @contextmanager
+    def _explaining(self, doing: str, repository: str = "") -> Iterator[None]:
+        """Turn what goes wrong inside into what a user is told."""
+        try:
+            yield
+        except HttpError as error:
+            raise explained(error, self.host, doing, repository) from None
+
+
+def _found(ask: Ask, request: Request, scope: str) -> Answer | None:
+    """What is answered; None for 404."""
+    try:
+        return ask(request, scope)
+    except HttpError as error:
+        if error.status != _NOT_FOUND:
+            raise
+        return None
+
+
+def _joined(repository: str, reference: str) -> str:
+    """A repository with a tag or a digest, as people write it."""
+    return f"{repository}{'@' if ':' in reference else ':'}{reference}"
+
+
+def _pieces_of(path: str, start: int, length: int) -> Iterator[bytes]:
+    """A part of a file."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(start)
+            while length:
+                piece = file.read(min(PIECE, length))
+                if not piece:
+                    raise ActionError(f"{path} has become shorter while it was uploaded")
+                length -= len(piece)
+                yield piece
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: str, error: OSError) -> ActionError:
+    return ActionError(f"cannot read {path}: {error.strerror or error}")

@@ -1,0 +1,284 @@
+"""Makes `.venv` equal to the lock file, then becomes buildlib in it. Started by `doitw`.
+
+Runs on a bare Python 3.10 or newer: no pip, no ensurepip, no tomllib. The stamp files that `doitw`
+compares are removed before anything in `.venv` changes and written last, so that a set-up that was
+stopped is never taken for a whole one; the next run goes on from where it was.
+"""
+
+from __future__ import annotations
+
+import compileall
+import errno
+import fcntl
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if __name__ == "__main__":  # run by path under -I: the workspace is not on sys.path yet
+    sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from buildlib.core.store.content import default_root
+from buildlib.errors import ActionError, BuildError
+from buildlib.outside.pypi import PUBLIC, configured_in, index_url
+from buildlib.outside.setup import uv
+from buildlib.outside.setup.fetch import OTHER_INDEX
+from buildlib.outside.web.address import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from types import FrameType
+
+ROOT = Path(__file__).resolve().parents[3]
+RELEASE_LOCK = "requirements-release.lock"
+DEV_LOCK = "requirements-dev.lock"
+LOCKS = (uv.LOCK, RELEASE_LOCK, DEV_LOCK)
+"""Each is a superset of those before it, with the very same versions."""
+LOCK_OF = {"test": DEV_LOCK, "release": RELEASE_LOCK}
+"""Verbs that need more packages than a build, wherever the word stands; doitw knows them, too."""
+STAMPS = {name: f".{name}" for name in LOCKS}
+"""Lock file to the name of its copy in .venv; doitw has the same names (.lock is taken by uv)."""
+
+_KEPT_UV_SETTINGS = (
+    *("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX_", "UV_KEYRING_", "UV_NETRC"),
+    *("UV_CONFIG_FILE", "UV_NO_CONFIG"),
+    *("UV_SYSTEM_CERTS", "UV_INSECURE_HOST", "UV_HTTP_", "UV_CONCURRENT_", "UV_REQUEST_"),
+    *("UV_CACHE_DIR", "UV_LINK_MODE", "UV_OFFLINE"),
+)
+"""What a site may say to uv: where to fetch and keep things. The rest is ours to decide."""
+
+
+def main(arguments: list[str]) -> int:
+    """Set up, then become buildlib with the same arguments. Returns only when set-up fails."""
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        set_up(ROOT, wanted_lock(arguments))
+    except BuildError as error:
+        print(error.render(), file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        uv.say("stopped; the next run goes on from here")
+        return 130
+    python = str(ROOT / ".venv/bin/python")
+    return os.execv(python, [python, "-I", str(ROOT / "buildlib/__main__.py"), *arguments])  # noqa: S606
+
+
+def _stop(_number: int, _frame: FrameType | None) -> None:
+    sys.exit(143)  # an exception: the child is killed and part files are removed on the way out
+
+
+def wanted_lock(arguments: Iterable[str]) -> str:
+    """The lock file that a command line needs: the largest of those its words ask for."""
+    return max((LOCK_OF.get(word, uv.LOCK) for word in arguments), key=LOCKS.index, default=uv.LOCK)
+
+
+def set_up(root: Path, lock: str = uv.LOCK) -> None:
+    """Make `.venv` of a workspace equal to a lock file. Does nothing where it fulfils it.
+
+    Args:
+        root: The workspace.
+        lock: One of `LOCKS`.
+
+    Raises:
+        ActionError: Something could not be fetched, installed or written.
+    """
+    try:
+        with _only_one(root / ".buildlib/setup.flock"):
+            if not _is_set_up(root, lock):
+                _set_up(root, lock)
+    except OSError as error:
+        raise _explained(error) from None
+
+
+@contextmanager
+def _only_one(path: Path) -> Iterator[None]:
+    """Hold the lock of this workspace: a second set-up waits for the first and finds it done."""
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            uv.say("another process is at it; waiting ...")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _fulfilled(lock: str) -> tuple[str, ...]:
+    """The lock files that are fulfilled when one is installed."""
+    return LOCKS[: LOCKS.index(lock) + 1]
+
+
+def _is_set_up(root: Path, lock: str) -> bool:
+    """What doitw asks too, asked again once the lock is held."""
+    venv = root / ".venv"
+    asked = os.environ.get("BUILDLIB_PYTHON")
+    return (
+        os.access(venv / "bin/python", os.X_OK)
+        and all(
+            (root / name).read_bytes() == _content(venv / STAMPS[name]) for name in _fulfilled(lock)
+        )
+        and (not asked or _content(venv / ".python").split(b"\n")[0] == os.fsencode(asked))
+    )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+
+
+def _set_up(root: Path, lock: str) -> None:
+    start = time.monotonic()
+    venv = root / ".venv"
+    locked = {name: (root / name).read_bytes() for name in _fulfilled(lock)}
+    address = index_of(root, os.environ)
+    tool = uv.provide(root, address, os.environ)
+    environment = environment_for_uv(os.environ, address)
+
+    for name in STAMPS.values():
+        (venv / name).unlink(missing_ok=True)
+    _make_venv(venv, tool, environment)
+    _install(root, lock, tool, environment, address)
+    _compile(root)
+    for name, content in locked.items():
+        _write(venv / STAMPS[name], content)
+    uv.say(f"done in {time.monotonic() - start:.1f} s")
+
+
+def index_of(root: Path, environ: Mapping[str, str]) -> str:
+    """The package index to install from: the one that the build will ask, too."""
+    try:
+        pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError):
+        pyproject = ""  # whoever reads the settings in earnest says what is wrong with them
+    return index_url(configured_in(pyproject), environ)
+
+
+def environment_for_uv(environ: Mapping[str, str], address: str) -> dict[str, str]:
+    """The environment for uv: the host's trust, the chosen index, no foreign settings."""
+    result = {
+        name: value
+        for name, value in environ.items()
+        if not name.startswith(("UV_", "PYTHON", "VIRTUAL_ENV", "CONDA_PREFIX"))
+        or name.startswith(_KEPT_UV_SETTINGS)
+    }
+    if not (environ.get("SSL_CERT_FILE") or environ.get("SSL_CERT_DIR")):
+        result.setdefault("UV_SYSTEM_CERTS", "1")
+    if address != PUBLIC:  # else uv may have one of its own that is not read here
+        result["UV_DEFAULT_INDEX"] = address
+        result.pop("UV_INDEX_URL", None)
+    if environ.get("BUILDLIB_STORE"):  # who moves the store means all that is kept
+        result.setdefault("UV_CACHE_DIR", f"{default_root(environ)}/uv/cache")
+    return result
+
+
+def _make_venv(venv: Path, tool: uv.Uv, environment: Mapping[str, str]) -> None:
+    """An empty environment of the Python that runs this, unless there is one already.
+
+    It is relocatable, and finds the workspace by a relative path: a workspace that is copied or
+    moved takes it along.
+    """
+    # Not the `python3` link, which moves on to a Python that does not know these packages.
+    base = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
+    asked = os.environ.get("BUILDLIB_PYTHON", "")
+    made_with = f"{asked}\n{base}\n{sys.version}\n".encode(errors="surrogateescape")
+    if os.access(venv / "bin/python", os.X_OK) and _content(venv / ".python") == made_with:
+        return
+    uv.say(f"making .venv with Python {sys.version.split()[0]} ({base})")
+    command = ["venv", "--clear", "--relocatable", "--no-project", "--no-python-downloads"]
+    _run(tool, [*command, "--python", base, str(venv)], environment, "cannot make .venv")
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    _write(venv / "lib" / version / "site-packages/workspace.pth", b"../../../..\n")
+    _write(venv / ".python", made_with)
+
+
+def _install(
+    root: Path, lock: str, tool: uv.Uv, environment: Mapping[str, str], address: str
+) -> None:
+    """Install exactly what a lock file says, each file by its hash, and compile it."""
+    start = time.monotonic()
+    uv.say(f"installing the packages of {lock} ...")
+    python = ["--python", str(root / ".venv/bin/python"), "--no-python-downloads"]
+    # uv itself is at hand: its wheel need not be fetched a second time.
+    itself = ["--no-index", "--no-deps", "--offline", "--find-links", str(tool.wheel.parent)]
+    seed = ["pip", "install", *python, *itself, f"uv=={tool.version}"]
+    _run(tool, seed, environment, f"cannot install uv from {tool.wheel}")
+    sync = ["pip", "sync", *python, "--require-hashes", "--only-binary", ":all:"]
+    sync += ["--compile-bytecode", str(root / lock)]
+    # First from the cache alone: where all is there, no connection is made or needed.
+    if _uv(tool, [*sync, "--offline"], environment).returncode:
+        what = f"the packages of {lock} could not be installed from {shown(address)}"
+        _run(tool, sync, environment, what, fix=OTHER_INDEX)
+    uv.say(f"packages installed in {time.monotonic() - start:.1f} s")
+
+
+def _compile(root: Path) -> None:
+    """Compile buildlib: start-up counts, and the user may have PYTHONDONTWRITEBYTECODE set."""
+    compileall.compile_dir(root / "buildlib", quiet=2, workers=1)
+
+
+def _run(
+    tool: uv.Uv,
+    arguments: list[str],
+    environment: Mapping[str, str],
+    what: str,
+    fix: str = "rm -rf .venv && ./doitw build",
+) -> None:
+    """Run uv; what it says is shown only when it fails."""
+    result = _uv(tool, arguments, environment)
+    if result.returncode:
+        said = result.stdout.decode(errors="replace").strip()
+        if "No space left on device" in said:
+            raise _explained(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
+        raise ActionError(what, detail=said, fix=fix)
+
+
+def _uv(
+    tool: uv.Uv, arguments: list[str], environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [str(tool.binary), "--quiet", "--color", "never", *arguments],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file so that it is there whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(content)
+    part.replace(path)
+
+
+def _explained(error: OSError) -> ActionError:
+    """The sentence for a failure of the file system."""
+    name = str(error.filename or "")
+    place = f": {name}" if name else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return ActionError(
+            f"no space left on the device{place}",
+            fix="df -h . ~/.cache  # then free some, or BUILDLIB_STORE=/elsewhere ./doitw build",
+        )
+    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        mine = f"sudo chown -R {os.getuid()}:{os.getgid()} {shlex.quote(str(ROOT))}"
+        return ActionError(
+            f"no permission to write or run{place}",
+            fix=mine if name.startswith(str(ROOT)) else "BUILDLIB_STORE=/some/folder ./doitw build",
+        )
+    return ActionError(
+        f"set-up failed: {error.strerror or error}{place}",
+        fix="git status  # is the checkout whole? else: rm -rf .venv ~/.cache/buildlib/uv",
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

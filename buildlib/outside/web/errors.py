@@ -1,0 +1,148 @@
+"""What can be wrong with a request, and the words for it, which the messages of all rooms use.
+
+`HttpError` is what requests raise; whoever asked makes of it the error that a user reads.
+Exceptions of urllib3 end here: their text may hold a whole address, so none of it is passed on.
+urllib3 is imported late, since set-up uses the rest without it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Literal
+
+from buildlib.outside.web.address import shown
+
+if TYPE_CHECKING:
+    from urllib3 import exceptions as urllib3_errors
+
+Kind = Literal[
+    "silent",
+    "broken",
+    "certificate",
+    "plain",
+    "unavailable",
+    "absent",
+    "refused",
+    "full",
+    "content",
+]
+
+_ABSENT = (404, 410)
+_LATER = (408, 425, 429)
+_NEVER = (501, 505, 507, 508)
+_SERVER_FAULT = 500  # and above (RFC 9110, 15.6)
+
+
+class HttpError(Exception):
+    """A request that brought nothing usable.
+
+    Args:
+        reason: What happened, to follow the server in a sentence: "answers 404 Not Found".
+        kind: silent (no connection, or no answer), broken (half an answer), certificate (not
+            trusted), plain (HTTP where we speak TLS), unavailable (a status that may pass), absent
+            (404), refused (another status, or nothing that could be asked), full (no space left
+            there), content (a whole answer that is not what was asked for).
+        url: The address; kept without its secrets.
+        status: Of the answer, or 0 where there was none.
+        codes: Of the errors in the answer, where the server names them: `MANIFEST_UNKNOWN`, …
+        said: The server's own words.
+        transient: Whether the same request may succeed later.
+        retry_after: Seconds the server asks to wait, if it does.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        kind: Kind,
+        *,
+        url: str = "",
+        status: int = 0,
+        codes: tuple[str, ...] = (),
+        said: str = "",
+        transient: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
+        self.reason = reason
+        self.kind: Kind = kind
+        self.url = shown(url)
+        self.status = status
+        self.codes = codes
+        self.said = said
+        self.transient = transient
+        self.retry_after = retry_after
+        super().__init__(f"{self.url} {reason}".lstrip())
+
+
+def refusal(status: int, reason: str, *, url: str = "", retry_after: str = "") -> HttpError:
+    """What a status of 400 or above means.
+
+    Args:
+        status: Of the answer.
+        reason: Its words.
+        url: What was asked for.
+        retry_after: That header.
+    """
+    words = f"answers {status} {reason}".rstrip()
+    if status in _LATER or (status >= _SERVER_FAULT and status not in _NEVER):
+        wait = _seconds(retry_after)
+        return HttpError(
+            words, "unavailable", url=url, status=status, transient=True, retry_after=wait
+        )
+    return HttpError(words, "absent" if status in _ABSENT else "refused", url=url, status=status)
+
+
+def failure(error: urllib3_errors.HTTPError, *, url: str, reached: bool) -> HttpError:
+    """What an exception of urllib3 means.
+
+    Args:
+        error: What was raised.
+        url: What was asked for.
+        reached: Whether the server had begun to answer.
+    """
+    from urllib3 import exceptions as urllib3_errors
+
+    causes = list(_chain(error))
+    cause = causes[-1]
+    why = getattr(cause, "strerror", None)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        reason = f"has a certificate that is not trusted here: {cause.verify_message}"
+        return HttpError(reason, "certificate", url=url)
+    if isinstance(error, urllib3_errors.LocationValueError):
+        return HttpError("is not a valid address", "refused", url=url)
+    if isinstance(error, urllib3_errors.ProxyError):
+        reason = f"is not let through by the proxy: {why or cause}"
+    elif any(getattr(each, "reason", "") == "WRONG_VERSION_NUMBER" for each in causes):
+        return HttpError("speaks plain HTTP, and only TLS will do", "plain", url=url)
+    elif isinstance(error, urllib3_errors.NameResolutionError):
+        reason = "cannot be reached: the name of the host does not resolve"
+    elif isinstance(error, urllib3_errors.NewConnectionError):
+        reason = f"cannot be reached: {why or 'no connection'}"
+    elif isinstance(error, urllib3_errors.ConnectTimeoutError):
+        reason = "cannot be reached: no connection in time"
+    elif isinstance(error, urllib3_errors.ReadTimeoutError):
+        reason = "went silent"
+    else:
+        reason = "broke the connection"
+    return HttpError(reason, "broken" if reached else "silent", url=url, transient=True)
+
+
+def _seconds(retry_after: str) -> float | None:
+    """Retry-After in seconds from now: it is a number or a date (RFC 9110, 10.2.3)."""
+    if not retry_after:
+        return None
+    from urllib3 import Retry
+    from urllib3.exceptions import InvalidHeader
+
+    try:
+        return Retry().parse_retry_after(retry_after)
+    except (InvalidHeader, ValueError, OverflowError):
+        return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An exception and all that caused it, the first cause last."""
+    here: BaseException | None = error
+    while here is not None:
+        yield here
+        here = here.__cause__ or here.__context__

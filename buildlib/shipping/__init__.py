@@ -1,0 +1,1 @@
+"""What happens to what was built: releases, and the removal of what is old."""

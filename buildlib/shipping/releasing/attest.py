@@ -1,0 +1,250 @@
+"""What a release says of itself, as texts: images.json, provenance, test results, checksums.
+
+Data in, bytes out: the same bytes for the same release, wherever and whenever they are made. No
+time is in them but that of the commit. The statements are in-toto's (in-toto Statement v1, SLSA
+provenance v1, test-result v0.1); nothing is claimed here that the data do not say.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from buildlib.errors import ActionError
+from buildlib.shipping.releasing.model import Proof, Release, ReleasedImage, names_of
+
+SCHEMA = 1
+"""Of images.json."""
+STATEMENT = "https://in-toto.io/Statement/v1"
+PROVENANCE = "https://slsa.dev/provenance/v1"
+TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
+BUILD_TYPE = "urn:buildlib:release:v1"
+"""How to read `externalParameters` and `resolvedDependencies`: docs/release-files.md says it."""
+BUILDER = "urn:buildlib:doitw"
+"""Who built: this build system, on a machine of which nothing is claimed."""
+WORKS = "works"
+"""Verdict of a proof in which no case failed."""
+
+
+class Pin(NamedTuple):
+    """Something from outside that is in the images.
+
+    Attributes:
+        section: Section of images.lock.
+        name: Its name there.
+        version: Its version.
+        sha256: Digest of its content, in hex.
+    """
+
+    section: str
+    name: str
+    version: str
+    sha256: str
+
+
+def name_of(release: Release, image: ReleasedImage) -> str:
+    """An image's name without registry and organisation."""
+    prefix = f"{release.organization}/"
+    if release.registry:
+        prefix = f"{release.registry}/{prefix}"
+    return image.repository.removeprefix(prefix)
+
+
+def images_json(release: Release) -> bytes:
+    """The list of images, sorted by name: what `images.json` holds.
+
+    Args:
+        release: The release.
+    """
+    images = [
+        {
+            "name": name_of(release, image),
+            "label": str(image.label),
+            "repository": image.repository,
+            "tags": list(image.tags),
+            "digest": image.digest,
+            "image_id": image.image_id,
+            "size": image.size,
+            "key": image.key,
+            "base": image.base,
+            "platform": image.platform,
+            "stamped": image.stamped,
+        }
+        for image in release.images
+    ]
+    return _json(
+        {
+            "schema": SCHEMA,
+            "version": release.version,
+            "commit": release.commit,
+            "registry": release.registry,
+            "organization": release.organization,
+            "published": bool(release.images and release.registry),
+            "images": sorted(images, key=lambda image: str(image["name"])),
+        },
+        indent=2,
+    )
+
+
+def provenance(
+    release: Release, files: Mapping[str, str], pins: Iterable[Pin], *, flavour: str
+) -> bytes:
+    """The statement of what the release was made from.
+
+    Args:
+        release: The release.
+        files: Name -> sha256 of its other files.
+        pins: What the images need from outside.
+        flavour: Where their bases came from.
+    """
+    materials = sorted(set(pins))
+    subjects = [_subject(image) for image in _sorted(release)]
+    subjects += [{"name": name, "digest": {"sha256": files[name]}} for name in sorted(files)]
+    commit = {
+        "name": "source",
+        "digest": {"gitCommit": release.commit},
+        "annotations": {"committed": _time(release.epoch)},
+    }
+    predicate = {
+        "buildDefinition": {
+            "buildType": BUILD_TYPE,
+            "externalParameters": {
+                "version": release.version,
+                "organization": release.organization,
+                "registry": release.registry,
+                "flavour": flavour,
+            },
+            "resolvedDependencies": [
+                commit,
+                *(
+                    {
+                        "name": f"{pin.section}/{pin.name}",
+                        "digest": {"sha256": pin.sha256},
+                        "annotations": {"version": pin.version},
+                    }
+                    for pin in materials
+                ),
+            ],
+        },
+        "runDetails": {"builder": {"id": BUILDER}},
+    }
+    return _json(_statement(subjects, PROVENANCE, predicate))
+
+
+def test_results(release: Release, reports: Mapping[str, str]) -> bytes:
+    """The statements of what the images passed, a line for each image that has a proof of its own.
+
+    Args:
+        release: The release.
+        reports: Key of a proof -> sha256 of its report, as it was written.
+
+    Raises:
+        ActionError: A proof is of another image than the one released, or it failed.
+    """
+    lines = b""
+    for image in _sorted(release):
+        proofs = sorted(
+            (proof for proof in release.proofs if proof.image == image.label),
+            key=lambda proof: proof.label,
+        )
+        if not proofs:
+            continue
+        passed: list[str] = []
+        configuration = []
+        for proof in proofs:
+            passed += [f"{proof.label} {case}" for case in passed_cases(proof, image)]
+            configuration.append(
+                {
+                    "name": str(proof.label),
+                    "digest": {"sha256": reports[proof.key]},
+                    "annotations": {"key": proof.key, "images": proved_images(proof.report)},
+                }
+            )
+        predicate = {"result": "PASSED", "configuration": configuration, "passedTests": passed}
+        lines += _json(_statement([_subject(image)], TEST_RESULT, predicate))
+    return lines
+
+
+def proved_images(report: Mapping[str, Any]) -> dict[str, str]:
+    """The images that a proof ran: what it calls them, and the identity of each.
+
+    Args:
+        report: As `python -m verify --json` wrote it, with the identities that `kernel_check` knew.
+    """
+    ids = {str(report.get("image", "")): str(report.get("image_id", ""))}
+    ids |= report.get("kernel_image_ids") or {}
+    identities = report.get("identities") or {}
+    return {name: str(identities.get(image, image)) for name, image in ids.items()}
+
+
+def has_run(report: Mapping[str, Any], names: set[str]) -> bool:
+    """Whether a proof ran the image that is known by one of some names."""
+    return bool(names & set(proved_images(report).values()))
+
+
+def passed_cases(proof: Proof, image: ReleasedImage) -> list[str]:
+    """The cases of a proof, all of which an image passed.
+
+    Args:
+        proof: The proof.
+        image: The image that it should be a proof of.
+
+    Raises:
+        ActionError: It is of another image, or not all is well.
+    """
+    fix = f"./doitw verify {image.label} --always"
+    if not has_run(proof.report, names_of(image)):
+        raise ActionError(
+            f"{proof.label} did not run the image of {image.label} that is released"
+            f" ({image.image_id})",
+            fix=fix,
+        )
+    cases: Sequence[Mapping[str, Any]] = proof.report.get("cases") or ()
+    failed = [str(case["name"]) for case in cases if not case["ok"] or not case.get("tried", True)]
+    if proof.report.get("verdict") != WORKS or failed or not cases:
+        told = f": {', '.join(failed)}" if failed else ""
+        raise ActionError(f"{proof.label} did not pass{told}", fix=fix)
+    return [str(case["name"]) for case in cases]
+
+
+def checksums(files: Mapping[str, str]) -> bytes:
+    """What `sha256sum -c` reads.
+
+    Args:
+        files: Name -> sha256, in hex.
+    """
+    return "".join(f"{files[name]}  {name}\n" for name in sorted(files)).encode()
+
+
+def _sorted(release: Release) -> list[ReleasedImage]:
+    return sorted(release.images, key=lambda image: image.repository)
+
+
+def _subject(image: ReleasedImage) -> dict[str, Any]:
+    """An image as in-toto names it: by its manifest, where that is known, else by its image ID."""
+    digest = image.digest or image.image_id
+    return {
+        "name": image.repository,
+        "digest": {"sha256": digest.removeprefix("sha256:")},
+        "annotations": {"image_id": image.image_id, "key": image.key},
+    }
+
+
+def _statement(
+    subject: list[dict[str, Any]], kind: str, predicate: Mapping[str, Any]
+) -> dict[str, Any]:
+    return {"_type": STATEMENT, "subject": subject, "predicateType": kind, "predicate": predicate}
+
+
+def _time(epoch: int) -> str:
+    from datetime import datetime, timezone
+
+    return datetime.fromtimestamp(epoch, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _json(value: object, indent: int | None = None) -> bytes:
+    """JSON with a newline at its end; compact and on one line where nothing is indented."""
+    separators = None if indent else (",", ":")
+    text = json.dumps(value, indent=indent, separators=separators, ensure_ascii=False)
+    return text.encode() + b"\n"

@@ -1,0 +1,121 @@
+"""What must hold before a release: of git, of the version, of the sources.
+
+Every check looks and changes nothing. What is found is told with what would mend it; whether it
+stops the release is decided by who asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.version import after, check_release, is_greater, next_development
+from buildlib.core.model.version import newest as newest_of
+from buildlib.core.view import view_of_commit
+from buildlib.errors import InputError
+from buildlib.shipping.releasing.git import (
+    changelog_of,
+    refuse_edits,
+    refuse_taken,
+    release_commit,
+    releases,
+)
+from buildlib.shipping.releasing.repository import Repository
+
+_SHOWN = 10
+
+
+class Origin(NamedTuple):
+    """What a release is made of.
+
+    Attributes:
+        commit: The commit it is made from, a whole hash; it holds the version under development.
+        epoch: Seconds since 1970 of that commit.
+        newest: The newest release before, by order of versions; empty for none.
+        committed: The release's own commit, where a run before this one made it; else empty.
+    """
+
+    commit: str
+    epoch: int
+    newest: str
+    committed: str
+
+
+def check_git(
+    root: str, version: str, *, following: str = "", warn: Callable[[str], None] | None = None
+) -> Origin:
+    """Refuse a release that git could not hold, or that could not be made again from it.
+
+    A release of the same version that was stopped goes on: what it has written, committed and
+    tagged is no edit, and no earlier release.
+
+    Args:
+        root: The workspace.
+        version: What is to be released.
+        following: The version to go on with; empty for the usual.
+        warn: Takes a line on what is odd, and stops nothing.
+
+    Raises:
+        InputError: There is no commit or no branch, files are edited, the version is not greater
+            than the newest release, only the last commits are here, nobody is known to commit by.
+        ActionError: The version's tag is on another commit.
+    """
+    check_release(version)
+    next_development(version, following)
+    git = Repository(root)
+    refuse_taken(git, version)
+    made = release_commit(git, version)
+    newest = newest_of([other for other in releases(git) if other != version])
+    if not made:
+        _refuse_unknown_past(git, newest)
+        if newest and not is_greater(version, newest):
+            raise InputError(
+                f"version {version} is not greater than the newest release, {newest}",
+                fix=f"./doitw release VERSION={after(newest)}",
+            )
+        if not newest and warn is not None:
+            warn(f"git has no tag of a release (v1.2.3): {version} is the first")
+    refuse_edits(git, version)
+    if not made:
+        changelog_of(git, version, "1970-01-01")  # that its end will not be refused
+    if not git.branch():
+        raise InputError(
+            "HEAD is on no branch, so the commits of a release would be lost",
+            fix=f"git switch -c release-{version}",
+        )
+    git.check_identity()
+    commit = git.commit(f"{made}^") if made else git.commit("HEAD")
+    return Origin(commit, git.epoch(commit), newest, made)
+
+
+def _refuse_unknown_past(git: Repository, newest: str) -> None:
+    if git.is_shallow() and not newest:
+        raise InputError(
+            "only the last commits are here, and no tags: what was released is not known",
+            fix="git fetch --tags --unshallow",
+        )
+
+
+def refuse_other_keys(workspace: Workspace, revision: str) -> None:
+    """Refuse a workspace whose targets are not those of its commit, though git finds it clean.
+
+    A file that git ignores, or was told not to look at, may be a source here. Who builds from the
+    release's tag would not have it.
+
+    Raises:
+        InputError: Targets have other keys; they are listed, the first causes first.
+    """
+    root, overrides, version = workspace.root, workspace.overrides, workspace.version
+    with view_of_commit(root, revision, overrides, version) as commit:
+        there = commit.key_of_each()
+    here = workspace.view.key_of_each()
+    other = [label for label, key in here.items() if there.get(label) != key]
+    if other:
+        raise InputError(
+            f"{other[0]} is not what the commit {revision[:12]} makes of it: a source is not in git"
+            " or was hidden from it",
+            where=workspace.graph[other[0]].where,
+            detail="\n".join(["also:", *map(str, other[1:_SHOWN])]) if other[1:] else None,
+            fix="git status --ignored && git ls-files -v | grep '^[a-z]'",
+        )

@@ -1,0 +1,176 @@
+"""A release under way: what all of its steps know.
+
+What a run has asked the registry it remembers (`Chooser`, `Proofs`). Nothing is remembered from run
+to run: each looks at what is there.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable
+from functools import cached_property
+
+from buildlib.build.sharing import transfers
+from buildlib.build.sharing.released import RELEASES
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.label import Label
+from buildlib.core.model.target import BASE, image_name
+from buildlib.core.model.version import is_prerelease, next_development
+from buildlib.core.store import names
+from buildlib.errors import ActionError
+from buildlib.outside.registry.protocol import Registry
+from buildlib.shipping.releasing import sign
+from buildlib.shipping.releasing.choose import Choice, Chooser, refuse_missing
+from buildlib.shipping.releasing.model import Release, ReleasedImage
+from buildlib.shipping.releasing.origin import Origin, check_git, refuse_other_keys
+from buildlib.shipping.releasing.proofs import Proofs
+
+LATEST = "latest"
+"""Tag of the newest final release; pre-releases leave it."""
+
+
+class Run:
+    """One release.
+
+    Args:
+        dev: The workspace as it is developed.
+        final: The same in the channel of the release.
+        following: The version under development afterwards; by default the next one.
+    """
+
+    def __init__(self, dev: Workspace, final: Workspace, *, following: str = "") -> None:
+        self.final = final
+        self.version = final.version
+        self.chooser = Chooser(dev, final)
+        self.proofs = Proofs(dev, final, self.chooser)
+        self._following = following
+        self._is_of_commit = False
+
+    @cached_property
+    def registry(self) -> Registry | None:
+        """Where it is published; None for a local release."""
+        return self.final.registry
+
+    @cached_property
+    def signer(self) -> sign.Signer | None:
+        """What signs; None where no key is configured."""
+        return sign.signer(self.final.settings, os.environ, self.final.root)
+
+    @property
+    def signed(self) -> str:
+        """What the release says of its signatures; the key is opened for it."""
+        return self.signer.describe() if self.signer else "unsigned: no key is configured"
+
+    @property
+    def following(self) -> str:
+        """The version under development afterwards."""
+        return next_development(self.version, self._following)
+
+    @property
+    def folder(self) -> str:
+        """Where its files go, absolute."""
+        return self.final.release_folder
+
+    def path(self, repository: str) -> str:
+        """A repository without the registry's host."""
+        return (
+            repository
+            if self.registry is None
+            else names.without_host(repository, self.registry.host)
+        )
+
+    @property
+    def releases(self) -> str:
+        """The repository of the indexes of releases, without the registry's host."""
+        return self.path(names.repository(self.final.settings, RELEASES))
+
+    # -- what ships ------------------------------------------------------------------------------
+
+    def origin(self, warn: Callable[[str], None] | None = None) -> Origin:
+        """The commit that is released, after git was found fit.
+
+        Raises:
+            InputError: git could not hold the release, or has other sources than this folder.
+            ActionError: The version's tag is on another commit.
+        """
+        origin = check_git(self.final.root, self.version, following=self.following, warn=warn)
+        if not self._is_of_commit:  # once: what this run sees of the sources does not change
+            refuse_other_keys(self.final, origin.commit)
+            self._is_of_commit = True
+        return origin
+
+    def choices(self) -> dict[Label, Choice]:
+        """The builds that ship; all of them are there, built by whomever.
+
+        Raises:
+            ActionError: An image is missing.
+        """
+        choices = self.chooser.choices()
+        refuse_missing(choices, [it for it in choices if not self.chooser.is_stamped(it)])
+        self.stamped()
+        return choices
+
+    def stamped(self) -> dict[Label, Choice]:
+        """Of what ships, what carries the version.
+
+        Raises:
+            ActionError: It was not built yet.
+        """
+        choices = self.chooser.choices()
+        stamped = {label: choices[label] for label in self.chooser.stamped_images}
+        for label, choice in stamped.items():
+            if not choice.image_id:
+                raise ActionError(
+                    f"{label} does not carry {self.version} yet",
+                    fix=f"./doitw release stamp VERSION={self.version}",
+                )
+        return stamped
+
+    def pull(self, labels: Iterable[Label]) -> None:
+        """Have the very builds of some images that ship in the engine, where they are published."""
+        shared, choices = self.final.sharing, self.chooser.choices()
+        entries = {label: choices[label].entry for label in labels if not choices[label].here}
+        published = {label: entry for label, entry in entries.items() if entry is not None}
+        if shared is not None:
+            transfers.pull(shared, published, self.final.engine)
+
+    def release(self) -> Release:
+        """The release as it ships; all of it was checked.
+
+        Raises:
+            ActionError: An image or a proof is missing, or a digest.
+        """
+        final, origin, choices = self.final, self.origin(), self.choices()
+        for label, choice in choices.items():
+            if self.registry is not None and choice.entry is None:
+                raise ActionError(
+                    f"{label} is not in the registry",
+                    fix=f"./doitw release upload VERSION={self.version}",
+                )
+        return Release(
+            self.version,
+            final.settings.organization,
+            final.settings.registry,
+            origin.commit,
+            origin.epoch,
+            tuple(self.image(label, choice) for label, choice in choices.items()),
+            tuple(self.proofs.required(choices)),
+        )
+
+    def image(self, label: Label, choice: Choice) -> ReleasedImage:
+        """An image as the release lists it."""
+        target = self.final.graph[label]
+        moved = () if is_prerelease(self.version) else (LATEST, *target.tags)
+        base = next((dep.ref.label for dep in target.deps if dep.kind == BASE), None)
+        return ReleasedImage(
+            label,
+            names.repository(self.final.settings, image_name(target)),
+            (self.version, *moved),
+            choice.digest,
+            choice.image_id,
+            choice.size,
+            choice.key,
+            image_name(self.final.graph[base]) if base else "",
+            target.platform or self.final.settings.platform,
+            self.chooser.is_stamped(label),
+        )

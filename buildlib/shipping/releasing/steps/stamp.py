@@ -1,0 +1,55 @@
+"""`stamp`: build what carries the version, and nothing else."""
+
+from __future__ import annotations
+
+from buildlib.core.model.label import Label
+from buildlib.errors import ActionError
+from buildlib.shipping.releasing.choose import refuse_missing
+from buildlib.shipping.releasing.steps.step import Step, Tools
+
+_FEW = 8
+"""Targets of a kind that are told by name."""
+
+
+class Stamp(Step):
+    """Builds the targets whose key is another one in the release."""
+
+    name = "stamp"
+
+    def will(self) -> list[str]:
+        final, stamped = self.run.final, self.run.chooser.stamped
+        stale = {step.label for step in final.plan(stamped).steps}
+        by_kind: dict[tuple[str, str], list[str]] = {}
+        for label in stamped:
+            rule = final.graph[label].rule
+            if rule.is_built:
+                state = "to be built" if label in stale else "there already"
+                by_kind.setdefault((rule.kind, state), []).append(final.graph.task_names[label])
+        lines = []
+        for (kind, state), names in by_kind.items():
+            shown = ", ".join(names) if len(names) <= _FEW else f"{len(names)} of them"
+            lines.append(f"{kind} {state}: {shown}")
+        return lines
+
+    def do(self, tools: Tools) -> str:
+        run, chooser = self.run, self.run.chooser
+        others = self._others()
+        if others:
+            refuse_missing(chooser.choices(), others)
+        if run.final.plan(chooser.stamped).steps:
+            chooser.forget(chooser.stamped_images)
+            if tools.build(run.final, chooser.stamped):
+                raise ActionError("what carries the version could not be built")
+        images = len(chooser.stamped_images)
+        return f"{len(chooser.stamped)} targets carry {run.version}, {images} of them images"
+
+    def _others(self) -> list[Label]:
+        """Images without the version that a build of what carries it would have to make."""
+        chooser = self.run.chooser
+        return [
+            step.label
+            for step in self.run.final.plan(chooser.stamped).steps
+            if step.action == "build"
+            and step.label in chooser.images
+            and not chooser.is_stamped(step.label)
+        ]
