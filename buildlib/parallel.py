@@ -29,9 +29,6 @@ def map_threads(
     After the first failure no further item is begun; those that run are waited for.
 
     Args:
-        work: The function.
-        items: Its arguments.
-        threads: How many calls may run at a time.
         timeout: Seconds to wait for all of them; for ever when None.
         tick: Called in the thread that waits, ten times a second: shows how far it is.
 

@@ -21,7 +21,6 @@ def load(file: str, kind: str) -> dict[Any, Any]:
     """What `save` wrote to a file; empty where there is none, or it is damaged or foreign.
 
     Args:
-        file: Its path.
         kind: What is in it and in which form; another kind is foreign.
     """
     try:

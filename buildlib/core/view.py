@@ -31,7 +31,6 @@ class View:
     """One tree, seen with some settings and under some version.
 
     Args:
-        tree: Where everything is read from.
         overrides: Settings that are given for this run (`organization`, `registry`, `flavour`);
             all others are those of the tree's own pyproject.toml.
         version: The version it is seen under; by default that of the tree's own VERSION.
@@ -81,11 +80,7 @@ class View:
 
     @cached_property
     def version(self) -> str:
-        """The version under development; at a release's own commit, that of the release.
-
-        Raises:
-            InputError: The file VERSION holds none.
-        """
+        """The version under development; at a release's own commit, that of the release."""
         return self._version or check_file(self._text(VERSION_FILE))
 
     @property
@@ -128,11 +123,7 @@ class View:
 
     @cached_property
     def graph(self) -> Graph:
-        """All targets.
-
-        Raises:
-            InputError: A declaration is wrong.
-        """
+        """All targets."""
         graph = Graph(Loader(self.tree, self.settings, self.memo).load())
         if self._checked:
             from buildlib.core.graph.validate import validate
@@ -171,11 +162,7 @@ class View:
         return Keys(self.graph, self.tree, self.lock, stamp)
 
     def key_of_each(self) -> dict[Label, str]:
-        """The key of each target that exists in this flavour, dependencies first.
-
-        Raises:
-            InputError: The lock lacks what one of them needs.
-        """
+        """The key of each target that exists in this flavour, dependencies first."""
         there = (label for label in self.graph.order if label not in self.left_out)
         return {label: self.keys.key(Reference(label)) for label in there}
 
@@ -191,9 +178,6 @@ class View:
             folder: Where the person stands.
             verb: Take those that this verb makes where a word stands for several.
             left_out: Also take what does not exist in this flavour: it has no key.
-
-        Raises:
-            InputError: A word names nothing, or one target that is left out.
         """
         if not words:
             wanted = set(self.graph.of_verb(verb)) if verb else set(self.graph.targets)
@@ -235,11 +219,7 @@ class View:
         return [label for label in ours if not self.graph[label].manual]
 
     def refuse_left_out(self, labels: Iterable[Label]) -> None:
-        """Refuse to make what does not exist in this flavour.
-
-        Raises:
-            InputError: One of the targets is left out; with the reason.
-        """
+        """Refuse to make what does not exist in this flavour."""
         for label in labels:
             if label in self.left_out:
                 raise InputError(
@@ -269,17 +249,10 @@ def view_of_commit(
     """A commit as it was: its own files, settings and lock, by the rules of today.
 
     Args:
-        root: The workspace that it is a commit of.
         revision: Anything git understands as a commit.
-        overrides: As of a `View`.
-        version: As of a `View`.
-        memo: As of a `View`.
 
     Yields:
         The view, whose files can be read until the context ends.
-
-    Raises:
-        InputError: There is no such commit.
     """
     from buildlib.core.trees.git import GitTree  # with subprocess
 

@@ -29,15 +29,10 @@ def check_sources(
     """Every path that the Dockerfile reads must be among the declared sources.
 
     Args:
-        dockerfile: The parsed file.
         provided: Paths of the build context that the target declares (files, or folders with all
             in them), relative to the context.
         exists: Whether something is at a path of the folder, declared or not.
-        where: The declaration.
         ignored: Whether the ignore file leaves a path out, if `provided` still holds such paths.
-
-    Raises:
-        InputError: A path matches nothing that reaches the builder.
     """
     sent = provided if ignored is None else {path for path in provided if not ignored(path)}
     if not isinstance(sent, (set, frozenset, dict)):
@@ -120,13 +115,8 @@ def check_parent(dockerfile: Dockerfile, bases: Mapping[str, str], where: Locati
     """Every image that the Dockerfile builds on must be a declared one, and the other way round.
 
     Args:
-        dockerfile: The parsed file.
         bases: Name of the build argument of each declared base, to the repository its image has
             (the last part of the name: `scipy-notebook`).
-        where: The declaration.
-
-    Raises:
-        InputError: A base is not declared, not used, or another one than the default says.
     """
     used = _used_bases(dockerfile, bases, where)
     for name in bases:

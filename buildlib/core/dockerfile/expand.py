@@ -33,14 +33,8 @@ def expand(
     """The word with variables replaced and quotes removed.
 
     Args:
-        word: One word of an instruction, as written.
         env: Variables that have a value.
-        where: The line of the instruction, for errors.
-        escape: The escape character of the file.
         unset: Gets the names that have neither a value nor a default; they expand to nothing.
-
-    Raises:
-        InputError: A quote or brace is not closed, or a substitution is of an unknown form.
     """
     if _SPECIAL.search(word) is None:
         return word

@@ -43,11 +43,7 @@ class Rule(NamedTuple):
 
 
 class IgnoreRules:
-    """The rules of one ignore file, compiled.
-
-    Attributes:
-        rules: In the order of the file.
-    """
+    """The rules of one ignore file, compiled."""
 
     __slots__ = ("_groups", "_only", "rules")
 
@@ -64,15 +60,7 @@ class IgnoreRules:
 
     @classmethod
     def parse(cls, text: str, file: str = DEFAULT) -> IgnoreRules:
-        """Read an ignore file.
-
-        Args:
-            text: Its content.
-            file: Its path in the workspace, for messages.
-
-        Raises:
-            InputError: A pattern is malformed.
-        """
+        """Read an ignore file."""
         return cls(tuple(_rules(text, file)))
 
     def excludes(self, path: str) -> bool:
@@ -86,12 +74,7 @@ class IgnoreRules:
 
 
 def ignore_file(dockerfile: str, exists: Callable[[str], bool]) -> str | None:
-    """The ignore file that counts for a Dockerfile: its own before the folder's, never both.
-
-    Args:
-        dockerfile: Its path relative to the context.
-        exists: Whether there is a file at a path relative to the context.
-    """
+    """The ignore file that counts for a Dockerfile: its own before the folder's, never both."""
     for name in (f"{dockerfile}{DEFAULT}", DEFAULT):
         if exists(name):
             return name

@@ -26,11 +26,7 @@ _OCTAL = re.compile(r"[0-7]{3,4}\Z")
 
 
 def check_engine_limits(dockerfile: Dockerfile) -> None:
-    """Refuse what engine 20.10 refuses, or silently does otherwise.
-
-    Raises:
-        InputError: At the line of the Dockerfile.
-    """
+    """Refuse what engine 20.10 refuses, or silently does otherwise."""
     file = dockerfile.file
     if dockerfile.syntax:
         raise InputError(

@@ -94,11 +94,7 @@ class Lines(NamedTuple):
 
 
 def read_lines(text: str, file: str) -> Lines:
-    """Split a Dockerfile into instructions.
-
-    Raises:
-        InputError: An instruction or flag is unknown, or a continuation or heredoc does not end.
-    """
+    """Split a Dockerfile into instructions."""
     odd = _ODD.search(text)
     if odd:
         import shlex
@@ -141,11 +137,7 @@ def words(rest: str, escape: str) -> list[str]:
 
 
 def fields(value: str, where: Location) -> list[str]:
-    """The fields of a flag such as `--mount`, whose value is a line of CSV.
-
-    Raises:
-        InputError: A quote is not closed, or stands in the middle of a field.
-    """
+    """The fields of a flag such as `--mount`, whose value is a line of CSV."""
     if '"' not in value:
         return value.split(",")
     import csv
@@ -305,9 +297,6 @@ def _heredocs(line: str, rest: str, where: Location) -> list[tuple[str, bool]]:
 
     BuildKit splits the line as its shell would, always with backslash as the escape character, and
     sees no heredoc in a line that it cannot split.
-
-    Raises:
-        InputError: There is one for some released frontends and none for others.
     """
     if rest.startswith("["):
         import json

@@ -14,9 +14,7 @@ class Arg(NamedTuple):
     """An `ARG` before the first `FROM`.
 
     Attributes:
-        name: Its name.
         default: The default, variables replaced by the defaults above it; None for none.
-        line: Where it stands.
     """
 
     name: str
@@ -29,7 +27,6 @@ class Source(NamedTuple):
 
     Attributes:
         path: Relative to the context, without `./` and `..`; `.` is all of it.
-        line: Where the instruction stands.
         by: `COPY`, `ADD` or `RUN`.
         glob: Whether it holds wildcards (Go's, see `glob`).
         folder: Whether it is written with a slash at its end.
@@ -46,8 +43,6 @@ class Reference(NamedTuple):
     """A stage or image that an instruction of another one names.
 
     Attributes:
-        name: Of the stage or the image.
-        line: Where the instruction stands.
         by: `COPY` or `RUN`.
         stage: Index of the stage that it is, or None.
     """
@@ -64,8 +59,6 @@ class Outside(NamedTuple):
     Attributes:
         kind: `address` that `ADD` fetches; `cache` that a mount keeps; `variable` that the builder
             sets as its machine is; `image` that a trigger names, whose stages are those of a child.
-        name: The address, the mount, the variable, the image.
-        line: Where the instruction stands.
         by: `ADD`, `ARG`, `COPY`, `FROM` or `RUN`.
         trigger: Whether it stands behind `ONBUILD`, and so runs in the builds of children.
     """
@@ -87,11 +80,8 @@ class Stage(NamedTuple):
         variables: Names of the variables in `base`.
         parent: Index of the stage that it continues, or None where `image` is an image.
         platform: As written after `--platform=`, or empty.
-        line: Where `FROM` stands.
-        reads: Context paths it reads.
         references: Stages and images that `--from` and `from=` name.
         user: The last `USER` as written; empty where it stays the base's.
-        instructions: All after `FROM`.
     """
 
     name: str
@@ -111,7 +101,6 @@ class Dockerfile(NamedTuple):
     """A parsed Dockerfile.
 
     Attributes:
-        file: Its name in messages.
         syntax: Frontend image of `# syntax=`, or empty.
         syntax_line: Where that line is, or 0.
         args: The `ARG`s before the first `FROM`.

@@ -48,13 +48,8 @@ def parse(text: str, file: str, args: Mapping[str, str] | None = None) -> Docker
     """Read a Dockerfile.
 
     Args:
-        text: Its content.
-        file: Its path in the workspace, for messages.
         args: Build arguments that will be given, those of the platform (`TARGETARCH`, ...)
             included where the file uses them.
-
-    Raises:
-        InputError: With the line, where the file cannot be built or cannot be understood.
     """
     lines = read_lines(text, file)
     given = args or {}

@@ -37,12 +37,7 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 
 
 def checked(name: str, rule: Callable[..., Any]) -> Callable[..., Any]:
-    """A rule's function that refuses unknown, missing and misfitting arguments with a fix.
-
-    Args:
-        name: The rule's name.
-        rule: Its function, with keyword-only parameters.
-    """
+    """A rule's function that refuses unknown, missing and misfitting arguments with a fix."""
     code = rule.__code__
     known = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     defaults = rule.__kwdefaults__ or {}

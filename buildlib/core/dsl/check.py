@@ -79,14 +79,7 @@ def check(source: str, file: str) -> ast.Module:
     """Parse a `BUILD.py` or `defs.py` and refuse what a declaration may not do.
 
     Args:
-        source: The text.
         file: Its path in the workspace; the name decides whether functions are allowed.
-
-    Returns:
-        The syntax tree, ready to be compiled.
-
-    Raises:
-        InputError: It is no Python, or no declaration; with the line.
     """
     try:
         module = ast.parse(source, file)
@@ -110,11 +103,7 @@ def check(source: str, file: str) -> ast.Module:
 
 
 def compile_file(source: str, file: str) -> CodeType:
-    """Check a `BUILD.py` or `defs.py` and compile it; see `check` and `steady.guard`.
-
-    Raises:
-        InputError: It is no Python, or no declaration; with the line.
-    """
+    """Check a `BUILD.py` or `defs.py` and compile it; see `check` and `steady.guard`."""
     module = check(source, file)
     try:
         return compile(guard(module), file, "exec", dont_inherit=True)

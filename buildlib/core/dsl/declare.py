@@ -48,9 +48,7 @@ class Package:
 
     Args:
         path: Folder, relative to the workspace.
-        tree: What files are looked up in.
         names: All files of the package, relative to it (not those of packages below it).
-        settings: For rules that choose by flavour.
     """
 
     def __init__(self, path: str, tree: Tree, names: Sequence[str], settings: Settings) -> None:
@@ -88,11 +86,7 @@ def peek() -> Package | None:
 
 
 def current() -> Package:
-    """The package being loaded.
-
-    Raises:
-        InputError: A rule was called outside of a `BUILD.py`.
-    """
+    """The package being loaded."""
     if _current is None:
         raise InputError(
             "rules are called while a BUILD.py is read, not by the file of macros itself",
@@ -114,9 +108,6 @@ def glob(
         include: Patterns: `*` within a folder, `**` across folders. Packages below are left out.
         exclude: Patterns of what to leave out.
         allow_empty: Do not insist that something matches.
-
-    Raises:
-        InputError: Nothing matches, or a pattern is not relative to the package.
     """
     package = current()
     if isinstance(include, str) or isinstance(exclude, str):
@@ -151,11 +142,7 @@ def sources(
     *,
     attribute: str = "srcs",
 ) -> tuple[list[File], list[Dep]]:
-    """Split a list of sources into files of the package and edges to other targets.
-
-    Raises:
-        InputError: A file does not exist, or a source stands there twice.
-    """
+    """Split a list of sources into files of the package and edges to other targets."""
     package = current()
     if isinstance(srcs, str):
         raise InputError(
@@ -196,14 +183,8 @@ def source(
     """A single file of the package.
 
     Args:
-        name: As written in the declaration.
-        attribute: Where it is written.
-        part: The part of the target it belongs to.
         as_name: What it is called in the target; by default as in the package.
         makes: The file is one that a person writes; say so where it does not exist.
-
-    Raises:
-        InputError: It does not exist; with the nearest name that does.
     """
     package = current()
     if name not in package.known:
@@ -256,11 +237,7 @@ def leads_out(path: str) -> bool:
 
 
 def label(text: str) -> Label:
-    """A label written in the package being loaded.
-
-    Raises:
-        InputError: It is none.
-    """
+    """A label written in the package being loaded."""
     package = current()
     if not isinstance(text, str):
         raise InputError(f"{text!r} is not a label", where=package.where(), fix='"//images/x"')
@@ -303,11 +280,7 @@ def image_tags(tags: Sequence[str]) -> tuple[str, ...]:
 
 
 def known_flavours(flavours: Iterable[str]) -> tuple[str, ...]:
-    """Names of flavours, checked.
-
-    Raises:
-        InputError: There is none of that name.
-    """
+    """Names of flavours, checked."""
     from buildlib.suggest import did_you_mean
 
     if isinstance(flavours, str):
@@ -333,9 +306,6 @@ def setting(name: str, choices: Sequence[str] = ()) -> str:
     Args:
         name: Table and name, such as `spark.version`.
         choices: What it may be; by default any text.
-
-    Raises:
-        InputError: pyproject.toml has none of that name, or it is not among the choices.
     """
     from buildlib.suggest import did_you_mean, nearest
 
@@ -361,9 +331,6 @@ def select(by_flavour: Mapping[str, Any]) -> Any:
 
     Args:
         by_flavour: Flavour -> value.
-
-    Raises:
-        InputError: A flavour is unknown, or that of the workspace is missing.
     """
     package = current()
     if not isinstance(by_flavour, Mapping):
@@ -384,11 +351,7 @@ def select(by_flavour: Mapping[str, Any]) -> Any:
 
 
 def freeze(value: Any, attribute: str) -> Any:
-    """An attribute's value as a frozen one: lists become tuples, dicts are sorted copies.
-
-    Raises:
-        InputError: It holds something a key cannot stand for.
-    """
+    """An attribute's value as a frozen one: lists become tuples, dicts are sorted copies."""
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):
@@ -420,14 +383,7 @@ def declare(
     tags: Iterable[str] = (),
     internal: bool = False,
 ) -> Label:
-    """Add a target to the package being loaded; see `Target` for the arguments.
-
-    Returns:
-        The label it got.
-
-    Raises:
-        InputError: The name is taken or cannot be a name.
-    """
+    """Add a target to the package being loaded; see `Target` for the arguments."""
     package = current()
     where = package.where()
     if not isinstance(name, str) or not name:

@@ -38,8 +38,6 @@ class Loader:
     """Loads all packages of a tree.
 
     Args:
-        tree: Where files are read from.
-        settings: For rules that choose by flavour.
         memo: Remembers compiled files by content; anything with `get` and `__setitem__`.
     """
 
@@ -51,11 +49,7 @@ class Loader:
         self._loading: list[str] = []
 
     def load(self) -> dict[Label, Target]:
-        """All targets, in the order of packages and then of their declarations.
-
-        Raises:
-            InputError: A declaration is wrong.
-        """
+        """All targets, in the order of packages and then of their declarations."""
         folders = {
             folder: names
             for folder, names in self._tree.files("")

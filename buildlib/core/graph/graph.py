@@ -32,14 +32,7 @@ def _group(word: str) -> tuple[str, str]:
 
 
 class Graph:
-    """A checked set of targets.
-
-    Args:
-        targets: All that was declared, in order of declaration.
-
-    Raises:
-        InputError: An edge leads nowhere, or back to where it came from.
-    """
+    """A checked set of targets."""
 
     def __init__(self, targets: Mapping[Label, Target]) -> None:
         self.targets = targets
@@ -146,11 +139,7 @@ class Graph:
         """What a person means by labels, patterns, task names or folders; no word twice.
 
         Args:
-            words: As typed.
             package: The folder the person stands in, for names relative to it.
-
-        Raises:
-            InputError: A word names nothing; with the nearest name that exists.
         """
         found: dict[Label, None] = {}
         for word in words:

@@ -13,11 +13,7 @@ from buildlib.core.model.label import Label, Reference
 
 
 class Paths:
-    """Ways through the graph, from target to target or to parts of them.
-
-    Args:
-        graph: All targets.
-    """
+    """Ways through the graph, from target to target or to parts of them."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
@@ -71,8 +67,6 @@ def _reach(
     """What is reached along edges, nearest first.
 
     Args:
-        start: Where to begin; reached, too.
-        edges: The edges of a reference.
         depth: How many edges to follow one after the other; None for all.
         came_from: Given the reference before each on a shortest way; None for those of `start`.
     """

@@ -37,7 +37,6 @@ class _Token(NamedTuple):
 
     Attributes:
         text: Without quotes.
-        start: Where it begins.
         is_word: Whether it can stand for targets, a pattern or a number.
     """
 
@@ -53,15 +52,10 @@ def query(graph: Graph, expression: str, resolve: Callable[[str], Iterable[Label
     """The targets that an expression stands for.
 
     Args:
-        graph: All targets.
-        expression: In Bazel's syntax.
         resolve: The targets that one word stands for.
 
     Returns:
         Dependencies first; a path as it runs; joined sets one after the other.
-
-    Raises:
-        InputError: The expression cannot be read, or a word in it names nothing.
     """
     return list(_Parser(graph, expression, resolve).all())
 

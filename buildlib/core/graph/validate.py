@@ -47,12 +47,7 @@ def validate(graph: Graph, tree: Tree, memo: Any) -> None:
     """Check every target that has a Dockerfile, and that nobody takes a made file for a source.
 
     Args:
-        graph: All targets.
-        tree: Where Dockerfiles are read from.
         memo: Remembers what was found right; anything with `get` and `__setitem__`.
-
-    Raises:
-        InputError: A Dockerfile and its declaration disagree, or a source is made by a target.
     """
     _check_exports(graph)
     for target in graph.targets.values():
@@ -146,9 +141,6 @@ def _check_hermetic(dockerfile: Dockerfile, *, network: bool) -> None:
 
     A target with a network may do so in its own steps. What stands behind `ONBUILD` runs in the
     builds of others, which need not have one.
-
-    Raises:
-        InputError: An `ADD` of an address, a cache mount, or another of `_PAST_THE_KEY`.
     """
     for found in dockerfile.outside:
         if network and not found.trigger:

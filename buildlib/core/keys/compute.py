@@ -33,9 +33,6 @@ class Stamp(NamedTuple):
     """What a stamped target carries, and what only its key may hold.
 
     Attributes:
-        organization: First part of the images' names.
-        registry: In front of them.
-        channel: Their tag.
         version: As names of files in an archive hold it; only in keys of those.
     """
 
@@ -54,14 +51,7 @@ _OF_IMAGES = ("organization", "registry", "channel")
 
 
 class Keys:
-    """The keys of a graph's targets, computed when asked for and remembered.
-
-    Args:
-        graph: The targets.
-        tree: The files they name.
-        lock: The pins they need.
-        stamp: What stamped targets carry.
-    """
+    """The keys of a graph's targets, computed when asked for and remembered."""
 
     def __init__(self, graph: Graph, tree: Tree, lock: Lock, stamp: Stamp) -> None:
         self._graph = graph
@@ -103,22 +93,14 @@ class Keys:
         return self._records[ref]
 
     def read_ahead(self, labels: Iterable[Label]) -> None:
-        """Look at the files of many targets at once, which costs less where git is asked for each.
-
-        Args:
-            labels: The targets; what they depend on is not included.
-        """
+        """Look at the files of many targets at once, which costs less where git is asked for each."""
         self._stamps([file for label in labels for file in self._graph[label].files])
 
     def closure(self, ref: Reference, met: set[str] | None = None) -> list[KeyRecord]:
         """The key record of a target, and those of all that is below it, each once.
 
         Args:
-            ref: The target.
             met: Keys that were told before, and are passed over with all below; takes those told.
-
-        Raises:
-            InputError: As `record`.
         """
         self.record(ref)
         met = set() if met is None else met
@@ -191,9 +173,6 @@ def pinned(lock: Lock, pin: Pin, target: Target, graph: Graph | None = None) -> 
     """The lock's entry for a pin.
 
     Args:
-        lock: The pins.
-        pin: The pin.
-        target: Whose it is.
         graph: To see, too, that the entry was resolved on what the target stands on now. Who has
             the target's key need not look again.
 

@@ -50,7 +50,6 @@ class DigestIndex:
 
     Args:
         root: The folder that paths are relative to.
-        file: Where the index is kept.
         shared: Other processes write the same index: what they noted meanwhile is kept.
     """
 
@@ -96,7 +95,6 @@ class DigestIndex:
         changes its mtime, so that its ctime need not be old to be trusted.
 
         Args:
-            path: The file.
             stamp: What `known` will tell of it.
             info: Its stat data, from before it was read or after it was written.
         """

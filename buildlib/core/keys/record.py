@@ -19,7 +19,6 @@ class KeyRecord(NamedTuple):
 
     Attributes:
         parts: `(name, value)`, in order; no name twice, no NUL in either.
-        key: sha256 of the parts, in hex.
     """
 
     parts: tuple[tuple[str, str], ...]

@@ -22,7 +22,6 @@ class Fetched(NamedTuple):
 
     Attributes:
         path: Where it lies in a build context.
-        sha256: Where it is in the store.
         size: Its length in bytes.
     """
 

@@ -63,11 +63,7 @@ def is_label(text: str) -> bool:
 
 
 def parse_label(text: str, *, package: str = "", where: Location | None = None) -> Label:
-    """Read a label; `:name` is one of `package`.
-
-    Raises:
-        InputError: `text` is not a label.
-    """
+    """Read a label; `:name` is one of `package`."""
     if text.startswith(":"):
         folder, name = package, text[1:]
     elif text.startswith("//"):
@@ -83,11 +79,7 @@ def parse_label(text: str, *, package: str = "", where: Location | None = None) 
 
 
 def parse_reference(text: str, *, package: str = "", where: Location | None = None) -> Reference:
-    """Read a label with an optional list of parts: `//x:y[a, b]`. Parts are sorted.
-
-    Raises:
-        InputError: `text` is not a reference.
-    """
+    """Read a label with an optional list of parts: `//x:y[a, b]`. Parts are sorted."""
     found = _PARTS.match(text)
     if not found:
         return Reference(parse_label(text, package=package, where=where))

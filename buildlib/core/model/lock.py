@@ -30,7 +30,6 @@ class Item(NamedTuple):
 
     Attributes:
         version: Version or tag, for people; no spaces.
-        sha256: Digest of the content, in hex.
         size: Length in bytes; 0 where it is not known.
         where: How to find it: a path in an archive, a project of an index, an address.
     """
@@ -49,7 +48,6 @@ class Entry(NamedTuple):
 
     Attributes:
         asked: What the declaration asked for at the time, as texts.
-        items: The pins by name.
         on: Digest of what the target stood on, by flavour: a target may stand on something else
             in each and come to the same pins. Empty in a lock that was made before this was noted.
     """
@@ -64,11 +62,7 @@ Lock = Mapping[str, Mapping[str, Entry]]
 
 
 def parse_lock(text: str) -> dict[str, dict[str, Entry]]:
-    """Read the text of an images.lock.
-
-    Raises:
-        InputError: It is damaged, or written by a newer version of the build system.
-    """
+    """Read the text of an images.lock."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:

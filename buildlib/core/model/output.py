@@ -29,8 +29,6 @@ class FileOutput(NamedTuple):
     """A built file.
 
     Attributes:
-        sha256: Where it is in the content store.
-        size: Its length in bytes.
         executable: Whether it is laid into a build context with mode 0555, and not 0444.
     """
 

@@ -22,11 +22,7 @@ _INDEX = ("-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--no-
 
 
 def requirement_files(tree: Tree, path: str) -> dict[str, bytes]:
-    """A requirements file and all that it includes: content by path in the workspace.
-
-    Raises:
-        InputError: A file is not there, or holds what no lock can be made from.
-    """
+    """A requirements file and all that it includes: content by path in the workspace."""
     found: dict[str, bytes] = {}
     pending: list[tuple[str, Location | None]] = [(path, None)]
     while pending:
@@ -57,7 +53,6 @@ def request_of(files: Mapping[str, bytes], path: str, locked: str) -> tuple[str,
     """What an entry of the lock was asked to be made from.
 
     Args:
-        files: The requirements file and what it includes; see `requirement_files`.
         path: Which of them is the one that includes the others.
         locked: The sha256 of what was made of it, its `.lock` file.
 

@@ -73,9 +73,6 @@ class Settings(NamedTuple):
         flavour: Where base images come from: `debian` or `docker-stacks`.
         platform: What images are built for, where a declaration does not say; part of keys.
         strict: Refuse what would otherwise be mended with a warning (for CI).
-        network: Mirrors.
-        share: What the registry is used for while building.
-        signing: How releases are signed.
         family: Values that the declarations ask for with `setting("TABLE.NAME")`, by that name.
     """
 
@@ -95,10 +92,7 @@ def _refuse(text: str, what: str, word: str, fix: str, *, within: str = "") -> I
     """An error at the line of pyproject.toml that gives `word`, inside `[tool.buildlib]`.
 
     Args:
-        text: The file.
-        what: What is wrong.
         word: The key, or the table.
-        fix: What to write.
         within: The table of the family that the key stands in; others may have one of its name.
     """
     table = ""
@@ -121,11 +115,7 @@ def parse_settings(text: str) -> Settings:
 
 
 def table_of(text: str) -> dict[str, Any]:
-    """The table `[tool.buildlib]` of the text of a pyproject.toml, unchecked.
-
-    Raises:
-        InputError: The text is no TOML, or there is no such table.
-    """
+    """The table `[tool.buildlib]` of the text of a pyproject.toml, unchecked."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -194,11 +184,7 @@ def canonical_registry(registry: str) -> str:
 
 
 def _share(values: dict[str, Any], text: str) -> Share:
-    """Take `[tool.buildlib.share]` out of `[tool.buildlib]`.
-
-    Raises:
-        InputError: It is no table of roles.
-    """
+    """Take `[tool.buildlib.share]` out of `[tool.buildlib]`."""
     table = values.pop("share", {})
     name = "[tool.buildlib.share]"
     if not isinstance(table, dict):
@@ -223,11 +209,7 @@ _FORMS = {bool: ("true or false", "true"), int: ("a number from 0", "5")}
 
 
 def _images(network: dict[str, Any], text: str) -> dict[str, str]:
-    """Take the mirrors of registries out of `[tool.buildlib.network]`.
-
-    Raises:
-        InputError: They are no table of registries.
-    """
+    """Take the mirrors of registries out of `[tool.buildlib.network]`."""
     images = network.pop("images", {})
     example = '[tool.buildlib.network.images]  # then: "quay.io" = "registry.example.com/quay"'
     if not isinstance(images, dict):
@@ -241,11 +223,7 @@ def _images(network: dict[str, Any], text: str) -> dict[str, str]:
 
 
 def _signing(values: dict[str, Any], text: str) -> Signing:
-    """Take `[tool.buildlib.signing]` out of the settings.
-
-    Raises:
-        InputError: It is no table, or says what it cannot.
-    """
+    """Take `[tool.buildlib.signing]` out of the settings."""
     table = values.pop("signing", {})
     name = "[tool.buildlib.signing]"
     if not isinstance(table, dict):
@@ -264,11 +242,7 @@ _OWN = tuple(
 
 
 def _family(values: dict[str, Any], text: str) -> dict[str, str]:
-    """Take the tables of the family's own values out of `[tool.buildlib]`: `{"spark.version": …}`.
-
-    Raises:
-        InputError: A value in one of them is no text.
-    """
+    """Take the tables of the family's own values out of `[tool.buildlib]`: `{"spark.version": …}`."""
     tables = [name for name, value in values.items() if isinstance(value, dict)]
     found: dict[str, str] = {}
     for table in tables:
@@ -281,16 +255,7 @@ def _family(values: dict[str, Any], text: str) -> dict[str, str]:
 
 
 def refuse_unread(settings: Settings, read: Collection[str], text: str) -> None:
-    """Refuse a value of the family that no declaration asks for: it is a slip of the pen.
-
-    Args:
-        settings: The settings.
-        read: What the declarations asked for.
-        text: The pyproject.toml.
-
-    Raises:
-        InputError: There is one.
-    """
+    """Refuse a value of the family that no declaration asks for: it is a slip of the pen."""
     for name in settings.family:
         if name not in read:
             table, _, word = name.rpartition(".")
@@ -308,12 +273,6 @@ def refuse_choice(name: str, value: str, choices: Collection[str], text: str) ->
 
     Args:
         name: Table and name, such as `spark.source`.
-        value: What pyproject.toml says.
-        choices: What it may say.
-        text: The pyproject.toml.
-
-    Raises:
-        InputError: At the line of the value.
     """
     table, _, word = name.rpartition(".")
     meant = nearest(value, choices) or next(iter(choices))

@@ -78,8 +78,6 @@ class Pin(NamedTuple):
     """An entry of the lock that a target needs, such as `("apt", "//images/bases/os")`.
 
     Attributes:
-        section: Section of images.lock.
-        name: Entry in it.
         asked: What the declaration asks for; an entry that was locked for something else is stale.
     """
 
@@ -92,15 +90,11 @@ class Target(NamedTuple):
     """One declared thing.
 
     Attributes:
-        label: Its name.
-        rule: What kind of thing it is, and how it is built.
-        where: The declaration.
         doc: One line for people; never part of the key or of the result.
         attrs: The rule's attributes; values are text, numbers, booleans, None, and tuples and
             dicts of them.
         files: Source files, sorted by name.
         deps: Edges, sorted by role.
-        pins: Lock entries needed.
         parts: Names of the parts it has, where it has any.
         manual: Only made when it is asked for by name; never part of the key.
         flavours: Where it exists; empty for everywhere. Never part of the key.
@@ -148,9 +142,7 @@ class Request(NamedTuple):
 
     Attributes:
         dockerfile: Its name in the package, and in the build context.
-        args: Values of build arguments.
         bases: Build argument -> the image whose present name is its value.
-        platform: What it is built for.
         network: Whether its steps may use the network.
     """
 
@@ -200,22 +192,12 @@ class Rule:
         return self.is_image or self.uses_engine
 
     def attrs_of(self, target: Target, parts: tuple[str, ...]) -> Mapping[str, Any]:
-        """The attributes that can change some parts of a target; they enter the parts' key.
-
-        Args:
-            target: What was declared.
-            parts: The parts, at least one.
-        """
+        """The attributes that can change some parts of a target; they enter the parts' key."""
         del parts
         return target.attrs
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """Names of the files the target will have, as far as declarations tell.
-
-        Args:
-            target: What was declared.
-            targets: What it may depend on.
-        """
+        """Names of the files the target will have, as far as declarations tell."""
         del target, targets
         return []
 
@@ -225,12 +207,7 @@ class Rule:
         return None
 
     def staged_names(self, target: Target, targets: Targets) -> list[str]:
-        """Paths that the target's Dockerfile finds in its context; a folder's ends in `/`.
-
-        Args:
-            target: What was declared.
-            targets: What it may depend on.
-        """
+        """Paths that the target's Dockerfile finds in its context; a folder's ends in `/`."""
         del target, targets
         return []
 
@@ -239,15 +216,7 @@ class Rule:
         return image_name(target)
 
     def export(self, target: Target, version: str) -> Export | None:
-        """The file of a target that is also written into the workspace; None where none is.
-
-        Args:
-            target: What was declared.
-            version: The version being built.
-
-        Returns:
-            The output, and its path relative to the workspace.
-        """
+        """The file of a target that is also written into the workspace; None where none is."""
         del target, version
         return None
 
@@ -255,12 +224,8 @@ class Rule:
         """Make the target (or some parts of it).
 
         Args:
-            target: What was declared.
             parts: The parts wanted; empty for the whole.
             context: The only way to inputs, engine and store; see `rules.context.Context`.
-
-        Returns:
-            What was made. It is recorded by the caller.
         """
         raise NotImplementedError(self.kind)
 

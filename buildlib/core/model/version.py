@@ -36,9 +36,6 @@ def check_release(text: str) -> str:
     Args:
         text: As typed: `2.5.0`, `2.5.0rc1` (PEP 440) or `2.5.0-rc.1` (semver).
 
-    Returns:
-        The same text.
-
     Raises:
         InputError: It is empty, has a `v`, lacks a number, has leading zeros or build metadata
             (a Docker tag cannot hold `+`), or is a development version.
@@ -52,17 +49,7 @@ def check_release(text: str) -> str:
 
 
 def check_file(text: str) -> str:
-    """The version that the file VERSION holds.
-
-    Args:
-        text: Its content.
-
-    Returns:
-        The version, without the end of the line.
-
-    Raises:
-        InputError: It is none; at the file, with the line that writes what would be right.
-    """
+    """The version that the file VERSION holds."""
     version = text.strip()
     wrong = f"{FILE} is empty" if not version else _wrong(version)
     if wrong:
@@ -115,9 +102,6 @@ def next_development(version: str, given: str = "") -> str:
     Returns:
         `2.5.1.dev0` after `2.5.0`, and `2.5.0rc2.dev0` after `2.5.0rc1` or `2.5.0-rc.1`: it is
         greater than what is released, and not greater than what may come next.
-
-    Raises:
-        InputError: What is given is no development version, or not greater.
     """
     numbers, pieces = _order(version)
     usual = f"{numbers[0]}.{numbers[1]}.{numbers[2] + 1}.dev0"
@@ -150,13 +134,7 @@ def before(version: str) -> str:
 
 
 def channel_of(version: str) -> str:
-    """The tag that people use for what is built of a version.
-
-    Returns:
-        `dev` for a version under development. Any other version stands in the file VERSION at a
-        release's own commit only, and is its own channel: what is built there has the keys of
-        the release.
-    """
+    """The tag that people use for what is built of a version."""
     return DEV if is_development(version) else version
 
 
@@ -254,7 +232,6 @@ def _suggestion(text: str, *, development: bool = False) -> str:
     """The nearest version that would be right.
 
     Args:
-        text: What is wrong.
         development: Keep what says that it is under development; an example of such for nothing.
     """
     from packaging.version import InvalidVersion, Version

@@ -56,12 +56,7 @@ class Member(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """What was written.
-
-    Attributes:
-        sha256: Of the archive before compression, in hexadecimal.
-        size: Its length in bytes before compression.
-    """
+    """What was written."""
 
     sha256: str
     size: int
@@ -76,12 +71,6 @@ def write_tar(
         members: In any order. Folders above them need not be among them.
         out: Where to; is not closed.
         epoch: Time of every entry, in seconds since 1970.
-        uid: Owner of every member.
-        gid: Group of every member.
-
-    Raises:
-        InputError: A path cannot be unpacked safely, or stands twice.
-        ActionError: A file changed its size while it was read.
     """
     return _write(*_ordered(members), out.write, epoch, (uid, gid))
 

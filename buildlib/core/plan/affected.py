@@ -33,7 +33,6 @@ class Affected(NamedTuple):
     """A target that differs.
 
     Attributes:
-        label: The target.
         path: From it to the nearest one that differs by itself.
         changes: What differs there; empty where that target (or part) is new.
     """
@@ -53,11 +52,7 @@ class _Parts(NamedTuple):
 
 
 def changes(old: Side, new: Side, label: Label) -> list[Leaf] | None:
-    """All parts in which a target differs between two trees; None where it is new.
-
-    Raises:
-        InputError: As `affected`.
-    """
+    """All parts in which a target differs between two trees; None where it is new."""
     before = _record(old, Reference(label))
     if before is None:
         return None
@@ -79,8 +74,6 @@ def affected(
     """Which of some targets differ between two trees.
 
     Args:
-        old: The tree before.
-        new: The tree now.
         labels: Targets of `new`.
         rules: Kinds of targets that another version of their rule makes, and the two versions: a
             key alone does not tell, since those of both trees are computed by the present code.

@@ -25,7 +25,6 @@ class _Code(NamedTuple):
 
     Attributes:
         schema: The version of the form of key records.
-        rules: The version of each rule.
     """
 
     schema: str
@@ -34,11 +33,6 @@ class _Code(NamedTuple):
 
 def changed_rules(old: Tree, new: Tree, kinds: Iterable[str]) -> dict[str, Change]:
     """The rules that make other keys in one of two trees than in the other.
-
-    Args:
-        old: The tree before.
-        new: The tree now.
-        kinds: Names of rules.
 
     Returns:
         Kind -> what has changed. None where a tree does not hold its build system: then nothing

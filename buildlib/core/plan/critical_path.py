@@ -34,8 +34,6 @@ def path_lengths(
 
     Args:
         labels: The targets, dependencies first.
-        deps: What each needs.
-        seconds: How long each takes.
     """
     found = dict.fromkeys(labels, 0.0)  # until a target's turn: what comes after it
     for label in reversed(labels):

@@ -34,7 +34,6 @@ class Leaf(NamedTuple):
 
     Attributes:
         path: From the target that is explained to the one whose part changed.
-        change: The part, with its old and new value.
     """
 
     path: tuple[Reference, ...]
@@ -42,14 +41,7 @@ class Leaf(NamedTuple):
 
 
 class Explainer:
-    """Explains why keys are not what they were when this workspace last built.
-
-    Args:
-        graph: All targets.
-        keys: Their keys now.
-        records: The records of earlier keys.
-        state: Which key each target was last built with.
-    """
+    """Explains why keys are not what they were when this workspace last built."""
 
     def __init__(self, graph: Graph, keys: Keys, records: Parts, state: State) -> None:
         self._keys = keys
@@ -83,8 +75,6 @@ class Comparison:
     What differs in a target is found once, however many targets stand on it.
 
     Args:
-        graph: All targets now.
-        keys: Their keys now.
         records: What keys were made of before.
     """
 
@@ -173,9 +163,6 @@ def differences(
 
     Args:
         graph: That of the new record.
-        ref: The target, or parts of it.
-        old: Its record before.
-        new: Its record now.
     """
     deps = {dep.role: dep for dep in graph.deps(ref)}
     for change in compare(old, new):

@@ -69,8 +69,6 @@ class Step(NamedTuple):
     """One target of a plan.
 
     Attributes:
-        label: The target.
-        key: Its key.
         action: `build`, `pull`, `restore`, `unknown` or `fresh`.
         reason: Why, for people; empty where it is fresh.
         seconds: How long it took the last time it was built; 0 where that is not known.
@@ -124,10 +122,6 @@ class Planner:
     """Makes plans from a view, the records and an engine's answer.
 
     Args:
-        view: What is declared, with its keys.
-        records: What was built before.
-        store: Where built files are.
-        state: What was built last in this workspace.
         exports: For a target with a file in the workspace, which and where it goes (absolute).
         explain: Why a key differs from the last one, in a few words.
     """
@@ -164,7 +158,6 @@ class Planner:
         """The plan for some targets.
 
         Args:
-            roots: What is wanted.
             force: Build the roots even if they are up to date.
             presence: Asked for all images that could matter at once; for a second time where
                 a content tag is not on its image.
@@ -215,8 +208,6 @@ class Planner:
 
         Args:
             label: A target that a build has a step for.
-            presence: As for `plan`.
-            force: Build it even if it is up to date.
         """
         key = self._keys.key(Reference(label))
         kept = {label: self._records.get(key)}

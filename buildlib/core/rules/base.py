@@ -20,11 +20,7 @@ def locked_requirements(python: str) -> str:
 
 
 def place(files: dict[str, FileOutput], name: str, made: FileOutput, target: Target) -> None:
-    """Add a file to those of a target.
-
-    Raises:
-        InputError: It has another of that name: which of the two it would be, nothing says.
-    """
+    """Add a file to those of a target."""
     if files.get(name, made) != made:
         raise InputError(
             f"two inputs of {target.label} would both be {name}",
@@ -41,7 +37,6 @@ class DockerfileRule(Rule):
     """
 
     def request(self, target: Target) -> Request:
-        """See `Rule.request`."""
         return Request(
             target.attrs["dockerfile"],
             target.attrs["build_args"],
@@ -51,7 +46,6 @@ class DockerfileRule(Rule):
         )
 
     def staged_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.staged_names`."""
         staged = [file.name for file in target.files]
         python = str(target.attrs.get("python") or "")
         locked = locked_requirements(python)

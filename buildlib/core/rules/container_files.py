@@ -93,12 +93,10 @@ class ContainerFiles(DockerfileRule):
     uses_engine = True
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         del targets
         return [_output_name(path) for path in target.attrs["outputs"]]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         import os
         import tarfile

@@ -49,7 +49,6 @@ class Context(Protocol):
     """The inputs and tools of one action.
 
     Attributes:
-        targets: All targets.
         store: Where files that are built or fetched are.
     """
 
@@ -98,7 +97,6 @@ class Context(Protocol):
         """Write the root file system of some Debian packages as a tar into the content store.
 
         Args:
-            packages: What is unpacked in it.
             extra: Further files of the content store, each with its path in the system.
         """
 

@@ -209,7 +209,6 @@ class DockerImage(DockerfileRule):
     product = "image"
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         stage = stage_image(target, context)
         labels = oci_labels(target, context)

@@ -82,13 +82,7 @@ def extract(
 
 
 def _check_files(files: Mapping[str, str], name: str, *, folders: bool) -> None:
-    """Refuse a mapping that says nothing, or that leads out of the archive or the result.
-
-    Args:
-        files: As declared.
-        name: Of the target, for a fix.
-        folders: Whether folders may be taken.
-    """
+    """Refuse a mapping that says nothing, or that leads out of the archive or the result."""
     where = current().where()
     if not files:
         raise InputError(
@@ -121,12 +115,10 @@ class Extract(Rule):
     product = "files"
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         del targets
         return [target.attrs["out"]] if target.attrs["out"] else [*target.attrs["files"].values()]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         (dep,) = target.deps
         output = context.output(dep.ref).files
@@ -194,11 +186,7 @@ class _Selection:
         return posixpath.normpath(place + rest)
 
     def check_all_found(self) -> None:
-        """Refuse a mapping that no member has come for: it is misspelt, or another version's.
-
-        Raises:
-            InputError: There is one.
-        """
+        """Refuse a mapping that no member has come for: it is misspelt, or another version's."""
         for inside in self._missing:
             raise InputError(
                 f"the archive has no {inside}",
@@ -275,11 +263,7 @@ def _take(taken: Mapping[str, object], place: str) -> None:
 
 
 def _link(entry: Entry, place: str, placed: Mapping[str, str], selection: _Selection) -> str:
-    """What a symbolic link says in the result, where what it leads to may lie elsewhere.
-
-    Raises:
-        InputError: It leads out of the archive, or to what is not taken.
-    """
+    """What a symbolic link says in the result, where what it leads to may lie elsewhere."""
     there = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), entry.target))
     if entry.target.startswith("/") or there.startswith("../") or there in (".", ".."):
         raise InputError(

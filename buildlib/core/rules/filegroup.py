@@ -33,7 +33,6 @@ class Filegroup(Rule):
     version = 2
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         own = [file.name for file in target.files]
         for dep in target.deps:
             other = targets[dep.ref.label]
@@ -41,7 +40,6 @@ class Filegroup(Rule):
         return own
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         files: dict[str, FileOutput] = {}
         for dep in target.deps_of(parts):
             for name, made in context.output(dep.ref).files.items():

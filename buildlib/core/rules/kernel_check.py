@@ -73,12 +73,10 @@ class KernelCheck(Rule):
     uses_engine = True
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         del target, targets
         return [REPORT]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         (image,) = (dep.ref.label for dep in target.deps if dep.kind == IMAGE)
         others = {dep.name: dep.ref.label for dep in target.deps if dep.kind == WITH}

@@ -102,7 +102,6 @@ class Kernelspec(Rule):
     product = "files"
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         folder = target.label.name
         names = [f"{folder}/{KERNEL_JSON}", *(f"{folder}/{file.name}" for file in target.files)]
         for dep in target.deps:
@@ -112,7 +111,6 @@ class Kernelspec(Rule):
         return names
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         import json
 
         del parts

@@ -82,11 +82,7 @@ def rendered(
 
 
 def _check_placeholders(template: str, given: Iterable[str]) -> None:
-    """Refuse a placeholder that nothing is given for, and a value that no placeholder takes.
-
-    Raises:
-        InputError: There is one; at the template's line, or at the declaration.
-    """
+    """Refuse a placeholder that nothing is given for, and a value that no placeholder takes."""
     package = current()
     given = list(given)
     try:
@@ -127,7 +123,6 @@ class Rendered(Rule):
     product = "files"
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         del targets
         return [str(target.attrs["out"])]
 
@@ -137,7 +132,6 @@ class Rendered(Rule):
         return Export(target.attrs["out"], target.label.path(target.attrs["out"]))
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         found = dict(target.attrs["values"])
         named: dict[str, str] = {}

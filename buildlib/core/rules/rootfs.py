@@ -94,13 +94,11 @@ class Rootfs(DockerfileRule):
     product = "image"
 
     def staged_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.staged_names`."""
         laid = set(target.attrs["files"])
         del targets
         return [TAR, *(file.name for file in target.files if file.name not in laid)]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         stage = context.stage(target)
         laid = set(target.attrs["files"])

@@ -131,7 +131,6 @@ class Tarball(Rule):
         return attrs
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         del targets
         return [f"{target.label.name}.tar"]
 
@@ -141,7 +140,6 @@ class Tarball(Rule):
         return Export(EXPORT, f"{DIST}/{archive}-{version}.tar.gz") if archive else None
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         from buildlib.core.pack.tar import Member
 
         executables = set(target.attrs["executables"])

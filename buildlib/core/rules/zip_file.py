@@ -56,12 +56,10 @@ class ZipFile(Rule):
     product = "files"
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         del targets
         return [f"{target.label.name}.zip"]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         import io
         import zipfile

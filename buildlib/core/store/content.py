@@ -182,8 +182,6 @@ class ContentStore:
         again.
 
         Args:
-            sha256: Its digest.
-            size: Its size, where that is known.
             what: How a message names it.
         """
         if not _is_digest(sha256):
@@ -192,11 +190,7 @@ class ContentStore:
         return whole and self.has(sha256, size)
 
     def require(self, sha256: str, *, what: str = "a file") -> str:
-        """The path of a file whose bytes are whole; see `check`.
-
-        Raises:
-            ActionError: The store does not have it, or no longer.
-        """
+        """The path of a file whose bytes are whole; see `check`."""
         if not self.check(sha256, what=what):
             raise absent(self.root, sha256)
         return self.path(sha256)
@@ -265,9 +259,6 @@ class ContentStore:
         Returns:
             False where the file system does not let us (or has a limit of links), or the file has
             another mode or mtime.
-
-        Raises:
-            ActionError: The store does not have the file.
         """
         source = self.path(sha256)
         with suppress(FileNotFoundError):
@@ -350,7 +341,6 @@ class Writer:
         """Give the file its name; nothing may be written after it.
 
         Args:
-            expected: The sha256 it must have, if that is known.
             what: How a message names it.
 
         Raises:
@@ -388,11 +378,7 @@ def hash_file(file: IO[bytes]) -> HASH:
 
 
 def sha256_of(path: str) -> str:
-    """The sha256 of a file, in hex.
-
-    Raises:
-        OSError: It cannot be read.
-    """
+    """The sha256 of a file, in hex."""
     with open(path, "rb") as file:
         return str(hash_file(file).hexdigest())
 

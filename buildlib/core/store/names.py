@@ -25,7 +25,6 @@ def without_host(repository: str, host: str) -> str:
     """A repository as its registry knows it.
 
     Args:
-        repository: As `repository` gives it.
         host: The registry's, as its client has it.
     """
     return repository.removeprefix(f"{host}/")

@@ -50,11 +50,7 @@ class Record(NamedTuple):
 
 
 class Records:
-    """The records below a folder.
-
-    Args:
-        root: The folder; it is made when something is written.
-    """
+    """The records below a folder."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -112,9 +108,6 @@ class Records:
         """Note what was made; images of other engines that the key has are kept.
 
         Args:
-            record: The key and its parts.
-            output: What was made.
-            seconds: How long it took.
             label: The target, for people who look into the store.
             replace: What was made before is no result of the key any more, on no engine.
         """

@@ -19,11 +19,7 @@ FOLDER = ".buildlib"
 
 
 class State:
-    """The folder `.buildlib` of a workspace.
-
-    Args:
-        root: The workspace.
-    """
+    """The folder `.buildlib` of a workspace."""
 
     def __init__(self, root: str) -> None:
         self._root = root

@@ -19,11 +19,7 @@ class GitTree:
     """The files of one commit.
 
     Args:
-        root: Absolute path of the workspace (the top of the repository, or a folder in it).
         revision: Anything git understands as a commit.
-
-    Raises:
-        InputError: `root` is no repository, or has no such revision.
     """
 
     def __init__(self, root: str, revision: str) -> None:
@@ -58,7 +54,6 @@ class GitTree:
         self._folders[path.rpartition("/")[0]].append(name)
 
     def read(self, path: str) -> bytes:
-        """See `Tree.read`."""
         mode, data = self._blob(path)
         for _ in range(8):  # as deep as anyone's links go; the rest is a loop
             if mode != _LINK:
@@ -90,11 +85,9 @@ class GitTree:
             answer.read(1)
 
     def exists(self, path: str) -> bool:
-        """See `Tree.exists`."""
         return path in self._blobs or path in self._folders
 
     def files(self, folder: str) -> list[tuple[str, list[str]]]:
-        """See `Tree.files`."""
         below = folder + "/"
         return [
             (name, list(files))
@@ -103,7 +96,6 @@ class GitTree:
         ]
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
-        """See `Tree.stamps`."""
         paths = list(paths)
         new = [
             path

@@ -37,10 +37,6 @@ class Answer(NamedTuple):
 def git(root: str, *words: str) -> Answer:
     """Run git to its end. Bytes that are no UTF-8 come as surrogates.
 
-    Args:
-        root: A folder in the repository.
-        words: What follows `git`.
-
     Raises:
         NoGit: It is not installed.
     """

@@ -14,7 +14,6 @@ class WorkingTree:
 
     Args:
         root: Absolute path of the workspace.
-        index_file: Where the digest index is kept.
     """
 
     def __init__(self, root: str, index_file: str) -> None:
@@ -22,7 +21,6 @@ class WorkingTree:
         self.index = DigestIndex(root, index_file)
 
     def read(self, path: str) -> bytes:
-        """See `Tree.read`."""
         full = f"{self.root}/{path}"
         if os.path.islink(full) or ".." in path:
             full = self._inside(path)
@@ -44,7 +42,6 @@ class WorkingTree:
         return full
 
     def exists(self, path: str) -> bool:
-        """See `Tree.exists`."""
         pieces = path.split("/") if path else []
         if any(piece == ".." or is_junk(piece) for piece in pieces):
             return False
@@ -52,7 +49,6 @@ class WorkingTree:
         return os.path.lexists(f"{self.root}/{path}") and not any(map(os.path.islink, above))
 
     def files(self, folder: str) -> list[tuple[str, list[str]]]:
-        """See `Tree.files`."""
         found: list[tuple[str, list[str]]] = []
         pending = [folder]
         junk, endings = JUNK_NAMES, JUNK_ENDINGS
@@ -76,7 +72,6 @@ class WorkingTree:
         return found
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
-        """See `Tree.stamps`."""
         return self.index.stamps(paths)
 
 
