@@ -6,10 +6,7 @@ from collections.abc import Iterable
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known name most like `word`, or None where nothing is close enough to be meant.
-
-    `difflib` is imported here because only an error needs it.
-    """
+    """The known name most like `word`, or None if none is close enough."""
     from difflib import get_close_matches
 
     names = list(known)

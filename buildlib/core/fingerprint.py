@@ -1,4 +1,4 @@
-"""What our own code is, so that what it once made is not taken for what it would make now.
+"""Fingerprints of our own code, so that results of older code are not taken for present ones.
 
 A name is a path in `buildlib`: of a package, such as `core/dsl`, or of a module, such as
 `core/view.py`.
@@ -14,9 +14,9 @@ _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def stamp(*names: str) -> str:
-    """The state of the files of some rooms, told without reading them: cheap at each start.
+    """Fingerprint of the stat data of files: cheap at each start.
 
-    It is another one in each checkout, and after each edit, also one that is taken back.
+    It differs between checkouts, and changes with each edit, even if that is reverted.
     """
     seen = [
         (path, info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
@@ -27,7 +27,7 @@ def stamp(*names: str) -> str:
 
 
 def digest(*names: str) -> str:
-    """The sha256 of the files of some rooms, the same in all checkouts of the same code."""
+    """The sha256 of the contents of files, equal in all checkouts of the same code."""
     known = openssl_sha256()
     for path in _sources(names):
         with open(path, "rb") as file:

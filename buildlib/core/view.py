@@ -1,8 +1,7 @@
-"""A view: settings, targets, pins and keys of one tree, from its files alone.
+"""A view: the settings, targets, pins and keys of one tree, computed from its files alone.
 
-The working tree, a commit, the same files in another flavour or under another version: each is a
-`View` of its own, and answers the same questions. Nothing here has an effect, and nothing is read
-before it is asked for.
+The working tree, a commit, and the same files in another flavour or under another version are each
+a `View` and answer the same questions. A view has no effects, and reads a file when it needs it.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ class View:
     """One tree, seen with some settings and under some version.
 
     Args:
-        overrides: Settings that are given for this run (`organization`, `registry`, `flavour`);
-            all others are those of the tree's own pyproject.toml.
-        version: The version it is seen under; by default that of the tree's own VERSION.
-        memo: Remembers by content what was parsed; anything with `get` and `__setitem__`.
-        checked: Hold the declarations against their Dockerfiles, too: for what is to be built.
+        overrides: Settings given for this run (`organization`, `registry`, `flavour`); all others
+            come from the tree's own pyproject.toml.
+        version: By default that of the tree's own VERSION.
+        memo: A cache of parsed files, by content: anything with `get` and `__setitem__`.
+        checked: Compare the declarations with their Dockerfiles too, as a build needs it.
     """
 
     def __init__(
@@ -54,7 +53,6 @@ class View:
         self._checked = checked
 
     def in_flavour(self, flavour: str) -> View:
-        """The same files as another flavour has them."""
         overrides = {**self.overrides, "flavour": flavour}
         return View(self.tree, overrides, self._version, memo=self.memo)
 
@@ -62,7 +60,7 @@ class View:
 
     @cached_property
     def settings(self) -> Settings:
-        """`[tool.buildlib]`, with what this run overrides."""
+        """`[tool.buildlib]`, with this run's overrides."""
         text = self._text(SETTINGS_FILE)
         table = self.memo.get(("settings", text))
         if table is None:
@@ -85,10 +83,10 @@ class View:
 
     @property
     def channel(self) -> str:
-        """The tag that people use for what is built here: `dev`, or the version of a release.
+        """The tag that people use for images of this version: `dev`, or the version of a release.
 
-        It follows from the version, so that what is built from a release's commit has the keys
-        of the release. The tags themselves are put by a release alone.
+        It follows from the version, so a build of a release's commit has the keys of the release.
+        Only a release sets the tags themselves.
         """
         return channel_of(self.version)
 
@@ -123,7 +121,6 @@ class View:
 
     @cached_property
     def graph(self) -> Graph:
-        """All targets."""
         graph = Graph(Loader(self.tree, self.settings, self.memo).load())
         if self._checked:
             from buildlib.core.graph.validate import validate
@@ -152,11 +149,9 @@ class View:
 
     @cached_property
     def keys(self) -> Keys:
-        """The keys of the targets."""
         return self.keys_under(self.version)
 
     def keys_under(self, version: str) -> Keys:
-        """The keys that the targets have under another version."""
         organization, registry = self.settings.organization, self.settings.registry
         stamp = Stamp(organization, registry, channel_of(version), file_version(version))
         return Keys(self.graph, self.tree, self.lock, stamp)
@@ -166,18 +161,18 @@ class View:
         there = (label for label in self.graph.order if label not in self.left_out)
         return {label: self.keys.key(Reference(label)) for label in there}
 
-    # -- what a person means ---------------------------------------------------------------------
+    # -- names that a person types ---------------------------------------------------------------
 
     def resolve(
         self, words: Sequence[str], *, folder: str = "", verb: str = "", left_out: bool = False
     ) -> list[Label]:
-        """Targets that a person names; see `Graph.resolve`.
+        """The targets that a person names, in the forms of `Graph.resolve`.
 
         Args:
             words: As typed; none for all targets.
-            folder: Where the person stands.
-            verb: Take those that this verb makes where a word stands for several.
-            left_out: Also take what does not exist in this flavour: it has no key.
+            folder: The person's folder, which relative names start from.
+            verb: Where a word stands for several targets, take those that this verb makes.
+            left_out: Include targets that do not exist in this flavour; they have no key.
         """
         if not words:
             wanted = set(self.graph.of_verb(verb)) if verb else set(self.graph.targets)
@@ -192,13 +187,12 @@ class View:
         return list(found)
 
     def _resolve(self, word: str, folder: str, verb: str, *, left_out: bool) -> list[Label]:
-        """What one word stands for; see `resolve`."""
         if word in (BUILD, VERIFY):  # the name of a group of tasks stands for all of it
             return self.resolve((), verb=word, left_out=left_out)
         try:
             labels = self.graph.resolve([word], package=folder)
         except UnknownTarget:
-            # A task of this verb, whose group need not be said twice: verify kernel-py:gateway.
+            # A task of this verb may be named without its group: verify kernel-py:gateway.
             names = self.graph.task_names
             labels = [label for label in self.graph.of_verb(verb) if names[label] == word]
             if not labels:
@@ -211,7 +205,7 @@ class View:
         return labels
 
     def _meant(self, labels: Iterable[Label], verb: str) -> list[Label]:
-        """Those of several that are meant though none was named alone."""
+        """The targets to take where a word stands for several: no manual ones."""
         there = [label for label in labels if label not in self.left_out]
         if not verb:
             return there
@@ -219,7 +213,7 @@ class View:
         return [label for label in ours if not self.graph[label].manual]
 
     def refuse_left_out(self, labels: Iterable[Label]) -> None:
-        """Refuse to make what does not exist in this flavour."""
+        """Raise an error, with the reason, if a target does not exist in this flavour."""
         for label in labels:
             if label in self.left_out:
                 raise InputError(
@@ -229,7 +223,7 @@ class View:
                 )
 
     def _flavour_of(self, label: Label) -> str:
-        """A flavour in which what is left out may exist: its own, or that of what it needs."""
+        """A flavour in which a left-out target may exist: its own, or that of a dependency."""
         for other in reversed(self.graph.closure([label])):
             flavours = self.graph[other].flavours if other in self.left_out else ()
             if flavours:
@@ -246,13 +240,12 @@ def view_of_commit(
     *,
     memo: Any = None,
 ) -> Iterator[View]:
-    """A commit as it was: its own files, settings and lock, by the rules of today.
+    """A view of a commit: its own files, settings and lock, with today's rules.
+
+    Its files can be read until the context ends.
 
     Args:
         revision: Anything git understands as a commit.
-
-    Yields:
-        The view, whose files can be read until the context ends.
     """
     from buildlib.core.trees.git import GitTree  # with subprocess
 

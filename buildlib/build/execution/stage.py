@@ -157,7 +157,7 @@ class Stage:
         """
         mtime = self._mtime(name, sha256)
         stamp = f"{mode:o} {mtime} {sha256}"
-        if self._index.known(name) == stamp:
+        if self._index.unchanged_stamp(name) == stamp:
             return True
         self._discard(name)
         import shutil  # with bz2 and lzma: not for a build with nothing to do

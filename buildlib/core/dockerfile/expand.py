@@ -1,9 +1,9 @@
 r"""Variables and quotes of one Dockerfile word: `$X`, `${X:-word}`, `"..."`, `\x`.
 
 This is the small shell of Dockerfiles (https://docs.docker.com/reference/dockerfile/, "Environment
-replacement") as far as engine 20.10's own frontend has it. What only later frontends know
-(`${X-word}`, `${X#prefix}`) is refused with the form to write in its place: a guess would be a
-wrong base image or a wrong source. The module knows no instructions.
+replacement") as engine 20.10's own frontend has it. Forms of later frontends (`${X-word}`,
+`${X#prefix}`) are errors with the form to write instead: a guess could give a wrong base image or
+source. The module knows no instructions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _VARIABLE = re.compile(r"\$(?:\{)?([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def variables(word: str) -> tuple[str, ...]:
-    """The names of the variables that a word mentions, in order."""
+    """The names of the variables in a word, in order."""
     return tuple(_VARIABLE.findall(word)) if "$" in word else ()
 
 
@@ -34,7 +34,7 @@ def expand(
 
     Args:
         env: Variables that have a value.
-        unset: Gets the names that have neither a value nor a default; they expand to nothing.
+        unset: Gets the names without value and default; they expand to nothing.
     """
     if _SPECIAL.search(word) is None:
         return word
@@ -42,7 +42,7 @@ def expand(
 
 
 class _Reader:
-    """Walks once through a word; `at` is the next character."""
+    """Reads a word from left to right; `at` is the next character."""
 
     __slots__ = ("at", "env", "escape", "unset", "where", "word")
 
@@ -62,7 +62,7 @@ class _Reader:
         self.at = 0
 
     def read(self, stop: str) -> str:
-        """Everything up to the character `stop` (or, where that is empty, to the end)."""
+        """Everything up to the character `stop`, or to the end if that is empty."""
         out: list[str] = []
         word = self.word
         while self.at < len(word):
@@ -150,7 +150,7 @@ class _Reader:
         return (value or alternative) if modifier == "-" else (alternative if value else "")
 
     def required(self, name: str, problem: str, *, empty: bool) -> str:
-        """The value of `${NAME?message}`, which must be there."""
+        """The value of `${NAME?message}`; an error if it is not set."""
         message = self.read("}") or problem
         value = self.env.get(name)
         if value or (empty and value is not None):

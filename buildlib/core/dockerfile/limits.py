@@ -1,8 +1,7 @@
-"""What the BuildKit inside engine 20.10 cannot build.
+"""Limits of the BuildKit inside engine 20.10.
 
-Dockerfiles of this project stay within what that engine builds without a frontend from a registry.
-Each entry was found by trying it there (tests/engine/test_dockerfile_limits.py); where a builder is
-newer, the caller need not ask.
+Dockerfiles of this project must build there without a frontend from a registry. Each limit was
+found by trying (tests/engine/test_dockerfile_limits.py).
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _OCTAL = re.compile(r"[0-7]{3,4}\Z")
 
 
 def check_engine_limits(dockerfile: Dockerfile) -> None:
-    """Refuse what engine 20.10 refuses, or silently does otherwise."""
+    """Refuse what engine 20.10 refuses, or silently treats differently."""
     file = dockerfile.file
     if dockerfile.syntax:
         raise InputError(
@@ -44,7 +43,7 @@ def check_engine_limits(dockerfile: Dockerfile) -> None:
 
 
 def _instruction_limit(instruction: Instruction) -> tuple[str, str] | None:
-    """What engine 20.10 cannot make of an instruction as a whole, and the fix."""
+    """The error and fix if engine 20.10 cannot build an instruction as a whole."""
     name, rest = instruction.name, instruction.rest
     if instruction.heredocs:
         return (
@@ -62,7 +61,7 @@ def _instruction_limit(instruction: Instruction) -> tuple[str, str] | None:
 
 
 def _flag_limit(instruction: Instruction, where: Location) -> tuple[str, str] | None:
-    """What engine 20.10 cannot make of an instruction's flags, and the fix."""
+    """The error and fix if engine 20.10 does not know a flag of an instruction."""
     name, rest = instruction.name, instruction.rest
     for flag, value in instruction.flags:
         if flag in _NEWER_FLAGS.get(name, ()):

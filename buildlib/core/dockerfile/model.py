@@ -1,7 +1,4 @@
-"""What `parse` finds in a Dockerfile, as small tuples without behaviour.
-
-They hold what the file says and nothing of what a target declares.
-"""
+"""A parsed Dockerfile as plain tuples, which know nothing of declarations."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ class Arg(NamedTuple):
     """An `ARG` before the first `FROM`.
 
     Attributes:
-        default: The default, variables replaced by the defaults above it; None for none.
+        default: With variables replaced by the defaults above it; None if there is none.
     """
 
     name: str
@@ -29,7 +26,7 @@ class Source(NamedTuple):
         path: Relative to the context, without `./` and `..`; `.` is all of it.
         by: `COPY`, `ADD` or `RUN`.
         glob: Whether it holds wildcards (Go's, see `glob`).
-        folder: Whether it is written with a slash at its end.
+        folder: Whether it ends in a slash.
     """
 
     path: str
@@ -44,7 +41,7 @@ class Reference(NamedTuple):
 
     Attributes:
         by: `COPY` or `RUN`.
-        stage: Index of the stage that it is, or None.
+        stage: Index of the stage; None for an image.
     """
 
     name: str
@@ -54,13 +51,13 @@ class Reference(NamedTuple):
 
 
 class Outside(NamedTuple):
-    """Something that a step takes from where no key looks.
+    """An input of a step that no key holds.
 
     Attributes:
-        kind: `address` that `ADD` fetches; `cache` that a mount keeps; `variable` that the builder
-            sets as its machine is; `image` that a trigger names, whose stages are those of a child.
+        kind: `address` that `ADD` fetches; `cache` that a mount keeps; `variable` that depends on
+            the builder's machine; `image` or stage that `ONBUILD` names in the build of a child.
         by: `ADD`, `ARG`, `COPY`, `FROM` or `RUN`.
-        trigger: Whether it stands behind `ONBUILD`, and so runs in the builds of children.
+        trigger: Whether it is after `ONBUILD`, and so runs in the builds of children.
     """
 
     kind: str
@@ -74,14 +71,14 @@ class Stage(NamedTuple):
     """One `FROM` and what follows it.
 
     Attributes:
-        name: What `AS` calls it, in small letters; empty for none.
+        name: After `AS`, in small letters; empty for none.
         base: As written.
         image: `base` with variables replaced.
         variables: Names of the variables in `base`.
-        parent: Index of the stage that it continues, or None where `image` is an image.
+        parent: Index of the stage that it continues; None if `image` is an image.
         platform: As written after `--platform=`, or empty.
-        references: Stages and images that `--from` and `from=` name.
-        user: The last `USER` as written; empty where it stays the base's.
+        references: Of `--from` and `from=`.
+        user: The last `USER` as written; empty for the base's.
     """
 
     name: str
@@ -102,10 +99,10 @@ class Dockerfile(NamedTuple):
 
     Attributes:
         syntax: Frontend image of `# syntax=`, or empty.
-        syntax_line: Where that line is, or 0.
+        syntax_line: Its line number, or 0.
         args: The `ARG`s before the first `FROM`.
-        stages: In order; the last one is what is built.
-        outside: All that reaches past a key, in the order of the file.
+        stages: In order; the last one is built.
+        outside: Inputs that no key holds.
     """
 
     file: str

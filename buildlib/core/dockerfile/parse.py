@@ -1,8 +1,8 @@
-"""A Dockerfile as data: stages, what they build on, and what of the folder they read.
+"""Parses a Dockerfile into stages, their bases, and the files of the build context they read.
 
-`parse` is on the way of every build that has nothing to do, for each image: it splits only what it
-must, and replays `ENV` and `ARG` only where a source holds a variable. The module opens no file
-and knows nothing of declarations; `check` compares the two.
+Parsing is kept cheap: it splits only what it must, and replays `ENV` and `ARG` only if a source
+holds a variable. The module opens no file and knows nothing of declarations; `check` compares the
+two.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ PROXY_ARGS = tuple(
     for scheme in ("ALL", "FTP", "HTTP", "HTTPS", "NO")
     for name in (f"{scheme}_PROXY", f"{scheme}_PROXY".lower())
 )
-"""Build arguments that docker clients set as the user's config.json says."""
+"""Build arguments that docker clients set from the user's config.json."""
 
 _PARTS = ("PLATFORM", "OS", "ARCH", "VARIANT")
 PLATFORM_ARGS = frozenset(f"{side}{part}" for side in ("BUILD", "TARGET") for part in _PARTS)
-"""What BuildKit sets by itself; `FROM` may use them, a stage after `ARG NAME`."""
+"""Arguments that BuildKit sets by itself; `FROM` may use them, a stage after `ARG NAME`."""
 
 _BUILDERS_ARGS = frozenset((*(f"BUILD{part}" for part in _PARTS), *PROXY_ARGS))
-"""Those whose values are of the machine that builds; what `TARGET…` is, a key knows."""
+"""Arguments that depend on the builder's machine; keys hold the values of `TARGET…`."""
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9._-]*\Z")
 _REMOTE = re.compile(r"[A-Za-z][\w+.-]*://|[\w.-]+@[\w.-]+:")
-"""An address, or a place that git reaches by ssh, for some released frontend."""
+"""An address, or one of git over ssh, for some released frontend."""
 
 _MOUNT_TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
 _MOUNT_SWITCHES = ("readonly", "ro", "readwrite", "rw", "required")
@@ -45,11 +45,11 @@ _FROM_WORDS = (1, 3)
 
 
 def parse(text: str, file: str, args: Mapping[str, str] | None = None) -> Dockerfile:
-    """Read a Dockerfile.
+    """Parse a Dockerfile.
 
     Args:
-        args: Build arguments that will be given, those of the platform (`TARGETARCH`, ...)
-            included where the file uses them.
+        file: Its path in the workspace, for messages.
+        args: Build arguments of the build, including those of the platform (`TARGETARCH`, ...).
     """
     lines = read_lines(text, file)
     given = args or {}
@@ -70,7 +70,7 @@ def parse(text: str, file: str, args: Mapping[str, str] | None = None) -> Docker
 
 
 class _Scope:
-    """What all stages of one file share: its name, escape character and global variables."""
+    """The common state of all stages: file name, escape character and global variables."""
 
     def __init__(self, file: str, escape: str, given: Mapping[str, str]) -> None:
         self.file = file
@@ -81,7 +81,7 @@ class _Scope:
         self.outside: list[Outside] = []
 
     def declare(self, instructions: list[Instruction]) -> tuple[Arg, ...]:
-        """Take in the `ARG`s before the first `FROM`."""
+        """Read the `ARG`s before the first `FROM`."""
         found: list[Arg] = []
         defaults = dict(self.globals)
         for instruction in instructions:
@@ -101,13 +101,13 @@ class _Scope:
         return tuple(found)
 
     def use(self, names: Iterable[str], line: int, by: str, *, trigger: bool = False) -> None:
-        """Note the variables that the builder alone gives a value."""
+        """Note variables whose values depend on the builder's machine."""
         for name in names:
             if name in _BUILDERS_ARGS and (trigger or name not in self.given):
                 self.outside.append(Outside("variable", name, line, by, trigger))
 
     def base(self, text: str, where: Location) -> str:
-        """What `FROM` names once its variables are replaced; empty where one has no value."""
+        """The image of a `FROM` with variables replaced; empty if one has no value."""
         unset: list[str] = []
         image = expand(text, self.globals, where, self.escape, unset)
         for name in unset:
@@ -122,10 +122,10 @@ class _Scope:
         return "" if unset else image
 
     def environment(self, chain: list[Instruction]) -> tuple[dict[str, str], set[str]]:
-        """The variables that `ENV` and `ARG` instructions leave behind.
+        """The variables that `ENV` and `ARG` instructions set.
 
         Returns:
-            Their values, and the names of those that no variable of the base has part in.
+            Their values, and the names of those that depend on no variable of the base.
         """
         env: dict[str, str] = {}
         sure: set[str] = set()
@@ -150,7 +150,7 @@ class _Scope:
 def _stage(
     start: Instruction, body: list[Instruction], before: list[Stage], scope: _Scope
 ) -> Stage:
-    """Read one stage; `before` are those above it."""
+    """Read one stage; `before` are the stages above it."""
     where = Location(scope.file, start.line)
     parts = start.rest.split()
     if len(parts) not in _FROM_WORDS or (len(parts) > 1 and parts[1].upper() != "AS"):
@@ -190,7 +190,7 @@ def _stage(
 
 
 def _index(name: str, stages: list[Stage], *, exact: bool = False) -> int | None:
-    """Index of the last stage of a name; `FROM` compares it as written, `--from` does not."""
+    """Index of the last stage with a name; `FROM` compares it as written, `--from` does not."""
     wanted = name if exact else name.lower()
     for index in range(len(stages) - 1, -1, -1):
         if wanted and stages[index].name == wanted:
@@ -202,7 +202,7 @@ class _Reader:
     """Collects what the instructions of one stage read."""
 
     trigger = False
-    """Whether they stand behind `ONBUILD`."""
+    """Whether the instructions are after `ONBUILD`."""
 
     def __init__(self, scope: _Scope, before: list[Stage], parent: int | None) -> None:
         self.scope = scope
@@ -227,7 +227,7 @@ class _Reader:
         self.user = instruction.rest
 
     def on_build(self, instruction: Instruction) -> None:
-        """`ONBUILD`: what stands behind it, in a build of which nothing else is known."""
+        """`ONBUILD`: its instruction runs in another build, whose stages are unknown."""
         trigger = instruction.trigger
         handle = _HANDLERS.get(trigger.name) if trigger is not None else None
         if trigger is not None and handle is not None:
@@ -256,7 +256,6 @@ class _Reader:
                 self.read(path, by, where, glob=is_wild(path))
 
     def run(self, instruction: Instruction) -> None:
-        """`RUN`, for its mounts."""
         for key, value in instruction.flags:
             if key == "mount":
                 self.mount(value, Location(self.scope.file, instruction.line))
@@ -298,7 +297,7 @@ class _Reader:
             self.read(source or ".", "RUN", where, glob=False)
 
     def note(self, kind: str, name: str, by: str, line: int) -> None:
-        """Note what reaches past a key."""
+        """Note an input that no key holds."""
         self.scope.outside.append(Outside(kind, name, line, by, self.trigger))
 
     def refer(self, name: str, by: str, where: Location) -> None:
@@ -336,7 +335,7 @@ class _Reader:
         return _REMOTE.match(text) is not None
 
     def expanded(self, text: str, instruction: Instruction) -> str:
-        """A source with its variables replaced, all of which must be known."""
+        """A source with its variables replaced; all must have a value."""
         scope = self.scope
         where = Location(scope.file, instruction.line)
         if "$" not in text:
@@ -363,24 +362,24 @@ class _Reader:
 
 
 class _Trigger(_Reader):
-    """What stands behind `ONBUILD`: it runs in builds of children, on their context and stages."""
+    """Reads the instruction after `ONBUILD`, which uses the context and stages of children."""
 
     trigger = True
 
     def refer(self, name: str, by: str, where: Location) -> None:
-        """A number is a stage of the child's; behind a name may be any image."""
+        """A number is a stage of the child; a name may be any image."""
         if name != "scratch" and not (by == "COPY" and _is_number(name)):
             self.note("image", name, by, where.line)
 
     def read(self, text: str, by: str, where: Location, *, glob: bool) -> None:
-        """A path of the child's context, which the child's key holds."""
+        """Ignore a path of the child's context: the child's key holds it."""
 
     def is_address(self, text: str) -> bool:
-        """A variable may hold one: the child's values are not known."""
+        """Also true for a variable, whose value in the child is unknown."""
         return "$" in text or super().is_address(text)
 
     def expanded(self, text: str, instruction: Instruction) -> str:
-        """As it is written, where the child's values would be needed."""
+        """Unchanged if it holds a variable, whose value in the child is unknown."""
         return text if "$" in text else super().expanded(text, instruction)
 
 

@@ -1,9 +1,8 @@
 """The subset of Python that `BUILD.py` and `defs.py` may use, checked before anything runs.
 
-A declaration depends on the tree and on nothing else: no I/O, environment, clock or network, and
-no order that differs from run to run (sets, `hash`, `id`). What is left is data, loops,
-comprehensions and, in `defs.py`, functions: the same idea as Starlark, in files that editors,
-ruff and mypy still read as Python.
+A declaration depends on the tree alone: it has no I/O, environment, clock or network, and no order
+that differs from run to run (sets, `hash`, `id`). The subset has data, loops, comprehensions and,
+in `defs.py`, functions: the idea of Starlark, in files that editors, ruff and mypy read as Python.
 """
 
 from __future__ import annotations
@@ -51,7 +50,7 @@ ANNOTATION_MODULES = {
     "typing": ("Any", "Final", "Literal"),
     "collections.abc": ("Iterable", "Mapping", "Sequence"),
 }
-"""What macros may import to annotate their parameters; it has no effect on the graph."""
+"""Imports for annotations of macros; they have no effect on the graph."""
 
 _ALLOWED = (
     ast.Module, ast.Expr, ast.Constant, ast.Name, ast.Load, ast.Store, ast.Attribute, ast.Subscript,
@@ -103,7 +102,7 @@ def check(source: str, file: str) -> ast.Module:
 
 
 def compile_file(source: str, file: str) -> CodeType:
-    """Check a `BUILD.py` or `defs.py` and compile it; see `check` and `steady.guard`."""
+    """Check a `BUILD.py` or `defs.py`, guard it (`steady.guard`) and compile it."""
     module = check(source, file)
     try:
         return compile(guard(module), file, "exec", dont_inherit=True)
@@ -205,7 +204,7 @@ def _check_name(name: str, node: ast.AST, file: str) -> None:
 _METHODS = frozenset(
     name for kind in (str, bytes, list, tuple, dict, int) for name in dir(kind) if name[0] != "_"
 ) - {"format", "format_map"}
-"""Methods of data. Frames, code and types have attributes without underscores, too."""
+"""Methods of data types. Frames, code and types also have attributes without underscores."""
 
 
 def _check_attribute(node: ast.Attribute, file: str) -> None:

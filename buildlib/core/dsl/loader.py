@@ -1,7 +1,7 @@
 """From a tree to targets: find the packages, check and run each `BUILD.py`.
 
-`import` inside declarations is ours: rules come from `buildlib.rules`, macros from `defs.py` files
-read through the same tree, so that the graph of a commit is made from that commit's macros.
+`import` inside declarations is our own function: rules come from `buildlib.rules`, macros from
+`defs.py` files of the same tree, so the graph of a commit is made with that commit's macros.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _SAFE = {
 
 
 class _Module:
-    """What an import inside a declaration yields: names to take, nothing else."""
+    """The result of an import inside a declaration: names only."""
 
     def __init__(self, names: Mapping[str, Any]) -> None:
         self.__dict__.update(names)
@@ -38,7 +38,7 @@ class Loader:
     """Loads all packages of a tree.
 
     Args:
-        memo: Remembers compiled files by content; anything with `get` and `__setitem__`.
+        memo: A cache of compiled files by content: anything with `get` and `__setitem__`.
     """
 
     def __init__(self, tree: Tree, settings: Settings, memo: Any = None) -> None:
@@ -78,7 +78,7 @@ class Loader:
         return package
 
     def _run(self, file: str) -> dict[str, Any]:
-        """Run a file; what it raises by itself becomes an error with the file's line."""
+        """Run a file; its own exceptions become errors at the file's line."""
         namespace: dict[str, Any] = {
             "__builtins__": {**_SAFE, "__import__": self._import},
             "__name__": file,
@@ -123,7 +123,7 @@ class Loader:
         fromlist: tuple[str, ...] = (),
         _level: int = 0,
     ) -> Any:
-        """`from NAME import FROMLIST` inside a declaration; the names were checked already."""
+        """`from NAME import FROMLIST` inside a declaration, which `check` has passed."""
         if name in ANNOTATION_MODULES:
             return __import__(name, fromlist=fromlist)
         if name == RULES_MODULE:
@@ -146,7 +146,7 @@ class Loader:
         return module
 
     def _importer(self, name: str) -> Location:
-        """The line that imports `name`, in the file being run."""
+        """The line that imports `name`, in the running file."""
         file = self._loading[-1] if self._loading else declare.current().build_file
         for number, line in enumerate(self._tree.read(file).decode().splitlines(), 1):
             if line.startswith(f"from {name} "):
@@ -154,7 +154,7 @@ class Loader:
         return Location(file, 0)
 
     def _macro(self, name: str) -> _Module:
-        """The names a `defs.py` defines; it is run once a load."""
+        """The names that a `defs.py` defines; it runs once per load."""
         if name not in self._macros:
             file = name.replace(".", "/") + ".py"
             if file in self._loading:
@@ -215,7 +215,6 @@ def _place(error: BaseException, file: str) -> Location:
 
 
 def _as_input_error(error: Exception, place: Location) -> InputError:
-    """An exception of a declaration's own code."""
     what = str(error).replace("'__import__'", "import")
     if isinstance(error, TypeError):
         return InputError(what, where=place, fix="docs/rules.md lists the arguments")

@@ -12,7 +12,7 @@ from buildlib.core.dsl.arguments import checked
 
 _NOT_RULES = frozenset({"__init__", "base", "context"})
 _NO_TARGETS = frozenset({"glob", "select", "setting"})
-"""What declares nothing, but yields a value for a declaration."""
+"""Functions that declare nothing, but return a value for a declaration."""
 
 
 @cache

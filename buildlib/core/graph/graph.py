@@ -1,4 +1,4 @@
-"""The graph: all targets, their edges, and the errors that only the whole can show."""
+"""The graph: all targets, their edges, and the errors that need the whole graph."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BUILD, VERIFY = "build", "verify"
 
 
 def _group(word: str) -> tuple[str, str]:
-    """The verb of a task name, and the rest: `verify:kernel-py`; without one it is `build`."""
+    """Split a task name such as `verify:kernel-py`; without a verb it is `build`."""
     for verb in (BUILD, VERIFY):
         if word.startswith(verb + ":"):
             return verb, word[len(verb) + 1 :]
@@ -32,7 +32,7 @@ def _group(word: str) -> tuple[str, str]:
 
 
 class Graph:
-    """A checked set of targets."""
+    """A checked set of targets, given in order of declaration."""
 
     def __init__(self, targets: Mapping[Label, Target]) -> None:
         self.targets = targets
@@ -52,12 +52,11 @@ class Graph:
         return self.targets[label]
 
     def of_verb(self, verb: str) -> list[Label]:
-        """The targets that a verb makes, in order of declaration."""
         return [label for label, target in self.targets.items() if target.rule.verb == verb]
 
     @cached_property
     def checks(self) -> Mapping[Label, list[Label]]:
-        """Image -> its proofs, of those that nobody has to ask for by name."""
+        """Image -> its proofs that are not manual."""
         found: dict[Label, list[Label]] = {}
         for check in self.of_verb(VERIFY):
             for dep in self[check].deps if not self[check].manual else ():
@@ -66,11 +65,10 @@ class Graph:
         return found
 
     def deps(self, ref: Reference) -> tuple[Dep, ...]:
-        """The edges of a target, or of the named parts of it."""
         return self.targets[ref.label].deps_of(ref.parts)
 
     def parents(self, target: Target) -> Iterator[Target]:
-        """The images that a target stands on, nearest first."""
+        """The parent images of a target, nearest first."""
         while target.parent is not None:
             target = self.targets[target.parent]
             yield target
@@ -101,7 +99,7 @@ class Graph:
         return found
 
     def closure(self, roots: Iterable[Label]) -> list[Label]:
-        """The roots and all they depend on (as wholes), dependencies first."""
+        """The roots and all their dependencies (as wholes), dependencies first."""
         wanted: set[Label] = set()
         pending = list(roots)
         while pending:
@@ -113,9 +111,9 @@ class Graph:
         return sorted(wanted, key=self._rank.__getitem__)
 
     def stamped(self) -> set[Label]:
-        """The targets whose key depends on the channel: a release makes them anew.
+        """The targets whose key depends on the channel: a release builds them again.
 
-        They carry names of images or the version, or contain what does. All others ship as they
+        They carry image names or the version, or contain such a target. All others ship as they
         were tested.
         """
         wanted = {label: {Reference(label)} for label in self.order}
@@ -131,15 +129,16 @@ class Graph:
         return {label for label in self.order if Reference(label) in found}
 
     def _is_stamped(self, ref: Reference) -> bool:
-        """Whether a target (or parts of it) has something of the channel in its own key."""
+        """Whether the key of a target (or of parts of it) holds the channel directly."""
         target = self[ref.label]
         return is_stamped(target) or (not ref.parts and carries_version(target.attrs))
 
     def resolve(self, words: Iterable[str], *, package: str = "") -> list[Label]:
-        """What a person means by labels, patterns, task names or folders; no word twice.
+        """The targets that labels, patterns, task names or folders name, each once.
 
         Args:
-            package: The folder the person stands in, for names relative to it.
+            words: As typed.
+            package: The person's folder, for names relative to it.
         """
         found: dict[Label, None] = {}
         for word in words:
@@ -203,7 +202,7 @@ class Graph:
                         )
 
     def _check_image_names(self) -> None:
-        """Two targets that make one image would take its tag from each other."""
+        """Refuse two targets that make one image: they would fight for its tag."""
         makers: dict[str, Target] = {}
         for target in self.targets.values():
             if target.rule.is_image:
@@ -218,7 +217,7 @@ class Graph:
                     )
 
     def _sort(self) -> tuple[Label, ...]:
-        """Dependencies first, else in order of declaration; a cycle is told with its path."""
+        """All labels, dependencies first, else in order of declaration; refuses a cycle."""
         done: set[Label] = set()
         order: list[Label] = []
         for root in self.targets:
@@ -246,7 +245,7 @@ class Graph:
         return tuple(order)
 
     def _needs(self, label: Label) -> Iterator[Dep]:
-        """The edges of a target but those to images that it only names."""
+        """The edges of a target, without those to images that it only names."""
         return (dep for dep in self.targets[label].deps if not dep.by_name)
 
     def _cycle(self, path: list[Label]) -> InputError:

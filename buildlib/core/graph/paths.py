@@ -1,7 +1,7 @@
-"""Ways through the graph: what targets need, what needs them, and a shortest way between two.
+"""Paths through the graph: dependencies, reverse dependencies, and a shortest path.
 
-Edges are those that enter keys. Who takes a part of an archive needs what that part is made of, and
-no more; who only names an image does not need it.
+Edges are those that enter keys. A target that takes a part of an archive depends on the sources of
+that part alone; a target that only names an image does not depend on it.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from buildlib.core.model.label import Label, Reference
 
 
 class Paths:
-    """Ways through the graph, from target to target or to parts of them."""
+    """Paths from targets (or parts of them) to others."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._needs: dict[Reference, list[Reference]] = {}
 
     def below(self, start: Iterable[Label], depth: int | None = None) -> set[Label]:
-        """The targets, and what they need; of the nearest `depth` steps only."""
+        """The targets and their dependencies, up to `depth` edges away."""
         return {ref.label for ref in _reach(map(Reference, start), self._edges, depth)}
 
     def above(
         self, universe: Iterable[Label], targets: Iterable[Label], depth: int | None = None
     ) -> set[Label]:
-        """Of what a universe needs, the targets and all that needs them."""
+        """The targets and all that depend on them, among the dependencies of a universe."""
         within = _reach(map(Reference, universe), self._edges, None)
         needed_by: dict[Reference, list[Reference]] = {}
         for ref in within:
@@ -37,7 +37,7 @@ class Paths:
         return {ref.label for ref in _reach(start, lambda ref: needed_by.get(ref, []), depth)}
 
     def shortest(self, start: Iterable[Label], end: Iterable[Label]) -> list[Label]:
-        """A shortest way from one of some targets to one of others; empty where there is none."""
+        """A shortest path from one of some targets to one of others; empty if there is none."""
         wanted = set(end)
         came_from: dict[Reference, Reference | None] = {}
         for ref in _reach(map(Reference, start), self._edges, None, came_from):
@@ -64,11 +64,11 @@ def _reach(
     depth: int | None,
     came_from: dict[Reference, Reference | None] | None = None,
 ) -> list[Reference]:
-    """What is reached along edges, nearest first.
+    """All references that edges lead to from `start`, which is included; nearest first.
 
     Args:
-        depth: How many edges to follow one after the other; None for all.
-        came_from: Given the reference before each on a shortest way; None for those of `start`.
+        depth: The length of paths, in edges; None for any.
+        came_from: Gets the predecessor of each on a shortest path; None for those of `start`.
     """
     before = {} if came_from is None else came_from
     before.update(dict.fromkeys(start))

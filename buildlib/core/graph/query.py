@@ -2,10 +2,9 @@
 
     rdeps(//launchers:kernel_image_files) ^ kind(docker_image, //images/...)
 
-A word is what a person may type for targets: a label, a pattern, a task name. Expressions are
-joined by `+ ^ -` (or `union intersect except`), from left to right and with equal rank, as Bazel
-does. Edges are those that enter keys: who takes a part of an archive depends on that part alone,
-and who only names an image does not depend on it.
+A word is anything that a person may type for targets: a label, a pattern, a task name. Operators
+are `+ ^ -` (or `union intersect except`), from left to right and with equal rank, as in Bazel.
+Edges are those of `core.graph.paths`.
 """
 
 from __future__ import annotations
@@ -29,16 +28,11 @@ _OPERATORS = {
 }  # fmt: skip
 _ALL = "//..."
 EXAMPLE = "./doitw query 'rdeps(//images/bases/os) ^ kind(docker_image, //...)'"
-"""What an error offers to start from."""
+"""The `fix` of errors that have no better one."""
 
 
 class _Token(NamedTuple):
-    """A piece of an expression.
-
-    Attributes:
-        text: Without quotes.
-        is_word: Whether it can stand for targets, a pattern or a number.
-    """
+    """A token of an expression; `is_word` if it can be a target, a pattern or a number."""
 
     text: str
     start: int
@@ -52,16 +46,16 @@ def query(graph: Graph, expression: str, resolve: Callable[[str], Iterable[Label
     """The targets that an expression stands for.
 
     Args:
-        resolve: The targets that one word stands for.
+        resolve: The targets that one word names.
 
     Returns:
-        Dependencies first; a path as it runs; joined sets one after the other.
+        Dependencies first; a path in its own order; unions one after the other.
     """
     return list(_Parser(graph, expression, resolve).all())
 
 
 class _Parser:
-    """Reads an expression, and evaluates it while reading."""
+    """Parses an expression, and evaluates it while parsing."""
 
     def __init__(self, graph: Graph, text: str, resolve: Callable[[str], Iterable[Label]]) -> None:
         self._graph = graph
@@ -85,7 +79,6 @@ class _Parser:
     # -- grammar -----------------------------------------------------------------------------
 
     def all(self) -> Labels:
-        """The whole expression."""
         found = self._expression()
         if self._now.text != _END:
             self._fail(f"{self._now.text!r} is not expected here")
@@ -144,7 +137,7 @@ class _Parser:
         self._expect(")")
         return found
 
-    # -- functions, each between its parentheses -----------------------------------------------
+    # -- functions: the words between their parentheses ----------------------------------------
 
     def _deps(self) -> Labels:
         return self._ordered(self._paths.below(self._expression(), self._depth()))
@@ -187,7 +180,7 @@ class _Parser:
         return found
 
     def _matching(self, value: Callable[[Target], str | None]) -> Labels:
-        """The targets of an expression of which a value matches the pattern in front of it."""
+        """Parse `PATTERN, EXPRESSION`: the targets with a value that matches the pattern."""
         token = self._now
         try:
             pattern = re.compile(self._word("a pattern"))
@@ -198,7 +191,7 @@ class _Parser:
         return {x: None for x, text in values.items() if text is not None and pattern.search(text)}
 
     def _depth(self) -> int | None:
-        """The number behind a last comma; None where there is none."""
+        """Parse an optional `, NUMBER`."""
         if self._now.text != ",":
             return None
         self._expect(",")
@@ -239,10 +232,7 @@ class _Parser:
 
 
 def attribute(target: Target, name: str) -> str | None:
-    """An attribute of a declaration as text, as `attr` compares it; None where there is none.
-
-    A list is `[a, b]`, a truth value `True` or `False`, as in a `BUILD.py`.
-    """
+    """An attribute of a declaration as `attr` compares it: lists as `[a, b]`, truth as `True`."""
     declared: Mapping[str, object] = {
         **target.attrs,
         "name": target.label.name,
@@ -265,12 +255,12 @@ def _as_text(value: object) -> str:
 
 
 def _tokens(text: str) -> Iterable[_Token]:
-    """The pieces of an expression; the last one stands for its end."""
+    """The tokens of an expression; the last one marks its end."""
     end = len(text.rstrip())
     at = 0
     while at < end:
         found = _TOKEN.match(text, at)
-        if found is None:  # cannot be: something stands before the end
+        if found is None:  # cannot happen: text is left before the end
             return
         double, single, symbol, word, other = found.groups()
         start, at = found.start(found.lastindex or 0), found.end()

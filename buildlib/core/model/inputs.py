@@ -1,4 +1,4 @@
-"""What an action reads, as its key saw it."""
+"""The files that an action reads, as they were when its key was computed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ class Source(NamedTuple):
     """A source file.
 
     Attributes:
-        path: Absolute path.
-        stamp: See `Tree.stamps`.
+        path: Absolute.
+        stamp: Content and mode, as `Tree.stamps` gives them.
     """
 
     path: str
@@ -21,8 +21,8 @@ class Fetched(NamedTuple):
     """A pinned file in the content store.
 
     Attributes:
-        path: Where it lies in a build context.
-        size: Its length in bytes.
+        path: Its path in a build context.
+        size: In bytes.
     """
 
     path: str

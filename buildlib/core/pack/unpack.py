@@ -1,9 +1,9 @@
-"""Reading archives of others, member by member: tar in any compression, and zip (wheels, jars).
+"""Reading foreign archives member by member: tar in any compression, and zip (wheels, jars).
 
-Nothing is written here and no name is trusted: paths come out without `./`, and one that leads out
-of the archive is refused before its content is looked at. A compressed tar can be read only from
-its beginning, so members come in the archive's own order and each is to be read when it comes;
-only hard links come at the end, since what they link to may have been passed over.
+Nothing is written here and no name is trusted: paths lose their `./`, and a path that leads out of
+the archive is an error before its content is read. A compressed tar can only be read from its
+beginning, so members come in the archive's own order, and the caller reads each when it comes. Hard
+links come last, since the caller may have skipped their targets.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ BROKEN = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError,
     NotImplementedError,
 )  # fmt: skip
-"""What reading a damaged archive may raise; also a RuntimeError, for an encrypted member.
+"""Errors of a damaged archive. An encrypted member raises a RuntimeError, too.
 
-gzip and bz2 raise an OSError without a number; one with a number is the operating system's.
+gzip and bz2 raise an OSError without errno; one with errno comes from the operating system.
 """
 
 
@@ -36,8 +36,8 @@ class Entry(NamedTuple):
         path: Relative, with slashes, without `./` and a slash at its end.
         kind: `file`, `dir`, `link` (symbolic) or `special` (a device, a pipe).
         executable: Whether its owner may execute it.
-        target: What a symbolic link points to, as it stands there.
-        open: Gives the content of a file.
+        target: The target of a symbolic link, as written in the archive.
+        open: Opens the content of a file.
     """
 
     path: str
@@ -48,11 +48,11 @@ class Entry(NamedTuple):
 
 
 def entries(archive: str, skip: Callable[[str], bool]) -> Iterator[Entry]:
-    """The members of an archive that are not to be passed over.
+    """The members of an archive, without those to skip.
 
     Args:
-        archive: Path of the file; what is in it decides how it is read.
-        skip: Whether to pass over the member of this path, whatever it is.
+        archive: Path of the file; its content decides how it is read.
+        skip: Whether to skip the member of this path.
 
     Raises:
         InputError: A member's path leads out of the archive.

@@ -1,7 +1,7 @@
-"""What differs between two trees: the targets whose keys do, each with the nearest cause.
+"""The targets that two trees affect: those with different keys, each with the nearest cause.
 
-Keys hold all that can change a result, so this is exact for edits, renames, deletions, pins and
-declarations alike. Nothing is built, and no engine or record is asked.
+Keys hold everything that can change a result, so the answer is exact for edits, renames, deletions,
+pins and declarations alike. It needs no build, engine or record.
 """
 
 from __future__ import annotations
@@ -21,20 +21,18 @@ class Side(Protocol):
     """One of two trees: a `View`."""
 
     @property
-    def graph(self) -> Graph:
-        """Its targets."""
+    def graph(self) -> Graph: ...
 
     @property
-    def keys(self) -> Keys:
-        """Their keys."""
+    def keys(self) -> Keys: ...
 
 
 class Affected(NamedTuple):
     """A target that differs.
 
     Attributes:
-        path: From it to the nearest one that differs by itself.
-        changes: What differs there; empty where that target (or part) is new.
+        path: From the target to the nearest one that differs by itself.
+        changes: The differences there; empty if that target (or part) is new.
     """
 
     label: Label
@@ -52,7 +50,7 @@ class _Parts(NamedTuple):
 
 
 def changes(old: Side, new: Side, label: Label) -> list[Leaf] | None:
-    """All parts in which a target differs between two trees; None where it is new."""
+    """All differences of a target between two trees; None if it is new."""
     before = _record(old, Reference(label))
     if before is None:
         return None
@@ -61,7 +59,7 @@ def changes(old: Side, new: Side, label: Label) -> list[Leaf] | None:
 
 
 class _Cause(NamedTuple):
-    """Why a target or a part differs: by itself, or by the next one on the way to the cause."""
+    """Why a target or a part differs: its own changes, or the next one on the path to them."""
 
     changes: tuple[Change, ...]
     via: Reference | None
@@ -71,16 +69,16 @@ class _Cause(NamedTuple):
 def affected(
     old: Side, new: Side, labels: Iterable[Label], rules: Mapping[str, Change] | None = None
 ) -> list[Affected]:
-    """Which of some targets differ between two trees.
+    """The targets that differ between two trees.
 
     Args:
         labels: Targets of `new`.
-        rules: Kinds of targets that another version of their rule makes, and the two versions: a
-            key alone does not tell, since those of both trees are computed by the present code.
+        rules: Rules with another version in each tree, and the two versions. Keys do not show
+            this: the present code computes those of both trees.
 
     Raises:
-        InputError: `new` lacks a source or a pin that a target needs. Where `old` does, the target
-            counts as new.
+        InputError: `new` lacks a source or a pin that a target needs. If `old` lacks one, the
+            target counts as new.
     """
     labels = list(labels)
     for side in (old, new):
@@ -106,7 +104,7 @@ def _cause(
     rules: Mapping[str, Change],
     known: dict[Reference, _Cause | None],
 ) -> _Cause | None:
-    """Why a target differs; `known` takes the causes of all below it, each computed once."""
+    """Why a target differs; `causes` gets those of all its dependencies, each computed once."""
     pending = [ref]
     while ref not in known:
         now = pending[-1]
@@ -126,7 +124,7 @@ def _nearest(
     needs: Iterable[Reference],
     known: Mapping[Reference, _Cause | None],
 ) -> _Cause | None:
-    """What differs in a target itself, or the dependency with the shortest way to a cause."""
+    """A target's own changes, or the dependency with the shortest path to a cause."""
     if changes is not None:
         return _Cause(changes, None, 1)
     below = [(cause.length, other) for other in needs if (cause := known[other])]
@@ -139,7 +137,7 @@ def _nearest(
 def _itself(
     old: Side, new: Side, ref: Reference, rules: Mapping[str, Change]
 ) -> tuple[Change, ...] | None:
-    """What differs in a target but for what is below it; None where nothing does."""
+    """A target's own changes, without those of dependencies; None if there are none."""
     record = new.keys.record(ref)
     before = _record(old, ref)
     if before is None:
@@ -149,14 +147,14 @@ def _itself(
         found = differences(new.graph, ref, before, record)
         own = [change for change, below in found if below is None]
         if old.graph[ref.label].rule.kind != new.graph[ref.label].rule.kind:
-            own = [change for change in own if change.name == "rule"]  # what follows from it
+            own = [change for change in own if change.name == "rule"]  # the others follow from it
     if change := rules.get(new.graph[ref.label].rule.kind):
         own = [change, *(it for it in own if it.name != change.name)]
     return tuple(own) or None
 
 
 def _record(side: Side, ref: Reference) -> KeyRecord | None:
-    """A key record in the tree before; None where that tree does not have the target, or no key."""
+    """A target's key record in a tree; None if the tree lacks the target or one of its inputs."""
     target = side.graph.targets.get(ref.label)
     if target is None or not set(ref.parts) <= set(target.parts):
         return None

@@ -1,8 +1,7 @@
-"""Why: the difference of two key records, followed down to the leaf that changed.
+"""Why a key changed: the differences of two key records, followed down to the leaves.
 
-A part of a record that stands for another target holds that target's key; the explanation goes on
-in the records of that target, so that what a person reads is a changed file or pin, and the path
-from it to the target.
+The part of a dependency holds its key. If that changed, the explanation continues in the records of
+the dependency, so that a person reads of a changed file or pin, and the path to it.
 """
 
 from __future__ import annotations
@@ -23,17 +22,16 @@ _Old = tuple[Reference, str]
 
 
 class Parts(Protocol):
-    """Where the records of earlier keys are: `store.records.Records`, or another's."""
+    """Has the records of earlier keys, as `store.records.Records` does."""
 
-    def parts(self, key: str) -> KeyRecord | None:
-        """What a key was made of; None where that is not known."""
+    def parts(self, key: str) -> KeyRecord | None: ...
 
 
 class Leaf(NamedTuple):
-    """One changed part, where it changed.
+    """One changed part.
 
     Attributes:
-        path: From the target that is explained to the one whose part changed.
+        path: From the explained target to the one whose part changed.
     """
 
     path: tuple[Reference, ...]
@@ -41,7 +39,7 @@ class Leaf(NamedTuple):
 
 
 class Explainer:
-    """Explains why keys are not what they were when this workspace last built."""
+    """Explains why keys changed since the last builds of this workspace."""
 
     def __init__(self, graph: Graph, keys: Keys, records: Parts, state: State) -> None:
         self._keys = keys
@@ -50,7 +48,7 @@ class Explainer:
         self._comparison = Comparison(graph, keys, records)
 
     def changes(self, label: Label) -> list[Leaf] | None:
-        """The leaves that changed since the last build; None where nothing was built here."""
+        """The leaves that changed since the last build; None if there was none here."""
         last = self._last(label)
         return self._comparison.leaves(label, last) if last else None
 
@@ -64,18 +62,18 @@ class Explainer:
         return self._comparison.in_a_line(label, last) or "its record is gone"
 
     def _last(self, label: Label) -> str:
-        """The key of the last build here; empty where none is known, or not what it was made of."""
+        """The key of the last build here; empty if there is none, or its record is gone."""
         last = self._state.last_key(label)
         return last if last and self._records.parts(last) is not None else ""
 
 
 class Comparison:
-    """Keys of now against those of before, followed down to where something changed by itself.
+    """Compares present keys with earlier ones, down to the leaves that changed.
 
-    What differs in a target is found once, however many targets stand on it.
+    Each target is compared once, however many targets depend on it.
 
     Args:
-        records: What keys were made of before.
+        records: The records of earlier keys.
     """
 
     def __init__(self, graph: Graph, keys: Keys, records: Parts) -> None:
@@ -86,7 +84,7 @@ class Comparison:
         self._told: dict[_Old, dict[str, None]] = {}
 
     def leaves(self, label: Label, old_key: str) -> list[Leaf]:
-        """The parts in which a target differs from what it was, each where it is; none twice."""
+        """The changed leaves of a target, each once."""
         met: set[_Old] = set()
         found: list[Leaf] = []
         pending: list[Leaf | tuple[tuple[Reference, ...], str]] = [((Reference(label),), old_key)]
@@ -104,7 +102,7 @@ class Comparison:
         return found
 
     def in_a_line(self, label: Label, old_key: str) -> str:
-        """The same in a few words; empty where nothing differs."""
+        """The changes in a few words; empty if there are none."""
         told: dict[str, None] = {}
         for change, below in self._differences((Reference(label), old_key)):
             if below is None:
@@ -114,7 +112,7 @@ class Comparison:
         return _first_few(list(told))
 
     def _words_of(self, old: _Old) -> dict[str, None]:
-        """What changed in a dependency and below it, in a few words each."""
+        """The changes in a dependency and below it, in a few words each."""
         pending = [old]
         while old not in self._told:
             now = pending[-1]
@@ -133,7 +131,6 @@ class Comparison:
         return self._told[old]
 
     def _differences(self, old: _Old) -> list[Difference]:
-        """Where the record of a target differs from that of an earlier key."""
         if old not in self._known:
             ref, key = old
             new, before = self._keys.record(ref), self._records.parts(key)
@@ -145,11 +142,11 @@ class Comparison:
 
 
 class Difference(NamedTuple):
-    """Where two records of one target differ.
+    """A difference of two records of one target.
 
     Attributes:
-        change: A part of the target itself, or the keys of a dependency.
-        below: That dependency, where both records have it and only its key differs.
+        change: A part of the target itself, or the two keys of a dependency.
+        below: That dependency, if both records have it and only its key differs.
     """
 
     change: Change
@@ -159,11 +156,7 @@ class Difference(NamedTuple):
 def differences(
     graph: Graph, ref: Reference, old: KeyRecord, new: KeyRecord
 ) -> Iterator[Difference]:
-    """Tell what changed in a target from what changed below it.
-
-    Args:
-        graph: That of the new record.
-    """
+    """The differences of two records of `ref`; `graph` is that of the new one."""
     deps = {dep.role: dep for dep in graph.deps(ref)}
     for change in compare(old, new):
         dep = deps.get(change.name)
@@ -180,7 +173,7 @@ def differences(
 
 
 def in_a_line(changes: Iterable[Leaf]) -> str:
-    """Leaves in a few words; the first ones, where they are many."""
+    """The first leaves, in a few words."""
     return _first_few(list(dict.fromkeys(map(describe, changes))))
 
 
@@ -190,11 +183,11 @@ def _first_few(texts: Sequence[str]) -> str:
 
 
 def describe(leaf: Leaf) -> str:
-    """A leaf in a few words: what changed, and in which target."""
+    """A leaf in a few words."""
     return _words(leaf.change, leaf.path[-1] if len(leaf.path) > 1 else None)
 
 
 def _words(change: Change, target: Reference | None) -> str:
-    """A change in a few words; in which target, where it is not the one in question."""
+    """A change in a few words; `target` is None for the explained one."""
     verb = "added" if change.old is None else "removed" if change.new is None else "changed"
     return f"{change.name} {verb}" + (f" in {target}" if target else "")

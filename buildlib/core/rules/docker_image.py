@@ -1,9 +1,9 @@
 """`docker_image`: an image from a Dockerfile with declared sources.
 
-The Dockerfile is plain Docker. It sees a staged folder that holds what was declared and nothing
-else: the sources, `apt/` with the locked Debian packages, `wheels/` with the locked Python
-packages, and the files of the targets it names. Its parent comes as the build argument
-`BASE_CONTAINER`. Steps have no network unless the declaration says `network=True`.
+The Dockerfile is plain Docker. Its build context is a staged folder that holds only what was
+declared: the sources, `apt/` with the locked Debian packages, `wheels/` with the locked Python
+packages, and the files of targets in `srcs`. The build argument `BASE_CONTAINER` names its parent.
+Steps have no network unless the declaration says `network=True`.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def docker_image(
 
 
 def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
-    """The requirements with hashes, once they are made, and what the lock was made for."""
+    """The `.lock` file of a requirements file, if it exists, and the request of the lock entry."""
     package = current()
     if not python.endswith(".in"):
         raise InputError(
@@ -158,21 +158,21 @@ def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
 
 
 def python_entry_name(own: str, python: str) -> str:
-    """The lock's entry of an image's wheels.
+    """Name of the lock entry of an image's wheels.
 
-    One image may have different requirements in each flavour, and the lock holds all of them: a
-    file that is not the usual one is named in the entry.
+    It names a file other than `requirements.in`, since an image may have different requirements in
+    each flavour, and the lock holds all of them.
     """
     return own if python == "requirements.in" else f"{own} {python}"
 
 
 def _unique(files: list[File]) -> list[File]:
-    """The Dockerfile or a requirements file may stand in srcs too."""
+    """Drop repeated files: the Dockerfile or a requirements file may be in srcs too."""
     return list(dict.fromkeys(files))
 
 
 def _by_flavour(parent: str | Mapping[str, str] | None, flavours: Sequence[str]) -> str | None:
-    """The parent for the workspace's flavour; where the image is left out, that of its own."""
+    """The parent for the workspace's flavour, or for the image's own if it is left out."""
     if parent is None or isinstance(parent, str):
         return parent
     known_flavours(parent)
@@ -189,7 +189,7 @@ def _by_flavour(parent: str | Mapping[str, str] | None, flavours: Sequence[str])
 
 
 def without_ignored(files: list[File], dockerfile: str) -> list[File]:
-    """Leave out what Docker would not send: the package's `.dockerignore` holds for srcs too."""
+    """Drop files that the package's `.dockerignore` excludes."""
     package = current()
     names = {IGNORE_FILE, f"{dockerfile}{IGNORE_FILE}"}
     if names.isdisjoint(package.known):
@@ -202,7 +202,7 @@ def without_ignored(files: list[File], dockerfile: str) -> list[File]:
 
 
 class DockerImage(DockerfileRule):
-    """Staged by us, built by BuildKit."""
+    """An image that is staged by us and built by BuildKit."""
 
     kind = "docker_image"
     version = 2
@@ -216,7 +216,7 @@ class DockerImage(DockerfileRule):
 
 
 def stage_image(target: Target, context: Context) -> Any:
-    """The folder that the Dockerfile of a target sees, filled."""
+    """Fill the build context of a target's Dockerfile."""
     stage = context.stage(target)
     for file in target.files:
         stage.add_source(file.name, context.source(file))
@@ -231,9 +231,9 @@ def stage_image(target: Target, context: Context) -> Any:
 
 
 def oci_labels(target: Target, context: Context) -> dict[str, str]:
-    """OCI labels: nothing that changes with a commit, a day, a tag or an organisation.
+    """OCI labels, which do not depend on commit, day, tag or organisation.
 
-    What is not declared is empty: without a label of its own, an image has its parent's.
+    Undeclared ones are empty: without its own label, an image would have its parent's.
     """
     attrs = target.attrs
     parent = target.parent

@@ -53,7 +53,7 @@ def download(*, name: str, urls: Sequence[str], filename: str = "", doc: str = "
 
 
 class Download(Rule):
-    """The file comes out of the content store, where the fetcher put it."""
+    """A file that the fetcher has put into the content store."""
 
     kind = "download"
     origin = ELSEWHERE

@@ -68,14 +68,14 @@ def external_image(
 
 
 class ExternalImage(Rule):
-    """Pulled by digest; the tag of the declaration is for people."""
+    """An image that is pulled by digest; the tag in the declaration is for people."""
 
     kind = "external_image"
     product = "image"
     origin = ELSEWHERE
 
     def from_name(self, target: Target) -> str:
-        """See `Rule.from_name`: what the registry calls it."""
+        """The reference in the registry."""
         return str(target.attrs["image"])
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:

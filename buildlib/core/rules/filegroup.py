@@ -1,4 +1,4 @@
-"""`filegroup`: a name for some files, so that targets of other packages can use them."""
+"""`filegroup`: a named group of files that targets of other packages can use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def filegroup(*, name: str, srcs: Sequence[str], doc: str = "") -> None:
 
 
 class Filegroup(Rule):
-    """Nothing is built: the files are taken where they are."""
+    """Files that are used where they are: nothing is built."""
 
     kind = "filegroup"
     version = 2

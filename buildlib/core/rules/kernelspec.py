@@ -1,7 +1,7 @@
-"""`kernelspec`: a kernel's folder, with a `kernel.json` that names the image by its present name.
+"""`kernelspec`: a kernel's folder, with a `kernel.json` that holds the present name of the image.
 
-A kernelspec carries organisation, registry and tag: they are in its key, and in no other's. The
-image is named, not contained: a new kernel image leaves the kernelspec as it is.
+A kernelspec carries organisation, registry and tag, so its key holds them. It names the image and
+does not contain it: a new kernel image does not change the kernelspec.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ PROXIES = "enterprise_gateway.services.processproxies."
 
 
 def _places(folder: str, path: str, names: Iterable[str]) -> list[str]:
-    """Where the files of a label go in the folder."""
+    """Paths in the folder of a label's files."""
     return [
         f"{folder}/{path}{name}" if path.endswith("/") else f"{folder}/{path}" for name in names
     ]

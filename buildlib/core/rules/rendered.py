@@ -1,9 +1,9 @@
-"""`rendered`: a text with the present names of images in it, written into the workspace.
+"""`rendered`: a text that holds the present names of images, written into the workspace.
 
-For files that name images and are read by other tools, such as a compose file. A template says
-`@NAME@` where a value belongs. Images are named, not contained: a new image of the same name
-leaves the file as it is. The result lies beside its template, where those tools expect it. Every
-build that finds it changed or gone writes it anew; it is no source, and git should ignore it.
+For files that name images and that other tools read, such as a compose file. `@NAME@` in a template
+is a placeholder. The file names images and does not contain them: a new image of the same name does
+not change it. The result is beside its template, where those tools expect it. A build that finds it
+changed or gone writes it again; it is no source, and git should ignore it.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def rendered(
 
 
 def _check_placeholders(template: str, given: Iterable[str]) -> None:
-    """Refuse a placeholder that nothing is given for, and a value that no placeholder takes."""
+    """Refuse a placeholder without a value, and a value without a placeholder."""
     package = current()
     given = list(given)
     try:
@@ -117,7 +117,7 @@ def _check_placeholders(template: str, given: Iterable[str]) -> None:
 
 
 class Rendered(Rule):
-    """Text in, text out; what it names is looked up in the graph."""
+    """A template with the names of other targets filled in."""
 
     kind = "rendered"
     product = "files"
@@ -127,7 +127,6 @@ class Rendered(Rule):
         return [str(target.attrs["out"])]
 
     def export(self, target: Target, version: str) -> Export | None:
-        """See `Rule.export`: the file itself, beside its template."""
         del version
         return Export(target.attrs["out"], target.label.path(target.attrs["out"]))
 

@@ -1,7 +1,7 @@
 """`zip_file`: a deterministic zip, such as a Python package that Spark ships to its nodes.
 
-Members are stored as they are, in the order of their paths, with one date and mode 0644: the same
-members give the same bytes wherever it is made.
+Members are stored uncompressed, sorted by path, with one date and mode 0644: equal members give
+equal bytes on every machine.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def zip_file(*, name: str, members: Mapping[str, str], doc: str = "") -> None:
 
 
 class ZipFile(Rule):
-    """Written with the standard library, without compression: its zlib differs between hosts."""
+    """A zip by the standard library, without compression: zlib differs between hosts."""
 
     kind = "zip_file"
     product = "files"

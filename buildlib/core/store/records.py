@@ -1,9 +1,9 @@
-"""Records: what was made for a key, and what the key was made of.
+"""Records: the result of the action of a key, and the parts of the key.
 
-Kept in the store that all workspaces of a machine share, since a key means the same in each. A
-record is two small files, written by rename when an action has ended well: what came out (read by
-every build) and the key's parts (read by `why` alone). Failures leave no record. A record says
-what *was* made; whether it is still there is asked of the engine and of the content store.
+Records are in the store that all workspaces of a machine share, since a key means the same in each.
+A record is two small files, written by rename after an action has succeeded: the result (read by
+every build) and the key's parts (read by `why` alone). Failures leave no record. A record says what
+*was* made; engine and content store say whether it still exists.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from buildlib.core.model.output import FileOutput, Output
 
 _BLOCK = 1 << 16
 _REBUILD = "rebuild"
-"""Ending of the file that says that a key was forgotten."""
+"""Ending of the file that marks a forgotten key."""
 
 
 class Record(NamedTuple):
-    """What was made for a key.
+    """The result of a key.
 
     Attributes:
-        images: What engines call the images that were built for it: one for each engine.
+        images: IDs of its image: one for each engine, the last built first.
         files: Files in the content store, by name.
-        seconds: How long it took, the last time.
-        identities: The digests of the configurations of those images, where they are known.
+        seconds: How long the last build took.
+        identities: Image ID -> digest of the image's configuration, where known.
     """
 
     images: tuple[str, ...]
@@ -40,17 +40,17 @@ class Record(NamedTuple):
 
     @property
     def output(self) -> Output:
-        """What came out, with the image that was built last."""
+        """The result, with the image that was built last."""
         image = self.images[0] if self.images else ""
         return Output(image, self.files, self.identities.get(image, ""))
 
     def holds(self, identity: str, digest: str) -> bool:
-        """Whether one of the images is that of an identity, or of a manifest's digest."""
+        """Whether an image has this identity, or this manifest digest."""
         return bool({identity, digest} & {*self.images, *self.identities.values()})
 
 
 class Records:
-    """The records below a folder."""
+    """The records below a folder, which is made by the first write."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -59,7 +59,7 @@ class Records:
         return f"{self._root}/{key[:2]}/{key[2:]}.{ending}"
 
     def get(self, key: str) -> Record | None:
-        """What was made for a key; None where nothing was, or the record cannot be read."""
+        """The record of a key; None if there is none, or it is damaged."""
         try:
             plain = json.loads(_read(self._path(key, "json")))
             images = tuple(plain["images"])
@@ -69,7 +69,7 @@ class Records:
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         if not isinstance(plain["images"], list) or plain.get("key") != key:
-            return None  # the record of another key is none of this one
+            return None  # it is the record of another key
         texts = [*images, *identities.values(), *(made.sha256 for made in files.values())]
         if not all(isinstance(text, str) for text in texts):
             return None
@@ -78,11 +78,7 @@ class Records:
         return Record(images, files, seconds, identities)
 
     def find(self, start: str) -> list[tuple[str, float]]:
-        """The keys that begin so and have a record, each with the time it was written.
-
-        Args:
-            start: Hex digits, more than two of them.
-        """
+        """The recorded keys with this prefix (over two hex digits), and when each was written."""
         try:
             names = os.listdir(f"{self._root}/{start[:2]}")
         except OSError:
@@ -105,11 +101,11 @@ class Records:
         label: str,
         replace: bool = False,
     ) -> None:
-        """Note what was made; images of other engines that the key has are kept.
+        """Write the record of a key; the images of other engines stay in it.
 
         Args:
             label: The target, for people who look into the store.
-            replace: What was made before is no result of the key any more, on no engine.
+            replace: Drop all earlier results of the key, on every engine.
         """
         earlier = None if replace else self.get(record.key)
         images = [image for image in (earlier.images if earlier else ()) if image != output.image]
@@ -131,7 +127,7 @@ class Records:
         self._unlink(record.key, _REBUILD)
 
     def identify(self, key: str, image: str, identity: str) -> None:
-        """Note the identity of an image that is recorded; a record that is gone stays so."""
+        """Add the identity of a recorded image, if the record still exists."""
         record = self.get(key)
         if record is None or image not in record.images or identity == image:
             return
@@ -141,7 +137,7 @@ class Records:
             self._write(path, {**plain, "identities": {**record.identities, image: identity}})
 
     def put_parts(self, record: KeyRecord) -> None:
-        """Note what a key was made of, for `why`."""
+        """Write the parts of a key, for `why`."""
         if self.parts(record.key) is None:
             self._write(self._path(record.key, "parts.json"), record.parts)
 
@@ -153,7 +149,7 @@ class Records:
         os.replace(temporary, path)
 
     def parts(self, key: str) -> KeyRecord | None:
-        """The record of a key that something was made for."""
+        """The key record of a key that was built; None if there is none, or it is damaged."""
         try:
             with open(
                 self._path(key, "parts.json"), encoding="utf-8", errors="surrogateescape"
@@ -164,20 +160,18 @@ class Records:
         return record if record.key == key else None
 
     def remove(self, key: str) -> None:
-        """Remove a record: what it named is not there any more, or does not count."""
         for ending in ("json", "parts.json"):
             self._unlink(key, ending)
 
     def forget(self, key: str) -> None:
-        """Remove a record, and see to it that the key is built again from its sources.
+        """Remove a record, and mark the key to be built from its sources.
 
-        Until then no cache answers for it, neither the builder's nor a registry.
+        Until then no cache is used for it, neither the builder's nor a registry.
         """
         self._write(self._path(key, _REBUILD), "forgotten")
         self.remove(key)
 
     def is_forgotten(self, key: str) -> bool:
-        """Whether a key is to be built again; see `forget`."""
         return os.path.exists(self._path(key, _REBUILD))
 
     def _unlink(self, key: str, ending: str) -> None:
@@ -186,7 +180,7 @@ class Records:
 
 
 def _read(path: str) -> str:
-    """A whole file; `open` makes twice as many system calls, and every build reads every record."""
+    """Read a file with half the system calls of `open`: every build reads every record."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         text = b""

@@ -1,4 +1,4 @@
-"""A commit as a tree: blobs read through one `git cat-file --batch`, nothing checked out."""
+"""A commit as a tree: reads blobs through one `git cat-file --batch`, without a checkout."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from buildlib.errors import InputError
 _LINK = "120000"
 _EXECUTABLE = "100755"
 _AT_ONCE = 256
-"""Blobs asked for in one go: git must be able to take all of the question before it answers."""
+"""Blobs per request: git must be able to read all of the request before it answers."""
 
 
 class GitTree:
@@ -55,7 +55,7 @@ class GitTree:
 
     def read(self, path: str) -> bytes:
         mode, data = self._blob(path)
-        for _ in range(8):  # as deep as anyone's links go; the rest is a loop
+        for _ in range(8):  # deeper links are a loop
             if mode != _LINK:
                 return data
             if data.startswith(b"/"):
@@ -73,7 +73,7 @@ class GitTree:
         return mode, data
 
     def _contents(self, oids: Sequence[str]) -> Iterator[bytes]:
-        """The contents of some blobs; all are asked for before the first is read."""
+        """The contents of some blobs, in one request."""
         if self._batch is None:
             self._batch = start_git(self.root, "cat-file", "--batch")
         asked, answer = cast("IO[bytes]", self._batch.stdin), cast("IO[bytes]", self._batch.stdout)
@@ -117,7 +117,6 @@ class GitTree:
 
 
 def _stamp(mode: str, data: bytes) -> str:
-    """The stamp of a blob; see `Tree.stamps`."""
     from hashlib import sha256
 
     if mode == _LINK:
@@ -126,7 +125,7 @@ def _stamp(mode: str, data: bytes) -> str:
 
 
 def _normalise(path: str) -> str:
-    """`a/../b` as `b`; what leads out of the tree is no path of it."""
+    """`a/../b` as `b`; a path that leads out of the tree does not exist."""
     parts: list[str] = []
     for part in path.split("/"):
         if part == "..":

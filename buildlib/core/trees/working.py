@@ -1,4 +1,4 @@
-"""The working tree: files as they are on disk now, stamped through the digest index."""
+"""The working tree: files on disk, stamped through the digest index."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class WorkingTree:
             raise FileNotFoundError(path) from None
 
     def _inside(self, path: str) -> str:
-        """What a path leads to, if that is in the tree: a commit has nothing else either."""
+        """The real path of a file, which must be in the tree, as it would be in a commit."""
         try:
             full = os.path.realpath(f"{self.root}/{path}", strict=True)
         except OSError:
@@ -76,7 +76,7 @@ class WorkingTree:
 
 
 def _link_text(path: str) -> str:
-    """Where a symlink says it leads; an empty text for anything else."""
+    """The target of a symlink; an empty text for anything else."""
     try:
         return os.readlink(path)
     except OSError:
