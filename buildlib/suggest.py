@@ -10,9 +10,9 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     from difflib import get_close_matches
 
     names = list(known)
-    found = get_close_matches(word, names, n=1, cutoff=0.6)
-    if found:
-        return found[0]
+    matches = get_close_matches(word, names, n=1, cutoff=0.6)
+    if matches:
+        return matches[0]
     tail = word.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
     for name in names:
         if tail and name.rsplit("/", 1)[-1].rsplit(":", 1)[-1] == tail:

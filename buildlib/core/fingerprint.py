@@ -18,21 +18,21 @@ def stamp(*names: str) -> str:
 
     It differs between checkouts, and changes with each edit, even if that is reverted.
     """
-    seen = [
+    stats = [
         (path, info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
         for path in _sources(names)
         for info in (os.stat(path),)
     ]
-    return str(openssl_sha256(repr(seen).encode()).hexdigest())
+    return str(openssl_sha256(repr(stats).encode()).hexdigest())
 
 
 def digest(*names: str) -> str:
     """The sha256 of the contents of files, equal in all checkouts of the same code."""
-    known = openssl_sha256()
+    state = openssl_sha256()
     for path in _sources(names):
         with open(path, "rb") as file:
-            known.update(f"{os.path.relpath(path, _HOME)}\0".encode() + file.read())
-    return str(known.hexdigest())
+            state.update(f"{os.path.relpath(path, _HOME)}\0".encode() + file.read())
+    return str(state.hexdigest())
 
 
 def _sources(names: tuple[str, ...]) -> Iterator[str]:

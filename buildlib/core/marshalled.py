@@ -34,10 +34,10 @@ def load(file: str, kind: str) -> dict[Any, Any]:
     if data[:head] != magic or data[head : head + 4] != zlib.crc32(payload).to_bytes(4, "big"):
         return {}
     try:
-        found = marshal.loads(payload)  # noqa: S302 - our own file, checked by its CRC
+        entries = marshal.loads(payload)  # noqa: S302 - our own file, checked by its CRC
     except (ValueError, EOFError, TypeError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return entries if isinstance(entries, dict) else {}
 
 
 def save(file: str, kind: str, entries: dict[Any, Any]) -> bool:

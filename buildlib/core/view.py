@@ -132,18 +132,18 @@ class View:
     def left_out(self) -> dict[Label, str]:
         """Targets that do not exist in this flavour, each with the reason."""
         flavour = self.settings.flavour
-        found: dict[Label, str] = {}
+        reasons: dict[Label, str] = {}
         if not any(target.flavours for target in self.graph.targets.values()):
-            return found
+            return reasons
         for label in self.graph.order:
             target = self.graph[label]
             needed = (dep.ref.label for dep in target.deps if not dep.by_name)
-            missing = next((other for other in needed if other in found), None)
+            missing = next((other for other in needed if other in reasons), None)
             if target.flavours and flavour not in target.flavours:
-                found[label] = f"it exists in the flavour {' and '.join(target.flavours)} only"
+                reasons[label] = f"it exists in the flavour {' and '.join(target.flavours)} only"
             elif missing is not None:
-                found[label] = f"it needs {missing}"
-        return found
+                reasons[label] = f"it needs {missing}"
+        return reasons
 
     # -- keys ------------------------------------------------------------------------------------
 
@@ -158,8 +158,8 @@ class View:
 
     def key_of_each(self) -> dict[Label, str]:
         """The key of each target that exists in this flavour, dependencies first."""
-        there = (label for label in self.graph.order if label not in self.left_out)
-        return {label: self.keys.key(Reference(label)) for label in there}
+        labels = (label for label in self.graph.order if label not in self.left_out)
+        return {label: self.keys.key(Reference(label)) for label in labels}
 
     # -- names that a person types ---------------------------------------------------------------
 
@@ -175,16 +175,16 @@ class View:
             left_out: Include targets that do not exist in this flavour; they have no key.
         """
         if not words:
-            wanted = set(self.graph.of_verb(verb)) if verb else set(self.graph.targets)
-            everything = [label for label in self.graph.order if label in wanted]
-            return everything if left_out else self._meant(everything, verb)
-        found: dict[Label, None] = {}
+            of_verb = set(self.graph.of_verb(verb)) if verb else set(self.graph.targets)
+            everything = [label for label in self.graph.order if label in of_verb]
+            return everything if left_out else self._default_targets(everything, verb)
+        named: dict[Label, None] = {}
         for word in words:
             labels = self._resolve(word, folder, verb, left_out=left_out)
             if not labels:
                 raise InputError(f"{word} names nothing that {verb} makes", fix="./doitw list")
-            found.update(dict.fromkeys(labels))
-        return list(found)
+            named.update(dict.fromkeys(labels))
+        return list(named)
 
     def _resolve(self, word: str, folder: str, verb: str, *, left_out: bool) -> list[Label]:
         if word in (BUILD, VERIFY):  # the name of a group of tasks stands for all of it
@@ -200,17 +200,17 @@ class View:
         if left_out:
             return labels
         if len(labels) > 1:  # a pattern, or a folder
-            return self._meant(labels, verb)
+            return self._default_targets(labels, verb)
         self.refuse_left_out(labels)
         return labels
 
-    def _meant(self, labels: Iterable[Label], verb: str) -> list[Label]:
+    def _default_targets(self, labels: Iterable[Label], verb: str) -> list[Label]:
         """The targets to take where a word stands for several: no manual ones."""
-        there = [label for label in labels if label not in self.left_out]
+        existing = [label for label in labels if label not in self.left_out]
         if not verb:
-            return there
-        ours = [label for label in there if self.graph[label].rule.verb == verb]
-        return [label for label in ours if not self.graph[label].manual]
+            return existing
+        of_verb = [label for label in existing if self.graph[label].rule.verb == verb]
+        return [label for label in of_verb if not self.graph[label].manual]
 
     def refuse_left_out(self, labels: Iterable[Label]) -> None:
         """Raise an error, with the reason, if a target does not exist in this flavour."""

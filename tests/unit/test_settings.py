@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildlib.core.model.settings import Network, Settings, Share, parse_settings
+from buildlib.core.model.settings import Network, Settings, Share
 from buildlib.errors import InputError
+from tests.support.settings import parse_settings
 from tests.support.workspace import WorkspaceBuilder
 
 

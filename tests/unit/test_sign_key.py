@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from Cryptodome.PublicKey import ECC
 
-from buildlib.core.model.settings import Settings, Signing, parse_settings
+from buildlib.core.model.settings import Settings, Signing
 from buildlib.errors import InputError
 from buildlib.shipping.releasing.cosign_key import PrivateKey, PublicKey, open_key
 from buildlib.shipping.releasing.sign import signer
+from tests.support.settings import parse_settings
 from tests.support.signing import KEY, PASSPHRASE, PUBLIC, signer_for_tests
 
 TEXT = KEY.read_text()

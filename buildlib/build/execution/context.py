@@ -112,7 +112,7 @@ class ActionContext:
     # -- inputs ------------------------------------------------------------------------------
 
     def source(self, file: File) -> Source:
-        return Source(f"{self._root}/{file.path}", self._view.keys.seen(file.path))
+        return Source(f"{self._root}/{file.path}", self._view.keys.stamp_of(file.path))
 
     def keep_source(self, file: File) -> FileOutput:
         source = self.source(file)

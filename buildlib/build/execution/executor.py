@@ -18,7 +18,7 @@ from buildlib.core.graph.graph import VERIFY
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.output import Output
 from buildlib.core.model.target import Target, image_name
-from buildlib.core.plan.plan import BUILD, unnamed
+from buildlib.core.plan.plan import BUILD, missing_output
 from buildlib.core.store import names
 from buildlib.core.store.content import stamp_ns
 from buildlib.core.store.names import DEV
@@ -220,7 +220,7 @@ class Executor:
         record = workspace.records.get(workspace.keys.key(ref))
         if (
             record is not None
-            and not unnamed(target, workspace.graph, record)
+            and not missing_output(target, workspace.graph, record)
             and not workspace.damaged(record, ref)
         ):
             return record.output

@@ -16,7 +16,7 @@ from buildlib.build.lock import downloads, images, python
 from buildlib.build.lock.debian import Apt
 from buildlib.build.workspace import Workspace
 from buildlib.core.graph.graph import Graph
-from buildlib.core.keys.compute import resolved_on, stands
+from buildlib.core.keys.compute import resolved_on, was_resolved_on
 from buildlib.core.model.label import Label
 from buildlib.core.model.lock import FILE, Entry, Item, Lock, dump_lock
 from buildlib.core.model.section import APT, DOWNLOAD, IMAGE, PYTHON, ROOTFS, SECTIONS
@@ -119,7 +119,9 @@ class Refresh:
         entry = workspace.lock.get(pin.section, {}).get(pin.name)
         if entry is None or target.label in workspace.left_out:
             return True
-        return stands(entry, resolved_on(workspace.graph, workspace.lock, target, pin.section))
+        return was_resolved_on(
+            entry, resolved_on(workspace.graph, workspace.lock, target, pin.section)
+        )
 
     def _renew(self, section: str, target: Target, pin: Pin) -> list[Moved]:
         workspace = self.workspace

@@ -63,8 +63,8 @@ def _matches(source: Source, paths: Collection[str], dockerfile: Dockerfile) -> 
                 where=Location(dockerfile.file, source.line),
                 fix=f"{source.by} {path.partition('[')[0]}*",
             ) from None
-        return any(regex.match(found) for found in paths)
-    if path in paths or any(found.startswith(path + "/") for found in paths):
+        return any(regex.match(other) for other in paths)
+    if path in paths or any(other.startswith(path + "/") for other in paths):
         return True
     parent = path.rpartition("/")[0]
     while parent:  # below a declared folder, or behind a declared link to one

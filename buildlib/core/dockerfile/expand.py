@@ -119,13 +119,13 @@ class _Reader:
         self.at += 1
         braces = self.word[self.at : self.at + 1] == "{"
         self.at += braces
-        found = _NAME.match(self.word, self.at)
-        if found is None:
+        match = _NAME.match(self.word, self.at)
+        if match is None:
             if braces:
                 raise self.error("has a substitution without a name", "write ${NAME}")
             return "$"
-        name = found.group()
-        self.at = found.end()
+        name = match.group()
+        self.at = match.end()
         if not braces:
             return self.value(name)
         operator = self.word[self.at : self.at + 1]

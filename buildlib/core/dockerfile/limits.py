@@ -37,9 +37,9 @@ def check_engine_limits(dockerfile: Dockerfile) -> None:
         for instruction in stage.instructions:
             where = Location(file, instruction.line)
             for part in (instruction, instruction.trigger):
-                found = part and (_instruction_limit(part) or _flag_limit(part, where))
-                if found:
-                    raise InputError(found[0], where=where, fix=found[1])
+                problem = part and (_instruction_limit(part) or _flag_limit(part, where))
+                if problem:
+                    raise InputError(problem[0], where=where, fix=problem[1])
 
 
 def _instruction_limit(instruction: Instruction) -> tuple[str, str] | None:
@@ -72,10 +72,10 @@ def _flag_limit(instruction: Instruction, where: Location) -> tuple[str, str] | 
                 f"{name} --chmod=0755 {rest}",
             )
         if flag == "mount":
-            found = [(field.partition("=")[0].lower(), field) for field in fields(value, where)]
-            newer = next((key for key, _ in found if key in _NEWER_MOUNT_KEYS), "")
+            keyed = [(field.partition("=")[0].lower(), field) for field in fields(value, where)]
+            newer = next((key for key, _ in keyed if key in _NEWER_MOUNT_KEYS), "")
             if newer:
-                kept = ",".join(field for key, field in found if key != newer)
+                kept = ",".join(field for key, field in keyed if key != newer)
                 return (
                     f"{name} --mount has {newer}=, which engine 20.10 does not know",
                     f"{name} --mount={kept} {rest}",

@@ -105,7 +105,7 @@ def read_lines(text: str, file: str) -> Lines:
         )
     lines = text.removeprefix("\ufeff").split("\n")
     escape, syntax, syntax_line = _directives(lines, file)
-    found: list[Instruction] = []
+    instructions: list[Instruction] = []
     at = 0
     total = len(lines)
     while at < total:
@@ -124,8 +124,8 @@ def read_lines(text: str, file: str) -> Lines:
             instruction = instruction._replace(heredocs=tuple(name for name, _ in bodies))
             for name, indented in bodies:
                 at = _skip_body(lines, at, name, indented=indented, where=where)
-        found.append(instruction._replace(end=at))
-    return Lines(escape, syntax, syntax_line, found)
+        instructions.append(instruction._replace(end=at))
+    return Lines(escape, syntax, syntax_line, instructions)
 
 
 def words(rest: str, escape: str) -> list[str]:
@@ -309,18 +309,18 @@ def _heredocs(line: str, rest: str, where: Location) -> list[tuple[str, bool]]:
             return []
     if re.fullmatch(_BALANCED, line) is None:  # a quote is not closed
         return []
-    found = []
+    heredocs = []
     split = words(line, "\\")
     for word, following in zip(split, [*split[1:], ""], strict=True):
         if word.endswith("<<") and following:
             raise _ambiguous(f"{word} {following}", f"{word}{following}", where)
         match = re.fullmatch(_HEREDOC, word)
         if match and (name := _unquoted(match[2])):
-            found.append((name, match[1] == "-"))
-    doubtful = re.search(_DOUBTFUL, line) if found else None
+            heredocs.append((name, match[1] == "-"))
+    doubtful = re.search(_DOUBTFUL, line) if heredocs else None
     if doubtful:
         raise _ambiguous(line[doubtful.start() :].split(maxsplit=1)[0], "$NAME", where)
-    return found
+    return heredocs
 
 
 def _ambiguous(text: str, fix: str, where: Location) -> InputError:

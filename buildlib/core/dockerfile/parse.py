@@ -54,14 +54,16 @@ def parse(text: str, file: str, args: Mapping[str, str] | None = None) -> Docker
     lines = read_lines(text, file)
     given = args or {}
     instructions = lines.instructions
-    first = next((i for i, found in enumerate(instructions) if found.name != "ARG"), None)
+    first = next(
+        (i for i, instruction in enumerate(instructions) if instruction.name != "ARG"), None
+    )
     if first is None or instructions[first].name != "FROM":
         at = instructions[first].line if first is not None else max(text.count("\n"), 1)
         what = f"{instructions[first].name} stands before" if first is not None else "there is no"
         raise InputError(f"{what} FROM", where=Location(file, at), fix="FROM IMAGE")
     scope = _Scope(file, lines.escape, given)
     declared = scope.declare(instructions[:first])
-    starts = [i for i, found in enumerate(instructions) if found.name == "FROM"]
+    starts = [i for i, instruction in enumerate(instructions) if instruction.name == "FROM"]
     stages: list[Stage] = []
     for start, end in zip(starts, [*starts[1:], len(instructions)], strict=True):
         stages.append(_stage(instructions[start], instructions[start + 1 : end], stages, scope))
@@ -82,7 +84,7 @@ class _Scope:
 
     def declare(self, instructions: list[Instruction]) -> tuple[Arg, ...]:
         """Read the `ARG`s before the first `FROM`."""
-        found: list[Arg] = []
+        args: list[Arg] = []
         defaults = dict(self.globals)
         for instruction in instructions:
             line = instruction.line
@@ -97,8 +99,8 @@ class _Scope:
                 if name in self.given:
                     self.globals[name] = self.given[name]
                 self.declared.add(name)
-                found.append(Arg(name, default, line))
-        return tuple(found)
+                args.append(Arg(name, default, line))
+        return tuple(args)
 
     def use(self, names: Iterable[str], line: int, by: str, *, trigger: bool = False) -> None:
         """Note variables whose values depend on the builder's machine."""
@@ -191,9 +193,9 @@ def _stage(
 
 def _index(name: str, stages: list[Stage], *, exact: bool = False) -> int | None:
     """Index of the last stage with a name; `FROM` compares it as written, `--from` does not."""
-    wanted = name if exact else name.lower()
+    searched = name if exact else name.lower()
     for index in range(len(stages) - 1, -1, -1):
-        if wanted and stages[index].name == wanted:
+        if searched and stages[index].name == searched:
             return index
     return None
 
@@ -237,8 +239,8 @@ class _Reader:
         """`COPY` and `ADD`."""
         line, by, rest = instruction.line, instruction.name, instruction.rest
         where = Location(self.scope.file, line)
-        found = _list(rest, where)
-        if not found[1:]:
+        paths = _list(rest, where)
+        if not paths[1:]:
             raise InputError(
                 f"{by} needs a source and a destination", where=where, fix=f"{by} SOURCE /TARGET"
             )
@@ -246,7 +248,7 @@ class _Reader:
         if origin:
             self.refer(origin, by, where)
             return
-        for text in found[:-1]:
+        for text in paths[:-1]:
             if instruction.heredocs and "<<" in text:
                 continue
             path = self.expanded(text, instruction)
@@ -261,7 +263,7 @@ class _Reader:
                 self.mount(value, Location(self.scope.file, instruction.line))
 
     def mount(self, text: str, where: Location) -> None:
-        found: dict[str, str] = {}
+        options: dict[str, str] = {}
         for field in fields(text, where):
             key, equals, value = field.partition("=")
             key = key.lower()
@@ -273,8 +275,8 @@ class _Reader:
                     where=where,
                     fix="--mount=type=bind,source=PATH,target=/PATH",
                 )
-            found[key] = value
-        kind = found.get("type", "bind").lower()
+            options[key] = value
+        kind = options.get("type", "bind").lower()
         if kind not in _MOUNT_TYPES:
             raise InputError(
                 f"--mount has no type {kind}{did_you_mean(kind, _MOUNT_TYPES)}",
@@ -283,11 +285,11 @@ class _Reader:
             )
         if kind == "cache":
             self.note("cache", f"--mount={text}", "RUN", where.line)
-        origin = found.get("from", "")
+        origin = options.get("from", "")
         if origin and kind in ("bind", "cache"):
             self.refer(origin, "RUN", where)
         elif kind == "bind":
-            source = found.get("source", found.get("src", ""))
+            source = options.get("source", options.get("src", ""))
             if "$" in source:
                 raise InputError(
                     f"RUN mounts {source}, but engine 20.10 replaces no variables there",
@@ -344,7 +346,7 @@ class _Reader:
         parent = self.parent
         while parent is not None:
             above = self.before[parent]
-            chain[:0] = [found for found in above.instructions if found.name in ("ARG", "ENV")]
+            chain[:0] = [each for each in above.instructions if each.name in ("ARG", "ENV")]
             parent = above.parent
         unset: list[str] = []
         env, sure = scope.environment(chain)
@@ -401,14 +403,14 @@ def _list(rest: str, where: Location) -> list[str]:
     import json
 
     try:
-        found, _ = json.JSONDecoder().raw_decode(rest)
+        items, _ = json.JSONDecoder().raw_decode(rest)
     except ValueError:
         return rest.split()  # as Docker does: a name may begin with a bracket
-    if not all(isinstance(word, str) for word in found):
+    if not all(isinstance(word, str) for word in items):
         raise InputError(
             "the list holds something that is no text", where=where, fix='["SOURCE", "/TARGET"]'
         )
-    return [str(word) for word in found]
+    return [str(word) for word in items]
 
 
 def _is_number(name: str) -> bool:

@@ -127,14 +127,14 @@ def glob(
                 where=package.where(),
                 fix="a class is [abc], [a-z] or [!abc]",
             )
-    found = globs.match(package.names, include, (BUILD_FILE, *exclude))
-    if not found and not allow_empty:
+    matching = globs.match(package.names, include, (BUILD_FILE, *exclude))
+    if not matching and not allow_empty:
         raise InputError(
             f"glob({list(include)!r}) matches nothing in {package.path or 'the workspace root'}",
             where=package.where(),
             fix="correct the pattern, or say allow_empty=True",
         )
-    return found
+    return matching
 
 
 def sources(
@@ -281,15 +281,15 @@ def known_flavours(flavours: Iterable[str]) -> tuple[str, ...]:
             where=current().where(),
             fix=f'flavours = ["{flavours}"]',
         )
-    found = tuple(flavours)
-    for flavour in found:
+    names = tuple(flavours)
+    for flavour in names:
         if flavour not in FLAVOURS:
             raise InputError(
                 f"unknown flavour {flavour!r}{did_you_mean(str(flavour), FLAVOURS)}",
                 where=current().where(),
                 fix=f"flavours: {', '.join(FLAVOURS)}",
             )
-    return found
+    return names
 
 
 def setting(name: str, choices: Sequence[str] = ()) -> str:

@@ -56,13 +56,13 @@ def _translate_piece(piece: str) -> str:
 
 def match(names: Iterable[str], include: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
     """The names that match a pattern of `include` and none of `exclude`, sorted."""
-    wanted = compile_patterns(tuple(include)).match if include else None
-    if wanted is None:
+    included = compile_patterns(tuple(include)).match if include else None
+    if included is None:
         return []
     if exclude:
-        refused = compile_patterns(tuple(exclude)).match
-        return sorted(name for name in names if wanted(name) and not refused(name))
-    return sorted(name for name in names if wanted(name))
+        excluded = compile_patterns(tuple(exclude)).match
+        return sorted(name for name in names if included(name) and not excluded(name))
+    return sorted(name for name in names if included(name))
 
 
 def is_valid(pattern: str) -> bool:

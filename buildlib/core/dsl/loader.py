@@ -102,8 +102,8 @@ class Loader:
                 where=Location(file, 0),
                 fix=f"write {file} as a file",
             ) from None
-        kept = ("code", file, source)
-        code: CodeType | None = self._memo.get(kept)
+        memo_key = ("code", file, source)
+        code: CodeType | None = self._memo.get(memo_key)
         if code is None:
             try:
                 text = source.decode()
@@ -112,7 +112,7 @@ class Loader:
                     "not UTF-8 text", where=Location(file, 1), fix=f"save {file} as UTF-8"
                 ) from None
             code = check.compile_file(text, file)
-            self._memo[kept] = code
+            self._memo[memo_key] = code
         return code
 
     def _import(
@@ -127,21 +127,21 @@ class Loader:
         if name in ANNOTATION_MODULES:
             return __import__(name, fromlist=fromlist)
         if name == RULES_MODULE:
-            for wanted in fromlist:
-                if wanted not in registry.names():
+            for word in fromlist:
+                if word not in registry.names():
                     raise InputError(
-                        f"{RULES_MODULE} has no {wanted}{did_you_mean(wanted, registry.names())}",
+                        f"{RULES_MODULE} has no {word}{did_you_mean(word, registry.names())}",
                         where=self._importer(name),
                         fix="docs/rules.md lists the rules",
                     )
-            return _Module({wanted: registry.function(wanted) for wanted in fromlist})
+            return _Module({word: registry.function(word) for word in fromlist})
         module = self._macro(name)
-        for wanted in fromlist:
-            if wanted not in vars(module):
+        for word in fromlist:
+            if word not in vars(module):
                 raise InputError(
-                    f"{name} has no {wanted}{did_you_mean(wanted, vars(module))}",
+                    f"{name} has no {word}{did_you_mean(word, vars(module))}",
                     where=self._importer(name),
-                    fix=f"define {wanted} in {name.replace('.', '/')}.py",
+                    fix=f"define {word} in {name.replace('.', '/')}.py",
                 )
         return module
 

@@ -57,12 +57,12 @@ class Graph:
     @cached_property
     def checks(self) -> Mapping[Label, list[Label]]:
         """Image -> its proofs that are not manual."""
-        found: dict[Label, list[Label]] = {}
-        for check in self.of_verb(VERIFY):
-            for dep in self[check].deps if not self[check].manual else ():
+        proofs: dict[Label, list[Label]] = {}
+        for proof in self.of_verb(VERIFY):
+            for dep in self[proof].deps if not self[proof].manual else ():
                 if dep.kind == IMAGE:
-                    found.setdefault(dep.ref.label, []).append(check)
-        return found
+                    proofs.setdefault(dep.ref.label, []).append(proof)
+        return proofs
 
     def deps(self, ref: Reference) -> tuple[Dep, ...]:
         return self.targets[ref.label].deps_of(ref.parts)
@@ -78,37 +78,37 @@ class Graph:
 
         Groups of files and parts of archives have no step: their build dependencies count instead.
         """
-        known = self._build_deps.get(label)
-        if known is None:
-            known = self._build_deps[label] = tuple(self._find_build_deps(label))
-        return known
+        cached = self._build_deps.get(label)
+        if cached is None:
+            cached = self._build_deps[label] = tuple(self._find_build_deps(label))
+        return cached
 
     def _find_build_deps(self, label: Label) -> dict[Label, None]:
-        found: dict[Label, None] = {}
-        met: set[Reference] = set()
+        deps: dict[Label, None] = {}
+        visited: set[Reference] = set()
         pending = deque(dep.ref for dep in self.targets[label].deps if not dep.by_name)
         while pending:
             ref = pending.popleft()
-            if ref in met:
+            if ref in visited:
                 continue
-            met.add(ref)
+            visited.add(ref)
             if ref.parts or not self.targets[ref.label].rule.is_built:
                 pending.extend(dep.ref for dep in self.deps(ref) if not dep.by_name)
             else:
-                found[ref.label] = None
-        return found
+                deps[ref.label] = None
+        return deps
 
     def closure(self, roots: Iterable[Label]) -> list[Label]:
         """The roots and all their dependencies (as wholes), dependencies first."""
-        wanted: set[Label] = set()
+        needed: set[Label] = set()
         pending = list(roots)
         while pending:
             label = pending.pop()
-            if label not in wanted:
-                wanted.add(label)
+            if label not in needed:
+                needed.add(label)
                 deps = self.targets[label].deps
                 pending += [dep.ref.label for dep in deps if not dep.by_name]
-        return sorted(wanted, key=self._rank.__getitem__)
+        return sorted(needed, key=self._rank.__getitem__)
 
     def stamped(self) -> set[Label]:
         """The targets whose key depends on the channel: a release builds them again.
@@ -116,17 +116,17 @@ class Graph:
         They carry image names or the version, or contain such a target. All others ship as they
         were tested.
         """
-        wanted = {label: {Reference(label)} for label in self.order}
+        refs_of = {label: {Reference(label)} for label in self.order}
         for target in self.targets.values():
             for dep in target.deps:
-                wanted[dep.ref.label].add(dep.ref)
-        found: set[Reference] = set()
+                refs_of[dep.ref.label].add(dep.ref)
+        stamped: set[Reference] = set()
         for label in self.order:
-            for ref in wanted[label]:
+            for ref in refs_of[label]:
                 below = (dep.ref for dep in self.deps(ref) if not dep.by_name)
-                if self._is_stamped(ref) or not found.isdisjoint(below):
-                    found.add(ref)
-        return {label for label in self.order if Reference(label) in found}
+                if self._is_stamped(ref) or not stamped.isdisjoint(below):
+                    stamped.add(ref)
+        return {label for label in self.order if Reference(label) in stamped}
 
     def _is_stamped(self, ref: Reference) -> bool:
         """Whether the key of a target (or of parts of it) holds the channel directly."""
@@ -140,10 +140,10 @@ class Graph:
             words: As typed.
             package: The person's folder, for names relative to it.
         """
-        found: dict[Label, None] = {}
+        labels: dict[Label, None] = {}
         for word in words:
-            found.update(dict.fromkeys(self._resolve(word, package)))
-        return list(found)
+            labels.update(dict.fromkeys(self._resolve(word, package)))
+        return list(labels)
 
     def _resolve(self, word: str, package: str) -> list[Label]:
         if is_pattern(word):
@@ -160,10 +160,10 @@ class Graph:
             for label in self.of_verb(verb):
                 if name in (self.task_names[label], label.short[2:]):
                     return [label]
-            here = posixpath.normpath(f"{package}/{name}").strip("/").removesuffix("/BUILD.py")
-            at_home = [label for label in self.order if label.package == here]
-            if at_home:
-                return at_home
+            folder = posixpath.normpath(f"{package}/{name}").strip("/").removesuffix("/BUILD.py")
+            inside = [label for label in self.order if label.package == folder]
+            if inside:
+                return inside
         raise self._unknown(word)
 
     def _unknown(self, word: str) -> InputError:

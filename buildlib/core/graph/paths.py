@@ -32,30 +32,30 @@ class Paths:
         for ref in within:
             for other in self._edges(ref):
                 needed_by.setdefault(other, []).append(ref)
-        wanted = set(targets)
-        start = [ref for ref in within if ref.label in wanted]
+        ends = set(targets)
+        start = [ref for ref in within if ref.label in ends]
         return {ref.label for ref in _reach(start, lambda ref: needed_by.get(ref, []), depth)}
 
     def shortest(self, start: Iterable[Label], end: Iterable[Label]) -> list[Label]:
         """A shortest path from one of some targets to one of others; empty if there is none."""
-        wanted = set(end)
+        ends = set(end)
         came_from: dict[Reference, Reference | None] = {}
         for ref in _reach(map(Reference, start), self._edges, None, came_from):
-            if ref.label in wanted:
-                way: list[Label] = []
+            if ref.label in ends:
+                path: list[Label] = []
                 step: Reference | None = ref
                 while step is not None:
-                    way.append(step.label)
+                    path.append(step.label)
                     step = came_from[step]
-                return way[::-1]
+                return path[::-1]
         return []
 
     def _edges(self, ref: Reference) -> list[Reference]:
-        found = self._needs.get(ref)
-        if found is None:
-            found = [dep.ref for dep in self._graph.deps(ref) if not dep.by_name]
-            self._needs[ref] = found
-        return found
+        edges = self._needs.get(ref)
+        if edges is None:
+            edges = [dep.ref for dep in self._graph.deps(ref) if not dep.by_name]
+            self._needs[ref] = edges
+        return edges
 
 
 def _reach(
@@ -72,7 +72,7 @@ def _reach(
     """
     before = {} if came_from is None else came_from
     before.update(dict.fromkeys(start))
-    level, found = list(before), list(before)
+    level, reached = list(before), list(before)
     while level and (depth is None or depth > 0):
         depth = None if depth is None else depth - 1
         following: list[Reference] = []
@@ -82,5 +82,5 @@ def _reach(
                     before[other] = ref
                     following.append(other)
         level = following
-        found += following
-    return found
+        reached += following
+    return reached

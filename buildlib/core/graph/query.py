@@ -79,29 +79,29 @@ class _Parser:
     # -- grammar -----------------------------------------------------------------------------
 
     def all(self) -> Labels:
-        found = self._expression()
+        labels = self._expression()
         if self._now.text != _END:
             self._fail(f"{self._now.text!r} is not expected here")
-        return found
+        return labels
 
     def _expression(self) -> Labels:
-        found = self._term()
+        labels = self._term()
         while operator := _OPERATORS.get(self._now.text):
             self._at += 1
             other = self._term()
             if operator == "+":
-                found = found | other
+                labels = labels | other
             else:
-                found = {x: None for x in found if (x in other) == (operator == "^")}
-        return found
+                labels = {x: None for x in labels if (x in other) == (operator == "^")}
+        return labels
 
     def _term(self) -> Labels:
         token = self._now
         if token.text == "(" and not token.is_word:
             self._at += 1
-            found = self._expression()
+            labels = self._expression()
             self._expect(")")
-            return found
+            return labels
         if not token.is_word:
             self._fail(f"a target or a function is expected, not {token.text}")
         self._at += 1
@@ -122,9 +122,9 @@ class _Parser:
         value = self._expression()
         self._expect("in")
         before, self._named = self._named, {**self._named, name: value}
-        found = self._expression()
+        labels = self._expression()
         self._named = before
-        return found
+        return labels
 
     def _function(self, name: _Token) -> Labels:
         function = self._functions.get(name.text)
@@ -133,9 +133,9 @@ class _Parser:
             what = f"there is no function {name.text}{did_you_mean(name.text, known)}"
             self._fail(what, name, fix=nearest(name.text, known) or f"one of {', '.join(known)}")
         self._expect("(")
-        found = function()
+        labels = function()
         self._expect(")")
-        return found
+        return labels
 
     # -- functions: the words between their parentheses ----------------------------------------
 
@@ -174,10 +174,10 @@ class _Parser:
         return self._matching(lambda target: attribute(target, name))
 
     def _set(self) -> Labels:
-        found: Labels = {}
+        labels: Labels = {}
         while self._now.is_word:
-            found.update(dict.fromkeys(self._resolve(self._word("a target"))))
-        return found
+            labels.update(dict.fromkeys(self._resolve(self._word("a target"))))
+        return labels
 
     def _matching(self, value: Callable[[Target], str | None]) -> Labels:
         """Parse `PATTERN, EXPRESSION`: the targets with a value that matches the pattern."""
@@ -259,11 +259,11 @@ def _tokens(text: str) -> Iterable[_Token]:
     end = len(text.rstrip())
     at = 0
     while at < end:
-        found = _TOKEN.match(text, at)
-        if found is None:  # cannot happen: text is left before the end
+        match = _TOKEN.match(text, at)
+        if match is None:  # cannot happen: text is left before the end
             return
-        double, single, symbol, word, other = found.groups()
-        start, at = found.start(found.lastindex or 0), found.end()
+        double, single, symbol, word, other = match.groups()
+        start, at = match.start(match.lastindex or 0), match.end()
         if other:
             raise InputError(
                 f"the query cannot be read: {other} is not closed",

@@ -104,7 +104,7 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
             )
     args = {**_platform_args(request.platform), **request.args}
     ignore_file, ignore = _ignore_text(tree, target.label, request.dockerfile)
-    asked = (
+    memo_key = (
         "dockerfile",
         text,
         tuple(provided),
@@ -113,7 +113,7 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
         ignore,
         request.network,
     )
-    if memo.get(asked):
+    if memo.get(memo_key):
         return
     from buildlib.core.dockerfile import check
     from buildlib.core.dockerfile.ignore import IgnoreRules
@@ -133,7 +133,7 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
         target.where,
         ignored,
     )
-    memo[asked] = True
+    memo[memo_key] = True
 
 
 def _check_hermetic(dockerfile: Dockerfile, *, network: bool) -> None:
@@ -142,12 +142,12 @@ def _check_hermetic(dockerfile: Dockerfile, *, network: bool) -> None:
     A target with a network may have them in its own steps. A step after `ONBUILD` runs in the
     builds of other targets, which may have no network.
     """
-    for found in dockerfile.outside:
-        if network and not found.trigger:
+    for outside in dockerfile.outside:
+        if network and not outside.trigger:
             continue
-        by = f"ONBUILD {found.by}" if found.trigger else found.by
-        what, fix = (text.format(by=by, name=found.name) for text in _PAST_THE_KEY[found.kind])
-        raise InputError(what, where=Location(dockerfile.file, found.line), fix=fix)
+        by = f"ONBUILD {outside.by}" if outside.trigger else outside.by
+        what, fix = (text.format(by=by, name=outside.name) for text in _PAST_THE_KEY[outside.kind])
+        raise InputError(what, where=Location(dockerfile.file, outside.line), fix=fix)
 
 
 def _ignore_text(tree: Tree, label: Label, dockerfile: str) -> tuple[str, bytes]:

@@ -60,11 +60,11 @@ class Keys:
         self._lock = lock
         self._stamp = stamp
         self._records: dict[Reference, KeyRecord] = {}
-        self._seen: dict[str, str] = {}
+        self._stamp_by_path: dict[str, str] = {}
 
-    def seen(self, path: str) -> str:
+    def stamp_of(self, path: str) -> str:
         """The stamp of a file in the keys: an action must find the same."""
-        return self._seen[path]
+        return self._stamp_by_path[path]
 
     def key(self, ref: Reference) -> str:
         return self.record(ref).key
@@ -77,22 +77,22 @@ class Keys:
         """
         pending = [ref]
         while ref not in self._records:
-            wanted = pending[-1]
-            if wanted in self._records:
+            current = pending[-1]
+            if current in self._records:
                 pending.pop()
                 continue
             missing = [
                 dep.ref
-                for dep in self._graph.deps(wanted)
+                for dep in self._graph.deps(current)
                 if dep.ref not in self._records and not dep.by_name
             ]
             if missing:
                 pending += missing
                 continue
-            self._records[wanted] = self._compute(pending.pop())
+            self._records[current] = self._compute(pending.pop())
         return self._records[ref]
 
-    def read_ahead(self, labels: Iterable[Label]) -> None:
+    def stamp_files(self, labels: Iterable[Label]) -> None:
         """Stamp the files of many targets at once (not of their dependencies): faster with git."""
         self._stamps([file for label in labels for file in self._graph[label].files])
 
@@ -105,15 +105,15 @@ class Keys:
         self.record(ref)
         met = set() if met is None else met
         pending = [ref]
-        found: list[KeyRecord] = []
+        records: list[KeyRecord] = []
         while pending:
-            wanted = pending.pop()
-            record = self._records[wanted]
+            current = pending.pop()
+            record = self._records[current]
             if record.key not in met:
                 met.add(record.key)
-                found.append(record)
-                pending += [dep.ref for dep in self._graph.deps(wanted) if not dep.by_name]
-        return found
+                records.append(record)
+                pending += [dep.ref for dep in self._graph.deps(current) if not dep.by_name]
+        return records
 
     def _compute(self, ref: Reference) -> KeyRecord:
         target = self._graph[ref.label]
@@ -154,7 +154,7 @@ class Keys:
 
     def _stamps(self, files: Sequence[File]) -> list[str]:
         """The stamps of files; each file is looked at once."""
-        seen = self._seen
+        seen = self._stamp_by_path
         paths = [file.path for file in files]
         new = [path for path in paths if path not in seen]
         seen.update(zip(new, self._tree.stamps(new), strict=True))
@@ -190,7 +190,9 @@ def pinned(lock: Lock, pin: Pin, target: Target, graph: Graph | None = None) -> 
             where=target.where,
             fix=f"./doitw lock {pin.section} {' '.join(map(str, labels))}",
         )
-    if graph is not None and not stands(entry, resolved_on(graph, lock, target, pin.section)):
+    if graph is not None and not was_resolved_on(
+        entry, resolved_on(graph, lock, target, pin.section)
+    ):
         raise InputError(
             f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was resolved on other pins of"
             " its parents (or another platform) than it has now",
@@ -200,7 +202,7 @@ def pinned(lock: Lock, pin: Pin, target: Target, graph: Graph | None = None) -> 
     return entry
 
 
-def stands(entry: Entry, on: str) -> bool:
+def was_resolved_on(entry: Entry, on: str) -> bool:
     """Whether an entry was resolved on these parents; an older lock does not say, and passes."""
     return not entry.on or not on or on in entry.on.values()
 
@@ -236,9 +238,9 @@ def python_of(graph: Graph, target: Target) -> str:
     return str(bottom.attrs["python"]) if bottom.rule.origin == ELSEWHERE else DEBIAN_PYTHON
 
 
-def _same(asked: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
+def _same(asked: tuple[str, ...], requested: tuple[str, ...]) -> bool:
     """Whether two requests are equal; order does not count, as with mirrors of a file."""
-    return asked == wanted or sorted(asked) == sorted(wanted)
+    return asked == requested or sorted(asked) == sorted(requested)
 
 
 def _asked_otherwise(lock: Lock, graph: Graph, section: str) -> list[Label]:

@@ -72,12 +72,12 @@ class DigestIndex:
         if self._shared:
             own = {path: entries[path] for path in list(self._noted) if path in entries}
             entries = {**entries, **marshalled.load(self._file, _KIND), **own}
-        there = {
+        existing = {
             path: entry
             for path, entry in entries.items()
             if os.path.lexists(f"{self._root}/{path}")
         }
-        self._changed = not marshalled.save(self._file, _KIND, there)
+        self._changed = not marshalled.save(self._file, _KIND, existing)
 
     def unchanged_stamp(self, path: str) -> str:
         """The stamp in the index if the file's stat data are unchanged; else an empty text."""
@@ -112,16 +112,16 @@ class DigestIndex:
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
         """The stamps of files. Hot: every file of a workspace goes through this loop."""
-        lstat, known, before = os.lstat, self._entries.get, f"{self._root}/"
-        found: list[str] = []
+        lstat, entry_of, before = os.lstat, self._entries.get, f"{self._root}/"
+        stamps: list[str] = []
         for path in paths:
             full = before + path
             try:
                 info = lstat(full)
             except OSError:
-                found.append("-")
+                stamps.append("-")
                 continue
-            entry = known(path)
+            entry = entry_of(path)
             if entry is not None and entry[0] == (  # `_stat_data`, without the cost of a call
                 info.st_mtime_ns,
                 info.st_ctime_ns,
@@ -129,10 +129,10 @@ class DigestIndex:
                 info.st_ino,
                 info.st_mode,
             ):
-                found.append(entry[1])
+                stamps.append(entry[1])
             else:
-                found.append(self._restamp(path, full))
-        return found
+                stamps.append(self._restamp(path, full))
+        return stamps
 
     def _restamp(self, path: str, full: str) -> str:
         """Read a file, and compare its stat data before and after, so that both fit the content."""

@@ -80,17 +80,17 @@ def parse_label(text: str, *, package: str = "", where: Location | None = None) 
 
 def parse_reference(text: str, *, package: str = "", where: Location | None = None) -> Reference:
     """Parse a label with an optional list of parts: `//x:y[a, b]`. Parts are sorted."""
-    found = _PARTS.match(text)
-    if not found:
+    match = _PARTS.match(text)
+    if not match:
         return Reference(parse_label(text, package=package, where=where))
-    parts = [part.strip() for part in found["parts"].split(",")]
+    parts = [part.strip() for part in match["parts"].split(",")]
     if not all(_NAME.match(part) for part in parts):
         raise InputError(
             f"{text!r} names no parts in its brackets",
             where=where,
-            fix=f"{found['label']}[part, part], or {found['label']} for the whole",
+            fix=f"{match['label']}[part, part], or {match['label']} for the whole",
         )
-    label = parse_label(found["label"], package=package, where=where)
+    label = parse_label(match["label"], package=package, where=where)
     return Reference(label, tuple(sorted(set(parts))))
 
 

@@ -71,10 +71,10 @@ def parse_lock(text: str) -> dict[str, dict[str, Entry]]:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        found = re.search(r"at line (\d+)", str(error))
+        match = re.search(r"at line (\d+)", str(error))
         raise InputError(
             f"{FILE} is not valid TOML: {error}",
-            where=Location(FILE, int(found.group(1)) if found else 1),
+            where=Location(FILE, int(match.group(1)) if match else 1),
             fix=f"git checkout HEAD -- {FILE}  # then ./doitw lock TARGET, for what you changed",
         ) from None
     schema = document.pop("schema", None)

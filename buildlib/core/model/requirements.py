@@ -23,11 +23,11 @@ _INDEX = ("-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--no-
 
 def requirement_files(tree: Tree, path: str) -> dict[str, bytes]:
     """A requirements file and all that it includes: path in the workspace -> content."""
-    found: dict[str, bytes] = {}
+    files: dict[str, bytes] = {}
     pending: list[tuple[str, Location | None]] = [(path, None)]
     while pending:
         name, where = pending.pop()
-        if name in found:
+        if name in files:
             continue
         data = _read(tree, name)
         if data is None:
@@ -36,9 +36,9 @@ def requirement_files(tree: Tree, path: str) -> dict[str, bytes]:
                 where=where,
                 fix=f"write {name}, or remove the line",
             )
-        found[name] = data
+        files[name] = data
         pending += _includes(name, data)
-    return found
+    return files
 
 
 def _read(tree: Tree, path: str) -> bytes | None:
@@ -84,16 +84,16 @@ def _includes(path: str, data: bytes) -> Iterator[tuple[str, Location]]:
                 where = Location(path, number)
                 yield _included(path, line, where), where
         elif ("/" in line or "@" in line) and not line.startswith("#"):
-            wanted = line.partition("#")[0].partition(";")[0]
-            if "/" in wanted or "@" in wanted:
+            requirement = line.partition("#")[0].partition(";")[0]
+            if "/" in requirement or "@" in requirement:
                 raise _by_place(Location(path, number))
 
 
 def _included(path: str, line: str, where: Location) -> str:
     """The file that a line includes; any other option is an error."""
-    found = re.match(_INCLUDE, line)
+    match = re.match(_INCLUDE, line)
     option = re.split(r"[=\s]", line, maxsplit=1)[0]
-    if found is None:
+    if match is None:
         if option in ("-e", "--editable"):
             raise _by_place(where)
         raise InputError(
@@ -103,7 +103,7 @@ def _included(path: str, line: str, where: Location) -> str:
             if option in _INDEX
             else "remove the line, or write: -r FILE, or: -c FILE",
         )
-    name = found[1].strip()
+    name = match[1].strip()
     included = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
     if not re.fullmatch(_NAME, name) or included.split("/", 1)[0] == "..":
         raise InputError(

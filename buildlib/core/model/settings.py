@@ -108,11 +108,6 @@ def _refuse(text: str, what: str, word: str, fix: str, *, within: str = "") -> I
     return InputError(what, where=Location(FILE, 0), fix=fix)
 
 
-def parse_settings(text: str) -> Settings:
-    """The settings in the text of a pyproject.toml; see `table_of` and `settings_from`."""
-    return settings_from(table_of(text), text)
-
-
 def table_of(text: str) -> dict[str, Any]:
     """The unchecked table `[tool.buildlib]` of the text of a pyproject.toml."""
     if sys.version_info >= (3, 11):
@@ -123,8 +118,8 @@ def table_of(text: str) -> dict[str, Any]:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        found = re.search(r"at line (\d+)", str(error))
-        line = int(found.group(1)) if found else max(1, len(text.splitlines()))
+        match = re.search(r"at line (\d+)", str(error))
+        line = int(match.group(1)) if match else max(1, len(text.splitlines()))
         raise InputError(
             f"{FILE} is not valid TOML: {error}",
             where=Location(FILE, line),
@@ -156,10 +151,10 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
     _check_names(network, Network._fields, "[tool.buildlib.network]", text)
     images = _images(network, text)
     for name, value in {**values, **network}.items():
-        wanted = type(Settings._field_defaults.get(name, ""))
+        expected = type(Settings._field_defaults.get(name, ""))
         # `True` is an int for Python, and no number for people.
-        if type(value) is not wanted or (wanted is int and value < 0):
-            kind, right = _FORMS.get(wanted, ("a text in quotes", f'"{value}"'))
+        if type(value) is not expected or (expected is int and value < 0):
+            kind, right = _FORMS.get(expected, ("a text in quotes", f'"{value}"'))
             raise _refuse(
                 text, f"setting {name} is {value!r}, not {kind}", name, f"{name} = {right}"
             )
@@ -240,14 +235,14 @@ _OWN = tuple(
 def _family(values: dict[str, Any], text: str) -> dict[str, str]:
     """Take the family's own tables out of the settings, as `{"spark.version": …}`."""
     tables = [name for name, value in values.items() if isinstance(value, dict)]
-    found: dict[str, str] = {}
+    family: dict[str, str] = {}
     for table in tables:
         for name, value in values.pop(table).items():
             if not isinstance(value, str):
                 what = f"setting {table}.{name} is {value!r}, not a text in quotes"
                 raise _refuse(text, what, name, f'{name} = "{value}"', within=table)
-            found[f"{table}.{name}"] = value
-    return found
+            family[f"{table}.{name}"] = value
+    return family
 
 
 def refuse_unread(settings: Settings, read: Collection[str], text: str) -> None:

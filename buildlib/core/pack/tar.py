@@ -82,28 +82,28 @@ def _ordered(members: Iterable[Member]) -> tuple[list[Member], set[str]]:
     Returns:
         Also the paths of the folders that were added.
     """
-    found: dict[str, Member] = {}
+    by_path: dict[str, Member] = {}
     for member in members:
         _check(member)
-        if member.path in found:
+        if member.path in by_path:
             raise InputError(
                 f"{member.path} would stand twice in the archive", fix="remove one of the two"
             )
-        found[member.path] = member
-    named = set(found)
+        by_path[member.path] = member
+    named = set(by_path)
     for path in named:
         parent = path.rpartition("/")[0]
         while parent:
-            above = found.setdefault(parent, Member(parent, kind="dir"))
+            above = by_path.setdefault(parent, Member(parent, kind="dir"))
             if above.kind != "dir":
                 raise InputError(
                     f"{path} would lie below {parent}, which is no folder in the archive",
                     fix=f"rename {path} or {parent}",
                 )
             parent = parent.rpartition("/")[0]
-    for member in list(found.values()):
+    for member in list(by_path.values()):
         if member.kind == "hardlink":
-            target = found.get(member.target)
+            target = by_path.get(member.target)
             if target is None or target.kind != "file":
                 raise InputError(
                     f"{member.path} is a hard link to {member.target}, "
@@ -111,9 +111,9 @@ def _ordered(members: Iterable[Member]) -> tuple[list[Member], set[str]]:
                     fix=f"add {member.target}, or make {member.path} a symbolic link",
                 )
             # Docker sets the mode of a hard link, and with it that of the file.
-            found[member.path] = member._replace(mode=target.mode)
-    order = sorted(found.values(), key=lambda member: (member.kind == "hardlink", member.path))
-    return order, set(found) - named
+            by_path[member.path] = member._replace(mode=target.mode)
+    order = sorted(by_path.values(), key=lambda member: (member.kind == "hardlink", member.path))
+    return order, set(by_path) - named
 
 
 def _check(member: Member) -> None:

@@ -82,10 +82,10 @@ def affected(
     """
     labels = list(labels)
     for side in (old, new):
-        there = set(side.graph.targets).intersection(labels)
-        side.keys.read_ahead(side.graph.closure(there))
+        common = set(side.graph.targets).intersection(labels)
+        side.keys.stamp_files(side.graph.closure(common))
     causes: dict[Reference, _Cause | None] = {}
-    found = []
+    differing = []
     for label in labels:
         ref = Reference(label)
         if cause := _cause(old, new, ref, rules or {}, causes):
@@ -93,8 +93,8 @@ def affected(
             while cause.via is not None:
                 path.append(cause.via)
                 cause = causes[cause.via] or cause
-            found.append(Affected(label, tuple(path), cause.changes))
-    return found
+            differing.append(Affected(label, tuple(path), cause.changes))
+    return differing
 
 
 def _cause(
@@ -102,39 +102,39 @@ def _cause(
     new: Side,
     ref: Reference,
     rules: Mapping[str, Change],
-    known: dict[Reference, _Cause | None],
+    causes: dict[Reference, _Cause | None],
 ) -> _Cause | None:
     """Why a target differs; `causes` gets those of all its dependencies, each computed once."""
     pending = [ref]
-    while ref not in known:
-        now = pending[-1]
-        needs = [dep.ref for dep in new.graph.deps(now) if not dep.by_name]
-        missing = [other for other in needs if other not in known]
+    while ref not in causes:
+        current = pending[-1]
+        needs = [dep.ref for dep in new.graph.deps(current) if not dep.by_name]
+        missing = [other for other in needs if other not in causes]
         if missing:
             pending += missing
             continue
         pending.pop()
-        if now not in known:
-            known[now] = _nearest(_itself(old, new, now, rules), needs, known)
-    return known[ref]
+        if current not in causes:
+            causes[current] = _nearest(_own_changes(old, new, current, rules), needs, causes)
+    return causes[ref]
 
 
 def _nearest(
     changes: tuple[Change, ...] | None,
     needs: Iterable[Reference],
-    known: Mapping[Reference, _Cause | None],
+    causes: Mapping[Reference, _Cause | None],
 ) -> _Cause | None:
     """A target's own changes, or the dependency with the shortest path to a cause."""
     if changes is not None:
         return _Cause(changes, None, 1)
-    below = [(cause.length, other) for other in needs if (cause := known[other])]
+    below = [(cause.length, other) for other in needs if (cause := causes[other])]
     if not below:
         return None
     length, via = min(below, key=lambda item: item[0])
     return _Cause((), via, length + 1)
 
 
-def _itself(
+def _own_changes(
     old: Side, new: Side, ref: Reference, rules: Mapping[str, Change]
 ) -> tuple[Change, ...] | None:
     """A target's own changes, without those of dependencies; None if there are none."""

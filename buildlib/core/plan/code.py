@@ -37,12 +37,12 @@ def changed_rules(old: Tree, new: Tree, kinds: Iterable[str]) -> dict[str, Chang
         return {}
     if before.schema != after.schema:
         return dict.fromkeys(kinds, Change("schema", before.schema, after.schema))
-    found = {}
+    changes = {}
     for kind in kinds:
         one, other = (f"{kind} {code.rules.get(kind, _FIRST)}" for code in (before, after))
         if one != other:
-            found[kind] = Change("rule", one, other)
-    return found
+            changes[kind] = Change("rule", one, other)
+    return changes
 
 
 def _read(tree: Tree) -> _Code | None:

@@ -35,13 +35,13 @@ def path_lengths(
     Args:
         labels: The targets, dependencies first.
     """
-    found = dict.fromkeys(labels, 0.0)  # before a target's turn: the paths after it
+    lengths = dict.fromkeys(labels, 0.0)  # before a target's turn: the paths after it
     for label in reversed(labels):
-        found[label] += seconds[label]
+        lengths[label] += seconds[label]
         for other in deps[label]:
-            if other in found:
-                found[other] = max(found[other], found[label])
-    return found
+            if other in lengths:
+                lengths[other] = max(lengths[other], lengths[label])
+    return lengths
 
 
 def most_urgent_first(

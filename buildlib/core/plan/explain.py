@@ -80,65 +80,65 @@ class Comparison:
         self._graph = graph
         self._keys = keys
         self._records = records
-        self._known: dict[_Old, list[Difference]] = {}
-        self._told: dict[_Old, dict[str, None]] = {}
+        self._compared: dict[_Old, list[Difference]] = {}
+        self._texts: dict[_Old, dict[str, None]] = {}
 
     def leaves(self, label: Label, old_key: str) -> list[Leaf]:
         """The changed leaves of a target, each once."""
-        met: set[_Old] = set()
-        found: list[Leaf] = []
+        visited: set[_Old] = set()
+        leaves: list[Leaf] = []
         pending: list[Leaf | tuple[tuple[Reference, ...], str]] = [((Reference(label),), old_key)]
         while pending:
-            now = pending.pop()
-            if isinstance(now, Leaf):
-                found.append(now)
+            current = pending.pop()
+            if isinstance(current, Leaf):
+                leaves.append(current)
                 continue
-            path, key = now
-            if (path[-1], key) not in met:
-                met.add((path[-1], key))
+            path, key = current
+            if (path[-1], key) not in visited:
+                visited.add((path[-1], key))
                 for change, below in reversed(self._differences((path[-1], key))):
                     leaf = Leaf(path, change)
                     pending.append(leaf if below is None else ((*path, below), str(change.old)))
-        return found
+        return leaves
 
     def in_a_line(self, label: Label, old_key: str) -> str:
         """The changes in a few words; empty if there are none."""
-        told: dict[str, None] = {}
+        texts: dict[str, None] = {}
         for change, below in self._differences((Reference(label), old_key)):
             if below is None:
-                told[_words(change, None)] = None
+                texts[_words(change, None)] = None
             else:
-                told |= self._words_of((below, str(change.old)))
-        return _first_few(list(told))
+                texts |= self._words_of((below, str(change.old)))
+        return _first_few(list(texts))
 
     def _words_of(self, old: _Old) -> dict[str, None]:
         """The changes in a dependency and below it, in a few words each."""
         pending = [old]
-        while old not in self._told:
-            now = pending[-1]
-            found = self._differences(now)
-            needed = [(below, str(it.old)) for it, below in found if below is not None]
-            missing = [other for other in needed if other not in self._told]
+        while old not in self._texts:
+            current = pending[-1]
+            changes = self._differences(current)
+            needed = [(below, str(it.old)) for it, below in changes if below is not None]
+            missing = [other for other in needed if other not in self._texts]
             if missing:
                 pending += missing
                 continue
-            told = self._told[pending.pop()] = {}
-            for change, below in found:
+            texts = self._texts[pending.pop()] = {}
+            for change, below in changes:
                 if below is None:
-                    told[_words(change, now[0])] = None
+                    texts[_words(change, current[0])] = None
                 else:
-                    told |= self._told[below, str(change.old)]
-        return self._told[old]
+                    texts |= self._texts[below, str(change.old)]
+        return self._texts[old]
 
     def _differences(self, old: _Old) -> list[Difference]:
-        if old not in self._known:
+        if old not in self._compared:
             ref, key = old
             new, before = self._keys.record(ref), self._records.parts(key)
             if before is None:
-                self._known[old] = [Difference(Change("key", key, new.key), None)]
+                self._compared[old] = [Difference(Change("key", key, new.key), None)]
             else:
-                self._known[old] = list(differences(self._graph, ref, before, new))
-        return self._known[old]
+                self._compared[old] = list(differences(self._graph, ref, before, new))
+        return self._compared[old]
 
 
 class Difference(NamedTuple):

@@ -162,19 +162,19 @@ class Planner:
         roots = list(roots)
         needed = self._graph.closure(roots)
         keys = {label: self._keys.key(Reference(label)) for label in needed}
-        kept = {
+        records = {
             label: self._records.get(keys[label])
             for label in needed
             if self._graph[label].rule.is_built
         }
-        there = self._look_up(kept, keys, presence)
+        images = self._look_up(records, keys, presence)
         forced = set(roots) if force else set()
         steps: dict[Label, Step] = {}
         pending = list(dict.fromkeys(roots))
         while pending:
             for label in pending:
-                if label in kept:
-                    step = self._step(self._graph[label], keys[label], kept[label], there)
+                if label in records:
+                    step = self._step(self._graph[label], keys[label], records[label], images)
                     steps[label] = _forced(step) if label in forced else step
                 else:
                     steps[label] = Step(label, keys[label], FRESH, "")
@@ -189,21 +189,21 @@ class Planner:
             below = [
                 other
                 for label in pending
-                if steps[label].action in (BUILD, UNKNOWN) or label not in kept
+                if steps[label].action in (BUILD, UNKNOWN) or label not in records
                 for other in self._graph.build_deps(label)
             ]
             pending = [label for label in dict.fromkeys(below) if label not in steps]
-        built = [steps[label] for label in needed if label in steps and label in kept]
+        built = [steps[label] for label in needed if label in steps and label in records]
         stale_steps = [step for step in built if step.action != FRESH]
         fresh = [step for step in built if step.action == FRESH]
-        return Plan(stale_steps, fresh, self._order(stale_steps), engine_asked=there is not None)
+        return Plan(stale_steps, fresh, self._order(stale_steps), engine_asked=images is not None)
 
     def step(self, label: Label, presence: Presence, *, force: bool = False) -> Step:
         """The step of one target that has one, without a look at its dependencies."""
         key = self._keys.key(Reference(label))
-        kept = {label: self._records.get(key)}
-        there = self._look_up(kept, {label: key}, presence)
-        step = self._step(self._graph[label], key, kept[label], there)
+        records = {label: self._records.get(key)}
+        images = self._look_up(records, {label: key}, presence)
+        step = self._step(self._graph[label], key, records[label], images)
         return _forced(step) if force else step
 
     def _order(self, steps: Sequence[Step]) -> list[Label]:
@@ -225,14 +225,14 @@ class Planner:
 
     def _look_up(
         self,
-        kept: Mapping[Label, Record | None],
+        records: Mapping[Label, Record | None],
         keys: Mapping[Label, str],
         presence: Presence,
     ) -> Mapping[str, Present | None] | None:
         return _ask(
             {
                 self._content_tag(label, keys[label]): record
-                for label, record in kept.items()
+                for label, record in records.items()
                 if record is not None and self._graph[label].rule.is_image
             },
             presence,
@@ -259,7 +259,7 @@ class Planner:
         target: Target,
         key: str,
         record: Record | None,
-        there: Mapping[str, Present | None] | None,
+        images: Mapping[str, Present | None] | None,
     ) -> Step:
         label = target.label
         if record is None:
@@ -267,7 +267,7 @@ class Planner:
             reason = FORGOTTEN if forgotten else self._explain(label)
             return Step(label, key, BUILD, reason, self._last_seconds(label))
         if target.rule.is_image:
-            action, reason = self._image_state(target, key, record, there)
+            action, reason = self._image_state(target, key, record, images)
         else:
             action, reason = self._files_state(target, record)
         return Step(label, key, action, reason, record.seconds)
@@ -278,26 +278,28 @@ class Planner:
         return record.seconds if record else 0.0
 
     def _image_state(
-        self, target: Target, key: str, record: Record, there: Mapping[str, Present | None] | None
+        self, target: Target, key: str, record: Record, images: Mapping[str, Present | None] | None
     ) -> tuple[str, str]:
-        if there is None:
+        if images is None:
             return UNKNOWN, "built before; no engine answers whether it is still there"
         tag = self._content_tag(target.label, key)
-        tagged = there.get(tag)
+        tagged = images.get(tag)
         if tagged is not None and tagged.id in record.images:
             if not self._channel:
                 return FRESH, ""
-            wanted = names.names_of(self._settings, image_name(target), target.tags, self._channel)
-            lost = next((name for name in wanted if name not in tagged.tags), "")
-            return (RESTORE, f"the tag {lost} is not on it") if lost else (FRESH, "")
-        if any(there.get(image) is not None for image in record.images):
+            references = names.names_of(
+                self._settings, image_name(target), target.tags, self._channel
+            )
+            missing = next((name for name in references if name not in tagged.tags), "")
+            return (RESTORE, f"the tag {missing} is not on it") if missing else (FRESH, "")
+        if any(images.get(image) is not None for image in record.images):
             return RESTORE, f"the tag {tag} is not on it"
         if tagged is not None:
             return BUILD, f"{tag} is not the image that was built"
         return BUILD, "the image is gone from the engine"
 
     def _files_state(self, target: Target, record: Record) -> tuple[str, str]:
-        missing = unnamed(target, self._graph, record)
+        missing = missing_output(target, self._graph, record)
         if missing:
             return BUILD, f"its record lacks {missing}"
         for name, made in record.files.items():
@@ -324,8 +326,8 @@ def _ask(images: Mapping[str, Record], presence: Presence) -> Mapping[str, Prese
         return None
     lost: dict[str, None] = {}
     for tag, record in images.items():
-        found = tagged.get(tag)
-        if found is None or found.id not in record.images:
+        image = tagged.get(tag)
+        if image is None or image.id not in record.images:
             lost.update(dict.fromkeys(record.images))
     if not lost:
         return tagged
@@ -333,7 +335,7 @@ def _ask(images: Mapping[str, Record], presence: Presence) -> Mapping[str, Prese
     return None if by_id is None else {**tagged, **by_id}
 
 
-def unnamed(target: Target, graph: Graph, record: Record) -> str:
+def missing_output(target: Target, graph: Graph, record: Record) -> str:
     """The first output of a target's rule that a record lacks; empty if it has all."""
     names = target.rule.output_names(target, graph.targets)
     return next((name for name in names if name not in record.files), "")

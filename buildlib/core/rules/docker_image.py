@@ -147,14 +147,14 @@ def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
             where=package.where(),
             fix='python = "requirements.in"',
         )
-    wanted = source(python, attribute="python")
+    file = source(python, attribute="python")
     name = python.removesuffix(".in") + ".lock"
-    made = package.tree.stamps([package.in_workspace(name)])[0].rpartition(" ")[2]
+    locked = package.tree.stamps([package.in_workspace(name)])[0].rpartition(" ")[2]
     files = []
     if name in package.known:
         files = [source(name, attribute="python", as_name=locked_requirements(python))]
-    written = requirement_files(package.tree, wanted.path)
-    return files, request_of(written, wanted.path, made)
+    included = requirement_files(package.tree, file.path)
+    return files, request_of(included, file.path, locked)
 
 
 def python_entry_name(own: str, python: str) -> str:

@@ -51,18 +51,18 @@ def external_image(
         raise InputError(
             f"python is {python!r}, not a version such as 3.13", where=where, fix='python = "3.13"'
         )
-    wanted = platform or current().settings.platform
+    chosen = platform or current().settings.platform
     declare(
         RULE,
         name=name,
         doc=doc,
         attrs={
             "image": image,
-            "platform": wanted,
+            "platform": chosen,
             "python": python,
             "repository": image_repository(repository or name),
         },
-        pins=[Pin(IMAGE.name, str(label(f":{name}")), (image, wanted))],
+        pins=[Pin(IMAGE.name, str(label(f":{name}")), (image, chosen))],
         flavours=flavours,
     )
 

@@ -262,18 +262,18 @@ def _take(taken: Mapping[str, object], place: str) -> None:
 
 def _link(entry: Entry, place: str, placed: Mapping[str, str], selection: _Selection) -> str:
     """The target of a symbolic link in the result, where the member may have another path."""
-    there = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), entry.target))
-    if entry.target.startswith("/") or there.startswith("../") or there in (".", ".."):
+    origin = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), entry.target))
+    if entry.target.startswith("/") or origin.startswith("../") or origin in (".", ".."):
         raise InputError(
             f"{entry.path} is a link to {entry.target}, which leads out of the archive"
         )
-    leads_to = placed.get(there)
-    if leads_to is None and any(path.startswith(f"{there}/") for path in placed):
-        leads_to = selection.place(there, folder=True)  # a folder without an entry of its own
+    leads_to = placed.get(origin)
+    if leads_to is None and any(path.startswith(f"{origin}/") for path in placed):
+        leads_to = selection.place(origin, folder=True)  # a folder without an entry of its own
     if leads_to is None:
         raise InputError(
-            f"{entry.path} is a link to {there}, which is not taken",
-            fix=f'add "{there}" to files, or "{entry.path}" to exclude',
+            f"{entry.path} is a link to {origin}, which is not taken",
+            fix=f'add "{origin}" to files, or "{entry.path}" to exclude',
         )
     return posixpath.relpath(leads_to, posixpath.dirname(place) or ".")
 

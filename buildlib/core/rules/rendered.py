@@ -132,14 +132,14 @@ class Rendered(Rule):
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
         del parts
-        found = dict(target.attrs["values"])
+        values = dict(target.attrs["values"])
         named: dict[str, str] = {}
         for dep in target.deps:
             other = context.targets[dep.ref.label]
             if dep.kind == NAME:
                 named[str(other.label)] = image_name(other)
             elif other.rule.is_image:
-                found[dep.name] = context.channel_tag(other.label)
+                values[dep.name] = context.channel_tag(other.label)
             else:
                 raise InputError(
                     f"{other.label} is no image, but a {other.rule.kind}",
@@ -147,10 +147,10 @@ class Rendered(Rule):
                     fix=f'names = {{"{dep.name}": ["{other.label}"]}}',
                 )
         for key, labels in target.attrs["names"].items():
-            found[key] = ",".join(named[text] for text in labels)
+            values[key] = ",".join(named[text] for text in labels)
         kept = context.keep_source(target.files[0])
         with open(context.store.path(kept.sha256), encoding="utf-8", newline="") as file:
-            text = _PLACEHOLDER.sub(lambda match: found[match[1]], file.read())
+            text = _PLACEHOLDER.sub(lambda match: values[match[1]], file.read())
         return Output(files={target.attrs["out"]: context.keep_bytes(text.encode())})
 
 

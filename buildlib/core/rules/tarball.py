@@ -181,15 +181,15 @@ class Tarball(Rule):
     @staticmethod
     def _renamed(target: Target, members: list[Member], version: str) -> list[Member]:
         """The members as the release file has them."""
-        wanted: Mapping[str, str] = target.attrs.get(RELEASE_NAMES, {})
-        absent = set(wanted) - {member.path for member in members}
-        if absent:  # below the folder of a label, which may have no such file
+        renames: Mapping[str, str] = target.attrs.get(RELEASE_NAMES, {})
+        missing = set(renames) - {member.path for member in members}
+        if missing:  # below the folder of a label, which may have no such file
             raise InputError(
-                f"{RELEASE_NAMES} names {min(absent)}, which is not in the archive",
+                f"{RELEASE_NAMES} names {min(missing)}, which is not in the archive",
                 where=target.where,
                 fix="write the path of a file of the archive",
             )
-        names = {path: name.replace(VERSION_FIELD, version) for path, name in wanted.items()}
+        names = {path: name.replace(VERSION_FIELD, version) for path, name in renames.items()}
         return [member._replace(path=names.get(member.path, member.path)) for member in members]
 
 

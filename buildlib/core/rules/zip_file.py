@@ -64,7 +64,7 @@ class ZipFile(Rule):
         import io
         import zipfile
 
-        found = {file.name: context.keep_source(file) for file in target.files}
+        members = {file.name: context.keep_source(file) for file in target.files}
         for dep in target.deps:
             path = dep.name
             made = context.output(dep.ref).files
@@ -77,20 +77,20 @@ class ZipFile(Rule):
             folder = path.removeprefix("./")
             for name, output in made.items():
                 place = folder + name if path.endswith("/") else path
-                if place in found:
+                if place in members:
                     raise InputError(
                         f"{place} would stand twice in the zip",
                         where=target.where,
                         fix=f"remove one of the two; the other is of {dep.ref}",
                     )
-                found[place] = output
+                members[place] = output
         data = io.BytesIO()
         with zipfile.ZipFile(data, "w") as archive:
-            for path in sorted(found):
+            for path in sorted(members):
                 entry = zipfile.ZipInfo(path)  # of 1980-01-01, as early as a zip can say
                 entry.create_system = 3  # Unix, also where it is made on Windows
                 entry.external_attr = 0o100644 << 16
-                with open(context.store.path(found[path].sha256), "rb") as file:
+                with open(context.store.path(members[path].sha256), "rb") as file:
                     archive.writestr(entry, file.read())
         return Output(files={f"{target.label.name}.zip": context.keep_bytes(data.getvalue())})
 

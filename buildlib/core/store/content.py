@@ -129,10 +129,10 @@ class ContentStore:
         in a damaged record, counts as absent too.
         """
         try:
-            found = os.stat(self.path(sha256)).st_size
+            actual = os.stat(self.path(sha256)).st_size
         except (OSError, ValueError):
             return False
-        return found == size if size is not None else found > 0 or sha256 == _EMPTY
+        return actual == size if size is not None else actual > 0 or sha256 == _EMPTY
 
     def writer(self) -> Writer:
         """A new file: `with store.writer() as out: out.write(...); out.commit()`."""
@@ -281,17 +281,17 @@ class ContentStore:
     def own_change(self, sha256: str) -> Iterator[None]:
         """Keep a file's index entry while the caller makes or removes a link: its ctime changes."""
         inside, path = _inside(sha256), self.path(sha256)
-        known = self._index.unchanged_stamp(inside)
+        stamp = self._index.unchanged_stamp(inside)
         before = None
         with suppress(FileNotFoundError):
-            before = os.lstat(path) if known else None
+            before = os.lstat(path) if stamp else None
         yield
         if before is not None:
             with suppress(FileNotFoundError):
                 after = os.lstat(path)
                 same = ("st_ino", "st_size", "st_mtime_ns", "st_mode")
                 if all(getattr(before, name) == getattr(after, name) for name in same):
-                    self._index.note(inside, known, after)
+                    self._index.note(inside, stamp, after)
 
     def temporary(self) -> str:
         """A path for a new file of a `Writer`; removes leftovers of dead processes once."""

@@ -63,17 +63,17 @@ class Records:
         try:
             plain = json.loads(_read(self._path(key, "json")))
             images = tuple(plain["images"])
-            files = {name: FileOutput(*made) for name, made in plain["files"].items()}
+            files = {name: FileOutput(*file) for name, file in plain["files"].items()}
             seconds = float(plain["seconds"])
             identities = dict(plain.get("identities") or {})
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         if not isinstance(plain["images"], list) or plain.get("key") != key:
             return None  # it is the record of another key
-        texts = [*images, *identities.values(), *(made.sha256 for made in files.values())]
+        texts = [*images, *identities.values(), *(file.sha256 for file in files.values())]
         if not all(isinstance(text, str) for text in texts):
             return None
-        if not all(isinstance(made.size, int) for made in files.values()):
+        if not all(isinstance(file.size, int) for file in files.values()):
             return None
         return Record(images, files, seconds, identities)
 
@@ -83,14 +83,14 @@ class Records:
             names = os.listdir(f"{self._root}/{start[:2]}")
         except OSError:
             return []
-        found = []
+        keys = []
         for name in sorted(names):
             digits, dot, ending = name.partition(".")
             if dot and ending == "json" and digits.startswith(start[2:]):
                 with contextlib.suppress(OSError):
-                    made = os.stat(f"{self._root}/{start[:2]}/{name}").st_mtime
-                    found.append((start[:2] + digits, made))
-        return found
+                    written = os.stat(f"{self._root}/{start[:2]}/{name}").st_mtime
+                    keys.append((start[:2] + digits, written))
+        return keys
 
     def put(
         self,
@@ -117,7 +117,7 @@ class Records:
             "label": label,
             "key": record.key,
             "images": ([output.image] if output.image else []) + images,
-            "files": {name: list(made) for name, made in output.files.items()},
+            "files": {name: list(file) for name, file in output.files.items()},
             "seconds": round(seconds, 3),
         }
         if identities:

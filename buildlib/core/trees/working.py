@@ -49,15 +49,15 @@ class WorkingTree:
         return os.path.lexists(f"{self.root}/{path}") and not any(map(os.path.islink, above))
 
     def files(self, folder: str) -> list[tuple[str, list[str]]]:
-        found: list[tuple[str, list[str]]] = []
+        folders: list[tuple[str, list[str]]] = []
         pending = [folder]
         junk, endings = JUNK_NAMES, JUNK_ENDINGS
         while pending:
-            here = pending.pop()
-            before = f"{here}/" if here else ""
+            current = pending.pop()
+            before = f"{current}/" if current else ""
             names: list[str] = []
             try:
-                with os.scandir(f"{self.root}/{here}" if here else self.root) as entries:
+                with os.scandir(f"{self.root}/{current}" if current else self.root) as entries:
                     for entry in entries:
                         name = entry.name
                         if name in junk or name.endswith(endings):
@@ -68,8 +68,8 @@ class WorkingTree:
                             names.append(name)
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            found.append((here, names))
-        return found
+            folders.append((current, names))
+        return folders
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
         return self.index.stamps(paths)
