@@ -18,11 +18,7 @@ _PYTHON = f"{sys.implementation.cache_tag} {sys.hexversion:x}"
 
 
 def load(file: str, kind: str) -> dict[Any, Any]:
-    """The dict that `save` wrote; empty if the file is missing, damaged or of another kind.
-
-    Args:
-        kind: Names the content and its form.
-    """
+    """The dict that `save` wrote; empty if the file is missing, damaged or of another kind."""
     try:
         with open(file, "rb") as opened:
             data = opened.read()

@@ -243,9 +243,6 @@ def view_of_commit(
     """A view of a commit: its own files, settings and lock, with today's rules.
 
     Its files can be read until the context ends.
-
-    Args:
-        revision: Anything git understands as a commit.
     """
     from buildlib.core.trees.git import GitTree  # with subprocess
 

@@ -33,7 +33,6 @@ def expand(
     """The word with variables replaced and quotes removed.
 
     Args:
-        env: Variables that have a value.
         unset: Gets the names without value and default; they expand to nothing.
     """
     if _SPECIAL.search(word) is None:

@@ -27,7 +27,7 @@ _SPACE = " \t\n\v\f\r\x85\xa0"
 _ALL = "(?s:.*)"
 
 
-class Rule(NamedTuple):
+class IgnoreRule(NamedTuple):
     """One line of an ignore file.
 
     Attributes:
@@ -46,7 +46,7 @@ class IgnoreRules:
 
     __slots__ = ("_groups", "_only", "rules")
 
-    def __init__(self, rules: tuple[Rule, ...]) -> None:
+    def __init__(self, rules: tuple[IgnoreRule, ...]) -> None:
         self.rules = rules
         groups: list[tuple[list[str], bool]] = []
         for rule in rules:
@@ -59,7 +59,6 @@ class IgnoreRules:
 
     @classmethod
     def parse(cls, text: str, file: str = DEFAULT) -> IgnoreRules:
-        """Read an ignore file."""
         return cls(tuple(_rules(text, file)))
 
     def excludes(self, path: str) -> bool:
@@ -171,8 +170,8 @@ def _clean(pattern: str) -> str:
     return normpath(pattern)
 
 
-def _rules(text: str, file: str) -> list[Rule]:
-    rules: list[Rule] = []
+def _rules(text: str, file: str) -> list[IgnoreRule]:
+    rules: list[IgnoreRule] = []
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         if line.startswith("#"):  # only in the first column, before anything is trimmed
             continue
@@ -192,7 +191,7 @@ def _rules(text: str, file: str) -> list[Rule]:
             raise InputError("! stands without a pattern", where=where, fix="!PATH")
         pattern = pattern[keep:]
         try:
-            rules.append(Rule(pattern, keep, pattern_regex(pattern)))
+            rules.append(IgnoreRule(pattern, keep, pattern_regex(pattern)))
         except PatternError as error:
             raise InputError(
                 f"the pattern {pattern} cannot be used: {error}",
@@ -203,7 +202,6 @@ def _rules(text: str, file: str) -> list[Rule]:
 
 
 def _plainer(pattern: str) -> str:
-    """A usable pattern that is near to an invalid one."""
     if "{" in pattern:
         return re.sub(r"\{([^,}]*)[^}]*\}?", r"\1", pattern) + " (a line of its own for each name)"
     return re.sub(r"[\[\]\\|]+[^/]*", "*", pattern)

@@ -214,7 +214,6 @@ def _join(lines: list[str], first: int, escape: str, where: Location) -> tuple[s
 
 
 def _instruction(line: int, text: str, file: str) -> Instruction:
-    """Parse the name and the flags of an instruction."""
     name, _, rest = text.partition(" ")
     if "\t" in name:
         name, _, rest = text.partition("\t")
@@ -257,7 +256,6 @@ def _instruction(line: int, text: str, file: str) -> Instruction:
 
 
 def _trigger(text: str, where: Location) -> Instruction:
-    """Parse the instruction after `ONBUILD`."""
     name = text.split(maxsplit=1)[0].upper() if text else "nothing"
     if not text or name in _NO_TRIGGER:
         raise InputError(
@@ -271,7 +269,6 @@ def _trigger(text: str, where: Location) -> Instruction:
 def _flag(
     name: str, text: str, known: tuple[str, ...], before: set[str], where: Location
 ) -> tuple[str, str]:
-    """Parse one `--flag=value` of an instruction."""
     key, equals, value = text[2:].partition("=")
     if key not in known:
         guess = nearest(key, known)
@@ -330,7 +327,6 @@ def _ambiguous(text: str, fix: str, where: Location) -> InputError:
 
 
 def _unquoted(word: str) -> str:
-    """A word without its quotes and escapes."""
 
     def plain(match: re.Match[str]) -> str:
         single, double, escaped = match.groups()

@@ -8,11 +8,7 @@ from buildlib.core.dockerfile.lines import Instruction
 
 
 class Arg(NamedTuple):
-    """An `ARG` before the first `FROM`.
-
-    Attributes:
-        default: With variables replaced by the defaults above it; None if there is none.
-    """
+    """An `ARG` before the first `FROM`; variables in its default are replaced by earlier ones."""
 
     name: str
     default: str | None
@@ -36,7 +32,7 @@ class Source(NamedTuple):
     folder: bool = False
 
 
-class Reference(NamedTuple):
+class StageReference(NamedTuple):
     """A stage or image that an instruction of another one names.
 
     Attributes:
@@ -89,7 +85,7 @@ class Stage(NamedTuple):
     platform: str
     line: int
     reads: tuple[Source, ...]
-    references: tuple[Reference, ...]
+    references: tuple[StageReference, ...]
     user: str
     instructions: tuple[Instruction, ...]
 

@@ -14,7 +14,7 @@ from posixpath import normpath
 from buildlib.core.dockerfile.expand import expand, variables
 from buildlib.core.dockerfile.glob import is_wild
 from buildlib.core.dockerfile.lines import Instruction, fields, read_lines, words
-from buildlib.core.dockerfile.model import Arg, Dockerfile, Outside, Reference, Source, Stage
+from buildlib.core.dockerfile.model import Arg, Dockerfile, Outside, Source, Stage, StageReference
 from buildlib.errors import InputError, Location
 from buildlib.suggest import did_you_mean
 
@@ -211,7 +211,7 @@ class _Reader:
         self.before = before
         self.parent = parent
         self.reads: list[Source] = []
-        self.references: list[Reference] = []
+        self.references: list[StageReference] = []
         self.settings: list[Instruction] = []
         self.user = ""
 
@@ -236,7 +236,6 @@ class _Reader:
             handle(_Trigger(self.scope, [], None), trigger)
 
     def copy(self, instruction: Instruction) -> None:
-        """`COPY` and `ADD`."""
         line, by, rest = instruction.line, instruction.name, instruction.rest
         where = Location(self.scope.file, line)
         paths = _list(rest, where)
@@ -303,7 +302,6 @@ class _Reader:
         self.scope.outside.append(Outside(kind, name, line, by, self.trigger))
 
     def refer(self, name: str, by: str, where: Location) -> None:
-        """Note a `--from` or `from=`."""
         if "$" in name:
             raise InputError(
                 f"{by} takes from {name}, but variables are not replaced there",
@@ -319,10 +317,9 @@ class _Reader:
                     where=where,
                     fix="COPY --from=NAME, with FROM IMAGE AS NAME above",
                 )
-        self.references.append(Reference(name, where.line, by, stage))
+        self.references.append(StageReference(name, where.line, by, stage))
 
     def read(self, text: str, by: str, where: Location, *, glob: bool) -> None:
-        """Note a path of the context."""
         path = normpath(text.lstrip("/") or ".")
         if path == ".." or path.startswith("../"):
             raise InputError(
@@ -333,7 +330,6 @@ class _Reader:
         self.reads.append(Source(path, where.line, by, glob, text.endswith("/")))
 
     def is_address(self, text: str) -> bool:
-        """Whether a source of `ADD` is fetched."""
         return _REMOTE.match(text) is not None
 
     def expanded(self, text: str, instruction: Instruction) -> str:
@@ -397,7 +393,6 @@ _HANDLERS = {
 
 
 def _list(rest: str, where: Location) -> list[str]:
-    """The words of a `COPY`, in either form."""
     if not rest.startswith("["):
         return rest.split()
     import json

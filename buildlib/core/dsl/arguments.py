@@ -76,7 +76,6 @@ def _misfit(
     positional: tuple[Any, ...],
     arguments: Mapping[str, Any],
 ) -> InputError:
-    """The error for wrong names of arguments."""
     from buildlib.suggest import did_you_mean, nearest
 
     where = current().where()

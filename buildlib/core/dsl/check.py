@@ -75,10 +75,9 @@ _HINTS = {
 
 
 def check(source: str, file: str) -> ast.Module:
-    """Parse a `BUILD.py` or `defs.py` and refuse what a declaration may not do.
+    """Parse a `BUILD.py` or `defs.py` and refuse what is not in the subset.
 
-    Args:
-        file: Its path in the workspace; the name decides whether functions are allowed.
+    Only a `defs.py` may have functions.
     """
     try:
         module = ast.parse(source, file)

@@ -56,7 +56,7 @@ class Package:
         self._before = f"{path}/" if path else ""
         self.tree = tree
         self.names = names
-        self.known = frozenset(names)
+        self.name_set = frozenset(names)
         self.settings = settings
         self.targets: dict[str, Target] = {}
         self.settings_read: set[str] = set()
@@ -187,7 +187,7 @@ def source(
         makes: If it does not exist, the fix is to write it.
     """
     package = current()
-    if name not in package.known:
+    if name not in package.name_set:
         _refuse_missing(package, name, attribute, makes=makes)
     return File(as_name or name, package.in_workspace(name), part)
 

@@ -35,11 +35,7 @@ class _Module:
 
 
 class Loader:
-    """Loads all packages of a tree.
-
-    Args:
-        memo: A cache of compiled files by content: anything with `get` and `__setitem__`.
-    """
+    """Loads all packages of a tree; `memo` is a cache of compiled files, as in `View`."""
 
     def __init__(self, tree: Tree, settings: Settings, memo: Any = None) -> None:
         self._tree = tree

@@ -136,9 +136,7 @@ class Graph:
     def resolve(self, words: Iterable[str], *, package: str = "") -> list[Label]:
         """The targets that labels, patterns, task names or folders name, each once.
 
-        Args:
-            words: As typed.
-            package: The person's folder, for names relative to it.
+        Relative names start from `package`.
         """
         labels: dict[Label, None] = {}
         for word in words:

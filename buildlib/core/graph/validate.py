@@ -46,8 +46,7 @@ _PAST_THE_KEY = {
 def validate(graph: Graph, tree: Tree, memo: Any) -> None:
     """Check every target that has a Dockerfile, and refuse built files as sources.
 
-    Args:
-        memo: Remembers passed checks; anything with `get` and `__setitem__`.
+    `memo` remembers passed checks; it is that of a `View`.
     """
     _check_exports(graph)
     for target in graph.targets.values():

@@ -32,9 +32,7 @@ from buildlib.errors import InputError
 class Stamp(NamedTuple):
     """Values that only stamped targets carry, and only their keys hold.
 
-    Attributes:
-        channel: The tag of images.
-        version: As names of files in an archive hold it; only in the keys of such archives.
+    Only archives with the version in the names of their files hold `version`.
     """
 
     organization: str
@@ -99,8 +97,7 @@ class Keys:
     def closure(self, ref: Reference, met: set[str] | None = None) -> list[KeyRecord]:
         """The key records of a target and of all its dependencies, each once.
 
-        Args:
-            met: Keys to leave out together with their dependencies; gets the returned ones.
+        Leaves out the keys in `met`, with their dependencies, and adds the returned ones to it.
         """
         self.record(ref)
         met = set() if met is None else met

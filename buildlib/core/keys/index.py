@@ -25,7 +25,7 @@ _TICK_NS = 50_000_000
 _COARSE_TICK_NS = 2_100_000_000
 """For file systems that hold whole seconds (or two, as FAT does), in nanoseconds."""
 _BLOCK = 1 << 20
-_PATIENCE = 20
+_READ_ATTEMPTS = 20
 """How often to read a file that changes while it is read."""
 
 _StatData = tuple[int, int, int, int, int]  # mtime_ns, ctime_ns, size, inode, mode
@@ -50,7 +50,6 @@ class DigestIndex:
 
     Args:
         root: The folder that paths are relative to.
-        file: Where the index is kept.
         shared: Other processes write the same index: keep what they added meanwhile.
     """
 
@@ -96,7 +95,6 @@ class DigestIndex:
         the ctime need not be old to be trusted.
 
         Args:
-            path: The file.
             stamp: What `unchanged_stamp` will return.
             info: Its stat data, from before it was read or after it was written.
         """
@@ -136,7 +134,7 @@ class DigestIndex:
 
     def _restamp(self, path: str, full: str) -> str:
         """Read a file, and compare its stat data before and after, so that both fit the content."""
-        for _ in range(_PATIENCE):
+        for _ in range(_READ_ATTEMPTS):
             try:
                 before = os.lstat(full)
                 now = time.time_ns()

@@ -15,11 +15,7 @@ SCHEMA = "1"
 
 
 class KeyRecord(NamedTuple):
-    """The parts of one key.
-
-    Attributes:
-        parts: `(name, value)`, in order; no name twice, no NUL in either.
-    """
+    """A key and its parts, `(name, value)` in order; no name twice, no NUL in either."""
 
     parts: tuple[tuple[str, str], ...]
     key: str

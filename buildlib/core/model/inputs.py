@@ -6,24 +6,14 @@ from typing import NamedTuple
 
 
 class Source(NamedTuple):
-    """A source file.
-
-    Attributes:
-        path: Absolute.
-        stamp: Content and mode, as `Tree.stamps` gives them.
-    """
+    """A source file: its absolute path, and its stamp as in `Tree.stamps`."""
 
     path: str
     stamp: str
 
 
 class Fetched(NamedTuple):
-    """A pinned file in the content store.
-
-    Attributes:
-        path: Its path in a build context.
-        size: In bytes.
-    """
+    """A pinned file in the content store; `path` is that in a build context."""
 
     path: str
     sha256: str

@@ -24,11 +24,7 @@ class Export(NamedTuple):
 
 
 class FileOutput(NamedTuple):
-    """A built file.
-
-    Attributes:
-        executable: Whether its mode in a build context is 0555 instead of 0444.
-    """
+    """A built file; an executable one has mode 0555 in a build context, others 0444."""
 
     sha256: str
     size: int

@@ -42,11 +42,7 @@ class Network(NamedTuple):
 
 
 class Share(NamedTuple):
-    """How a machine uses the registry while it builds: each is one of `ROLES`.
-
-    Attributes:
-        ci: Used if the environment has `CI`.
-    """
+    """How a machine uses the registry while it builds (`ROLES`); `ci` counts if `CI` is set."""
 
     default: str = "read"
     ci: str = "write"

@@ -75,10 +75,9 @@ class Dep(NamedTuple):
 
 
 class Pin(NamedTuple):
-    """An entry of the lock that a target needs, such as `("apt", "//images/bases/os")`.
+    """A lock entry that a target needs, such as `("apt", "//images/bases/os")`.
 
-    Attributes:
-        asked: The declaration's request; an entry that was locked for another one is stale.
+    An entry that was locked for another request than `asked` is stale.
     """
 
     section: str
@@ -123,7 +122,6 @@ class Target(NamedTuple):
 
     @property
     def parent(self) -> Label | None:
-        """The image that its Dockerfile extends."""
         bases = (dep for dep in self.deps if dep.kind == BASE)
         return next((dep.ref.label for dep in bases if dep.name == PARENT_ARG), None)
 
@@ -214,10 +212,7 @@ class Rule:
         return image_name(target)
 
     def export(self, target: Target, version: str) -> Export | None:
-        """The target's file that is also written into the workspace, if there is one.
-
-        The path is relative to the workspace.
-        """
+        """The target's file that is also written into the workspace (at a relative path)."""
         del target, version
         return None
 

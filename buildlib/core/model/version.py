@@ -90,13 +90,11 @@ def newest(versions: list[str]) -> str:
 def next_development(version: str, given: str = "") -> str:
     """The development version after a release.
 
-    Args:
-        version: The released version.
-        given: A person's choice; empty for the usual.
+    It is `2.5.1.dev0` after `2.5.0`, and `2.5.0rc2.dev0` after `2.5.0rc1` or `2.5.0-rc.1`: greater
+    than the release, and not greater than any release that may come next.
 
-    Returns:
-        `2.5.1.dev0` after `2.5.0`, and `2.5.0rc2.dev0` after `2.5.0rc1` or `2.5.0-rc.1`: greater
-        than the release, and not greater than any release that may come next.
+    Args:
+        given: A person's choice; empty for the usual.
     """
     numbers, pieces = _order(version)
     usual = f"{numbers[0]}.{numbers[1]}.{numbers[2] + 1}.dev0"

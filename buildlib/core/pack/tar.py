@@ -70,18 +70,12 @@ def write_tar(
         members: In any order. Folders above them need not be among them.
         out: Is not closed.
         epoch: Time of every entry, in seconds since 1970.
-        uid: Owner of the members.
-        gid: Their group.
     """
     return _write(*_ordered(members), out.write, epoch, (uid, gid))
 
 
 def _ordered(members: Iterable[Member]) -> tuple[list[Member], set[str]]:
-    """The members and all folders above them, in the order of the archive (hard links last).
-
-    Returns:
-        Also the paths of the folders that were added.
-    """
+    """All members in the order of the archive (hard links last), and the paths of added folders."""
     by_path: dict[str, Member] = {}
     for member in members:
         _check(member)
@@ -173,7 +167,6 @@ def _write(
 
 
 def _content(member: Member) -> tuple[int, Iterable[bytes]]:
-    """Length and chunks of a member's content."""
     if member.kind != "file":
         return 0, ()
     if isinstance(member.data, bytes):

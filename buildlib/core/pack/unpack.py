@@ -29,7 +29,7 @@ gzip and bz2 raise an OSError without errno; one with errno comes from the opera
 """
 
 
-class Entry(NamedTuple):
+class ArchiveEntry(NamedTuple):
     """One member.
 
     Attributes:
@@ -47,7 +47,7 @@ class Entry(NamedTuple):
     open: Callable[[], IO[bytes]]
 
 
-def entries(archive: str, skip: Callable[[str], bool]) -> Iterator[Entry]:
+def entries(archive: str, skip: Callable[[str], bool]) -> Iterator[ArchiveEntry]:
     """The members of an archive, without those to skip.
 
     Args:
@@ -73,14 +73,14 @@ def _plain(name: str) -> str:
     return "/".join(piece for piece in name.split("/") if piece not in ("", "."))
 
 
-def _of_tar(archive: str) -> Iterator[tuple[str, Entry]]:
+def _of_tar(archive: str) -> Iterator[tuple[str, ArchiveEntry]]:
     with tarfile.open(archive) as tar:
-        later: list[tuple[str, Entry]] = []
+        later: list[tuple[str, ArchiveEntry]] = []
         for info in tar:
             special = not (info.isreg() or info.islnk())
             kind = "special" if special else "file"
             kind = "dir" if info.isdir() else "link" if info.issym() else kind
-            entry = Entry(
+            entry = ArchiveEntry(
                 _plain(info.name),
                 kind,
                 bool(info.mode & stat.S_IXUSR),
@@ -104,7 +104,7 @@ def _stream(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     return stream
 
 
-def _of_zip(archive: str) -> Iterator[tuple[str, Entry]]:
+def _of_zip(archive: str) -> Iterator[tuple[str, ArchiveEntry]]:
     with zipfile.ZipFile(archive) as whole:
         for info in whole.infolist():
             mode = info.external_attr >> 16  # of Unix; 0 where another system packed it
@@ -113,7 +113,7 @@ def _of_zip(archive: str) -> Iterator[tuple[str, Entry]]:
             kind = "dir" if info.is_dir() else "special" if special else "file"
             yield (
                 info.filename,
-                Entry(
+                ArchiveEntry(
                     _plain(info.filename),
                     "link" if link else kind,
                     bool(mode & stat.S_IXUSR),

@@ -144,8 +144,8 @@ def _own_changes(
         return ()
     own: list[Change] = []
     if before.key != record.key:
-        found = differences(new.graph, ref, before, record)
-        own = [change for change, below in found if below is None]
+        differing = differences(new.graph, ref, before, record)
+        own = [change for change, below in differing if below is None]
         if old.graph[ref.label].rule.kind != new.graph[ref.label].rule.kind:
             own = [change for change in own if change.name == "rule"]  # the others follow from it
     if change := rules.get(new.graph[ref.label].rule.kind):

@@ -19,11 +19,7 @@ Deps = Mapping[Label, Sequence[Label]]
 
 
 def guess(size: int) -> float:
-    """Estimated seconds for a target that was never made here.
-
-    Args:
-        size: Bytes that the lock pins for it.
-    """
+    """Estimated seconds for a target that was never made here and has `size` pinned bytes."""
     return _LEAST + size / _BYTES_A_SECOND
 
 
@@ -32,8 +28,7 @@ def path_lengths(
 ) -> dict[Label, float]:
     """For each target, the seconds from its start to the end of the longest path from there.
 
-    Args:
-        labels: The targets, dependencies first.
+    `labels` has dependencies first.
     """
     lengths = dict.fromkeys(labels, 0.0)  # before a target's turn: the paths after it
     for label in reversed(labels):

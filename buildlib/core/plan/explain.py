@@ -28,11 +28,7 @@ class Parts(Protocol):
 
 
 class Leaf(NamedTuple):
-    """One changed part.
-
-    Attributes:
-        path: From the explained target to the one whose part changed.
-    """
+    """A changed part; `path` leads to its target from the explained one."""
 
     path: tuple[Reference, ...]
     change: Change
@@ -53,7 +49,6 @@ class Explainer:
         return self._comparison.leaves(label, last) if last else None
 
     def reason(self, label: Label) -> str:
-        """One line for a plan."""
         last = self._state.last_key(label)
         if last == self._keys.key(Reference(label)):
             return "its record is gone"
@@ -68,12 +63,9 @@ class Explainer:
 
 
 class Comparison:
-    """Compares present keys with earlier ones, down to the leaves that changed.
+    """Compares present keys with earlier ones in `records`, down to the leaves that changed.
 
     Each target is compared once, however many targets depend on it.
-
-    Args:
-        records: The records of earlier keys.
     """
 
     def __init__(self, graph: Graph, keys: Keys, records: Parts) -> None:

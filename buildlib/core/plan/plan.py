@@ -215,7 +215,6 @@ class Planner:
         return critical_path.most_urgent_first(list(seconds), deps, seconds)
 
     def _pinned(self, label: Label) -> int:
-        """Bytes that the lock pins for a target."""
         target = self._graph[label]
         return sum(
             item.size

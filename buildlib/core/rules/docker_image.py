@@ -151,7 +151,7 @@ def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
     name = python.removesuffix(".in") + ".lock"
     locked = package.tree.stamps([package.in_workspace(name)])[0].rpartition(" ")[2]
     files = []
-    if name in package.known:
+    if name in package.name_set:
         files = [source(name, attribute="python", as_name=locked_requirements(python))]
     included = requirement_files(package.tree, file.path)
     return files, request_of(included, file.path, locked)
@@ -192,11 +192,13 @@ def without_ignored(files: list[File], dockerfile: str) -> list[File]:
     """Drop files that the package's `.dockerignore` excludes."""
     package = current()
     names = {IGNORE_FILE, f"{dockerfile}{IGNORE_FILE}"}
-    if names.isdisjoint(package.known):
+    if names.isdisjoint(package.name_set):
         return files
     from buildlib.core.dockerfile.ignore import IgnoreRules, ignore_file
 
-    path = package.in_workspace(ignore_file(dockerfile, package.known.__contains__) or IGNORE_FILE)
+    path = package.in_workspace(
+        ignore_file(dockerfile, package.name_set.__contains__) or IGNORE_FILE
+    )
     rules = IgnoreRules.parse(package.tree.read(path).decode(errors="replace"), file=path)
     return [file for file in files if file.name not in names and not rules.excludes(file.name)]
 

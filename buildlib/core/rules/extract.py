@@ -20,7 +20,7 @@ from buildlib.errors import InputError
 
 if TYPE_CHECKING:
     from buildlib.core.pack.tar import Member
-    from buildlib.core.pack.unpack import Entry
+    from buildlib.core.pack.unpack import ArchiveEntry
     from buildlib.core.rules.context import Context
 
 _ROOT = "./"
@@ -194,7 +194,6 @@ class _Selection:
 
 
 def _single_files(selection: _Selection, archive: str, context: Context) -> dict[str, FileOutput]:
-    """Each taken file, by its path in the result."""
     result: dict[str, FileOutput] = {}
     for entry, place in _wanted(selection, archive):
         if entry.kind == "link":
@@ -219,7 +218,7 @@ def _one_tar(selection: _Selection, archive: str, context: Context) -> dict[str,
     from buildlib.core.pack.tar import Member
 
     members: dict[str, Member] = {}
-    links: list[tuple[Entry, str]] = []
+    links: list[tuple[ArchiveEntry, str]] = []
     placed: dict[str, str] = {}  # path in the archive -> in the result
     with context.scratch() as folder:
         for number, (entry, place) in enumerate(_wanted(selection, archive)):
@@ -242,8 +241,7 @@ def _one_tar(selection: _Selection, archive: str, context: Context) -> dict[str,
         return {selection.out: context.keep_tar([*members.values()])}
 
 
-def _wanted(selection: _Selection, archive: str) -> Iterator[tuple[Entry, str]]:
-    """The members to take, each with its path in the result."""
+def _wanted(selection: _Selection, archive: str) -> Iterator[tuple[ArchiveEntry, str]]:
     from buildlib.core.pack.unpack import entries
 
     for entry in entries(archive, selection.excluded):
@@ -260,7 +258,7 @@ def _take(taken: Mapping[str, object], place: str) -> None:
         raise InputError(f"two members of the archive would both be {place}")
 
 
-def _link(entry: Entry, place: str, placed: Mapping[str, str], selection: _Selection) -> str:
+def _link(entry: ArchiveEntry, place: str, placed: Mapping[str, str], selection: _Selection) -> str:
     """The target of a symbolic link in the result, where the member may have another path."""
     origin = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), entry.target))
     if entry.target.startswith("/") or origin.startswith("../") or origin in (".", ".."):

@@ -151,7 +151,6 @@ PROXIES = "enterprise_gateway.services.processproxies."
 
 
 def _places(folder: str, path: str, names: Iterable[str]) -> list[str]:
-    """Paths in the folder of a label's files."""
     return [
         f"{folder}/{path}{name}" if path.endswith("/") else f"{folder}/{path}" for name in names
     ]

@@ -180,7 +180,6 @@ class Tarball(Rule):
 
     @staticmethod
     def _renamed(target: Target, members: list[Member], version: str) -> list[Member]:
-        """The members as the release file has them."""
         renames: Mapping[str, str] = target.attrs.get(RELEASE_NAMES, {})
         missing = set(renames) - {member.path for member in members}
         if missing:  # below the folder of a label, which may have no such file

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from buildlib.core.keys.index import DigestIndex
 
 EPOCH = 1_700_000_000
-"""Modification time of every file in a build, in seconds since 1970."""
+"""Modification time of every file in a build, in whole seconds: tars hold no more."""
 
 _BILLION = 10**9
 _MODE = 0o444
@@ -176,10 +176,7 @@ class ContentStore:
         """Whether the store has a file and its content fits its name: call this before use.
 
         A file that was checked is not read again until its inode changes. A damaged one is reported
-        and moved to `corrupt/`: it counts as absent and is fetched or made again.
-
-        Args:
-            what: Its name in messages.
+        (as `what`) and moved to `corrupt/`: it counts as absent and is fetched or made again.
         """
         if not _is_digest(sha256):
             return False
@@ -337,10 +334,6 @@ class Writer:
 
     def commit(self, expected: str | None = None, *, what: str = "the content") -> Stored:
         """Give the file its final name; nothing may be written afterwards.
-
-        Args:
-            expected: Its sha256, if known.
-            what: Its name in messages.
 
         Raises:
             HashMismatch: It has another sha256; nothing was added.

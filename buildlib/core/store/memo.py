@@ -15,7 +15,6 @@ class Memo:
     """A persistent dict whose keys hold the content that their values were made from.
 
     Args:
-        file: Where it is kept.
         code: Fingerprint of the code that makes the values (`buildlib.core.fingerprint`).
     """
 

@@ -16,11 +16,7 @@ _AT_ONCE = 256
 
 
 class GitTree:
-    """The files of one commit.
-
-    Args:
-        revision: Anything git understands as a commit.
-    """
+    """The files of one commit; `revision` is anything that git understands as one."""
 
     def __init__(self, root: str, revision: str) -> None:
         self.root = root
@@ -110,7 +106,6 @@ class GitTree:
         return [self._stamps.get(path, "-") for path in paths]
 
     def close(self) -> None:
-        """End the git process."""
         if self._batch is not None:
             self._batch.communicate()
             self._batch = None

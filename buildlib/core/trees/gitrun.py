@@ -46,11 +46,7 @@ def git(root: str, *words: str) -> Answer:
 
 
 def start_git(root: str, *words: str) -> Running:
-    """Start a git with pipes for stdin and stdout.
-
-    Raises:
-        NoGit: It is not installed.
-    """
+    """Start a git with pipes for stdin and stdout; raises `NoGit` too."""
     return _start(root, words, stdin=subprocess.PIPE, stderr=None)
 
 

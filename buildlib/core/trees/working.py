@@ -10,11 +10,7 @@ from buildlib.core.model.tree import JUNK_ENDINGS, JUNK_NAMES, is_junk
 
 
 class WorkingTree:
-    """The files below a workspace's root.
-
-    Args:
-        root: Absolute path of the workspace.
-    """
+    """The files below a workspace's root, an absolute path."""
 
     def __init__(self, root: str, index_file: str) -> None:
         self.root = root
