@@ -70,10 +70,10 @@ def configured_in(pyproject: str) -> str:
 
     For set-up, which has no settings yet; whoever reads them in earnest says what is wrong there.
     """
-    found: Any = _toml(pyproject)
+    value: Any = _toml(pyproject)
     for name in ("tool", "buildlib", "network", "pypi"):
-        found = found.get(name) if isinstance(found, dict) else None
-    return found.rstrip("/") if isinstance(found, str) else ""
+        value = value.get(name) if isinstance(value, dict) else None
+    return value.rstrip("/") if isinstance(value, str) else ""
 
 
 def _index_of_pip(environ: Mapping[str, str]) -> str:
@@ -178,10 +178,10 @@ def toml_by_line(text: str) -> dict[str, Any]:
 def _inner(table: dict[str, Any], path: Iterable[str]) -> dict[str, Any]:
     """The table at a path; of several with one name the last."""
     for name in path:
-        found = table.setdefault(name, {})
-        if isinstance(found, list):
-            found = found[-1]
-        table = found if isinstance(found, dict) else {}
+        inner = table.setdefault(name, {})
+        if isinstance(inner, list):
+            inner = inner[-1]
+        table = inner if isinstance(inner, dict) else {}
     return table
 
 

@@ -145,7 +145,7 @@ APT::Architectures {{ "{arch}"; }};"""
 """No package is installed, and what the image itself runs on does not count."""
 
 
-def packages_script(wanted: Sequence[str], archive: Archive) -> str:
+def packages_script(names: Sequence[str], archive: Archive) -> str:
     """Ask exactly what installing a list of packages adds to (or upgrades in) the image.
 
     Expired suites are accepted (a mirror may stand still on purpose) and told. Names are looked up
@@ -155,14 +155,14 @@ def packages_script(wanted: Sequence[str], archive: Archive) -> str:
     Raises:
         InputError: A name is not of the form of a package name.
     """
-    return _script(wanted, archive)
+    return _script(names, archive)
 
 
-def system_script(wanted: Sequence[str], archive: Archive, *, arch: str) -> str:
-    """Ask for the required packages, `MINIMAL`, `wanted`, and all that these depend on.
+def system_script(names: Sequence[str], archive: Archive, *, arch: str) -> str:
+    """Ask for the required packages, `MINIMAL`, `names`, and all that these depend on.
 
     Args:
-        wanted: Names of further packages.
+        names: Further packages.
         archive: Where from.
         arch: Debian's name of the system's architecture; it may be another than the image's.
 
@@ -170,7 +170,7 @@ def system_script(wanted: Sequence[str], archive: Archive, *, arch: str) -> str:
         InputError: A name is not of the form of a package name.
     """
     settings = _FROM_NOTHING.format(arch=arch)
-    return _script({*MINIMAL, *wanted}, archive, patterns=_REQUIRED, settings=settings)
+    return _script({*MINIMAL, *names}, archive, patterns=_REQUIRED, settings=settings)
 
 
 def _script(

@@ -85,34 +85,34 @@ def _stanza(deb: Deb, conffile_md5: Mapping[str, str]) -> str:
 
 
 def _interests(text: str, stem: str) -> dict[str, str]:
-    found = {}
+    interests = {}
     for line in text.splitlines():
         words = line.partition("#")[0].split()
         if len(words) == 2 and words[0] in _AWAIT:  # noqa: PLR2004  (directive, trigger)
-            found[words[1]] = stem + _AWAIT[words[0]]
-    return found
+            interests[words[1]] = stem + _AWAIT[words[0]]
+    return interests
 
 
 def files(entries: Iterable[Entry]) -> dict[str, tuple[bytes, int]]:
     """All files of the database: path below the root to content and mode."""
-    made = {f"{ROOT}/{name}": (b"", 0o644) for name in _EMPTY}
-    made[EPOCH_FILE] = (b"1\n", 0o644)
+    content_of = {f"{ROOT}/{name}": (b"", 0o644) for name in _EMPTY}
+    content_of[EPOCH_FILE] = (b"1\n", 0o644)
     stanzas: list[str] = []
     by_path: list[str] = []
     by_name: dict[str, list[str]] = {}
     for one in entries:
         stanzas.append(one.stanza)
-        made.update({f"{ROOT}/info/{name}": content for name, content in one.info.items()})
+        content_of.update({f"{ROOT}/info/{name}": content for name, content in one.info.items()})
         for trigger, line in one.interests.items():
             if trigger.startswith("/"):
                 by_path.append(f"{trigger} {line}\n")
             else:
                 by_name.setdefault(trigger, []).append(f"{line}\n")
-    made[f"{ROOT}/status"] = ("\n".join(stanzas).encode(), 0o644)
-    made[f"{ROOT}/triggers/File"] = ("".join(sorted(by_path)).encode(), 0o644)
+    content_of[f"{ROOT}/status"] = ("\n".join(stanzas).encode(), 0o644)
+    content_of[f"{ROOT}/triggers/File"] = ("".join(sorted(by_path)).encode(), 0o644)
     for trigger, lines in by_name.items():
-        made[f"{ROOT}/triggers/{trigger}"] = ("".join(sorted(lines)).encode(), 0o644)
-    return made
+        content_of[f"{ROOT}/triggers/{trigger}"] = ("".join(sorted(lines)).encode(), 0o644)
+    return content_of
 
 
 def folders() -> list[str]:

@@ -33,10 +33,10 @@ def empty() -> dict[str, Any]:
 
 def annotations_of(manifest: Manifest) -> dict[str, Any]:
     """The annotations of a manifest; none where it has none, or cannot be read."""
-    found = None
+    annotations = None
     with suppress(BuildError):
-        found = manifest.plain.get("annotations")
-    return found if isinstance(found, dict) else {}
+        annotations = manifest.plain.get("annotations")
+    return annotations if isinstance(annotations, dict) else {}
 
 
 def stamp(seconds: float) -> str:

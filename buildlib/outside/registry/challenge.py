@@ -29,21 +29,21 @@ class Challenge(NamedTuple):
     scope: str = ""
 
 
-def read(headers: Iterable[str]) -> Challenge | None:
+def parse(headers: Iterable[str]) -> Challenge | None:
     """The challenge to answer; a token's before that of a password. None where there is none.
 
     Args:
         headers: Values of `WWW-Authenticate`.
     """
-    found: dict[str, dict[str, str]] = {}
+    challenges: dict[str, dict[str, str]] = {}
     values: dict[str, str] = {}
     for part in (part for header in headers for part in parse_http_list(header)):
         if scheme := _SCHEME.match(part):  # `Bearer realm="…"`; `service="…"` goes on with it
-            values = found[scheme[1].lower()] = {}
+            values = challenges[scheme[1].lower()] = {}
         name, _, value = part[scheme.end() if scheme else 0 :].partition("=")
         values[name.strip().lower()] = value.strip().strip('"')
     for kind in ("bearer", "basic"):
-        if kind in found:
+        if kind in challenges:
             fields = Challenge._fields[1:]
-            return Challenge(kind, *(found[kind].get(field, "") for field in fields))
+            return Challenge(kind, *(challenges[kind].get(field, "") for field in fields))
     return None

@@ -30,11 +30,11 @@ from buildlib.outside.registry.protocol import (
     Registry,
 )
 from buildlib.outside.registry.upload import Pieces, Upload
-from buildlib.outside.web.connections import PIECE, Answer, Body, Request, body_of, pieces
+from buildlib.outside.web.connections import PIECE, Body, Request, Response, body_of, pieces
 from buildlib.outside.web.errors import HttpError
 from buildlib.outside.web.retry import PATIENT, Attempts, Retry, retrying
 
-Ask = Callable[[Request, str], Answer]
+Ask = Callable[[Request, str], Response]
 """`RegistryHttp.ask` or `ask_once`."""
 
 PULL, PUSH, DELETE = "pull", "pull,push", "delete"
@@ -49,7 +49,6 @@ def connect(
     host: str,
     *,
     retry: Retry = PATIENT,
-    certificates: str = "",
     wait: Callable[[float], None] = time.sleep,
 ) -> Registry:
     """The client of a registry. Nothing is asked yet.
@@ -57,14 +56,13 @@ def connect(
     Args:
         host: `registry.example.com:5000`, `docker.io`, `localhost:5000`: no scheme, no path.
         retry: How long to bear with it: `PATIENT` or `QUICK` of `web.retry`.
-        certificates: Folder of the authorities, instead of Docker's `/etc/docker/certs.d`.
         wait: Called with the seconds between two attempts.
 
     Raises:
         InputError: It is no registry's name.
     """
     server = server_of(host)
-    return HttpRegistry(server, RegistryHttp(server, retry, wait, certificates))
+    return HttpRegistry(server, RegistryHttp(server, retry, wait))
 
 
 class HttpRegistry:
@@ -82,10 +80,10 @@ class HttpRegistry:
     def head(self, repository: str, reference: str) -> str | None:
         request = self._request("HEAD", repository, "manifests", reference, _ACCEPT)
         with self._explaining(f"ask for {_joined(repository, reference)}", repository):
-            answer = _found(self._http.ask, request, self._scope(repository))
-            if answer is None:
+            response = _unless_absent(self._http.ask, request, self._scope(repository))
+            if response is None:
                 return None
-            digest = answer.headers.get("Docker-Content-Digest", "")
+            digest = response.headers.get("Docker-Content-Digest", "")
         if _DIGEST.match(digest):
             return digest
         manifest = self.manifest(repository, reference)  # the header is optional
@@ -94,13 +92,13 @@ class HttpRegistry:
     def manifest(self, repository: str, reference: str) -> Manifest | None:
         request = self._request("GET", repository, "manifests", reference, _ACCEPT)
         with self._explaining(f"read {_joined(repository, reference)}", repository):
-            answer = _found(self._http.ask, request, self._scope(repository))
-            if answer is None:
+            response = _unless_absent(self._http.ask, request, self._scope(repository))
+            if response is None:
                 return None
-            kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-            manifest = Manifest(kind, answer.data)
-            said = answer.headers.get("Docker-Content-Digest", "")
-            expected = reference if _DIGEST.match(reference) else said
+            kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
+            manifest = Manifest(kind, response.data)
+            header = response.headers.get("Docker-Content-Digest", "")
+            expected = reference if _DIGEST.match(reference) else header
             if expected.startswith("sha256:") and expected != manifest.digest:
                 raise HttpError(f"has {manifest.digest} in its place", "content")
             return manifest
@@ -111,8 +109,8 @@ class HttpRegistry:
                 raise HttpError(f"is given {manifest.digest} under that name", "content")
             kind, body = {"Content-Type": manifest.media_type}, body_of(manifest.data)
             request = self._request("PUT", repository, "manifests", reference, kind, body)
-            answer = self._http.ask(request, self._scope(repository, PUSH))
-            kept = answer.headers.get("Docker-Content-Digest", manifest.digest)
+            response = self._http.ask(request, self._scope(repository, PUSH))
+            kept = response.headers.get("Docker-Content-Digest", manifest.digest)
             if kept != manifest.digest:
                 raise HttpError(f"has made {kept} of {manifest.digest}", "content")
 
@@ -127,16 +125,16 @@ class HttpRegistry:
         with self._explaining(f"read blob {digest} of {repository}", repository):
             while True:
                 try:
-                    for piece in self._from(repository, digest, arrived):
+                    for piece in self._blob_from(repository, digest, arrived):
                         arrived += len(piece)
                         content.update(piece)
                         yield piece
                     break
                 except HttpError as error:
                     attempts.failed(error, arrived)
-            found = f"{content.name}:{content.hexdigest()}"
-            if found != digest:
-                raise HttpError(f"has {found} in its place", "content")
+            actual = f"{content.name}:{content.hexdigest()}"
+            if actual != digest:
+                raise HttpError(f"has {actual} in its place", "content")
 
     def put_blob(self, repository: str, data: bytes) -> str:
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
@@ -157,23 +155,23 @@ class HttpRegistry:
     def tags(self, repository: str) -> list[str]:
         import json
 
-        found: set[str] = set()
+        tags: set[str] = set()
         request = self._request("GET", repository, "tags", f"list?n={_PAGE}")
-        asked: set[str] = set()
+        visited: set[str] = set()
         with self._explaining(f"list the tags of {repository}", repository):
-            while request.url not in asked:  # it would never end
-                asked.add(request.url)
-                answer = _found(self._http.ask, request, self._scope(repository))
-                if answer is None:
+            while request.url not in visited:  # it would never end
+                visited.add(request.url)
+                response = _unless_absent(self._http.ask, request, self._scope(repository))
+                if response is None:
                     break
                 try:
-                    found.update(json.loads(answer.data)["tags"] or ())
+                    tags.update(json.loads(response.data)["tags"] or ())
                 except (ValueError, KeyError, TypeError):
                     raise HttpError("answers with no list of tags", "content") from None
-                follows = _NEXT.search(answer.headers.get("Link", ""))
-                if follows:
-                    request = request._replace(url=urljoin(request.url, follows[1]))
-        return sorted(found)
+                next_page = _NEXT.search(response.headers.get("Link", ""))
+                if next_page:
+                    request = request._replace(url=urljoin(request.url, next_page[1]))
+        return sorted(tags)
 
     def delete(self, repository: str, digest: str) -> bool:
         attempts = 0
@@ -211,17 +209,17 @@ class HttpRegistry:
 
     def _has(self, ask: Ask, repository: str, digest: str, actions: str) -> bool:
         request = self._request("HEAD", repository, "blobs", digest)
-        return _found(ask, request, self._scope(repository, actions)) is not None
+        return _unless_absent(ask, request, self._scope(repository, actions)) is not None
 
-    def _from(self, repository: str, digest: str, start: int) -> Iterator[bytes]:
+    def _blob_from(self, repository: str, digest: str, start: int) -> Iterator[bytes]:
         """A blob from some byte on; a registry may ignore Range and send the whole."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         request = self._request("GET", repository, "blobs", digest, headers)
         response = self._http.open(request, self._scope(repository))
-        ahead = start if response.status != _PARTIAL else 0
+        skip = start if response.status != _PARTIAL else 0
         for piece in pieces(response, request.url):
-            yield piece[ahead:]
-            ahead = max(0, ahead - len(piece))
+            yield piece[skip:]
+            skip = max(0, skip - len(piece))
 
     def _request(
         self,
@@ -248,7 +246,7 @@ class HttpRegistry:
             raise explained(error, self.host, doing, repository) from None
 
 
-def _found(ask: Ask, request: Request, scope: str) -> Answer | None:
+def _unless_absent(ask: Ask, request: Request, scope: str) -> Response | None:
     """What is answered; None for 404."""
     try:
         return ask(request, scope)

@@ -25,7 +25,9 @@ _INSUFFICIENT_STORAGE = 507
 _AWAY = ("silent", "broken", "certificate", "plain", "unavailable")
 
 
-def refusal(status: int, reason: str, *, retry_after: str = "", body: bytes = b"") -> HttpError:
+def status_error(
+    status: int, reason: str, *, retry_after: str = "", body: bytes = b""
+) -> HttpError:
     """What an answer of 400 or above means.
 
     Args:
@@ -38,7 +40,7 @@ def refusal(status: int, reason: str, *, retry_after: str = "", body: bytes = b"
     if _NO_SPACE.search(body) or status == _INSUFFICIENT_STORAGE:
         # What it says of itself is "unknown error", as a rule.
         return HttpError("has no space left", "full", status=status, codes=codes)
-    error = web.refusal(status, reason, retry_after=retry_after)
+    error = web.status_error(status, reason, retry_after=retry_after)
     error.codes, error.said = codes, said
     return error
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote, urljoin
 
 from buildlib.outside.registry.http import RegistryHttp
-from buildlib.outside.web.connections import Answer, Body, Request
+from buildlib.outside.web.connections import Body, Request, Response
 from buildlib.outside.web.errors import HttpError
 from buildlib.outside.web.retry import retrying
 
@@ -39,7 +39,7 @@ class Upload:
         digest: Of the whole.
         size: Of the whole.
         pieces: Reads it.
-        is_there: Whether the registry has the blob; asked where an answer may have been lost.
+        exists: Whether the registry has the blob; asked where an answer may have been lost.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Upload:
         digest: str,
         size: int,
         pieces: Pieces,
-        is_there: Callable[[], bool],
+        exists: Callable[[], bool],
     ) -> None:
         self._http = http
         self._start = start
@@ -58,7 +58,7 @@ class Upload:
         self._digest = digest
         self._size = size
         self._pieces = pieces
-        self._is_there = is_there
+        self._exists = exists
         self._location = ""
         self._offset = 0
         self._continued = False  # after a failure, so what has arrived may not fit together
@@ -72,29 +72,29 @@ class Upload:
         retrying(self._attempt, self._http.retry, self._http.wait, lambda: self._offset)
 
     def _attempt(self) -> None:
-        if self._continued and self._is_done():
+        if self._continued and self._is_complete():
             return
         if not self._location:
-            self._moved(self._ask(self._start))
+            self._keep_location(self._ask(self._start))
         try:
             self._send_all()
         except HttpError as error:
-            raise self._judged(error) from None
+            raise self._classified(error) from None
 
-    def _is_done(self) -> bool:
+    def _is_complete(self) -> bool:
         """Ask what has arrived; an upload that is not known any more may have been completed."""
         if self._location:
             try:
-                answer = self._ask(Request("GET", self._location))
+                response = self._ask(Request("GET", self._location))
             except HttpError as error:
                 if error.status not in _GONE:
                     raise
-                self._forget()
+                self._start_over()
             else:
-                self._moved(answer)
-                self._offset = min(_arrived(answer, otherwise=0), self._size)
+                self._keep_location(response)
+                self._offset = min(_received(response, otherwise=0), self._size)
                 return False
-        return self._is_there()
+        return self._exists()
 
     def _send_all(self) -> None:
         while self._offset < self._size and (self._offset or self._size > CHUNK):
@@ -107,35 +107,35 @@ class Upload:
     def _send_chunk(self, length: int) -> None:
         start, end = self._offset, self._offset + length
         headers = {"Content-Type": _BINARY, "Content-Range": f"{start}-{end - 1}"}
-        answer = self._ask(Request("PATCH", self._location, headers, self._part(length)))
-        self._moved(answer)
-        arrived = min(_arrived(answer, otherwise=end), self._size)
+        response = self._ask(Request("PATCH", self._location, headers, self._part(length)))
+        self._keep_location(response)
+        arrived = min(_received(response, otherwise=end), self._size)
         if arrived <= start:
             raise HttpError("takes nothing of an upload", "content", transient=True)
         self._offset = arrived
 
-    def _ask(self, request: Request) -> Answer:
+    def _ask(self, request: Request) -> Response:
         return self._http.ask_once(request, self._scope)
 
-    def _judged(self, error: HttpError) -> HttpError:
+    def _classified(self, error: HttpError) -> HttpError:
         """What a failure on the way means: one of the upload itself is no reason to give up."""
-        misfit = "DIGEST_INVALID" in error.codes
+        wrong_digest = "DIGEST_INVALID" in error.codes
         lost = error.status in _GONE and (
             not error.codes or any(code in _OF_THE_UPLOAD for code in error.codes)
         )
-        if lost or misfit:
-            self._forget()
-        if lost or (misfit and self._continued):
+        if lost or wrong_digest:
+            self._start_over()
+        if lost or (wrong_digest and self._continued):
             error.transient = True
         self._continued = True
         return error
 
-    def _forget(self) -> None:
+    def _start_over(self) -> None:
         self._location = ""
         self._offset = 0
 
-    def _moved(self, answer: Answer) -> None:
-        location = answer.headers.get("Location", "") or self._location
+    def _keep_location(self, response: Response) -> None:
+        location = response.headers.get("Location", "") or self._location
         if not location:
             raise HttpError("does not say where to upload", "content")
         self._location = urljoin(self._http.root, location)
@@ -145,9 +145,9 @@ class Upload:
         return Body(length, lambda: self._pieces(start, length))
 
 
-def _arrived(answer: Answer, *, otherwise: int) -> int:
+def _received(response: Response, *, otherwise: int) -> int:
     """How many bytes a registry has: `Range: 0-999` are 1000, but `0-0` is what none look like."""
-    found = _RANGE.match(answer.headers.get("Range", ""))
-    if not found:
+    received = _RANGE.match(response.headers.get("Range", ""))
+    if not received:
         return otherwise
-    return int(found[1]) + 1 if int(found[1]) else 0
+    return int(received[1]) + 1 if int(received[1]) else 0

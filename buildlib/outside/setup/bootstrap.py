@@ -28,7 +28,7 @@ from buildlib.errors import ActionError, BuildError
 from buildlib.outside.pypi import PUBLIC, configured_in, index_url
 from buildlib.outside.setup import uv
 from buildlib.outside.setup.fetch import OTHER_INDEX
-from buildlib.outside.web.address import shown
+from buildlib.outside.web.address import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -57,7 +57,7 @@ def main(arguments: list[str]) -> int:
     """Set up, then become buildlib with the same arguments. Returns only when set-up fails."""
     signal.signal(signal.SIGTERM, _stop)
     try:
-        set_up(ROOT, wanted_lock(arguments))
+        set_up(ROOT, lock_for(arguments))
     except BuildError as error:
         print(error.render(), file=sys.stderr)
         return error.exit_code
@@ -72,7 +72,7 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
     sys.exit(143)  # an exception: the child is killed and part files are removed on the way out
 
 
-def wanted_lock(arguments: Iterable[str]) -> str:
+def lock_for(arguments: Iterable[str]) -> str:
     """The lock file that a command line needs: the largest of those its words ask for."""
     return max((LOCK_OF.get(word, uv.LOCK) for word in arguments), key=LOCKS.index, default=uv.LOCK)
 
@@ -88,7 +88,7 @@ def set_up(root: Path, lock: str = uv.LOCK) -> None:
         ActionError: Something could not be fetched, installed or written.
     """
     try:
-        with _only_one(root / ".buildlib/setup.flock"):
+        with _setup_lock(root / ".buildlib/setup.flock"):
             if not _is_set_up(root, lock):
                 _set_up(root, lock)
     except OSError as error:
@@ -96,7 +96,7 @@ def set_up(root: Path, lock: str = uv.LOCK) -> None:
 
 
 @contextmanager
-def _only_one(path: Path) -> Iterator[None]:
+def _setup_lock(path: Path) -> Iterator[None]:
     """Hold the lock of this workspace: a second set-up waits for the first and finds it done."""
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as file:
@@ -213,7 +213,7 @@ def _install(
     sync += ["--compile-bytecode", str(root / lock)]
     # First from the cache alone: where all is there, no connection is made or needed.
     if _uv(tool, [*sync, "--offline"], environment).returncode:
-        what = f"the packages of {lock} could not be installed from {shown(address)}"
+        what = f"the packages of {lock} could not be installed from {redacted(address)}"
         _run(tool, sync, environment, what, fix=OTHER_INDEX)
     uv.say(f"packages installed in {time.monotonic() - start:.1f} s")
 

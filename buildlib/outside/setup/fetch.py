@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from buildlib.errors import ActionError
-from buildlib.outside.web.address import Address, read, shown
-from buildlib.outside.web.errors import HttpError, refusal
+from buildlib.outside.web.address import Address, parse_url, redacted
+from buildlib.outside.web.errors import HttpError, status_error
 from buildlib.outside.web.retry import Retry, retrying
 from buildlib.outside.web.trust import has_authorities, host_trust
 
@@ -55,7 +55,7 @@ def fetch(url: str, target: IO[bytes], *, accept: str = "*/*", credentials_of: s
     Raises:
         ActionError: The server is not reached, not trusted, or has no such file.
     """
-    address, holder = _read(url), _read(credentials_of or url)
+    address, holder = _address(url), _address(credentials_of or url)
     headers = {"User-Agent": "buildlib-setup", "Accept": accept}
     request = Request(address.url, headers=headers)  # noqa: S310
     login = address.login or (holder.login if holder.origin == address.origin else "")
@@ -64,18 +64,18 @@ def fetch(url: str, target: IO[bytes], *, accept: str = "*/*", credentials_of: s
         request.add_unredirected_header("Authorization", login)
     context = trust() if address.origin.scheme == "https" else None
     try:
-        return retrying(lambda: _once(request, context, target), RETRY, time.sleep)
+        return retrying(lambda: _fetch_once(request, context, target), RETRY, time.sleep)
     except HttpError as error:
         raise _explained(error) from None
 
 
-def _once(request: Request, context: ssl.SSLContext | None, target: IO[bytes]) -> Fetched:
+def _fetch_once(request: Request, context: ssl.SSLContext | None, target: IO[bytes]) -> Fetched:
     url = request.full_url
     try:
         with urlopen(request, timeout=RETRY.read_timeout, context=context) as answer:  # noqa: S310
             return _copy(answer, target)
     except HTTPError as error:
-        raise refusal(error.code, error.reason, url=url) from None
+        raise status_error(error.code, error.reason, url=url) from None
     except (URLError, HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         if isinstance(reason, ssl.SSLCertVerificationError):
@@ -97,12 +97,12 @@ def _copy(answer: Any, target: IO[bytes]) -> Fetched:
     return Fetched(digest.hexdigest(), answer.headers.get("Content-Type", ""), answer.geturl())
 
 
-def _read(url: str) -> Address:
+def _address(url: str) -> Address:
     try:
-        return read(url)
+        return parse_url(url)
     except ValueError:
         raise ActionError(
-            f"{shown(url)} is not an http or https address", fix=OTHER_INDEX
+            f"{redacted(url)} is not an http or https address", fix=OTHER_INDEX
         ) from None
 
 

@@ -25,7 +25,7 @@ from buildlib.outside.setup.bootstrap import (
     index_of,
 )
 from buildlib.outside.setup.fetch import OTHER_INDEX
-from buildlib.outside.web.address import shown
+from buildlib.outside.web.address import redacted
 
 COMMAND = ".venv/bin/python -m buildlib.outside.setup.locks"
 GROUPS = {RELEASE_LOCK: "release", DEV_LOCK: "dev"}
@@ -60,7 +60,7 @@ def refresh(root: Path, binary: Path, *, upgrade: bool = False) -> None:
         )
         if result.returncode:
             raise ActionError(
-                f"{name} could not be made from {shown(address)}",
+                f"{name} could not be made from {redacted(address)}",
                 detail=result.stderr.strip(),
                 fix=f"{OTHER_INDEX.split()[0]} {COMMAND}",
             )

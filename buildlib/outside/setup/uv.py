@@ -24,7 +24,7 @@ from buildlib.errors import ActionError, InputError, Location
 from buildlib.outside.pypi import ACCEPT, files_of, project_page
 from buildlib.outside.setup.fetch import OTHER_INDEX, fetch
 from buildlib.outside.setup.wheels import fitting_wheel, this_machine
-from buildlib.outside.web.address import shown
+from buildlib.outside.web.address import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -105,7 +105,7 @@ def _fetch_wheel(folder: Path, pin: Pin, machine: Machine, index: str) -> Path:
         files = files_of(page.getvalue().decode(), fetched.media_type, fetched.url)
     except ValueError:
         raise ActionError(
-            f"{shown(address)} is not a package index: it answers with something else",
+            f"{redacted(address)} is not a package index: it answers with something else",
             fix=OTHER_INDEX,
         ) from None
     file = fitting_wheel(files, "uv", pin.version, machine)
@@ -114,7 +114,7 @@ def _fetch_wheel(folder: Path, pin: Pin, machine: Machine, index: str) -> Path:
     if file.sha256 and file.sha256 not in pin.hashes:
         raise _wrong_hash(file, file.sha256)
     size = f" ({file.size / 1e6:.0f} MB)" if file.size else ""
-    say(f"fetching uv {pin.version}{size} from {shown(index)} ...")
+    say(f"fetching uv {pin.version}{size} from {redacted(index)} ...")
     start = time.monotonic()
     with _new_file(folder / file.name) as target:
         digest = fetch(file.url, target, credentials_of=index).sha256
@@ -156,7 +156,7 @@ def _no_wheel(files: list[File], pin: Pin, machine: Machine, address: str) -> Ac
             fix="build on Linux or macOS, x86_64 or arm64",
         )
     return ActionError(
-        f"{shown(address)} has no uv {pin.version}",
+        f"{redacted(address)} has no uv {pin.version}",
         fix=OTHER_INDEX,
     )
 
@@ -164,7 +164,7 @@ def _no_wheel(files: list[File], pin: Pin, machine: Machine, address: str) -> Ac
 def _wrong_hash(file: File, digest: str) -> ActionError:
     return ActionError(
         f"{file.name} is not what {LOCK} says: sha256 {digest}",
-        detail=f"from {shown(file.url)}; nothing of it was used",
+        detail=f"from {redacted(file.url)}; nothing of it was used",
         fix=OTHER_INDEX,
     )
 

@@ -16,8 +16,8 @@ from urllib.parse import urlencode, urlsplit
 
 from buildlib.outside.registry import challenge
 from buildlib.outside.registry.address import is_loopback
-from buildlib.outside.registry.errors import refusal
-from buildlib.outside.web.connections import ERROR, Answer, Request, body_of
+from buildlib.outside.registry.errors import status_error
+from buildlib.outside.web.connections import ERROR, Request, Response, body_of
 from buildlib.outside.web.credentials import Login, docker_login
 from buildlib.outside.web.errors import HttpError
 
@@ -26,11 +26,11 @@ _EARLY = 10  # seconds before its end that a token is renewed
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 
 
-Ask = Callable[[Request], Answer]
+Ask = Callable[[Request], Response]
 """Asks without any credentials but those that are in the request."""
 
 
-class Access:
+class RegistryAuth:
     """The credentials for one registry. Safe for several threads.
 
     Args:
@@ -65,47 +65,47 @@ class Access:
                 token = self._new_token(self._challenge, scope, scope)
             return f"Bearer {token}"
 
-    def answer(self, asked: list[str], scope: str, shown: str) -> str:
+    def answer_challenge(self, challenges: list[str], scope: str, refused: str) -> str:
         """The Authorization for a request that was refused; "" if there is no other to try.
 
         Args:
-            asked: The `WWW-Authenticate` of the refusal.
+            challenges: The `WWW-Authenticate` headers of the 401 response.
             scope: As for `header`.
-            shown: The Authorization that did not do.
+            refused: The Authorization that was not enough.
 
         Raises:
             HttpError: No token is given.
         """
         with self._lock:
-            found = challenge.read(asked)
-            if found is None:
+            asked = challenge.parse(challenges)
+            if asked is None:
                 return ""
-            self._challenge = found
-            if found.scheme == "bearer":
+            self._challenge = asked
+            if asked.scheme == "bearer":
                 token, _ = self._tokens.get(scope, ("", 0.0))
-                if not token or shown == f"Bearer {token}":  # else another thread got a new one
-                    self._new_token(found, scope, found.scope or scope)
+                if not token or refused == f"Bearer {token}":  # else another thread got a new one
+                    self._new_token(asked, scope, asked.scope or scope)
             header = self.header(scope)
-            return "" if header == shown else header
+            return "" if header == refused else header
 
     @cached_property
     def _login(self) -> Login | None:
         return docker_login(self._host)
 
-    def _new_token(self, asked: challenge.Challenge, scope: str, wanted: str) -> str:
+    def _new_token(self, asked: challenge.Challenge, scope: str, requested: str) -> str:
         login, url = self._login, urlsplit(asked.realm)
         safe = url.scheme == "https" or (url.scheme == "http" and is_loopback(url.netloc))
         if not safe:
             raise HttpError("wants tokens fetched from an address that is not safe", "content")
         query = [("service", asked.service)] if asked.service else []
-        query += [("scope", each) for each in wanted.split()]
+        query += [("scope", each) for each in requested.split()]
         if login and login.token:  # OAuth 2.0, as "Token Authentication" of distribution has it
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             form = [
                 ("grant_type", "refresh_token"),
                 ("client_id", "buildlib"),
                 ("service", asked.service),
-                ("scope", wanted),
+                ("scope", requested),
                 ("refresh_token", login.token),
             ]
             body = body_of(urlencode(form).encode())
@@ -119,20 +119,20 @@ class Access:
         return token
 
 
-def _token_in(answer: Answer) -> tuple[str, float]:
+def _token_in(response: Response) -> tuple[str, float]:
     """A token and how many seconds it lasts."""
-    if answer.status in (_UNAUTHORIZED, _FORBIDDEN):
+    if response.status in (_UNAUTHORIZED, _FORBIDDEN):
         raise HttpError(
-            "gives no token for the credentials there are", "refused", status=answer.status
+            "gives no token for the credentials there are", "refused", status=response.status
         )
-    if answer.status >= ERROR:
-        error = refusal(answer.status, answer.reason, body=answer.data)
+    if response.status >= ERROR:
+        error = status_error(response.status, response.reason, body=response.data)
         error.reason = f"gives no token: its server of tokens {error.reason}"
         raise error
     try:
-        found: Any = json.loads(answer.data)
-        token = str(found.get("token") or found["access_token"])
-        lifetime = float(found.get("expires_in") or _LIFETIME)
+        fields: Any = json.loads(response.data)
+        token = str(fields.get("token") or fields["access_token"])
+        lifetime = float(fields.get("expires_in") or _LIFETIME)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise HttpError("gives no token: the answer holds none", "content") from None
     return token, lifetime
