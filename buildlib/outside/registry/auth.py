@@ -1,7 +1,7 @@
-"""What is shown to a registry so that it lets us in: a password, or tokens got for one.
+"""Authentication with a registry: by password, or by tokens fetched with one.
 
-Tokens are kept for what they allow, until shortly before they end. A registry that asks for
-nothing is shown nothing; without credentials we ask for tokens as nobody in particular.
+Tokens are cached by scope until shortly before they expire. A registry that does not ask for
+credentials gets none; without credentials we ask for anonymous tokens.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from buildlib.outside.web.credentials import Login, docker_login
 from buildlib.outside.web.errors import HttpError
 
 _LIFETIME = 60  # seconds, where a token does not say (distribution: "Token Authentication")
-_EARLY = 10  # seconds before its end that a token is renewed
+_EARLY = 10  # seconds before it expires that a token is renewed
 _UNAUTHORIZED, _FORBIDDEN = 401, 403
 
 
 Ask = Callable[[Request], Response]
-"""Asks without any credentials but those that are in the request."""
+"""Sends a request without adding credentials."""
 
 
 class RegistryAuth:
-    """The credentials for one registry. Safe for several threads.
+    """Credentials and tokens for one registry. Safe for several threads.
 
     Args:
         host: The registry's name.
-        ask: Reaches the server that gives tokens.
+        ask: Sends requests to the server that issues tokens.
     """
 
     def __init__(self, host: str, ask: Ask) -> None:
@@ -46,14 +46,14 @@ class RegistryAuth:
         self._lock = threading.RLock()
 
     def header(self, scope: str) -> str:
-        """The Authorization for a request; "" while nothing was asked for.
+        """The Authorization for a request; "" until the registry has asked for one.
 
         Args:
-            scope: What the request needs: `repository:elyra/kernel-py:pull`; "" for no more than
-                to be known.
+            scope: What the request needs, such as `repository:elyra/kernel-py:pull`; "" for a
+                login alone.
 
         Raises:
-            HttpError: No token is given.
+            HttpError: No token is issued.
         """
         with self._lock:
             if self._challenge is None:
@@ -66,15 +66,15 @@ class RegistryAuth:
             return f"Bearer {token}"
 
     def answer_challenge(self, challenges: list[str], scope: str, refused: str) -> str:
-        """The Authorization for a request that was refused; "" if there is no other to try.
+        """The Authorization to try after a 401; "" if there is no other.
 
         Args:
-            challenges: The `WWW-Authenticate` headers of the 401 response.
+            challenges: The `WWW-Authenticate` headers.
             scope: As for `header`.
-            refused: The Authorization that was not enough.
+            refused: The Authorization that was refused.
 
         Raises:
-            HttpError: No token is given.
+            HttpError: No token is issued.
         """
         with self._lock:
             asked = challenge.parse(challenges)

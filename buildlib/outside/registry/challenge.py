@@ -1,7 +1,4 @@
-"""What a registry that says 401 asks for: `WWW-Authenticate`, read (RFC 9110, 11.6.1).
-
-Pure functions on texts.
-"""
+"""Parses `WWW-Authenticate`, with which a registry asks for credentials (RFC 9110, 11.6.1)."""
 
 from __future__ import annotations
 
@@ -14,13 +11,13 @@ _SCHEME = re.compile(r"(\w+)(?:\s+(?=\w)|\Z)")
 
 
 class Challenge(NamedTuple):
-    """How to show who we are.
+    """How to authenticate.
 
     Attributes:
         scheme: `basic` or `bearer`.
-        realm: Of bearer: the address that gives tokens.
-        service: Whom the token shall be for.
-        scope: What it shall allow: `repository:elyra/kernel-py:pull,push`.
+        realm: For bearer: the URL that issues tokens.
+        service: The server that the token is for.
+        scope: What the token has to allow: `repository:elyra/kernel-py:pull,push`.
     """
 
     scheme: str
@@ -30,11 +27,7 @@ class Challenge(NamedTuple):
 
 
 def parse(headers: Iterable[str]) -> Challenge | None:
-    """The challenge to answer; a token's before that of a password. None where there is none.
-
-    Args:
-        headers: Values of `WWW-Authenticate`.
-    """
+    """The challenge to answer: bearer before basic; None if neither is there."""
     challenges: dict[str, dict[str, str]] = {}
     values: dict[str, str] = {}
     for part in (part for header in headers for part in parse_http_list(header)):

@@ -1,10 +1,9 @@
-"""The client of a registry over HTTP: the methods of `Registry`, in requests.
+"""The HTTP client of a registry: implements `Registry`.
 
     registry = connect("registry.example.com:5000")
 
-It keeps what a reference or a digest says honest: whatever is read is hashed. How a request is
-sent is `http`'s business, and how a blob gets there is `upload`'s. Importing this module loads
-urllib3: do it where a registry is really asked.
+It checks the digest of everything it reads. `http` sends the requests, `upload` uploads blobs.
+Importing this module loads urllib3, so import it only where a registry is about to be asked.
 """
 
 from __future__ import annotations
@@ -40,7 +39,7 @@ Ask = Callable[[Request, str], Response]
 PULL, PUSH, DELETE = "pull", "pull,push", "delete"
 _ACCEPT = {"Accept": f"{OCI_MANIFEST}, {OCI_INDEX}, {DOCKER_MANIFEST}, {DOCKER_LIST}"}
 _NOT_FOUND, _PARTIAL = 404, 206
-_PAGE = 1000  # tags asked for at once
+_PAGE = 1000  # tags per request
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 _DIGEST = re.compile(r"(sha256|sha512):[0-9a-f]{64,128}\Z")
 
@@ -51,15 +50,12 @@ def connect(
     retry: Retry = PATIENT,
     wait: Callable[[float], None] = time.sleep,
 ) -> Registry:
-    """The client of a registry. Nothing is asked yet.
+    """The client of a registry. Sends no request yet.
 
     Args:
         host: `registry.example.com:5000`, `docker.io`, `localhost:5000`: no scheme, no path.
-        retry: How long to bear with it: `PATIENT` or `QUICK` of `web.retry`.
+        retry: `PATIENT` or `QUICK` of `web.retry`.
         wait: Called with the seconds between two attempts.
-
-    Raises:
-        InputError: It is no registry's name.
     """
     server = server_of(host)
     return HttpRegistry(server, RegistryHttp(server, retry, wait))
@@ -159,7 +155,7 @@ class HttpRegistry:
         request = self._request("GET", repository, "tags", f"list?n={_PAGE}")
         visited: set[str] = set()
         with self._explaining(f"list the tags of {repository}", repository):
-            while request.url not in visited:  # it would never end
+            while request.url not in visited:  # else a loop of pages would never end
                 visited.add(request.url)
                 response = _unless_absent(self._http.ask, request, self._scope(repository))
                 if response is None:
@@ -185,14 +181,14 @@ class HttpRegistry:
             except HttpError as error:
                 if error.status != _NOT_FOUND:
                     raise
-                return attempts > 1  # then the first has done it, and its answer was lost
+                return attempts > 1  # an earlier attempt has deleted it, and its response was lost
             return True
 
         with self._explaining(f"delete {_joined(repository, digest)}", repository):
             return retrying(once, self._http.retry, self._http.wait)
 
     def _put(self, repository: str, digest: str, size: int, pieces: Pieces) -> None:
-        """Upload a blob unless it is there."""
+        """Upload a blob unless the registry has it."""
         with self._explaining(f"upload a blob to {repository}", repository):
             if self._has(self._http.ask, repository, digest, PUSH):
                 return
@@ -212,7 +208,7 @@ class HttpRegistry:
         return _unless_absent(ask, request, self._scope(repository, actions)) is not None
 
     def _blob_from(self, repository: str, digest: str, start: int) -> Iterator[bytes]:
-        """A blob from some byte on; a registry may ignore Range and send the whole."""
+        """A blob from one byte on; a registry may ignore Range and send all of it."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         request = self._request("GET", repository, "blobs", digest, headers)
         response = self._http.open(request, self._scope(repository))
@@ -234,12 +230,11 @@ class HttpRegistry:
         return Request(method, f"/v2/{name}/{kind}/{reference}", headers, body)
 
     def _scope(self, repository: str, actions: str = PULL) -> str:
-        """What a token has to allow."""
         return f"repository:{self._server.repository(repository)}:{actions}"
 
     @contextmanager
     def _explaining(self, doing: str, repository: str = "") -> Iterator[None]:
-        """Turn what goes wrong inside into what a user is told."""
+        """Turn an `HttpError` into the error that a user reads."""
         try:
             yield
         except HttpError as error:
@@ -247,7 +242,7 @@ class HttpRegistry:
 
 
 def _unless_absent(ask: Ask, request: Request, scope: str) -> Response | None:
-    """What is answered; None for 404."""
+    """The response; None for 404."""
     try:
         return ask(request, scope)
     except HttpError as error:
@@ -257,12 +252,11 @@ def _unless_absent(ask: Ask, request: Request, scope: str) -> Response | None:
 
 
 def _joined(repository: str, reference: str) -> str:
-    """A repository with a tag or a digest, as people write it."""
+    """A repository with a tag or digest, as people write it."""
     return f"{repository}{'@' if ':' in reference else ':'}{reference}"
 
 
 def _pieces_of(path: str, start: int, length: int) -> Iterator[bytes]:
-    """A part of a file."""
     try:
         with open(path, "rb") as file:
             file.seek(start)

@@ -1,6 +1,6 @@
-"""Requests to one registry: what it speaks, who we are to it, where it redirects.
+"""HTTP requests to one registry: scheme, authentication, redirects.
 
-Nothing here knows a manifest or a blob. Requests fail with `HttpError`.
+It does not know manifests or blobs. Requests fail with `HttpError`.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _CONNECTIONS = 16
 
 
 class RegistryHttp:
-    """The way to one registry. Safe for several threads.
+    """The HTTP client for one registry. Safe for several threads.
 
     Args:
         server: The registry.
@@ -57,28 +57,25 @@ class RegistryHttp:
         self._lock = threading.Lock()
 
     def ask(self, request: Request, scope: str) -> Response:
-        """Ask until there is an answer; for what may be asked any number of times.
+        """Send with retries; for idempotent requests.
 
         Args:
-            request: Its address may be a path, from the registry's root.
-            scope: See `Access.header`.
-
-        Raises:
-            HttpError: It does not succeed.
+            request: Its URL may be a path from the registry's root.
+            scope: As for `RegistryAuth.header`.
         """
         return retrying(lambda: self.ask_once(request, scope), self.retry, self.wait)
 
     def ask_once(self, request: Request, scope: str) -> Response:
-        """As `ask`, once."""
+        """Send once."""
         return read_all(self.open(request, scope), request.url)
 
     def open(self, request: Request, scope: str) -> urllib3.BaseHTTPResponse:
-        """As `ask`, once, with the body of the answer still to be read; the caller closes it."""
+        """Send once; the caller reads the body of the response and closes it."""
         first = self._with_our_scheme(urljoin(self.root, request.url))
         own = _address(first).origin == _address(self.root).origin
 
         def send(url: str) -> urllib3.BaseHTTPResponse:
-            """Blobs often lie with somebody else, who gets no credentials: the address has them."""
+            """Blobs often redirect to another host, which gets no credentials: its URL has them."""
             hop = request._replace(url=self._with_our_scheme(url))
             return self._authorized(hop, scope) if own and url == first else self._send(hop)
 
@@ -92,18 +89,14 @@ class RegistryHttp:
 
     @property
     def root(self) -> str:
-        """The registry's address; on loopback it has to be asked what it speaks.
-
-        Raises:
-            HttpError: It does not answer.
-        """
+        """The registry's URL; on loopback, a first request detects the scheme."""
         with self._lock:
             if not self._scheme:
                 self._scheme = self._detect_scheme()
         return f"{self._scheme}://{self.server.server}/"
 
     def _authorized(self, request: Request, scope: str) -> urllib3.BaseHTTPResponse:
-        """Send with credentials, and once more if the registry wants others."""
+        """Send with credentials, and once more if the registry asks for others."""
         authorization = self._auth.header(scope)
         response = self._send(request, authorization)
         if response.status == _UNAUTHORIZED:
@@ -115,14 +108,14 @@ class RegistryHttp:
         return response
 
     def _with_our_scheme(self, url: str) -> str:
-        """A registry behind a proxy that speaks TLS for it often gives its addresses as http."""
+        """Corrects http in URLs of a registry whose TLS ends at a reverse proxy."""
         parts = urlsplit(url)
         if parts.netloc == self.server.server and parts.scheme != self._scheme:
             return parts._replace(scheme=self._scheme).geturl()
         return url
 
     def _detect_scheme(self) -> str:
-        """What a registry on loopback speaks. Credentials are not shown before that is known."""
+        """Try http, then https, before credentials are sent."""
         try:
             response = self._ask_without_login(Request("GET", f"http://{self.server.server}/v2/"))
         except HttpError as error:
@@ -137,7 +130,6 @@ class RegistryHttp:
         return "https" if over_tls else "http"
 
     def _ask_without_login(self, request: Request) -> Response:
-        """Ask without any credentials but those that are in the request."""
         return read_all(self._send(request), request.url)
 
     def _send(self, request: Request, authorization: str = "") -> urllib3.BaseHTTPResponse:

@@ -1,9 +1,8 @@
-"""One blob on its way into a registry, in chunks, continued where the registry has got to.
+"""Uploads one blob in chunks, and resumes after a failure.
 
-A registry gives an address for an upload; how much has arrived there is asked after every
-failure. Where the registry does not know the upload any more, it begins anew: `distribution`
-forgets one whose chunk was cut in the middle, or when restarted without `http.secret`; others
-continue in the middle of a chunk.
+A registry returns a URL for an upload; after a failure we ask it how many bytes have arrived. If
+the registry no longer knows the upload, it starts over: `distribution` forgets an upload whose
+chunk was cut off, or when restarted without `http.secret`. Other registries resume within a chunk.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from buildlib.outside.web.errors import HttpError
 from buildlib.outside.web.retry import retrying
 
 CHUNK = 16 << 20
-"""Bytes that at most are sent again after a failure that the registry can continue from."""
+"""Bytes per chunk: the most that is sent again when the registry can resume."""
 
 _BINARY = "application/octet-stream"
 _GONE = (400, 404, 416)
@@ -26,20 +25,20 @@ _OF_THE_UPLOAD = ("BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "RANGE_INVALID")
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)\Z")
 
 Pieces = Callable[[int, int], Iterator[bytes]]
-"""Reads from an offset so many bytes, in pieces."""
+"""Reads (offset, length) of the blob, in pieces."""
 
 
 class Upload:
-    """One blob.
+    """The upload of one blob.
 
     Args:
-        http: The way to the registry.
-        start: What begins an upload.
-        scope: What a token for it has to allow.
-        digest: Of the whole.
-        size: Of the whole.
-        pieces: Reads it.
-        exists: Whether the registry has the blob; asked where an answer may have been lost.
+        http: Sends the requests.
+        start: The request that begins an upload.
+        scope: As for `RegistryAuth.header`.
+        digest: Of the whole blob.
+        size: Of the whole blob, in bytes.
+        pieces: Reads the blob.
+        exists: Whether the registry has the blob; called when a response may have been lost.
     """
 
     def __init__(
@@ -61,14 +60,9 @@ class Upload:
         self._exists = exists
         self._location = ""
         self._offset = 0
-        self._continued = False  # after a failure, so what has arrived may not fit together
+        self._continued = False  # after a failure: the parts may not fit together
 
     def run(self) -> None:
-        """Upload it.
-
-        Raises:
-            HttpError: It does not succeed.
-        """
         retrying(self._attempt, self._http.retry, self._http.wait, lambda: self._offset)
 
     def _attempt(self) -> None:
@@ -82,7 +76,7 @@ class Upload:
             raise self._classified(error) from None
 
     def _is_complete(self) -> bool:
-        """Ask what has arrived; an upload that is not known any more may have been completed."""
+        """Ask how much has arrived; an upload that the registry forgot may be complete."""
         if self._location:
             try:
                 response = self._ask(Request("GET", self._location))
@@ -101,7 +95,7 @@ class Upload:
             self._send_chunk(min(CHUNK, self._size - self._offset))
         join = "&" if "?" in self._location else "?"
         url = f"{self._location}{join}digest={quote(self._digest)}"
-        rest = self._part(self._size - self._offset)  # a small one comes along with this
+        rest = self._part(self._size - self._offset)  # a small blob is sent with this request
         self._ask(Request("PUT", url, {"Content-Type": _BINARY}, rest))
 
     def _send_chunk(self, length: int) -> None:
@@ -118,7 +112,7 @@ class Upload:
         return self._http.ask_once(request, self._scope)
 
     def _classified(self, error: HttpError) -> HttpError:
-        """What a failure on the way means: one of the upload itself is no reason to give up."""
+        """Mark the error transient if a new upload may succeed."""
         wrong_digest = "DIGEST_INVALID" in error.codes
         lost = error.status in _GONE and (
             not error.codes or any(code in _OF_THE_UPLOAD for code in error.codes)
@@ -146,7 +140,7 @@ class Upload:
 
 
 def _received(response: Response, *, otherwise: int) -> int:
-    """How many bytes a registry has: `Range: 0-999` are 1000, but `0-0` is what none look like."""
+    """Bytes that have arrived: `Range: 0-999` means 1000, but `0-0` means none."""
     received = _RANGE.match(response.headers.get("Range", ""))
     if not received:
         return otherwise

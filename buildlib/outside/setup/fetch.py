@@ -1,7 +1,6 @@
-"""HTTP with the standard library, the host's own trust, and errors a user can act on.
+"""Downloads with the standard library, for set-up only, before urllib3 is installed.
 
-Only for what set-up needs before any package is there; all else goes through `outside.web`, of
-which this uses what needs no package. Must not know what is fetched.
+It uses the modules of `outside.web` that need no package. Must not know what is fetched.
 """
 
 from __future__ import annotations
@@ -30,13 +29,7 @@ RETRY = Retry(attempts=3, first_delay=0.5, longest_delay=2.0)
 
 
 class Fetched(NamedTuple):
-    """What came.
-
-    Attributes:
-        sha256: Of its bytes.
-        media_type: What the server says that it is.
-        url: Where it came from in the end.
-    """
+    """What was fetched; `url` is the one after redirects."""
 
     sha256: str
     media_type: str
@@ -44,23 +37,16 @@ class Fetched(NamedTuple):
 
 
 def fetch(url: str, target: IO[bytes], *, accept: str = "*/*", credentials_of: str = "") -> Fetched:
-    """Fetch a file or a page into an open file.
+    """Fetch a URL into an open file, which is overwritten.
 
-    Args:
-        url: Its address.
-        target: Written from its start.
-        accept: Which media types will do.
-        credentials_of: An address that may hold user and password, for files on its own host.
-
-    Raises:
-        ActionError: The server is not reached, not trusted, or has no such file.
+    The user and password in the URL `credentials_of` are sent too, if its origin is the same.
     """
     address, holder = _address(url), _address(credentials_of or url)
     headers = {"User-Agent": "buildlib-setup", "Accept": accept}
     request = Request(address.url, headers=headers)  # noqa: S310
     login = address.login or (holder.login if holder.origin == address.origin else "")
     if login:
-        # Unredirected: another host does not get to see them.
+        # Unredirected, so that they are not sent to another host.
         request.add_unredirected_header("Authorization", login)
     context = trust() if address.origin.scheme == "https" else None
     try:
@@ -92,7 +78,7 @@ def _copy(answer: Any, target: IO[bytes]) -> Fetched:
         digest.update(block)
         target.write(block)
         left -= len(block)
-    if left > 0:  # read(n) ends quietly when a server hangs up
+    if left > 0:  # read(n) raises nothing when a server hangs up
         raise ConnectionError(f"the connection ended {left} bytes early")
     return Fetched(digest.hexdigest(), answer.headers.get("Content-Type", ""), answer.geturl())
 
@@ -107,7 +93,6 @@ def _address(url: str) -> Address:
 
 
 def _explained(error: HttpError) -> ActionError:
-    """The sentence for what went wrong last."""
     host = urlsplit(error.url).netloc
     if error.status:
         what = {401: "asks for a user and password", 403: "refuses access", 404: "has no such page"}
@@ -127,11 +112,7 @@ def _explained(error: HttpError) -> ActionError:
 
 
 def trust() -> ssl.SSLContext:
-    """What this host trusts; where that is nothing at all, its `ca-certificates` are installed.
-
-    Raises:
-        ActionError: There are no certificates, and this is not root on a Debian or Ubuntu.
-    """
+    """What this host trusts. If it has no CA certificates, root installs them with apt."""
     context = host_trust()
     if not has_authorities(context) and _may_install():
         _install_certificates()
@@ -152,7 +133,7 @@ def _may_install() -> bool:
 
 
 def _install_certificates() -> None:
-    """Install them by apt, which needs none itself: its archives are signed."""
+    """Install them with apt, which needs none, as its archives are signed."""
     print("set-up: no CA certificates here: installing ca-certificates ...", file=sys.stderr)
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "ca-certificates"]
     for command in (["apt-get", "update", "-qq"], install):
