@@ -15,8 +15,8 @@ from token_registry import TokenRegistry
 
 from buildlib.core.model.settings import HUB
 from buildlib.errors import ActionError, InputError
-from buildlib.outside.registry import challenge
 from buildlib.outside.registry.address import is_loopback, server_of
+from buildlib.outside.registry.challenge import Challenge, parse_challenge
 from buildlib.outside.registry.client import connect
 from buildlib.outside.registry.protocol import RegistryUnavailable
 from buildlib.outside.registry.upload import CHUNK
@@ -151,7 +151,7 @@ def test_credentials_are_not_sent_in_the_clear_to_others(server, docker):
     ],
 )
 def test_what_a_registry_asks_for_is_read(header, expected):
-    assert challenge.parse([header]) == (challenge.Challenge(*expected) if expected else None)
+    assert parse_challenge([header]) == (Challenge(*expected) if expected else None)
 
 
 # credentials

@@ -195,18 +195,18 @@ def parse_answer(output: str, mirror: str) -> Answer:
     lines = output.splitlines()
     if not lines or lines.pop() != _END:
         raise ActionError("apt's answer is cut off", detail="\n".join(lines[-3:]))
-    said: dict[str, list[str]] = {"expired": [], "unknown": [], "known": []}
+    reported: dict[str, list[str]] = {"expired": [], "unknown": [], "known": []}
     packages = []
     for line in lines:
         word, _, rest = line.partition(" ")
-        if word in said:
-            said[word].append(rest)
+        if word in reported:
+            reported[word].append(rest)
         elif line:
             packages.append(_package(line, mirror))
-    if said["unknown"]:
-        name = said["unknown"][0]
-        raise InputError(f"Debian has no package {name!r}{did_you_mean(name, said['known'])}")
-    return Answer(sorted(packages), sorted(said["expired"]))
+    if reported["unknown"]:
+        name = reported["unknown"][0]
+        raise InputError(f"Debian has no package {name!r}{did_you_mean(name, reported['known'])}")
+    return Answer(sorted(packages), sorted(reported["expired"]))
 
 
 def _package(line: str, mirror: str) -> DebPackage:

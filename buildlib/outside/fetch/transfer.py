@@ -43,10 +43,10 @@ def transfer(client: HttpClient, url: str, part: PartFile, download: Download) -
             ) from None
         raise
     try:
-        whole = _whole_size(url, opened, part)
-        if None not in (whole, download.size) and whole != download.size:
-            raise _content_error(url, opened, part, f"is {whole} bytes", f"{download.size}")
-        part.expected = whole or 0
+        size = _whole_size(url, opened, part)
+        if None not in (size, download.size) and size != download.size:
+            raise _content_error(url, opened, part, f"is {size} bytes", f"{download.size}")
+        part.expected = size or 0
         part.remember(redacted(url), _validator(opened.response.headers))
         for chunk in client.chunks(opened):
             part.write(chunk)

@@ -14,8 +14,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from buildlib.outside.registry import challenge
 from buildlib.outside.registry.address import is_loopback
+from buildlib.outside.registry.challenge import Challenge, parse_challenge
 from buildlib.outside.registry.errors import status_error
 from buildlib.outside.web.connections import ERROR, Request, Response, body_of
 from buildlib.outside.web.credentials import Login, docker_login
@@ -41,7 +41,7 @@ class RegistryAuth:
     def __init__(self, host: str, ask: Ask) -> None:
         self._host = host
         self._ask = ask
-        self._challenge: challenge.Challenge | None = None
+        self._challenge: Challenge | None = None
         self._tokens: dict[str, tuple[str, float]] = {}
         self._lock = threading.RLock()
 
@@ -60,8 +60,8 @@ class RegistryAuth:
                 return ""
             if self._challenge.scheme == "basic":
                 return self._login.basic if self._login else ""
-            token, ends = self._tokens.get(scope, ("", 0.0))
-            if not token or time.monotonic() > ends:
+            token, expires = self._tokens.get(scope, ("", 0.0))
+            if not token or time.monotonic() > expires:
                 token = self._new_token(self._challenge, scope, scope)
             return f"Bearer {token}"
 
@@ -77,14 +77,14 @@ class RegistryAuth:
             HttpError: No token is issued.
         """
         with self._lock:
-            asked = challenge.parse(challenges)
-            if asked is None:
+            challenge = parse_challenge(challenges)
+            if challenge is None:
                 return ""
-            self._challenge = asked
-            if asked.scheme == "bearer":
+            self._challenge = challenge
+            if challenge.scheme == "bearer":
                 token, _ = self._tokens.get(scope, ("", 0.0))
                 if not token or refused == f"Bearer {token}":  # else another thread got a new one
-                    self._new_token(asked, scope, asked.scope or scope)
+                    self._new_token(challenge, scope, challenge.scope or scope)
             header = self.header(scope)
             return "" if header == refused else header
 
@@ -92,28 +92,28 @@ class RegistryAuth:
     def _login(self) -> Login | None:
         return docker_login(self._host)
 
-    def _new_token(self, asked: challenge.Challenge, scope: str, requested: str) -> str:
-        login, url = self._login, urlsplit(asked.realm)
+    def _new_token(self, challenge: Challenge, scope: str, requested: str) -> str:
+        login, url = self._login, urlsplit(challenge.realm)
         safe = url.scheme == "https" or (url.scheme == "http" and is_loopback(url.netloc))
         if not safe:
             raise HttpError("wants tokens fetched from an address that is not safe", "content")
-        query = [("service", asked.service)] if asked.service else []
+        query = [("service", challenge.service)] if challenge.service else []
         query += [("scope", each) for each in requested.split()]
         if login and login.token:  # OAuth 2.0, as "Token Authentication" of distribution has it
             headers = {"Content-Type": "application/x-www-form-urlencoded"}
             form = [
                 ("grant_type", "refresh_token"),
                 ("client_id", "buildlib"),
-                ("service", asked.service),
+                ("service", challenge.service),
                 ("scope", requested),
                 ("refresh_token", login.token),
             ]
             body = body_of(urlencode(form).encode())
-            request = Request("POST", asked.realm, headers, body)
+            request = Request("POST", challenge.realm, headers, body)
         else:
             headers = {"Authorization": login.basic} if login else {}
             join = "&" if url.query else "?"
-            request = Request("GET", f"{asked.realm}{join}{urlencode(query)}", headers)
+            request = Request("GET", f"{challenge.realm}{join}{urlencode(query)}", headers)
         token, lifetime = _token_in(self._ask(request))
         self._tokens[scope] = token, time.monotonic() + max(lifetime - _EARLY, lifetime / 2)
         return token

@@ -26,7 +26,7 @@ class Challenge(NamedTuple):
     scope: str = ""
 
 
-def parse(headers: Iterable[str]) -> Challenge | None:
+def parse_challenge(headers: Iterable[str]) -> Challenge | None:
     """The challenge to answer: bearer before basic; None if neither is there."""
     challenges: dict[str, dict[str, str]] = {}
     values: dict[str, str] = {}

@@ -106,9 +106,9 @@ class HttpRegistry:
             kind, body = {"Content-Type": manifest.media_type}, body_of(manifest.data)
             request = self._request("PUT", repository, "manifests", reference, kind, body)
             response = self._http.ask(request, self._scope(repository, PUSH))
-            kept = response.headers.get("Docker-Content-Digest", manifest.digest)
-            if kept != manifest.digest:
-                raise HttpError(f"has made {kept} of {manifest.digest}", "content")
+            stored = response.headers.get("Docker-Content-Digest", manifest.digest)
+            if stored != manifest.digest:
+                raise HttpError(f"has made {stored} of {manifest.digest}", "content")
 
     def has_blob(self, repository: str, digest: str) -> bool:
         with self._explaining(f"ask for a blob of {repository}", repository):

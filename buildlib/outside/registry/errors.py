@@ -28,12 +28,12 @@ def status_error(
     status: int, reason: str, *, retry_after: str = "", body: bytes = b""
 ) -> HttpError:
     """As `web.errors.status_error`, with what the beginning of the body tells."""
-    codes, said = _errors(body)
+    codes, message = _errors(body)
     if _NO_SPACE.search(body) or status == _INSUFFICIENT_STORAGE:
         # Its own message is usually "unknown error".
         return HttpError("has no space left", "full", status=status, codes=codes)
     error = web.status_error(status, reason, retry_after=retry_after)
-    error.codes, error.said = codes, said
+    error.codes, error.message = codes, message
     return error
 
 
@@ -42,7 +42,7 @@ def explained(error: HttpError, host: str, doing: str, repository: str = "") -> 
     what = f"cannot {doing}: registry {host} {error.reason}"
     away = error.kind in _AWAY or (error.status and error.transient)
     cls = RegistryUnavailable if away else ActionError
-    return cls(what, detail=error.said or None, fix=_fix(error, host, doing, repository))
+    return cls(what, detail=error.message or None, fix=_fix(error, host, doing, repository))
 
 
 def _fix(error: HttpError, host: str, doing: str, repository: str) -> str | None:

@@ -108,13 +108,13 @@ def _fulfilled(lock: str) -> tuple[str, ...]:
 def _is_set_up(root: Path, lock: str) -> bool:
     """The check of doitw, repeated when the lock is held."""
     venv = root / ".venv"
-    asked = os.environ.get("BUILDLIB_PYTHON")
+    requested = os.environ.get("BUILDLIB_PYTHON")
     return (
         os.access(venv / "bin/python", os.X_OK)
         and all(
             (root / name).read_bytes() == _content(venv / STAMPS[name]) for name in _fulfilled(lock)
         )
-        and (not asked or _content(venv / ".python").split(b"\n")[0] == os.fsencode(asked))
+        and (not requested or _content(venv / ".python").split(b"\n")[0] == os.fsencode(requested))
     )
 
 
@@ -178,8 +178,8 @@ def _make_venv(venv: Path, tool: uv.Uv, environment: Mapping[str, str]) -> None:
     """
     # Not the link `python3`, which may later point to another Python, without these packages.
     base = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
-    asked = os.environ.get("BUILDLIB_PYTHON", "")
-    made_with = f"{asked}\n{base}\n{sys.version}\n".encode(errors="surrogateescape")
+    requested = os.environ.get("BUILDLIB_PYTHON", "")
+    made_with = f"{requested}\n{base}\n{sys.version}\n".encode(errors="surrogateescape")
     if os.access(venv / "bin/python", os.X_OK) and _content(venv / ".python") == made_with:
         return
     uv.say(f"making .venv with Python {sys.version.split()[0]} ({base})")
@@ -225,10 +225,10 @@ def _run(
     """Run uv; its output is shown only if it fails."""
     result = _uv(tool, arguments, environment)
     if result.returncode:
-        said = result.stdout.decode(errors="replace").strip()
-        if "No space left on device" in said:
+        output = result.stdout.decode(errors="replace").strip()
+        if "No space left on device" in output:
             raise _explained(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-        raise ActionError(what, detail=said, fix=fix)
+        raise ActionError(what, detail=output, fix=fix)
 
 
 def _uv(

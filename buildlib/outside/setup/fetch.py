@@ -73,13 +73,13 @@ def _copy(answer: Any, target: IO[bytes]) -> Fetched:
     target.seek(0)
     target.truncate()
     digest = hashlib.sha256()
-    left = int(answer.headers.get("Content-Length") or -1)
+    missing = int(answer.headers.get("Content-Length") or -1)
     while block := answer.read(1 << 18):
         digest.update(block)
         target.write(block)
-        left -= len(block)
-    if left > 0:  # read(n) raises nothing when a server hangs up
-        raise ConnectionError(f"the connection ended {left} bytes early")
+        missing -= len(block)
+    if missing > 0:  # read(n) raises nothing when a server hangs up
+        raise ConnectionError(f"the connection ended {missing} bytes early")
     return Fetched(digest.hexdigest(), answer.headers.get("Content-Type", ""), answer.geturl())
 
 
@@ -96,8 +96,8 @@ def _explained(error: HttpError) -> ActionError:
     host = urlsplit(error.url).netloc
     if error.status:
         what = {401: "asks for a user and password", 403: "refuses access", 404: "has no such page"}
-        said = what.get(error.status, "does not answer properly")
-        return ActionError(f"{error.url} {said} (HTTP {error.status})", fix=OTHER_INDEX)
+        reason = what.get(error.status, "does not answer properly")
+        return ActionError(f"{error.url} {reason} (HTTP {error.status})", fix=OTHER_INDEX)
     if error.kind == "certificate":
         return ActionError(
             f"this machine does not trust the certificate of {host}: {error.reason}",

@@ -46,7 +46,7 @@ class HttpError(Exception):
         url: Kept redacted.
         status: 0 where there was no response.
         codes: Error codes in the body of the response: `MANIFEST_UNKNOWN`, …
-        said: The server's own words.
+        message: The server's own words.
         transient: Whether the same request may succeed later.
         retry_after: Seconds that the server asks to wait.
     """
@@ -59,7 +59,7 @@ class HttpError(Exception):
         url: str = "",
         status: int = 0,
         codes: tuple[str, ...] = (),
-        said: str = "",
+        message: str = "",
         transient: bool = False,
         retry_after: float | None = None,
     ) -> None:
@@ -68,7 +68,7 @@ class HttpError(Exception):
         self.url = redacted(url)
         self.status = status
         self.codes = codes
-        self.said = said
+        self.message = message
         self.transient = transient
         self.retry_after = retry_after
         super().__init__(f"{self.url} {reason}".lstrip())

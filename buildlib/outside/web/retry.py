@@ -36,16 +36,16 @@ class Retry(NamedTuple):
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
 
-    def delay(self, failures: int, asked: float | None) -> float:
+    def delay(self, failures: int, retry_after: float | None) -> float:
         """Seconds to wait; the jitter spreads clients that failed together.
 
         Args:
             failures: How many in a row, from 1.
-            asked: Seconds that the server asked for.
+            retry_after: Seconds that the server asked for.
         """
         backoff = self.first_delay * 2.0 ** (failures - 1)
         spread = backoff * random.uniform(0.5, 1.5)  # noqa: S311  not a secret
-        return min(self.longest_delay, max(spread, asked or 0.0))
+        return min(self.longest_delay, max(spread, retry_after or 0.0))
 
 
 QUICK = Retry(
