@@ -34,7 +34,11 @@ class Descriptor(NamedTuple):
 
 
 class Manifest:
-    """A manifest with the exact bytes that its digest is made from."""
+    """A manifest with the exact bytes that its digest is made from.
+
+    Its properties raise `ActionError` where the bytes are not a JSON object, or not the manifest
+    of an image.
+    """
 
     def __init__(self, media_type: str, data: bytes) -> None:
         self.media_type = media_type
@@ -103,7 +107,11 @@ class Registry(Protocol):
     def has_blob(self, repository: str, digest: str) -> bool: ...
 
     def read_blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        """The bytes of a blob in pieces; the digest is checked after the last piece."""
+        """The bytes of a blob in pieces; the digest is checked after the last piece.
+
+        Raises:
+            ActionError: The blob does not exist, or its digest is wrong.
+        """
 
     def put_blob(self, repository: str, data: bytes) -> str:
         """Upload a small blob unless it exists; returns its digest."""
