@@ -68,7 +68,7 @@ class Manifest:
 
     @property
     def size(self) -> int:
-        """Bytes of all its blobs, compressed."""
+        """Bytes of all its blobs, as transferred."""
         return sum(blob.size for blob in self.blobs)
 
     def _descriptors(self, values: Iterable[Any]) -> list[Descriptor]:
