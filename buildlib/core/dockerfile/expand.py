@@ -37,10 +37,10 @@ def expand(
     """
     if _SPECIAL.search(word) is None:
         return word
-    return _Reader(word, env, where, escape, unset).read("")
+    return _WordReader(word, env, where, escape, unset).read("")
 
 
-class _Reader:
+class _WordReader:
     """Reads a word from left to right; `at` is the next character."""
 
     __slots__ = ("at", "env", "escape", "unset", "where", "word")

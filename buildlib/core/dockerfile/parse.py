@@ -171,7 +171,7 @@ def _stage(
     base, platform = parts[0], start.flag("platform")
     scope.use(variables(platform), start.line, "FROM")
     image = scope.base(base, where)
-    reader = _Reader(scope, before, _index(image, before, exact=True))
+    reader = _StageReader(scope, before, _index(image, before, exact=True))
     for instruction in body:
         handle = _HANDLERS.get(instruction.name)
         if handle is not None:
@@ -200,7 +200,7 @@ def _index(name: str, stages: list[Stage], *, exact: bool = False) -> int | None
     return None
 
 
-class _Reader:
+class _StageReader:
     """Collects what the instructions of one stage read."""
 
     trigger = False
@@ -233,7 +233,7 @@ class _Reader:
         trigger = instruction.trigger
         handle = _HANDLERS.get(trigger.name) if trigger is not None else None
         if trigger is not None and handle is not None:
-            handle(_Trigger(self.scope, [], None), trigger)
+            handle(_TriggerReader(self.scope, [], None), trigger)
 
     def copy(self, instruction: Instruction) -> None:
         line, by, rest = instruction.line, instruction.name, instruction.rest
@@ -359,7 +359,7 @@ class _Reader:
         return path
 
 
-class _Trigger(_Reader):
+class _TriggerReader(_StageReader):
     """Reads the instruction after `ONBUILD`, which uses the context and stages of children."""
 
     trigger = True
@@ -382,13 +382,13 @@ class _Trigger(_Reader):
 
 
 _HANDLERS = {
-    "ADD": _Reader.copy,
-    "ARG": _Reader.argument,
-    "COPY": _Reader.copy,
-    "ENV": _Reader.setting,
-    "ONBUILD": _Reader.on_build,
-    "RUN": _Reader.run,
-    "USER": _Reader.switch_user,
+    "ADD": _StageReader.copy,
+    "ARG": _StageReader.argument,
+    "COPY": _StageReader.copy,
+    "ENV": _StageReader.setting,
+    "ONBUILD": _StageReader.on_build,
+    "RUN": _StageReader.run,
+    "USER": _StageReader.switch_user,
 }
 
 

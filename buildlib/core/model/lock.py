@@ -147,9 +147,7 @@ def to_plain(lock: Lock) -> Any:
             name: (
                 entry.asked,
                 {item: tuple(pin) for item, pin in entry.items.items()},
-                *(
-                    [dict(entry.on)] if entry.on else []
-                ),  # an entry without it has the form of older memos
+                *([dict(entry.on)] if entry.on else []),  # without: the form of older memos
             )
             for name, entry in entries.items()
         }

@@ -301,8 +301,8 @@ class Planner:
         missing = missing_output(target, self._graph, record)
         if missing:
             return BUILD, f"its record lacks {missing}"
-        for name, made in record.files.items():
-            if not self._store.has(made.sha256, made.size):
+        for name, file in record.files.items():
+            if not self._store.has(file.sha256, file.size):
                 return BUILD, f"{name} is gone from the content store"
         export = self._exports(target)
         if export and export.file not in record.files:

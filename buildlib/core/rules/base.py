@@ -19,15 +19,15 @@ def locked_requirements(python: str) -> str:
     return python.rpartition("/")[2].removesuffix(".in") + ".lock"
 
 
-def place(files: dict[str, FileOutput], name: str, made: FileOutput, target: Target) -> None:
+def place(files: dict[str, FileOutput], name: str, output: FileOutput, target: Target) -> None:
     """Add a file to those of a target; another file of that name is an error."""
-    if files.get(name, made) != made:
+    if files.get(name, output) != output:
         raise InputError(
             f"two inputs of {target.label} would both be {name}",
             where=target.where,
             fix="rename one of them, or take it out",
         )
-    files[name] = made
+    files[name] = output
 
 
 class DockerfileRule(Rule):

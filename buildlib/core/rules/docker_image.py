@@ -226,8 +226,8 @@ def stage_image(target: Target, context: Context) -> Any:
         stage.add_stored(fetched.path, fetched.sha256)
     for dep in target.deps:
         if dep.kind == SRC:
-            for name, made in context.output(dep.ref).files.items():
-                stage.add_stored(name, made.sha256, executable=made.executable)
+            for name, output in context.output(dep.ref).files.items():
+                stage.add_stored(name, output.sha256, executable=output.executable)
     stage.finish()
     return stage
 

@@ -42,8 +42,8 @@ class Filegroup(Rule):
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
         files: dict[str, FileOutput] = {}
         for dep in target.deps_of(parts):
-            for name, made in context.output(dep.ref).files.items():
-                place(files, name, made, target)
+            for name, output in context.output(dep.ref).files.items():
+                place(files, name, output, target)
         for file in target.files:
             place(files, file.name, context.keep_source(file), target)
         return Output(files=files)
