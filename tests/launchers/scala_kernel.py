@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -111,17 +112,19 @@ class ScalaKernel(LaunchedKernel):
         with socket.create_connection(("127.0.0.1", self.info["shell_port"]), 10) as sock:
             sock.sendall(f"{line}\n".encode())
 
+    def count(self, line: str) -> int:
+        """How many times it was printed; it may stand within one of Java's warnings."""
+        return self.output.count(f"{line}\n")
+
     def wait_for_line(self, line: str, count: int = 1) -> None:
         """Wait until it has been printed so many times."""
-        wait_for(lambda: self.output.splitlines().count(line) >= count)
+        wait_for(lambda: self.count(line) >= count)
 
     def answer(self, line: str) -> str:
-        """Have the stub tell something, for the first time."""
+        """Have the stub tell something."""
         self.tell(line)
-        begin = f"{line}: "
-        wait_for(lambda: any(said.startswith(begin) for said in self.output.splitlines()))
-        [said] = [said for said in self.output.splitlines() if said.startswith(begin)]
-        return said.removeprefix(begin)
+        said = wait_for(lambda: re.search(f"{re.escape(line)}: (.*)\n", self.output))
+        return said[1]
 
     # the contract's
 
@@ -135,7 +138,7 @@ class ScalaKernel(LaunchedKernel):
         self.tell("keep 42")
 
     def remembers(self) -> bool:
-        before = self.output.splitlines().count("kept: 42")
+        before = self.count("kept: 42")
         self.tell("kept")
         self.wait_for_line("kept: 42", before + 1)
         return True
@@ -147,7 +150,7 @@ class ScalaKernel(LaunchedKernel):
         return self.answer(f"variable {name}")
 
     def begin_cell(self, what: str) -> tuple[str, int]:
-        count = self.output.splitlines().count(f"begun: {what}") + 1
+        count = self.count(f"begun: {what}") + 1
         self.tell(what)
         self.wait_for_line(f"begun: {what}", count)
         return what, count

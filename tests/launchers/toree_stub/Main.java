@@ -89,10 +89,10 @@ public final class Main {
 
     private static void work(String line) {
         try {
-            System.out.println("begun: " + line);
             if (line.equals("sleep")) {
                 Cell.sleep();
             } else if (line.equals("outside")) {
+                System.out.println("begun: outside");
                 Thread.sleep(1500); // a thread that runs no cell
             } else {
                 Cell.spin();
