@@ -14,9 +14,9 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from buildlib.engine.find import Endpoint, why_not
+from buildlib.engine.find import Endpoint, unavailable
 from buildlib.engine.protocol import ImageInfo, matches, platform_of, split_ref
-from buildlib.engine.wire import Answer, Link, Pipeline, question
+from buildlib.engine.wire import Connection, Pipeline, Response, request_bytes
 from buildlib.errors import ActionError
 
 _QUICK = 60.0
@@ -45,13 +45,13 @@ class EngineClient:
         try:
             pipeline = Pipeline(self.endpoint, paths, _QUICK)
         except OSError as error:
-            raise why_not(self.endpoint, error) from None
+            raise unavailable(self.endpoint, error) from None
 
         def collect() -> dict[str, ImageInfo | None]:
             try:
                 answers = pipeline.collect()
             except OSError as error:
-                raise why_not(self.endpoint, error) from None
+                raise unavailable(self.endpoint, error) from None
             return {name: _image(name, answer) for name, answer in zip(names, answers, strict=True)}
 
         return collect
@@ -118,7 +118,7 @@ class EngineClient:
         what: str,
         allow: Sequence[int] = (),
         timeout: float | None = _QUICK,
-    ) -> Answer:
+    ) -> Response:
         """One question on a connection of its own.
 
         Args:
@@ -133,14 +133,14 @@ class EngineClient:
             ActionError: It refused.
         """
         try:
-            link = Link(self.endpoint, timeout)
+            connection = Connection(self.endpoint, timeout)
             try:
-                link.send(question(method, path))
-                answer = link.receive()
+                connection.send(request_bytes(method, path))
+                answer = connection.receive()
             finally:
-                link.close()
+                connection.close()
         except OSError as error:
-            raise why_not(self.endpoint, error) from None
+            raise unavailable(self.endpoint, error) from None
         if answer.status >= 400 and answer.status not in allow:  # noqa: PLR2004
             raise refused(what, message_of(answer.body))
         return answer
@@ -182,7 +182,7 @@ def message_of(body: bytes) -> str:
         return body.decode("utf-8", "replace")[:500]
 
 
-def _image(name: str, answer: Answer) -> ImageInfo | None:
+def _image(name: str, answer: Response) -> ImageInfo | None:
     if answer.status == _OK:
         return info_of(json.loads(answer.body))
     if answer.status == _NOT_FOUND:

@@ -17,13 +17,13 @@ from buildlib.core.dockerfile.parse import PROXY_ARGS
 from buildlib.engine import process
 from buildlib.engine.client import Client, client_environ, client_for, sets_proxies
 from buildlib.engine.failure import FailureFinder
-from buildlib.engine.find import Endpoint, why_not
+from buildlib.engine.find import Endpoint, unavailable
 from buildlib.engine.progress import Event, Status
 from buildlib.engine.protocol import BuildRequest, Built, Engine, Log
 from buildlib.engine.secrets import lend
 from buildlib.errors import ActionError, InputError, Location
 
-_OURS = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+_BUILDX_ENVIRON = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
 """Provenance holds times and host names: it would give each build another digest."""
 
 _LOAD = "type=docker,compression=gzip,compression-level=1"
@@ -70,12 +70,12 @@ class CliBuilder:
                 output += ["--metadata-file", metadata, "--output", _LOAD]
             exported: list[str] = []
 
-            def see(event: Event | None) -> None:
+            def on_event(event: Event | None) -> None:
                 if isinstance(event, Status) and (told := EXPORTED.match(event.text)):
                     exported.append(told[1])
 
-            self._run(request, output, scratch, log, see)
-            names = named(iid, metadata)
+            self._run(request, output, scratch, log, on_event)
+            names = result_names(iid, metadata)
         there = self._engine.inspect(names)
         found = next((info for info in there.values() if info is not None), None)
         if found is None:
@@ -99,7 +99,7 @@ class CliBuilder:
 
     def command(self, request: BuildRequest) -> list[str]:
         client = self._client()
-        changed = self._added(client)
+        changed = self._extra_environ(client)
         if self._endpoint.context:
             changed["DOCKER_CONTEXT"] = self._endpoint.context
         elif self._endpoint.origin:
@@ -120,7 +120,7 @@ class CliBuilder:
         output: Sequence[str],
         scratch: str,
         log: Log,
-        see: Callable[[Event | None], None] = lambda _: None,
+        on_event: Callable[[Event | None], None] = lambda _: None,
     ) -> None:
         self._check_platform(request)
         with open(request.dockerfile, encoding="utf-8-sig") as file:
@@ -140,14 +140,14 @@ class CliBuilder:
         finder = FailureFinder()
 
         def on_line(line: str) -> None:
-            see(finder.feed(line))
+            on_event(finder.feed(line))
             log(line)
 
         code = process.stream(
-            argv, on_line, environ={**self._client_environ(), **self._added(client)}
+            argv, on_line, environ={**self._client_environ(), **self._extra_environ(client)}
         )
         if code:
-            raise self._failed(request, finder, text)
+            raise self._error(request, finder, text)
 
     def _argv(
         self,
@@ -195,8 +195,8 @@ class CliBuilder:
         return request._replace(args=(*request.args, *unset.items()))
 
     @staticmethod
-    def _added(client: Client) -> dict[str, str]:
-        return dict(_OURS) if client.buildx else {"DOCKER_BUILDKIT": "1"}
+    def _extra_environ(client: Client) -> dict[str, str]:
+        return dict(_BUILDX_ENVIRON) if client.buildx else {"DOCKER_BUILDKIT": "1"}
 
     def _check_platform(self, request: BuildRequest) -> None:
         """Refuse a platform that RUN could not be run for.
@@ -221,12 +221,12 @@ class CliBuilder:
             else f'platform = "{own}"',
         )
 
-    def _failed(self, request: BuildRequest, finder: FailureFinder, text: str) -> ActionError:
+    def _error(self, request: BuildRequest, finder: FailureFinder, text: str) -> ActionError:
         failure = finder.failure(text)
         if request.grants and not failure.step:
             failure = failure._replace(line=0)  # BuildKit counted lines in our copy
         if failure.engine_gone:
-            return why_not(self._endpoint, ConnectionError("it went away during the build"))
+            return unavailable(self._endpoint, ConnectionError("it went away during the build"))
         step = f" at {failure.step[:160]}" if failure.step else ""
         detail = [*failure.tail, failure.reason]
         where = Location(_shown(request), failure.line) if failure.line else None
@@ -234,7 +234,7 @@ class CliBuilder:
         return ActionError(what, where=where, detail="\n".join(detail))
 
 
-def named(iid: str, metadata: str) -> list[str]:
+def result_names(iid: str, metadata: str) -> list[str]:
     """What a builder calls its result.
 
     Without attestations buildx up to 0.35 writes the digest of the configuration into the file of

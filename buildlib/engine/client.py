@@ -26,10 +26,10 @@ _BUILT_IN = ((19, 3), (22, 255))
 
 _ERROR = re.compile(r"^(?:(?:Error|ERROR):? +)+(?:response from daemon: )?(.+)", re.MULTILINE)
 _DRIVER = re.compile(r"^Driver: *(\S+)", re.MULTILINE)
-_OWN = "docker"
+_OWN_DRIVER = "docker"
 """buildx's name for the driver of the engine's own builder."""
 _VERSION = re.compile(r"Docker version (\d+)\.(\d+)")
-_ANOTHER = "not the engine's own"
+_FOREIGN = "not the engine's own"
 _PACKAGES = ("docker-buildx", "docker-buildx-plugin")
 """The plugin's packages: of Debian 13 and Ubuntu, of Docker's own archive. Debian 12 has none."""
 _RELEASE = "https://github.com/docker/buildx/releases/download/v0.38.2/buildx-v0.38.2"
@@ -42,7 +42,7 @@ _PLUGINS = (
 )
 """Where a client looks for plugins beside the user's own folder (docker/cli, cli-plugins)."""
 
-_HANDED_ON = frozenset(
+_PASSED = frozenset(
     (
         # Programs, the user (and who is behind sudo, for the owner of what buildx keeps), folders.
         *("HOME", "LOGNAME", "PATH", "SUDO_COMMAND", "SUDO_GID", "SUDO_UID", "TMPDIR", "USER"),
@@ -56,10 +56,10 @@ _HANDED_ON = frozenset(
         *("SSL_CERT_DIR", "SSL_CERT_FILE", *PROXY_ARGS),
     )
 )
-_HANDED_ON_AS = ("AWS_", "AZURE_", "CLOUDSDK_", "GOOGLE_", "WSL")
+_PASSED_PREFIXES = ("AWS_", "AZURE_", "CLOUDSDK_", "GOOGLE_", "WSL")
 """Beginnings of the variables by which clouds know their users, and WSL runs Windows programs."""
 
-_found: dict[tuple[str, ...], Client] = {}
+_clients: dict[tuple[str, ...], Client] = {}
 
 
 class Client(NamedTuple):
@@ -84,7 +84,7 @@ def client_environ(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if name in _HANDED_ON or name.startswith(_HANDED_ON_AS)
+        if name in _PASSED or name.startswith(_PASSED_PREFIXES)
     }
 
 
@@ -111,15 +111,15 @@ def client_for(endpoint: Endpoint, environ: Mapping[str, str], *, notes: str = "
     """
     # Parents of our images are in the engine, where no other builder sees them.
     builder = "" if environ.get("BUILDX_BUILDER") else endpoint.context or "default"
-    key = (*_places(environ), endpoint.url, builder)
-    if key not in _found:
+    key = (*_search_paths(environ), endpoint.url, builder)
+    if key not in _clients:
         engine = None
         with suppress(EngineUnavailable, ActionError):  # whoever builds says what is wrong
             engine = about(endpoint)
         if engine is not None:
             refuse_foreign(endpoint, engine)
-        _found[key] = find_client(environ, notes=notes, engine=engine, builder=builder)
-    return _found[key]
+        _clients[key] = find_client(environ, notes=notes, engine=engine, builder=builder)
+    return _clients[key]
 
 
 def find_client(
@@ -142,22 +142,24 @@ def find_client(
     Raises:
         ActionError: No client on this machine can build.
     """
-    witness = _witness(environ, engine, builder)
-    client = _recall(notes, witness)
+    fingerprint = _fingerprint(environ, engine, builder)
+    client = _read_notes(notes, fingerprint)
     if client is None:
         client = _search(environ, engine, builder)
-        _note(notes, witness, client)
+        _write_notes(notes, fingerprint, client)
     return client
 
 
-def _places(environ: Mapping[str, str]) -> tuple[str, str]:
+def _search_paths(environ: Mapping[str, str]) -> tuple[str, str]:
     """Where programs and their plugins are sought."""
     return environ.get("PATH", ""), config_folder(environ)
 
 
-def _witness(environ: Mapping[str, str], engine: About | None, builder: str) -> tuple[object, ...]:
+def _fingerprint(
+    environ: Mapping[str, str], engine: About | None, builder: str
+) -> tuple[object, ...]:
     """All that an answer depends on: the programs, their configuration, and the engine."""
-    path, config = _places(environ)
+    path, config = _search_paths(environ)
     builders = environ.get("BUILDX_CONFIG") or f"{config}/buildx"
     files = [
         *candidates(path),
@@ -166,10 +168,10 @@ def _witness(environ: Mapping[str, str], engine: About | None, builder: str) -> 
         f"{builders}/instances/{builder}",  # goes before the context of that name
     ]
     where = (environ.get("DOCKER_HOST", ""), environ.get("DOCKER_CONTEXT", ""))
-    return (engine, builder, where, *((file, *_seen(file)) for file in files))
+    return (engine, builder, where, *((file, *_file_state(file)) for file in files))
 
 
-def _seen(file: str) -> tuple[int, ...]:
+def _file_state(file: str) -> tuple[int, ...]:
     try:
         info = os.stat(file)
     except OSError:
@@ -177,7 +179,7 @@ def _seen(file: str) -> tuple[int, ...]:
     return (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
 
 
-def _recall(notes: str, witness: tuple[object, ...]) -> Client | None:
+def _read_notes(notes: str, fingerprint: tuple[object, ...]) -> Client | None:
     """The answer of an earlier process, where nothing it depends on has moved."""
     if not notes:
         return None
@@ -186,16 +188,18 @@ def _recall(notes: str, witness: tuple[object, ...]) -> Client | None:
             seen, path, buildx = file.read().split("\n")
     except (OSError, ValueError):
         return None
-    return Client(path, buildx == "buildx") if seen == repr(witness) else None
+    return Client(path, buildx == "buildx") if seen == repr(fingerprint) else None
 
 
-def _note(notes: str, witness: tuple[object, ...], client: Client) -> None:
+def _write_notes(notes: str, fingerprint: tuple[object, ...], client: Client) -> None:
     if not notes:
         return
     with suppress(OSError):
         os.makedirs(os.path.dirname(notes), exist_ok=True)
         with open(f"{notes}.{os.getpid()}", "w", encoding="utf-8") as file:
-            file.write("\n".join([repr(witness), client.path, "buildx" if client.buildx else ""]))
+            file.write(
+                "\n".join([repr(fingerprint), client.path, "buildx" if client.buildx else ""])
+            )
         os.replace(f"{notes}.{os.getpid()}", notes)
 
 
@@ -212,7 +216,7 @@ def _search(environ: Mapping[str, str], engine: About | None, builder: str) -> C
             continue
         code, _ = process.capture([path, "buildx", "version"], environ=environ)
         if code == 0:
-            reason = _elsewhere(path, environ, builder) if engine and builder else ""
+            reason = _foreign_builder(path, environ, builder) if engine and builder else ""
             if not reason:
                 return Client(path, buildx=True)
             refused.append(f"{path} with buildx: {reason}")
@@ -253,13 +257,13 @@ def any_client(environ: Mapping[str, str]) -> str:
     raise ActionError(f"no docker client {what}", detail="\n".join(refused), fix=INSTALL)
 
 
-def _elsewhere(path: str, environ: Mapping[str, str], builder: str) -> str:
+def _foreign_builder(path: str, environ: Mapping[str, str], builder: str) -> str:
     """Why buildx would not build with the engine's own builder; empty where it does."""
     code, text = process.capture([path, "buildx", "inspect", builder], environ=environ)
     driver, error = _DRIVER.search(text), _ERROR.search(text)
-    if driver and driver[1] != _OWN:
-        return f"its builder {builder} is {_ANOTHER} ({driver[1]})"
-    return _told(text) if code or error or not driver else ""
+    if driver and driver[1] != _OWN_DRIVER:
+        return f"its builder {builder} is {_FOREIGN} ({driver[1]})"
+    return _error_sentence(text) if code or error or not driver else ""
 
 
 def _refusal(path: str, environ: Mapping[str, str]) -> str:
@@ -267,10 +271,10 @@ def _refusal(path: str, environ: Mapping[str, str]) -> str:
     code, text = process.capture(
         [path, "version", "--format", "{{.Server.APIVersion}}"], environ=environ
     )
-    return _told(text) if code else ""
+    return _error_sentence(text) if code else ""
 
 
-def _told(text: str) -> str:
+def _error_sentence(text: str) -> str:
     """The sentence in which a client says what is wrong."""
     error = _ERROR.search(text)
     return error[1] if error else text.strip().rpartition("\n")[2] or "does not answer"
@@ -280,7 +284,7 @@ def _fix(environ: Mapping[str, str], refused: Sequence[str], builder: str) -> st
     """What gives this machine a client that can build."""
     if not refused:
         return INSTALL
-    if any(_ANOTHER in line for line in refused):
+    if any(_FOREIGN in line for line in refused):
         if builder == "default":
             return "docker buildx inspect default  # is a proxy between it and the engine?"
         return f"docker buildx rm {builder}  # or choose it: export BUILDX_BUILDER={builder}"

@@ -84,13 +84,13 @@ class FailureFinder:
         step = _step(self._progress.names.get(failed.vertex, ""))
         last = self._others[-1] if self._others else self._last
         reason = _PREFIX.sub("", failed.reason or last)
-        tail = self._tails.get(failed.vertex, ()) if step else self._loose(reason)
+        tail = self._tails.get(failed.vertex, ()) if step else self._outside_steps(reason)
         line = line_of(step, dockerfile)
         if not line and (found := _PARSE.search(reason)):
             line = int(found[1])
         return Failure(step, reason, line, tuple(tail), self._gone and not step)
 
-    def _loose(self, reason: str) -> list[str]:
+    def _outside_steps(self, reason: str) -> list[str]:
         """Lines that belong to no step, without those that say the reason again."""
         return [
             text

@@ -223,7 +223,7 @@ def probe(endpoint: Endpoint, timeout: float = 3.0) -> OSError | None:
     return None
 
 
-def why_not(endpoint: Endpoint, error: BaseException | None) -> EngineUnavailable:
+def unavailable(endpoint: Endpoint, error: BaseException | None) -> EngineUnavailable:
     """The error to show when an endpoint does not answer: what, who chose it, what mends it.
 
     Args:
@@ -232,7 +232,7 @@ def why_not(endpoint: Endpoint, error: BaseException | None) -> EngineUnavailabl
     """
     chosen = f" (from {endpoint.origin})" if endpoint.origin else ""
     place = endpoint.path if endpoint.scheme == "unix" else endpoint.url
-    other = _way_back(endpoint)
+    other = _undo_choice(endpoint)
     number = error.errno if isinstance(error, OSError) else None
     if isinstance(error, PermissionError):  # by class: an error of TLS has EPERM's number
         return EngineUnavailable(
@@ -266,7 +266,7 @@ INSTALL = "sudo apt-get install -y docker.io  # elsewhere: https://docs.docker.c
 START = "sudo systemctl start docker  # not installed yet? sudo apt-get install -y docker.io"
 
 
-def _way_back(endpoint: Endpoint) -> str:
+def _undo_choice(endpoint: Endpoint) -> str:
     """The line that undoes a choice of the user's, or nothing for a default socket."""
     if endpoint.origin == "DOCKER_HOST":
         return "unset DOCKER_HOST  # or start the engine it names"

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from buildlib.engine.about import About, about, refuse_foreign
 from buildlib.engine.client import installable
-from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine, probe, why_not
+from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine, probe, unavailable
 from buildlib.errors import ActionError, EngineUnavailable
 
 FORBID = "BUILDLIB_NO_INSTALL"
@@ -152,39 +152,39 @@ def ensure_engine(
         ActionError: The installation or the start failed; the log's tail is in the detail.
     """
     env = os.environ if environ is None else environ
-    here = machine or Machine()
+    machine = machine or Machine()
     endpoint = find_engine(env)
-    error = here.probe(endpoint)
+    error = machine.probe(endpoint)
     if error is None:
-        refuse_foreign(endpoint, here.about(endpoint))
+        refuse_foreign(endpoint, machine.about(endpoint))
         return endpoint
     ours = not endpoint.origin and endpoint.path == DEFAULT_SOCKET
     if not ours or isinstance(error, PermissionError):
-        raise why_not(endpoint, error)
-    installed = here.has("dockerd")
+        raise unavailable(endpoint, error)
+    installed = machine.has("dockerd")
     forbidden = env.get(FORBID, "") not in {"", "0"}
-    if forbidden or not here.is_root() or not (installed or here.has("apt-get")):
-        raise _left_to_the_user(here, installed=installed, forbidden=forbidden)
+    if forbidden or not machine.is_root() or not (installed or machine.has("apt-get")):
+        raise _needs_the_user(machine, installed=installed, forbidden=forbidden)
     if not installed:
-        _install(here)
+        _install(machine)
     # The package may have started it, or another process of ours may be starting it.
-    _start(here, endpoint, wait)
+    _start(machine, endpoint, wait)
     return endpoint
 
 
-def _left_to_the_user(here: Machine, *, installed: bool, forbidden: bool) -> EngineUnavailable:
-    sudo = "" if here.is_root() else "sudo "
+def _needs_the_user(machine: Machine, *, installed: bool, forbidden: bool) -> EngineUnavailable:
+    sudo = "" if machine.is_root() else "sudo "
     if installed:
         what = "the Docker Engine is installed but does not run"
         fix = (
             f"{sudo}systemctl start docker"
-            if here.systemd()
-            else f"{sudo}sh -c 'nohup dockerd >{here.log} 2>&1 &'"
+            if machine.systemd()
+            else f"{sudo}sh -c 'nohup dockerd >{machine.log} 2>&1 &'"
         )
     else:
         what = "there is no Docker Engine on this machine"
         fix = f"install one: {_MANUAL}"
-        if here.has("apt-get"):
+        if machine.has("apt-get"):
             fix = f"{sudo}apt-get update && {sudo}apt-get install -y {' '.join(PACKAGES)}"
             if sudo:
                 fix += " && sudo usermod -aG docker $USER && newgrp docker"
@@ -192,24 +192,24 @@ def _left_to_the_user(here: Machine, *, installed: bool, forbidden: bool) -> Eng
     return EngineUnavailable(what + why, fix=fix)
 
 
-def _install(here: Machine) -> None:
-    here.say(f"no Docker Engine on this machine: installing docker.io ({FORBID}=1 forbids it)")
-    _apt(here, "update", "-q")
-    packages = [*PACKAGES, *_available(here, CLIENT_PACKAGES)]
-    _apt(here, "install", "-y", "-q", "--no-install-recommends", *packages)
+def _install(machine: Machine) -> None:
+    machine.say(f"no Docker Engine on this machine: installing docker.io ({FORBID}=1 forbids it)")
+    _apt(machine, "update", "-q")
+    packages = [*PACKAGES, *_available(machine, CLIENT_PACKAGES)]
+    _apt(machine, "install", "-y", "-q", "--no-install-recommends", *packages)
 
 
-def _apt(here: Machine, *args: str) -> None:
+def _apt(machine: Machine, *args: str) -> None:
     lines: list[str] = []
 
     def on_line(line: str) -> None:
         lines.append(line)
         if line.startswith("Setting up "):
-            here.say(f"  {line}")
+            machine.say(f"  {line}")
 
     # Another apt may hold the lock on a machine that was just switched on.
     argv = ["apt-get", "-o", "DPkg::Lock::Timeout=300", *args]
-    if here.run(argv, on_line):
+    if machine.run(argv, on_line):
         raise ActionError(
             f"apt-get {args[0]} failed, so there is still no Docker Engine",
             detail="\n".join(lines[-_TAIL:]),
@@ -217,42 +217,42 @@ def _apt(here: Machine, *args: str) -> None:
         )
 
 
-def _available(here: Machine, packages: Sequence[str]) -> list[str]:
+def _available(machine: Machine, packages: Sequence[str]) -> list[str]:
     """Those that apt could install: `apt-cache policy` names no candidate for others."""
     lines: list[str] = []
-    here.run(["apt-cache", "policy", *packages], lines.append)
+    machine.run(["apt-cache", "policy", *packages], lines.append)
     return installable(lines, packages)
 
 
-def _start(here: Machine, endpoint: Endpoint, wait: float) -> None:
+def _start(machine: Machine, endpoint: Endpoint, wait: float) -> None:
     exit_code: Callable[[], int | None] = lambda: None  # noqa: E731
-    if here.systemd():
-        here.say("starting the Docker Engine: systemctl start docker")
+    if machine.systemd():
+        machine.say("starting the Docker Engine: systemctl start docker")
         lines: list[str] = []
-        if here.run(["systemctl", "start", "docker"], lines.append):
+        if machine.run(["systemctl", "start", "docker"], lines.append):
             raise EngineUnavailable(
                 "the Docker Engine cannot be started",
-                detail="\n".join(lines) + "\n" + here.log_tail(),
+                detail="\n".join(lines) + "\n" + machine.log_tail(),
                 fix="systemctl status docker",
             )
-    elif here.probe(endpoint) is not None and not here.daemon_runs():
-        here.say(f"starting the Docker Engine: dockerd, log in {here.log}")
-        exit_code = here.start_daemon()
-    begin = here.clock()
+    elif machine.probe(endpoint) is not None and not machine.daemon_runs():
+        machine.say(f"starting the Docker Engine: dockerd, log in {machine.log}")
+        exit_code = machine.start_daemon()
+    begin = machine.clock()
     told = begin
-    while not here.answers(endpoint):
-        now = here.clock()
+    while not machine.answers(endpoint):
+        now = machine.clock()
         code = exit_code()
         # Of two daemons started at once one gives up; the other then lives and will answer.
-        if now - begin > wait or (code is not None and not here.daemon_runs()):
+        if now - begin > wait or (code is not None and not machine.daemon_runs()):
             how = f"does not answer after {wait:.0f} s" if code is None else f"ended, code {code}"
             raise EngineUnavailable(
                 f"the Docker Engine was started but {how}",
-                detail=here.log_tail(),
-                fix="journalctl -u docker" if here.systemd() else f"less {here.log}",
+                detail=machine.log_tail(),
+                fix="journalctl -u docker" if machine.systemd() else f"less {machine.log}",
             )
         if now - told >= 5:  # noqa: PLR2004
-            here.say(f"  waiting for the engine: {now - begin:.0f} s of {wait:.0f}")
+            machine.say(f"  waiting for the engine: {now - begin:.0f} s of {wait:.0f}")
             told = now
-        here.sleep(0.2)
-    here.say(f"the Docker Engine answers after {here.clock() - begin:.1f} s")
+        machine.sleep(0.2)
+    machine.say(f"the Docker Engine answers after {machine.clock() - begin:.1f} s")

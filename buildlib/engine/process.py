@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from buildlib.errors import ActionError
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
-_patience: dict[int, float] = {}
+_graces: dict[int, float] = {}
 """Seconds that a child has between TERM and KILL, where it has more than usual to tidy up."""
 _cleanups: dict[int, Callable[[], None]] = {}
 _lock = threading.RLock()  # a handler may run in the thread that holds it
@@ -76,7 +76,7 @@ def stream(
         child.__exit__(None, None, None)  # closes the pipe and reaps: no zombie is left
         with _lock:
             _children.pop(child.pid, None)
-            _patience.pop(child.pid, None)
+            _graces.pop(child.pid, None)
     if stopping():
         raise Stopped
     return code
@@ -99,7 +99,7 @@ def _start(
         )
         _children[child.pid] = child
         if grace > GRACE:
-            _patience[child.pid] = grace
+            _graces[child.pid] = grace
     return child
 
 
@@ -154,15 +154,15 @@ def _end(pids: Sequence[int], grace: float) -> None:
     _signal(pids, signal.SIGTERM)
     began = time.monotonic()
     left = list(pids)
-    while left and not all(_late(pid, began, grace) for pid in left):
+    while left and not all(_is_overdue(pid, began, grace) for pid in left):
         left = [pid for pid in left if _alive(pid)]
         time.sleep(0.02)
     _signal(pids, signal.SIGKILL)
 
 
-def _late(pid: int, began: float, grace: float) -> bool:
+def _is_overdue(pid: int, began: float, grace: float) -> bool:
     """Whether a child has had the time it was given."""
-    return time.monotonic() - began >= max(grace, _patience.get(pid, grace))
+    return time.monotonic() - began >= max(grace, _graces.get(pid, grace))
 
 
 def _signal(pids: Sequence[int], number: signal.Signals) -> None:

@@ -100,7 +100,7 @@ class Progress:
         vertex, text = int(found[1]), found[2]
         if text == "...":  # another vertex comes next
             return None
-        return _told(vertex, text) or self._named(vertex, text)
+        return _common_event(vertex, text) or self._named(vertex, text)
 
     def _named(self, vertex: int, text: str) -> Event:
         """The name of a vertex stands in its first line, and again when the output comes back."""
@@ -119,7 +119,7 @@ def instruction_of(name: str) -> str:
     return found[1] if found else ""
 
 
-def _told(vertex: int, text: str) -> Event | None:
+def _common_event(vertex: int, text: str) -> Event | None:
     """What a line says that is of the same form for all vertices."""
     if output := _OUTPUT.match(text):
         return Output(vertex, output[1] or "")

@@ -203,7 +203,7 @@ class Builder(Protocol):
         """
 
 
-def any_of(engine: Engine, *names: str) -> ImageInfo | None:
+def first_image(engine: Engine, *names: str) -> ImageInfo | None:
     """The image that an engine has under one of its names, identity or digest of its manifest."""
     there = engine.inspect([name for name in names if name])
     return next((found for found in there.values() if found is not None), None)

@@ -19,7 +19,7 @@ import urllib3.connectionpool
 
 from buildlib.engine.about import about
 from buildlib.engine.api import refused
-from buildlib.engine.find import Endpoint, why_not
+from buildlib.engine.find import Endpoint, unavailable
 from buildlib.engine.wire import open_socket
 
 _HOST = "http://docker:80"
@@ -59,10 +59,10 @@ def explained(endpoint: Endpoint, what: str) -> Iterator[None]:
     except docker.errors.APIError as error:
         raise refused(what, error.explanation or str(error)) from None
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-        raise why_not(endpoint, cause(error)) from None
+        raise unavailable(endpoint, root_cause(error)) from None
 
 
-def cause(error: BaseException) -> BaseException:
+def root_cause(error: BaseException) -> BaseException:
     """The system's error inside the layers of the SDK, requests and urllib3."""
     seen: list[BaseException] = [error]
     for layer in seen:

@@ -23,7 +23,7 @@ Observe = Callable[[int, int], None]
 
 TRIES = 6
 """How often a transfer is begun; what an earlier try brought over is not sent again."""
-_FIRST_PAUSE = 1.0
+_FIRST_WAIT = 1.0
 """Seconds before the second try; each further pause is twice as long."""
 _SILENCE = 600
 """Seconds that the engine may say nothing: it unpacks a large layer without a word."""
@@ -39,7 +39,7 @@ _HINTS = (
     (r"no space left", "docker system df  # is there space, here and in the registry?"),
     (r"\b50[0-9]\b|internal server error", "{1}  # its own log says more: is its disk full?"),
 )
-_PASSING = re.compile(
+_TRANSIENT = re.compile(
     r"""
     time(d\ )?\ ?out | deadline\ exceeded | toomanyrequests | too\ many\ requests
     | \b(429|50[0-9])\b | internal\ server\ error | service\ unavailable | bad\ gateway
@@ -49,7 +49,7 @@ _PASSING = re.compile(
     """,
     re.VERBOSE | re.IGNORECASE,
 )
-_LASTING = re.compile(
+_PERMANENT = re.compile(
     r"denied|unauthorized|no basic auth|not found|manifest unknown|does not exist|x509"
     r"|invalid reference|no space left|no such image|no matching manifest|40[0134] ",
     re.IGNORECASE,
@@ -100,11 +100,11 @@ def push(reference: str, *, observe: Observe = unobserved) -> str:
     """Push a reference (`host/name:tag`); returns the digest of its manifest."""
 
     def messages(client: docker.APIClient) -> Iterable[dict[str, Any]]:
-        name, tag = _apart(reference)
+        name, tag = _split_reference(reference)
         answer: Iterable[dict[str, Any]] = client.push(name, tag, stream=True, decode=True)
         return answer
 
-    digest = _moved(reference, "pushed", messages, observe)
+    digest = _run_transfer(reference, "pushed", messages, observe)
     if not digest:
         raise ActionError(
             f"{reference} was pushed, and the engine tells no digest",
@@ -117,13 +117,13 @@ def pull(reference: str, *, platform: str = "", observe: Observe = unobserved) -
     """Pull a reference (`host/name:tag` or `host/name@sha256:…`); returns the digest of it."""
 
     def messages(client: docker.APIClient) -> Iterable[dict[str, Any]]:
-        name, tag = _apart(reference)
+        name, tag = _split_reference(reference)
         answer: Iterable[dict[str, Any]] = client.pull(
             name, tag, stream=True, decode=True, platform=platform or None
         )
         return answer
 
-    digest = _moved(reference, "pulled", messages, observe)
+    digest = _run_transfer(reference, "pulled", messages, observe)
     wanted = reference.partition("@")[2]
     if wanted and digest != wanted:
         raise ActionError(
@@ -133,7 +133,7 @@ def pull(reference: str, *, platform: str = "", observe: Observe = unobserved) -
     return digest
 
 
-def _moved(
+def _run_transfer(
     reference: str,
     done: str,
     messages: Callable[[docker.APIClient], Iterable[dict[str, Any]]],
@@ -143,8 +143,8 @@ def _moved(
     from docker.errors import APIError, DockerException
     from requests import RequestException
 
-    from buildlib.engine.find import find_engine, why_not
-    from buildlib.engine.sdk import cause, client_of
+    from buildlib.engine.find import find_engine, unavailable
+    from buildlib.engine.sdk import client_of, root_cause
 
     endpoint = find_engine()
     layers = Layers(observe)
@@ -153,26 +153,26 @@ def _moved(
         try:
             layers.begin()
             client = client_of(endpoint, timeout=_SILENCE)
-            return _follow(messages(client), layers)
+            return _read_answer(messages(client), layers)
         except (_RefusedError, APIError) as error:
             said = str((error.explanation if isinstance(error, APIError) else "") or error)
             # The engine itself has tried a layer for a minute: another is worth it only where
             # this one brought something over, which a full disk does not.
             hopeless = layers.retried and not layers.finished
-            if hopeless or attempt == TRIES or not may_pass(said):
+            if hopeless or attempt == TRIES or not is_transient(said):
                 raise _refused(reference, done, said, attempt) from None
         except (RequestException, OSError) as error:
-            raise why_not(endpoint, cause(error)) from None
+            raise unavailable(endpoint, root_cause(error)) from None
         except DockerException as error:  # a credential helper that fails, for one
             raise _refused(reference, done, str(error), attempt) from None
         finally:
             if client is not None:
                 client.close()
-        wait(attempt)
+        back_off(attempt)
     raise AssertionError  # the last try returns or raises
 
 
-def _follow(messages: Iterable[dict[str, Any]], layers: Layers) -> str:
+def _read_answer(messages: Iterable[dict[str, Any]], layers: Layers) -> str:
     """Read the engine's answer to its end; errors stand in the middle of it."""
     digest = ""
     for message in messages:
@@ -187,18 +187,18 @@ class _RefusedError(Exception):
     """What the engine says in the middle of its answer."""
 
 
-def may_pass(said: str) -> bool:
+def is_transient(said: str) -> bool:
     """Whether what an engine says of a failed transfer may be otherwise in a moment."""
-    return bool(_PASSING.search(said)) and not _LASTING.search(said)
+    return bool(_TRANSIENT.search(said)) and not _PERMANENT.search(said)
 
 
-def wait(attempt: int) -> None:
+def back_off(attempt: int) -> None:
     """Pause after a failed try; not all who wait go on at the same moment.
 
     Args:
         attempt: Number of the try that failed, from 1.
     """
-    time.sleep(_FIRST_PAUSE * 2 ** (attempt - 1) * random.uniform(0.75, 1.25))  # noqa: S311
+    time.sleep(_FIRST_WAIT * 2 ** (attempt - 1) * random.uniform(0.75, 1.25))  # noqa: S311
 
 
 class Layers:
@@ -216,7 +216,7 @@ class Layers:
         self._observe = observe
         self.begin()
         self._layers: dict[str, tuple[int, int]] = {}
-        self._told = (0, 0)
+        self._sums = (0, 0)
 
     def begin(self) -> None:
         """Note that a new try begins; what earlier ones brought over counts on."""
@@ -250,13 +250,13 @@ class Layers:
             sum(done for done, _ in self._layers.values()),
             sum(total for _, total in self._layers.values()),
         )
-        if sums != self._told:
-            self._told = sums
+        if sums != self._sums:
+            self._sums = sums
             self._observe(*sums)
         return ""
 
 
-def _apart(reference: str) -> tuple[str, str]:
+def _split_reference(reference: str) -> tuple[str, str]:
     """Name, and tag or digest; without either it is `latest`, and not all tags."""
     from docker.utils import parse_repository_tag
 

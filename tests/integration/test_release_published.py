@@ -415,7 +415,7 @@ def test_of_two_that_upload_at_once_the_first_wins(
         with alone.on(first):
             other = alone.in_release()
             assert other.sharing is not None
-            made = transfers.made_of(other.view, other.records, [parse_label(label)])
+            made = transfers.built_targets(other.view, other.records, [parse_label(label)])
             publish(other.sharing, made, other.engine)
         return publish(*arguments, **named)
 

@@ -166,7 +166,7 @@ class Reporter:
             self._say(f"{len(self._failed)} failed, {len(self._built)} done in {took}")
         elif self._built:
             self._say(f"{len(self._built)} done in {took}")
-        for line in self.session.where_time_went():
+        for line in self.session.time_summary():
             self._say(line)
         self.session.finish(self._say)
 

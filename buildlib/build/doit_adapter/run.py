@@ -64,11 +64,11 @@ def run_session(
     config = {**doit_config(session, jobs=jobs), "continue": keep_going}
     module: dict[str, Any] = {"DOIT_CONFIG": config}
     for verb in DOCS:
-        module[f"task_{verb}"] = _creator(session, verb)
+        module[f"task_{verb}"] = _task_creator(session, verb)
     return int(DoitMain(ModuleTaskLoader(module), config_filenames=()).run(["run", *selected]) or 0)
 
 
-def _creator(session: Session, verb: str) -> Callable[[], Iterator[dict[str, Any]]]:
+def _task_creator(session: Session, verb: str) -> Callable[[], Iterator[dict[str, Any]]]:
     """A `task_VERB` function; doit takes functions only, and would pass over a `partial`."""
 
     def create() -> Iterator[dict[str, Any]]:
@@ -77,7 +77,7 @@ def _creator(session: Session, verb: str) -> Callable[[], Iterator[dict[str, Any
     return create
 
 
-class _Turn(NamedTuple):
+class _ChainTask(NamedTuple):
     """As much of a doit task as the reporter reads."""
 
     name: str
@@ -90,18 +90,18 @@ def _run_chain(session: Session) -> int:
 
     Importing it takes half as long as building a small image.
     """
-    turns = [_Turn(task_name(session, label), {"label": label}) for label in session.labels()]
+    chain = [_ChainTask(task_name(session, label), {"label": label}) for label in session.labels()]
     reporter = Reporter(sys.stdout, {})
-    reporter.initialize({turn.name: turn for turn in turns}, [turn.name for turn in turns])
+    reporter.initialize({task.name: task for task in chain}, [task.name for task in chain])
     failed = False
-    for turn in turns:
-        reporter.execute_task(turn)
+    for task in chain:
+        reporter.execute_task(task)
         try:
-            session.run(turn.meta["label"])
+            session.run(task.meta["label"])
         except BuildError as error:
-            reporter.add_failure(turn, error)
+            reporter.add_failure(task, error)
             failed = True
             break  # all that is left needs it
-        reporter.add_success(turn)
+        reporter.add_success(task)
     reporter.complete_run()
     return int(failed)

@@ -54,7 +54,7 @@ def _task(session: Session, target: Target) -> dict[str, Any]:
         **(own if target.manual or left_out else member),
         "doc": target.doc or target.rule.kind,
         "actions": [(_run, [session, target.label])],
-        "uptodate": [_Fresh(session, target.label)],
+        "uptodate": [_UpToDate(session, target.label)],
         "task_dep": [
             task_name(session, label) for label in session.workspace.graph.build_deps(target.label)
         ],
@@ -64,7 +64,7 @@ def _task(session: Session, target: Target) -> dict[str, Any]:
     }
 
 
-class _Fresh:
+class _UpToDate:
     """Asks the plan; doit calls it once for each task, when it is the task's turn."""
 
     def __init__(self, session: Session, label: Label) -> None:

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from buildlib.outside.fetch.source import Download
 
 Log = Callable[[str], None]
-_TIDYING = 60.0
+_PROOF_GRACE = 60.0
 """Seconds that a proof may take to remove what it started, a swarm included."""
 _CHUNK = 1 << 20
 """Bytes read at a time."""
@@ -218,19 +218,19 @@ class ActionContext:
     def build_image(
         self, target: Target, request: Request, stage: Staged, *, labels: Mapping[str, str]
     ) -> Output:
-        wanted, builder = self._wanted(target, request, stage, labels), self._builder()
+        wanted, builder = self._build_request(target, request, stage, labels), self._builder()
         self._log("$ " + _shell(builder.command(wanted)))
         built = builder.build(wanted, self._log)
         return Output(built.image, identity=built.identity)
 
     def build_tar(self, target: Target, request: Request, stage: Staged) -> str:
         destination = self._state.path(f"stage/{flat(target.label)}.tar")
-        wanted, builder = self._wanted(target, request, stage, {}), self._builder()
+        wanted, builder = self._build_request(target, request, stage, {}), self._builder()
         self._log("$ " + _shell(builder.command(wanted)))
         builder.build_tar(wanted, destination, self._log)
         return destination
 
-    def _wanted(
+    def _build_request(
         self, target: Target, request: Request, stage: Staged, labels: Mapping[str, str]
     ) -> BuildRequest:
         """A build as the builder takes it: with the present names of the images it builds on."""
@@ -272,7 +272,7 @@ class ActionContext:
         kept = {name: os.environ[name] for name in _SHOWN if name in os.environ}
         kept |= {**client_environ(os.environ), "PYTHONPATH": self._root}
         environ = find_engine().client_environ(kept)
-        code = stream(command, on_line, environ=environ, cwd=self._root, grace=_TIDYING)
+        code = stream(command, on_line, environ=environ, cwd=self._root, grace=_PROOF_GRACE)
         try:
             with open(report, "rb") as file:
                 return code, file.read()

@@ -26,7 +26,7 @@ from buildlib.core.store.state import flat
 from buildlib.errors import ActionError
 
 if TYPE_CHECKING:
-    from buildlib.build.execution.timeline import Span, Watch
+    from buildlib.build.execution.timeline import Span, SpanRecorder
     from buildlib.build.workspace import Workspace
     from buildlib.core.rules.context import Context
 
@@ -72,7 +72,7 @@ class Executor:
         workspace = self._workspace
         target = workspace.graph[label]
         key = workspace.keys.key(Reference(label))
-        with self._alone(label, key), _system_errors(label):
+        with self._exclusive(label, key), _system_errors(label):
             built = workspace.step(label, force=force).action == BUILD
             if built:
                 if target.rule.verb == VERIFY:  # a proof that fails now is no proof any more
@@ -93,7 +93,7 @@ class Executor:
         """
         workspace = self._workspace
         key = workspace.keys.key(Reference(label))
-        with self._alone(label, key), _system_errors(label):
+        with self._exclusive(label, key), _system_errors(label):
             step = workspace.step(label)
             if step.action == BUILD:
                 bring()
@@ -117,7 +117,7 @@ class Executor:
             label: [workspace.keys.key(ref) for ref in refs] for label, refs in wanted.items()
         }
         for label, (key, *of_parts) in keys.items():
-            with self._alone(label, key):  # a build would record it
+            with self._exclusive(label, key):  # a build would record it
                 for each in (key, *of_parts):
                     workspace.records.forget(each)
 
@@ -142,7 +142,7 @@ class Executor:
             self._workspace.records.put_parts(record)
 
     @contextlib.contextmanager
-    def _alone(self, label: Label, key: str) -> Iterator[None]:
+    def _exclusive(self, label: Label, key: str) -> Iterator[None]:
         """No other build touches this target's folder, nor makes the same key, meanwhile."""
         workspace = self._workspace
         with (
@@ -152,7 +152,7 @@ class Executor:
             yield
 
     def _build(self, target: Target, *, rebuild: bool) -> None:
-        from buildlib.build.execution.timeline import Watch
+        from buildlib.build.execution.timeline import SpanRecorder
         from buildlib.engine.progress import Resumed, Started, instruction_of
 
         workspace = self._workspace
@@ -160,11 +160,11 @@ class Executor:
         ref = Reference(target.label)
         log_path = workspace.state.path(f"logs/{flat(target.label)}.log")
         os.makedirs(os.path.dirname(log_path), exist_ok=True)
-        watch = Watch(target.label, self._begin)
+        recorder = SpanRecorder(target.label, self._begin)
         with open(log_path, "w", encoding="utf-8", errors="replace") as log_file:
 
             def log(line: str) -> None:
-                event = watch.line(line)
+                event = recorder.feed(line)
                 log_file.write(line + "\n")
                 log_file.flush()
                 if isinstance(event, (Started, Resumed)) and (step := instruction_of(event.name)):
@@ -174,24 +174,26 @@ class Executor:
                     self._say(line)
 
             try:
-                context = self._context(log, watch, no_cache=rebuild)
+                context = self._context(log, recorder, no_cache=rebuild)
                 output = target.rule.build(target, (), context)
             except ActionError as error:
                 shown = os.path.relpath(log_path, workspace.root)
                 error.detail = f"{error.detail or ''}\nall of it: {shown}".strip()
                 raise
         self._put_parts(ref)
-        self.spans.append(watch.end())
+        self.spans.append(recorder.end())
         seconds = time.monotonic() - started
         workspace.records.put(
             workspace.keys.record(ref), output, seconds, label=str(target.label), replace=rebuild
         )
 
-    def _context(self, log: Say, watch: Watch | None, *, no_cache: bool = False) -> Context:
+    def _context(
+        self, log: Say, recorder: SpanRecorder | None, *, no_cache: bool = False
+    ) -> Context:
         workspace = self._workspace
 
         def output_of(ref: Reference) -> Output:
-            return self._output(ref, log, watch)
+            return self._output(ref, log, recorder)
 
         return ActionContext(
             workspace.view,
@@ -205,11 +207,11 @@ class Executor:
             fetch=workspace.fetch,
             output_of=output_of,
             log=log,
-            waited=watch.waited if watch else lambda _: None,
+            waited=recorder.waited if recorder else lambda _: None,
             no_cache=no_cache,
         )
 
-    def _output(self, ref: Reference, log: Say, watch: Watch | None) -> Output:
+    def _output(self, ref: Reference, log: Say, recorder: SpanRecorder | None) -> Output:
         """What a dependency came out as.
 
         Whole targets have a record; groups of files and parts of archives are put together here,
@@ -225,7 +227,7 @@ class Executor:
         ):
             return record.output
         if not target.rule.is_built or ref.parts:
-            output = target.rule.build(target, ref.parts, self._context(log, watch))
+            output = target.rule.build(target, ref.parts, self._context(log, recorder))
             workspace.records.put(workspace.keys.record(ref), output, 0.0, label=str(ref))
             return output
         raise ActionError(f"{ref} is needed and was not built", fix=f"./doitw build {ref.label}")

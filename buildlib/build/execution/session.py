@@ -24,17 +24,17 @@ from buildlib.core.model.settings import OFF, WRITE
 from buildlib.core.plan.plan import BUILD, RESTORE, UNKNOWN, Plan
 
 if TYPE_CHECKING:
-    from buildlib.build.execution.ahead import Ahead
+    from buildlib.build.execution.prefetch import Prefetcher
     from buildlib.build.execution.timeline import Span
     from buildlib.build.workspace import Workspace
     from buildlib.outside.fetch.failures import NotServed
     from buildlib.outside.fetch.source import Download
 
 Say = Callable[[str], None]
-_MUCH = 100_000_000
+_PREFETCH_ABOVE = 100_000_000
 """Bytes above which targets are made while their downloads still come."""
-_SEVERAL = 3
-_LONG = 20.0
+_SUMMARY_TARGETS = 3
+_SUMMARY_SECONDS = 20.0
 """Targets and seconds from which it is told where the time of a build went."""
 
 
@@ -70,7 +70,7 @@ class Session:
         self._started = False
         self._lock = threading.Lock()
         self._executor = Executor(workspace, say=say, verbose=verbose)
-        self._ahead: Ahead | None = None
+        self._prefetcher: Prefetcher | None = None
         self.pulled: list[Label] = []
         """What was pulled from the registry instead of being built."""
 
@@ -89,7 +89,7 @@ class Session:
     @property
     def fetching(self) -> str:
         """How far the fetching beside the build is; empty when there is none."""
-        return self._ahead.state if self._ahead else ""
+        return self._prefetcher.state if self._prefetcher else ""
 
     @property
     def doing(self) -> Mapping[Label, str]:
@@ -103,7 +103,7 @@ class Session:
             return self.start(self.workspace.graph.of_verb("build"))
         return self._plan
 
-    def look(self, roots: Iterable[Label]) -> Plan:
+    def make_plan(self, roots: Iterable[Label]) -> Plan:
         """Make the plan, and do nothing yet.
 
         Raises:
@@ -123,10 +123,10 @@ class Session:
         with self._lock:
             if self._started:
                 return self.plan
-            self._bring(roots)
-            while self._is_damaged():
+            self._plan_and_pull(roots)
+            while self._has_damaged_inputs():
                 before, self._plan = self.plan.steps, None
-                self._bring(roots)
+                self._plan_and_pull(roots)
                 if self.plan.steps == before:  # the action that reads it says what is missing
                     break
             self._check_before_work()
@@ -136,24 +136,24 @@ class Session:
                 self._executor.note_fresh(step.label)
             return self.plan
 
-    def bring(self, roots: Iterable[Label]) -> Plan:
+    def plan_and_pull(self, roots: Iterable[Label]) -> Plan:
         """Make the plan, and pull what the registry has of it; nothing is fetched or built.
 
         Raises:
             ActionError: There is no engine.
         """
         with self._lock:
-            self._bring(roots)
+            self._plan_and_pull(roots)
             return self.plan
 
-    def _bring(self, roots: Iterable[Label]) -> None:
+    def _plan_and_pull(self, roots: Iterable[Label]) -> None:
         roots = tuple(roots)
         if self._plan is None or roots != self._roots:
-            self.look(roots)
-        self._need_engine()
+            self.make_plan(roots)
+        self._ensure_engine()
         self._pull()
 
-    def _is_damaged(self) -> bool:
+    def _has_damaged_inputs(self) -> bool:
         """Whether the content store has damaged files of what the plan's actions will read.
 
         They are found here, and not in an action, so that a new plan makes them again.
@@ -184,10 +184,10 @@ class Session:
         """Whether there is nothing to do for a target, or nobody needs it."""
         return self.plan.step(label) is None
 
-    def where_time_went(self) -> list[str]:
+    def time_summary(self) -> list[str]:
         """Of a longer build: what its time went to, in lines; draws the picture of it, too."""
         spans = list(self.spans)
-        if len(spans) < _SEVERAL or max(span.end for span in spans) < _LONG:
+        if len(spans) < _SUMMARY_TARGETS or max(span.end for span in spans) < _SUMMARY_SECONDS:
             return []
         from buildlib.build.execution import gantt, timeline
 
@@ -196,7 +196,7 @@ class Session:
         names = {span.label: workspace.graph.task_names[span.label] for span in spans}
         path = workspace.state.path("last-build.svg")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(gantt.draw(spans, names, timeline.chain(spans, below)))
+            file.write(gantt.draw(spans, names, timeline.critical_path_of(spans, below)))
         shown = os.path.relpath(path, workspace.root)
         return [*timeline.summary(spans, below, names), f"picture: {shown}"]
 
@@ -204,7 +204,7 @@ class Session:
         """Bring one target up to date; see `Executor.execute`."""
         return self._executor.execute(label, force=self.force and label in self._roots)
 
-    def _need_engine(self) -> None:
+    def _ensure_engine(self) -> None:
         """Find an engine where the plan has use for one; plan again when it can be asked."""
         uses = [label for label in self.plan.order if self._uses_engine(label)]
         if not uses:
@@ -212,7 +212,7 @@ class Session:
         self.workspace.outside.ensure_engine()
         self.workspace.engine.ping()
         if any(step.action == UNKNOWN for step in self.plan.steps):
-            self.look(self._roots)
+            self.make_plan(self._roots)
 
     def _uses_engine(self, label: Label) -> bool:
         return self.workspace.graph[label].rule.takes_engine
@@ -272,7 +272,10 @@ class Session:
         from buildlib.outside.fetch.source import DebianPath
 
         wait_for, later = wanted, []
-        if not self.workspace.offline and sum(entry.size or 0 for entry in wanted) > _MUCH:
+        if (
+            not self.workspace.offline
+            and sum(entry.size or 0 for entry in wanted) > _PREFETCH_ABOVE
+        ):
             # A Debian package that is no longer served is locked anew, which changes the plan.
             wait_for = [entry for entry in wanted if isinstance(entry.source, DebianPath)]
             later = [entry for entry in wanted if not isinstance(entry.source, DebianPath)]
@@ -282,15 +285,15 @@ class Session:
             if self.workspace.settings.strict or self._relock is None:
                 raise
             self._lock_anew(error, self._relock)
-            self.look(self._roots)
+            self.make_plan(self._roots)
             self.workspace.fetch(self.downloads(), self.say)
             return
         if later:
-            from buildlib.build.execution.ahead import Ahead
+            from buildlib.build.execution.prefetch import Prefetcher
 
-            self._ahead = Ahead(self.workspace, self._in_order(later), self.say)
+            self._prefetcher = Prefetcher(self.workspace, self._grouped_by_target(later), self.say)
 
-    def _in_order(self, later: Iterable[Download]) -> list[list[Download]]:
+    def _grouped_by_target(self, later: Iterable[Download]) -> list[list[Download]]:
         """Downloads in the groups and the order in which targets will ask for them."""
         left = {entry.sha256: entry for entry in later}
         groups = []

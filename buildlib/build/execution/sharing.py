@@ -66,10 +66,10 @@ class RegistryLookup:
 
     def _may_be_shared(self, target: Target) -> bool:
         """Whether it is worth a question: what nobody has made here may have taken its time."""
-        from buildlib.build.sharing.shared import is_shared
+        from buildlib.build.sharing.shared import is_worth_sharing
 
         last = self._workspace.state.last_key(target.label)
-        return is_shared(target, self._workspace.records.get(last) if last else None)
+        return is_worth_sharing(target, self._workspace.records.get(last) if last else None)
 
 
 def pull_all(
@@ -97,13 +97,13 @@ def pull_all(
         steps = [step for step in plan.steps if step.action == PULL]
         if not steps:
             return plan, pulled
-        entries = lookup([_asked_for(workspace, step.label) for step in steps])
+        entries = lookup([_with_key_record(workspace, step.label) for step in steps])
         pulled += _pull(workspace, steps, entries, shared, executor, say)
         for step in steps:  # what came is here; what did not come is built
             lookup.give_up(step.key)
 
 
-def _asked_for(workspace: Workspace, label: Label) -> tuple[Target, KeyRecord]:
+def _with_key_record(workspace: Workspace, label: Label) -> tuple[Target, KeyRecord]:
     return workspace.graph[label], workspace.keys.record(Reference(label))
 
 
@@ -134,7 +134,7 @@ def _pull(
     if came:
         took = duration(time.monotonic() - started)
         say(f"pulled {_names(workspace, came)} in {took}")
-    _tell_failed(workspace, failed, "pulled", say)
+    _warn_failed(workspace, failed, "pulled", say)
     return came
 
 
@@ -179,7 +179,7 @@ def publish_all(workspace: Workspace, labels: Iterable[Label], *, say: Say) -> N
     except BuildError as error:
         say(f"warning: {_names(workspace, worth)} cannot be published: {error.what}")
         return
-    made = transfers.made_of(workspace.view, workspace.records, worth)
+    made = transfers.built_targets(workspace.view, workspace.records, worth)
     say(f"publishing {_targets(len(made))} to {host}")
     began, started = int(time.time()), time.monotonic()
     failed: dict[Label, Exception] = {}
@@ -191,22 +191,22 @@ def publish_all(workspace: Workspace, labels: Iterable[Label], *, say: Say) -> N
     if new:
         took = duration(time.monotonic() - started)
         say(f"published {_names(workspace, new)} in {took}")
-    _tell_failed(workspace, failed, "published", say)
+    _warn_failed(workspace, failed, "published", say)
 
 
 def _worth_sharing(workspace: Workspace, labels: Iterable[Label]) -> list[Label]:
     """Of what was made, what others shall have."""
-    from buildlib.build.sharing.shared import is_shared
+    from buildlib.build.sharing.shared import is_worth_sharing
 
     kept = {label: workspace.records.get(workspace.keys.key(Reference(label))) for label in labels}
     return [
         label
         for label, record in kept.items()
-        if record is not None and is_shared(workspace.graph[label], record)
+        if record is not None and is_worth_sharing(workspace.graph[label], record)
     ]
 
 
-def _tell_failed(
+def _warn_failed(
     workspace: Workspace, failed: Mapping[Label, Exception], what: str, say: Say
 ) -> None:
     """Say which targets could not be moved, and the reason of the first."""

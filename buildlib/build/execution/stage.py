@@ -77,11 +77,11 @@ class Stage:
             )
         for above in ("/".join(pieces[:depth]) for depth in range(1, len(pieces))):
             if above in self._added:
-                raise _both(above)
+                raise _collision(above)
             if above not in self._folders:
                 self._make_folder(above)
         if name in self._added or name in self._folders:
-            raise _both(name)
+            raise _collision(name)
         self._added.add(name)
         return f"{self.folder}/{name}"
 
@@ -115,7 +115,7 @@ class Stage:
             os.symlink(digest, path)
             os.utime(path, ns=(EPOCH * 10**9,) * 2, follow_symlinks=False)
         elif not self._copy(source.path, name, digest, 0o755 if mode == "755" else 0o644):
-            raise _moved(name)
+            raise _source_changed(name)
 
     def add_stored(self, name: str, sha256: str, *, executable: bool = False) -> None:
         """Take a file of the content store: linked where it can share mode and mtime, else copied.
@@ -223,13 +223,13 @@ def _remove(path: str) -> None:
         return
 
 
-def _both(name: str) -> ActionError:
+def _collision(name: str) -> ActionError:
     return ActionError(
         f"two inputs would both be {name} in the build context", fix="rename one of them"
     )
 
 
-def _moved(name: str) -> InputMovedError:
+def _source_changed(name: str) -> InputMovedError:
     return InputMovedError(
         f"{name} changed while it was being built; nothing was recorded", fix="./doitw build"
     )

@@ -50,7 +50,7 @@ class Span(NamedTuple):
         return self.end - self.start
 
 
-class Watch:
+class SpanRecorder:
     """Takes the lines of one target's builder, and sums up its steps.
 
     Args:
@@ -65,7 +65,7 @@ class Watch:
         self._progress = Progress()
         self._kinds: dict[str, float] = {}
 
-    def line(self, text: str) -> Event | None:
+    def feed(self, text: str) -> Event | None:
         """Take a line of the builder; what it says, for whoever else wants to know."""
         event = self._progress.feed(text)
         if isinstance(event, Done):
@@ -101,34 +101,36 @@ def _kind(name: str) -> str:
     return {"RUN": RUN, "ADD": UNPACK, "COPY": UNPACK, "FROM": UNPACK}.get(keyword, "")
 
 
-def chain(spans: Sequence[Span], below: Mapping[Label, Sequence[Label]]) -> list[Label]:
-    """The longest row of targets of which each needed the one before, first to last."""
+def critical_path_of(
+    spans: Sequence[Span], build_deps: Mapping[Label, Sequence[Label]]
+) -> list[Label]:
+    """The longest path of targets of which each needed the one before, first to last."""
     labels = [span.label for span in sorted(spans, key=lambda span: span.end)]
-    return critical_path(labels, below, {span.label: span.seconds for span in spans})
+    return critical_path(labels, build_deps, {span.label: span.seconds for span in spans})
 
 
 def summary(
-    spans: Sequence[Span], below: Mapping[Label, Sequence[Label]], names: Mapping[Label, str]
+    spans: Sequence[Span], build_deps: Mapping[Label, Sequence[Label]], names: Mapping[Label, str]
 ) -> list[str]:
     """Where the time of a build went, in lines for people.
 
     Args:
         spans: All targets that were made, in any order.
-        below: What each needs.
+        build_deps: What each needs.
         names: What they are called.
     """
     seconds = {span.label: span.seconds for span in spans}
     took = max(span.end for span in spans)
     kinds = {kind: sum(span.kinds.get(kind, 0.0) for span in spans) for kind in KINDS}
-    told = [f"{kind} {duration(kinds[kind])}" for kind in KINDS if kinds[kind] >= _WORTH * took]
-    row = chain(spans, below)
-    shown = " > ".join(f"{names[label]} {duration(seconds[label])}" for label in row)
+    shares = [f"{kind} {duration(kinds[kind])}" for kind in KINDS if kinds[kind] >= _WORTH * took]
+    path = critical_path_of(spans, build_deps)
+    shown = " > ".join(f"{names[label]} {duration(seconds[label])}" for label in path)
     busy = sum(seconds.values()) / took if took else 0.0
     return [
-        f"time went to: {', '.join(told)} ({busy:.1f} targets at a time)",
-        f"longest chain, {duration(sum(seconds[label] for label in row))}: {shown}",
+        f"time went to: {', '.join(shares)} ({busy:.1f} targets at a time)",
+        f"longest chain, {duration(sum(seconds[label] for label in path))}: {shown}",
     ]
 
 
 _WORTH = 0.01
-"""Part of the whole time below which a kind is not told."""
+"""Part of the whole time below which a kind is not shown."""

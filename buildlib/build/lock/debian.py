@@ -64,7 +64,7 @@ class Apt:
         # Docker and Debian call amd64 and arm64 the same.
         arch = target.platform.split("/")[1]
         script = system_script(pin.asked, self._archive, arch=arch)
-        return self._entry(pin, self._run(self._debian(target), script))
+        return self._entry(pin, self._run(self._apt_image(target), script))
 
     def apt_entry(self, target: Target, pin: Pin) -> Entry:
         """What apt would add to the target's parent; that is built if it is not there.
@@ -84,7 +84,7 @@ class Apt:
             _refuse_other_systems(self._run(image, "cat /etc/os-release"), parent)
         return self._entry(pin, self._run(image, packages_script(pin.asked, self._archive)))
 
-    def _debian(self, target: Target) -> str:
+    def _apt_image(self, target: Target) -> str:
         """An image whose apt is asked for a root file system.
 
         It is the one that was named; else the root file system's own, as the engine has it or as

@@ -29,7 +29,7 @@ def download_entry(workspace: Workspace, target: Target, pin: Pin) -> Entry:
     failures: list[ActionError] = []
     for url in pin.asked:
         try:
-            sha256, size = _store(workspace.store, _located(workspace.settings.network, url))
+            sha256, size = _download(workspace.store, _address_of(workspace.settings.network, url))
         except ActionError as error:
             failures.append(error)
             continue
@@ -37,7 +37,7 @@ def download_entry(workspace: Workspace, target: Target, pin: Pin) -> Entry:
     raise failures[0]
 
 
-def _located(network: Network, url: str) -> str:
+def _address_of(network: Network, url: str) -> str:
     """Where a declared address leads to at this site (`pypi:` ones are asked of the index).
 
     Raises:
@@ -49,7 +49,7 @@ def _located(network: Network, url: str) -> str:
         raise _unreadable(url, error) from None
 
 
-def _store(content: ContentStore, url: str) -> Stored:
+def _download(content: ContentStore, url: str) -> Stored:
     """Put the file at an address into the store, byte for byte as the fetcher will get it.
 
     A page may be unpacked on the way; a `.tgz` that is served as "encoded" must not be.

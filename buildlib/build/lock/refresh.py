@@ -29,7 +29,7 @@ Say = Callable[[str], None]
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
-class Moved(NamedTuple):
+class PinChange(NamedTuple):
     """One pin that is not what it was; None where it does not exist."""
 
     section: str
@@ -79,7 +79,7 @@ class Refresh:
         *,
         write: bool = True,
         follow: bool = True,
-    ) -> list[Moved]:
+    ) -> list[PinChange]:
         """Make the entries of some targets anew.
 
         Args:
@@ -95,7 +95,7 @@ class Refresh:
         self.write = write
         sections = set(sections)
         wanted = set(labels)
-        moved: list[Moved] = []
+        moved: list[PinChange] = []
         for label in self.workspace.graph.order:
             for section in SECTIONS:
                 target = self.workspace.graph[label]
@@ -104,7 +104,7 @@ class Refresh:
                     continue
                 if label in wanted and section in sections:
                     self.say(f"{section} of {label}")
-                elif follow and write and not self._stands(target, pin):
+                elif follow and write and not self._is_current(target, pin):
                     self.say(f"{section} of {label}, which was resolved on other pins")
                 else:
                     continue
@@ -113,7 +113,7 @@ class Refresh:
             write_lock(self.workspace, self.workspace.lock)
         return moved
 
-    def _stands(self, target: Target, pin: Pin) -> bool:
+    def _is_current(self, target: Target, pin: Pin) -> bool:
         """Whether an entry may stay as it is: nothing that it was resolved on has moved."""
         workspace = self.workspace
         entry = workspace.lock.get(pin.section, {}).get(pin.name)
@@ -121,7 +121,7 @@ class Refresh:
             return True
         return stands(entry, resolved_on(workspace.graph, workspace.lock, target, pin.section))
 
-    def _renew(self, section: str, target: Target, pin: Pin) -> list[Moved]:
+    def _renew(self, section: str, target: Target, pin: Pin) -> list[PinChange]:
         workspace = self.workspace
         old = workspace.lock.get(section, {}).get(pin.name)
         on = resolved_on(workspace.graph, workspace.lock, target, section)
@@ -138,7 +138,7 @@ class Refresh:
             others.pop(flavour, None)
             new = new._replace(on=others if on in others.values() else {**others, flavour: on})
             if old and on not in old.on.values():
-                moved.append(_stood(section, target.label, old.on.get(flavour), on))
+                moved.append(_base_change(section, target.label, old.on.get(flavour), on))
         if self.write and new != old:
             lock = {name: dict(entries) for name, entries in self.workspace.lock.items()}
             lock.setdefault(section, {})[pin.name] = new
@@ -171,37 +171,37 @@ def unwanted(workspace: Workspace, lock: Lock) -> list[tuple[str, str]]:
     Where a flavour's declarations are in disorder, what it wants is not known, and all is kept.
     """
     candidates = {(section, name) for section, entries in lock.items() for name in entries}
-    candidates -= _wanted(workspace.graph)
+    candidates -= _requested(workspace.graph)
     if not candidates:  # as nearly always: the other flavours need not be read
         return []
     for flavour in FLAVOURS:
         if flavour != workspace.settings.flavour:
             try:
-                candidates -= _wanted(workspace.view.in_flavour(flavour).graph)
+                candidates -= _requested(workspace.view.in_flavour(flavour).graph)
             except InputError:
                 return []
     return sorted(candidates)
 
 
-def _wanted(graph: Graph) -> set[tuple[str, str]]:
+def _requested(graph: Graph) -> set[tuple[str, str]]:
     return {(pin.section, pin.name) for target in graph.targets.values() for pin in target.pins}
 
 
-def _differences(section: str, name: str, old: Entry | None, new: Entry) -> list[Moved]:
+def _differences(section: str, name: str, old: Entry | None, new: Entry) -> list[PinChange]:
     before = dict(old.items) if old else {}
     found = []
     if old is not None and old.asked != new.asked:
-        found.append(Moved(section, name, "request", _brief(old.asked), _brief(new.asked)))
+        found.append(PinChange(section, name, "request", _brief(old.asked), _brief(new.asked)))
     for item in sorted({*before, *new.items}):
         was, now = before.get(item), new.items.get(item)
         if was is None or now is None or (was.version, was.sha256) != (now.version, now.sha256):
             same = was is not None and now is not None and was.version == now.version
-            found.append(Moved(section, name, item, _shown(was, same), _shown(now, same)))
+            found.append(PinChange(section, name, item, _shown(was, same), _shown(now, same)))
     return found
 
 
-def _stood(section: str, label: Label, before: str | None, on: str) -> Moved:
-    return Moved(section, str(label), "resolved on", before and before[:12], on[:12])
+def _base_change(section: str, label: Label, before: str | None, on: str) -> PinChange:
+    return PinChange(section, str(label), "resolved on", before and before[:12], on[:12])
 
 
 def _shown(item: Item | None, with_digest: bool) -> str | None:

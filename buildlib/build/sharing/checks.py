@@ -14,7 +14,7 @@ from buildlib.errors import BuildError
 from buildlib.outside.registry.protocol import DOCKER_MANIFEST, OCI_MANIFEST, Manifest
 
 
-def check_asked(entry: Entry, wanted: KeyRecord) -> None:
+def check_key(entry: Entry, wanted: KeyRecord) -> None:
     """Refuse the record of another key, which its tag should not name.
 
     Raises:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from buildlib.outside.fetch.progress import Observer
 
 
-class Transfers:
+class TransferProgress:
     """Adds up transfers. Safe for several threads.
 
     Args:

@@ -6,7 +6,7 @@ answer that cannot be used is `Invalid`, with the sentence of what is wrong.
 
 from __future__ import annotations
 
-from buildlib.build.sharing.checks import check_asked, check_image, check_platform
+from buildlib.build.sharing.checks import check_image, check_key, check_platform
 from buildlib.build.sharing.entry import LABEL, LARGEST, Entry, Invalid, decode, record_layer
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.settings import Settings
@@ -70,7 +70,7 @@ class EntryReader:
             RegistryUnavailable: The registry does not answer.
             ActionError: It refuses.
         """
-        check_asked(entry, wanted)
+        check_key(entry, wanted)
         path = self.path(entry.repository)
         if bool(entry.image_id) != target.rule.is_image:
             raise Invalid(f"its record is that of {'an image' if entry.image_id else 'files'}")

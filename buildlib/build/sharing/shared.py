@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from buildlib.build.sharing.entry import Entry, Invalid
 from buildlib.build.sharing.reader import ASKING, STORE, EntryReader
-from buildlib.build.sharing.writer import EntryWriter, Made
+from buildlib.build.sharing.writer import BuiltTarget, EntryWriter
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.output import Output
 from buildlib.core.model.settings import Settings
@@ -22,7 +22,7 @@ from buildlib.core.model.target import HERE, Target
 from buildlib.core.store import names
 from buildlib.core.store.content import ContentStore
 from buildlib.core.store.records import Record, Records
-from buildlib.engine.protocol import any_of
+from buildlib.engine.protocol import first_image
 from buildlib.errors import ActionError, BuildError
 from buildlib.parallel import map_threads
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _PATIENCE = 30.0
 """Seconds that a build waits for what the registry has; then it goes on without it."""
-_WORTH = 1.0
+_WORTH_SECONDS = 1.0
 """Seconds from which on a file is not made again but pulled."""
 
 
@@ -75,16 +75,16 @@ class SharedStore:
         self._records = records
         self._store = store
         self._warn = warn
-        self._chosen = transport
+        self._given_transport = transport
         self._down = False
 
     def _transport(self) -> ImageTransport:
         """What moves images."""
-        if self._chosen is None:
+        if self._given_transport is None:
             from buildlib.engine import transfer
 
-            self._chosen = transfer
-        return self._chosen
+            self._given_transport = transfer
+        return self._given_transport
 
     # -- finding ---------------------------------------------------------------------------------
 
@@ -107,12 +107,17 @@ class SharedStore:
             return {}
         try:
             looked = map_threads(
-                lambda each: _try(self._quick, *each), wanted, threads=ASKING, timeout=_PATIENCE
+                lambda each: _valid_or_reason(self._quick, *each),
+                wanted,
+                threads=ASKING,
+                timeout=_PATIENCE,
             )
         except BuildError as error:
-            return self._without(error.what, error.fix)
+            return self._go_on_without(error.what, error.fix)
         except TimeoutError:
-            return self._without(f"{self._registry.host} has not answered in {_PATIENCE:.0f} s")
+            return self._go_on_without(
+                f"{self._registry.host} has not answered in {_PATIENCE:.0f} s"
+            )
         found = {}
         for (target, record), (entry, wrong) in zip(wanted, looked, strict=True):
             if entry is not None:
@@ -124,7 +129,7 @@ class SharedStore:
                 )
         return found
 
-    def _without(self, what: str, fix: str | None = None) -> dict[str, Entry]:
+    def _go_on_without(self, what: str, fix: str | None = None) -> dict[str, Entry]:
         """Go on without the registry from now on, and say so."""
         self._down = True
         end = f"\n  fix: {fix}" if fix else ""
@@ -181,10 +186,10 @@ class SharedStore:
             EngineUnavailable: No engine answers.
         """
         digest = reference.partition("@")[2]
-        image = any_of(engine, image_id, digest)
+        image = first_image(engine, image_id, digest)
         if image is None:
             self._transport().pull(reference, platform=platform, observe=observe)
-            image = any_of(engine, image_id, digest)
+            image = first_image(engine, image_id, digest)
         if image is None:
             engine.untag(reference)  # nobody else would remove it
             raise ActionError(
@@ -224,7 +229,7 @@ class SharedStore:
         store = names.repository(self._settings, STORE)
         self._quick.registry.put_blob(self._quick.path(store), os.urandom(16))
 
-    def publish(self, made: Made, engine: Engine, observe: Observe) -> Entry:
+    def publish(self, made: BuiltTarget, engine: Engine, observe: Observe) -> Entry:
         """Put what was built for a key into the registry.
 
         The first writer wins: where a valid entry is there, nothing is changed, and that entry
@@ -260,7 +265,9 @@ class SharedStore:
         return self._writer.put_tag(repository, tag, digest)
 
 
-def _try(reader: EntryReader, target: Target, wanted: KeyRecord) -> tuple[Entry | None, str]:
+def _valid_or_reason(
+    reader: EntryReader, target: Target, wanted: KeyRecord
+) -> tuple[Entry | None, str]:
     """The entry of a target, or what is wrong with the one that is there."""
     try:
         return reader.valid(target, wanted), ""
@@ -276,7 +283,7 @@ def may_be_shared(target: Target) -> bool:
     return target.rule.is_built and target.rule.origin == HERE
 
 
-def is_shared(target: Target, record: Record | None) -> bool:
+def is_worth_sharing(target: Target, record: Record | None) -> bool:
     """Whether a target is worth the way to a registry and back.
 
     Args:
@@ -285,4 +292,4 @@ def is_shared(target: Target, record: Record | None) -> bool:
     """
     if not may_be_shared(target):
         return False
-    return target.rule.is_image or record is None or record.seconds >= _WORTH
+    return target.rule.is_image or record is None or record.seconds >= _WORTH_SECONDS

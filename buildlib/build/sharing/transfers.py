@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
-from buildlib.build.sharing.progress import Transfers
-from buildlib.build.sharing.writer import Made
+from buildlib.build.sharing.progress import TransferProgress
+from buildlib.build.sharing.writer import BuiltTarget
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.output import Output
 from buildlib.errors import BuildError
@@ -61,7 +61,7 @@ def transfer(
     errors: dict[Name, Exception] = {}
     unanswered: list[RegistryUnavailable] = []
     with _shown(verb) as show:
-        transfers = Transfers(len(works), show)
+        transfers = TransferProgress(len(works), show)
 
         def run(name: Name) -> None:
             try:
@@ -97,7 +97,9 @@ def find(store: SharedStore, view: View, labels: Iterable[Label]) -> dict[Label,
     return {label: found[record.key] for label, record in records.items() if record.key in found}
 
 
-def made_of(view: View, records: Records, labels: Iterable[Label]) -> dict[Label, Made]:
+def built_targets(
+    view: View, records: Records, labels: Iterable[Label]
+) -> dict[Label, BuiltTarget]:
     """What was built of some targets, to be published.
 
     Keys and records are read now, and not in the threads that publish: files may change.
@@ -106,13 +108,15 @@ def made_of(view: View, records: Records, labels: Iterable[Label]) -> dict[Label
     for label in labels:
         record, closure = view.keys.record(Reference(label)), view.keys.closure(Reference(label))
         kept = records.get(record.key)
-        made[label] = Made(view.graph[label], record, kept.output if kept else Output(), closure)
+        made[label] = BuiltTarget(
+            view.graph[label], record, kept.output if kept else Output(), closure
+        )
     return made
 
 
 def publish(
     store: SharedStore,
-    made: Mapping[Label, Made],
+    made: Mapping[Label, BuiltTarget],
     engine: Engine,
     *,
     verb: str = "",
@@ -122,7 +126,7 @@ def publish(
 
     Args:
         store: Where to.
-        made: What was built; see `made_of`.
+        made: What was built; see `built_targets`.
         engine: Where images are.
         verb: As of `transfer`.
         failed: As of `transfer`.
@@ -131,7 +135,7 @@ def publish(
         The entries that count; the first writer wins, so they may be of others.
     """
 
-    def work(each: Made) -> Callable[[Observe], Entry]:
+    def work(each: BuiltTarget) -> Callable[[Observe], Entry]:
         return lambda observe: store.publish(each, engine, observe)
 
     works = {label: work(each) for label, each in made.items()}

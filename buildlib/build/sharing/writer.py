@@ -17,7 +17,7 @@ from buildlib.core.model.target import Target
 from buildlib.core.store import names
 from buildlib.core.store.content import ContentStore
 from buildlib.core.store.records import Record, Records
-from buildlib.engine.protocol import any_of
+from buildlib.engine.protocol import first_image
 from buildlib.errors import ActionError
 from buildlib.outside.registry import artifact
 from buildlib.outside.registry.protocol import Descriptor, Manifest
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from buildlib.engine.transfer import ImageTransport, Observe
 
 
-class Made(NamedTuple):
+class BuiltTarget(NamedTuple):
     """What was built for a key, to be published.
 
     Attributes:
@@ -72,7 +72,7 @@ class EntryWriter:
         self._warn = warn
         self._clock = clock
 
-    def publish(self, made: Made, engine: Engine, observe: Observe) -> Entry:
+    def publish(self, made: BuiltTarget, engine: Engine, observe: Observe) -> Entry:
         """See `SharedStore.publish`."""
         target, record = made.target, made.record
         try:
@@ -109,7 +109,7 @@ class EntryWriter:
         self._registry.put_blob(path, artifact.EMPTY)
         self._registry.put_blob(path, data)
         self._registry.put_manifest(path, names.record_tag(record.key), manifest)
-        return self._settled(target, record)
+        return self._read_back(target, record)
 
     def _push(
         self, entry: Entry, output: Output, kept: Record | None, engine: Engine, observe: Observe
@@ -134,7 +134,7 @@ class EntryWriter:
     ) -> tuple[Manifest, ImageInfo]:
         """Push the image; the manifest it got, and what the engine says of it."""
         content = f"{entry.repository}:{names.key_tag(entry.key)}"
-        image = any_of(engine, *built)
+        image = first_image(engine, *built)
         if image is None:
             raise ActionError(
                 f"the image of {entry.label} is gone from the engine",
@@ -166,7 +166,7 @@ class EntryWriter:
             done += made.size
             observe(done, entry.size)
 
-    def _settled(self, target: Target, record: KeyRecord) -> Entry:
+    def _read_back(self, target: Target, record: KeyRecord) -> Entry:
         """The entry as it is in the registry after it was put.
 
         Two who publish one key at once may leave the tag of one and the record of the other: the

@@ -7,7 +7,7 @@ releases what others built and proved then needs none of those images.
 from __future__ import annotations
 
 from buildlib.build.sharing import transfers
-from buildlib.build.sharing.writer import Made
+from buildlib.build.sharing.writer import BuiltTarget
 from buildlib.build.workspace import Workspace
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.label import Label
@@ -67,7 +67,7 @@ def publish(workspace: Workspace, release: Release) -> None:
         target, record = _target(workspace, release, image)
         kept = workspace.records.get(record.key)
         if kept is not None:
-            made[target.label] = Made(target, record, kept.output, [record])
+            made[target.label] = BuiltTarget(target, record, kept.output, [record])
     transfers.publish(workspace.sharing, made, workspace.engine)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from buildlib.outside.fetch.source import Download
 
 
-class Ahead:
+class Prefetcher:
     """Fetches groups of downloads, one after the other, from the moment it is made.
 
     Args:
@@ -44,7 +44,7 @@ class Ahead:
         self.state = self._words(0)
         files = sum(map(len, groups))
         say(f"fetching {files} files, {self._total / 1e6:.0f} MB, while targets are made")
-        self._thread = threading.Thread(target=self._run, name="fetch ahead", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
         self._thread.start()
 
     def join(self) -> None:
