@@ -1,8 +1,7 @@
 """The engine's API over `wire`: what a build asks in every run, at the lowest cost.
 
-The docker SDK's import alone takes longer than a build with nothing to do, so it is for what
-streams: containers, pushes and pulls (`sdk`). Knows the engine's API and nothing of why it is
-asked.
+The import of the docker SDK takes longer than a build with nothing to do, so the SDK is for what
+streams: containers, pushes and pulls (`sdk`). Knows the engine's API and not why it is asked.
 
 Paths carry no API version, so the engine answers with its newest; only fields that all versions
 since 1.40 have are read (Docker Engine API, "Images" and "Containers").
@@ -77,7 +76,7 @@ class EngineClient:
         return platform_of(version["Os"], version["Arch"])
 
     def version(self) -> dict[str, Any]:
-        """What the engine says of itself and its parts (`about` makes sense of it)."""
+        """Return what the engine says of itself and its parts (`about` reads it)."""
         answer: dict[str, Any] = json.loads(
             self.call("GET", "/version", what="tell its version").body
         )
@@ -119,14 +118,14 @@ class EngineClient:
         allow: Sequence[int] = (),
         timeout: float | None = _QUICK,
     ) -> Response:
-        """One question on a connection of its own.
+        """Send one request on a connection of its own.
 
         Args:
             method: HTTP method.
-            path: Path with its query, quoted.
-            what: What is wanted, to complete "the engine refused to …".
+            path: With its query, quoted.
+            what: Completes "the engine refused to …".
             allow: Statuses of 400 and more that are answers too.
-            timeout: Seconds without a sign of life after which to give up; None for ever.
+            timeout: Seconds of silence after which to give up; None for ever.
 
         Raises:
             EngineUnavailable: It cannot be reached.
@@ -147,7 +146,7 @@ class EngineClient:
 
 
 def info_of(image: dict[str, Any]) -> ImageInfo:
-    """What the engine's "inspect an image" says, in our words."""
+    """Read the engine's answer to "inspect an image"."""
     return ImageInfo(
         id=image["Id"],
         tags=tuple(sorted(_tags(image))),
@@ -160,22 +159,22 @@ def info_of(image: dict[str, Any]) -> ImageInfo:
 
 
 def tagged(images: Sequence[dict[str, Any]], pattern: str) -> dict[str, str]:
-    """The references that match, out of what the engine's "list images" says."""
+    """Return the references that match, from the engine's answer to "list images"."""
     return {ref: image["Id"] for image in images for ref in _tags(image) if matches(pattern, ref)}
 
 
 def _tags(image: dict[str, Any]) -> list[str]:
-    """The references of an image; the containerd store counts `name@sha256:…` among its tags."""
+    """Return an image's references; the containerd store counts `name@sha256:…` among its tags."""
     return [ref for ref in image.get("RepoTags") or () if "@" not in ref]
 
 
 def refused(what: str, message: str) -> ActionError:
-    """The error for an engine that answers, but will not."""
+    """Return the error for an engine that answers, and refuses."""
     return ActionError(f"the engine refused to {what}", detail=message)
 
 
 def message_of(body: bytes) -> str:
-    """The engine's own words in an error answer."""
+    """Return the engine's own words in an error answer."""
     try:
         return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
@@ -191,7 +190,7 @@ def _image(name: str, answer: Response) -> ImageInfo | None:
 
 
 def _quoted(text: str) -> str:
-    """Percent-encoded for a path or a query; `urllib.parse` would cost 2 ms of import."""
+    """Percent-encode for a path or a query; `urllib.parse` would cost 2 ms of import."""
     return "".join(
         character if character in _PLAIN else "".join(f"%{byte:02X}" for byte in character.encode())
         for character in text

@@ -1,7 +1,7 @@
 """Build Dockerfiles with BuildKit, through a docker client.
 
-One `docker build` a request, in a session of its own. The result's id comes from a file and is
-looked up in the engine before it counts, so what is returned is there. Nothing is tagged here.
+One `docker build` for each request, in a session of its own. The result's id comes from a file and
+is looked up in the engine before it counts, so the engine has what is returned. Nothing is tagged.
 """
 
 from __future__ import annotations
@@ -185,8 +185,8 @@ class CliBuilder:
     def _without_proxies(self, request: BuildRequest) -> BuildRequest:
         """Keep the proxies of the client's configuration from steps that have no network.
 
-        The client leaves out each that is given, be it empty; BuildKit sets no empty ones, and
-        takes the two spellings of a name for one.
+        The client adds a proxy only where no build argument of its name is given, be it empty;
+        BuildKit sets no empty ones, and takes the two spellings of a name for one.
         """
         if request.network != "none" or not sets_proxies(self._environ):
             return request
@@ -199,7 +199,7 @@ class CliBuilder:
         return dict(_BUILDX_ENVIRON) if client.buildx else {"DOCKER_BUILDKIT": "1"}
 
     def _check_platform(self, request: BuildRequest) -> None:
-        """Refuse a platform that RUN could not be run for.
+        """Refuse a platform whose RUN steps this engine cannot run.
 
         BuildKit itself would build the COPY steps and stop at the first RUN, or, given a local
         parent of another platform, build on that without a word.
@@ -235,7 +235,7 @@ class CliBuilder:
 
 
 def result_names(iid: str, metadata: str) -> list[str]:
-    """What a builder calls its result.
+    """Return what a builder calls its result.
 
     Without attestations buildx up to 0.35 writes the digest of the configuration into the file of
     the image ID, by which the containerd store finds nothing (docker/buildx#3952).
@@ -262,7 +262,7 @@ def _shown(request: BuildRequest) -> str:
 
 
 def _csv(*fields: str) -> str:
-    """Fields of a docker option, which is a line of CSV."""
+    """Join the fields of a docker option, which is a line of CSV."""
     return ",".join(
         '"{}"'.format(field.replace('"', '""')) if set(field) & set('",') else field
         for field in fields
@@ -276,7 +276,7 @@ def _write(path: str, text: str) -> str:
 
 
 def _copy_ignore(dockerfile: str, copy: str) -> None:
-    """An ignore file that belongs to the Dockerfile belongs to its copy as well."""
+    """Copy a Dockerfile's own ignore file beside the Dockerfile's copy."""
     import shutil
 
     with suppress(FileNotFoundError):

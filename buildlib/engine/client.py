@@ -1,10 +1,10 @@
-"""Find a docker client that can build with BuildKit: the engine cannot take a Dockerfile itself.
+"""Find a docker client that can build with BuildKit: the engine itself takes no Dockerfile.
 
-Clients with the buildx plugin build, and of those without it the ones up to 22, which have BuildKit
-built in; later ones only have the legacy builder, which knows neither secrets nor mounts. A
-machine may have several clients, and the first on PATH need not be one that can build. Whether
-one fits the engine it is asked itself: an engine may take no client as old as that, and buildx
-may have a builder elsewhere.
+A client builds with the buildx plugin; those up to 22 also without it, since they have BuildKit
+built in. Later ones without it only have the legacy builder, which knows neither secrets nor
+mounts. A machine may have several clients, and the first on PATH may not be able to build. Each
+client is asked whether it fits the engine: an engine may refuse an old client, and buildx may have
+its builder elsewhere.
 """
 
 from __future__ import annotations
@@ -75,11 +75,11 @@ class Client(NamedTuple):
 
 
 def client_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """The part of an environment that a docker client needs to reach an engine and to log in.
+    """Return the variables that a docker client needs to reach an engine and to log in.
 
-    All else would be a hidden input: `BUILDX_GIT_LABELS` puts labels on images,
-    `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` exchanges what is copied, `SOURCE_DATE_EPOCH` and
-    `DOCKER_DEFAULT_PLATFORM` are defaults of the builder's, and each release knows more of them.
+    All others would be hidden inputs: `BUILDX_GIT_LABELS` puts labels on images,
+    `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` replaces what is copied, `SOURCE_DATE_EPOCH` and
+    `DOCKER_DEFAULT_PLATFORM` are defaults of the builder, and each release has more of them.
     """
     return {
         name: value
@@ -89,7 +89,7 @@ def client_environ(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def sets_proxies(environ: Mapping[str, str]) -> bool:
-    """Whether the client's config.json has proxies: the client gives them to every step."""
+    """Whether the client's config.json has proxies, which the client gives to every step."""
     try:
         with open(os.path.join(config_folder(environ), "config.json"), "rb") as file:
             return b"proxies" in file.read().lower()  # the client reads names in any case, too
@@ -98,12 +98,9 @@ def sets_proxies(environ: Mapping[str, str]) -> bool:
 
 
 def client_for(endpoint: Endpoint, environ: Mapping[str, str], *, notes: str = "") -> Client:
-    """The client that builds on an engine: with the engine's own builder, unless one was chosen.
+    """Return the client for an engine and its own builder, unless the environment names another.
 
-    Args:
-        endpoint: Where the engine is.
-        environ: Environment of the client; it leads to that engine.
-        notes: File that keeps the answer for the next process; none is kept when empty.
+    The environment is the client's, and leads to the engine; `notes` is as in `find_client`.
 
     Raises:
         InputError: It is no Docker Engine.
@@ -129,14 +126,13 @@ def find_client(
     engine: About | None = None,
     builder: str = "",
 ) -> Client:
-    """The client to build with: the first with buildx, else the first that can do without.
+    """Return the client to build with: the first with buildx, else the first with own BuildKit.
 
     Args:
-        environ: Environment of the client: PATH, DOCKER_CONFIG and HOME say where it is sought.
-        notes: File that keeps the answer for the next process; none is kept when empty. Asking
-            takes longer than a small build.
-        engine: The engine that the environment leads to and that the client has to fit; any will
-            do when None.
+        environ: Environment of the client: PATH, DOCKER_CONFIG and HOME say where to look for it.
+        notes: File that caches the answer for the next process (none when empty): asking takes
+            longer than a small build.
+        engine: The engine that the environment leads to, which the client has to fit; None for any.
         builder: The name under which buildx must have the engine's own builder.
 
     Raises:
@@ -151,14 +147,14 @@ def find_client(
 
 
 def _search_paths(environ: Mapping[str, str]) -> tuple[str, str]:
-    """Where programs and their plugins are sought."""
+    """Return where to look for programs, and for their plugins."""
     return environ.get("PATH", ""), config_folder(environ)
 
 
 def _fingerprint(
     environ: Mapping[str, str], engine: About | None, builder: str
 ) -> tuple[object, ...]:
-    """All that an answer depends on: the programs, their configuration, and the engine."""
+    """Return all that the answer depends on: the programs, their configuration, and the engine."""
     path, config = _search_paths(environ)
     builders = environ.get("BUILDX_CONFIG") or f"{config}/buildx"
     files = [
@@ -180,7 +176,7 @@ def _file_state(file: str) -> tuple[int, ...]:
 
 
 def _read_notes(notes: str, fingerprint: tuple[object, ...]) -> Client | None:
-    """The answer of an earlier process, where nothing it depends on has moved."""
+    """Return the answer of an earlier process, if nothing it depends on has changed."""
     if not notes:
         return None
     try:
@@ -239,10 +235,7 @@ def _search(environ: Mapping[str, str], engine: About | None, builder: str) -> C
 
 
 def any_client(environ: Mapping[str, str]) -> str:
-    """The path of a client for what is no build: the first that fits the engine.
-
-    Args:
-        environ: Environment of the client; it leads to the engine.
+    """Return the path of a client for anything but builds: the first that fits the engine.
 
     Raises:
         ActionError: None on this machine fits.
@@ -258,7 +251,7 @@ def any_client(environ: Mapping[str, str]) -> str:
 
 
 def _foreign_builder(path: str, environ: Mapping[str, str], builder: str) -> str:
-    """Why buildx would not build with the engine's own builder; empty where it does."""
+    """Say why buildx would not build with the engine's own builder; empty where it does."""
     code, text = process.capture([path, "buildx", "inspect", builder], environ=environ)
     driver, error = _DRIVER.search(text), _ERROR.search(text)
     if driver and driver[1] != _OWN_DRIVER:
@@ -267,7 +260,7 @@ def _foreign_builder(path: str, environ: Mapping[str, str], builder: str) -> str
 
 
 def _refusal(path: str, environ: Mapping[str, str]) -> str:
-    """Why a client cannot talk to the engine; empty where it can."""
+    """Say why a client cannot talk to the engine; empty where it can."""
     code, text = process.capture(
         [path, "version", "--format", "{{.Server.APIVersion}}"], environ=environ
     )
@@ -275,13 +268,13 @@ def _refusal(path: str, environ: Mapping[str, str]) -> str:
 
 
 def _error_sentence(text: str) -> str:
-    """The sentence in which a client says what is wrong."""
+    """Return the sentence in which a client says what is wrong."""
     error = _ERROR.search(text)
     return error[1] if error else text.strip().rpartition("\n")[2] or "does not answer"
 
 
 def _fix(environ: Mapping[str, str], refused: Sequence[str], builder: str) -> str:
-    """What gives this machine a client that can build."""
+    """Return the command that gives this machine a client that can build."""
     if not refused:
         return INSTALL
     if any(_FOREIGN in line for line in refused):
@@ -301,12 +294,7 @@ def _fix(environ: Mapping[str, str], refused: Sequence[str], builder: str) -> st
 
 
 def installable(lines: Sequence[str], packages: Sequence[str]) -> list[str]:
-    """Of some packages, those that apt can install.
-
-    Args:
-        lines: What `apt-cache policy` says of them: a candidate, or none.
-        packages: Their names.
-    """
+    """Return the packages for which `lines`, from `apt-cache policy`, name a candidate."""
     found, current = [], ""
     for line in lines:
         if line and not line.startswith(" "):
@@ -317,7 +305,7 @@ def installable(lines: Sequence[str], packages: Sequence[str]) -> list[str]:
 
 
 def candidates(path: str) -> list[str]:
-    """Every docker client on a PATH and in the usual places, each program once."""
+    """Return each docker client on a PATH and in the usual places, every program once."""
     found: dict[str, str] = {}
     in_path = [os.path.join(folder, "docker") for folder in path.split(os.pathsep) if folder]
     for program in (*in_path, *_USUAL):

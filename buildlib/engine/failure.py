@@ -1,6 +1,6 @@
-"""Find in a build's plain output which step failed, and where the Dockerfile says so.
+"""Find in a build's plain output which step failed, and its line in the Dockerfile.
 
-Pure: lines in, facts out. Of what it cannot make sense, the tail of the output remains.
+Pure: lines in, facts out. Where it does not understand the output, the tail remains.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class Failure(NamedTuple):
     """Why a build failed.
 
     Attributes:
-        step: The failing instruction as BuildKit shows it, or an empty text.
+        step: The failed instruction as BuildKit shows it; empty if no step failed.
         reason: The error in BuildKit's words.
-        line: Its line in the Dockerfile, from 1; 0 if it cannot be told.
+        line: Its line in the Dockerfile, from 1; 0 if unknown.
         tail: The last lines that the step wrote; of the whole output if no step failed.
-        engine_gone: Whether the engine went away rather than the step failed.
+        engine_gone: Whether the engine went away, and no step failed.
     """
 
     step: str
@@ -48,7 +48,7 @@ class Failure(NamedTuple):
 
 
 class FailureFinder:
-    """Reads a build's output as it comes, keeping only what a failure would need."""
+    """Reads a build's output as it comes, and keeps only what explains a failure."""
 
     def __init__(self) -> None:
         self._progress = Progress()
@@ -59,7 +59,7 @@ class FailureFinder:
         self._gone = False
 
     def feed(self, line: str) -> Event | None:
-        """Take the next line; what it says, for whoever else wants to know."""
+        """Take the next line; return its event."""
         event = self._progress.feed(line)
         match event:
             case Output(vertex, text):
@@ -75,11 +75,7 @@ class FailureFinder:
         return event
 
     def failure(self, dockerfile: str) -> Failure:
-        """What is known, once the build has failed.
-
-        Args:
-            dockerfile: Text in which to find the line: the author's own.
-        """
+        """Return why the build failed; `dockerfile` is the author's text, for the line's number."""
         failed = self._failed or Failed(-1, "")
         step = _step(self._progress.names.get(failed.vertex, ""))
         last = self._others[-1] if self._others else self._last
@@ -91,7 +87,7 @@ class FailureFinder:
         return Failure(step, reason, line, tuple(tail), self._gone and not step)
 
     def _outside_steps(self, reason: str) -> list[str]:
-        """Lines that belong to no step, without those that say the reason again."""
+        """Return the lines of no step, without those that repeat the reason."""
         return [
             text
             for text in self._others
@@ -100,13 +96,13 @@ class FailureFinder:
 
 
 def _step(name: str) -> str:
-    """What a vertex does, as an instruction."""
+    """Return a vertex's work as an instruction."""
     parent = _PARENT.match(name)
     return f"FROM {parent[1]}" if parent else _plain(instruction_of(name))
 
 
 def line_of(step: str, dockerfile: str) -> int:
-    """The line, from 1, of the instruction that BuildKit shows as `step`; 0 if none is like it."""
+    """Return the line, from 1, of the instruction that BuildKit shows as `step`; 0 if unknown."""
     wanted = _plain(step)
     if not wanted:
         return 0

@@ -1,8 +1,8 @@
-"""Get an engine where none answers: start the one that is installed, or install Debian's.
+"""Start the engine that is installed, or install Debian's, where none answers.
 
-Only on the machine's own socket, only as root, and not with BUILDLIB_NO_INSTALL=1: an engine
-that someone chose (DOCKER_HOST, a context) and that does not answer is explained, never worked
-around. Whoever may not is told the exact commands. All that touches the machine is in `Machine`.
+Only on the machine's own socket, only as root, and not with BUILDLIB_NO_INSTALL=1: if someone chose
+an engine (DOCKER_HOST, a context) that does not answer, the error says so, and no other is used.
+Users without the rights get the exact commands. `Machine` does all that touches the machine.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _MANUAL = "https://docs.docker.com/engine/install/"
 
 
 class Machine:
-    """What is asked of the machine and done to it."""
+    """What is asked of the machine and done to it; tests replace it."""
 
     def __init__(
         self,
@@ -40,11 +40,9 @@ class Machine:
         self.pid_files = pid_files  # Debian's init script writes the second, before the first
 
     def say(self, text: str) -> None:
-        """Tell the user what goes on."""
         print(text, file=sys.stderr, flush=True)
 
     def is_root(self) -> bool:
-        """Whether we may install."""
         return hasattr(os, "geteuid") and os.geteuid() == 0
 
     def has(self, program: str) -> bool:
@@ -58,11 +56,9 @@ class Machine:
         return os.path.isdir("/run/systemd/system")
 
     def probe(self, endpoint: Endpoint) -> OSError | None:
-        """Try to connect."""
         return probe(endpoint)
 
     def about(self, endpoint: Endpoint) -> About:
-        """What the engine says of itself."""
         return about(endpoint)
 
     def answers(self, endpoint: Endpoint) -> bool:
@@ -76,7 +72,6 @@ class Machine:
         return True
 
     def run(self, argv: Sequence[str], on_line: Callable[[str], None]) -> int:
-        """Run a command to its end."""
         from buildlib.engine import process
 
         environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
@@ -84,11 +79,11 @@ class Machine:
         return process.stream(argv, on_line, environ=environ)
 
     def daemon_runs(self) -> bool:
-        """Whether the daemon of a pid file lives, though it may not answer yet."""
+        """Whether the daemon of a pid file lives, even if it does not answer yet."""
         return any(map(_lives, self.pid_files))
 
     def start_daemon(self) -> Callable[[], int | None]:
-        """Start dockerd so that it outlives us; the function returned gives its exit code."""
+        """Start dockerd so that it outlives us; return a function that gives its exit code."""
         import subprocess
 
         environ = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{_SBIN}"}
@@ -105,7 +100,6 @@ class Machine:
         return daemon.poll
 
     def log_tail(self) -> str:
-        """The last lines of what the daemon said."""
         if self.systemd():
             lines: list[str] = []
             self.run(["journalctl", "-u", "docker", "-n", str(_TAIL), "--no-pager"], lines.append)
@@ -117,11 +111,9 @@ class Machine:
             return ""
 
     def clock(self) -> float:
-        """Seconds that only grow."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
         time.sleep(seconds)
 
 
@@ -139,12 +131,9 @@ def ensure_engine(
     machine: Machine | None = None,
     wait: float = _WAIT,
 ) -> Endpoint:
-    """An endpoint that answers; starts or installs an engine where that is allowed and needed.
+    """Return an endpoint that answers; start or install an engine where allowed and needed.
 
-    Args:
-        environ: Environment to look in; that of the process when None.
-        machine: The machine; the real one when None.
-        wait: Seconds a started engine has to answer.
+    A started engine has `wait` seconds to answer.
 
     Raises:
         InputError: What answers is no Docker Engine.
@@ -218,7 +207,6 @@ def _apt(machine: Machine, *args: str) -> None:
 
 
 def _available(machine: Machine, packages: Sequence[str]) -> list[str]:
-    """Those that apt could install: `apt-cache policy` names no candidate for others."""
     lines: list[str] = []
     machine.run(["apt-cache", "policy", *packages], lines.append)
     return installable(lines, packages)

@@ -1,7 +1,7 @@
-"""The docker SDK, for what streams: containers, pushes, pulls, and what registries know.
+"""The docker SDK, for what streams (containers, pushes, pulls), and for what registries know.
 
-It goes the same way to the engine as our own questions (`wire`), so ssh, TLS and timeouts are the
-same for both. Its import takes a tenth of a second, so it is imported only where it is used.
+It connects to the engine as our own requests do (`wire`), so ssh, TLS and timeouts are the same for
+both. Its import takes a tenth of a second, so it is imported only where it is used.
 """
 
 from __future__ import annotations
@@ -27,11 +27,9 @@ _HOST = "http://docker:80"
 
 
 def client_of(endpoint: Endpoint, *, timeout: int) -> Any:
-    """A `docker.APIClient` for an engine; `Any`, since its calls have no types.
+    """Return a `docker.APIClient` for an engine; `Any`, since its calls have no types.
 
-    Args:
-        endpoint: Where the engine is.
-        timeout: Seconds that it may be silent.
+    The engine may be silent for `timeout` seconds.
 
     Raises:
         EngineUnavailable: No engine answers.
@@ -44,11 +42,7 @@ def client_of(endpoint: Endpoint, *, timeout: int) -> Any:
 
 @contextmanager
 def explained(endpoint: Endpoint, what: str) -> Iterator[None]:
-    """Make our errors of the SDK's.
-
-    Args:
-        endpoint: Where the engine is.
-        what: What is wanted, to complete "the engine refused to …".
+    """Turn the SDK's errors into ours; `what` completes "the engine refused to …".
 
     Raises:
         EngineUnavailable: It cannot be reached.
@@ -63,7 +57,7 @@ def explained(endpoint: Endpoint, what: str) -> Iterator[None]:
 
 
 def root_cause(error: BaseException) -> BaseException:
-    """The system's error inside the layers of the SDK, requests and urllib3."""
+    """Return the system's error inside the layers of the SDK, requests and urllib3."""
     seen: list[BaseException] = [error]
     for layer in seen:
         if isinstance(layer, requests.Timeout):
@@ -76,7 +70,7 @@ def root_cause(error: BaseException) -> BaseException:
 
 
 class _Transport(requests.adapters.HTTPAdapter):
-    """Has all requests go to one engine."""
+    """Sends all requests to one engine."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__()

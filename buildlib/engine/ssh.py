@@ -1,7 +1,7 @@
 """A connection to an engine on another machine, through the `ssh` program.
 
-The same way docker itself goes (`ssh HOST docker system dial-stdio`), so the user's keys, agent
-and ssh configuration count. The SDK would want paramiko for it.
+docker itself connects in the same way (`ssh HOST docker system dial-stdio`), so the user's keys,
+agent and ssh configuration count. The SDK would need paramiko for it.
 """
 
 from __future__ import annotations
@@ -80,12 +80,12 @@ class SshSocket(socket.socket):
         self._stderr.close()
 
     def _raise_if_failed(self) -> None:
-        """The end of the connection is an error where ssh failed."""
+        """Raise an error at the end of the connection, if ssh failed."""
         if words := self._complaint():
             raise ConnectionError(words)
 
     def _complaint(self) -> str:
-        """What ssh, or docker over there, complained of; empty if it ended well."""
+        """Return the error of ssh, or of docker over there; empty if it ended well."""
         assert self._child is not None  # noqa: S101  nothing is sent before it is started
         try:
             if self._child.wait(5) == 0:

@@ -1,6 +1,6 @@
-"""Run a script in a container that is gone afterwards.
+"""Run a script in a container that is removed afterwards.
 
-Files are copied in rather than mounted, so that a script also runs on an engine of another machine.
+Files are copied in and not mounted, so that a script also runs on an engine of another machine.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def run_script(
     files: Sequence[tuple[str, bytes]],
     user: str,
 ) -> str:
-    """As `protocol.Engine.run` says."""
+    """Run a script as `protocol.Engine.run` says."""
     # We choose the name, so the container can be removed even if the answer to its creation
     # never arrived.
     name = f"buildlib-{os.getpid()}-{os.urandom(4).hex()}"

@@ -1,7 +1,7 @@
-"""Images between the engine and a registry: one reference pushed or pulled, with patience.
+"""Push or pull one image reference between the engine and a registry, with retries.
 
-The engine moves the layers itself; this starts it, adds up what it reports, and tries again what
-may pass (a registry that restarts, a 429), but not what cannot (denied, not found). Credentials
+The engine moves the layers itself; this starts it, adds up what it reports, and retries transient
+errors (a registry that restarts, a 429), but not permanent ones (denied, not found). Credentials
 are those of Docker's own configuration; docker-py reads them, and they are in no message of ours.
 """
 
@@ -57,47 +57,40 @@ _PERMANENT = re.compile(
 
 
 def unobserved(done: int, total: int) -> None:
-    """An observer that tells nobody."""
+    """Ignore the progress of a transfer."""
 
 
 class ImageTransport(Protocol):
-    """What moves images between an engine and a registry: this module, or a fake of it."""
+    """Moves images between an engine and a registry: this module, or a fake of it."""
 
     def push(self, reference: str, *, observe: Observe = unobserved) -> str:
-        """Push what the engine has under a reference (`host/name:tag`).
-
-        Args:
-            reference: Name and tag; the engine must have it. Blobs that are there are not sent.
-            observe: Told how far it is.
+        """Push what the engine has under `host/name:tag`; blobs that are there are not sent.
 
         Returns:
             The digest of the manifest, as the registry took it.
 
         Raises:
-            ActionError: It is refused, or it still fails after some tries.
+            ActionError: It is refused, or the retries fail as well.
             EngineUnavailable: No engine answers.
         """
 
     def pull(self, reference: str, *, platform: str = "", observe: Observe = unobserved) -> str:
-        """Bring an image into the engine.
+        """Pull a reference (`host/name:tag` or `host/name@sha256:…`) into the engine.
 
-        Args:
-            reference: `host/name:tag` or `host/name@sha256:…`.
-            platform: Such as `linux/amd64`; that of the engine when empty.
-            observe: Told how far it is.
+        The platform, such as `linux/amd64`, is that of the engine when empty.
 
         Returns:
             The digest that the registry gave.
 
         Raises:
-            ActionError: It is refused, or it still fails after some tries; or what came is not
-                what the digest of the reference names.
+            ActionError: It is refused, or the retries fail as well; or the digest is not that of
+                the reference.
             EngineUnavailable: No engine answers.
         """
 
 
 def push(reference: str, *, observe: Observe = unobserved) -> str:
-    """Push a reference (`host/name:tag`); returns the digest of its manifest."""
+    """Push a reference (`host/name:tag`); return the digest of its manifest."""
 
     def messages(client: docker.APIClient) -> Iterable[dict[str, Any]]:
         name, tag = _split_reference(reference)
@@ -114,7 +107,7 @@ def push(reference: str, *, observe: Observe = unobserved) -> str:
 
 
 def pull(reference: str, *, platform: str = "", observe: Observe = unobserved) -> str:
-    """Pull a reference (`host/name:tag` or `host/name@sha256:…`); returns the digest of it."""
+    """Pull a reference (`host/name:tag` or `host/name@sha256:…`); return its digest."""
 
     def messages(client: docker.APIClient) -> Iterable[dict[str, Any]]:
         name, tag = _split_reference(reference)
@@ -139,7 +132,7 @@ def _run_transfer(
     messages: Callable[[docker.APIClient], Iterable[dict[str, Any]]],
     observe: Observe,
 ) -> str:
-    """Push or pull, again and again where that may help; returns the digest the engine told."""
+    """Push or pull, with retries where they may help; return the digest that the engine named."""
     from docker.errors import APIError, DockerException
     from requests import RequestException
 
@@ -173,7 +166,7 @@ def _run_transfer(
 
 
 def _read_answer(messages: Iterable[dict[str, Any]], layers: Layers) -> str:
-    """Read the engine's answer to its end; errors stand in the middle of it."""
+    """Read the engine's answer to its end; errors come in the middle of it."""
     digest = ""
     for message in messages:
         if "error" in message:
@@ -184,32 +177,28 @@ def _read_answer(messages: Iterable[dict[str, Any]], layers: Layers) -> str:
 
 
 class _RefusedError(Exception):
-    """What the engine says in the middle of its answer."""
+    """An error message in the middle of the engine's answer."""
 
 
 def is_transient(said: str) -> bool:
-    """Whether what an engine says of a failed transfer may be otherwise in a moment."""
+    """Whether a retry may help after an engine's error message."""
     return bool(_TRANSIENT.search(said)) and not _PERMANENT.search(said)
 
 
 def back_off(attempt: int) -> None:
-    """Pause after a failed try; not all who wait go on at the same moment.
-
-    Args:
-        attempt: Number of the try that failed, from 1.
-    """
+    """Wait after failed try `attempt` (from 1); jitter keeps clients from retrying in step."""
     time.sleep(_FIRST_WAIT * 2 ** (attempt - 1) * random.uniform(0.75, 1.25))  # noqa: S311
 
 
 class Layers:
-    """Adds up how far the layers of one transfer are, over all its tries.
+    """Adds up the progress of one transfer's layers, over all its tries.
 
     Args:
-        observe: Told the sums whenever they change.
+        observe: Called with the sums whenever they change.
 
     Attributes:
         retried: Whether the engine has begun a layer anew, in this try.
-        finished: How many layers came to their end in this try.
+        finished: How many layers were finished in this try.
     """
 
     def __init__(self, observe: Observe) -> None:
@@ -219,12 +208,12 @@ class Layers:
         self._sums = (0, 0)
 
     def begin(self) -> None:
-        """Note that a new try begins; what earlier ones brought over counts on."""
+        """Start a new try; layers of earlier ones still count."""
         self.retried = False
         self.finished = 0
 
     def take(self, message: dict[str, Any]) -> str:
-        """Take note of one message of the engine; returns the digest, in the message that has it.
+        """Take one message of the engine; return the digest, if the message has it.
 
         Bytes are those on the way (`Pushing`, `Downloading`); unpacking is not counted.
         """
@@ -257,7 +246,7 @@ class Layers:
 
 
 def _split_reference(reference: str) -> tuple[str, str]:
-    """Name, and tag or digest; without either it is `latest`, and not all tags."""
+    """Split into name, and tag or digest; the default is `latest`, and not all tags."""
     from docker.utils import parse_repository_tag
 
     name, tag = parse_repository_tag(reference)

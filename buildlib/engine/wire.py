@@ -1,8 +1,8 @@
-"""The way to an engine (a unix socket, TCP, TLS, ssh), and as much HTTP/1.1 as its API needs.
+"""HTTP connections to an engine (unix socket, TCP, TLS, ssh): as much HTTP/1.1 as its API needs.
 
-`http.client` costs a third of our start-up time, and cannot send many questions at once. This
-can: twenty answers come back in the time of two. Knows nothing of images or containers; raises
-`OSError` when the connection breaks, for its caller to explain.
+`http.client` costs a third of our start-up time, and cannot pipeline requests. This can: twenty
+answers come back in the time of two. Knows nothing of images or containers; raises `OSError` when
+the connection breaks, for its caller to explain.
 """
 
 from __future__ import annotations
@@ -22,23 +22,18 @@ _NO_BODY = (204, 304)
 
 
 class Response(NamedTuple):
-    """An answer of the engine.
-
-    Attributes:
-        status: HTTP status.
-        body: All of it.
-    """
+    """A response of the engine: HTTP status, and the whole body."""
 
     status: int
     body: bytes
 
 
 class ConnectionBrokenError(ConnectionError):
-    """The engine closed the connection before its answer was whole."""
+    """The engine closed the connection before its response was complete."""
 
 
 class Connection:
-    """One connection. Not for several threads at once."""
+    """One HTTP connection. Not thread-safe."""
 
     def __init__(self, endpoint: Endpoint, timeout: float | None) -> None:
         self._socket = open_socket(endpoint, timeout)
@@ -47,16 +42,16 @@ class Connection:
         """Whether the engine will answer more questions on this connection."""
 
     def close(self) -> None:
-        """Close the connection; answers not yet read are lost."""
+        """Close the connection; unread responses are lost."""
         self.open = False
         self._socket.close()
 
     def send(self, data: bytes) -> None:
-        """Send one question or several."""
+        """Send one request or several."""
         self._socket.sendall(data)
 
     def receive(self) -> Response:
-        """Read the next answer.
+        """Read the next response.
 
         Raises:
             ConnectionBrokenError: The connection ended first.
@@ -132,7 +127,7 @@ class Connection:
 
 
 def open_socket(endpoint: Endpoint, timeout: float | None) -> socket.socket:
-    """Connect to an engine; what is sent and received is HTTP, whatever the way.
+    """Connect to an engine; HTTP goes over the socket, whatever the transport.
 
     Raises:
         OSError: It cannot be reached, or its certificate is not that of the endpoint.
@@ -185,13 +180,13 @@ def _over_tls(connection: socket.socket, tls: Tls, host: str) -> socket.socket:
 
 
 def request_bytes(method: str, path: str) -> bytes:
-    """The bytes of one request, which has no body: what is sent is in its path."""
+    """Return one request without a body: its path holds all that is sent."""
     length = "Content-Length: 0\r\n" if method == "POST" else ""
     return f"{method} {path} HTTP/1.1\r\nHost: docker\r\n{length}\r\n".encode()
 
 
 class Pipeline:
-    """Many GETs whose answers come in order; sent on construction, read by `collect`."""
+    """Pipelined GETs: sent on construction, and read, in order, by `collect`."""
 
     def __init__(self, endpoint: Endpoint, paths: Sequence[str], timeout: float) -> None:
         self._endpoint = endpoint
@@ -211,10 +206,10 @@ class Pipeline:
         )
 
     def collect(self) -> list[Response]:
-        """All answers, in the order of the paths.
+        """Return all responses, in the order of the paths.
 
-        A connection that ends between two answers (a proxy that takes one question at a time)
-        is opened anew for the rest.
+        A connection that ends between two responses (a proxy that takes one request at a time) is
+        opened anew for the rest.
         """
         answers: list[Response] = []
         try:
@@ -242,7 +237,6 @@ class Pipeline:
         return got
 
     def close(self) -> None:
-        """Close the connection, if there is one."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

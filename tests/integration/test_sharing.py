@@ -553,7 +553,7 @@ def test_a_registry_that_is_too_slow_is_given_up(
 ) -> None:
     Machine(two).publish(A)
     answer = threading.Event()
-    monkeypatch.setattr("buildlib.build.sharing.shared._PATIENCE", 0.05)
+    monkeypatch.setattr("buildlib.build.sharing.shared._TIMEOUT", 0.05)
     two.registry.before = lambda *_: answer.wait(30)
     machine = Machine(two)
     try:
