@@ -45,5 +45,5 @@ def builder(
     from buildlib.engine.build import CliBuilder
     from buildlib.engine.find import find_engine
 
-    place = endpoint or find_engine(environ)
-    return CliBuilder(place, connect(place), environ, notes=notes)
+    endpoint = endpoint or find_engine(environ)
+    return CliBuilder(endpoint, connect(endpoint), environ, notes=notes)

@@ -57,7 +57,7 @@ def about_of(version: dict[str, Any]) -> About:
     )
 
 
-def refuse_foreign(endpoint: Endpoint, known: About) -> None:
+def refuse_foreign(endpoint: Endpoint, engine: About) -> None:
     """Refuse to build on an engine that is no Docker Engine.
 
     Docker clients would not say so: buildx starts a builder from Docker Hub, which has none of our
@@ -66,7 +66,7 @@ def refuse_foreign(endpoint: Endpoint, known: About) -> None:
     Raises:
         InputError: It is none.
     """
-    if known.product == DOCKER:
+    if engine.product == DOCKER:
         return
     fix = INSTALL
     if endpoint.origin == "DOCKER_HOST":
@@ -75,7 +75,7 @@ def refuse_foreign(endpoint: Endpoint, known: About) -> None:
         fix = "unset DOCKER_CONTEXT; docker context use default  # or that of a Docker Engine"
     chosen = f" (from {endpoint.origin})" if endpoint.origin else ""
     raise InputError(
-        f"{known.product} {known.version} answers at {endpoint.url}{chosen}, which is no "
+        f"{engine.product} {engine.version} answers at {endpoint.url}{chosen}, which is no "
         f"{DOCKER}: it has no BuildKit to build images with",
         fix=fix,
     )

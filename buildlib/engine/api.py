@@ -19,9 +19,9 @@ from buildlib.engine.wire import Connection, Pipeline, Response, request_bytes
 from buildlib.errors import ActionError
 
 _QUICK = 60.0
-"""Seconds in which a question about what the engine has must be answered."""
+"""Timeout, in seconds, of a question about what the engine has."""
 _SLOW = 600.0
-"""Seconds for what may wait for the disk, such as the removal of a large image."""
+"""Timeout of what may wait for the disk, such as the removal of a large image."""
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:@")
 _OK, _NOT_FOUND = 200, 404
@@ -33,7 +33,7 @@ class EngineClient:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
 
-    # questions
+    # -- questions
 
     def ping(self) -> None:
         self.call("GET", "/_ping", what="answer")
@@ -61,7 +61,7 @@ class EngineClient:
     def tags(self, pattern: str) -> dict[str, str]:
         filters = _quoted(json.dumps({"reference": [pattern]}))
         answer = self.call("GET", f"/images/json?filters={filters}", what=f"list {pattern}")
-        # The engine answers with images; those may have other references as well.
+        # The engine returns whole images, also with references that do not match.
         return tagged(json.loads(answer.body), pattern)
 
     def in_use(self) -> dict[str, str]:
@@ -82,7 +82,7 @@ class EngineClient:
         )
         return answer
 
-    # changes
+    # -- changes
 
     def tag(self, image: str, ref: str) -> None:
         name, tag = split_ref(ref)

@@ -19,18 +19,18 @@ from buildlib.engine.client import Client, client_environ, client_for, sets_prox
 from buildlib.engine.failure import FailureFinder
 from buildlib.engine.find import Endpoint, unavailable
 from buildlib.engine.progress import Event, Status
-from buildlib.engine.protocol import BuildRequest, Built, Engine, Log
+from buildlib.engine.protocol import BuildRequest, Built, Engine, Log, first_image
 from buildlib.engine.secrets import lend
 from buildlib.errors import ActionError, InputError, Location
 
 _BUILDX_ENVIRON = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
-"""Provenance holds times and host names: it would give each build another digest."""
+"""No provenance: its times and host names would give each build another digest."""
 
 _LOAD = "type=docker,compression=gzip,compression-level=1"
-"""As `--load`, and in the containerd store packed in a third of the time; engines with graph
-drivers, which pull these layers as well, do not pack what they keep."""
+"""As `--load`, but the containerd store compresses in a third of the time; engines with graph
+drivers, which pull these layers as well, do not compress what they keep."""
 EXPORTED = re.compile(r"exporting config (sha256:[0-9a-f]{64})\b")
-"""What BuildKit says as it puts an image into the containerd store: the configuration's digest."""
+"""BuildKit's line for an image that goes into the containerd store: the configuration's digest."""
 _BINFMT = "/proc/sys/fs/binfmt_misc"
 _EMULATORS = {
     "linux/arm64": "qemu-aarch64",
@@ -71,20 +71,19 @@ class CliBuilder:
             exported: list[str] = []
 
             def on_event(event: Event | None) -> None:
-                if isinstance(event, Status) and (told := EXPORTED.match(event.text)):
-                    exported.append(told[1])
+                if isinstance(event, Status) and (match := EXPORTED.match(event.text)):
+                    exported.append(match[1])
 
             self._run(request, output, scratch, log, on_event)
             names = result_names(iid, metadata)
-        there = self._engine.inspect(names)
-        found = next((info for info in there.values() if info is not None), None)
-        if found is None:
+        image = first_image(self._engine, *names)
+        if image is None:
             raise ActionError(
                 f"{_shown(request)} was built, but the engine does not have the result",
                 detail=f"the builder named it {' and '.join(names) or 'nothing'}",
                 fix="unset BUILDX_BUILDER  # the engine's own builder keeps what it builds",
             )
-        return Built(found.id, "".join(exported[-1:]))
+        return Built(image.id, "".join(exported[-1:]))
 
     def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
         part = f"{dest}.{os.getpid()}.part"
@@ -159,8 +158,8 @@ class CliBuilder:
         argv = [client.path]
         if client.buildx:
             argv += ["buildx", "build"]
-            # The engine's own builder, unless the environment names one: parents of our images
-            # are in the engine, where no other builder sees them.
+            # The engine's own builder, unless the environment names one: the engine has the
+            # parents of our images, and no other builder sees them.
             if not self._environ.get("BUILDX_BUILDER"):
                 argv += ["--builder", self._endpoint.context or "default"]
         else:
@@ -242,10 +241,10 @@ def result_names(iid: str, metadata: str) -> list[str]:
     """
     names = [_read(iid).strip()]
     try:
-        told = json.loads(_read(metadata) or "{}")
+        fields = json.loads(_read(metadata) or "{}")
     except ValueError:
-        told = {}
-    names += [str(told.get("containerimage.digest") or "")]
+        fields = {}
+    names += [str(fields.get("containerimage.digest") or "")]
     return list(dict.fromkeys(name for name in names if name))
 
 

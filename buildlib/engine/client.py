@@ -40,7 +40,7 @@ _PLUGINS = (
     "/usr/lib/docker/cli-plugins",
     "/usr/libexec/docker/cli-plugins",
 )
-"""Where a client looks for plugins beside the user's own folder (docker/cli, cli-plugins)."""
+"""Where a client looks for plugins after the user's own folder (docker/cli, cli-plugins)."""
 
 _PASSED = frozenset(
     (
@@ -57,7 +57,7 @@ _PASSED = frozenset(
     )
 )
 _PASSED_PREFIXES = ("AWS_", "AZURE_", "CLOUDSDK_", "GOOGLE_", "WSL")
-"""Beginnings of the variables by which clouds know their users, and WSL runs Windows programs."""
+"""Prefixes of variables: credentials of clouds, and what WSL needs to run Windows programs."""
 
 _clients: dict[tuple[str, ...], Client] = {}
 
@@ -106,12 +106,12 @@ def client_for(endpoint: Endpoint, environ: Mapping[str, str], *, notes: str = "
         InputError: It is no Docker Engine.
         ActionError: No client on this machine can build on it.
     """
-    # Parents of our images are in the engine, where no other builder sees them.
+    # The engine has the parents of our images, and no other builder sees them.
     builder = "" if environ.get("BUILDX_BUILDER") else endpoint.context or "default"
     key = (*_search_paths(environ), endpoint.url, builder)
     if key not in _clients:
         engine = None
-        with suppress(EngineUnavailable, ActionError):  # whoever builds says what is wrong
+        with suppress(EngineUnavailable, ActionError):  # the build itself reports the error
             engine = about(endpoint)
         if engine is not None:
             refuse_foreign(endpoint, engine)
@@ -282,9 +282,9 @@ def _fix(environ: Mapping[str, str], refused: Sequence[str], builder: str) -> st
             return "docker buildx inspect default  # is a proxy between it and the engine?"
         return f"docker buildx rm {builder}  # or choose it: export BUILDX_BUILDER={builder}"
     _, text = process.capture(["apt-cache", "policy", *_PACKAGES], environ=environ)
-    known = installable(text.splitlines(), _PACKAGES)
-    if known:
-        return f"sudo apt-get install -y {known[0]}"
+    packages = installable(text.splitlines(), _PACKAGES)
+    if packages:
+        return f"sudo apt-get install -y {packages[0]}"
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
     file = f"{config_folder(environ)}/cli-plugins/docker-buildx"
     return (
@@ -295,20 +295,20 @@ def _fix(environ: Mapping[str, str], refused: Sequence[str], builder: str) -> st
 
 def installable(lines: Sequence[str], packages: Sequence[str]) -> list[str]:
     """Return the packages for which `lines`, from `apt-cache policy`, name a candidate."""
-    found, current = [], ""
+    names, current = [], ""
     for line in lines:
         if line and not line.startswith(" "):
             current = line.rstrip(":")
         elif line.startswith("  Candidate:") and "(none)" not in line and current in packages:
-            found.append(current)
-    return found
+            names.append(current)
+    return names
 
 
 def candidates(path: str) -> list[str]:
     """Return each docker client on a PATH and in the usual places, every program once."""
-    found: dict[str, str] = {}
+    programs: dict[str, str] = {}
     in_path = [os.path.join(folder, "docker") for folder in path.split(os.pathsep) if folder]
     for program in (*in_path, *_USUAL):
         if os.path.isfile(program) and os.access(program, os.X_OK):
-            found.setdefault(os.path.realpath(program), program)
-    return list(found.values())
+            programs.setdefault(os.path.realpath(program), program)
+    return list(programs.values())

@@ -82,8 +82,8 @@ class FailureFinder:
         reason = _PREFIX.sub("", failed.reason or last)
         tail = self._tails.get(failed.vertex, ()) if step else self._outside_steps(reason)
         line = line_of(step, dockerfile)
-        if not line and (found := _PARSE.search(reason)):
-            line = int(found[1])
+        if not line and (match := _PARSE.search(reason)):
+            line = int(match[1])
         return Failure(step, reason, line, tuple(tail), self._gone and not step)
 
     def _outside_steps(self, reason: str) -> list[str]:
@@ -103,25 +103,25 @@ def _step(name: str) -> str:
 
 def line_of(step: str, dockerfile: str) -> int:
     """Return the line, from 1, of the instruction that BuildKit shows as `step`; 0 if unknown."""
-    wanted = _plain(step)
-    if not wanted:
+    instruction = _plain(step)
+    if not instruction:
         return 0
     try:
         instructions = read_lines(dockerfile, "").instructions
-    except InputError:  # BuildKit's words say what is wrong with it, then
+    except InputError:  # then BuildKit says what is wrong with it
         return 0
     texts = [(each.line, each.name, _plain(f"{each.name} {each.rest}")) for each in instructions]
-    # The first line of a heredoc is shown behind it.
-    shown = {wanted, re.sub(r"(<<\S+) \(.*\)$", r"\1", wanted)}
+    # BuildKit shows the first line of a heredoc behind its instruction.
+    shown = {instruction, re.sub(r"(<<\S+) \(.*\)$", r"\1", instruction)}
     for line, _, text in texts:
         if text in shown:
             return line
-    # Arguments are filled in and long texts cut short in what BuildKit shows.
-    keyword = wanted.split(" ", 1)[0]
+    # BuildKit fills in arguments and cuts long texts short.
+    keyword = instruction.split(" ", 1)[0]
     alike = [
         line
         for line, name, text in texts
-        if name == keyword and _common(text, wanted) > len(keyword) + 8
+        if name == keyword and _common_length(text, instruction) > len(keyword) + 8
     ]
     return alike[0] if len(alike) == 1 else 0
 
@@ -130,7 +130,7 @@ def _plain(text: str) -> str:
     return re.sub(r"\s+", " ", _FLAG.sub("", text)).strip()
 
 
-def _common(left: str, right: str) -> int:
+def _common_length(left: str, right: str) -> int:
     same = 0
     for one, other in zip(left, right, strict=False):
         if one != other:

@@ -165,8 +165,8 @@ def _from_context(name: str, config: str, origin: str) -> Endpoint:
 def _context_names(config: str) -> list[str]:
     root = os.path.join(config, "contexts", "meta")
     folders = os.listdir(root) if os.path.isdir(root) else []
-    found = (_read_json(os.path.join(root, folder, "meta.json")).get("Name") for folder in folders)
-    return [name for name in found if name]
+    names = (_read_json(os.path.join(root, folder, "meta.json")).get("Name") for folder in folders)
+    return [name for name in names if name]
 
 
 def _read_json(path: str) -> dict[str, Any]:
@@ -212,9 +212,9 @@ def probe(endpoint: Endpoint, timeout: float = 3.0) -> OSError | None:
         return None
     try:
         if endpoint.scheme == "unix":
-            with socket.socket(socket.AF_UNIX) as link:
-                link.settimeout(timeout)
-                link.connect(endpoint.path)
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(timeout)
+                connection.connect(endpoint.path)
         else:
             socket.create_connection(endpoint.address, timeout).close()
     except OSError as error:
@@ -231,7 +231,7 @@ def unavailable(endpoint: Endpoint, error: BaseException | None) -> EngineUnavai
     place = endpoint.path if endpoint.scheme == "unix" else endpoint.url
     other = _undo_choice(endpoint)
     number = error.errno if isinstance(error, OSError) else None
-    if isinstance(error, PermissionError):  # by class: an error of TLS has EPERM's number
+    if isinstance(error, PermissionError):  # by class: a TLS error has EPERM's number
         return EngineUnavailable(
             f"you may not use the Docker Engine at {place}{chosen}: permission denied",
             fix="sudo usermod -aG docker $USER && newgrp docker  # or run this with sudo",

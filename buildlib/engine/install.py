@@ -156,7 +156,7 @@ def ensure_engine(
         raise _needs_the_user(machine, installed=installed, forbidden=forbidden)
     if not installed:
         _install(machine)
-    # The package may have started it, or another process of ours may be starting it.
+    # The package may have started the engine, or another process of ours may be starting it.
     _start(machine, endpoint, wait)
     return endpoint
 
@@ -227,11 +227,11 @@ def _start(machine: Machine, endpoint: Endpoint, wait: float) -> None:
         machine.say(f"starting the Docker Engine: dockerd, log in {machine.log}")
         exit_code = machine.start_daemon()
     begin = machine.clock()
-    told = begin
+    last_line = begin
     while not machine.answers(endpoint):
         now = machine.clock()
         code = exit_code()
-        # Of two daemons started at once one gives up; the other then lives and will answer.
+        # If two daemons were started at once, one gives up, and the other will answer.
         if now - begin > wait or (code is not None and not machine.daemon_runs()):
             how = f"does not answer after {wait:.0f} s" if code is None else f"ended, code {code}"
             raise EngineUnavailable(
@@ -239,8 +239,8 @@ def _start(machine: Machine, endpoint: Endpoint, wait: float) -> None:
                 detail=machine.log_tail(),
                 fix="journalctl -u docker" if machine.systemd() else f"less {machine.log}",
             )
-        if now - told >= 5:  # noqa: PLR2004
+        if now - last_line >= 5:  # noqa: PLR2004
             machine.say(f"  waiting for the engine: {now - begin:.0f} s of {wait:.0f}")
-            told = now
+            last_line = now
         machine.sleep(0.2)
     machine.say(f"the Docker Engine answers after {machine.clock() - begin:.1f} s")

@@ -20,7 +20,7 @@ from buildlib.errors import ActionError
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
 _graces: dict[int, float] = {}
-"""Seconds that a child has between TERM and KILL, where it has more than usual to tidy up."""
+"""Seconds between TERM and KILL, for children that need more than `GRACE` to clean up."""
 _cleanups: dict[int, Callable[[], None]] = {}
 _lock = threading.RLock()  # a handler may run in the thread that holds it
 _stopping = threading.Event()
@@ -135,7 +135,7 @@ def stop_all(grace: float = GRACE) -> None:
         cleanups = list(_cleanups.values())
     _signal(pids, signal.SIGTERM)
     for cleanup in cleanups:
-        with suppress(Exception):  # the rest must be stopped all the same
+        with suppress(Exception):  # the others must be stopped all the same
             cleanup()
     _end(pids, grace)
 

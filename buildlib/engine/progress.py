@@ -16,7 +16,7 @@ _DONE = re.compile(r"DONE(?: (\d+(?:\.\d+)?)s)?$")
 _ERROR = re.compile(r"ERROR:?(?: (.*))?$", re.DOTALL)
 _INSTRUCTION = re.compile(r"\[(?:[^\]]* )?\d+/\d+\] (.*)", re.DOTALL)
 _CANCELLED = "context canceled"
-"""How an error ends that another one caused (Go's context.Canceled)."""
+"""The end of an error that another one caused (Go's context.Canceled)."""
 
 
 class Started(NamedTuple):
@@ -94,10 +94,10 @@ class Progress:
 
     def feed(self, line: str) -> Event | None:
         """Return the event of a line; None where it says nothing."""
-        found = _LINE.match(line)
-        if found is None:
+        match = _LINE.match(line)
+        if match is None:
             return Other(line) if line.strip() else None
-        vertex, text = int(found[1]), found[2]
+        vertex, text = int(match[1]), match[2]
         if text == "...":  # another vertex comes next
             return None
         return _common_event(vertex, text) or self._named(vertex, text)
@@ -115,8 +115,8 @@ class Progress:
 
 def instruction_of(name: str) -> str:
     """Return the Dockerfile's instruction that a vertex runs; empty if it runs none."""
-    found = _INSTRUCTION.match(name)
-    return found[1] if found else ""
+    match = _INSTRUCTION.match(name)
+    return match[1] if match else ""
 
 
 def _common_event(vertex: int, text: str) -> Event | None:

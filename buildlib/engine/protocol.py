@@ -14,7 +14,7 @@ Log = Callable[[str], None]
 """Takes one line of a build's output, without its newline. May be called from another thread."""
 
 SECRETS = "/run/secrets"
-"""Folder in which BuildKit mounts secrets by default; it stays behind as an empty folder."""
+"""Folder where BuildKit mounts secrets by default; the image keeps it as an empty folder."""
 
 
 class ImageInfo(NamedTuple):
@@ -199,8 +199,8 @@ class Builder(Protocol):
 
 def first_image(engine: Engine, *names: str) -> ImageInfo | None:
     """Return the image that an engine has under one of its names (identity, manifest's digest)."""
-    there = engine.inspect([name for name in names if name])
-    return next((found for found in there.values() if found is not None), None)
+    images = engine.inspect([name for name in names if name])
+    return next((image for image in images.values() if image is not None), None)
 
 
 def split_ref(ref: str) -> tuple[str, str]:
@@ -220,8 +220,8 @@ def matches(pattern: str, ref: str) -> bool:
     name, colon, tag = pattern.rpartition(":")
     if not colon or "/" in tag:
         name, tag = pattern, "*"
-    found_name, found_tag = split_ref(ref)
-    return bool(_glob(name).fullmatch(found_name) and _glob(tag).fullmatch(found_tag))
+    ref_name, ref_tag = split_ref(ref)
+    return bool(_glob(name).fullmatch(ref_name) and _glob(tag).fullmatch(ref_tag))
 
 
 def _glob(pattern: str) -> re.Pattern[str]:

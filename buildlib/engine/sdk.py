@@ -23,7 +23,7 @@ from buildlib.engine.find import Endpoint, unavailable
 from buildlib.engine.wire import open_socket
 
 _HOST = "http://docker:80"
-"""A host that nothing connects to: which engine it is, the transport knows."""
+"""A host that nothing connects to: the transport knows the engine."""
 
 
 def client_of(endpoint: Endpoint, *, timeout: int) -> Any:
@@ -36,7 +36,7 @@ def client_of(endpoint: Endpoint, *, timeout: int) -> Any:
     """
     client = docker.APIClient(base_url=_HOST, version=about(endpoint).api, timeout=timeout)
     client.mount(_HOST, _Transport(endpoint))
-    client.trust_env = False  # no proxy and no bundle of a site's is for the engine
+    client.trust_env = False  # proxies and CA bundles of a site are not for the engine
     return client
 
 

@@ -63,7 +63,7 @@ def grants_for(
         apt = f'Acquire::https::CaInfo "{_at(CA)}";\n'
         grants.append(Grant("buildlib-apt.conf", ("APT_CONFIG",), text=apt))
     if suite and network.apt != public.apt:
-        # In place of the image's own: apt can add sources by a variable, but not leave one out.
+        # Mounted over the image's own: by a variable, apt can add sources, but not leave one out.
         sources = _debian_sources(network.apt, suite)
         grants.append(Grant("buildlib-apt.sources", (), text=sources, at=_SOURCES))
     index = pypi.index_url(network.pypi, env)
@@ -90,17 +90,17 @@ def lend(text: str, grants: Sequence[Grant], file: str = "Dockerfile") -> str:
     lines = text.split("\n")
     variables = [f"{name}={grant.target}" for grant in grants for name in grant.variables]
     changed: list[str] = []
-    at = 0
+    done = 0
     for instruction in read_lines(text, file).instructions:
-        changed += lines[at : instruction.line - 1]
+        changed += lines[done : instruction.line - 1]
         body = lines[instruction.line - 1 : instruction.end]
         if instruction.name == "RUN":
             _add_flags(body, "".join(_mounts(instruction, grants, file)))
         changed += body
         if instruction.name == "FROM" and variables:
             changed.append("ARG " + " ".join(variables))
-        at = instruction.end
-    return "\n".join([*changed, *lines[at:]])
+        done = instruction.end
+    return "\n".join([*changed, *lines[done:]])
 
 
 def _mounts(run: Instruction, grants: Sequence[Grant], file: str) -> Iterable[str]:

@@ -19,20 +19,20 @@ if TYPE_CHECKING:
     import docker
 
 Observe = Callable[[int, int], None]
-"""Called with bytes done and bytes in total, as far as known. May be called from any thread."""
+"""Called with bytes done and bytes in total, as far as known; from any thread."""
 
 TRIES = 6
-"""How often a transfer is begun; what an earlier try brought over is not sent again."""
+"""Number of tries; a retry does not move again what an earlier try moved."""
 _FIRST_WAIT = 1.0
-"""Seconds before the second try; each further pause is twice as long."""
+"""Seconds before the second try; each further wait is twice as long."""
 _SILENCE = 600
-"""Seconds that the engine may say nothing: it unpacks a large layer without a word."""
+"""Seconds that the engine may be silent: it unpacks a large layer without a word."""
 _ENDED = ("Pushed", "Layer already exists", "Download complete", "Pull complete")
-"""What the engine says of a layer that is through."""
+"""The engine's words for a layer that is finished."""
 _DIGEST = re.compile(r"\bdigest: (sha256:[0-9a-f]+)\b", re.IGNORECASE)
-"""In the last line of a pull; of a push, too, where it is told in no other way (containerd)."""
+"""In the last line of a pull; also of a push, with the containerd store."""
 _HINTS = (
-    # What an engine or a registry says -> the line that mends it.
+    # What an engine or a registry says -> the fix.
     (r"denied|unauthorized|no basic auth|authentication required|403 Forbidden", "docker login {}"),
     (r"x509|certificate", "sudo mkdir -p /etc/docker/certs.d/{0}  # and put its ca.crt there"),
     (r"HTTP response to HTTPS client", "docs/registries.md#plain-or-tls  # {0} speaks no TLS"),
@@ -117,8 +117,8 @@ def pull(reference: str, *, platform: str = "", observe: Observe = unobserved) -
         return answer
 
     digest = _run_transfer(reference, "pulled", messages, observe)
-    wanted = reference.partition("@")[2]
-    if wanted and digest != wanted:
+    expected = reference.partition("@")[2]
+    if expected and digest != expected:
         raise ActionError(
             f"{reference} was asked for, and {digest or 'something without a digest'} came",
             fix=f"docker pull {reference}",
@@ -148,12 +148,12 @@ def _run_transfer(
             client = client_of(endpoint, timeout=_SILENCE)
             return _read_answer(messages(client), layers)
         except (_RefusedError, APIError) as error:
-            said = str((error.explanation if isinstance(error, APIError) else "") or error)
-            # The engine itself has tried a layer for a minute: another is worth it only where
-            # this one brought something over, which a full disk does not.
+            message = str((error.explanation if isinstance(error, APIError) else "") or error)
+            # The engine itself retries a layer for a minute: we try again only if it finished a
+            # layer in this try, which it does not when a disk is full.
             hopeless = layers.retried and not layers.finished
-            if hopeless or attempt == TRIES or not is_transient(said):
-                raise _refused(reference, done, said, attempt) from None
+            if hopeless or attempt == TRIES or not is_transient(message):
+                raise _refused(reference, done, message, attempt) from None
         except (RequestException, OSError) as error:
             raise unavailable(endpoint, root_cause(error)) from None
         except DockerException as error:  # a credential helper that fails, for one
@@ -180,9 +180,9 @@ class _RefusedError(Exception):
     """An error message in the middle of the engine's answer."""
 
 
-def is_transient(said: str) -> bool:
+def is_transient(message: str) -> bool:
     """Whether a retry may help after an engine's error message."""
-    return bool(_TRANSIENT.search(said)) and not _PERMANENT.search(said)
+    return bool(_TRANSIENT.search(message)) and not _PERMANENT.search(message)
 
 
 def back_off(attempt: int) -> None:
@@ -221,8 +221,8 @@ class Layers:
         if isinstance(aux, dict) and aux.get("Digest"):
             return str(aux["Digest"])
         status = str(message.get("status", ""))
-        if said := _DIGEST.search(status):
-            return said[1]
+        if match := _DIGEST.search(status):
+            return match[1]
         layer = str(message.get("id", ""))
         detail = message.get("progressDetail") or {}
         if status in ("Pushing", "Downloading"):
@@ -253,13 +253,13 @@ def _split_reference(reference: str) -> tuple[str, str]:
     return name, tag or "latest"
 
 
-def _refused(reference: str, done: str, said: str, attempts: int) -> ActionError:
-    said = re.sub(r"\s+", " ", said).strip()[:500]
+def _refused(reference: str, done: str, message: str, attempts: int) -> ActionError:
+    message = re.sub(r"\s+", " ", message).strip()[:500]
     host = reference.partition("/")[0]
     again = f"docker {done.removesuffix('ed')} {reference}"
-    hint = next((fix for pattern, fix in _HINTS if re.search(pattern, said, re.IGNORECASE)), "")
+    hint = next((fix for pattern, fix in _HINTS if re.search(pattern, message, re.IGNORECASE)), "")
     tries = f" after {attempts} tries" if attempts > 1 else ""
     return ActionError(
-        f"{reference} cannot be {done}{tries}: {said}",
+        f"{reference} cannot be {done}{tries}: {message}",
         fix=hint.format(host, again) or again,
     )

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from buildlib.engine.find import Endpoint, Tls
 
 PIPELINE = 64
-"""Questions sent before answers are read. More could fill both directions of the socket, with
+"""Requests sent before responses are read. More could fill both directions of the socket, with
 each side waiting for the other to read."""
 
 _CHUNK = 1 << 16
@@ -39,7 +39,7 @@ class Connection:
         self._socket = open_socket(endpoint, timeout)
         self._buffer = b""
         self.open = True
-        """Whether the engine will answer more questions on this connection."""
+        """Whether the engine will take more requests on this connection."""
 
     def close(self) -> None:
         """Close the connection; unread responses are lost."""
@@ -138,7 +138,7 @@ def open_socket(endpoint: Endpoint, timeout: float | None) -> socket.socket:
         return SshSocket(endpoint, timeout)
     if endpoint.scheme != "unix":
         connection = socket.create_connection(endpoint.address, timeout)
-        # An engine that vanishes from the network while we wait without limit is noticed.
+        # To notice an engine that vanishes from the network while we wait without a timeout.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return (
             _over_tls(connection, endpoint.tls, endpoint.address[0]) if endpoint.tls else connection
@@ -169,7 +169,7 @@ def _over_tls(connection: socket.socket, tls: Tls, host: str) -> socket.socket:
             context.load_default_certs()
         if certificate and key:
             context.load_cert_chain(certificate, key)
-    except OSError as error:  # not as it is: a PermissionError would be taken for the engine's
+    except OSError as error:  # a PermissionError would be taken for the engine's own
         connection.close()
         raise ConnectionError(f"the files in {tls.folder} cannot be used: {error}") from None
     try:
