@@ -58,13 +58,10 @@ def about_of(version: dict[str, Any]) -> About:
 
 
 def refuse_foreign(endpoint: Endpoint, engine: About) -> None:
-    """Refuse to build on an engine that is no Docker Engine.
+    """Refuse to build on an engine that is no Docker Engine, with an `InputError`.
 
     Docker clients would not say so: buildx starts a builder from Docker Hub, which has none of our
     parent images, and an older client's connection fails.
-
-    Raises:
-        InputError: It is none.
     """
     if engine.product == DOCKER:
         return

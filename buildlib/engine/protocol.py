@@ -178,11 +178,7 @@ class Builder(Protocol):
         """
 
     def ready(self) -> None:
-        """Find a docker client that builds, so that a machine without one is told before any work.
-
-        Raises:
-            ActionError: No client on this machine can build with this engine.
-        """
+        """Find a docker client that builds, so that a machine without one fails before any work."""
 
     def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
         """Build and write the result's file system as a tar to `dest`, whole or not at all.

@@ -29,10 +29,8 @@ _HOST = "http://docker:80"
 def client_of(endpoint: Endpoint, *, timeout: int) -> Any:
     """Return a `docker.APIClient` for an engine; `Any`, since its calls have no types.
 
-    The engine may be silent for `timeout` seconds.
-
-    Raises:
-        EngineUnavailable: No engine answers.
+    The engine may be silent for `timeout` seconds. If it does not answer, that is an
+    `EngineUnavailable`.
     """
     client = docker.APIClient(base_url=_HOST, version=about(endpoint).api, timeout=timeout)
     client.mount(_HOST, _Transport(endpoint))
@@ -42,11 +40,9 @@ def client_of(endpoint: Endpoint, *, timeout: int) -> Any:
 
 @contextmanager
 def explained(endpoint: Endpoint, what: str) -> Iterator[None]:
-    """Turn the SDK's errors into ours; `what` completes "the engine refused to …".
+    """Turn the SDK's errors into `EngineUnavailable`, or `ActionError` if the engine refused.
 
-    Raises:
-        EngineUnavailable: It cannot be reached.
-        ActionError: It refused.
+    `what` completes "the engine refused to …".
     """
     try:
         yield

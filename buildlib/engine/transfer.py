@@ -61,36 +61,28 @@ def unobserved(done: int, total: int) -> None:
 
 
 class ImageTransport(Protocol):
-    """Moves images between an engine and a registry: this module, or a fake of it."""
+    """Moves images between an engine and a registry: this module, or a fake of it.
+
+    Both methods raise `ActionError` when refused, or when the retries fail as well, and
+    `EngineUnavailable` when no engine answers.
+    """
 
     def push(self, reference: str, *, observe: Observe = unobserved) -> str:
-        """Push what the engine has under `host/name:tag`; blobs that are there are not sent.
+        """Push what the engine has under `host/name:tag`; return the digest of its manifest.
 
-        Returns:
-            The digest of the manifest, as the registry took it.
-
-        Raises:
-            ActionError: It is refused, or the retries fail as well.
-            EngineUnavailable: No engine answers.
+        Blobs that are there are not sent.
         """
 
     def pull(self, reference: str, *, platform: str = "", observe: Observe = unobserved) -> str:
-        """Pull a reference (`host/name:tag` or `host/name@sha256:…`) into the engine.
+        """Pull `host/name:tag` or `host/name@sha256:…`; return the digest that the registry gave.
 
-        The platform, such as `linux/amd64`, is that of the engine when empty.
-
-        Returns:
-            The digest that the registry gave.
-
-        Raises:
-            ActionError: It is refused, or the retries fail as well; or the digest is not that of
-                the reference.
-            EngineUnavailable: No engine answers.
+        The platform, such as `linux/amd64`, is that of the engine when empty. A digest that is not
+        that of the reference is an `ActionError`.
         """
 
 
 def push(reference: str, *, observe: Observe = unobserved) -> str:
-    """Push a reference (`host/name:tag`); return the digest of its manifest."""
+    """Push a reference, as `ImageTransport` says."""
 
     def messages(client: docker.APIClient) -> Iterable[dict[str, Any]]:
         name, tag = _split_reference(reference)
@@ -107,7 +99,7 @@ def push(reference: str, *, observe: Observe = unobserved) -> str:
 
 
 def pull(reference: str, *, platform: str = "", observe: Observe = unobserved) -> str:
-    """Pull a reference (`host/name:tag` or `host/name@sha256:…`); return its digest."""
+    """Pull a reference, as `ImageTransport` says."""
 
     def messages(client: docker.APIClient) -> Iterable[dict[str, Any]]:
         name, tag = _split_reference(reference)

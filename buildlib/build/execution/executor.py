@@ -56,12 +56,9 @@ class Executor:
         """The present step of each running target, in the builder's words."""
 
     def execute(self, label: Label, *, force: bool = False) -> bool:
-        """Bring one target up to date; its dependencies must be.
+        """Bring one target up to date, whose dependencies are; return whether anything was built.
 
         With `force` a fresh target is built too, and from its sources: no cache is used.
-
-        Returns:
-            Whether anything was built (and not just named again).
 
         Raises:
             ActionError: It cannot be built; nothing was recorded.

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 class Prefetcher:
     """Fetches groups of downloads, one after the other, from the moment it is made.
 
-    Args:
-        say: Takes a line at the start, and one for each group that fails.
+    `say` takes a line at the start, and one for each group that fails.
 
     Attributes:
         state: The progress in a few words; empty when all is done.

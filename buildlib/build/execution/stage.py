@@ -36,11 +36,7 @@ class InputMovedError(ActionError):
 
 
 class Stage:
-    """One folder, filled by `add_*` and closed by `finish`.
-
-    Args:
-        home: Absolute path of the folder that holds the stage and its history.
-    """
+    """One folder, filled by `add_*` and closed by `finish`; `home` holds it and its history."""
 
     def __init__(self, home: str, store: ContentStore) -> None:
         self._home = home

@@ -166,14 +166,10 @@ def _wheels(uv: _Uv, path: str, text: str) -> dict[str, Item]:
 def _stage(
     workspace: Workspace, folder: str, written: Mapping[str, bytes], copied: Iterable[str]
 ) -> None:
-    """Fill a folder with the files that uv may read, each at its path in the workspace.
+    """Fill an emptied folder with the files that uv may read, each at its path in the workspace.
 
-    Args:
-        workspace: Where `copied` is copied from.
-        folder: Emptied before.
-        written: The requirements.
-        copied: Paths of lock files: the parents', and this target's present one, whose versions uv
-            keeps.
+    `written` are the requirements. `copied` are lock files of the workspace: the parents', and this
+    target's present one, whose versions uv keeps.
     """
     shutil.rmtree(folder, ignore_errors=True)
     for path, data in {**written, **{path: workspace.tree.read(path) for path in copied}}.items():

@@ -21,16 +21,13 @@ def check_key(entry: Entry, record: KeyRecord) -> None:
 
 
 def check_image(entry: Entry, tagged: str | None, image: Manifest | None, config: bytes) -> None:
-    """Compare the record of an image with the image that the registry has.
+    """Compare the record of an image with the image itself; raise `Invalid` if they differ.
 
     Args:
         entry: What the record says.
         tagged: The digest that the key's own tag names.
         image: The manifest that the record names.
         config: The image's configuration, which matches its digest; empty where it cannot be had.
-
-    Raises:
-        Invalid: They do not match, or the image is incomplete.
     """
     if tagged is None:
         raise Invalid("the tag of its key is gone")

@@ -28,6 +28,9 @@ _LISTED = 500
 class EntryReader:
     """Reads the entries of one organisation in one registry.
 
+    All methods raise `RegistryUnavailable` when it does not answer, and `ActionError` when it
+    refuses.
+
     Args:
         settings: Say how images are named.
         platform: The platform of images whose target names none.
@@ -53,8 +56,6 @@ class EntryReader:
 
         Raises:
             Invalid: There is one, and it cannot be used.
-            RegistryUnavailable: The registry does not answer.
-            ActionError: It refuses.
         """
         entry = self.read(self.repository(target), names.record_tag(record.key))
         if entry is not None:
@@ -62,7 +63,7 @@ class EntryReader:
         return entry
 
     def check(self, entry: Entry, target: Target, record: KeyRecord) -> None:
-        """Check an entry against target and key, and all that it names; errors as in `valid`."""
+        """Check an entry against target and key, and all that it names; raise `Invalid`."""
         check_key(entry, record)
         path = self.path(entry.repository)
         if bool(entry.image_id) != target.rule.is_image:

@@ -104,20 +104,21 @@ def pull(
 ) -> list[Image]:
     """Pull the images of a release into an engine, under the tags of the release.
 
+    Of its further tags (`latest`), those are set that still belong to the release.
+
     Args:
         registry: Where they are.
         store: The same registry, as a store.
         engine: Where they go.
         images: As `images_of` lists them.
-        version: The release. Of its other tags (`latest`), those are set that still belong to it.
+        version: The release.
 
     Returns:
         The images that the engine lacked.
 
     Raises:
-        ActionError: Here, the version's tag is on another image, so that nothing was pulled; or an
-            image cannot be pulled, or is not the one that is listed.
-        EngineUnavailable: No engine answers.
+        ActionError: The version's tag is on another image in the engine, so that nothing was
+            pulled; or an image cannot be pulled, or is not the one that is listed.
     """
     tags = {f"{image.repository}:{version}": image for image in images}
     ids = [name for image in images for name in (image.image_id, image.digest)]

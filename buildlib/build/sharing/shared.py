@@ -41,11 +41,13 @@ _WORTH_SECONDS = 1.0
 class SharedStore:
     """Entries of one organisation in one registry. Safe for several threads.
 
+    Where methods raise, it is `RegistryUnavailable` when the registry does not answer,
+    `ActionError` when it refuses, and `EngineUnavailable` when no engine answers.
+
     Args:
         settings: Say how images are named.
         platform: The platform of images whose target names none.
         warn: Takes a line about an entry that is not used, or a registry that does not answer.
-        clock: Returns seconds since 1970.
         transport: Moves images; `buildlib.engine.transfer` when None.
         quick: The registry through a client that gives up soon, for what a build can do without;
             the same as `registry` when None.
@@ -138,11 +140,8 @@ class SharedStore:
         """Pull what an entry of `find` names, and record it.
 
         An image gets its content tag, no other. Files go into the content store, and no engine is
-        asked.
-
-        Raises:
-            ActionError: It cannot be pulled, or is not what the entry says; nothing is recorded.
-            EngineUnavailable: No engine answers.
+        asked. If what came is not what the entry says, that is an `ActionError`, and nothing is
+        recorded.
         """
         if entry.image_id:
             reference = f"{entry.repository}@{entry.digest}"
@@ -160,18 +159,10 @@ class SharedStore:
     def pull_image(
         self, reference: str, image_id: str, engine: Engine, observe: Observe, platform: str = ""
     ) -> ImageInfo:
-        """Pull an image by its digest, unless the engine has it.
+        """Pull an image by `host/name@sha256:…`, unless the engine has it.
 
-        Args:
-            reference: `host/name@sha256:…`.
-            image_id: Its identity, which is checked.
-            engine: Where it goes.
-            observe: Takes bytes done, and in total.
-            platform: Such as `linux/amd64`; that of the engine when empty.
-
-        Raises:
-            ActionError: It cannot be pulled, or has another identity.
-            EngineUnavailable: No engine answers.
+        Another identity than `image_id` is an `ActionError`. The platform, such as `linux/amd64`,
+        is that of the engine when empty.
         """
         digest = reference.partition("@")[2]
         image = first_image(engine, image_id, digest)
@@ -209,10 +200,6 @@ class SharedStore:
 
         The blob is new each time, since a registry takes one that it has without a check of rights.
         No manifest names it, so the registry's garbage collection removes it.
-
-        Raises:
-            RegistryUnavailable: It does not answer.
-            ActionError: It refuses.
         """
         store = names.repository(self._settings, STORE)
         self._quick.registry.put_blob(self._quick.path(store), os.urandom(16))
@@ -223,24 +210,14 @@ class SharedStore:
         The first writer wins: a valid entry stays as it is, and is returned. Its image may differ
         from that of `built` where a build is not reproducible: compare identities. The image's
         identity in the registry is recorded. For files, no engine is asked.
-
-        Raises:
-            RegistryUnavailable: The registry does not answer.
-            ActionError: It refuses, or does not keep what it was given.
-            EngineUnavailable: No engine answers.
         """
         return self._writer.publish(built, engine, observe)
 
     def put_tag(self, repository: str, tag: str, digest: str) -> bool:
-        """Put a tag on a manifest of the repository; an existing tag is moved.
+        """Put a tag on a manifest of the repository; return False where it is there already.
 
-        `repository` is as `names.repository` gives it; it may lack the registry's host.
-
-        Returns:
-            Whether the tag was put; False where it is on that manifest already.
-
-        Raises:
-            ActionError: There is no such manifest, or the registry refuses.
+        A tag on another manifest is moved. `repository` is as `names.repository` gives it, with or
+        without the registry's host.
         """
         return self._writer.put_tag(repository, tag, digest)
 

@@ -48,7 +48,6 @@ class EntryWriter:
     Args:
         reader: Reads the same entries.
         warn: Takes a line about an entry that is replaced.
-        clock: Returns seconds since 1970.
     """
 
     def __init__(
