@@ -11,8 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from buildlib.engine import process
 from buildlib.engine.client import any_client
-from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine, why_not
-from buildlib.engine.sdk import cause, client_of
+from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine, unavailable
+from buildlib.engine.sdk import client_of, root_cause
 from buildlib.errors import ActionError, EngineUnavailable, InputError
 from deploy.docker_api import Docker
 from deploy.platform import Say
@@ -46,7 +46,7 @@ class Engine:
         self.environ = self.endpoint.client_environ(given)
         self.docker = docker or Docker(
             lambda: client_of(self.endpoint, timeout=_TIMEOUT),
-            lambda error: why_not(self.endpoint, cause(error)),
+            lambda error: unavailable(self.endpoint, root_cause(error)),
         )
 
     def run(

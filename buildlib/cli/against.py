@@ -89,7 +89,7 @@ def run(
         fix = f"./doitw why {labels[0]} --against registry.example.com:5000"
         raise InputError(error.what, fix=fix) from None
     workspace.connect(registry, quick=True).ping()  # a person waits for the answer
-    shared = workspace.sharing_of(registry)
+    shared = workspace.shared_store_of(registry)
     made = [label for label in labels if workspace.graph[label].rule.is_built]
     answers = [compare(workspace, shared, label) for label in made]
     if as_json:

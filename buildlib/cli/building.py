@@ -51,7 +51,7 @@ def build(
     quiet = quiet or as_json
     tell = warn if quiet else say
     session = new_session(workspace, tell, verbose=verbose, force=force)
-    plan = session.look(roots)
+    plan = session.make_plan(roots)
     before = plans.as_json(workspace, plan) if as_json else {}
     code = 0
     if plan.steps or force:

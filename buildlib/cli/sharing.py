@@ -22,7 +22,7 @@ def registry_of(workspace: Workspace, verb: str) -> tuple[Registry, SharedStore]
         InputError: None is set.
         ActionError: It does not answer, or does not take the credentials.
     """
-    registry, store = workspace.registry, workspace.sharing
+    registry, store = workspace.registry, workspace.shared_store
     if registry is None or store is None:
         raise InputError(
             f"there is nothing to {verb} {'to' if verb == 'push' else 'from'}: no registry is set",

@@ -414,9 +414,9 @@ def test_of_two_that_upload_at_once_the_first_wins(
     def upload(*arguments: Any, **named: Any) -> object:
         with alone.on(first):
             other = alone.in_release()
-            assert other.sharing is not None
-            made = transfers.made_of(other.view, other.records, [parse_label(label)])
-            publish(other.sharing, made, other.engine)
+            assert other.shared_store is not None
+            made = transfers.built_targets(other.view, other.records, [parse_label(label)])
+            publish(other.shared_store, made, other.engine)
         return publish(*arguments, **named)
 
     publish = transfers.publish

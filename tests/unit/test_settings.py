@@ -126,5 +126,5 @@ def test_the_role_is_that_of_the_machine(
     workspace = WorkspaceBuilder(tmp_path).setting("registry", registry).open()
     workspace.offline = offline
     assert workspace.role == role
-    assert (workspace.shared is None) == (role == "off")
-    assert (workspace.sharing is None) == (registry == "")
+    assert (workspace.shared_for_builds is None) == (role == "off")
+    assert (workspace.shared_store is None) == (registry == "")

@@ -1,8 +1,8 @@
 """The registry as a store that machines share: entries found, pulled and published by key.
 
-An entry is used only where all of it is right (see `entry`); one that is not is told in a line
-and counts as a miss. Where the registry does not answer, that is told once, and local work goes
-on. Who may write to the registry decides what all run: docs/sharing.md.
+Only an entry that is right in all its parts is used (see `entry`); any other costs a warning and is
+a cache miss. A registry that does not answer costs one warning, and local work goes on. Who may
+write to the registry decides what all others run: docs/sharing.md.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from buildlib.build.sharing.entry import Entry, Invalid
-from buildlib.build.sharing.reader import ASKING, STORE, EntryReader
-from buildlib.build.sharing.writer import EntryWriter, Made
+from buildlib.build.sharing.reader import REQUESTS, STORE, EntryReader
+from buildlib.build.sharing.writer import BuiltTarget, EntryWriter
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.output import Output
 from buildlib.core.model.settings import Settings
@@ -22,7 +22,7 @@ from buildlib.core.model.target import HERE, Target
 from buildlib.core.store import names
 from buildlib.core.store.content import ContentStore
 from buildlib.core.store.records import Record, Records
-from buildlib.engine.protocol import any_of
+from buildlib.engine.protocol import first_image
 from buildlib.errors import ActionError, BuildError
 from buildlib.parallel import map_threads
 
@@ -32,25 +32,24 @@ if TYPE_CHECKING:
     from buildlib.outside.registry.protocol import Registry
 
 
-_PATIENCE = 30.0
-"""Seconds that a build waits for what the registry has; then it goes on without it."""
-_WORTH = 1.0
-"""Seconds from which on a file is not made again but pulled."""
+_TIMEOUT = 30.0
+"""Seconds that a build waits for the registry's answers; then it goes on without them."""
+_WORTH_SECONDS = 1.0
+"""Build time from which on a file is pulled and not built again."""
 
 
 class SharedStore:
     """Entries of one organisation in one registry. Safe for several threads.
 
+    Where methods raise, it is `RegistryUnavailable` when the registry does not answer,
+    `ActionError` when it refuses, and `EngineUnavailable` when no engine answers.
+
     Args:
-        registry: The registry of the settings.
-        settings: Names of images.
-        records: Where records of this machine are.
-        store: Where files of this machine are.
-        platform: What images are built for, where a target does not say.
+        settings: Say how images are named.
+        platform: The platform of images whose target names none.
         warn: Takes a line about an entry that is not used, or a registry that does not answer.
-        clock: Seconds since 1970.
         transport: Moves images; `buildlib.engine.transfer` when None.
-        quick: The registry through a client of little patience, for what a build can do without;
+        quick: The registry through a client that gives up soon, for what a build can do without;
             the same as `registry` when None.
     """
 
@@ -75,81 +74,74 @@ class SharedStore:
         self._records = records
         self._store = store
         self._warn = warn
-        self._chosen = transport
+        self._given_transport = transport
         self._down = False
 
     def _transport(self) -> ImageTransport:
-        """What moves images."""
-        if self._chosen is None:
+        if self._given_transport is None:
             from buildlib.engine import transfer
 
-            self._chosen = transfer
-        return self._chosen
+            self._given_transport = transfer
+        return self._given_transport
 
     # -- finding ---------------------------------------------------------------------------------
 
     @property
     def is_down(self) -> bool:
-        """Whether the registry did not answer, so that what was found is not all there is."""
+        """Whether the registry did not answer, so that `find` may have missed entries."""
         return self._down
 
-    def find(self, wanted: Sequence[tuple[Target, KeyRecord]]) -> dict[str, Entry]:
-        """What the registry has for some keys.
+    def find(self, targets: Sequence[tuple[Target, KeyRecord]]) -> dict[str, Entry]:
+        """Return the valid entries for some targets at their keys, by key.
 
-        Args:
-            wanted: Targets with their key records.
-
-        Returns:
-            Key -> entry, of those that are valid. Where the registry does not answer (in time),
-            that is told once, and this and all later answers are empty.
+        Where the registry does not answer (in time), one warning says so, and this and all later
+        answers are empty.
         """
-        if self._down or not wanted:
+        if self._down or not targets:
             return {}
         try:
-            looked = map_threads(
-                lambda each: _try(self._quick, *each), wanted, threads=ASKING, timeout=_PATIENCE
+            answers = map_threads(
+                lambda each: _valid_or_reason(self._quick, *each),
+                targets,
+                threads=REQUESTS,
+                timeout=_TIMEOUT,
             )
         except BuildError as error:
-            return self._without(error.what, error.fix)
+            return self._go_on_without(error.what, error.fix)
         except TimeoutError:
-            return self._without(f"{self._registry.host} has not answered in {_PATIENCE:.0f} s")
-        found = {}
-        for (target, record), (entry, wrong) in zip(wanted, looked, strict=True):
+            return self._go_on_without(
+                f"{self._registry.host} has not answered in {_TIMEOUT:.0f} s"
+            )
+        entries = {}
+        for (target, record), (entry, reason) in zip(targets, answers, strict=True):
             if entry is not None:
-                found[record.key] = entry
-            elif wrong:
+                entries[record.key] = entry
+            elif reason:
                 self._warn(
                     f"warning: {target.label} in {self._registry.host} is not used"
-                    f" (key {record.key[:12]}): {wrong}"
+                    f" (key {record.key[:12]}): {reason}"
                 )
-        return found
+        return entries
 
-    def _without(self, what: str, fix: str | None = None) -> dict[str, Entry]:
-        """Go on without the registry from now on, and say so."""
+    def _go_on_without(self, what: str, fix: str | None = None) -> dict[str, Entry]:
+        """Ask the registry no more, and say so."""
         self._down = True
         end = f"\n  fix: {fix}" if fix else ""
         self._warn(f"warning: {what}; going on without the shared store{end}")
         return {}
 
     def history(self, target: Target, *, limit: int = 50) -> list[Entry]:
-        """The records of a target that the registry has; see `EntryReader.history`."""
+        """Return the records of a target that the registry has, as `EntryReader.history` does."""
         return self._reader.history(target, limit=limit)
 
     # -- pulling ---------------------------------------------------------------------------------
 
     def pull(self, entry: Entry, engine: Engine, observe: Observe) -> Output:
-        """Have what an entry names on this machine, and record it.
+        """Pull what an entry of `find` names, and record it.
 
-        An image gets its content tag, no other. Files go into the content store.
-
-        Args:
-            entry: As `find` gave it.
-            engine: Where an image goes; not asked for files.
-            observe: Told bytes done, and in total.
-
-        Raises:
-            ActionError: It cannot be pulled, or is not what the entry says; nothing is recorded.
-            EngineUnavailable: No engine answers.
+        An image gets its content tag, no other. Files go into the content store, and no engine is
+        asked. If what came is not what the entry says, that is an `ActionError`, and nothing is
+        recorded.
         """
         if entry.image_id:
             reference = f"{entry.repository}@{entry.digest}"
@@ -167,24 +159,16 @@ class SharedStore:
     def pull_image(
         self, reference: str, image_id: str, engine: Engine, observe: Observe, platform: str = ""
     ) -> ImageInfo:
-        """Have an image in the engine, by its digest; one that is there is not pulled again.
+        """Pull an image by `host/name@sha256:…`, unless the engine has it.
 
-        Args:
-            reference: `host/name@sha256:…`.
-            image_id: Its identity, which is checked.
-            engine: Where it goes.
-            observe: Told bytes done, and in total.
-            platform: Such as `linux/amd64`; that of the engine when empty.
-
-        Raises:
-            ActionError: It cannot be pulled, or has another identity.
-            EngineUnavailable: No engine answers.
+        Another identity than `image_id` is an `ActionError`. The platform, such as `linux/amd64`,
+        is that of the engine when empty.
         """
         digest = reference.partition("@")[2]
-        image = any_of(engine, image_id, digest)
+        image = first_image(engine, image_id, digest)
         if image is None:
             self._transport().pull(reference, platform=platform, observe=observe)
-            image = any_of(engine, image_id, digest)
+            image = first_image(engine, image_id, digest)
         if image is None:
             engine.untag(reference)  # nobody else would remove it
             raise ActionError(
@@ -196,93 +180,71 @@ class SharedStore:
     def _pull_files(self, entry: Entry, observe: Observe) -> Output:
         done = 0
         path = self._reader.path(entry.repository)
-        for name, made in entry.files.items():
-            if not self._store.check(made.sha256, made.size, what=f"{name} of {entry.label}"):
+        for name, file in entry.files.items():
+            if not self._store.check(file.sha256, file.size, what=f"{name} of {entry.label}"):
                 with self._store.writer() as out:
-                    for piece in self._registry.read_blob(path, f"sha256:{made.sha256}"):
+                    for piece in self._registry.read_blob(path, f"sha256:{file.sha256}"):
                         out.write(piece)
                         done += len(piece)
                         observe(done, entry.size)
-                    out.commit(made.sha256, what=f"{name} of {entry.label}")
-            elif made.size:
-                done += made.size
+                    out.commit(file.sha256, what=f"{name} of {entry.label}")
+            elif file.size:
+                done += file.size
                 observe(done, entry.size)
         return Output("", entry.files)
 
     # -- publishing ------------------------------------------------------------------------------
 
     def try_writing(self) -> None:
-        """Have the registry take something small, as a publication will.
+        """Upload something small, to learn whether the registry would take a publication.
 
-        It is another blob each time: of one that is there a registry takes nothing, and nobody
-        would be refused. No manifest names it, so the registry's garbage collection removes it.
-
-        Raises:
-            RegistryUnavailable: It does not answer.
-            ActionError: It refuses.
+        The blob is new each time, since a registry takes one that it has without a check of rights.
+        No manifest names it, so the registry's garbage collection removes it.
         """
         store = names.repository(self._settings, STORE)
         self._quick.registry.put_blob(self._quick.path(store), os.urandom(16))
 
-    def publish(self, made: Made, engine: Engine, observe: Observe) -> Entry:
-        """Put what was built for a key into the registry.
+    def publish(self, built: BuiltTarget, engine: Engine, observe: Observe) -> Entry:
+        """Publish what was built for a key; return the entry that counts.
 
-        The first writer wins: where a valid entry is there, nothing is changed, and that entry
-        is returned. Its image may be another than that of `made` where a build is not
-        reproducible: compare identities. What the registry tells of the image's is recorded.
-
-        Args:
-            made: What was built.
-            engine: Where the image is; not asked for files.
-            observe: Told bytes done, and in total.
-
-        Raises:
-            RegistryUnavailable: The registry does not answer.
-            ActionError: It refuses, or does not keep what it was given.
-            EngineUnavailable: No engine answers.
+        The first writer wins: a valid entry stays as it is, and is returned. Its image may differ
+        from that of `built` where a build is not reproducible: compare identities. The image's
+        identity in the registry is recorded. For files, no engine is asked.
         """
-        return self._writer.publish(made, engine, observe)
+        return self._writer.publish(built, engine, observe)
 
     def put_tag(self, repository: str, tag: str, digest: str) -> bool:
-        """Put a tag on a manifest that is in the repository; an existing tag is moved.
+        """Put a tag on a manifest of the repository; return False where it is there already.
 
-        Args:
-            repository: As `names.repository` gives it; the registry's host may be left out.
-            tag: The tag.
-            digest: The manifest.
-
-        Returns:
-            Whether the tag was put; False where it is there already.
-
-        Raises:
-            ActionError: There is no such manifest, or the registry refuses.
+        A tag on another manifest is moved. `repository` is as `names.repository` gives it, with or
+        without the registry's host.
         """
         return self._writer.put_tag(repository, tag, digest)
 
 
-def _try(reader: EntryReader, target: Target, wanted: KeyRecord) -> tuple[Entry | None, str]:
-    """The entry of a target, or what is wrong with the one that is there."""
+def _valid_or_reason(
+    reader: EntryReader, target: Target, record: KeyRecord
+) -> tuple[Entry | None, str]:
+    """Return the entry of a target, or what is wrong with the one in the registry."""
     try:
-        return reader.valid(target, wanted), ""
-    except Invalid as wrong:
-        return None, str(wrong)
+        return reader.valid(target, record), ""
+    except Invalid as error:
+        return None, str(error)
 
 
 def may_be_shared(target: Target) -> bool:
-    """Whether a target may be in a shared store: what is made by itself, and here.
+    """Whether a target may be in a shared store: it is built on its own, and here.
 
-    What comes from elsewhere is had from there, and not ours to hand on.
+    Whoever wants an image from elsewhere gets it from there; it is not ours to hand on.
     """
     return target.rule.is_built and target.rule.origin == HERE
 
 
-def is_shared(target: Target, record: Record | None) -> bool:
-    """Whether a target is worth the way to a registry and back.
+def is_worth_sharing(target: Target, record: Record | None) -> bool:
+    """Whether a target is worth its transfer: images, and files that take longer to make.
 
-    Args:
-        target: The target.
-        record: When it was made the last time; None where that is not known here.
+    `record` is that of its last build; None where this machine knows none.
     """
     if not may_be_shared(target):
         return False
-    return target.rule.is_image or record is None or record.seconds >= _WORTH
+    return target.rule.is_image or record is None or record.seconds >= _WORTH_SECONDS

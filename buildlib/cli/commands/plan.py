@@ -38,9 +38,9 @@ def _registry(workspace: Workspace) -> RegistryLookup:
     """What answers for the registry of the settings, whatever the role of this machine."""
     from buildlib.build.execution.sharing import RegistryLookup
 
-    if workspace.sharing is None:
+    if workspace.shared_store is None:
         raise no_registry("plan --remote")
-    return RegistryLookup(workspace, workspace.sharing, warn)
+    return RegistryLookup(workspace, workspace.shared_store, warn)
 
 
 VERB = Verb(

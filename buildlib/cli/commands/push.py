@@ -51,7 +51,7 @@ def run(call: Call) -> int:
         _refuse_absent(workspace, [label for label in missing if is_image(workspace, label)])
     else:
         worth = _worth(workspace, missing, named=bool(call.words))
-        made = transfers.made_of(workspace.view, workspace.records, worth)
+        made = transfers.built_targets(workspace.view, workspace.records, worth)
         pushed = transfers.publish(store, made, workspace.engine, verb="push")
         _warn_of_others(workspace, pushed)
     rows = []
@@ -78,7 +78,7 @@ def _worth(workspace: Workspace, missing: list[Label], *, named: bool) -> list[L
         ActionError: Something is not up to date.
         EngineUnavailable: No engine can be asked.
     """
-    from buildlib.build.sharing.shared import is_shared
+    from buildlib.build.sharing.shared import is_worth_sharing
 
     records = {label: workspace.records.get(_key(workspace, label)) for label in missing}
     for label, record in records.items():
@@ -99,7 +99,7 @@ def _worth(workspace: Workspace, missing: list[Label], *, named: bool) -> list[L
     return [
         label
         for label, record in records.items()
-        if record is not None and (named or is_shared(workspace.graph[label], record))
+        if record is not None and (named or is_worth_sharing(workspace.graph[label], record))
     ]
 
 

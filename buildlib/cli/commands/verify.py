@@ -39,7 +39,9 @@ def run(call: Call) -> int:
             os.unlink(report_path(workspace.state, label))
     loud = is_loud(call)
     session = Session(workspace, say=warn if quiet else say, force=call.flag("always"))
-    plan = session.bring(checks)  # proofs of the registry count; what is proved needs no image
+    plan = session.plan_and_pull(
+        checks
+    )  # proofs of the registry count; what is proved needs no image
     stale = [label for label in checks if plan.step(label)]
     images = [dep.ref.label for label in stale for dep in workspace.graph[label].deps]
     if workspace.plan(images).steps:  # as many at a time as is usual; then proofs have the machine

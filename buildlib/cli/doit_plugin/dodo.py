@@ -82,7 +82,7 @@ def _leave_if_nothing_to_do(session: Session, words: Sequence[str]) -> None:
     workspace = session.workspace
     try:
         roots = workspace.resolve(() if "build" in words else words, verb="build")
-        if session.look(roots).steps:
+        if session.make_plan(roots).steps:
             return
         plan = session.start(roots)
     except BuildError:

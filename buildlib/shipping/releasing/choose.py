@@ -119,7 +119,7 @@ class Chooser:
     def _ask(self) -> None:
         """Ask the registry for the images that it was not asked for yet."""
         unknown = [label for label in self.images if label not in self._entries]
-        shared = self._final.sharing
+        shared = self._final.shared_store
         if shared is None or not unknown:
             return
         found = transfers.find(shared, self._final.view, unknown)

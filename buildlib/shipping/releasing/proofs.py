@@ -116,7 +116,7 @@ class Proofs:
         self._asked.update(each.record.key for each in new)
         for workspace in (self._dev, self._final):
             labels = [each.label for each in new if each.workspace is workspace]
-            shared = workspace.sharing
+            shared = workspace.shared_store
             if shared is not None and labels:
                 entries = transfers.find(shared, workspace.view, labels)
                 transfers.pull(shared, entries, workspace.engine)

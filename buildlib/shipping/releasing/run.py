@@ -128,7 +128,7 @@ class Run:
 
     def pull(self, labels: Iterable[Label]) -> None:
         """Have the very builds of some images that ship in the engine, where they are published."""
-        shared, choices = self.final.sharing, self.chooser.choices()
+        shared, choices = self.final.shared_store, self.chooser.choices()
         entries = {label: choices[label].entry for label in labels if not choices[label].here}
         published = {label: entry for label, entry in entries.items() if entry is not None}
         if shared is not None:

@@ -18,7 +18,7 @@ from typing import Any
 from buildlib.build.workspace import Workspace
 from buildlib.core.keys.record import KeyRecord, make_record
 from buildlib.core.model.output import FileOutput, Output
-from buildlib.engine.protocol import any_of
+from buildlib.engine.protocol import first_image
 from buildlib.errors import ActionError
 from buildlib.parallel import map_threads
 from buildlib.shipping.releasing.model import ReleasedImage
@@ -82,7 +82,7 @@ def _in_engine(workspace: Workspace, image: ReleasedImage) -> str:
     Raises:
         ActionError: It has no such image.
     """
-    found = any_of(workspace.engine, image.image_id, image.digest)
+    found = first_image(workspace.engine, image.image_id, image.digest)
     if found is None:
         published = image.digest and workspace.settings.registry
         what = f"{image.repository}@{image.digest}" if published else ""

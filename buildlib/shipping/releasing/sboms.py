@@ -7,7 +7,7 @@ releases what others built and proved then needs none of those images.
 from __future__ import annotations
 
 from buildlib.build.sharing import transfers
-from buildlib.build.sharing.writer import Made
+from buildlib.build.sharing.writer import BuiltTarget
 from buildlib.build.workspace import Workspace
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.label import Label
@@ -42,7 +42,7 @@ def pull(workspace: Workspace, release: Release) -> list[ReleasedImage]:
         for image in release.images
         if not _is_here(workspace, _target(workspace, release, image)[1])
     ]
-    shared = workspace.sharing
+    shared = workspace.shared_store
     if shared is None or not wanted:
         return [image for image, _, _ in wanted]
     found = shared.find([(target, record) for _, target, record in wanted])
@@ -60,15 +60,15 @@ def publish(workspace: Workspace, release: Release) -> None:
     Raises:
         ActionError: The registry refuses.
     """
-    if workspace.sharing is None:
+    if workspace.shared_store is None:
         return
     made = {}
     for image in release.images:
         target, record = _target(workspace, release, image)
         kept = workspace.records.get(record.key)
         if kept is not None:
-            made[target.label] = Made(target, record, kept.output, [record])
-    transfers.publish(workspace.sharing, made, workspace.engine)
+            made[target.label] = BuiltTarget(target, record, kept.output, [record])
+    transfers.publish(workspace.shared_store, made, workspace.engine)
 
 
 def _target(

@@ -33,7 +33,7 @@ class Upload(Step):
 
     def do(self, tools: Tools) -> str:
         run = self.run
-        if run.final.sharing is None:
+        if run.final.shared_store is None:
             return "no registry is set: nothing is uploaded"
         choices = run.choices()
         missing = [label for label, choice in choices.items() if choice.entry is None]
@@ -53,7 +53,7 @@ class Upload(Step):
 
 
 def _publish(workspace: Workspace, labels: Sequence[Label]) -> dict[Label, Entry]:
-    if workspace.sharing is None:
+    if workspace.shared_store is None:
         return {}
-    made = transfers.made_of(workspace.view, workspace.records, labels)
-    return transfers.publish(workspace.sharing, made, workspace.engine, verb="push")
+    made = transfers.built_targets(workspace.view, workspace.records, labels)
+    return transfers.publish(workspace.shared_store, made, workspace.engine, verb="push")
