@@ -24,8 +24,6 @@ class Wanted(NamedTuple):
     """What was asked for.
 
     Attributes:
-        kind: The platform.
-        name: Of the deployment.
         port: Of the host; 0 where none was given.
         may_make: Whether the platform itself may be made where it is missing.
     """
@@ -37,11 +35,7 @@ class Wanted(NamedTuple):
 
 
 def wanted(words: Sequence[str], name: str, port: str, *, may_make: bool) -> Wanted:
-    """What some words ask for.
-
-    Raises:
-        InputError: Nothing that there is.
-    """
+    """What some words ask for."""
     kind = KINDS[kind_of(words)]
     if port and not (port.isascii() and port.isdigit() and int(port)):
         raise InputError(f"--port {port} is not a number from 1", fix=f"--port {PORT}")
@@ -51,11 +45,7 @@ def wanted(words: Sequence[str], name: str, port: str, *, may_make: bool) -> Wan
 
 
 def kind_of(words: Sequence[str]) -> str:
-    """The kind of deployment that was asked for.
-
-    Raises:
-        InputError: None or several were, or one that there is not.
-    """
+    """The kind of deployment that was asked for."""
     word = words[0] if len(words) == 1 else ""
     if word in KINDS:
         return word
@@ -67,11 +57,7 @@ def kind_of(words: Sequence[str]) -> str:
 
 
 def check(asked: Wanted, reach: Engine) -> dict[str, Any]:
-    """Refuse what cannot be deployed; say what has to be built for it.
-
-    Raises:
-        BuildError: Why not.
-    """
+    """Refuse what cannot be deployed; say what has to be built for it."""
     asked.kind.check(reach, asked.name, may_make=asked.may_make)
     return {"target": asked.kind.target}
 
@@ -80,14 +66,8 @@ def up(asked: Wanted, image: str, reach: Engine, state: State, say: Say) -> dict
     """Start a gateway, or bring it up to date, and wait until it serves.
 
     Args:
-        asked: What was asked for.
         image: The gateway's image, as the engine has it.
-        reach: The way to the engine.
         state: What is deployed from here.
-        say: Takes lines of progress.
-
-    Raises:
-        BuildError: It does not start.
     """
     kind, name = asked.kind, asked.name
     before = state.get(name)
@@ -150,11 +130,6 @@ def down(
         words: Its kind, perhaps.
         name: Its name, if one was given.
         reach: Makes the way to the engine, where something is to be removed.
-        state: What is deployed from here.
-        say: Takes lines of progress.
-
-    Raises:
-        BuildError: There are several, or something does not go.
     """
     kind = kind_of(words) if words else ""
     found = [each for each in state.all() if kind in ("", each.kind) and name in ("", each.name)]

@@ -51,11 +51,7 @@ class Count(NamedTuple):
 
 
 def count(source: str) -> Count:
-    """Count one file.
-
-    Raises:
-        SyntaxError: It is no Python.
-    """
+    """Count one file."""
     docstrings = {
         (node.lineno, node.col_offset): node.end_lineno or node.lineno
         for node in ast.walk(ast.parse(source))
@@ -81,7 +77,6 @@ def by_room(package: Path, depth: int = 1) -> dict[str, Count]:
     """Count the files of a package.
 
     Args:
-        package: Its folder.
         depth: How many folders below the package tell rooms apart; a module that stands beside
             them is a room of its own.
 

@@ -239,7 +239,6 @@ def is_of(name: str, organization: str) -> bool:
 
     Args:
         name: Such as `acme/kernel-py:dev` or `host:5000/acme/kernel-py@sha256:…`.
-        organization: Such as `acme`.
     """
     parts = name.split("/")
     return organization in (parts[0], parts[1] if len(parts) > 2 else "")  # noqa: PLR2004
@@ -249,7 +248,6 @@ def remove(trial: Trial, *, only: str = "", host: str = "") -> None:
     """Take the organisation's names off images; the engine removes those that have no other.
 
     Args:
-        trial: Whose organisation.
         only: How the names of one of them begin: all that are on that image now go.
         host: DOCKER_HOST of another engine.
     """

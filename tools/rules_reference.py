@@ -77,9 +77,6 @@ def section(name: str) -> str:
 
     Args:
         name: As `registry.names` has it.
-
-    Raises:
-        ValueError: An argument is not documented, or a documented one does not exist.
     """
     function = registry.function(name)
     doc = parse_doc(function.__doc__ or "")

@@ -33,10 +33,7 @@ class Answer(NamedTuple):
     """What a registry has of a target.
 
     Attributes:
-        label: The target.
-        key: Its key here.
         records: How many of its records were compared.
-        has_key: There is a record of this very key.
         usable: What that record names is there and whole, so that a build would take it.
         nearest: The record with the fewest differences; None where there is none.
         leaves: The parts in which it differs: old is theirs, new is ours.
@@ -70,14 +67,7 @@ def run(
     """Compare targets with what a registry has of them, and tell.
 
     Args:
-        workspace: The workspace.
-        labels: The targets.
         against: Host and path of a registry; that of the settings where it is `True` or `OWN`.
-        as_json: Tell it to a program.
-
-    Raises:
-        InputError: There is no such registry in the settings, or it cannot be the name of one.
-        ActionError: The registry does not answer, or refuses.
     """
     named = workspace.settings.registry if against in (True, OWN) else str(against)
     registry = canonical_registry(named)
@@ -104,11 +94,7 @@ def run(
 
 
 def compare(workspace: Workspace, shared: SharedStore, label: Label) -> Answer:
-    """A target's key and the nearest record of it that a registry has.
-
-    Raises:
-        ActionError: The registry does not answer, or refuses.
-    """
+    """A target's key and the nearest record of it that a registry has."""
     target, record = workspace.graph[label], workspace.keys.record(Reference(label))
     history = shared.history(target, limit=_MOST)
     comparison = Comparison(workspace.graph, workspace.keys, _Theirs(history))

@@ -36,17 +36,9 @@ def build(
     """Bring targets of an open workspace up to date.
 
     Args:
-        workspace: The workspace.
-        roots: The targets wanted.
         jobs: How many at a time; 0 for as many as is usual.
-        verbose: Show what the builder says.
-        force: Build what is up to date, too.
         as_json: Say nothing but the plan, as JSON, with the exit code.
-        quiet: Say nothing on standard output.
         keep_going: After a failure, go on with what does not need the target that failed.
-
-    Returns:
-        The exit code.
     """
     quiet = quiet or as_json
     tell = warn if quiet else say
@@ -88,14 +80,7 @@ def new_session(
     force: bool,
     verbose: bool = False,
 ) -> Session:
-    """A session as every build of a person has it: it locks anew, and removes old images.
-
-    Args:
-        workspace: The workspace.
-        tell: Takes lines for the person who waits.
-        force: Build what is up to date, too.
-        verbose: Show what the builder says.
-    """
+    """A session as every build of a person has it: it locks anew, and removes old images."""
     relock = _relock(workspace, tell)
     return Session(workspace, say=tell, verbose=verbose, force=force, relock=relock, tidy=_tidy)
 

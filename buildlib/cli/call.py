@@ -43,12 +43,7 @@ def _by_form(options: Iterable[Option]) -> dict[str, Option]:
 
 
 def parse(verb: Verb, words: Sequence[str], folder: str) -> Call:
-    """Take the words after a verb apart.
-
-    Raises:
-        InputError: A word, an option or a variable is not one of the verb's, an option lacks its
-            value, or a variable has two values.
-    """
+    """Take the words after a verb apart."""
     by_form = _by_form(verb.all_options)
     rest: list[str] = []
     options: dict[str, str | bool] = {}

@@ -24,7 +24,6 @@ def open_workspace(call: Call, *, version: str = "") -> Workspace:
     """The workspace around the caller's folder, with the call's variables and options.
 
     Args:
-        call: The command line.
         version: What it is seen under, for a release; by default the version in VERSION.
     """
     given = call.variables

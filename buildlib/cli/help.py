@@ -26,7 +26,6 @@ def about(verb: Verb, door: str = DOOR) -> str:
     """A verb with all that may be typed after it.
 
     Args:
-        verb: The verb.
         door: The program that is called for it: ours, or plain doit.
     """
     words = f" {verb.words}" if verb.words else ""

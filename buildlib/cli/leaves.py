@@ -13,13 +13,7 @@ _DIGEST_SHOWN = 12
 
 
 def leaf_lines(leaves: Iterable[Leaf], old: str, new: str) -> list[str]:
-    """Changed parts for people.
-
-    Args:
-        leaves: The parts.
-        old: What the value before is called.
-        new: What the value now is called.
-    """
+    """Changed parts for people."""
     out: list[str] = []
     width = max(len(old), len(new)) + 1
     for leaf in leaves:

@@ -23,9 +23,6 @@ UNEXPECTED = 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line.
 
-    Args:
-        argv: Words after the program's name.
-
     Returns:
         The exit code: 0 well, 1 a task failed, 2 a fault of ours, 3 the input was wrong.
     """
@@ -96,10 +93,6 @@ def with_variables(fix: str, variables: Mapping[str, str]) -> str:
     """A fix to paste, with the variables of this call where it calls us again.
 
     What is wrong in the flavour of one run is not mended in another.
-
-    Args:
-        fix: As the error has it.
-        variables: What was given on the command line.
     """
     settings = {each.name for each in SETTINGS}  # the others are those of release alone
     words = [

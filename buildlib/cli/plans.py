@@ -23,8 +23,6 @@ def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None)
     """Plan the targets of a command line, and tell the plan; nothing is run.
 
     Args:
-        workspace: The workspace.
-        call: The command line.
         shared: Answers for the registry, where it is to be asked.
 
     Returns:

@@ -28,17 +28,7 @@ def run_program(
     """Run a Python package of the workspace.
 
     Args:
-        workspace: The workspace; its root is the working folder.
-        name: Of the package.
         words: Its arguments; `--json FILE` is added.
-        tell: Takes each line that it prints.
-
-    Returns:
-        Its answer.
-
-    Raises:
-        InputError: There is no such program, or it was given wrong words.
-        ActionError: It failed.
     """
     from buildlib.engine.process import stream
 

@@ -16,12 +16,7 @@ if TYPE_CHECKING:
 
 
 def registry_of(workspace: Workspace, verb: str) -> tuple[Registry, SharedStore]:
-    """The registry, and the store it is.
-
-    Raises:
-        InputError: None is set.
-        ActionError: It does not answer, or does not take the credentials.
-    """
+    """The registry, and the store it is."""
     registry, store = workspace.registry, workspace.sharing
     if registry is None or store is None:
         raise InputError(

@@ -11,12 +11,7 @@ if TYPE_CHECKING:
 
 
 def plain_targets(graph: Graph, labels: Iterable[Label]) -> list[dict[str, Any]]:
-    """Some targets, in the order given.
-
-    Args:
-        graph: All targets.
-        labels: Those that are asked for.
-    """
+    """Some targets, in the order given."""
     stamped = graph.stamped()
     return [
         {

@@ -20,7 +20,6 @@ class Option(NamedTuple):
 
     Attributes:
         name: As typed, with two dashes.
-        help: One line.
         takes: Name of its value, empty for a flag; in brackets where the value may be left out.
         short: One-letter form, with one dash, or empty.
     """
@@ -42,7 +41,6 @@ class Variable(NamedTuple):
     Attributes:
         name: In upper case; any case may be typed.
         takes: A value, or what it is.
-        help: One line.
     """
 
     name: str
@@ -80,9 +78,7 @@ class Call(NamedTuple):
     """One command line.
 
     Attributes:
-        words: Targets and other positional words.
         options: Long name without dashes -> value; `True` for a flag.
-        variables: `NAME=value` words.
         folder: The folder the person stands in, relative to the workspace.
     """
 
@@ -96,11 +92,7 @@ class Call(NamedTuple):
         return bool(self.options.get(name))
 
     def number(self, name: str, default: int, *, least: int = 1) -> int:
-        """An option's value as a number.
-
-        Raises:
-            InputError: It is none, or less than the least that makes sense.
-        """
+        """An option's value as a number."""
         value = str(self.options.get(name, default))
         if not (value.isascii() and value.isdigit() and int(value) >= least):
             raise InputError(
@@ -114,11 +106,9 @@ class Verb(NamedTuple):
 
     Attributes:
         name: As typed, and as the module is called.
-        summary: One line of help.
         run: Does it; returns the exit code.
         words: What follows the name, as help shows it; empty where no word may.
         options: What it takes, beside what every verb takes.
-        variables: `NAME=value` words it takes.
         passes: Takes words that it does not know, options and variables too, to hand them on.
     """
 
@@ -145,11 +135,7 @@ def names() -> tuple[str, ...]:
 
 
 def find(name: str) -> Verb:
-    """The verb of a name; only its own module is imported.
-
-    Raises:
-        InputError: There is none.
-    """
+    """The verb of a name; only its own module is imported."""
     import importlib
 
     if name not in names():

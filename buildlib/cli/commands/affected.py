@@ -30,7 +30,6 @@ class Answer(NamedTuple):
         since: The commit before, as it was given.
         to: The commit now, as it was given; empty for the working tree.
         affected: What differs, dependencies first.
-        removed: Targets that are no longer there.
     """
 
     view: View
@@ -41,7 +40,6 @@ class Answer(NamedTuple):
 
 
 def run(call: Call) -> int:
-    """See the module."""
     tell = _format(call)
     since, to = (str(call.options.get(name, "")) for name in ("since", "to"))
     if not since:

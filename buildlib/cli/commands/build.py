@@ -22,7 +22,6 @@ STALE = 1
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     if call.flag("check") or call.flag("dry-run"):
         stale = plans.show(workspace, call)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     signals.install(workspace.save)
     tell = warn if call.flag("json") else say
@@ -48,11 +47,7 @@ def run(call: Call) -> int:
 
 
 def named_images(workspace: Workspace, label: Label) -> list[Label]:
-    """All images that a target names, also through others that it names; the nearest first.
-
-    Raises:
-        InputError: The workspace declares no such target.
-    """
+    """All images that a target names, also through others that it names; the nearest first."""
     workspace.resolve([str(label)])
     graph = workspace.graph
     found: dict[Label, None] = {}
@@ -67,11 +62,7 @@ def named_images(workspace: Workspace, label: Label) -> list[Label]:
 
 
 def in_engine(workspace: Workspace, images: list[Label]) -> str:
-    """The first of some images as the engine has it; all others have to be there, too.
-
-    Raises:
-        ActionError: One is not.
-    """
+    """The first of some images as the engine has it; all others have to be there, too."""
     tags = {}
     for label in images:
         key = workspace.keys.key(Reference(label))

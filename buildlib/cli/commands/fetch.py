@@ -9,7 +9,6 @@ from buildlib.cli.verb import OFFLINE, Call, Option, Verb
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     signals.install(workspace.save)
     labels = workspace.resolve(call.words, folder=call.folder, verb="build")

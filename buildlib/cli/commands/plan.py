@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 
 def run(call: Call) -> int:
-    """See the module."""
     if call.words[:1] == ("release",):
         asked = call._replace(words=call.words[1:], options={**call.options, "dry-run": True})
         return find("release").run(asked)

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     signals.install(workspace.save)
     pull = _release if "VERSION" in call.variables else _present

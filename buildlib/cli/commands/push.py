@@ -37,7 +37,6 @@ class _Row(NamedTuple):
 
 
 def run(call: Call) -> int:
-    """See the module."""
     from buildlib.build.sharing import transfers
 
     workspace = open_workspace(call)
@@ -72,12 +71,7 @@ def run(call: Call) -> int:
 
 
 def _worth(workspace: Workspace, missing: list[Label], *, named: bool) -> list[Label]:
-    """Of what the registry lacks, what is up to date here, and is worth the way.
-
-    Raises:
-        ActionError: Something is not up to date.
-        EngineUnavailable: No engine can be asked.
-    """
+    """Of what the registry lacks, what is up to date here, and is worth the way."""
     from buildlib.build.sharing.shared import is_shared
 
     records = {label: workspace.records.get(_key(workspace, label)) for label in missing}

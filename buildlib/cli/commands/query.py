@@ -9,7 +9,6 @@ from buildlib.errors import InputError
 
 
 def run(call: Call) -> int:
-    """See the module."""
     from buildlib.core.graph.query import EXAMPLE, query
 
     if not call.words:

@@ -26,7 +26,6 @@ _CHECK = "./doitw release check dist/2.5.0 --key cosign.pub"
 
 
 def run(call: Call) -> int:
-    """See the module."""
     from buildlib.shipping.releasing import steps
     from buildlib.shipping.releasing.steps.step import Tools
 
@@ -74,12 +73,7 @@ def _tell(call: Call) -> int:
 
 
 def _check_files(call: Call, given: str) -> int:
-    """Say whether a folder holds the files of a release as they were published.
-
-    Raises:
-        InputError: There is no such folder, or no such key.
-        ActionError: A file is not as it was published, or not signed with the key.
-    """
+    """Say whether a folder holds the files of a release as they were published."""
     from buildlib.shipping.releasing.signed import SIGNATURE, SUMS, check_folder
 
     folder = os.path.join(caller_folder(), given)
@@ -116,11 +110,7 @@ def _key(path: str) -> str:
 
 
 def _open(call: Call) -> Run:
-    """The release of the command line's version.
-
-    Raises:
-        InputError: The version cannot be released.
-    """
+    """The release of the command line's version."""
     from buildlib.shipping.releasing.run import Run
 
     version = check_release(call.variables.get("VERSION", ""))

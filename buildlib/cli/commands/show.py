@@ -28,7 +28,6 @@ _MANY = 8
 
 
 def run(call: Call) -> int:
-    """See the module."""
     if not call.words:
         raise InputError("show needs a target", fix="./doitw show //images/kernel-py")
     workspace = open_workspace(call)

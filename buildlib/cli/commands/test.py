@@ -27,7 +27,6 @@ _CHECKS = (
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     signals.install(workspace.save)
     failed = []

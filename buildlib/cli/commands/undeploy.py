@@ -12,7 +12,6 @@ from buildlib.cli.verb import JSON, Call, Option, Verb
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     signals.install(workspace.save)
     name = ["--name", str(call.options["name"])] if "name" in call.options else []

@@ -26,7 +26,6 @@ from buildlib.errors import InputError
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     checks = _checks(workspace, workspace.resolve(call.words, folder=call.folder, verb=VERIFY))
     if call.flag("dry-run"):

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     if not call.words:
         raise InputError("why needs a target", fix="./doitw why //images/kernel-py")

@@ -39,11 +39,7 @@ def _leave(error: BuildError) -> NoReturn:
 
 
 def _refuse_misspelt(session: Session, words: Sequence[str]) -> None:
-    """Say what was meant by a word that is neither task nor command; doit would only refuse it.
-
-    Raises:
-        InputError: One of the words names nothing.
-    """
+    """Say what was meant by a word that is neither task nor command; doit would only refuse it."""
     tasks_known = [task_name(session, label) for label in session.workspace.graph.order]
     commands = [command.get_name() for command in DoitMain.DOIT_CMDS]
     known = [*DOCS, *tasks_known, *commands, *names()]

@@ -45,17 +45,11 @@ def write(
 
     Args:
         workspace: In the channel of the release, its archives built.
-        release: What is released.
         folder: Where to; absolute, in the workspace.
-        say: Takes lines for people.
         seal: Makes a line with a signed statement of a statement; None where nothing is signed.
 
     Returns:
         The names of all files of the release, sorted, relative to the folder.
-
-    Raises:
-        ActionError: An archive or an image is gone, a proof is of another image than the one that
-            is released, or the folder holds files that are none of the release's.
     """
     import shutil
 
@@ -90,15 +84,10 @@ def written(release: Release, folder: str, *, signed: bool) -> list[str]:
     writing may have been stopped.
 
     Args:
-        release: What is released now.
-        folder: Where the files are.
         signed: Whether there is a key, so that there must be a signature.
 
     Returns:
         Their names, `images.json` first.
-
-    Raises:
-        ActionError: They are of another release, or not whole.
     """
     names = _names(folder)
     sums = {name: _sha256(f"{folder}/{name}") for name in names}
@@ -119,11 +108,7 @@ def written(release: Release, folder: str, *, signed: bool) -> list[str]:
 
 
 def archives(workspace: Workspace) -> dict[str, FileOutput]:
-    """The archives of a release: their names, and the tars that they hold.
-
-    Raises:
-        ActionError: One was not built.
-    """
+    """The archives of a release: their names, and the tars that they hold."""
     found = {}
     for label in workspace.graph.order:
         target = workspace.graph[label]
@@ -161,7 +146,6 @@ class _Files:
     """The files of one release on their way into its folder.
 
     Args:
-        folder: Where they go.
         beside: Where they are made; on the same file system.
     """
 
@@ -201,11 +185,7 @@ class _Files:
                 self.add(f"{SBOMS}/{name.replace('/', '-')}{SBOM_ENDING}", file.read())
 
     def move(self) -> None:
-        """Give all files their places, and remove what an earlier writing left of others.
-
-        Raises:
-            ActionError: The folder has files that are none of a release's.
-        """
+        """Give all files their places, and remove what an earlier writing left of others."""
         stale = self._stale()
         for name, digest in self.sha256.items():
             source, place = f"{self._beside}/{name}", f"{self._folder}/{name}"
@@ -257,11 +237,7 @@ def _changelog(workspace: Workspace) -> str:
 
 
 def _report(workspace: Workspace, key: str) -> str:
-    """The sha256 of a proof's report.
-
-    Raises:
-        ActionError: Nobody kept it.
-    """
+    """The sha256 of a proof's report."""
     record = workspace.records.get(key)
     if record is None or REPORT not in record.files:
         raise ActionError(

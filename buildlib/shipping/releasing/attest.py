@@ -31,9 +31,6 @@ class Pin(NamedTuple):
     """Something from outside that is in the images.
 
     Attributes:
-        section: Section of images.lock.
-        name: Its name there.
-        version: Its version.
         sha256: Digest of its content, in hex.
     """
 
@@ -52,11 +49,7 @@ def name_of(release: Release, image: ReleasedImage) -> str:
 
 
 def images_json(release: Release) -> bytes:
-    """The list of images, sorted by name: what `images.json` holds.
-
-    Args:
-        release: The release.
-    """
+    """The list of images, sorted by name: what `images.json` holds."""
     images = [
         {
             "name": name_of(release, image),
@@ -93,10 +86,7 @@ def provenance(
     """The statement of what the release was made from.
 
     Args:
-        release: The release.
         files: Name -> sha256 of its other files.
-        pins: What the images need from outside.
-        flavour: Where their bases came from.
     """
     materials = sorted(set(pins))
     subjects = [_subject(image) for image in _sorted(release)]
@@ -136,11 +126,7 @@ def test_results(release: Release, reports: Mapping[str, str]) -> bytes:
     """The statements of what the images passed, a line for each image that has a proof of its own.
 
     Args:
-        release: The release.
         reports: Key of a proof -> sha256 of its report, as it was written.
-
-    Raises:
-        ActionError: A proof is of another image than the one released, or it failed.
     """
     lines = b""
     for image in _sorted(release):
@@ -184,15 +170,7 @@ def has_run(report: Mapping[str, Any], names: set[str]) -> bool:
 
 
 def passed_cases(proof: Proof, image: ReleasedImage) -> list[str]:
-    """The cases of a proof, all of which an image passed.
-
-    Args:
-        proof: The proof.
-        image: The image that it should be a proof of.
-
-    Raises:
-        ActionError: It is of another image, or not all is well.
-    """
+    """The cases of a proof, all of which an image passed."""
     fix = f"./doitw verify {image.label} --always"
     if not has_run(proof.report, names_of(image)):
         raise ActionError(

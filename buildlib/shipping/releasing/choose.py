@@ -87,11 +87,7 @@ class Chooser:
         return self._dev.keys.key(ref) != self._final.keys.key(ref)
 
     def choices(self) -> dict[Label, Choice]:
-        """What would ship now, for each image that is released.
-
-        Raises:
-            RegistryUnavailable: There is a registry, and it does not answer.
-        """
+        """What would ship now, for each image that is released."""
         final = self._final
         self._ask()
         keys = {label: final.keys.key(Reference(label)) for label in self.images}
@@ -141,15 +137,7 @@ class Chooser:
 
 
 def refuse_missing(choices: Mapping[Label, Choice], labels: Iterable[Label]) -> None:
-    """Refuse a release of images that are not there; a release builds nothing but what it stamps.
-
-    Args:
-        choices: What would ship.
-        labels: Images that must be there.
-
-    Raises:
-        ActionError: One is neither in the engine nor in the registry.
-    """
+    """Refuse a release that lacks images; it builds nothing but what it stamps."""
     missing = [label for label in labels if not choices[label].image_id]
     if missing:
         which = f"{missing[0]} is"

@@ -29,7 +29,6 @@ class Signature(NamedTuple):
     """One signature of an image.
 
     Attributes:
-        payload: What was signed.
         signature: In DER, for ECDSA.
     """
 
@@ -42,7 +41,6 @@ def payload(reference: str, digest: str) -> bytes:
 
     Args:
         reference: The image's name, with its registry, without tag or digest.
-        digest: Of its manifest.
     """
     first, slash, _ = reference.partition("/")
     if not slash or (not set(".:") & set(first) and first != "localhost"):
@@ -78,12 +76,7 @@ def tag(digest: str) -> str:
 
 
 def signatures(registry: Registry, repository: str, digest: str) -> list[Signature]:
-    """All signatures that lie beside an image, whoever made them; none of them is checked.
-
-    Raises:
-        ActionError: The registry refuses.
-        RegistryUnavailable: It does not answer.
-    """
+    """All signatures that lie beside an image, whoever made them; none of them is checked."""
     manifest = registry.manifest(repository, tag(digest))
     found = []
     for layer in _layers(manifest) if manifest else ():
@@ -100,12 +93,7 @@ def signatures(registry: Registry, repository: str, digest: str) -> list[Signatu
 
 
 def add(registry: Registry, repository: str, digest: str, signed: Signature) -> None:
-    """Put a signature beside an image, behind those that lie there.
-
-    Raises:
-        ActionError: The registry refuses, or something else lies under the tag.
-        RegistryUnavailable: It does not answer.
-    """
+    """Put a signature beside an image, behind those that lie there."""
     present = registry.manifest(repository, tag(digest))
     layers = _layers(present) if present else []
     layer = {
@@ -142,11 +130,7 @@ def add(registry: Registry, repository: str, digest: str, signed: Signature) -> 
 
 
 def _layers(manifest: Manifest) -> list[dict[str, Any]]:
-    """The layers of an artifact of signatures, as they are written there.
-
-    Raises:
-        ActionError: It is none.
-    """
+    """The layers of an artifact of signatures, as they are written there."""
     layers = manifest.plain.get("layers")
     if not isinstance(layers, list) or not all(
         isinstance(layer, dict) and isinstance(layer.get("digest"), str) for layer in layers

@@ -43,11 +43,7 @@ class PublicKey:
 
     @classmethod
     def read(cls, pem: str) -> PublicKey:
-        """The key in the text of a `cosign.pub`.
-
-        Raises:
-            InputError: It is none.
-        """
+        """The key in the text of a `cosign.pub`."""
         return cls(_imported(pem.strip(), "the public key"))
 
     @property
@@ -73,11 +69,7 @@ class PublicKey:
 
 
 class PrivateKey:
-    """A key that signs. Nothing of it is ever shown.
-
-    Args:
-        key: A private key on P-256.
-    """
+    """A key that signs. Nothing of it is ever shown."""
 
     def __init__(self, key: EccKey) -> None:
         self._key = key
@@ -98,12 +90,7 @@ def open_key(text: str, passphrase: bytes, name: str) -> PrivateKey:
     """Open a private key that `cosign generate-key-pair` or `import-key-pair` wrote.
 
     Args:
-        text: What its file holds.
-        passphrase: What it was encrypted with.
         name: What to call the file in errors.
-
-    Raises:
-        InputError: It is no such key, or not of this passphrase.
     """
     try:
         from nacl.exceptions import CryptoError
@@ -139,11 +126,7 @@ def open_key(text: str, passphrase: bytes, name: str) -> PrivateKey:
 
 
 def _box(text: str, name: str) -> dict[str, Any]:
-    """What the PEM holds.
-
-    Raises:
-        InputError: It is not that of a private key of cosign's.
-    """
+    """What the PEM holds."""
     found = _PEM.search(text)
     kind = found.group(1) if found else ""
     if not found or kind not in _NAMES:
@@ -172,11 +155,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _imported(key: str | bytes, name: str) -> EccKey:
-    """A key in PEM or DER.
-
-    Raises:
-        InputError: It is none, or not on P-256.
-    """
+    """A key in PEM or DER."""
     from Cryptodome.PublicKey import ECC
 
     try:

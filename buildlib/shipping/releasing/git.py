@@ -47,13 +47,8 @@ def commit_release(root: str, version: str, following: str = "", *, date: str) -
 
     Args:
         root: The workspace. Nothing else of it may be edited.
-        version: What is released.
         following: The version to go on with; empty for the usual (`next_development`).
         date: The day of the release, for the changelog: `2026-11-23`.
-
-    Raises:
-        InputError: Files are edited; git knows nobody to commit by; `following` is not to be had.
-        ActionError: The tag is on another commit; git or a hook refuses.
     """
     git = Repository(root)
     following = next_development(version, following)
@@ -104,11 +99,7 @@ def release_commit(git: Repository, version: str) -> str:
 
 
 def changelog_of(git: Repository, version: str, date: str) -> str | None:
-    """The changelog as the release's commit will have it; None where there is none.
-
-    Raises:
-        InputError: It has no section for what is new, or has one of the version already.
-    """
+    """The changelog as the release's commit will have it; None where there is none."""
     text = git.text("HEAD", CHANGELOG)
     return None if text is None else _roll(text, version, date)
 
@@ -128,11 +119,7 @@ def releases(git: Repository) -> dict[str, str]:
 
 
 def refuse_taken(git: Repository, version: str) -> None:
-    """Refuse a version that git has already, but for the release's own commit and tag.
-
-    Raises:
-        ActionError: It has.
-    """
+    """Refuse a version that git has already, but for the release's own commit and tag."""
     tagged, made = git.commit(f"refs/tags/v{version}"), release_commit(git, version)
     if tagged and tagged != made:
         raise ActionError(
@@ -147,11 +134,7 @@ def refuse_taken(git: Repository, version: str) -> None:
 
 
 def refuse_edits(git: Repository, version: str) -> None:
-    """Refuse a workspace that is not as its last commit has it, but for what a release wrote.
-
-    Raises:
-        InputError: Files are edited, or not in git; they are listed.
-    """
+    """Refuse a workspace that is not as its last commit has it, but for what a release wrote."""
     dirty = git.unclean()
     ours = _unfinished(git, version, dirty)
     edited = [path for path in dirty if path not in ours]

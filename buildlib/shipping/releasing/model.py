@@ -30,7 +30,6 @@ class ReleasedImage(NamedTuple):
     """One image of a release.
 
     Attributes:
-        label: Its target.
         repository: `registry/organisation/name`, without the registry where none is set.
         tags: The release's tag, then those that are moved to it (`latest`, a version of Spark).
         digest: Of its manifest, `sha256:…`; empty where that is not known: an engine with graph
@@ -60,9 +59,7 @@ class Proof(NamedTuple):
     """The report of one proof of a release's images.
 
     Attributes:
-        label: The proof's target.
         image: Target of the image that it proves.
-        key: The proof's key.
         report: What `python -m verify --json` wrote (docs/verify.md): `image_id`, `cases`, ….
     """
 
@@ -76,13 +73,11 @@ class Release(NamedTuple):
     """A release.
 
     Attributes:
-        version: As typed: `2.5.0`.
         organization: First part of its images' names.
         registry: Where it is published; empty where it is local.
         commit: The git commit that it was made from, 40 hex digits.
         epoch: Seconds since 1970 of that commit: the only time that release files hold.
         images: In the order of the graph.
-        proofs: What the images passed.
     """
 
     version: str
@@ -99,7 +94,6 @@ class Tag(NamedTuple):
 
     Attributes:
         repository: Without the registry's host.
-        tag: The tag.
         manifest: What it shall stand for; it is in the repository by digest already.
         moves: Whether it may stand for something else now (`latest`). A version never moves.
         rank: Tags of a higher rank are put after all of a lower one.

@@ -20,7 +20,6 @@ def section(text: str, version: str) -> str:
     """What changed in a version: its section, or what is not released yet.
 
     Args:
-        text: The changelog.
         version: The version, with or without a section of its own.
 
     Returns:
@@ -31,12 +30,7 @@ def section(text: str, version: str) -> str:
 
 
 def release_notes(text: str, version: str) -> str:
-    """The release notes of a version: the same before and after `roll`.
-
-    Args:
-        text: The changelog.
-        version: The version.
-    """
+    """The release notes of a version: the same before and after `roll`."""
     return f"# {version}\n\n{section(text, version) or NOTHING}\n"
 
 
@@ -44,15 +38,10 @@ def roll(text: str, version: str, date: str) -> str:
     """Close the section of what is not released: it becomes the version's.
 
     Args:
-        text: The changelog.
-        version: The version that is released.
         date: Its day, `2026-11-24`.
 
     Returns:
         The changelog, with a new empty section above the version's.
-
-    Raises:
-        InputError: There is no section of what is not released, or there is one of the version.
     """
     for heading in _HEADING.finditer(text):
         if heading.group(1) == version:

@@ -51,8 +51,6 @@ def check_git(
     tagged is no edit, and no earlier release.
 
     Args:
-        root: The workspace.
-        version: What is to be released.
         following: The version to go on with; empty for the usual.
         warn: Takes a line on what is odd, and stops nothing.
 
@@ -102,9 +100,6 @@ def refuse_other_keys(workspace: Workspace, revision: str) -> None:
 
     A file that git ignores, or was told not to look at, may be a source here. Who builds from the
     release's tag would not have it.
-
-    Raises:
-        InputError: Targets have other keys; they are listed, the first causes first.
     """
     root, overrides, version = workspace.root, workspace.overrides, workspace.version
     with view_of_commit(root, revision, overrides, version) as commit:

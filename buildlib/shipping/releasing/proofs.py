@@ -27,10 +27,8 @@ class _Wanted(NamedTuple):
     """A proof that a release needs.
 
     Attributes:
-        label: Its target.
         image: The image that it proves.
         workspace: In the channel in which it is made.
-        record: Its key record there.
     """
 
     label: Label
@@ -48,7 +46,6 @@ class Proofs:
     Args:
         dev: The workspace in the channel in which its images were proved.
         final: The same in the channel of the release.
-        chooser: Says what ships.
     """
 
     def __init__(self, dev: Workspace, final: Workspace, chooser: Chooser) -> None:
@@ -81,11 +78,7 @@ class Proofs:
         return found, missing
 
     def required(self, choices: Mapping[Label, Choice]) -> list[Proof]:
-        """The proofs of what would ship.
-
-        Raises:
-            ActionError: One is missing; with the commands that make it.
-        """
+        """The proofs of what would ship."""
         proofs, missing = self.of(choices)
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""

@@ -48,9 +48,6 @@ def put_index(registry: Registry, repository: str, folder: str, names: Sequence[
     can fetch a release (`oras pull`).
 
     Args:
-        registry: Where.
-        repository: Of the releases.
-        folder: The files' folder.
         names: Their names in it, with forward slashes.
 
     Returns:
@@ -86,17 +83,9 @@ def claim(
     too long after the look before it is not relied on.
 
     Args:
-        registry: Where.
-        repository: Of the releases.
-        version: The version.
         index: The release, whole.
         claimant: Who releases; what it claimed before, it may claim anew at once.
-        say: Takes a line for people.
         clock: Seconds since 1970.
-        wait: Sleeps some seconds.
-
-    Raises:
-        ActionError: The version is released, or being released, with another content.
     """
     tag = f"claim-{version}"
     while True:
@@ -129,11 +118,7 @@ def claim(
 
 
 def free_or_right(registry: Registry, tags: Sequence[Tag]) -> list[Tag]:
-    """The tags that are yet to be put.
-
-    Raises:
-        ActionError: A tag that never moves stands for something else.
-    """
+    """The tags that are yet to be put."""
     missing = []
     for tag, there in zip(tags, _stands_for(registry, tags), strict=True):
         if there == tag.manifest.digest:
@@ -152,14 +137,10 @@ def put_tags(registry: Registry, tags: Sequence[Tag]) -> int:
     """Put all tags of a release at once, by a process that ends on its own; then look at them.
 
     Args:
-        registry: Where.
         tags: All of them, those that are there too.
 
     Returns:
         How many were put.
-
-    Raises:
-        ActionError: A tag is taken, or was not put.
     """
     missing = free_or_right(registry, tags)
     if missing:

@@ -21,9 +21,6 @@ class Repository:
 
     Args:
         root: The workspace: the top of the repository, or a folder in it.
-
-    Raises:
-        InputError: It is in none, or there is no commit yet.
     """
 
     def __init__(self, root: str) -> None:
@@ -100,11 +97,7 @@ class Repository:
         return self._answer("rev-parse", "--is-shallow-repository") == "true"
 
     def check_identity(self) -> None:
-        """Refuse where git knows nobody to make a commit by.
-
-        Raises:
-            InputError: It does not.
-        """
+        """Refuse where git knows nobody to make a commit by."""
         for who in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
             if self._run("var", who).code:
                 raise InputError("git knows nobody to make the release's commit by", fix=_IDENTITY)
@@ -121,20 +114,12 @@ class Repository:
         os.replace(temporary, path)
 
     def add_commit(self, message: str, names: list[str]) -> str:
-        """Commit just these files; returns the commit.
-
-        Raises:
-            ActionError: git or a hook refuses.
-        """
+        """Commit just these files; returns the commit."""
         self._must("commit", "--quiet", "--only", "--message", message, "--", *names)
         return self.commit("HEAD")
 
     def add_tag(self, tag: str, commit: str, message: str) -> None:
-        """Put an annotated tag.
-
-        Raises:
-            ActionError: git refuses, or there is such a tag.
-        """
+        """Put an annotated tag."""
         self._must("tag", "--annotate", "--message", message, tag, commit)
 
     # -- git ---------------------------------------------------------------------------------------
@@ -151,11 +136,7 @@ class Repository:
         return "" if found.code else found.out.strip()
 
     def _must(self, *words: str) -> str:
-        """What git says.
-
-        Raises:
-            ActionError: It fails.
-        """
+        """What git says."""
         done = self._run(*words)
         if not done.code:
             return done.out

@@ -87,12 +87,7 @@ class Run:
     # -- what ships ------------------------------------------------------------------------------
 
     def origin(self, warn: Callable[[str], None] | None = None) -> Origin:
-        """The commit that is released, after git was found fit.
-
-        Raises:
-            InputError: git could not hold the release, or has other sources than this folder.
-            ActionError: The version's tag is on another commit.
-        """
+        """The commit that is released, after git was found fit."""
         origin = check_git(self.final.root, self.version, following=self.following, warn=warn)
         if not self._is_of_commit:  # once: what this run sees of the sources does not change
             refuse_other_keys(self.final, origin.commit)
@@ -100,22 +95,14 @@ class Run:
         return origin
 
     def choices(self) -> dict[Label, Choice]:
-        """The builds that ship; all of them are there, built by whomever.
-
-        Raises:
-            ActionError: An image is missing.
-        """
+        """The builds that ship; all of them are there, built by whomever."""
         choices = self.chooser.choices()
         refuse_missing(choices, [it for it in choices if not self.chooser.is_stamped(it)])
         self.stamped()
         return choices
 
     def stamped(self) -> dict[Label, Choice]:
-        """Of what ships, what carries the version.
-
-        Raises:
-            ActionError: It was not built yet.
-        """
+        """Of what ships, what carries the version."""
         choices = self.chooser.choices()
         stamped = {label: choices[label] for label in self.chooser.stamped_images}
         for label, choice in stamped.items():
@@ -135,11 +122,7 @@ class Run:
             transfers.pull(shared, published, self.final.engine)
 
     def release(self) -> Release:
-        """The release as it ships; all of it was checked.
-
-        Raises:
-            ActionError: An image or a proof is missing, or a digest.
-        """
+        """The release as it ships; all of it was checked."""
         final, origin, choices = self.final, self.origin(), self.choices()
         for label, choice in choices.items():
             if self.registry is not None and choice.entry is None:

@@ -44,13 +44,8 @@ def sboms(
     """The SBOMs of some images, in the content store.
 
     Args:
-        workspace: Whose store and engine.
         images: Each with what it is called, without registry, organisation and tag. It must be in
             the engine unless its SBOM was made before.
-        say: Told before something slow begins.
-
-    Raises:
-        ActionError: An image is not in the engine, or syft cannot read it.
     """
     syft = syft_version()
     made: dict[str, FileOutput] = {}
@@ -77,11 +72,7 @@ def sboms(
 
 
 def _in_engine(workspace: Workspace, image: ReleasedImage) -> str:
-    """What the engine calls an image.
-
-    Raises:
-        ActionError: It has no such image.
-    """
+    """What the engine calls an image."""
     found = any_of(workspace.engine, image.image_id, image.digest)
     if found is None:
         published = image.digest and workspace.settings.registry
@@ -107,11 +98,7 @@ def key_record(image: ReleasedImage, name: str, syft: str) -> KeyRecord:
 
 
 def syft_version() -> str:
-    """The version of syft that is installed.
-
-    Raises:
-        ActionError: None is.
-    """
+    """The version of syft that is installed."""
     from importlib import metadata
 
     try:
@@ -125,7 +112,6 @@ def normalise(document: dict[str, Any], name: str, image_id: str) -> bytes:
 
     Args:
         document: A CycloneDX document.
-        name: What the image is called.
         image_id: The image's ID; the document's serial number follows from it.
     """
     import uuid
@@ -164,13 +150,8 @@ def _scan(
     """Have syft read images of the engine.
 
     Args:
-        workspace: Whose store.
         images: By name, what the engine calls each.
-        say: Told before something slow begins.
         keep: Given each name, what syft wrote, and how many seconds that took, from any thread.
-
-    Raises:
-        ActionError: It cannot.
     """
     from buildlib.engine.find import find_engine
     from buildlib.engine.sdk import client_of, explained
@@ -220,12 +201,7 @@ def _syft(source: str, name: str, folder: str, *, files: str = "") -> dict[str, 
 
     Args:
         source: What it reads, as syft names it.
-        name: What the image is called.
-        folder: Where it unpacks layers.
         files: Of which files it takes digests and symbols; its default when empty.
-
-    Raises:
-        ActionError: It cannot read that.
     """
     from buildlib.engine.find import find_engine
     from buildlib.engine.process import stream

@@ -63,7 +63,6 @@ def keep(
     """The outlines of all layers of some images; those not kept yet are read from the engine.
 
     Args:
-        workspace: Whose store.
         client: The SDK's, of the engine.
         images: What the engine calls each, and the diff IDs of its layers.
 
@@ -112,10 +111,8 @@ def write_image(
     Its configuration names the real layers, and is as short as syft lets it be.
 
     Args:
-        workspace: Whose store.
         detail: What the engine says of the image.
         outlines: By diff ID; those of all its layers.
-        path: Where to.
     """
     import io
     import json

@@ -30,10 +30,6 @@ _RULE = _Sbom()
 def pull(workspace: Workspace, release: Release) -> list[ReleasedImage]:
     """Pull the SBOMs that the registry has.
 
-    Args:
-        workspace: In the channel of the release.
-        release: What is released.
-
     Returns:
         The images whose SBOM nobody has made yet: they must be in the engine to be read.
     """
@@ -51,15 +47,7 @@ def pull(workspace: Workspace, release: Release) -> list[ReleasedImage]:
 
 
 def publish(workspace: Workspace, release: Release) -> None:
-    """Share the SBOMs of a release; what is there is not sent.
-
-    Args:
-        workspace: In the channel of the release.
-        release: What is released.
-
-    Raises:
-        ActionError: The registry refuses.
-    """
+    """Share the SBOMs of a release; what is there is not sent."""
     if workspace.sharing is None:
         return
     made = {}

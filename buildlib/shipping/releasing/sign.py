@@ -27,7 +27,6 @@ class Signer:
     """Signs with one key.
 
     Args:
-        key: The key.
         path: Its file, to be named to people.
     """
 
@@ -54,18 +53,12 @@ class Signer:
         the same moment, only the later one's signature may stay. Signing again mends it.
 
         Args:
-            registry: Where the image is.
             repository: Its name there, without the registry's host.
-            digest: Of its manifest, `sha256:…`.
             reference: Its name for people, with the registry, without tag or digest. cosign calls
                 it the identity, and does not compare it with where the image is found.
 
         Returns:
             Whether a signature was put.
-
-        Raises:
-            ActionError: The registry refuses.
-            RegistryUnavailable: It does not answer.
         """
         payload = cosign_image.payload(reference, digest)
         for there in cosign_image.signatures(registry, repository, digest):
@@ -77,9 +70,6 @@ class Signer:
 
     def sign_file(self, path: str) -> str:
         """Write the signature of a file beside it, as base64: `SHA256SUMS.sig`.
-
-        Args:
-            path: The file.
 
         Returns:
             Path of the signature.
@@ -93,11 +83,7 @@ class Signer:
         return beside
 
     def envelope(self, statement: bytes) -> bytes:
-        """Sign an in-toto statement: a DSSE envelope that holds its bytes as they are, as a line.
-
-        Args:
-            statement: JSON, of one statement.
-        """
+        """A DSSE envelope of an in-toto statement, whose bytes it keeps: one line."""
         signature = self._key.sign(pre_authentication(STATEMENT, statement))
         envelope = {
             "payloadType": STATEMENT,
@@ -113,13 +99,9 @@ def signer(settings: Settings, environ: Mapping[str, str], root: str) -> Signer 
     Args:
         settings: `signing.key` names the key, below `root` where it is relative.
         environ: `COSIGN_KEY` names another; `COSIGN_PASSWORD` is the passphrase, maybe empty.
-        root: The workspace.
 
     Returns:
         None where no key is configured.
-
-    Raises:
-        InputError: The key cannot be read or opened.
     """
     path, named_by = environ.get("COSIGN_KEY", ""), "COSIGN_KEY"
     if not path:

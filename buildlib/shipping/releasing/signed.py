@@ -32,16 +32,11 @@ def check_folder(folder: str, public_key: str = "") -> list[str]:
     hold the statement beside it (`NAME.intoto.json`). Of files that end in `jsonl`, each line.
 
     Args:
-        folder: The release's folder.
         public_key: The text of a `cosign.pub` that is trusted; where it is empty, files are held
             against their sums alone.
 
     Returns:
         Names of the files that are as they were published, sorted.
-
-    Raises:
-        ActionError: Something is not as it was published.
-        InputError: The public key is none.
     """
     key = PublicKey.read(public_key) if public_key else None
     sums = _read(folder, SUMS)
@@ -62,11 +57,7 @@ def check_folder(folder: str, public_key: str = "") -> list[str]:
 
 
 def _check_envelopes(folder: str, name: str, key: PublicKey) -> None:
-    """Check a file of DSSE envelopes.
-
-    Raises:
-        ActionError: One is none, or not signed with the key, or of another statement.
-    """
+    """Check a file of DSSE envelopes."""
     envelopes = _read(folder, name)
     beside = name.replace(_ENVELOPE, _STATEMENT)
     statements = _read(folder, beside)
@@ -80,11 +71,7 @@ def _check_envelopes(folder: str, name: str, key: PublicKey) -> None:
 
 
 def _opened(envelope: bytes, name: str, key: PublicKey) -> bytes:
-    """The statement in an envelope.
-
-    Raises:
-        ActionError: It is no envelope, or not signed with the key.
-    """
+    """The statement in an envelope."""
     try:
         plain = json.loads(envelope)
         kind, text = str(plain["payloadType"]), str(plain["payload"])
@@ -99,11 +86,7 @@ def _opened(envelope: bytes, name: str, key: PublicKey) -> bytes:
 
 
 def _lines(text: str) -> Iterator[tuple[str, str]]:
-    """Names and sums of a text in the form of `sha256sum`.
-
-    Raises:
-        ActionError: A line is of another form, or leads out of the folder.
-    """
+    """Names and sums of a text in the form of `sha256sum`."""
     for number, line in enumerate(text.splitlines(), 1):
         found = _LINE.match(line)
         name = found.group(2) if found else ""

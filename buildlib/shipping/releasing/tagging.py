@@ -36,10 +36,6 @@ def run_apart(host: str, tags: Sequence[Tag]) -> None:
 
     Args:
         host: The registry; the child finds its credentials as this process did.
-        tags: What to put.
-
-    Raises:
-        ActionError: One could not be put.
     """
     told = {
         "host": host,
@@ -76,7 +72,6 @@ def put_all(registry: Registry, tags: Sequence[dict[str, Any]]) -> None:
     """Put tags, several at once, those of a lower rank first.
 
     Args:
-        registry: Where.
         tags: As `run_apart` writes them.
 
     Raises:
@@ -106,14 +101,7 @@ def _connect(host: str) -> Registry:
 
 
 def main(connect: Callable[[str], Registry] | None = None) -> int:
-    """Put the tags that standard input holds.
-
-    Args:
-        connect: Makes the registry's client.
-
-    Returns:
-        The exit code.
-    """
+    """Put the tags that standard input holds."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     text = sys.stdin.read()

@@ -29,8 +29,6 @@ class Told(NamedTuple):
     """What one step would do.
 
     Attributes:
-        step: Its name.
-        lines: What it would do.
         problems: What would stop it, as errors are told.
     """
 
@@ -47,16 +45,8 @@ def plan(run: Run) -> list[Told]:
 def release(run: Run, tools: Tools, names: Sequence[str] = NAMES) -> dict[str, str]:
     """Run some steps, in their order.
 
-    Args:
-        run: The release.
-        tools: What others do.
-        names: Of the steps.
-
     Returns:
         Step -> what it did, in words.
-
-    Raises:
-        BuildError: One cannot be done; those before it are done.
     """
     done = {}
     for step in (of(run) for of in STEPS if of.name in names):

@@ -22,7 +22,6 @@ class Tools(NamedTuple):
         build: Brings targets of a workspace up to date; returns an exit code.
         prove: Makes proofs in a workspace, though they may have been made of other builds of the
             same keys; returns an exit code.
-        say: Takes lines for people.
     """
 
     build: Callable[[Workspace, Sequence[Label]], int]
@@ -31,11 +30,7 @@ class Tools(NamedTuple):
 
 
 class Step(ABC):
-    """One step of a release.
-
-    Args:
-        run: The release.
-    """
+    """One step of a release."""
 
     name: ClassVar[str]
     """As typed: `release NAME`."""
@@ -53,8 +48,4 @@ class Step(ABC):
 
     @abstractmethod
     def do(self, tools: Tools) -> str:
-        """Do what is missing; what was done, in words.
-
-        Raises:
-            BuildError: It cannot be done.
-        """
+        """Do what is missing; what was done, in words."""

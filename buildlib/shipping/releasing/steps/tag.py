@@ -101,11 +101,7 @@ class PutTags(Step):
 
 
 def untagged_here(run: Run, release: Release) -> list[tuple[str, str]]:
-    """Of the images that the engine has, the tags that they lack: image ID and reference.
-
-    Raises:
-        ActionError: The version's tag is on another image.
-    """
+    """Of the images that the engine has, the tags that they lack: image ID and reference."""
     wanted = {f"{image.repository}:{tag}": image for image in release.images for tag in image.tags}
     there = run.final.engine.inspect(
         [*wanted, *(name for image in release.images for name in sorted(names_of(image)))]
