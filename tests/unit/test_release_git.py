@@ -12,8 +12,8 @@ import pytest
 from buildlib.errors import ActionError, BuildError, InputError
 from buildlib.shipping.releasing import git as releasing_git
 from buildlib.shipping.releasing.git import commit_release, releases
+from buildlib.shipping.releasing.git_repository import GitRepository
 from buildlib.shipping.releasing.origin import Origin, check_git
-from buildlib.shipping.releasing.repository import Repository
 from tests.support.workspace import WorkspaceBuilder
 
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- new\n\n## [2.4.0] - 2026-01-01\n\n- old\n"
@@ -134,7 +134,7 @@ def test_several_releases_follow_each_other(made: WorkspaceBuilder) -> None:
     for version in ("2.5.0rc1", "2.5.0-rc.2", "2.5.0", "2.5.1"):
         check(made, version)
         release(made, version)
-    assert list(releases(Repository(str(made.root)))) == [
+    assert list(releases(GitRepository(str(made.root)))) == [
         "2.5.0",
         "2.5.0-rc.2",
         "2.5.0rc1",
@@ -156,7 +156,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Stop before the effect that follows `count` others."""
     left = [count]
     for name in EFFECTS:
-        plain = getattr(Repository, name)
+        plain = getattr(GitRepository, name)
 
         def counted(self, *words, plain=plain):
             if not left[0]:
@@ -164,7 +164,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
             left[0] -= 1
             return plain(self, *words)
 
-        monkeypatch.setattr(Repository, name, counted)
+        monkeypatch.setattr(GitRepository, name, counted)
 
 
 @pytest.mark.parametrize("count", range(6))

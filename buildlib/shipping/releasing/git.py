@@ -1,8 +1,7 @@
-"""The end of a release in git: a commit and its tag, then a commit to go on with.
+"""The commits of a release: one with the version, which is tagged, and one with the next version.
 
-A release that was stopped anywhere is found again by what is there, edits of ours, a commit or a
-tag, and goes on from it. It knows nothing of targets, and how git is called is another module's
-(`repository`).
+A release that was stopped is recognised by what it left, its edits, commit or tag, and goes on from
+there. This module knows nothing of targets; `git_repository` runs git.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from buildlib.core.model.version import (
     next_development,
 )
 from buildlib.errors import ActionError, InputError
-from buildlib.shipping.releasing.repository import Repository
+from buildlib.shipping.releasing.git_repository import GitRepository
 
 CHANGELOG = "CHANGELOG.md"
 _DAY = r"\d{4}-\d{2}-\d{2}"
@@ -27,7 +26,7 @@ _SHOWN = 10
 
 
 class Commits(NamedTuple):
-    """What a release left in git.
+    """The result of a release in git.
 
     Attributes:
         release: The commit with the version, a whole hash; the tag is on it.
@@ -41,76 +40,76 @@ class Commits(NamedTuple):
 
 
 def commit_release(root: str, version: str, following: str = "", *, date: str) -> Commits:
-    """Commit the version and the changelog, tag that, and go on to the next development version.
+    """Commit version and changelog, tag that commit, and commit the next development version.
 
-    Run again after it was stopped anywhere, it does what is left; run again after its end, nothing.
+    It is idempotent: after an interruption it does the rest, after its end nothing.
 
     Args:
-        root: The workspace. Nothing else of it may be edited.
+        root: The workspace; no other file of it may be edited.
         following: The version to go on with; empty for the usual (`next_development`).
         date: The day of the release, for the changelog: `2026-11-23`.
     """
-    git = Repository(root)
+    git = GitRepository(root)
     following = next_development(version, following)
     refuse_taken(git, version)
     refuse_edits(git, version)
-    tag, made = f"v{version}", release_commit(git, version)
-    if not (made and git.commit(f"refs/tags/{tag}") and git.commit("HEAD") != made):
+    tag, released = f"v{version}", release_commit(git, version)
+    if not (released and git.commit(f"refs/tags/{tag}") and git.commit("HEAD") != released):
         git.check_identity()
-    if not made:
-        made = _commit_version(git, version, date)
+    if not released:
+        released = _commit_version(git, version, date)
     if not git.commit(f"refs/tags/{tag}"):
-        git.add_tag(tag, made, f"Release {version}")
-    if git.commit("HEAD") == made:
+        git.add_tag(tag, released, f"Release {version}")
+    if git.commit("HEAD") == released:
         git.write(FILE, f"{following}\n")
         git.add_commit(f"Start {following}", [FILE])
-    return Commits(made, tag, version_at(git, "HEAD"))
+    return Commits(released, tag, version_at(git, "HEAD"))
 
 
-def _commit_version(git: Repository, version: str, date: str) -> str:
-    """The commit of a release. VERSION is written first: by that, what was begun is known."""
+def _commit_version(git: GitRepository, version: str, date: str) -> str:
+    """Make the commit of a release. VERSION is written first: it shows that a release began."""
     names = [FILE]
     changelog = changelog_of(git, version, date)
     git.write(FILE, f"{version}\n")
     if changelog is not None:
         names.append(CHANGELOG)
         git.write(CHANGELOG, changelog)
-    made = git.add_commit(f"Release {version}", names)
-    if release_commit(git, version) != made:
+    released = git.add_commit(f"Release {version}", names)
+    if release_commit(git, version) != released:
         raise ActionError(
             f"the commit of {version} holds more or less than {' and '.join(names)}:"
             " a hook has changed it",
             fix="git reset --hard HEAD^  # then correct the hook, and release again",
         )
-    return made
+    return released
 
 
-def release_commit(git: Repository, version: str) -> str:
-    """The commit of a release that was stopped, or that was the last; empty for none.
+def release_commit(git: GitRepository, version: str) -> str:
+    """The commit that an earlier run made for a release; empty for none.
 
-    It is HEAD, or the one before where HEAD went on to a development version. Its content tells,
-    not its message, which hooks may change.
+    It is HEAD, or its parent if HEAD set the next development version. It is recognised by its
+    content, since hooks may change its message.
     """
-    if _gives(git, "HEAD", version):
+    if _sets_version(git, "HEAD", version):
         return git.commit("HEAD")
-    if _goes_on(version_at(git, "HEAD"), version) and git.changed("HEAD") == {FILE}:
-        return git.commit("HEAD^") if _gives(git, "HEAD^", version) else ""
+    if _is_following(version_at(git, "HEAD"), version) and git.changed_files("HEAD") == {FILE}:
+        return git.commit("HEAD^") if _sets_version(git, "HEAD^", version) else ""
     return ""
 
 
-def changelog_of(git: Repository, version: str, date: str) -> str | None:
-    """The changelog as the release's commit will have it; None where there is none."""
-    text = git.text("HEAD", CHANGELOG)
+def changelog_of(git: GitRepository, version: str, date: str) -> str | None:
+    """The changelog as the release will commit it; None if there is no changelog."""
+    text = git.file_at("HEAD", CHANGELOG)
     return None if text is None else _roll(text, version, date)
 
 
-def version_at(git: Repository, revision: str) -> str:
-    """What a commit has in VERSION; empty for nothing."""
-    return (git.text(revision, FILE) or "").strip()
+def version_at(git: GitRepository, revision: str) -> str:
+    """The content of VERSION in a commit; empty if it is missing."""
+    return (git.file_at(revision, FILE) or "").strip()
 
 
-def releases(git: Repository) -> dict[str, str]:
-    """Released versions by the tags `v…`, each with its commit; all other tags are passed over."""
+def releases(git: GitRepository) -> dict[str, str]:
+    """Released versions, from tags `v…`, each with its commit; other tags are ignored."""
     return {
         tag[1:]: commit
         for tag, commit in git.tags("v*").items()
@@ -118,26 +117,26 @@ def releases(git: Repository) -> dict[str, str]:
     }
 
 
-def refuse_taken(git: Repository, version: str) -> None:
-    """Refuse a version that git has already, but for the release's own commit and tag."""
-    tagged, made = git.commit(f"refs/tags/v{version}"), release_commit(git, version)
-    if tagged and tagged != made:
+def refuse_taken(git: GitRepository, version: str) -> None:
+    """Refuse a version that git has already, except in the release's own commit and tag."""
+    tagged, released = git.commit(f"refs/tags/v{version}"), release_commit(git, version)
+    if tagged and tagged != released:
         raise ActionError(
             f"git has a tag v{version} already, on commit {tagged[:12]}; a release is never moved",
             fix="release under the next version",
         )
-    if version_at(git, "HEAD") == version and not made:
+    if version_at(git, "HEAD") == version and not released:
         raise ActionError(
             f"{FILE} says {version} in the last commit, and no release has made that",
             fix=f"echo {before(version)} > {FILE} && git commit -m 'Go back to development' {FILE}",
         )
 
 
-def refuse_edits(git: Repository, version: str) -> None:
-    """Refuse a workspace that is not as its last commit has it, but for what a release wrote."""
-    dirty = git.unclean()
-    ours = _unfinished(git, version, dirty)
-    edited = [path for path in dirty if path not in ours]
+def refuse_edits(git: GitRepository, version: str) -> None:
+    """Refuse edited files, and list them, except those that a stopped release wrote."""
+    changed = git.edited_files()
+    own = _left_by_stopped_run(git, version, changed)
+    edited = [path for path in changed if path not in own]
     if edited:
         count = f"{len(edited)} files are" if len(edited) > 1 else "1 file is"
         more = [f"and {len(edited) - _SHOWN} more"] if len(edited) > _SHOWN else []
@@ -148,34 +147,34 @@ def refuse_edits(git: Repository, version: str) -> None:
         )
 
 
-def _unfinished(git: Repository, version: str, dirty: list[str]) -> list[str]:
-    """The files among edited ones that a stopped release has written and not committed."""
-    if FILE not in dirty:
+def _left_by_stopped_run(git: GitRepository, version: str, changed: list[str]) -> list[str]:
+    """Of the changed files, those that a stopped release wrote and did not commit."""
+    if FILE not in changed:
         return []
-    written = git.written(FILE).strip()
+    written = git.file_now(FILE).strip()
     if release_commit(git, version) == git.commit("HEAD"):
-        return [FILE] if _goes_on(written, version) else []
+        return [FILE] if _is_following(written, version) else []
     if written != version:
         return []
-    if CHANGELOG not in dirty:
+    if CHANGELOG not in changed:
         return [FILE]
-    now = git.written(CHANGELOG)
-    days = set(re.findall(_DAY, now))  # it may have been stopped before midnight
-    rolled = any(changelog_of(git, version, day) == now for day in days)
+    text = git.file_now(CHANGELOG)
+    days = set(re.findall(_DAY, text))  # it may have been stopped before midnight
+    rolled = any(changelog_of(git, version, day) == text for day in days)
     return [FILE, CHANGELOG] if rolled else [FILE]
 
 
-def _gives(git: Repository, revision: str, version: str) -> bool:
-    """Whether a commit does nothing but to give the workspace a version."""
+def _sets_version(git: GitRepository, revision: str, version: str) -> bool:
+    """Whether a commit only sets the version, and perhaps the changelog."""
     return (
         version_at(git, revision) == version
         and version_at(git, f"{revision}^") != version
-        and git.changed(revision) in ({FILE}, {FILE, CHANGELOG})
+        and git.changed_files(revision) in ({FILE}, {FILE, CHANGELOG})
     )
 
 
-def _goes_on(text: str, version: str) -> bool:
-    """Whether a text is a version to go on with after a release."""
+def _is_following(text: str, version: str) -> bool:
+    """Whether a text is a development version after a release."""
     return is_version(text) and is_development(text) and is_greater(text, version)
 
 
