@@ -43,6 +43,6 @@ def check_image(registry: Registry, repository: str, digest: str, public_key: st
     """
     key = PublicKey.read(public_key)
     for there in cosign_image.signatures(registry, repository, digest):
-        if key.signed(*there) and cosign_image.digest_in(there.payload) == digest:
+        if key.verifies(*there) and cosign_image.digest_in(there.payload) == digest:
             return
     raise ActionError(f"{registry.host}/{repository}@{digest} is not signed with this key")

@@ -13,7 +13,7 @@ from buildlib.errors import ActionError, BuildError, InputError
 from buildlib.shipping.releasing import git as releasing_git
 from buildlib.shipping.releasing.git import commit_release, releases
 from buildlib.shipping.releasing.git_repository import GitRepository
-from buildlib.shipping.releasing.origin import Origin, check_git
+from buildlib.shipping.releasing.origin import SourceCommit, check_git
 from tests.support.workspace import WorkspaceBuilder
 
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- new\n\n## [2.4.0] - 2026-01-01\n\n- old\n"
@@ -49,7 +49,7 @@ def release(made: WorkspaceBuilder, version: str = "2.5.0", following: str = "")
     return commit_release(str(made.root), version, following, date=DAY)
 
 
-def check(made: WorkspaceBuilder, version: str = "2.5.0", **more: object) -> Origin:
+def check(made: WorkspaceBuilder, version: str = "2.5.0", **more: object) -> SourceCommit:
     return check_git(str(made.root), version, **more)  # type: ignore[arg-type]
 
 
@@ -96,7 +96,7 @@ def test_run_again_it_does_nothing(made: WorkspaceBuilder) -> None:
     first = release(made)
     before = made.git("rev-parse", "HEAD")
     assert release(made) == first
-    assert check(made).committed == made.git("rev-parse", "v2.5.0^{commit}")
+    assert check(made).commit == made.git("rev-parse", "v2.5.0^{commit}^")
     assert made.git("rev-parse", "HEAD") == before
 
 

@@ -26,25 +26,23 @@ from buildlib.shipping.releasing.git_repository import GitRepository
 _SHOWN = 10
 
 
-class Origin(NamedTuple):
+class SourceCommit(NamedTuple):
     """The commit that a release is made from.
 
     Attributes:
         commit: A whole hash; it holds the version under development.
         epoch: Seconds since 1970 of that commit.
         newest: The greatest version released before; empty for none.
-        committed: The release's own commit, where a run before this one made it; else empty.
     """
 
     commit: str
     epoch: int
     newest: str
-    committed: str
 
 
 def check_git(
     root: str, version: str, *, following: str = "", warn: Callable[[str], None] | None = None
-) -> Origin:
+) -> SourceCommit:
     """Refuse a release that git could not hold, or that its commit could not reproduce.
 
     A stopped release of the same version goes on: its own files, commit and tag do not count as
@@ -84,7 +82,7 @@ def check_git(
         )
     git.check_identity()
     commit = git.commit(f"{released}^") if released else git.commit("HEAD")
-    return Origin(commit, git.epoch(commit), newest, released)
+    return SourceCommit(commit, git.epoch(commit), newest)
 
 
 def _refuse_unknown_past(git: GitRepository, newest: str) -> None:

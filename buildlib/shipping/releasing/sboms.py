@@ -1,7 +1,7 @@
-"""SBOMs through the registry: what one machine has read out of an image, no other reads again.
+"""Sharing SBOMs through the registry, so that only one machine makes each.
 
-An SBOM is kept under a key as anything made, so it is shared as anything is. A machine that
-releases what others built and proved then needs none of those images.
+An SBOM has a key like anything built, so it is shared like anything built. A machine that releases
+what others built and proved then needs none of those images.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from buildlib.shipping.releasing.sbom import key_record, syft_version
 
 
 class _Sbom(Rule):
-    """Never declared: every released image has one."""
+    """The rule of an SBOM, which nobody declares: every released image has one."""
 
     kind = "sbom"
     product = "files"
@@ -31,46 +31,46 @@ def pull(workspace: Workspace, release: Release) -> list[ReleasedImage]:
     """Pull the SBOMs that the registry has.
 
     Returns:
-        The images whose SBOM nobody has made yet: they must be in the engine to be read.
+        The images that have no SBOM yet; the engine must have them, to make it.
     """
-    wanted = [
+    unmade = [
         (image, *_target(workspace, release, image))
         for image in release.images
-        if not _is_here(workspace, _target(workspace, release, image)[1])
+        if not _is_stored(workspace, _target(workspace, release, image)[1])
     ]
     shared = workspace.sharing
-    if shared is None or not wanted:
-        return [image for image, _, _ in wanted]
-    found = shared.find([(target, record) for _, target, record in wanted])
-    transfers.pull(shared, found, workspace.engine)
-    return [image for image, _, record in wanted if record.key not in found]
+    if shared is None or not unmade:
+        return [image for image, _, _ in unmade]
+    entries = shared.find([(target, record) for _, target, record in unmade])
+    transfers.pull(shared, entries, workspace.engine)
+    return [image for image, _, record in unmade if record.key not in entries]
 
 
 def publish(workspace: Workspace, release: Release) -> None:
-    """Share the SBOMs of a release; what is there is not sent."""
+    """Push the SBOMs of a release that the registry lacks."""
     if workspace.sharing is None:
         return
-    made = {}
+    to_publish = {}
     for image in release.images:
         target, record = _target(workspace, release, image)
-        kept = workspace.records.get(record.key)
-        if kept is not None:
-            made[target.label] = Made(target, record, kept.output, [record])
-    transfers.publish(workspace.sharing, made, workspace.engine)
+        recorded = workspace.records.get(record.key)
+        if recorded is not None:
+            to_publish[target.label] = Made(target, record, recorded.output, [record])
+    transfers.publish(workspace.sharing, to_publish, workspace.engine)
 
 
 def _target(
     workspace: Workspace, release: Release, image: ReleasedImage
 ) -> tuple[Target, KeyRecord]:
-    """An image's SBOM as a target, which no declaration has to name."""
+    """The SBOM of an image as a target and its key record; no BUILD.py declares it."""
     declared = workspace.graph[image.label]
     label = Label(image.label.package, f"{image.label.name}.sbom")
     target = Target(label, _RULE, declared.where, f"what is in {image.label}", {})
     return target, key_record(image, name_of(release, image), syft_version())
 
 
-def _is_here(workspace: Workspace, record: KeyRecord) -> bool:
-    kept = workspace.records.get(record.key)
-    return kept is not None and all(
-        workspace.store.check(made.sha256, made.size) for made in kept.files.values()
+def _is_stored(workspace: Workspace, record: KeyRecord) -> bool:
+    recorded = workspace.records.get(record.key)
+    return recorded is not None and all(
+        workspace.store.check(file.sha256, file.size) for file in recorded.files.values()
     )
