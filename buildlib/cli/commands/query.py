@@ -15,13 +15,13 @@ def run(call: Call) -> int:
         raise InputError("query needs an expression", fix=EXAMPLE)
     workspace = open_workspace(call)
     view = workspace.view
-    found = query(
+    labels = query(
         view.graph, " ".join(call.words), lambda word: view.resolve([word], folder=call.folder)
     )
     if call.flag("json"):
-        print_json(plain_targets(view.graph, found))
+        print_json(plain_targets(view.graph, labels))
     else:
-        for label in found:
+        for label in labels:
             say(str(label))
     workspace.save()
     return 0

@@ -1,6 +1,6 @@
 """`undeploy`: have `deploy/` remove what it started from this workspace, and nothing else.
 
-There may be nothing to remove; that is no error.
+If there is nothing to remove, that is no error.
 """
 
 from __future__ import annotations

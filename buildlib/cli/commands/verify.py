@@ -1,7 +1,7 @@
-"""`verify`: prove that the built images run kernels, and show what was measured in one table.
+"""`verify`: prove that the built images run kernels, and print one table of the measurements.
 
-Proofs are targets: those whose image and code did not change are taken from their records. What
-the columns mean is the proof's own (docs/verify.md): reports name them.
+Proofs are targets: those whose image and code did not change are taken from their records. Reports
+name the columns of the table (docs/verify.md).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from buildlib.build.execution.session import Session
 from buildlib.build.workspace import Workspace
 from buildlib.cli import plans
-from buildlib.cli.building import build, is_loud
+from buildlib.cli.building import build, is_verbose
 from buildlib.cli.common import open_workspace, print_json, say, warn
 from buildlib.cli.verb import ALWAYS, DRY_RUN, JOBS, JSON, VERBOSITY, Call, Verb
 from buildlib.core.graph.graph import VERIFY
@@ -33,23 +33,23 @@ def run(call: Call) -> int:
             say(line)
         return 0
     quiet = call.flag("json")
-    for label in checks:  # what a failed run left says nothing of this one
+    for label in checks:  # of a failed run before
         with suppress(FileNotFoundError):
             os.unlink(report_path(workspace.state, label))
-    loud = is_loud(call)
+    verbose = is_verbose(call)
     session = Session(workspace, say=warn if quiet else say, force=call.flag("always"))
     plan = session.bring(checks)  # proofs of the registry count; what is proved needs no image
     stale = [label for label in checks if plan.step(label)]
     images = [dep.ref.label for label in stale for dep in workspace.graph[label].deps]
-    if workspace.plan(images).steps:  # as many at a time as is usual; then proofs have the machine
-        code = build(workspace, images, verbose=loud, quiet=quiet)
+    if workspace.plan(images).steps:  # several at a time, before proofs need the machine
+        code = build(workspace, images, verbose=verbose, quiet=quiet)
         if code:
             return code
     code = build(
         workspace,
         checks,
         jobs=call.number("jobs", 1),  # proofs measure times: one at a time, unless asked
-        verbose=loud,
+        verbose=verbose,
         force=call.flag("always"),
         quiet=quiet,
         keep_going=True,
@@ -60,32 +60,32 @@ def run(call: Call) -> int:
         return code
     names = workspace.graph.task_names
     named = {names[label]: report for label, report in reports.items()}
-    for line in [*(details(named) if loud else []), *table(named)]:
+    for line in [*(details(named) if verbose else []), *table(named)]:
         say(line)
     return code
 
 
 def _checks(workspace: Workspace, labels: list[Label]) -> list[Label]:
-    """The proofs among some targets, and those of the images among them."""
+    """The proofs among some targets, and the proofs of the other targets."""
     graph = workspace.graph
-    found: dict[Label, None] = {}
+    checks: dict[Label, None] = {}
     for label in labels:
         if graph[label].rule.verb == VERIFY:
-            found[label] = None
+            checks[label] = None
             continue
-        mine = graph.checks.get(label)
-        if not mine:
+        own_checks = graph.checks.get(label)
+        if not own_checks:
             raise InputError(
                 f"nothing proves {label}",
                 where=graph[label].where,
                 fix=f'kernel_check(name="verify", image=":{label.name}")',
             )
-        found.update(dict.fromkeys(mine))
-    return list(found)
+        checks.update(dict.fromkeys(own_checks))
+    return list(checks)
 
 
 def _report(workspace: Workspace, label: Label) -> Any:
-    """The report of a proof: the one that is kept, or that of this run where a case failed."""
+    """The report of a proof: the recorded one, or that of this run if a case failed."""
     record = workspace.records.get(workspace.keys.key(Reference(label)))
     path = report_path(workspace.state, label)
     if record is not None and not os.path.exists(path):
@@ -116,10 +116,10 @@ def details(reports: Mapping[str, Any]) -> list[str]:
 
 
 def table(reports: Mapping[str, Any]) -> list[str]:
-    """What was measured: a row for each proof, and for each thing that it calls by a name.
+    """The measurements: a row for each row of each report.
 
     Args:
-        reports: A proof's name -> its report; None where there is none.
+        reports: Name of a proof -> its report, or None.
     """
     rows: list[tuple[str, Mapping[str, float], str]] = []
     known_columns: dict[str, None] = {}
