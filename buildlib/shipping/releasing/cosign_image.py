@@ -59,17 +59,6 @@ def payload(reference: str, digest: str) -> bytes:
     )
 
 
-def digest_in(payload: bytes) -> str:
-    """The digest in a payload; empty if it is no payload of an image."""
-    try:
-        critical = json.loads(payload)["critical"]
-        if critical["type"] != "cosign container image signature":
-            return ""
-        return str(critical["image"]["docker-manifest-digest"])
-    except (KeyError, TypeError, ValueError):
-        return ""
-
-
 def tag(digest: str) -> str:
     """The tag of an image's signatures, in its own repository."""
     return digest.replace(":", "-") + ".sig"
