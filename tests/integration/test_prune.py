@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from workshop import Verbs, Workshop
 
+from buildlib.build.execution.session import build_in_order
+from buildlib.cli.building import new_session
 from buildlib.core.model.label import Reference, parse_label
 from buildlib.core.store.names import key_digits
 from buildlib.shipping.pruning.bound import after_build
@@ -359,7 +361,9 @@ def test_plain_doit_keeps_the_bound_too(edited: Workshop) -> None:
     edited.file("pyproject.toml", text.replace('keep_images = ""', "keep_images = 1"))
     edit(edited, 1)
     edited.file("images/a/Dockerfile", "FROM scratch\n")
-    session = edited.build_targets("//images/a")
+    session = new_session(edited.open(), edited.said.append, force=False)
+    session.start(session.workspace.resolve(("//images/a",)))
+    build_in_order(session)
     assert len(contents(edited)) == 2
     reporter = Reporter(open(os.devnull, "w"), {})  # noqa: SIM115
     reporter.session = session
