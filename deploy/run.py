@@ -103,12 +103,12 @@ def up(request: Request, image: str, reach: EngineReach, state: State, say: Say)
 def _variables(request: Request, before: Deployment | None, state: State) -> dict[str, str]:
     """Variables of the file: values of the environment, else those of the last time."""
     with open(state.file(request.kind.file), encoding="utf-8") as opened:
-        known = [*variables_of(opened.read()), *request.kind.asked]
-    found = dict(before.variables if before else {})
-    found.update({key: os.environ[key] for key in known if key in os.environ})
-    found["EG_NETWORK"] = request.name
-    found[TOKEN] = found.get(TOKEN) or secrets.token_hex(24)
-    return found | request.kind.settings(request.name, request.port)
+        names = [*variables_of(opened.read()), *request.kind.asked]
+    variables = dict(before.variables if before else {})
+    variables.update({key: os.environ[key] for key in names if key in os.environ})
+    variables["EG_NETWORK"] = request.name
+    variables[TOKEN] = variables.get(TOKEN) or secrets.token_hex(24)
+    return variables | request.kind.settings(request.name, request.port)
 
 
 def _tell(deployment: Deployment, url: str, token: str, reach: EngineReach, say: Say) -> None:
@@ -132,20 +132,22 @@ def down(
         reach: Called only if there is something to remove.
     """
     kind = kind_of(words) if words else ""
-    found = [each for each in state.all() if kind in ("", each.kind) and name in ("", each.name)]
-    if len(found) > 1:
-        named = ", ".join(f"{each.name} ({each.kind})" for each in found)
+    deployments = [
+        each for each in state.all() if kind in ("", each.kind) and name in ("", each.name)
+    ]
+    if len(deployments) > 1:
+        named = ", ".join(f"{each.name} ({each.kind})" for each in deployments)
         raise InputError(
             f"there are several deployments: {named}",
-            fix=f"./doitw undeploy --name {found[0].name}",
+            fix=f"./doitw undeploy --name {deployments[0].name}",
         )
-    if not found:
+    if not deployments:
         say("nothing is deployed from this workspace" + (f" as {name}" if name else ""))
         return {"name": None, "removed": []}
-    [deployment] = found
+    [deployment] = deployments
     say(f"removing {deployment.name}")
-    gone = KINDS[deployment.kind].gateway(reach(), deployment, state).down(say)
+    removed = KINDS[deployment.kind].gateway(reach(), deployment, state).down(say)
     state.forget(deployment)
-    for each in gone:
+    for each in removed:
         say(f"  removed {each}")
-    return {"name": deployment.name, "removed": gone}
+    return {"name": deployment.name, "removed": removed}

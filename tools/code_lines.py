@@ -99,7 +99,7 @@ def table(name: str, rooms: Mapping[str, Count]) -> str:
     width = max(len(name), *(len(room) for room, _ in rows))
     head = f"{name:<{width}}" + "".join(f"{field:>12}" for field in Count._fields)
     return "\n".join(
-        [head, *(f"{room:<{width}}" + "".join(f"{n:>12,}" for n in found) for room, found in rows)]
+        [head, *(f"{room:<{width}}" + "".join(f"{n:>12,}" for n in sizes) for room, sizes in rows)]
     )
 
 
@@ -113,15 +113,15 @@ def main(argv: Sequence[str]) -> int:
     missing = [name for name in options.packages if not os.path.isdir(name)]
     if missing:
         parser.error(f"not a folder: {', '.join(missing)}")
-    found = {name.rstrip("/"): by_room(Path(name), options.depth) for name in options.packages}
+    packages = {name.rstrip("/"): by_room(Path(name), options.depth) for name in options.packages}
     if options.json:
         answer = {
             name: {room: n._asdict() for room, n in [*rooms.items(), (TOTAL, add(rooms.values()))]}
-            for name, rooms in found.items()
+            for name, rooms in packages.items()
         }
         print(json.dumps(answer, indent=2))
     else:
-        print("\n\n".join(table(name, rooms) for name, rooms in found.items()))
+        print("\n\n".join(table(name, rooms) for name, rooms in packages.items()))
     return 0
 
 

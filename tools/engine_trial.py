@@ -78,12 +78,14 @@ def describe() -> dict[str, str]:
         version, info = client.version(), client.info()
     endpoint = find_engine()
     environ = endpoint.client_environ(client_environ(os.environ))
-    found = client_for(endpoint, environ)
-    shown = subprocess.run([found.path, "--version"], capture_output=True, text=True, check=True)
+    client_program = client_for(endpoint, environ)
+    shown = subprocess.run(
+        [client_program.path, "--version"], capture_output=True, text=True, check=True
+    )
     number = re.search(r"\d[\w.+~-]*", shown.stdout)
     buildx = ""
-    if found.buildx:
-        argv = [found.path, "buildx", "version"]
+    if client_program.buildx:
+        argv = [client_program.path, "buildx", "version"]
         buildx = subprocess.run(
             argv, env=environ, capture_output=True, text=True, check=True
         ).stdout.split()[1]

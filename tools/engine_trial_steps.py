@@ -143,8 +143,8 @@ def prune(trial: Trial) -> None:
     """Prune removes the image of the edit, and none that is needed."""
     report = json.loads(trial.doitw("prune", "--yes", "--younger-than", "0", "--json"))
     expect(not report["failed"], f"not removed: {report['failed']}")
-    gone = [each["name"] for each in report["deleted"]]
-    expect(any("/kernel-py:key-" in name for name in gone), f"the edited image stays: {gone}")
+    removed = [each["name"] for each in report["deleted"]]
+    expect(any("/kernel-py:key-" in name for name in removed), f"the edited image stays: {removed}")
     stale = trial.plan()
     expect(not stale, f"after prune there is to do: {stale}")
 
@@ -177,7 +177,7 @@ def pull(trial: Trial) -> None:
     trial.doitw("pull", *trial.targets, registry, environ=environ)
     reasons = trial.plan(registry, environ=environ)
     listed = json.loads(trial.doitw("list", "--json"))
-    images = [it["label"] for it in listed if it["rule"] in IMAGES and it["label"] in reasons]
+    images = [row["label"] for row in listed if row["rule"] in IMAGES and row["label"] in reasons]
     expect(not images, f"images to build after the pull: {images}")
 
 

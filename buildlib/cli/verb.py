@@ -142,5 +142,5 @@ def find(name: str) -> Verb:
         raise InputError(
             f"there is no command {name}{did_you_mean(name, names())}", fix="./doitw help"
         )
-    found: Verb = importlib.import_module(f"buildlib.cli.commands.{name}").VERB
-    return found
+    verb: Verb = importlib.import_module(f"buildlib.cli.commands.{name}").VERB
+    return verb

@@ -50,8 +50,8 @@ def run(call: Call) -> int:
         _refuse_absent(workspace, [label for label in missing if is_image(workspace, label)])
     else:
         pushable = _pushable(workspace, missing, named=bool(call.words))
-        made = transfers.made_of(workspace.view, workspace.records, pushable)
-        pushed = transfers.publish(store, made, workspace.engine, verb="push")
+        outputs = transfers.made_of(workspace.view, workspace.records, pushable)
+        pushed = transfers.publish(store, outputs, workspace.engine, verb="push")
         _warn_of_others(workspace, pushed)
     rows = []
     for label in labels:

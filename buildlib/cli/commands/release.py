@@ -61,12 +61,15 @@ def _print_plan(call: Call) -> int:
     release = _open(call)
     step_plans = steps.plan(release)
     if call.flag("json"):
-        plain = [{"step": it.step, "will": it.lines, "problems": it.problems} for it in step_plans]
+        plain = [
+            {"step": each.step, "will": each.lines, "problems": each.problems}
+            for each in step_plans
+        ]
         print_json({"schema": 1, "version": release.version, "steps": plain})
     else:
         for each in step_plans:
             for number, line in enumerate(
-                [*each.lines, *(f"PROBLEM: {it}" for it in each.problems)]
+                [*each.lines, *(f"PROBLEM: {problem}" for problem in each.problems)]
             ):
                 say(f"{each.step if not number else '':10}{line}")
     return 1 if any(each.problems for each in step_plans) else 0

@@ -64,23 +64,23 @@ def facts(workspace: Workspace, label: Label) -> dict[str, Any]:
             if any(dep.ref.label == label for dep in graph[other].deps)
         ],
         "pins": {pin.section: _pinned(workspace, pin.section, pin.name) for pin in target.pins},
-        **({} if label in workspace.left_out else _made(workspace, target)),
+        **({} if label in workspace.left_out else _built_facts(workspace, target)),
     }
 
 
-def _made(workspace: Workspace, target: Target) -> dict[str, Any]:
+def _built_facts(workspace: Workspace, target: Target) -> dict[str, Any]:
     """The key of a target, and what this machine built for it."""
     key = workspace.keys.key(Reference(target.label))
     record = workspace.records.get(key) if target.rule.is_built else None
-    made: dict[str, Any] = {"key": key}
+    facts: dict[str, Any] = {"key": key}
     if target.rule.is_image:
         name, settings = image_name(target), workspace.settings
         tags = names.names_of(settings, name, target.tags, workspace.channel)
-        made["names"] = [*tags, names.content_tag(settings, name, key)]
+        facts["names"] = [*tags, names.content_tag(settings, name, key)]
     if record is not None:
         files = {name: [file.sha256, file.size] for name, file in record.files.items()}
-        made["built"] = {"seconds": record.seconds, "images": list(record.images), "files": files}
-    return made
+        facts["built"] = {"seconds": record.seconds, "images": list(record.images), "files": files}
+    return facts
 
 
 def _edge(dep: Dep) -> dict[str, Any]:
@@ -125,8 +125,8 @@ def _lines(target: Mapping[str, Any]) -> list[str]:
     }
     out = [f"{target['label']}: {target['doc']}" if target["doc"] else target["label"]]
     for name, values in rows.items():
-        for at, value in enumerate(_some(values)):
-            out.append(f"  {'' if at else name:{_WIDTH}}{value}")
+        for number, value in enumerate(_some(values)):
+            out.append(f"  {'' if number else name:{_WIDTH}}{value}")
     return out
 
 

@@ -89,12 +89,12 @@ def _report(workspace: Workspace, label: Label) -> Any:
     record = workspace.records.get(workspace.keys.key(Reference(label)))
     path = report_path(workspace.state, label)
     if record is not None and not os.path.exists(path):
-        kept = record.files.get(REPORT)
-        if kept is None or not workspace.store.check(
-            kept.sha256, kept.size, what=f"the report of {label}"
+        output = record.files.get(REPORT)
+        if output is None or not workspace.store.check(
+            output.sha256, output.size, what=f"the report of {label}"
         ):
             return None
-        path = workspace.store.path(kept.sha256)
+        path = workspace.store.path(output.sha256)
     try:
         with open(path, "rb") as file:
             return json.load(file)
@@ -133,7 +133,7 @@ def table(reports: Mapping[str, Any]) -> list[str]:
             verdict = failed if row["failed"] else f"{row['cases']} well"
             title = f"{name} {row['name']}".rstrip()
             rows.append((title, {**row["times"], "all": row["seconds"]}, verdict))
-    measured = {column for _, found, _ in rows for column in found}
+    measured = {column for _, times, _ in rows for column in times}
     columns = [column for column in (*known_columns, "all") if column in measured]
     width = max(len(title) for title, *_ in [("seconds",), *rows])
 
@@ -143,8 +143,8 @@ def table(reports: Mapping[str, Any]) -> list[str]:
         return f"{title.ljust(width)}{row}  {verdict}"
 
     body = [
-        line(title, [_seconds(found.get(column)) for column in columns], verdict)
-        for title, found, verdict in rows
+        line(title, [_seconds(times.get(column)) for column in columns], verdict)
+        for title, times, verdict in rows
     ]
     return [line("seconds", columns, "cases"), *body]
 

@@ -42,14 +42,14 @@ def _refuse_misspelt(session: Session, words: Sequence[str]) -> None:
     """Refuse a word that is neither task nor command, with the nearest one that is."""
     tasks_known = [task_name(session, label) for label in session.workspace.graph.order]
     commands = [command.get_name() for command in DoitMain.DOIT_CMDS]
-    known = [*DOCS, *tasks_known, *commands, *names()]
+    all_names = [*DOCS, *tasks_known, *commands, *names()]
     first = next((word for word in words if word[:1].isalpha()), "")
     for word in words:
         is_ours = word.startswith(("//", *(f"{verb}:" for verb in DOCS))) or word == first
-        if is_ours and word not in known and "*" not in word and "=" not in word:
-            meant = nearest(word, known)
+        if is_ours and word not in all_names and "*" not in word and "=" not in word:
+            meant = nearest(word, all_names)
             raise InputError(
-                f"there is no task or command {word}{did_you_mean(word, known)}",
+                f"there is no task or command {word}{did_you_mean(word, all_names)}",
                 fix=f"doit {meant}" if meant else "doit list",
             )
 

@@ -62,8 +62,8 @@ def look(engine: Engine, settings: Settings, records: Records) -> tuple[list[Con
     """All content tags of an engine, and the rules that apply to each of them."""
     tags = content_tags(engine, settings)
     images = engine.inspect(list(dict.fromkeys(tags.values())))
-    found = contents(tags.items(), records, lambda image: _size(images.get(image)))
-    return found, in_use(engine, images)
+    all_contents = contents(tags.items(), records, lambda image: _size(images.get(image)))
+    return all_contents, in_use(engine, images)
 
 
 def _size(info: ImageInfo | None) -> int:

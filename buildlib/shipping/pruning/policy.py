@@ -75,16 +75,16 @@ def made_since(seconds: float, reason: str) -> Keep:
 
 def newest(contents: Sequence[Content], count: int) -> Keep:
     """Keeps the newest few of each repository."""
-    kept: set[str] = set()
+    newest_names: set[str] = set()
     by_repository: dict[str, list[Content]] = {}
     for content in contents:
         if content.made is not None:
             by_repository.setdefault(content.repository, []).append(content)
     for rivals in by_repository.values():
         rivals.sort(key=lambda content: content.made or 0.0, reverse=True)
-        kept.update(content.name for content in rivals[:count])
+        newest_names.update(content.name for content in rivals[:count])
     reason = f"one of the newest {count} of its target"
-    return lambda content: reason if content.name in kept else ""
+    return lambda content: reason if content.name in newest_names else ""
 
 
 def decide(contents: Sequence[Content], rules: Sequence[Keep]) -> list[Decision]:

@@ -70,7 +70,7 @@ def look(
     Args:
         images: Names of all images of any commit, without organisation.
     """
-    found: list[Content] = []
+    contents: list[Content] = []
     reasons: dict[tuple[str, str], str] = {}
     for name in sorted({*images, STORE}):
         repository = repository_of(settings, name)
@@ -81,9 +81,9 @@ def look(
             for tag, manifest in zip(tags, manifests, strict=True)
             if manifest is not None  # None: deleted just now
         ]
-        found += _contents(registry.host, repository, tagged)
+        contents += _contents(registry.host, repository, tagged)
         reasons |= _user_tagged(repository, tagged)
-    return found, [recorded, digests(reasons)]
+    return contents, [recorded, digests(reasons)]
 
 
 def _user_tagged(repository: str, tagged: Iterable[_Tagged]) -> dict[tuple[str, str], str]:
@@ -159,8 +159,8 @@ def remove(registry: Registry, going: Sequence[Content]) -> dict[Content, str]:
     """
     failed: dict[Content, str] = {}
     for repository in dict.fromkeys(content.repository for content in going):
-        mine = [content for content in going if content.repository == repository]
-        failed |= _remove_from(registry, repository, mine)
+        in_repository = [content for content in going if content.repository == repository]
+        failed |= _remove_from(registry, repository, in_repository)
     return failed
 
 

@@ -132,13 +132,13 @@ def pins_of(workspace: Workspace, release: Release) -> set[attest.Pin]:
     """All entries of images.lock that the images of a release use."""
     from buildlib.core.keys.compute import pinned
 
-    found = set()
+    pins = set()
     for label in workspace.graph.closure([image.label for image in release.images]):
         target = workspace.graph[label]
         for pin in target.pins:
             for name, item in pinned(workspace.lock, pin, target).items.items():
-                found.add(attest.Pin(pin.section, name, item.version, item.sha256))
-    return found
+                pins.add(attest.Pin(pin.section, name, item.version, item.sha256))
+    return pins
 
 
 class _ReleaseFiles:
@@ -179,8 +179,8 @@ class _ReleaseFiles:
         from buildlib.shipping.releasing.sbom import sboms
 
         named = [(image, attest.name_of(release, image)) for image in release.images]
-        for (_, name), made in zip(named, sboms(workspace, named, say), strict=True):
-            with open(workspace.store.path(made.sha256), "rb") as file:
+        for (_, name), sbom in zip(named, sboms(workspace, named, say), strict=True):
+            with open(workspace.store.path(sbom.sha256), "rb") as file:
                 self.add(f"{SBOMS}/{name.replace('/', '-')}{SBOM_ENDING}", file.read())
 
     def move(self) -> None:

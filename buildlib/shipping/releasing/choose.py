@@ -99,17 +99,19 @@ class Chooser:
         choices: dict[Label, Choice] = {}
         for label, key in keys.items():
             image, record = images.get(tags[label]), final.records.get(key)
-            ours = Choice(key, "", "", 0, True, None)
+            local = Choice(key, "", "", 0, True, None)
             if image and record and image.id in record.images:
                 identity = record.identities.get(image.id, image.id)
                 digest = "" if identity == image.id else image.id
-                ours = ours._replace(image_id=identity, digest=digest, size=image.size)
+                local = local._replace(image_id=identity, digest=digest, size=image.size)
             entry = self._entries.get(label)
             if entry is not None:
-                theirs = Choice(key, entry.image_id, entry.digest, entry.size, True, entry)
-                choices[label] = theirs._replace(in_engine=bool(names_of(theirs) & names_of(ours)))
+                published = Choice(key, entry.image_id, entry.digest, entry.size, True, entry)
+                choices[label] = published._replace(
+                    in_engine=bool(names_of(published) & names_of(local))
+                )
             else:
-                choices[label] = ours
+                choices[label] = local
         return choices
 
     def _ask_registry(self) -> None:

@@ -67,7 +67,7 @@ def tag(digest: str) -> str:
 def signatures(registry: Registry, repository: str, digest: str) -> list[Signature]:
     """All signatures of an image, by any key; none of them is verified."""
     manifest = registry.manifest(repository, tag(digest))
-    found = []
+    result = []
     for layer in _layers(manifest) if manifest else ():
         try:
             text = layer["annotations"][ANNOTATION]
@@ -77,8 +77,8 @@ def signatures(registry: Registry, repository: str, digest: str) -> list[Signatu
             blob = str(layer["digest"])
         except (KeyError, TypeError, ValueError, binascii.Error):
             continue
-        found.append(Signature(b"".join(registry.read_blob(repository, blob)), signature))
-    return found
+        result.append(Signature(b"".join(registry.read_blob(repository, blob)), signature))
+    return result
 
 
 def add(registry: Registry, repository: str, digest: str, signed: Signature) -> None:

@@ -127,9 +127,9 @@ def open_key(text: str, passphrase: bytes, name: str) -> PrivateKey:
 
 def _box(text: str, name: str) -> dict[str, Any]:
     """The JSON in a PEM of a private key of cosign."""
-    found = _PEM.search(text)
-    kind = found.group(1) if found else ""
-    if not found or kind not in _NAMES:
+    match = _PEM.search(text)
+    kind = match.group(1) if match else ""
+    if not match or kind not in _NAMES:
         if kind == "PUBLIC KEY":
             what, fix = "the public half of a key pair", "name cosign.key, not cosign.pub"
         elif kind.endswith("PRIVATE KEY"):
@@ -138,7 +138,7 @@ def _box(text: str, name: str) -> dict[str, Any]:
             what, fix = "not a private key", MAKE_KEY
         raise InputError(f"{name} is {what}", fix=fix)
     try:
-        box = json.loads(_bytes("".join(found.group(2).split())))
+        box = json.loads(_bytes("".join(match.group(2).split())))
         kinds = box["kdf"]["name"], box["cipher"]["name"]
     except (KeyError, TypeError, ValueError):
         raise _damaged(name) from None

@@ -50,7 +50,9 @@ def roll(text: str, version: str, date: str) -> str:
                 where=Location(FILE, _line(text, heading.start())),
                 fix=f"remove it, or move what it says to [{UNRELEASED}]",
             )
-    unreleased = next((it for it in _HEADING.finditer(text) if it.group(1) == UNRELEASED), None)
+    unreleased = next(
+        (heading for heading in _HEADING.finditer(text) if heading.group(1) == UNRELEASED), None
+    )
     if unreleased is None:
         raise InputError(
             f"{FILE} has no section [{UNRELEASED}]",

@@ -98,14 +98,14 @@ def claim(
             if age < STALE:
                 raise _taken(version, other)
             say(f"a claim of {version} that led to nothing in {age / 60:.0f} minutes is taken over")
-        mine = _artifact(
+        own = _artifact(
             registry,
             repository,
             CLAIM_TYPE,
             [],
             {_INDEX: index.digest, _CLAIMANT: claimant, artifact.CREATED: artifact.stamp(clock())},
         )
-        registry.put_manifest(repository, tag, mine)
+        registry.put_manifest(repository, tag, own)
         if clock() - looked >= SETTLE / 2:  # too slow to rule out another claim in between
             continue
         wait(SETTLE)

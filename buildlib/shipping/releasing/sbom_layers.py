@@ -299,10 +299,10 @@ def _is_plain_elf(data: bytes) -> bool:
     if data[:6] != b"\x7fELF\x02\x01":
         return False
     try:
-        (at,) = struct.unpack_from("<Q", data, 0x28)
+        (offset,) = struct.unpack_from("<Q", data, 0x28)
         size, count, names = struct.unpack_from("<HHH", data, 0x3A)
-        start, length = struct.unpack_from("<QQ", data, at + names * size + 0x18)
+        start, length = struct.unpack_from("<QQ", data, offset + names * size + 0x18)
     except struct.error:
         return False
-    found = data[start : start + length]
-    return count > 0 and found != b"" and not any(each + b"\0" in found for each in _SECTIONS)
+    sections = data[start : start + length]
+    return count > 0 and sections != b"" and not any(each + b"\0" in sections for each in _SECTIONS)

@@ -20,7 +20,9 @@ class PutTags(Step):
 
     def will(self) -> list[str]:
         where = "" if self.run.registry is not None else " (in the engine only: not published)"
-        return [f"{it.repository}:{tag}{where}" for it in self._images() for tag in it.tags]
+        return [
+            f"{image.repository}:{tag}{where}" for image in self._images() for tag in image.tags
+        ]
 
     def problems(self) -> list[str]:
         problems = []

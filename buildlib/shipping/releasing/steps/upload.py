@@ -55,5 +55,5 @@ class Upload(Step):
 def _publish(workspace: Workspace, labels: Sequence[Label]) -> dict[Label, Entry]:
     if workspace.sharing is None:
         return {}
-    made = transfers.made_of(workspace.view, workspace.records, labels)
-    return transfers.publish(workspace.sharing, made, workspace.engine, verb="push")
+    outputs = transfers.made_of(workspace.view, workspace.records, labels)
+    return transfers.publish(workspace.sharing, outputs, workspace.engine, verb="push")
