@@ -286,7 +286,6 @@ class Step(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Name of the function that does it."""
         return self.run.__name__
 
 

@@ -88,7 +88,6 @@ class Call(NamedTuple):
     folder: str
 
     def flag(self, name: str) -> bool:
-        """Whether a flag was given."""
         return bool(self.options.get(name))
 
     def number(self, name: str, default: int, *, least: int = 1) -> int:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from buildlib.errors import ActionError, BuildError, InputError
-from buildlib.shipping.releasing import git as releasing_git
-from buildlib.shipping.releasing.git import commit_release, releases
+from buildlib.shipping.releasing import release_commits
 from buildlib.shipping.releasing.git_repository import GitRepository
 from buildlib.shipping.releasing.origin import SourceCommit, check_git
+from buildlib.shipping.releasing.release_commits import commit_release, releases
 from tests.support.workspace import WorkspaceBuilder
 
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- new\n\n## [2.4.0] - 2026-01-01\n\n- old\n"
@@ -33,7 +33,7 @@ def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setattr(releasing_git, "_roll", rolled)
+    monkeypatch.setattr(release_commits, "_roll", rolled)
 
 
 @pytest.fixture
@@ -403,7 +403,7 @@ def test_a_changelog_that_cannot_be_closed_is_told_before_anything_is_done(
 ) -> None:
     from buildlib.shipping.releasing.notes import roll
 
-    monkeypatch.setattr(releasing_git, "_roll", roll)
+    monkeypatch.setattr(release_commits, "_roll", roll)
     made.file("CHANGELOG.md", text).commit()
     for act in (check, release):
         assert "CHANGELOG.md" in refused(lambda act=act: act(made)).what
@@ -416,7 +416,7 @@ def test_the_changelogs_section_is_closed_once_wherever_it_stops(
 ) -> None:
     from buildlib.shipping.releasing.notes import roll
 
-    monkeypatch.setattr(releasing_git, "_roll", roll)
+    monkeypatch.setattr(release_commits, "_roll", roll)
     for count in range(6):
         with pytest.MonkeyPatch.context() as patch:
             stop_after(patch, count)

@@ -114,7 +114,6 @@ def as_plain(
     really: bool,
     remote: bool,
 ) -> dict[str, Any]:
-    """The report, for programs."""
     plain: dict[str, Any] = {
         "schema": 1,
         "where": "registry" if remote else "engine",
@@ -153,7 +152,6 @@ def lines(
     *,
     really: bool,
 ) -> list[str]:
-    """The report, for people."""
     output = [
         f"warning: {each.commit.name} ({each.commit.id[:9]}) cannot be loaded: {each.why}"
         for each in unknown

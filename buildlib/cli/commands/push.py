@@ -98,7 +98,6 @@ def _pushable(workspace: Workspace, missing: list[Label], *, named: bool) -> lis
 
 
 def _refuse_absent(workspace: Workspace, labels: list[Label]) -> None:
-    """Refuse to tag targets that the registry lacks."""
     if labels:
         shown = [short_name(workspace, label) for label in labels]
         raise ActionError(

@@ -101,7 +101,6 @@ def _check_files(call: Call, given: str) -> int:
 
 
 def _key(path: str) -> str:
-    """The text of a public key."""
     try:
         with open(os.path.join(caller_folder(), path), encoding="ascii") as file:
             return file.read()

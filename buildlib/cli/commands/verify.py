@@ -103,7 +103,6 @@ def _report(workspace: Workspace, label: Label) -> Any:
 
 
 def details(reports: Mapping[str, Any]) -> list[str]:
-    """A line for each case of each proof."""
     lines: list[str] = []
     for name, report in reports.items():
         cases = report["cases"] if report else []

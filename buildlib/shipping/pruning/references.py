@@ -232,7 +232,6 @@ def _keys_of(view: View, keys: Keys, errors: list[str]) -> Iterator[str]:
 
 
 def _images(view: View) -> set[str]:
-    """Names of all images that a view declares."""
     targets = view.graph.targets.values()
     return {image_name(target) for target in targets if target.rule.is_image}
 

@@ -155,7 +155,6 @@ class _ReleaseFiles:
         """sha256 of each file, in the order in which they will be moved."""
 
     def add(self, name: str, data: bytes) -> None:
-        """Add a file with this content."""
         with self._new(name) as out:
             out.write(data)
         self._add_checksum(name)
@@ -175,7 +174,6 @@ class _ReleaseFiles:
     def take_sboms(
         self, workspace: Workspace, release: Release, say: Callable[[str], None]
     ) -> None:
-        """Add the SBOM of each image."""
         from buildlib.shipping.releasing.sbom import sboms
 
         named = [(image, attest.name_of(release, image)) for image in release.images]

@@ -119,7 +119,6 @@ def add(registry: Registry, repository: str, digest: str, signed: Signature) -> 
 
 
 def _layers(manifest: Manifest) -> list[dict[str, Any]]:
-    """The layers of an artifact of signatures, as written."""
     layers = manifest.plain.get("layers")
     if not isinstance(layers, list) or not all(
         isinstance(layer, dict) and isinstance(layer.get("digest"), str) for layer in layers

@@ -43,7 +43,6 @@ class PublicKey:
 
     @classmethod
     def read(cls, pem: str) -> PublicKey:
-        """Parse the text of a `cosign.pub`."""
         return cls(_imported(pem.strip(), "the public key"))
 
     @property

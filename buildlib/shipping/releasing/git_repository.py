@@ -121,7 +121,6 @@ class GitRepository:
         return self.commit("HEAD")
 
     def add_tag(self, tag: str, commit: str, message: str) -> None:
-        """Create an annotated tag."""
         self._output("tag", "--annotate", "--message", message, tag, commit)
 
     # -- git ---------------------------------------------------------------------------------------

@@ -14,14 +14,14 @@ from buildlib.core.model.version import after, check_release, is_greater, next_d
 from buildlib.core.model.version import newest as newest_of
 from buildlib.core.view import view_of_commit
 from buildlib.errors import InputError
-from buildlib.shipping.releasing.git import (
+from buildlib.shipping.releasing.git_repository import GitRepository
+from buildlib.shipping.releasing.release_commits import (
     changelog_of,
     refuse_edits,
     refuse_taken,
     release_commit,
     releases,
 )
-from buildlib.shipping.releasing.git_repository import GitRepository
 
 _SHOWN = 10
 

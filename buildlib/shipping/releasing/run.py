@@ -47,7 +47,6 @@ class Run:
 
     @cached_property
     def registry(self) -> Registry | None:
-        """The registry that it is published in; None for a local release."""
         return self.final.registry
 
     @cached_property
@@ -62,7 +61,6 @@ class Run:
 
     @property
     def following(self) -> str:
-        """The next development version."""
         return next_development(self.version, self._following)
 
     @property
@@ -140,7 +138,6 @@ class Run:
         )
 
     def image(self, label: Label, choice: Choice) -> ReleasedImage:
-        """An image as the release lists it."""
         target = self.final.graph[label]
         moved = () if is_prerelease(self.version) else (LATEST, *target.tags)
         base = next((dep.ref.label for dep in target.deps if dep.kind == BASE), None)

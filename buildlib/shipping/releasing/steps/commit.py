@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from buildlib.errors import ActionError
-from buildlib.shipping.releasing.git import commit_release
 from buildlib.shipping.releasing.model import Release
+from buildlib.shipping.releasing.release_commits import commit_release
 from buildlib.shipping.releasing.steps.step import Step, Tools
 from buildlib.shipping.releasing.steps.tag import missing_engine_tags
 
