@@ -21,7 +21,7 @@ from buildlib.core.model.target import Rule
 PAGE = Path(__file__).resolve().parents[1] / "docs/rules.md"
 
 _HEAD = """\
-<!-- Made by tools/rules_reference.py from the docstrings in buildlib/rules; do not edit. -->
+<!-- Made by tools/rules_reference.py from the docstrings in buildlib/core/rules; do not edit. -->
 # Rules
 
 What a `BUILD.py` can declare: `from buildlib.rules import docker_image, glob`. All arguments are

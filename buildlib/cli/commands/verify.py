@@ -33,7 +33,7 @@ def run(call: Call) -> int:
             say(line)
         return 0
     quiet = call.flag("json")
-    for label in checks:  # of a failed run before
+    for label in checks:  # a report of an earlier, failed run must not count for this one
         with suppress(FileNotFoundError):
             os.unlink(report_path(workspace.state, label))
     verbose = is_verbose(call)

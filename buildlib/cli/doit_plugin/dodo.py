@@ -82,7 +82,7 @@ def _leave_if_nothing_to_do(session: Session, words: Sequence[str]) -> None:
             return
         plan = session.start(roots)
     except BuildError:
-        return  # doit comes upon it, too
+        return  # doit meets the same error, and reports it
     workspace.save()
     say(lines(workspace, plan)[0])
     os._exit(0)
