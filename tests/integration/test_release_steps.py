@@ -408,7 +408,7 @@ def test_a_release_that_was_stopped_in_its_commit_goes_on(
         def stop(*_: object) -> str:
             raise KeyboardInterrupt
 
-        stopped.setattr("buildlib.shipping.releasing.repository.Repository.add_commit", stop)
+        stopped.setattr("buildlib.shipping.releasing.git_repository.GitRepository.add_commit", stop)
         try:
             code = verb("release", "VERSION=2.5.0").code
         except KeyboardInterrupt:

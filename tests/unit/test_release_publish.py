@@ -12,7 +12,7 @@ from buildlib.errors import ActionError
 from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest
 from buildlib.shipping.releasing import tagging
 from buildlib.shipping.releasing.model import Tag
-from buildlib.shipping.releasing.publish import STALE, claim, free_or_right, put_index, put_tags
+from buildlib.shipping.releasing.publish import STALE, claim, missing_tags, put_index, put_tags
 from tests.fakes.registry import FakeRegistry
 
 LISTED = "elyra/releases"
@@ -139,7 +139,7 @@ def test_a_version_that_is_out_is_never_claimed(registry: FakeRegistry, clock: C
 
 def test_what_is_right_is_not_put_again(registry: FakeRegistry) -> None:
     registry.put_manifest("elyra/a", "2.5.0", manifest("one"))
-    missing = free_or_right(registry, [tag("a"), tag("b")])
+    missing = missing_tags(registry, [tag("a"), tag("b")])
     assert [it.repository for it in missing] == ["elyra/b"]
 
 
@@ -153,7 +153,7 @@ def test_a_release_tag_never_moves(registry: FakeRegistry) -> None:
 
 def test_latest_moves(registry: FakeRegistry) -> None:
     registry.put_manifest("elyra/b", "2.5.0", manifest("another"))
-    assert len(free_or_right(registry, [tag("b", moves=True)])) == 1
+    assert len(missing_tags(registry, [tag("b", moves=True)])) == 1
 
 
 def test_tags_are_put_by_a_process_of_its_own(
@@ -190,7 +190,7 @@ def test_the_process_takes_no_modules_of_the_callers_folder(
     (tmp_path / "json.py").write_text("raise SystemExit('shadowed')")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ActionError, match="not all tags") as told:
-        tagging.run_apart("no host", [tag("a")])
+        tagging.put_detached("no host", [tag("a")])
     assert "is not a registry" in (told.value.detail or "")
 
 

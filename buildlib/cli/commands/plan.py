@@ -1,6 +1,6 @@
-"""`plan`: what would be built and why. Nothing is run, and no engine or network is needed.
+"""`plan`: what would be built and why. It runs nothing, and needs no engine and no network.
 
-`plan release VERSION=2.5.0` tells what a release would do, `plan --remote` what a build would pull:
+`plan release VERSION=2.5.0` shows what a release would do, `plan --remote` what a build would pull:
 these two ask the registry.
 """
 
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
 
 def run(call: Call) -> int:
-    """See the module."""
     if call.words[:1] == ("release",):
-        asked = call._replace(words=call.words[1:], options={**call.options, "dry-run": True})
-        return find("release").run(asked)
+        options = {**call.options, "dry-run": True}
+        return find("release").run(call._replace(words=call.words[1:], options=options))
     for name in ("VERSION", "NEXT"):
         if name in call.variables:
             raise InputError(
@@ -35,7 +34,7 @@ def run(call: Call) -> int:
 
 
 def _registry(workspace: Workspace) -> RegistryLookup:
-    """What answers for the registry of the settings, whatever the role of this machine."""
+    """Asks the registry of the settings, whatever the role of this machine."""
     from buildlib.build.execution.sharing import RegistryLookup
 
     if workspace.shared_store is None:

@@ -1,8 +1,8 @@
-"""The bound on what a machine keeps without being asked: the newest few images of each target.
+"""Automatic pruning: the engine keeps the newest few images of each target.
 
-Runs after a build that made images, so that a month of edits does not fill the disk. Most times it
-costs one question to the engine. It never takes what a container stands on, what has another tag,
-or what the working tree needs; `prune` looks further (git), and is the one that is asked for.
+It runs after a build that made images, so that a month of edits does not fill the disk. Usually it
+costs one request to the engine. It never removes an image that a container uses, that has another
+tag, or that the working tree needs. `prune`, which a person runs, also considers git's history.
 """
 
 from __future__ import annotations
@@ -20,31 +20,22 @@ if TYPE_CHECKING:
 
 
 def after_build(workspace: Workspace, say: Callable[[str], None]) -> None:
-    """Keep the bound after a build, in one line where something went; it never fails a build.
-
-    Args:
-        workspace: The workspace.
-        say: Takes the line.
-    """
+    """Prune after a build, and report it in one line; a failure is a warning, never an error."""
     try:
-        gone = bound(workspace)
+        removed = bound(workspace)
     except BuildError as error:
         say(f"warning: old images were not looked for: {error.what}")
         return
-    if gone:
-        number = "1 old image" if len(gone) == 1 else f"{len(gone)} old images"
+    if removed:
+        images = "1 old image" if len(removed) == 1 else f"{len(removed)} old images"
         count = workspace.settings.keep_images
-        say(f"removed {number}: the engine keeps the newest {count} of each target (keep_images)")
+        say(f"removed {images}: the engine keeps the newest {count} of each target (keep_images)")
 
 
 def bound(workspace: Workspace) -> list[policy.Content]:
-    """Remove old content tags where a target has more than the settings allow.
+    """Remove old content tags of targets that have more than `keep_images` of the settings.
 
-    Args:
-        workspace: The workspace; `keep_images` of its settings is the bound, 0 for none.
-
-    Returns:
-        What was removed.
+    Returns the removed ones; 0 for `keep_images` means no limit.
 
     Raises:
         EngineUnavailable: No engine answers.
@@ -54,21 +45,21 @@ def bound(workspace: Workspace) -> list[policy.Content]:
         return []
     engine = workspace.engine
     tags = local.content_tags(engine, workspace.settings)
-    number: dict[str, int] = {}
+    tag_counts: dict[str, int] = {}
     for ref in tags:
         repository = split_ref(ref)[0]
-        number[repository] = number.get(repository, 0) + 1
-    many = {ref: image for ref, image in tags.items() if number[split_ref(ref)[0]] > count}
-    if not many:
+        tag_counts[repository] = tag_counts.get(repository, 0) + 1
+    crowded = {ref: image for ref, image in tags.items() if tag_counts[split_ref(ref)[0]] > count}
+    if not crowded:
         return []
     present = dict.fromkeys(present_keys(workspace), "the working tree needs it")
-    found = local.contents(many.items(), workspace.records)
-    rules = [policy.recorded, policy.newest(found, count), policy.keys(present)]
-    old = [each for each, reason in policy.decide(found, rules) if not reason]
+    candidates = local.contents(crowded.items(), workspace.records)
+    rules = [policy.recorded, policy.newest(candidates, count), policy.keys(present)]
+    old = [each for each, reason in policy.decide(candidates, rules) if not reason]
     if not old:
         return []
-    there = engine.inspect(list(dict.fromkeys(each.digest for each in old)))
-    rules = local.in_use(engine, there)
-    going = [each for each, reason in policy.decide(old, rules) if not reason]
-    failed = local.remove(engine, going)
-    return [each for each in going if each not in failed]
+    images = engine.inspect(list(dict.fromkeys(each.digest for each in old)))
+    rules = local.in_use(engine, images)
+    unused = [each for each, reason in policy.decide(old, rules) if not reason]
+    failed = local.remove(engine, unused)
+    return [each for each in unused if each not in failed]
