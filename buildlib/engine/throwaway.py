@@ -67,6 +67,8 @@ def run_script(
                 if files:
                     client.put_archive(name, "/", _archive(files))
                 client.start(name)
+            if process.stopping():  # a container that is just starting may outlive its removal
+                raise process.Stopped
             with explained(endpoint, "wait for a container"):
                 code = int(client.wait(name, timeout=None)["StatusCode"])
             with explained(endpoint, "hand over a container's output"):
