@@ -35,7 +35,7 @@ from buildlib.errors import EngineUnavailable, InputError
 
 if TYPE_CHECKING:
     from buildlib.build.sharing.entry import Entry
-    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.sharing.shared_store import SharedStore
     from buildlib.engine.protocol import Builder, Engine, Grant, ImageInfo
     from buildlib.engine.transfer import ImageTransport
     from buildlib.outside.fetch.progress import Observer
@@ -276,7 +276,7 @@ class Workspace:
 
     def shared_store_of(self, registry: str) -> SharedStore:
         """Return any registry as a store, by host and path; keys stay those of the settings."""
-        from buildlib.build.sharing.shared import SharedStore
+        from buildlib.build.sharing.shared_store import SharedStore
 
         return SharedStore(
             self.connect(registry),

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.cli.common import no_registry, print_json, say
-from buildlib.cli.leaves import leaf_lines, plain_leaves
+from buildlib.cli.key_changes import leaf_lines, plain_leaves
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.settings import canonical_registry, check_names
@@ -20,7 +20,7 @@ from buildlib.errors import InputError
 
 if TYPE_CHECKING:
     from buildlib.build.sharing.entry import Entry
-    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.sharing.shared_store import SharedStore
     from buildlib.build.workspace import Workspace
 
 OWN = "registry"

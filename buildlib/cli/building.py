@@ -86,7 +86,7 @@ def new_session(
 
 
 def _prune(workspace: Workspace, tell: Callable[[str], None]) -> None:
-    from buildlib.shipping.pruning.bound import after_build
+    from buildlib.shipping.pruning.after_build import after_build
 
     after_build(workspace, tell)
 

@@ -10,7 +10,7 @@ from buildlib.core.store import names
 from buildlib.text import duration
 
 if TYPE_CHECKING:
-    from buildlib.build.execution.sharing import RegistryLookup
+    from buildlib.build.execution.pull_and_publish import RegistryLookup
     from buildlib.build.workspace import Workspace
     from buildlib.cli.verb import Call
     from buildlib.core.plan.plan import Plan, Step

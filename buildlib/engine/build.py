@@ -15,10 +15,10 @@ from contextlib import suppress
 
 from buildlib.core.dockerfile.parse import PROXY_ARGS
 from buildlib.engine import process
+from buildlib.engine.buildkit_output import Event, Status
 from buildlib.engine.client import Client, client_environ, client_for, sets_proxies
 from buildlib.engine.failure import FailureFinder
 from buildlib.engine.find import Endpoint, unavailable
-from buildlib.engine.progress import Event, Status
 from buildlib.engine.protocol import BuildRequest, Built, Engine, Log, first_image
 from buildlib.engine.secrets import lend
 from buildlib.errors import ActionError, InputError, Location

@@ -10,7 +10,7 @@ from collections import deque
 from typing import NamedTuple
 
 from buildlib.core.dockerfile.lines import read_lines
-from buildlib.engine.progress import Event, Failed, Other, Output, Progress, instruction_of
+from buildlib.engine.buildkit_output import Event, Failed, Other, Output, Progress, instruction_of
 from buildlib.errors import InputError
 
 _TAIL = 20

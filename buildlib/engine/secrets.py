@@ -48,7 +48,7 @@ def grants_for(
         environ: May name a CA bundle and an index; the process's environment when None.
         suite: Debian suite (`bookworm`) of the image; without it, apt keeps its own sources.
     """
-    from buildlib.outside import pypi
+    from buildlib.outside import package_index
 
     env = os.environ if environ is None else environ
     public = Network()
@@ -66,8 +66,8 @@ def grants_for(
         # Mounted over the image's own: by a variable, apt can add sources, but not leave one out.
         sources = _debian_sources(network.apt, suite)
         grants.append(Grant("buildlib-apt.sources", (), text=sources, at=_SOURCES))
-    index = pypi.index_url(network.pypi, env)
-    if index != pypi.PUBLIC:
+    index = package_index.index_url(network.pypi, env)
+    if index != package_index.PUBLIC:
         uv = f'[[index]]\nurl = "{index}"\ndefault = true\n'
         grants += [
             Grant("buildlib-pip.conf", ("PIP_CONFIG_FILE",), text=_pip_conf(index)),

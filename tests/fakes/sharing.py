@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from buildlib.build.sharing.entry import Entry
-from buildlib.build.sharing.writer import BuiltTarget
+from buildlib.build.sharing.entry_writer import BuiltTarget
 from buildlib.build.workspace import Workspace
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.output import Output

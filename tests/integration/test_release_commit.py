@@ -16,7 +16,7 @@ from buildlib.core.model.label import Label, Reference, parse_label
 from buildlib.core.view import view_of_commit
 from buildlib.errors import ActionError, InputError
 from buildlib.shipping.releasing import release_commits
-from buildlib.shipping.releasing.origin import check_git, refuse_other_keys
+from buildlib.shipping.releasing.preconditions import check_git, refuse_other_keys
 from buildlib.shipping.releasing.release_commits import commit_release
 
 CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\nADD files.tar /\n"

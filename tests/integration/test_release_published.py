@@ -13,8 +13,8 @@ from workshop import Told, Verbs, Workshop
 from buildlib.build.sharing import transfers
 from buildlib.core.model.label import parse_label
 from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest, RegistryUnavailable
-from buildlib.shipping.releasing.publish import INDEX_TYPE
-from buildlib.shipping.releasing.signed import check_folder
+from buildlib.shipping.releasing.claims_and_tags import INDEX_TYPE
+from buildlib.shipping.releasing.verify_signatures import check_folder
 from tests.fakes.registry import FakeRegistry
 from tests.support.golden import check_golden
 from tests.support.signing import KEY, PASSPHRASE, PUBLIC, check_image

@@ -14,8 +14,8 @@ import pytest
 from releasable import IMAGES, Releasable
 from workshop import CHANGELOG, Verbs, Workshop
 
-from buildlib.shipping.releasing.signed import check_folder
 from buildlib.shipping.releasing.steps import NAMES
+from buildlib.shipping.releasing.verify_signatures import check_folder
 from tests.support.golden import check_golden
 from tests.support.signing import KEY, PASSPHRASE, PUBLIC
 

@@ -128,7 +128,7 @@ def test_what_a_pulled_target_is_made_of_is_known_to_why(ci: Workshop, shop: Wor
 def test_files_that_took_their_time_are_shared(
     machine: Callable[[str], Workshop], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("buildlib.build.sharing.shared._WORTH_SECONDS", 0.0)
+    monkeypatch.setattr("buildlib.build.sharing.shared_store._WORTH_SECONDS", 0.0)
     first, second = machine("first"), machine("second")
     share(first, default="write")
     publish(first, ARCHIVE)
@@ -140,7 +140,7 @@ def test_files_that_took_their_time_are_shared(
 def test_an_archive_that_lacks_what_its_rule_makes_is_built(
     machine: Callable[[str], Workshop], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("buildlib.build.sharing.shared._WORTH_SECONDS", 0.0)
+    monkeypatch.setattr("buildlib.build.sharing.shared_store._WORTH_SECONDS", 0.0)
     first, second = machine("first"), machine("second")
     share(first, default="write")
     publish(first, ARCHIVE)
@@ -176,7 +176,7 @@ def test_proofs_of_another_machine_count(
 
     monkeypatch.setattr(KernelCheck, "build", prove)
     monkeypatch.setattr(
-        "buildlib.build.sharing.shared._WORTH_SECONDS", 0.0
+        "buildlib.build.sharing.shared_store._WORTH_SECONDS", 0.0
     )  # real ones take seconds
     first, second = machine("first"), machine("second")
     for each in (first, second):

@@ -13,8 +13,8 @@ import pytest
 from workshop import Workshop
 
 from buildlib.build.sharing.entry import Entry
-from buildlib.build.sharing.shared import SharedStore, is_worth_sharing
-from buildlib.build.sharing.writer import BuiltTarget
+from buildlib.build.sharing.entry_writer import BuiltTarget
+from buildlib.build.sharing.shared_store import SharedStore, is_worth_sharing
 from buildlib.build.workspace import Workspace
 from buildlib.core.keys.record import make_record
 from buildlib.core.model.label import Reference, parse_label
@@ -553,7 +553,7 @@ def test_a_registry_that_is_too_slow_is_given_up(
 ) -> None:
     Machine(two).publish(A)
     answer = threading.Event()
-    monkeypatch.setattr("buildlib.build.sharing.shared._TIMEOUT", 0.05)
+    monkeypatch.setattr("buildlib.build.sharing.shared_store._TIMEOUT", 0.05)
     two.registry.before = lambda *_: answer.wait(30)
     machine = Machine(two)
     try:

@@ -24,7 +24,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from buildlib.outside.pypi import PUBLIC, File
+from buildlib.outside.package_index import PUBLIC, File
 from buildlib.outside.setup import bootstrap, uv
 from buildlib.outside.setup.wheels import Machine, fitting_wheel, this_machine
 
@@ -121,7 +121,7 @@ class Workspace:
             "buildlib/core/__init__.py",
             "buildlib/outside/__init__.py",
             "buildlib/errors.py",
-            "buildlib/outside/pypi.py",
+            "buildlib/outside/package_index.py",
         ):
             shutil.copy(ROOT / name, self.root / name)
         (package / "__main__.py").write_text(STUB)

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from buildlib.build.execution import timeline
 from buildlib.core.model.label import Label
-from buildlib.engine.failure import FailureFinder
-from buildlib.engine.progress import (
+from buildlib.engine.buildkit_output import (
     Cached,
     Cancelled,
     Done,
@@ -26,6 +25,7 @@ from buildlib.engine.progress import (
     Status,
     instruction_of,
 )
+from buildlib.engine.failure import FailureFinder
 from tests.fakes.buildkit.record import FAILS, FOLDER, MARK
 
 RECORDED = sorted(FOLDER.glob("*.txt"))

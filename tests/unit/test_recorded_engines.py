@@ -10,7 +10,7 @@ import pytest
 
 from buildlib.engine.api import info_of, tagged
 from buildlib.engine.build import EXPORTED, result_names
-from buildlib.engine.progress import Progress, Status
+from buildlib.engine.buildkit_output import Progress, Status
 from buildlib.engine.transfer import Layers, unobserved
 
 FILES = sorted((Path(__file__).parents[1] / "fakes" / "engines").glob("docker-*.json"))

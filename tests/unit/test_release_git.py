@@ -12,7 +12,7 @@ import pytest
 from buildlib.errors import ActionError, BuildError, InputError
 from buildlib.shipping.releasing import release_commits
 from buildlib.shipping.releasing.git_repository import GitRepository
-from buildlib.shipping.releasing.origin import SourceCommit, check_git
+from buildlib.shipping.releasing.preconditions import SourceCommit, check_git
 from buildlib.shipping.releasing.release_commits import commit_release, releases
 from tests.support.workspace import WorkspaceBuilder
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from buildlib.build.execution.context import ActionContext
+from buildlib.build.execution.action_context import ActionContext
 from buildlib.core.graph.graph import VERIFY
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.output import Output
@@ -142,7 +142,7 @@ class Executor:
 
     def _build(self, target: Target, *, rebuild: bool) -> None:
         from buildlib.build.execution.timeline import SpanRecorder
-        from buildlib.engine.progress import Resumed, Started, instruction_of
+        from buildlib.engine.buildkit_output import Resumed, Started, instruction_of
 
         workspace = self._workspace
         started = time.monotonic()

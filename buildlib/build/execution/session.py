@@ -212,7 +212,9 @@ class Session:
         if not any(step.action == BUILD for step in self.plan.steps):
             return
         if self.workspace.role != OFF:
-            from buildlib.build.execution.sharing import pull_all  # with all that asks a registry
+            from buildlib.build.execution.pull_and_publish import (
+                pull_all,  # with all that asks a registry
+            )
 
             self._plan, self.pulled = pull_all(
                 self.workspace, self._roots, self._executor, force=self.force, say=self.say
@@ -231,7 +233,7 @@ class Session:
     def publish(self) -> None:
         """Publish what this build made, if the role is `write`; never fail."""
         if self.spans and self.workspace.role == WRITE:
-            from buildlib.build.execution.sharing import publish_all
+            from buildlib.build.execution.pull_and_publish import publish_all
 
             publish_all(self.workspace, [span.label for span in self.spans], say=self.say)
 
@@ -242,7 +244,7 @@ class Session:
         if any(target.rule.request(target) for target in built):
             self.workspace.builder.ready()
         if built and self.workspace.role == WRITE:
-            from buildlib.build.execution.sharing import warn_if_refused
+            from buildlib.build.execution.pull_and_publish import warn_if_refused
 
             warn_if_refused(self.workspace, say=self.say)
 

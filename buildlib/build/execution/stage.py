@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import os
 
-from buildlib.core import marshalled
+from buildlib.core import cache_file
 from buildlib.core.keys.index import DigestIndex, file_sha256
 from buildlib.core.model.inputs import Source
 from buildlib.core.store.content import EPOCH, ContentStore, next_stamp, stamp_ns
@@ -44,7 +44,7 @@ class Stage:
         self._added: set[str] = set()
         self._folders: set[str] = set()
         self._linked: set[str] = set()
-        history = marshalled.load(f"{home}/history", _KIND)
+        history = cache_file.load(f"{home}/history", _KIND)
         contents: dict[str, dict[int, str]] = history.get("contents", {})
         limit = _LONG + _EACH * history.get("names", 0)
         usable = bool(history) and sum(map(len, contents.values())) < limit
@@ -181,7 +181,7 @@ class Stage:
             "names": len(self._added),
             "contents": self._contents,
         }
-        if not marshalled.save(f"{self._home}/history", _KIND, history):
+        if not cache_file.save(f"{self._home}/history", _KIND, history):
             raise ActionError(
                 f"cannot write {self._home}/history", fix=f"df -h {self._home}  # is there space?"
             )

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildlib.core.plan.critical_path import critical_path
-from buildlib.engine.progress import Done, Event, Progress, instruction_of
+from buildlib.engine.buildkit_output import Done, Event, Progress, instruction_of
 from buildlib.text import duration
 
 if TYPE_CHECKING:

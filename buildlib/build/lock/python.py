@@ -29,7 +29,7 @@ from buildlib.core.model.section import PYTHON
 from buildlib.core.model.target import Target
 from buildlib.core.store.state import flat
 from buildlib.errors import ActionError, InputError, Location
-from buildlib.outside.pypi import index_url
+from buildlib.outside.package_index import index_url
 from buildlib.outside.setup.bootstrap import environment_for_uv
 
 _UNREACHED = re.compile(r"Failed to fetch|dns error|error sending request|Request failed")

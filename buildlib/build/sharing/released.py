@@ -19,7 +19,7 @@ from buildlib.errors import ActionError, BuildError
 from buildlib.outside.registry.protocol import Registry
 
 if TYPE_CHECKING:
-    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.sharing.shared_store import SharedStore
     from buildlib.engine.protocol import Engine, ImageInfo
     from buildlib.engine.transfer import Observe
 

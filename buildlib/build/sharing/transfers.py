@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
+from buildlib.build.sharing.entry_writer import BuiltTarget
 from buildlib.build.sharing.progress import TransferProgress
-from buildlib.build.sharing.writer import BuiltTarget
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.output import Output
 from buildlib.errors import BuildError
@@ -21,7 +21,7 @@ from buildlib.parallel import map_threads
 
 if TYPE_CHECKING:
     from buildlib.build.sharing.entry import Entry
-    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.sharing.shared_store import SharedStore
     from buildlib.core.store.records import Records
     from buildlib.core.view import View
     from buildlib.engine.protocol import Engine

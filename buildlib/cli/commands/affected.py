@@ -64,7 +64,7 @@ def run(call: Call) -> int:
 def _affected(call: Call, old: View, new: View) -> list[Affected]:
     """The targets that differ, of those that the command line chooses."""
     from buildlib.core.plan.affected import affected
-    from buildlib.core.plan.code import changed_rules
+    from buildlib.core.plan.rule_versions import changed_rules
 
     graph = new.graph
     kinds = {target.rule.kind for target in graph.targets.values()}

@@ -20,7 +20,7 @@ def run(call: Call) -> int:
     say(f"{len(files)} files, {size / 1e6:.1f} MB, are in the store; {len(missing)} were fetched")
     folder = call.options.get("to")
     if folder:
-        from buildlib.outside.fetch.carry import export_to
+        from buildlib.outside.fetch.air_gap import export_to
 
         export_to(workspace.store, files, str(folder))
         say(f"they are in {folder}, too: carry it, and set BUILDLIB_STORE to it there")

@@ -14,7 +14,7 @@ from buildlib.cli.verb import JSON, VARIABLES, Call, Option, Verb, find
 from buildlib.errors import InputError
 
 if TYPE_CHECKING:
-    from buildlib.build.execution.sharing import RegistryLookup
+    from buildlib.build.execution.pull_and_publish import RegistryLookup
     from buildlib.build.workspace import Workspace
 
 
@@ -35,7 +35,7 @@ def run(call: Call) -> int:
 
 def _registry(workspace: Workspace) -> RegistryLookup:
     """Asks the registry of the settings, whatever the role of this machine."""
-    from buildlib.build.execution.sharing import RegistryLookup
+    from buildlib.build.execution.pull_and_publish import RegistryLookup
 
     if workspace.shared_store is None:
         raise no_registry("plan --remote")

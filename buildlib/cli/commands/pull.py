@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildlib.build.execution import signals
 from buildlib.cli.common import open_workspace, print_json, say, short_name, warn
-from buildlib.cli.sharing import is_image, registry_of, shareable_targets
+from buildlib.cli.push_pull import is_image, registry_of, shareable_targets
 from buildlib.cli.verb import JSON, VARIABLES, Call, Verb
 from buildlib.core.model.label import Label
 from buildlib.core.model.version import check_release

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.build.execution import signals
 from buildlib.cli.common import open_workspace, print_json, say, short_name, warn
-from buildlib.cli.sharing import is_image, registry_of, shareable_targets
+from buildlib.cli.push_pull import is_image, registry_of, shareable_targets
 from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.target import image_name
@@ -22,7 +22,7 @@ from buildlib.errors import ActionError
 
 if TYPE_CHECKING:
     from buildlib.build.sharing.entry import Entry
-    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.sharing.shared_store import SharedStore
     from buildlib.build.workspace import Workspace
 
 
@@ -72,7 +72,7 @@ def run(call: Call) -> int:
 
 def _pushable(workspace: Workspace, missing: list[Label], *, named: bool) -> list[Label]:
     """The missing targets that are worth a push; refuses if one is not up to date here."""
-    from buildlib.build.sharing.shared import is_worth_sharing
+    from buildlib.build.sharing.shared_store import is_worth_sharing
 
     records = {label: workspace.records.get(_key(workspace, label)) for label in missing}
     for label, record in records.items():

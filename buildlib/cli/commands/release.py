@@ -77,7 +77,7 @@ def _print_plan(call: Call) -> int:
 
 def _check_files(call: Call, given: str) -> int:
     """Verify that a folder holds the files of a release as they were published."""
-    from buildlib.shipping.releasing.signed import SIGNATURE, SUMS, check_folder
+    from buildlib.shipping.releasing.verify_signatures import SIGNATURE, SUMS, check_folder
 
     folder = os.path.join(caller_folder(), given)
     if not os.path.isdir(folder):

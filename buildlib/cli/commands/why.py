@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildlib.cli.common import open_workspace, print_json, say
-from buildlib.cli.leaves import leaf_lines, plain_leaves
+from buildlib.cli.key_changes import leaf_lines, plain_leaves
 from buildlib.cli.verb import JSON, SINCE, Call, Option, Verb
 from buildlib.core.model.label import Reference
 from buildlib.errors import InputError

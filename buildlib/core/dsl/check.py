@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 from types import CodeType
 
-from buildlib.core.dsl.steady import guard
+from buildlib.core.dsl.deterministic import guard
 from buildlib.errors import InputError, Location
 
 RULES_MODULE = "buildlib.rules"
@@ -101,7 +101,7 @@ def check(source: str, file: str) -> ast.Module:
 
 
 def compile_file(source: str, file: str) -> CodeType:
-    """Check a `BUILD.py` or `defs.py`, guard it (`steady.guard`) and compile it."""
+    """Check a `BUILD.py` or `defs.py`, guard it (`deterministic.guard`) and compile it."""
     module = check(source, file)
     try:
         return compile(guard(module), file, "exec", dont_inherit=True)

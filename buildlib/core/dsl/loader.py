@@ -13,7 +13,7 @@ from typing import Any
 
 from buildlib.core.dsl import check, declare, registry
 from buildlib.core.dsl.check import ANNOTATION_MODULES, RULES_MODULE, SAFE_BUILTINS
-from buildlib.core.dsl.steady import GUARD, Text, steady
+from buildlib.core.dsl.deterministic import GUARD, Text, steady
 from buildlib.core.model.label import Label
 from buildlib.core.model.settings import FILE as SETTINGS
 from buildlib.core.model.settings import Settings, refuse_unread

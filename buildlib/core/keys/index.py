@@ -16,7 +16,7 @@ from _hashlib import openssl_sha256  # hashlib itself imports more than a no-op 
 from collections.abc import Iterable
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
-from buildlib.core import marshalled
+from buildlib.core import cache_file
 from buildlib.errors import InputError, Location
 
 _KIND = "digest index 4"
@@ -57,7 +57,7 @@ class DigestIndex:
         self._root = root
         self._file = file
         self._shared = shared
-        self._entries: dict[str, _Entry] = marshalled.load(file, _KIND)
+        self._entries: dict[str, _Entry] = cache_file.load(file, _KIND)
         self._noted: set[str] = set()
         self._changed = False
         self.hashed = 0
@@ -70,13 +70,13 @@ class DigestIndex:
         entries = dict(self._entries)
         if self._shared:
             own = {path: entries[path] for path in list(self._noted) if path in entries}
-            entries = {**entries, **marshalled.load(self._file, _KIND), **own}
+            entries = {**entries, **cache_file.load(self._file, _KIND), **own}
         existing = {
             path: entry
             for path, entry in entries.items()
             if os.path.lexists(f"{self._root}/{path}")
         }
-        self._changed = not marshalled.save(self._file, _KIND, existing)
+        self._changed = not cache_file.save(self._file, _KIND, existing)
 
     def unchanged_stamp(self, path: str) -> str:
         """The stamp in the index if the file's stat data are unchanged; else an empty text."""

@@ -1,6 +1,6 @@
 """The context of an action: its inputs, its tools, and the store for its results.
 
-Rules use this protocol; a build makes a context for each action (`build.execution.context`). An
+Rules use this protocol; a build makes a context for each action (`execution.action_context`). An
 action has no other access to the outside, so it cannot see what its target did not declare.
 """
 

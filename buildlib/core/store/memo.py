@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from buildlib.core import marshalled
+from buildlib.core import cache_file
 
 
 class Memo:
@@ -21,7 +21,7 @@ class Memo:
     def __init__(self, file: str, code: str) -> None:
         self._file = file
         self._kind = f"memo of {code}"
-        self._entries: dict[Any, Any] = marshalled.load(file, self._kind)
+        self._entries: dict[Any, Any] = cache_file.load(file, self._kind)
         self._used: dict[Any, Any] = {}
 
     def get(self, key: Any) -> Any:
@@ -37,4 +37,4 @@ class Memo:
         """Write what this run used, if the file holds something else."""
         if self._used.keys() == self._entries.keys():
             return
-        marshalled.save(self._file, self._kind, self._used)
+        cache_file.save(self._file, self._kind, self._used)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from buildlib.outside.fetch.source import INDEX_SCHEME, DebianPath, PyPIFile, Urls
-from buildlib.outside.pypi import ACCEPT, files_of, index_url, project_page
+from buildlib.outside.package_index import ACCEPT, files_of, index_url, project_page
 from buildlib.outside.web.errors import HttpError
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ if __name__ == "__main__":  # run by path under -I: the workspace is not on sys.
 
 from buildlib.core.store.content import default_root
 from buildlib.errors import ActionError, BuildError
-from buildlib.outside.pypi import PUBLIC, configured_in, index_url
+from buildlib.outside.package_index import PUBLIC, configured_in, index_url
 from buildlib.outside.setup import uv
 from buildlib.outside.setup.fetch import OTHER_INDEX
 from buildlib.outside.web.address import redacted

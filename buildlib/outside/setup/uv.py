@@ -21,7 +21,7 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from buildlib.core.store.content import default_root
 from buildlib.errors import ActionError, InputError, Location
-from buildlib.outside.pypi import ACCEPT, files_of, project_page
+from buildlib.outside.package_index import ACCEPT, files_of, project_page
 from buildlib.outside.setup.fetch import OTHER_INDEX, fetch
 from buildlib.outside.setup.wheels import fitting_wheel, this_machine
 from buildlib.outside.web.address import redacted
@@ -29,7 +29,7 @@ from buildlib.outside.web.address import redacted
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from buildlib.outside.pypi import File
+    from buildlib.outside.package_index import File
     from buildlib.outside.setup.wheels import Machine
 
 LOCK = "requirements.lock"

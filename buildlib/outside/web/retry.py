@@ -1,4 +1,4 @@
-"""Retry with back-off and jitter: the one loop for all requests.
+"""Retry with back-off and jitter: the one loop for all requests over HTTP.
 
 urllib3's own `Retry` counts the attempts of a single request. Here the count starts again whenever
 new bytes have arrived, over any number of requests, and a wait can be interrupted.

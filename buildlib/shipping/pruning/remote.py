@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.build.sharing.entry import ARTIFACT
-from buildlib.build.sharing.reader import STORE
+from buildlib.build.sharing.entry_reader import STORE
 from buildlib.core.store import names
 from buildlib.errors import BuildError, InputError
 from buildlib.outside.registry.artifact import created

@@ -21,7 +21,7 @@ from buildlib.outside.registry.protocol import Registry
 from buildlib.shipping.releasing import sign
 from buildlib.shipping.releasing.choose import Choice, Chooser, refuse_missing
 from buildlib.shipping.releasing.model import Release, ReleasedImage
-from buildlib.shipping.releasing.origin import SourceCommit, check_git, refuse_other_keys
+from buildlib.shipping.releasing.preconditions import SourceCommit, check_git, refuse_other_keys
 from buildlib.shipping.releasing.proofs import Proofs
 
 LATEST = "latest"

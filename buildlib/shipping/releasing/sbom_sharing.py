@@ -7,7 +7,7 @@ what others built and proved then needs none of those images.
 from __future__ import annotations
 
 from buildlib.build.sharing import transfers
-from buildlib.build.sharing.writer import BuiltTarget
+from buildlib.build.sharing.entry_writer import BuiltTarget
 from buildlib.build.workspace import Workspace
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.label import Label

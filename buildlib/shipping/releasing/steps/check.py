@@ -5,7 +5,7 @@ from __future__ import annotations
 from buildlib.core.model.label import Label
 from buildlib.errors import BuildError
 from buildlib.shipping.releasing.choose import Choice, refuse_missing
-from buildlib.shipping.releasing.origin import check_git
+from buildlib.shipping.releasing.preconditions import check_git
 from buildlib.shipping.releasing.steps.step import Step, Tools
 
 

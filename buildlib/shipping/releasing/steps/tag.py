@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from buildlib.errors import ActionError
 from buildlib.outside.registry.protocol import Registry
-from buildlib.shipping.releasing import artifacts, publish
+from buildlib.shipping.releasing import artifacts, claims_and_tags
 from buildlib.shipping.releasing.model import Release, ReleasedImage, Tag, names_of
 from buildlib.shipping.releasing.run import Run
 from buildlib.shipping.releasing.steps.step import Step, Tools
@@ -68,14 +68,14 @@ class PutTags(Step):
     ) -> int:
         """Make the release visible in the registry; returns how many tags were put."""
         run = self.run
-        index = publish.put_index(registry, run.releases, run.folder, files)
+        index = claims_and_tags.put_index(registry, run.releases, run.folder, files)
         tags = [tag for image in release.images for tag in self._tags(registry, image)]
         tags.append(Tag(run.releases, run.version, index, moves=False, rank=2))
-        publish.missing_tags(registry, tags)
-        publish.claim(
+        claims_and_tags.missing_tags(registry, tags)
+        claims_and_tags.claim(
             registry, run.releases, run.version, index, claimant=self._claimant(), say=say
         )
-        return publish.put_tags(registry, tags)
+        return claims_and_tags.put_tags(registry, tags)
 
     def _tags(self, registry: Registry, image: ReleasedImage) -> list[Tag]:
         """Sign an image, and list its tags."""

@@ -5,7 +5,7 @@ A registry has neither a transaction over several repositories nor compare-and-s
 - All content is uploaded by digest before the first tag is put; putting a tag is one small request.
 - A *claim*, a tag that nobody pulls, names the whole release by one digest. If two machines release
   the same version with different contents, one of them finds the other's claim and stops.
-- A detached process (`tagging`) puts the tags: what stops a release does not stop it between two.
+- A detached process (`detached_tags`) puts the tags: what stops a release does not stop it midway.
 - Images that refer to others (the gateway's server) get their tags after those, and the release's
   index comes last.
 
@@ -24,8 +24,8 @@ from buildlib.errors import ActionError
 from buildlib.outside.registry import artifact
 from buildlib.outside.registry.protocol import OCI_MANIFEST, Descriptor, Manifest, Registry
 from buildlib.parallel import map_threads
+from buildlib.shipping.releasing.detached_tags import put_detached
 from buildlib.shipping.releasing.model import Tag
-from buildlib.shipping.releasing.tagging import put_detached
 
 INDEX_TYPE = "application/vnd.buildlib.release.v1+json"
 CLAIM_TYPE = "application/vnd.buildlib.claim.v1+json"

@@ -9,7 +9,7 @@ from buildlib.core.model.settings import FILE
 from buildlib.errors import InputError
 
 if TYPE_CHECKING:
-    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.sharing.shared_store import SharedStore
     from buildlib.build.workspace import Workspace
     from buildlib.cli.verb import Call
     from buildlib.outside.registry.protocol import Registry
@@ -33,7 +33,7 @@ def registry_of(workspace: Workspace, verb: str) -> tuple[Registry, SharedStore]
 
 def shareable_targets(workspace: Workspace, call: Call) -> list[Label]:
     """The named targets that may be in a shared store."""
-    from buildlib.build.sharing.shared import may_be_shared
+    from buildlib.build.sharing.shared_store import may_be_shared
 
     labels = workspace.resolve(call.words, folder=call.folder, verb="build")
     return [label for label in labels if may_be_shared(workspace.graph[label])]

@@ -21,7 +21,7 @@ from buildlib.text import duration
 if TYPE_CHECKING:
     from buildlib.build.execution.executor import Executor
     from buildlib.build.sharing.entry import Entry
-    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.sharing.shared_store import SharedStore
     from buildlib.build.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -64,7 +64,7 @@ class RegistryLookup:
 
     def _may_be_shared(self, target: Target) -> bool:
         """Whether the registry is worth asking; a target never built here may have taken long."""
-        from buildlib.build.sharing.shared import is_worth_sharing
+        from buildlib.build.sharing.shared_store import is_worth_sharing
 
         last = self._workspace.state.last_key(target.label)
         return is_worth_sharing(target, self._workspace.records.get(last) if last else None)
@@ -182,7 +182,7 @@ def publish_all(workspace: Workspace, labels: Iterable[Label], *, say: Say) -> N
 
 
 def _worth_sharing(workspace: Workspace, labels: Iterable[Label]) -> list[Label]:
-    from buildlib.build.sharing.shared import is_worth_sharing
+    from buildlib.build.sharing.shared_store import is_worth_sharing
 
     records = {
         label: workspace.records.get(workspace.keys.key(Reference(label))) for label in labels

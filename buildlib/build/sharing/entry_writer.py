@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildlib.build.sharing.entry import Entry, Invalid, encode
-from buildlib.build.sharing.reader import EntryReader
+from buildlib.build.sharing.entry_reader import EntryReader
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.output import Output
 from buildlib.core.model.target import Target

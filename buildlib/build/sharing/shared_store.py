@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from buildlib.build.sharing.entry import Entry, Invalid
-from buildlib.build.sharing.reader import REQUESTS, STORE, EntryReader
-from buildlib.build.sharing.writer import BuiltTarget, EntryWriter
+from buildlib.build.sharing.entry_reader import REQUESTS, STORE, EntryReader
+from buildlib.build.sharing.entry_writer import BuiltTarget, EntryWriter
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.output import Output
 from buildlib.core.model.settings import Settings

@@ -5,7 +5,7 @@ process that is killed in that time would leave it so. Therefore a child process
 own puts the tags, and begins when it has the whole request: if its parent is killed, it still puts
 the rest. (If the machine itself fails then, the next run of the release puts what is missing.)
 
-    python -I -m buildlib.shipping.releasing.tagging < what-to-put.json
+    python -I -m buildlib.shipping.releasing.detached_tags < what-to-put.json
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def put_detached(host: str, tags: Sequence[Tag]) -> None:
     }
     child = subprocess.Popen(
         # -I: imports nothing from the current folder
-        [sys.executable, "-I", "-m", "buildlib.shipping.releasing.tagging"],
+        [sys.executable, "-I", "-m", "buildlib.shipping.releasing.detached_tags"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -71,7 +71,7 @@ def put_all(registry: Registry, tags: Sequence[dict[str, Any]]) -> None:
     """Put tags, several at once, those of a lower rank first.
 
     Args:
-        tags: As `run_apart` writes them.
+        tags: As `put_detached` writes them.
 
     Raises:
         BuildError: A tag could not be put; all others of its rank were tried.
