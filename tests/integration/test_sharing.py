@@ -212,7 +212,7 @@ def test_a_file_that_was_damaged_is_not_published(two: Workshop) -> None:
     path.chmod(0o644)
     path.write_bytes(b"X" * info.st_size)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kept._index, "known", lambda _: path.parent.name + path.name)
+        patch.setattr(kept._index, "unchanged_stamp", lambda _: path.parent.name + path.name)
         with pytest.raises(ActionError, match="not in the content store as it was made") as refused:
             machine.publish(FILES)
     assert refused.value.fix == f"./doitw build {FILES} && ./doitw push {FILES}"

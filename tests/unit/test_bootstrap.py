@@ -325,7 +325,13 @@ def test_set_up_needs_no_package_and_little_of_buildlib():
     command = [BASE_PYTHON, "-I", "-S", "-c", code, str(ROOT)]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     rooms = {".".join(name.split(".")[1:3]) for name in loaded} - {"core", "outside"}
-    assert rooms == {"errors", "core.store", "outside.pypi", "outside.setup", "outside.web"}
+    assert rooms == {
+        "errors",
+        "core.store",
+        "outside.package_index",
+        "outside.setup",
+        "outside.web",
+    }
 
 
 # fetching uv
