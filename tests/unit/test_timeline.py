@@ -1,4 +1,4 @@
-"""Where the time of a build goes: the longest chain, a builder's lines, the picture."""
+"""Where the time of a build goes: the critical path, a builder's lines, the picture."""
 
 from __future__ import annotations
 
@@ -136,7 +136,7 @@ def test_the_summary_says_where_the_time_went_and_what_was_waited_for() -> None:
         "time went to: waiting for downloads 4.0 s, running steps 6.0 s, exporting images 2.0 s"
         " (1.7 targets at a time)"
     )
-    assert chain == "longest chain, 7.0 s: a 1.0 s > c 2.0 s > d 4.0 s"
+    assert chain == "critical path, 7.0 s: a 1.0 s > c 2.0 s > d 4.0 s"
 
 
 def test_the_picture_has_a_row_for_each_target_and_bold_names_on_the_chain() -> None:

@@ -119,7 +119,7 @@ def summary(
     busy = sum(seconds.values()) / took if took else 0.0
     return [
         f"time went to: {', '.join(shares)} ({busy:.1f} targets at a time)",
-        f"longest chain, {duration(sum(seconds[label] for label in path))}: {shown}",
+        f"critical path, {duration(sum(seconds[label] for label in path))}: {shown}",
     ]
 
 
