@@ -1,8 +1,8 @@
-"""What a user is told when something cannot go on: what, where, and the line that mends it.
+"""Errors for users: what is wrong, where, and a line that fixes it.
 
-Every error a user can cause or meet is a `BuildError`. It never shows a traceback; an exception
-of any other class is a fault of ours and does (or asks for `--debug`). The module must stay free
-of imports that cost start-up time: every other module needs it.
+Every error that a user can cause or meet is a `BuildError`, and shows no traceback. An exception of
+any other class is our bug, and does (or asks for `--debug`). Every module imports this one, so it
+must import nothing that costs start-up time.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Location(NamedTuple):
 
     Attributes:
         file: Path relative to the workspace, with forward slashes.
-        line: Line number, from 1; 0 where no line can be named.
+        line: From 1; 0 for the whole file.
     """
 
     file: str
@@ -26,17 +26,17 @@ class Location(NamedTuple):
 
 
 class BuildError(Exception):
-    """A condition that stops the build and that its reader can mend.
+    """An error that stops the build and that its reader can fix.
 
     Args:
         what: One sentence: what is wrong.
-        where: The declaration (or line) that has to change, if there is one.
-        fix: One line to paste or follow, if there is one.
-        detail: More lines, such as the tail of a log; shown indented below the sentence.
+        where: The declaration or line to change.
+        fix: One line to paste or follow.
+        detail: More lines, such as the end of a log; shown indented below the sentence.
     """
 
     exit_code = 1
-    """What the process exits with, in doit's own numbering: 1 a task failed, 3 wrong input."""
+    """Exit code of the process, as in doit: 1 a task failed, 3 wrong input."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class BuildError(Exception):
 
 
 class InputError(BuildError):
-    """The workspace, the settings or the command line say something that cannot be."""
+    """The workspace, the settings or the command line are wrong."""
 
     exit_code = 3
 
@@ -77,7 +77,7 @@ class UnknownTarget(InputError):
 
     Attributes:
         word: As typed.
-        meant: The nearest name there is, or None.
+        meant: The nearest existing name, or None.
     """
 
     def __init__(self, what: str, *, word: str, meant: str | None) -> None:
@@ -87,10 +87,10 @@ class UnknownTarget(InputError):
 
 
 class ActionError(BuildError):
-    """An action of the build (a fetch, a docker build, a command) did not succeed."""
+    """An action of the build (a fetch, a docker build, a command) failed."""
 
     exit_code = 1
 
 
 class EngineUnavailable(ActionError):
-    """No Docker Engine answers where one is needed."""
+    """A Docker Engine is needed, and none answers."""

@@ -1,7 +1,7 @@
-"""Calls in several threads at once: the one parallel runner of all that waits for others.
+"""Calls in several threads: the one runner for work that waits on the network or children.
 
-`concurrent.futures` joins its threads at exit, so a registry that hangs would hold back a process
-that has long gone on without it. These threads are daemons: nothing waits for them in the end.
+`concurrent.futures` joins its threads at exit, so a registry that hangs would delay the end of a
+process that no longer needs it. The threads here are daemons: nothing waits for them at exit.
 """
 
 from __future__ import annotations
@@ -26,17 +26,14 @@ def map_threads(
 ) -> list[Result]:
     """Call a function for each item, several at a time; the results, in the order of the items.
 
-    After the first failure no further item is begun; those that run are waited for.
+    After the first failure no further call is started; running ones are waited for.
 
     Args:
-        work: The function.
-        items: Its arguments.
-        threads: How many calls may run at a time.
-        timeout: Seconds to wait for all of them; for ever when None.
-        tick: Called in the thread that waits, ten times a second: shows how far it is.
+        timeout: Seconds to wait for all calls; None for ever.
+        tick: Called in the waiting thread ten times a second, to show progress.
 
     Raises:
-        TimeoutError: Not all ended in time; what runs is left alone.
+        TimeoutError: Not all calls ended in time; running ones go on.
         Exception: The first that a call raised.
     """
     pending = list(enumerate(items))[::-1]

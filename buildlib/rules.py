@@ -1,7 +1,7 @@
-"""What a `BUILD.py` may import: one function for each rule; and `glob`, `select`, `setting`.
+"""The names that a `BUILD.py` may import: the rules, and `glob`, `select`, `setting`.
 
-Rules are found by their module's name in `core/rules` (`core.dsl.registry`), so that a new rule is
-one new module. The imports below are for editors and type checkers, which read and do not run.
+`core.dsl.registry` finds rules by their module's name in `core/rules`, so a new rule is one new
+module. The imports below are for editors and type checkers, which do not run this file.
 """
 
 from __future__ import annotations

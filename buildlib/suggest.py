@@ -6,16 +6,13 @@ from collections.abc import Iterable
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known name most like `word`, or None where nothing is close enough to be meant.
-
-    `difflib` is imported here because only an error needs it.
-    """
+    """The known name most like `word`, or None if none is close enough."""
     from difflib import get_close_matches
 
     names = list(known)
-    found = get_close_matches(word, names, n=1, cutoff=0.6)
-    if found:
-        return found[0]
+    matches = get_close_matches(word, names, n=1, cutoff=0.6)
+    if matches:
+        return matches[0]
     tail = word.rsplit("/", 1)[-1].rsplit(":", 1)[-1]
     for name in names:
         if tail and name.rsplit("/", 1)[-1].rsplit(":", 1)[-1] == tail:

@@ -1,6 +1,6 @@
-"""Starting and removing a gateway with its kernels: what the files of this folder describe.
+"""Starts and removes a gateway with its kernels, as the files of this folder describe them.
 
-`python -m deploy` does it; `./doitw deploy` builds the images first, and runs it as a child. Of the
-build system it knows the errors, and the room that talks to the engine; the build system knows
-nothing of it. docs/deploy.md tells how it is used, docs/design/platforms.md how it is made.
+`python -m deploy` does it; `./doitw deploy` builds the images first, then runs it as a child. It
+uses the errors and the engine room of the build system, which in turn does not import it.
+docs/deploy.md says how to use it, docs/design/platforms.md how it is made.
 """

@@ -1,7 +1,7 @@
 """The command line: `python -m deploy up compose --image IMAGE`, `python -m deploy down`.
 
-`./doitw deploy` builds what is deployed, and then runs this. With `--json FILE` the answer is
-written there, or the error, which whoever runs it tells then.
+`./doitw deploy` builds the images, then runs this. With `--json FILE` the answer is written there,
+or the error, for the caller to print.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Stopped(KeyboardInterrupt):
-    """A signal has asked for the end; what was begun is undone first."""
+    """A signal asked to stop; what was begun is undone first."""
 
     def __init__(self, number: int) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Stopped(KeyboardInterrupt):
 
 
 def _stop(number: int, _frame: FrameType | None) -> NoReturn:
-    for each in _STOPPING:  # nothing is to disturb what is undone now
+    for each in _STOPPING:  # a second signal must not interrupt the clean-up
         signal.signal(each, signal.SIG_IGN)
     raise Stopped(number)
 
@@ -41,7 +41,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Do what was asked for; returns the exit code (those of `./doitw`: docs/commands.md)."""
+    """Run a command line; returns an exit code, as `./doitw` does (docs/commands.md)."""
     answer_to = ""
     try:
         options = _parse(argv)
@@ -75,7 +75,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 def _run(options: argparse.Namespace) -> dict[str, Any]:
     from deploy import run
-    from deploy.reach import Engine
+    from deploy.reach import EngineReach
     from deploy.state import State
 
     def say(line: str) -> None:
@@ -83,11 +83,11 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
 
     state = State(FOLDER)
     if options.act == "down":
-        return run.down(options.words, options.name, Engine, state, say)
-    asked = run.wanted(options.words, options.name, options.port, may_make=options.init)
+        return run.down(options.words, options.name, EngineReach, state, say)
+    request = run.parse_request(options.words, options.name, options.port, may_make=options.init)
     if options.act == "check":
-        return run.check(asked, Engine())
-    return run.up(asked, options.image, Engine(), state, say)
+        return run.check(request, EngineReach())
+    return run.up(request, options.image, EngineReach(), state, say)
 
 
 def _plain(error: BuildError) -> dict[str, Any]:

@@ -1,7 +1,6 @@
-"""The way from here to the engine: the build system's own, see `kind.Reach`.
+"""Reaching the engine as the build system does: by socket, docker context, TLS or ssh.
 
-So what was built is what is deployed, whatever leads to the engine: a socket, a docker context,
-TLS, ssh.
+So what is deployed is what was built. The interface is `kind.Reach`.
 """
 
 from __future__ import annotations
@@ -11,8 +10,8 @@ from collections.abc import Mapping, Sequence
 
 from buildlib.engine import process
 from buildlib.engine.client import any_client
-from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine, why_not
-from buildlib.engine.sdk import cause, client_of
+from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine, unavailable
+from buildlib.engine.sdk import client_of, root_cause
 from buildlib.errors import ActionError, EngineUnavailable, InputError
 from deploy.docker_api import Docker
 from deploy.platform import Say
@@ -30,12 +29,12 @@ print(json.loads(link.makefile("rb").read().partition(b"\\r\\n\\r\\n")[2])["ID"]
 END"""
 
 
-class Engine:
+class EngineReach:
     """The engine, and a docker client that uses it.
 
     Args:
-        environ: Environment; that of the process when None.
-        docker: The engine; the one that the environment leads to when None.
+        environ: Default: that of the process.
+        docker: Default: the engine that the environment names.
     """
 
     def __init__(
@@ -46,14 +45,12 @@ class Engine:
         self.environ = self.endpoint.client_environ(given)
         self.docker = docker or Docker(
             lambda: client_of(self.endpoint, timeout=_TIMEOUT),
-            lambda error: why_not(self.endpoint, cause(error)),
+            lambda error: unavailable(self.endpoint, root_cause(error)),
         )
 
     def run(
         self, words: Sequence[str], variables: Mapping[str, str], say: Say, *, fix: str
     ) -> None:
-        """See `Reach`."""
-
         def on_line(line: str) -> None:
             if line.strip() and "--detach=" not in line:  # advice for those who type it
                 say(f"  {line.strip()}")
@@ -65,48 +62,50 @@ class Engine:
             raise ActionError(f"{name} failed with exit code {code}", fix=fix)
 
     def socket(self, variables: Mapping[str, str], image: str) -> dict[str, str]:
-        """See `Reach`; the image has `stat` and Python.
+        """The socket and its group; the image must have `stat` and Python.
 
-        What we reach the engine by may be something else than its socket: a forward into the
-        machine of Docker Desktop, an address. So what is found is asked, from inside a container,
-        which engine it leads to. What is given is taken at its word: it may be a filter that hides
-        that.
+        We may reach the engine by something other than its socket: an address, or a forward into
+        the machine of Docker Desktop. So a container asks a socket which engine it leads to. A
+        given `DOCKER_SOCKET` is not asked: it may be a proxy that filters such requests.
         """
         given = self.environ.get("DOCKER_SOCKET") or variables.get(GIVEN_SOCKET, "")
-        path, group = self._found(image) if not given else (given, self._group(image, given))
+        if given:
+            path, group = given, self._group_of(image, given)
+        else:
+            path, group = self._find_socket(image)
         return {
             GIVEN_SOCKET: given,
             "DOCKER_SOCKET": path,
             "DOCKER_GID": group,
-            "EG_IMAGE": image,  # by content: another workspace may move the tag people use
+            "EG_IMAGE": image,  # content tag: another workspace may move the other tags
         }
 
-    def _group(self, image: str, path: str) -> str:
-        return self._look(image, path, _GROUP)[0]
+    def _group_of(self, image: str, path: str) -> str:
+        return self._run_with_socket(image, path, _GROUP)[0]
 
-    def _found(self, image: str) -> tuple[str, str]:
-        me = self.docker.call("GET", "/info", what="tell of itself")["ID"]
-        usual = [self.endpoint.path] if self.endpoint.scheme == "unix" else []
-        tried = []
-        for path in dict.fromkeys([*usual, DEFAULT_SOCKET]):
+    def _find_socket(self, image: str) -> tuple[str, str]:
+        engine_id = self.docker.call("GET", "/info", what="tell of itself")["ID"]
+        own = [self.endpoint.path] if self.endpoint.scheme == "unix" else []
+        failures = []
+        for path in dict.fromkeys([*own, DEFAULT_SOCKET]):
             try:
-                group, found = self._look(image, path, f"{_GROUP} && {_ENGINE}")
+                group, found_id = self._run_with_socket(image, path, f"{_GROUP} && {_ENGINE}")
             except EngineUnavailable:
                 raise
             except ActionError as error:
-                tried.append(f"{path}: {(error.detail or error.what).splitlines()[-1]}")
+                failures.append(f"{path}: {(error.detail or error.what).splitlines()[-1]}")
                 continue
-            if found == me:
+            if found_id == engine_id:
                 return path, group
-            tried.append(f"{path}: that is another engine's")
+            failures.append(f"{path}: that is another engine's")
         raise InputError(
             f"the gateway needs the socket of the engine at {self.endpoint.url}, "
             "and there is none at the usual paths of its machine",
-            detail="\n".join(tried),
+            detail="\n".join(failures),
             fix="export DOCKER_SOCKET=/run/user/1000/docker.sock  # its path on that machine",
         )
 
-    def _look(self, image: str, path: str, script: str) -> list[str]:
-        """What a script says where a socket of the engine's machine is mounted."""
+    def _run_with_socket(self, image: str, path: str, script: str) -> list[str]:
+        """Words that a script prints in a container that has a socket of the engine's machine."""
         mount = {"Type": "bind", "Source": path, "Target": DEFAULT_SOCKET, "ReadOnly": False}
         return self.docker.said(image, script, mount).split()

@@ -1,4 +1,4 @@
-"""A deployment, from the words to the gateway that answers, and its end."""
+"""Starting a gateway, from the command line to the gateway that answers, and removing it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from buildlib.suggest import did_you_mean, nearest
 from deploy import compose, swarm
 from deploy.kind import Kind
 from deploy.platform import Say
-from deploy.reach import Engine
+from deploy.reach import EngineReach
 from deploy.state import TOKEN, Deployment, State, check_name, variables_of
 
 KINDS: Mapping[str, Kind] = {kind.word: kind for kind in (compose.KIND, swarm.KIND)}
@@ -20,14 +20,12 @@ PORT = 8888
 _LARGEST = 65535
 
 
-class Wanted(NamedTuple):
-    """What was asked for.
+class Request(NamedTuple):
+    """A parsed command line.
 
     Attributes:
-        kind: The platform.
-        name: Of the deployment.
-        port: Of the host; 0 where none was given.
-        may_make: Whether the platform itself may be made where it is missing.
+        port: Of the host; 0 if not given.
+        may_make: Whether the platform itself may be made if it is missing.
     """
 
     kind: Kind
@@ -36,26 +34,18 @@ class Wanted(NamedTuple):
     may_make: bool
 
 
-def wanted(words: Sequence[str], name: str, port: str, *, may_make: bool) -> Wanted:
-    """What some words ask for.
-
-    Raises:
-        InputError: Nothing that there is.
-    """
+def parse_request(words: Sequence[str], name: str, port: str, *, may_make: bool) -> Request:
+    """Parse the words and options of `check` and `up`."""
     kind = KINDS[kind_of(words)]
     if port and not (port.isascii() and port.isdigit() and int(port)):
         raise InputError(f"--port {port} is not a number from 1", fix=f"--port {PORT}")
     if int(port or 0) > _LARGEST:
         raise InputError(f"--port {port} is no port", fix=f"--port {PORT}")
-    return Wanted(kind, check_name(name or kind.usual), int(port or 0), may_make)
+    return Request(kind, check_name(name or kind.usual), int(port or 0), may_make)
 
 
 def kind_of(words: Sequence[str]) -> str:
-    """The kind of deployment that was asked for.
-
-    Raises:
-        InputError: None or several were, or one that there is not.
-    """
+    """The kind of deployment that the words name; refuses none, several or unknown ones."""
     word = words[0] if len(words) == 1 else ""
     if word in KINDS:
         return word
@@ -66,30 +56,20 @@ def kind_of(words: Sequence[str]) -> str:
     )
 
 
-def check(asked: Wanted, reach: Engine) -> dict[str, Any]:
-    """Refuse what cannot be deployed; say what has to be built for it.
-
-    Raises:
-        BuildError: Why not.
-    """
-    asked.kind.check(reach, asked.name, may_make=asked.may_make)
-    return {"target": asked.kind.target}
+def check(request: Request, reach: EngineReach) -> dict[str, Any]:
+    """Refuse what cannot be deployed; returns the target that describes the deployment."""
+    request.kind.check(reach, request.name, may_make=request.may_make)
+    return {"target": request.kind.target}
 
 
-def up(asked: Wanted, image: str, reach: Engine, state: State, say: Say) -> dict[str, Any]:
+def up(request: Request, image: str, reach: EngineReach, state: State, say: Say) -> dict[str, Any]:
     """Start a gateway, or bring it up to date, and wait until it serves.
 
     Args:
-        asked: What was asked for.
         image: The gateway's image, as the engine has it.
-        reach: The way to the engine.
-        state: What is deployed from here.
-        say: Takes lines of progress.
-
-    Raises:
-        BuildError: It does not start.
+        state: Of the deployments from this workspace.
     """
-    kind, name = asked.kind, asked.name
+    kind, name = request.kind, request.name
     before = state.get(name)
     if before is not None and before.kind != kind.word:
         raise InputError(
@@ -102,10 +82,10 @@ def up(asked: Wanted, image: str, reach: Engine, state: State, say: Say) -> dict
             f"there is a {name} on this engine that was not started from this workspace",
             fix=f"--name {name}-2  # or remove that one where it was started",
         )
-    variables = _variables(asked, before, state)
+    variables = _variables(request, before, state)
     variables |= kind.prepare(reach, variables, image, say)
     deployment = Deployment(kind.word, name, variables)
-    if before is None or not kind.brings_back:  # undeploy finds what does not start
+    if before is None or not kind.brings_back:  # undeploy must find it, even if it does not start
         state.put(deployment)
     gateway = kind.gateway(reach, deployment, state)
     try:
@@ -120,18 +100,18 @@ def up(asked: Wanted, image: str, reach: Engine, state: State, say: Say) -> dict
     return {"kind": kind.word, "name": name, "url": url, "token_file": token}
 
 
-def _variables(asked: Wanted, before: Deployment | None, state: State) -> dict[str, str]:
-    """What the file is read with: the environment's values, else those of the last time."""
-    with open(state.file(asked.kind.file), encoding="utf-8") as opened:
-        known = [*variables_of(opened.read()), *asked.kind.asked]
-    found = dict(before.variables if before else {})
-    found.update({key: os.environ[key] for key in known if key in os.environ})
-    found["EG_NETWORK"] = asked.name
-    found[TOKEN] = found.get(TOKEN) or secrets.token_hex(24)
-    return found | asked.kind.settings(asked.name, asked.port)
+def _variables(request: Request, before: Deployment | None, state: State) -> dict[str, str]:
+    """Variables of the file: values of the environment, else those of the last time."""
+    with open(state.file(request.kind.file), encoding="utf-8") as opened:
+        names = [*variables_of(opened.read()), *request.kind.asked]
+    variables = dict(before.variables if before else {})
+    variables.update({key: os.environ[key] for key in names if key in os.environ})
+    variables["EG_NETWORK"] = request.name
+    variables[TOKEN] = variables.get(TOKEN) or secrets.token_hex(24)
+    return variables | request.kind.settings(request.name, request.port)
 
 
-def _tell(deployment: Deployment, url: str, token: str, reach: Engine, say: Say) -> None:
+def _tell(deployment: Deployment, url: str, token: str, reach: EngineReach, say: Say) -> None:
     kind, name = KINDS[deployment.kind], deployment.name
     where = "" if reach.endpoint.scheme == "unix" else "  (on the engine's host)"
     named = "" if name == kind.usual else f" --name {name}"
@@ -142,35 +122,32 @@ def _tell(deployment: Deployment, url: str, token: str, reach: Engine, say: Say)
 
 
 def down(
-    words: Sequence[str], name: str, reach: Callable[[], Engine], state: State, say: Say
+    words: Sequence[str], name: str, reach: Callable[[], EngineReach], state: State, say: Say
 ) -> dict[str, Any]:
-    """Remove a gateway that was started from here; there may be none.
+    """Remove a gateway that was started from this workspace, if there is one.
 
     Args:
-        words: Its kind, perhaps.
-        name: Its name, if one was given.
-        reach: Makes the way to the engine, where something is to be removed.
-        state: What is deployed from here.
-        say: Takes lines of progress.
-
-    Raises:
-        BuildError: There are several, or something does not go.
+        words: Its kind, or empty.
+        name: Its name, or empty.
+        reach: Called only if there is something to remove.
     """
     kind = kind_of(words) if words else ""
-    found = [each for each in state.all() if kind in ("", each.kind) and name in ("", each.name)]
-    if len(found) > 1:
-        named = ", ".join(f"{each.name} ({each.kind})" for each in found)
+    deployments = [
+        each for each in state.all() if kind in ("", each.kind) and name in ("", each.name)
+    ]
+    if len(deployments) > 1:
+        named = ", ".join(f"{each.name} ({each.kind})" for each in deployments)
         raise InputError(
             f"there are several deployments: {named}",
-            fix=f"./doitw undeploy --name {found[0].name}",
+            fix=f"./doitw undeploy --name {deployments[0].name}",
         )
-    if not found:
+    if not deployments:
         say("nothing is deployed from this workspace" + (f" as {name}" if name else ""))
         return {"name": None, "removed": []}
-    [deployment] = found
+    [deployment] = deployments
     say(f"removing {deployment.name}")
-    gone = KINDS[deployment.kind].gateway(reach(), deployment, state).down(say)
+    removed = KINDS[deployment.kind].gateway(reach(), deployment, state).down(say)
     state.forget(deployment)
-    for each in gone:
+    for each in removed:
         say(f"  removed {each}")
-    return {"name": deployment.name, "removed": gone}
+    return {"name": deployment.name, "removed": removed}

@@ -1,9 +1,9 @@
-"""Counts lines of code of Python packages: those with a token that is no docstring and no comment.
+"""Counts lines of code of Python packages: lines with a token outside docstrings and comments.
 
     python tools/code_lines.py                       # buildlib, by room
     python tools/code_lines.py --depth 2 buildlib verify --json
 
-Needs nothing but Python, so that it runs in any checkout.
+It needs only Python, so it runs in any checkout.
 """
 
 # ruff: noqa: INP001 - a folder of scripts, not a package
@@ -37,11 +37,10 @@ class Count(NamedTuple):
     """Sizes of some files.
 
     Attributes:
-        lines: All of them, empty ones too.
-        code: With a token that is neither docstring nor comment; a text of several lines counts
-            with each of its lines.
-        docstrings: Covered by docstrings, with the empty ones in them; a text that stands alone is
-            one wherever it stands: below an attribute it is the attribute's (PEP 257).
+        lines: Also empty ones.
+        code: With a token that is neither docstring nor comment; each line of a multi-line string.
+        docstrings: Covered by docstrings, also empty ones in them; a string that stands alone is a
+            docstring anywhere, as below an attribute (PEP 257).
     """
 
     files: int = 0
@@ -51,11 +50,7 @@ class Count(NamedTuple):
 
 
 def count(source: str) -> Count:
-    """Count one file.
-
-    Raises:
-        SyntaxError: It is no Python.
-    """
+    """Count one file."""
     docstrings = {
         (node.lineno, node.col_offset): node.end_lineno or node.lineno
         for node in ast.walk(ast.parse(source))
@@ -81,12 +76,10 @@ def by_room(package: Path, depth: int = 1) -> dict[str, Count]:
     """Count the files of a package.
 
     Args:
-        package: Its folder.
-        depth: How many folders below the package tell rooms apart; a module that stands beside
-            them is a room of its own.
+        depth: Levels of folders that are rooms; a module beside them is a room of its own.
 
     Returns:
-        By the room's path within the package, the largest first.
+        Path of the room in the package -> count, the largest first.
     """
     rooms: dict[str, list[Count]] = {}
     for folder, folders, names in os.walk(package):
@@ -106,7 +99,7 @@ def table(name: str, rooms: Mapping[str, Count]) -> str:
     width = max(len(name), *(len(room) for room, _ in rows))
     head = f"{name:<{width}}" + "".join(f"{field:>12}" for field in Count._fields)
     return "\n".join(
-        [head, *(f"{room:<{width}}" + "".join(f"{n:>12,}" for n in found) for room, found in rows)]
+        [head, *(f"{room:<{width}}" + "".join(f"{n:>12,}" for n in sizes) for room, sizes in rows)]
     )
 
 
@@ -120,15 +113,15 @@ def main(argv: Sequence[str]) -> int:
     missing = [name for name in options.packages if not os.path.isdir(name)]
     if missing:
         parser.error(f"not a folder: {', '.join(missing)}")
-    found = {name.rstrip("/"): by_room(Path(name), options.depth) for name in options.packages}
+    packages = {name.rstrip("/"): by_room(Path(name), options.depth) for name in options.packages}
     if options.json:
         answer = {
             name: {room: n._asdict() for room, n in [*rooms.items(), (TOTAL, add(rooms.values()))]}
-            for name, rooms in found.items()
+            for name, rooms in packages.items()
         }
         print(json.dumps(answer, indent=2))
     else:
-        print("\n\n".join(table(name, rooms) for name, rooms in found.items()))
+        print("\n\n".join(table(name, rooms) for name, rooms in packages.items()))
     return 0
 
 

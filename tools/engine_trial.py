@@ -1,9 +1,9 @@
-"""Tries on one engine all that the build system does with it; docs/engines.md says how it is used.
+"""Tries all that the build system does with an engine, on one engine; see docs/engines.md.
 
     DOCKER_HOST=unix:///run/docker.sock .venv/bin/python -m tools.engine_trial
 
-Everything happens in a fresh clone of HEAD, with an organisation and records of its own, through
-./doitw as a user types it. A step that fails is told, and those that can do without it go on.
+It works in a fresh clone of HEAD, with an organisation and records of its own, and runs ./doitw as
+a user would. If a step fails, that is reported, and steps that do not need it go on.
 """
 
 # ruff: noqa: INP001 - a folder of scripts, not a package
@@ -41,8 +41,7 @@ class Result(NamedTuple):
 
     Attributes:
         state: `ok`, `failed` or `not run`.
-        log: Why it failed, and the last lines of what its commands said; of a step that went well,
-            what it has to tell.
+        log: Why it failed, and the last lines of output; of a step that succeeded, its message.
     """
 
     name: str
@@ -52,7 +51,7 @@ class Result(NamedTuple):
 
 
 def run_steps(trial: Trial, steps: Sequence[Step]) -> Iterator[Result]:
-    """Run steps one after the other; each is told when it has ended."""
+    """Run steps one after the other; yields each result when it is known."""
     failed: set[str] = set()
     for step in steps:
         missing = sorted(failed.intersection(step.needs))
@@ -63,28 +62,30 @@ def run_steps(trial: Trial, steps: Sequence[Step]) -> Iterator[Result]:
         trial.log.write_bytes(b"")
         start = time.monotonic()
         try:
-            told = step.run(trial)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next step is tried, too
+            message = step.run(trial)
+        except Exception as error:  # noqa: BLE001 - the next step is tried in any case
             failed.add(step.name)
-            said = trial.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
+            last_lines = trial.log.read_text(errors="replace").splitlines()[-_LAST_LINES:]
             why = str(error) if isinstance(error, Failed) else f"{type(error).__name__}: {error}"
-            yield Result(step.name, "failed", time.monotonic() - start, [*said, why])
+            yield Result(step.name, "failed", time.monotonic() - start, [*last_lines, why])
         else:
-            yield Result(step.name, "ok", time.monotonic() - start, (told or "").splitlines())
+            yield Result(step.name, "ok", time.monotonic() - start, (message or "").splitlines())
 
 
 def describe() -> dict[str, str]:
-    """Versions of the engine and of the client that builds, and the store of images."""
+    """Versions of engine, client and buildx, and the image store of the engine."""
     with contextlib.closing(client_of(find_engine(), timeout=60)) as client:
         version, info = client.version(), client.info()
     endpoint = find_engine()
     environ = endpoint.client_environ(client_environ(os.environ))
-    found = client_for(endpoint, environ)
-    asked = subprocess.run([found.path, "--version"], capture_output=True, text=True, check=True)
-    number = re.search(r"\d[\w.+~-]*", asked.stdout)
+    client_program = client_for(endpoint, environ)
+    shown = subprocess.run(
+        [client_program.path, "--version"], capture_output=True, text=True, check=True
+    )
+    number = re.search(r"\d[\w.+~-]*", shown.stdout)
     buildx = ""
-    if found.buildx:
-        argv = [found.path, "buildx", "version"]
+    if client_program.buildx:
+        argv = [client_program.path, "buildx", "version"]
         buildx = subprocess.run(
             argv, env=environ, capture_output=True, text=True, check=True
         ).stdout.split()[1]
@@ -93,7 +94,7 @@ def describe() -> dict[str, str]:
         "engine": version["Version"].lstrip("v"),
         "api": version["ApiVersion"],
         "store": f"containerd ({info['Driver']})" if in_containerd else f"graph ({info['Driver']})",
-        "client": number[0] if number else asked.stdout.strip(),
+        "client": number[0] if number else shown.stdout.strip(),
         "buildx": buildx.lstrip("v"),
     }
 
@@ -108,7 +109,7 @@ def row(about: Mapping[str, str], results: Sequence[Result], *, small: bool) -> 
 
 
 def main(argv: Sequence[str]) -> int:
-    """Try the engine that `DOCKER_HOST` names; the exit code."""
+    """Try the engine that `DOCKER_HOST` names; returns the exit code."""
     options = _options(argv)
     left_out = {*options.without, *(["release"] if options.targets else [])}
     steps = [step for step in STEPS if step.name not in left_out]
@@ -161,12 +162,12 @@ def _options(argv: Sequence[str]) -> argparse.Namespace:
 def _registry() -> Iterator[str]:
     from tests.support.registry import registry
 
-    with registry() as there:
-        yield there.host
+    with registry() as server:
+        yield server.host
 
 
 def _prepare(trial: Trial) -> None:
-    """Make the clone, and stores that have this machine's downloads and no records."""
+    """Make the clone, and stores with the downloads of this machine, without records."""
     subprocess.run(["git", "clone", "--quiet", ROOT, trial.clone], check=True)
     downloads = Path(default_root(), "sha256")
     for store in (trial.store, f"{trial.store}-without-records"):
@@ -187,5 +188,5 @@ def _clean_up(trial: Trial) -> None:
 
 
 if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was made is removed then, too
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the clean-up runs
     sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
-"""The steps of `tools.engine_trial`: each does one thing as a user would, and says what is wrong.
+"""The steps of `tools.engine_trial`: each does one thing as a user would, and checks the result.
 
-Knows neither in which order they are told nor what becomes of a failure.
+The caller decides what follows a failure.
 """
 
 # ruff: noqa: INP001 - a folder of scripts, not a package
@@ -28,17 +28,17 @@ IMAGES = ("docker_image", "rootfs", "external_image")
 
 
 class Failed(Exception):
-    """Why a step failed, where the log does not end with it."""
+    """Why a step failed, if the log does not say it."""
 
 
 class Trial:
     """Where the steps of one trial happen.
 
     Args:
-        folder: A folder of the trial's own: the clone, its store and the logs are there.
-        organization: First part of the names of the images; nobody else has it.
-        targets: What is built; the family where empty.
-        registry: `host:port` of a registry, which the engine reaches under that name.
+        folder: For the clone, its store and the logs.
+        organization: First part of image names, used by nobody else.
+        targets: To build; empty for the whole family.
+        registry: `host:port`, as the engine reaches it.
         second_engine: DOCKER_HOST of an engine to pull on; empty for the one that is tried.
     """
 
@@ -60,7 +60,7 @@ class Trial:
         self.second_engine = second_engine
 
     def doitw(self, *words: str, environ: Mapping[str, str] | None = None) -> str:
-        """Run a command of the build system; its standard output."""
+        """Run a command of the build system; returns standard output."""
         return self.run("./doitw", *words, f"ORGANIZATION={self.organization}", environ=environ)
 
     def run(self, *argv: str, environ: Mapping[str, str] | None = None) -> str:
@@ -70,34 +70,34 @@ class Trial:
             Failed: Its exit code is not 0.
         """
         own = {**os.environ, "BUILDLIB_STORE": str(self.store), **(environ or {})}
-        own.pop("CI", None)  # as a user: it makes a build publish
+        own.pop("CI", None)  # set, it would make a build publish
         with self.log.open("a+b") as log:
             log.write(f"$ {' '.join(argv)}\n".encode())
             log.flush()
             done = subprocess.run(
                 argv, cwd=self.clone, env=own, stdout=subprocess.PIPE, stderr=log, check=False
             )
-            if done.returncode or "--json" not in argv:  # long, and for us
+            if done.returncode or "--json" not in argv:  # not JSON, which is long and for us
                 log.write(done.stdout)
         if done.returncode:
             raise Failed(f"{' '.join(argv)}: exit code {done.returncode}")
         return done.stdout.decode()
 
     def plan(self, *words: str, environ: Mapping[str, str] | None = None) -> dict[str, str]:
-        """What a build would do now: the reason of each target that is not up to date."""
+        """Targets that are not up to date, each with its reason."""
         answer = self.doitw("plan", *self.targets, "--json", *words, environ=environ)
         steps = json.loads(answer)["steps"]
         return {step["label"]: step["reason"] for step in steps if step["action"] != "fresh"}
 
     def build(self, *words: str, environ: Mapping[str, str] | None = None) -> None:
-        """Build, and see that nothing is stale then."""
+        """Build, and check that nothing is stale afterwards."""
         self.doitw("build", *self.targets, *words, environ=environ)
         stale = self.plan(*words, environ=environ)
         expect(not stale, f"after the build there is still to do: {stale}")
 
 
 def expect(right: bool, otherwise: str) -> None:
-    """Fail the step unless something is right."""
+    """Fail the step unless a condition holds."""
     if not right:
         raise Failed(otherwise)
 
@@ -106,17 +106,17 @@ def expect(right: bool, otherwise: str) -> None:
 
 
 def contract(trial: Trial) -> None:
-    """The contract tests of the engine."""
+    """The contract tests of the engine pass."""
     trial.run("./doitw", "test", "tests/contract/test_engine_contract.py", "-q")
 
 
 def build(trial: Trial) -> None:
-    """The family, or what was asked for, from nothing known."""
+    """The targets are built without any record."""
     trial.build()
 
 
 def edit(trial: Trial) -> None:
-    """A file of a launcher is edited: that is built which has it, and nothing else."""
+    """After an edit of a launcher, only targets that contain the file are built."""
     file = trial.clone / EDITED
     before = file.read_text()
     file.write_text(f"{before}# edited\n")
@@ -132,7 +132,7 @@ def edit(trial: Trial) -> None:
 
 
 def rmi(trial: Trial) -> None:
-    """An image is removed behind our back: it is there again after a build, and no other moved."""
+    """An image is removed behind our back: a build restores it, and nothing else."""
     remove(trial, only=f"{trial.organization}/kernel-py:")
     stale = list(trial.plan())
     expect(stale == ["//images/kernel-py"], f"stale without the image of kernel-py: {stale}")
@@ -140,34 +140,34 @@ def rmi(trial: Trial) -> None:
 
 
 def prune(trial: Trial) -> None:
-    """What the edit left goes, and nothing that is needed."""
+    """Prune removes the image of the edit, and none that is needed."""
     report = json.loads(trial.doitw("prune", "--yes", "--younger-than", "0", "--json"))
     expect(not report["failed"], f"not removed: {report['failed']}")
-    gone = [each["name"] for each in report["deleted"]]
-    expect(any("/kernel-py:key-" in name for name in gone), f"the edited image stays: {gone}")
+    removed = [each["name"] for each in report["deleted"]]
+    expect(any("/kernel-py:key-" in name for name in removed), f"the edited image stays: {removed}")
     stale = trial.plan()
     expect(not stale, f"after prune there is to do: {stale}")
 
 
 def verify(trial: Trial) -> None:
-    """kernel-py by itself, and under the real gateway."""
+    """The proofs of kernel-py pass, by itself and under the real gateway."""
     trial.doitw("verify", "kernel-py")
 
 
 def push(trial: Trial) -> None:
-    """All goes into the registry, once."""
+    """All is pushed into the registry, only once."""
     registry = f"REGISTRY={trial.registry}"
     trial.build(registry)
     for first in (True, False):
         answer = json.loads(trial.doitw("push", *trial.targets, "--json", registry))
         wrong = [each["label"] for each in answer["targets"] if each["pushed"] is not first]
         expect(bool(answer["targets"]), "nothing was pushed")
-        # The other images of the registry are nobody's fault: it may have been used before.
+        # A first push may find images: the registry may have been used before.
         expect(first or not wrong, f"pushed a second time: {wrong}")
 
 
 def pull(trial: Trial) -> None:
-    """An engine without the images gets them from the registry, and builds nothing."""
+    """An engine without the images pulls them from the registry, and builds nothing."""
     registry = f"REGISTRY={trial.registry}"
     environ = {"BUILDLIB_STORE": f"{trial.store}-without-records"}
     if trial.second_engine:
@@ -177,46 +177,46 @@ def pull(trial: Trial) -> None:
     trial.doitw("pull", *trial.targets, registry, environ=environ)
     reasons = trial.plan(registry, environ=environ)
     listed = json.loads(trial.doitw("list", "--json"))
-    images = [it["label"] for it in listed if it["rule"] in IMAGES and it["label"] in reasons]
+    images = [row["label"] for row in listed if row["rule"] in IMAGES and row["label"] in reasons]
     expect(not images, f"images to build after the pull: {images}")
 
 
 def deploy(trial: Trial) -> None:
-    """A gateway is started, started again as it is, answers, and is removed."""
+    """A gateway starts, starts again unchanged, answers, and is removed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     # Again: the pull may have left them under the registry's names only.
     trial.doitw("build", *trial.targets, *(("enterprise-gateway",) if trial.targets else ()))
-    _name_the_rest(trial)
+    _tag_missing_kernels(trial)
     words = ("compose", "--no-build", "--name", trial.organization, "--port", port)
     try:
         for _ in range(2):
             answer = json.loads(trial.doitw("deploy", *words, "--json"))
             token = (trial.clone / answer["token_file"]).read_text().strip()
-            asked = urllib.request.Request(  # noqa: S310 - it is http, and ours
+            request = urllib.request.Request(  # noqa: S310 - it is http, and ours
                 f"{answer['url']}/api/kernelspecs", headers={"Authorization": f"token {token}"}
             )
-            with urllib.request.urlopen(asked, timeout=60) as specs:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=60) as specs:  # noqa: S310
                 expect("python_docker" in json.load(specs)["kernelspecs"], "no kernelspec is there")
     finally:
         trial.doitw("undeploy", "--name", trial.organization)
 
 
-def _name_the_rest(trial: Trial) -> None:
-    """Give kernel-py the names of kernels that were not built, which deploy looks for as well."""
+def _tag_missing_kernels(trial: Trial) -> None:
+    """Tag kernel-py as the kernels that were not built, since deploy needs all of them."""
     labels = [each["label"] for each in json.loads(trial.doitw("list", "--json"))]
     kernels = [label for label in labels if re.fullmatch(r"//images/kernel-[\w-]+", label)]
     with contextlib.closing(client_of(find_engine(), timeout=60)) as client:
-        there = {name for image in client.images() for name in image["RepoTags"] or ()}
+        present = {name for image in client.images() for name in image["RepoTags"] or ()}
         for label in kernels:
             repository = f"{trial.organization}/{os.path.basename(label)}"
-            if f"{repository}:dev" not in there:
+            if f"{repository}:dev" not in present:
                 client.tag(f"{trial.organization}/kernel-py:dev", repository, "dev")
 
 
 def release(trial: Trial) -> str:
-    """The family is proved, and gets a version: tags here and files, since no registry is set.
+    """The family is proved and released, with local tags and files, since no registry is set.
 
     Returns:
         What each step of the release did, and its time: `artifacts` reads the images for SBOMs.
@@ -226,31 +226,29 @@ def release(trial: Trial) -> str:
     trial.run("git", "config", "user.email", "engine-trial@example.com")
     trial.doitw("build")
     trial.doitw("verify")
-    told = trial.doitw("release", f"VERSION={version}")
+    messages = trial.doitw("release", f"VERSION={version}")
     expect((trial.clone / "dist" / version / "images.json").is_file(), "it has no images.json")
-    return told
+    return messages
 
 
 # what of the engine is ours
 
 
-def is_of(name: str, organization: str) -> bool:
-    """Whether a reference is one of an organisation, in the engine alone or of any registry.
+def is_of_organization(name: str, organization: str) -> bool:
+    """Whether a reference is of an organisation, with or without a registry.
 
     Args:
         name: Such as `acme/kernel-py:dev` or `host:5000/acme/kernel-py@sha256:…`.
-        organization: Such as `acme`.
     """
     parts = name.split("/")
     return organization in (parts[0], parts[1] if len(parts) > 2 else "")  # noqa: PLR2004
 
 
 def remove(trial: Trial, *, only: str = "", host: str = "") -> None:
-    """Take the organisation's names off images; the engine removes those that have no other.
+    """Untag the images of the organisation; the engine removes those without other tags.
 
     Args:
-        trial: Whose organisation.
-        only: How the names of one of them begin: all that are on that image now go.
+        only: Prefix of the references of one image, such as `acme/kernel-py:`.
         host: DOCKER_HOST of another engine.
     """
     endpoint = find_engine({**os.environ, "DOCKER_HOST": host}) if host else find_engine()
@@ -260,7 +258,7 @@ def remove(trial: Trial, *, only: str = "", host: str = "") -> None:
             if only and f"{only}dev" not in names:
                 continue
             for name in dict.fromkeys(names):
-                if is_of(name, trial.organization):
+                if is_of_organization(name, trial.organization):
                     _remove(client, name)
 
 
@@ -271,7 +269,7 @@ def _remove(client: Any, name: str) -> None:
         client.remove_image(name)
     except NotFound:  # a digest goes with its last tag
         pass
-    except APIError as error:  # a container stands on it; the others can go
+    except APIError as error:  # a container uses it; go on with the others
         print(f"warning: {name} stays: {error.explanation}", file=sys.stderr)
 
 
@@ -279,8 +277,8 @@ class Step(NamedTuple):
     """One thing that is tried.
 
     Attributes:
-        run: Does it; returns what is worth telling, if anything; raises what is wrong.
-        needs: Names of steps without which it makes no sense.
+        run: Returns a message, if there is one; raises if something is wrong.
+        needs: Names of steps that must have succeeded.
     """
 
     run: Callable[[Trial], str | None]
@@ -288,7 +286,6 @@ class Step(NamedTuple):
 
     @property
     def name(self) -> str:
-        """Name of the function that does it."""
         return self.run.__name__
 
 

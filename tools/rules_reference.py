@@ -2,8 +2,8 @@
 
     .venv/bin/python -m tools.rules_reference
 
-Whatever `core.dsl.registry` lists gets a section, so a new rule needs no word elsewhere. What is
-odd in the page is mended in the rule's docstring. Knows nothing of any single rule.
+Each rule in `core.dsl.registry` gets a section, so a new rule needs no change here. To change the
+page, edit the docstring of the rule.
 """
 
 # ruff: noqa: INP001 - a folder of scripts, not a package
@@ -21,7 +21,7 @@ from buildlib.core.model.target import Rule
 PAGE = Path(__file__).resolve().parents[1] / "docs/rules.md"
 
 _HEAD = """\
-<!-- Made by tools/rules_reference.py from the docstrings in buildlib/rules; do not edit. -->
+<!-- Made by tools/rules_reference.py from the docstrings in buildlib/core/rules; do not edit. -->
 # Rules
 
 What a `BUILD.py` can declare: `from buildlib.rules import docker_image, glob`. All arguments are
@@ -39,8 +39,8 @@ class Doc(NamedTuple):
     """A Google-style docstring, taken apart.
 
     Attributes:
-        text: What stands before the first section.
-        args: Text of each argument, by name, as one line.
+        text: Before the first section.
+        args: Name -> text, as one line.
     """
 
     text: str
@@ -51,7 +51,7 @@ def parse_doc(doc: str) -> Doc:
     """Take a Google-style docstring apart; sections other than `Args` are left out.
 
     Args:
-        doc: As written; its indentation does not matter.
+        doc: In any indentation.
     """
     text: list[str] = []
     args: dict[str, str] = {}
@@ -77,9 +77,6 @@ def section(name: str) -> str:
 
     Args:
         name: As `registry.names` has it.
-
-    Raises:
-        ValueError: An argument is not documented, or a documented one does not exist.
     """
     function = registry.function(name)
     doc = parse_doc(function.__doc__ or "")
@@ -98,22 +95,22 @@ def section(name: str) -> str:
 
 
 def _about(name: str) -> list[str]:
-    """More on a rule: its module's docstring, and what comes out of it."""
+    """The docstring of the module of a rule, and what the rule makes."""
     module = importlib.import_module(f"buildlib.core.rules.{name}")
     rule = getattr(module, "RULE", None)
     if not isinstance(rule, Rule):
         return []
     _, _, more = inspect.cleandoc(module.__doc__ or "").partition("\n\n")
-    makes = _PRODUCTS[rule.product] + (", made in the engine" if _is_made_there(rule) else "")
+    makes = _PRODUCTS[rule.product] + (", made in the engine" if _is_made_in_engine(rule) else "")
     return [*(["", more] if more else []), "", f"Makes {makes}."]
 
 
-def _is_made_there(rule: Rule) -> bool:
+def _is_made_in_engine(rule: Rule) -> bool:
     return rule.uses_engine and not rule.is_image
 
 
 def page() -> str:
-    """The whole of docs/rules.md."""
+    """The whole text of docs/rules.md."""
     return "\n".join([_HEAD, *(section(name) for name in registry.names())])
 
 

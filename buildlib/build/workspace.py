@@ -1,7 +1,7 @@
-"""One workspace, opened: a view of its files, and all that has effects, each made when asked for.
+"""One open workspace: a view of its files, and all that has effects, each made when first used.
 
-The only place where view, stores, engine and registry are put together. Opening reads a few small
-files; the engine is not asked before something has to know what is there.
+The only place that puts view, stores, engine and registry together. Opening a workspace reads a few
+small files; the engine is not asked before something has to know what it has.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ from buildlib.errors import EngineUnavailable, InputError
 
 if TYPE_CHECKING:
     from buildlib.build.sharing.entry import Entry
-    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.sharing.shared_store import SharedStore
     from buildlib.engine.protocol import Builder, Engine, Grant, ImageInfo
     from buildlib.engine.transfer import ImageTransport
     from buildlib.outside.fetch.progress import Observer
     from buildlib.outside.fetch.source import Download
     from buildlib.outside.registry.protocol import Registry
 
-_ASKED = "asked"
-"""What the first plan of a run asked the engine for."""
+_INSPECTED = "asked"
+"""State file: the images that the first plan of the last run inspected."""
 _PARSERS = ("core/dockerfile", "core/dsl", "core/graph", "core/model")
-"""The code that makes what is remembered of declarations, Dockerfiles, settings and lock."""
+"""The code that makes what the memo holds: parsed declarations, Dockerfiles, settings, lock."""
 MARKER = "dodo.py"
 SUITE = "bookworm"
 """Debian suite of the images of flavour `debian`."""
 
 
 def find_root(start: str) -> str:
-    """The workspace that a folder is in: the nearest one above with a `dodo.py` and a `VERSION`.
+    """Return the nearest folder, from `start` upwards, with a `dodo.py` and a `VERSION`.
 
     Raises:
         InputError: There is none.
@@ -71,7 +71,7 @@ def find_root(start: str) -> str:
 
 
 class Outside:
-    """How a workspace reaches what is outside of it: engines and registries.
+    """How a workspace reaches engines and registries.
 
     Attributes:
         transport: Moves images between the two; `buildlib.engine.transfer` where it is None.
@@ -80,7 +80,7 @@ class Outside:
     transport: ImageTransport | None = None
 
     def ensure_engine(self) -> None:
-        """Make an engine where there is none.
+        """Start or install an engine if none answers.
 
         Raises:
             EngineUnavailable: None may be made; `fix` says how to make one.
@@ -91,27 +91,21 @@ class Outside:
         ensure_engine()
 
     def engine(self) -> Engine:
-        """The engine that is configured or found; nothing is asked of it yet."""
+        """Return the engine that is configured or found; nothing is asked of it yet."""
         from buildlib.engine import connect
 
         return connect()
 
     def builder(self, notes: str) -> Builder:
-        """What builds Dockerfiles on the engine.
-
-        Args:
-            notes: File that keeps which docker client was found.
-        """
+        """Return what builds Dockerfiles; the file `notes` caches which docker client was found."""
         from buildlib.engine import builder
 
         return builder(notes=notes)
 
     def registry(self, host: str, *, quick: bool) -> Registry:
-        """A registry; nothing is asked of it yet.
+        """Return a registry (`host`, or `host:port`); nothing is asked of it yet.
 
-        Args:
-            host: With its port, where it has one.
-            quick: Give up soon when it does not answer.
+        With `quick` it gives up soon when the registry does not answer.
         """
         from buildlib.outside.registry.client import connect
         from buildlib.outside.web.retry import PATIENT, QUICK
@@ -124,11 +118,10 @@ class Workspace:
 
     Args:
         root: Absolute path.
-        store_root: Where built files, downloads and records are kept; by default the one all
+        store_root: Folder of built files, downloads and records; by default the one that all
             workspaces of the machine share.
         overrides: Settings given for this run (`organization`, `registry`, `flavour`).
-        version: The version that it is seen under, for a release; by default that of VERSION.
-        outside: How engines and registries are reached.
+        version: The version to see it under, for a release; by default that of VERSION.
     """
 
     def __init__(
@@ -148,33 +141,31 @@ class Workspace:
         self.store = ContentStore(store_root or default_root(), warn=_warn)
         self.records = Records(f"{store_root or default_root()}/records")
         self.offline = False
-        self.answers: dict[str, Entry | None] = {}
-        """What the registry has or lacks, by key: nothing is asked twice in a run."""
+        self.registry_answers: dict[str, Entry | None] = {}
+        """What the registry has or lacks, by key: a run asks for no key twice."""
         self.asks_registry = True
-        """Whether it is asked while building: no more, once it did not answer or refused."""
+        """Whether builds ask the registry; False once it refused or did not answer."""
         self._memo = Memo(self.state.path("memo"), fingerprint.stamp(*_PARSERS))
-        self._asked: list[str] = []
+        self._inspected: list[str] = []
 
     # -- what is declared ------------------------------------------------------------------------
 
     @cached_property
     def tree(self) -> WorkingTree:
-        """The files."""
         return WorkingTree(self.root, self.state.path("index"))
 
     @cached_property
     def view(self) -> View:
-        """What the files declare."""
         return View(self.tree, self.overrides, self._version, memo=self._memo, checked=True)
 
     @property
     def settings(self) -> Settings:
-        """`[tool.buildlib]`, with what this run overrides."""
+        """`[tool.buildlib]`, with the overrides of this run."""
         return self.view.settings
 
     @property
     def version(self) -> str:
-        """The version that is seen: the one under development, or that of a release."""
+        """The version under development, or that of a release."""
         return self.view.version
 
     @property
@@ -184,17 +175,14 @@ class Workspace:
 
     @property
     def lock(self) -> Lock:
-        """The pins."""
         return self.view.lock
 
     @property
     def graph(self) -> Graph:
-        """All targets, checked as far as declarations and Dockerfiles tell."""
         return self.view.graph
 
     @property
     def keys(self) -> Keys:
-        """The keys of the targets."""
         return self.view.keys
 
     @property
@@ -205,30 +193,35 @@ class Workspace:
     def resolve(
         self, words: Sequence[str], *, folder: str = "", verb: str = "", left_out: bool = False
     ) -> list[Label]:
-        """Targets that a person names; see `View.resolve`."""
         return self.view.resolve(words, folder=folder, verb=verb, left_out=left_out)
 
     @cached_property
     def explainer(self) -> Explainer:
-        """Says why a key is not what it was."""
         return Explainer(self.graph, self.keys, self.records, self.state)
 
     def renew(self) -> None:
         """Forget what was read, after a file of the workspace was written."""
-        for name in ("view", "explainer", "planner", "registry", "shared", "sharing"):
+        for name in (
+            "view",
+            "explainer",
+            "planner",
+            "registry",
+            "shared_for_builds",
+            "shared_store",
+        ):
             self.__dict__.pop(name, None)
 
     def save(self) -> None:
-        """Keep what saves time in the next run."""
+        """Save what makes the next run faster."""
         if "tree" in self.__dict__:
             self.tree.index.save()
-        if self._asked:
-            self.state.set_lines(_ASKED, self._asked)
+        if self._inspected:
+            self.state.set_lines(_INSPECTED, self._inspected)
         self.state.save()
         self.store.save()
         self._memo.save()
 
-    # -- what is there ---------------------------------------------------------------------------
+    # -- engine, registry, plans -----------------------------------------------------------------
 
     @cached_property
     def engine(self) -> Engine:
@@ -241,11 +234,10 @@ class Workspace:
 
     @cached_property
     def builder(self) -> Builder:
-        """What builds Dockerfiles on the engine."""
         return self.outside.builder(self.state.path("client"))
 
     def presence(self, references: list[str]) -> Mapping[str, ImageInfo | None] | None:
-        """What the engine has of these references; None where no engine answers."""
+        """Return what the engine has of these references; None where no engine answers."""
         try:
             return self.engine.inspect(references)
         except EngineUnavailable:
@@ -257,39 +249,34 @@ class Workspace:
         return self.connect(self.settings.registry) if self.settings.registry else None
 
     def connect(self, registry: str, *, quick: bool = False) -> Registry:
-        """Any registry; nothing is asked of it yet.
+        """Return any registry, by host (with or without a path); nothing is asked of it yet.
 
-        Args:
-            registry: Its host, which may have a path behind it.
-            quick: Give up soon when it does not answer: for what can be done without it.
+        With `quick` it gives up soon when the registry does not answer: for what a build can do
+        without.
         """
         return self.outside.registry(registry.partition("/")[0], quick=quick)
 
     @property
     def role(self) -> str:
-        """What the registry is used for while building: `off` where none is set, or offline."""
+        """What builds use the registry for: `off` where none is set, or offline."""
         if not self.settings.registry or self.offline:
             return OFF
         share = self.settings.share
         return share.ci if in_ci() else share.default
 
     @cached_property
-    def shared(self) -> SharedStore | None:
-        """The registry as a store to build from; None where the role is `off`."""
-        return None if self.role == OFF else self.sharing
+    def shared_for_builds(self) -> SharedStore | None:
+        """The registry as a store for builds; None where the role is `off`."""
+        return None if self.role == OFF else self.shared_store
 
     @cached_property
-    def sharing(self) -> SharedStore | None:
+    def shared_store(self) -> SharedStore | None:
         """The registry as a store, whatever the role; None where no registry is set."""
-        return self.sharing_of(self.settings.registry) if self.settings.registry else None
+        return self.shared_store_of(self.settings.registry) if self.settings.registry else None
 
-    def sharing_of(self, registry: str) -> SharedStore:
-        """Any registry as a store; keys are still those of the settings.
-
-        Args:
-            registry: Its host, which may have a path behind it.
-        """
-        from buildlib.build.sharing.shared import SharedStore
+    def shared_store_of(self, registry: str) -> SharedStore:
+        """Return any registry as a store, by host and path; keys stay those of the settings."""
+        from buildlib.build.sharing.shared_store import SharedStore
 
         return SharedStore(
             self.connect(registry),
@@ -303,7 +290,7 @@ class Workspace:
         )
 
     def grants(self) -> tuple[Grant, ...]:
-        """What a build with a network is lent: the CA bundle and the mirrors, as secrets."""
+        """Return what a build with a network is lent: the CA bundle and the mirrors, as secrets."""
         from buildlib.engine.secrets import grants_for
 
         suite = SUITE if self.settings.flavour == "debian" else ""
@@ -311,7 +298,6 @@ class Workspace:
 
     @cached_property
     def planner(self) -> Planner:
-        """Makes plans of this workspace."""
         return Planner(
             self.view,
             self.records,
@@ -324,44 +310,44 @@ class Workspace:
     def plan(
         self, roots: Iterable[Label], *, force: bool = False, shared: Shared | None = None
     ) -> Plan:
-        """What a build of some targets would do; `shared` is asked as `Planner.plan` says."""
-        presence = self.presence if self._asked else self._first_presence()
+        """Return what a build of some targets would do; `Planner.plan` says what `shared` is."""
+        presence = self.presence if self._inspected else self._first_presence()
         return self.planner.plan(roots, presence, force=force, shared=shared)
 
     def step(self, label: Label, *, force: bool = False) -> Step:
-        """What a build would do with one target now."""
+        """Return what a build would do with one target now."""
         return self.planner.step(label, self.presence, force=force)
 
     def _first_presence(self) -> Presence:
-        """As `presence`, for the first plan of a run.
+        """Return a `presence` for the first plan of a run, which asks the engine early.
 
-        What the last run asked for is asked right now: the engine answers while files are looked
-        at. It is a guess; what it misses is asked for when it is known.
+        It sends the questions of the last run at once: the engine answers while we look at files.
+        They are a guess; what they miss is asked when it is needed.
         """
-        foreseen = self.state.lines(_ASKED)
+        guess = self.state.lines(_INSPECTED)
         early = None
-        if foreseen:
+        if guess:
             with suppress(EngineUnavailable, InputError):
-                early = self.engine.start_inspect(foreseen)
+                early = self.engine.start_inspect(guess)
 
         def presence(references: list[str]) -> Mapping[str, ImageInfo | None] | None:
             nonlocal early
             answers: Mapping[str, ImageInfo | None] = {}
-            self._asked = self._asked or references
+            self._inspected = self._inspected or references
             if early:
                 with suppress(EngineUnavailable):
                     answers = early()
                 early = None
             rest = [name for name in references if name not in answers]
-            found = self.presence(rest) if rest else {}
-            return None if found is None else {**answers, **found}
+            images = self.presence(rest) if rest else {}
+            return None if images is None else {**answers, **images}
 
         return presence
 
     def export(self, target: Target) -> Export | None:
-        """The file of a target that is written into the workspace too, with its absolute path.
+        """Return the file of a target that is written to the workspace, too; its path is absolute.
 
-        Files of a release lie in a folder of its version; those of a development version do not.
+        Release files lie in a folder of their version; those of a development version do not.
         """
         export = target.rule.export(target, self.version)
         if export is None:
@@ -373,24 +359,21 @@ class Workspace:
 
     @property
     def release_folder(self) -> str:
-        """Where the files of a release are written."""
         return f"{self.root}/{DIST}/{self.version}"
 
     def damaged(self, record: Record, ref: Reference) -> bool:
-        """Whether a file that a record names is not in the content store, or not as it was made.
+        """Whether a file of a record is missing from the content store, or damaged.
 
-        Args:
-            record: What was made.
-            ref: What it was made for, to be named in a message.
+        `ref` is what the record belongs to, for messages.
         """
-        whole = [
-            self.store.check(made.sha256, made.size, what=f"{name} of {ref}")
-            for name, made in record.files.items()
+        intact = [  # of all files, so that each damaged one is reported
+            self.store.check(file.sha256, file.size, what=f"{name} of {ref}")
+            for name, file in record.files.items()
         ]
-        return not all(whole)
+        return not all(intact)
 
     def missing(self, downloads: Iterable[Download]) -> list[Download]:
-        """Those that the content store does not have whole, each digest once."""
+        """Return the downloads that the content store lacks, each digest once."""
         from buildlib.outside.fetch.fetcher import missing
 
         return missing(self.store, downloads)
@@ -402,12 +385,7 @@ class Workspace:
         *,
         observer: Observer | None = None,
     ) -> None:
-        """Bring files into the content store.
-
-        Args:
-            downloads: The files.
-            log: Told that there is something to fetch.
-            observer: Told how far it is; by default that is drawn on standard error.
+        """Fetch files into the content store; by default, progress is shown on standard error.
 
         Raises:
             ActionError: A file cannot be had, or is not what the lock says.
@@ -426,7 +404,7 @@ class Workspace:
 
 
 def in_ci() -> bool:
-    """Whether this is a run of CI, as its environment says."""
+    """Whether this is a run of CI, as the variable `CI` says."""
     return os.environ.get("CI", "").lower() not in ("", "0", "false", "no")
 
 

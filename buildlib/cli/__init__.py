@@ -1,1 +1,1 @@
-"""The command line: words are taken apart, verbs found, answers and errors told."""
+"""The command line: parses words, finds verbs, prints answers and errors."""

@@ -1,7 +1,7 @@
-"""`why --against`: a target's key, and the nearest one that a registry has a record of.
+"""`why --against`: compare the key of a target with the nearest record in a registry.
 
-Records are self-certifying, since a key is the sha256 of its parts; those of the registry are
-compared in memory and not kept. Asks nothing of the engine.
+Records are self-certifying, since a key is the sha256 of its parts. Those of the registry are
+compared in memory and not stored. The engine is not asked.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.cli.common import no_registry, print_json, say
-from buildlib.cli.leaves import leaf_lines, plain_leaves
+from buildlib.cli.key_changes import leaf_lines, plain_leaves
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.settings import canonical_registry, check_names
@@ -20,26 +20,23 @@ from buildlib.errors import InputError
 
 if TYPE_CHECKING:
     from buildlib.build.sharing.entry import Entry
-    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.sharing.shared_store import SharedStore
     from buildlib.build.workspace import Workspace
 
 OWN = "registry"
-"""What stands for the registry of the settings on the command line."""
-_MOST = 64
-"""Records of a target that are compared: the youngest."""
+"""On the command line: the registry of the settings."""
+_MAX_RECORDS = 64
+"""Records of a target that are compared, the newest first."""
 
 
-class Answer(NamedTuple):
-    """What a registry has of a target.
+class RegistryComparison(NamedTuple):
+    """A target compared with the records in a registry.
 
     Attributes:
-        label: The target.
-        key: Its key here.
         records: How many of its records were compared.
-        has_key: There is a record of this very key.
-        usable: What that record names is there and whole, so that a build would take it.
-        nearest: The record with the fewest differences; None where there is none.
-        leaves: The parts in which it differs: old is theirs, new is ours.
+        usable: The registry has a record of this key, and all that it names: a build would pull it.
+        nearest: The record with the fewest differences; None without records.
+        leaves: The parts that differ: `old` is the registry's, `new` is ours.
     """
 
     label: Label
@@ -51,7 +48,7 @@ class Answer(NamedTuple):
     leaves: tuple[Leaf, ...]
 
 
-class _Theirs:
+class _RegistryRecords:
     """The key records of another machine, by key."""
 
     def __init__(self, entries: Sequence[Entry]) -> None:
@@ -60,24 +57,16 @@ class _Theirs:
             self._records.update(entry.records)
 
     def parts(self, key: str) -> KeyRecord | None:
-        """See `plan.explain.Parts`."""
         return self._records.get(key)
 
 
 def run(
     workspace: Workspace, labels: Sequence[Label], against: str | bool, *, as_json: bool
 ) -> None:
-    """Compare targets with what a registry has of them, and tell.
+    """Compare targets with a registry, and print the result.
 
     Args:
-        workspace: The workspace.
-        labels: The targets.
-        against: Host and path of a registry; that of the settings where it is `True` or `OWN`.
-        as_json: Tell it to a program.
-
-    Raises:
-        InputError: There is no such registry in the settings, or it cannot be the name of one.
-        ActionError: The registry does not answer, or refuses.
+        against: Host and path of a registry; `True` or `OWN` for the one of the settings.
     """
     named = workspace.settings.registry if against in (True, OWN) else str(against)
     registry = canonical_registry(named)
@@ -85,37 +74,33 @@ def run(
         raise no_registry("--against without the name of one")
     try:
         check_names(workspace.settings._replace(registry=registry))
-    except InputError as error:  # said on the command line, so no file is to blame
+    except InputError as error:  # from the command line, so no file is wrong
         fix = f"./doitw why {labels[0]} --against registry.example.com:5000"
         raise InputError(error.what, fix=fix) from None
     workspace.connect(registry, quick=True).ping()  # a person waits for the answer
-    shared = workspace.sharing_of(registry)
-    made = [label for label in labels if workspace.graph[label].rule.is_built]
-    answers = [compare(workspace, shared, label) for label in made]
+    shared = workspace.shared_store_of(registry)
+    built = [label for label in labels if workspace.graph[label].rule.is_built]
+    answers = [compare(workspace, shared, label) for label in built]
     if as_json:
         print_json([_as_json(registry, answer) for answer in answers])
         return
     for label in labels:
-        if label not in made:
+        if label not in built:
             say(f"{label} is a {workspace.graph[label].rule.kind}: nothing is built of it")
     for answer in answers:
         for line in lines(registry, answer):
             say(line)
 
 
-def compare(workspace: Workspace, shared: SharedStore, label: Label) -> Answer:
-    """A target's key and the nearest record of it that a registry has.
-
-    Raises:
-        ActionError: The registry does not answer, or refuses.
-    """
+def compare(workspace: Workspace, shared: SharedStore, label: Label) -> RegistryComparison:
+    """Compare a target with the records that a registry has of it."""
     target, record = workspace.graph[label], workspace.keys.record(Reference(label))
-    history = shared.history(target, limit=_MOST)
-    comparison = Comparison(workspace.graph, workspace.keys, _Theirs(history))
+    history = shared.history(target, limit=_MAX_RECORDS)
+    comparison = Comparison(workspace.graph, workspace.keys, _RegistryRecords(history))
     ranked = [(comparison.leaves(label, entry.key), -entry.pushed, entry) for entry in history]
     leaves, _, nearest = min(ranked, key=lambda row: (len(row[0]), row[1]), default=([], 0, None))
     has_key = any(entry.key == record.key for entry in history)
-    return Answer(
+    return RegistryComparison(
         label,
         record.key,
         len(history),
@@ -126,8 +111,8 @@ def compare(workspace: Workspace, shared: SharedStore, label: Label) -> Answer:
     )
 
 
-def lines(registry: str, answer: Answer) -> list[str]:
-    """What a registry has of a target, for people."""
+def lines(registry: str, answer: RegistryComparison) -> list[str]:
+    """The comparison for people."""
     if answer.nearest is None:
         return [f"{answer.label}: {registry} has no record of it"]
     when = _time(answer.nearest)
@@ -147,7 +132,7 @@ def _time(entry: Entry) -> str:
     return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(entry.pushed))
 
 
-def _as_json(registry: str, answer: Answer) -> dict[str, Any]:
+def _as_json(registry: str, answer: RegistryComparison) -> dict[str, Any]:
     return {
         "label": str(answer.label),
         "registry": registry,

@@ -1,7 +1,7 @@
-"""Bringing targets up to date, for every verb that needs them so.
+"""Building targets, for every verb that needs them up to date.
 
-Where there is nothing to do, that is found and said without importing doit: start-up time is a
-feature. Otherwise doit schedules the plan.
+If there is nothing to do, doit is not even imported, since start-up time is a feature. Otherwise
+doit schedules the plan.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from buildlib.cli.verb import Call
     from buildlib.core.model.label import Label
 
-_QUIET, _LOUD = 1, 2
+_QUIET, _VERBOSE = 1, 2
 
 
 def build(
@@ -33,26 +33,18 @@ def build(
     quiet: bool = False,
     keep_going: bool = False,
 ) -> int:
-    """Bring targets of an open workspace up to date.
+    """Bring targets up to date; returns the exit code.
 
     Args:
-        workspace: The workspace.
-        roots: The targets wanted.
-        jobs: How many at a time; 0 for as many as is usual.
-        verbose: Show what the builder says.
-        force: Build what is up to date, too.
-        as_json: Say nothing but the plan, as JSON, with the exit code.
-        quiet: Say nothing on standard output.
-        keep_going: After a failure, go on with what does not need the target that failed.
-
-    Returns:
-        The exit code.
+        jobs: Targets at a time; 0 for the default.
+        as_json: Print only the plan and the exit code, as JSON.
+        keep_going: After a failure, go on with targets that do not need the failed one.
     """
     quiet = quiet or as_json
     tell = warn if quiet else say
     session = new_session(workspace, tell, verbose=verbose, force=force)
-    plan = session.look(roots)
-    before = plans.as_json(workspace, plan) if as_json else {}
+    plan = session.make_plan(roots)
+    planned = plans.as_json(workspace, plan) if as_json else {}
     code = 0
     if plan.steps or force:
         from buildlib.build.doit_adapter.run import run_session
@@ -65,13 +57,13 @@ def build(
         if not quiet:
             say(plans.lines(workspace, plan)[0])
     if as_json:
-        print_json({**before, "exit_code": code})
+        print_json({**planned, "exit_code": code})
     workspace.save()
     return code
 
 
 def _relock(workspace: Workspace, tell: Callable[[str], None]) -> Callable[[str, Label], None]:
-    """Make a lock entry anew; the lock's modules are imported when that is needed."""
+    """A function that refreshes a lock entry; it imports the modules of the lock when called."""
 
     def renew(section: str, label: Label) -> None:
         from buildlib.build.lock.refresh import relock
@@ -88,29 +80,22 @@ def new_session(
     force: bool,
     verbose: bool = False,
 ) -> Session:
-    """A session as every build of a person has it: it locks anew, and removes old images.
-
-    Args:
-        workspace: The workspace.
-        tell: Takes lines for the person who waits.
-        force: Build what is up to date, too.
-        verbose: Show what the builder says.
-    """
+    """A session that refreshes pins that are no longer served, and prunes old images."""
     relock = _relock(workspace, tell)
-    return Session(workspace, say=tell, verbose=verbose, force=force, relock=relock, tidy=_tidy)
+    return Session(workspace, say=tell, verbose=verbose, force=force, relock=relock, tidy=_prune)
 
 
-def _tidy(workspace: Workspace, tell: Callable[[str], None]) -> None:
-    from buildlib.shipping.pruning.bound import after_build
+def _prune(workspace: Workspace, tell: Callable[[str], None]) -> None:
+    from buildlib.shipping.pruning.after_build import after_build
 
     after_build(workspace, tell)
 
 
 def default_jobs() -> int:
-    """How many targets are built at a time where nobody says: the work is in the engine."""
+    """Targets that are built at a time by default; the work is in the engine."""
     return min(4, os.cpu_count() or 1)
 
 
-def is_loud(call: Call) -> bool:
-    """Whether a command line asks for what the builder says."""
-    return call.number("verbosity", _QUIET, least=0) >= _LOUD
+def is_verbose(call: Call) -> bool:
+    """Whether the command line asks for the output of the builder."""
+    return call.number("verbosity", _QUIET, least=0) >= _VERBOSE

@@ -1,7 +1,7 @@
-"""What was typed, taken apart: the verb, the targets, the options, the variables.
+"""Parsing a command line: verb, targets, options, variables.
 
-Options may stand before or after targets. Whatever is not known is refused with the nearest name
-that is: doit by itself would take `VERSON=2.5.0` for a variable and say nothing.
+Options may stand before or after targets. An unknown name is refused, with the nearest known one:
+doit itself would silently take `VERSON=2.5.0` for a variable.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)\Z", re.DOTALL)
 
 
 def first_word(words: Sequence[str]) -> str | None:
-    """The first word that is no option, no option's value and no variable: verb or target."""
-    known = _by_form(SHARED)
+    """The first word that is neither option, value of an option nor variable: verb or target."""
+    options = _by_form(SHARED)
     pending = list(words)
     while pending:
         word = pending.pop(0)
@@ -26,10 +26,10 @@ def first_word(words: Sequence[str]) -> str | None:
             if word.startswith("//") or not _VARIABLE.match(word):
                 return word
             continue
-        if word not in known and pending and not pending[0].startswith("-"):
-            # Rare: an option of one verb before the verb. Only the verbs know if it has a value.
-            known |= {form: each for name in names() for form, each in _forms_of(name)}
-        if word in known and known[word].takes:
+        if word not in options and pending and not pending[0].startswith("-"):
+            # Rare: an option of one verb before the verb. Only verbs know whether it takes a value.
+            options |= {form: each for name in names() for form, each in _forms_of(name)}
+        if word in options and options[word].takes:
             pending = pending[1:]
     return None
 
@@ -43,12 +43,7 @@ def _by_form(options: Iterable[Option]) -> dict[str, Option]:
 
 
 def parse(verb: Verb, words: Sequence[str], folder: str) -> Call:
-    """Take the words after a verb apart.
-
-    Raises:
-        InputError: A word, an option or a variable is not one of the verb's, an option lacks its
-            value, or a variable has two values.
-    """
+    """Parse the words after a verb."""
     by_form = _by_form(verb.all_options)
     rest: list[str] = []
     options: dict[str, str | bool] = {}
@@ -67,11 +62,11 @@ def parse(verb: Verb, words: Sequence[str], folder: str) -> Call:
         elif word.startswith("-") and word != "-" and not verb.passes:
             raise _unknown_option(verb, name, by_form)
         elif variable and not verb.passes:
-            known = _variable(verb, variable[1], variable[2])
-            if variables.setdefault(known, variable[2]) != variable[2]:
+            variable_name = _variable(verb, variable[1], variable[2])
+            if variables.setdefault(variable_name, variable[2]) != variable[2]:
                 raise InputError(
-                    f"{known} is given twice: {variables[known]} and {variable[2]}",
-                    fix=f"{known}={variable[2]}",
+                    f"{variable_name} is given twice: {variables[variable_name]} and {variable[2]}",
+                    fix=f"{variable_name}={variable[2]}",
                 )
         else:
             rest.append(word)
@@ -82,18 +77,18 @@ def parse(verb: Verb, words: Sequence[str], folder: str) -> Call:
     return Call(tuple(rest), options, variables, folder)
 
 
-def _split(word: str, known: Mapping[str, Option]) -> tuple[str, str | None]:
-    """An option and the value written in the same word: `--jobs=4`, `-n4`; no name for others."""
+def _split(word: str, by_form: Mapping[str, Option]) -> tuple[str, str | None]:
+    """Option and value of one word, such as `--jobs=4` or `-n4`; an empty name if it is neither."""
     if not word.startswith("-") or word == "-":
         return "", None
     name, equals, value = word.partition("=")
-    if not equals and name not in known and name[:2] in known and not name.startswith("--"):
+    if not equals and name not in by_form and name[:2] in by_form and not name.startswith("--"):
         return name[:2], name[2:]
     return name, value if equals else None
 
 
 def _value(option: Option, name: str, value: str | None, pending: list[str]) -> str | bool:
-    """What an option was given: in the same word, or in the next one."""
+    """The value of an option, from the same word or from the next, which is then taken."""
     if not option.takes:
         if value is not None:
             raise InputError(f"{name} takes no value", fix=name)
@@ -108,23 +103,23 @@ def _value(option: Option, name: str, value: str | None, pending: list[str]) -> 
     return pending.pop(0) if value is None else value
 
 
-def _unknown_option(verb: Verb, name: str, known: Mapping[str, Option]) -> InputError:
-    meant = nearest(name, known)
+def _unknown_option(verb: Verb, name: str, by_form: Mapping[str, Option]) -> InputError:
+    meant = nearest(name, by_form)
     return InputError(
-        f"{verb.name} has no option {name}{did_you_mean(name, known)}",
+        f"{verb.name} has no option {name}{did_you_mean(name, by_form)}",
         fix=f"./doitw {verb.name} {meant}" if meant else f"./doitw {verb.name} --help",
     )
 
 
 def _variable(verb: Verb, name: str, value: str) -> str:
     """The variable of a name, in upper case."""
-    upper, every = name.upper(), [each.name for each in VARIABLES]
+    upper, all_names = name.upper(), [each.name for each in VARIABLES]
     if upper in [each.name for each in verb.variables]:
         return upper
-    if upper in every:
+    if upper in all_names:
         raise InputError(f"{verb.name} takes no {upper}", fix=f"./doitw help {verb.name}")
-    meant = nearest(upper, every)
+    meant = nearest(upper, all_names)
     raise InputError(
-        f"unknown variable {name}{did_you_mean(upper, every)}",
-        fix=f"{meant}={value}" if meant else f"variables: {', '.join(every)}",
+        f"unknown variable {name}{did_you_mean(upper, all_names)}",
+        fix=f"{meant}={value}" if meant else f"variables: {', '.join(all_names)}",
     )

@@ -1,4 +1,4 @@
-"""What several verbs share: opening the workspace a person stands in, and saying things."""
+"""Shared by verbs: opening the workspace of the current folder, and printing."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ if TYPE_CHECKING:
 
 
 def caller_folder() -> str:
-    """The folder a person stands in."""
+    """The current folder."""
     return os.getcwd()
 
 
 def open_workspace(call: Call, *, version: str = "") -> Workspace:
-    """The workspace around the caller's folder, with the call's variables and options.
+    """The workspace around the current folder, with variables and options of the call.
 
     Args:
-        call: The command line.
-        version: What it is seen under, for a release; by default the version in VERSION.
+        version: For a release; empty for the version in VERSION.
     """
     given = call.variables
     overrides = {each.name.lower(): given[each.name] for each in SETTINGS if each.name in given}
@@ -35,19 +34,19 @@ def open_workspace(call: Call, *, version: str = "") -> Workspace:
 
 
 def say(line: str) -> None:
-    """A line of progress."""
+    """Print a line to standard output, at once."""
     sys.stdout.write(line + "\n")
     sys.stdout.flush()
 
 
 def warn(line: str) -> None:
-    """A line beside the answer."""
+    """Print a line to standard error, beside the answer."""
     sys.stderr.write(line + "\n")
     sys.stderr.flush()
 
 
 def print_json(value: Any) -> None:
-    """An answer for a program."""
+    """Print an answer as JSON."""
     import json
 
     say(json.dumps(value, indent=2))
@@ -59,12 +58,12 @@ def task_name(workspace: Workspace, label: Label) -> str:
 
 
 def short_name(workspace: Workspace, label: Label) -> str:
-    """A target in a line of a plan: without `build:`, which is what most lines are about."""
+    """A target's task without `build:`, which most lines of a plan would repeat."""
     return task_name(workspace, label).removeprefix("build:")
 
 
 def no_registry(what: str) -> InputError:
-    """There is none in the settings, and something needs one."""
+    """The error that something needs a registry and the settings name none."""
     return InputError(
         f"{what} needs a registry, and none is set",
         fix=f'registry = "registry.example.com"  # in [tool.buildlib] of {SETTINGS_FILE}',

@@ -1,4 +1,4 @@
-"""What `help` shows: all verbs, or one with its options and variables."""
+"""Texts of `help`: all verbs, or one with its options and variables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _COLUMN = 24
 
 
 def overview() -> str:
-    """All verbs, a line on each."""
+    """All verbs, one a line."""
     lines = [f"usage: {DOOR} [VERB] [TARGET…] [OPTION…] [NAME=value…]", ""]
     width = max(len(name) for name in names()) + 2
     lines += [f"  {name.ljust(width)}{find(name).summary}" for name in names()]
@@ -23,11 +23,10 @@ def overview() -> str:
 
 
 def about(verb: Verb, door: str = DOOR) -> str:
-    """A verb with all that may be typed after it.
+    """Usage, options and variables of a verb.
 
     Args:
-        verb: The verb.
-        door: The program that is called for it: ours, or plain doit.
+        door: The program of the usage line: `./doitw` or plain `doit`.
     """
     words = f" {verb.words}" if verb.words else ""
     variables = " [NAME=value…]" if verb.variables and not verb.passes else ""

@@ -1,6 +1,6 @@
-"""The front door: `./doitw VERB …`. The verb is found here, and its errors are told.
+"""The front door: `./doitw VERB …`. It finds the verb, runs it and prints its errors.
 
-A verb is looked up by name; any other first word is taken for a target to build, as doit does.
+A first word that is no verb is a target to build, as in doit.
 """
 
 from __future__ import annotations
@@ -23,11 +23,8 @@ UNEXPECTED = 2
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line.
 
-    Args:
-        argv: Words after the program's name.
-
     Returns:
-        The exit code: 0 well, 1 a task failed, 2 a fault of ours, 3 the input was wrong.
+        The exit code: 0 success, 1 a task failed, 2 a fault of ours, 3 wrong input.
     """
     gc.disable()  # a build with nothing to do ends before anything is worth collecting
     words = list(sys.argv[1:] if argv is None else argv)
@@ -71,48 +68,44 @@ def _dispatch(words: list[str]) -> int:
         return 0
     if first is not None and first in names():
         words.remove(first)
-        chosen = find(first)
+        verb = find(first)
     elif first is not None and first.startswith("verify:"):
-        chosen = find("verify")
+        verb = find("verify")
     else:
-        chosen = find("build")
+        verb = find("build")
         _refuse_misspelt_verb(first)
-    call = parse(chosen, words, _folder())
+    call = parse(verb, words, _folder())
     if call.flag("help"):
         from buildlib.cli.help import about
 
-        sys.stdout.write(about(chosen))
+        sys.stdout.write(about(verb))
         return 0
     try:
-        return chosen.run(call)
+        return verb.run(call)
     except BuildError as error:
         if isinstance(error, UnknownTarget) and error.meant:
-            error.fix = f"./doitw {chosen.name} {error.meant}"
+            error.fix = f"./doitw {verb.name} {error.meant}"
         error.fix = error.fix and with_variables(error.fix, call.variables)
         raise
 
 
 def with_variables(fix: str, variables: Mapping[str, str]) -> str:
-    """A fix to paste, with the variables of this call where it calls us again.
+    """Add the settings of this call to the `./doitw` commands of a fix.
 
-    What is wrong in the flavour of one run is not mended in another.
-
-    Args:
-        fix: As the error has it.
-        variables: What was given on the command line.
+    An error in the flavour of one run cannot be mended in another flavour.
     """
-    settings = {each.name for each in SETTINGS}  # the others are those of release alone
+    settings = {each.name for each in SETTINGS}  # the other variables belong to releases
     words = [
         f"{name}={value}"
         for name, value in variables.items()
         if f"{name}=" not in fix and name in settings
     ]
-    called = re.compile(rf"\./doitw (?:{'|'.join(names())})\b[^#;\n]*(?<! )")
-    return called.sub(lambda call: " ".join([call[0], *words]), fix)
+    command = re.compile(rf"\./doitw (?:{'|'.join(names())})\b[^#;\n]*(?<! )")
+    return command.sub(lambda call: " ".join([call[0], *words]), fix)
 
 
 def _refuse_misspelt_verb(word: str | None) -> None:
-    """`./doitw biuld` is no target; say what was meant before looking for one."""
+    """Refuse `./doitw biuld` as a misspelt verb, before it is looked up as a target."""
     if word is None or word.startswith(("//", ":", ".")) or ":" in word or "/" in word:
         return
     meant = did_you_mean(word, names())
@@ -126,10 +119,10 @@ def _refuse_misspelt_verb(word: str | None) -> None:
 
 
 def _folder() -> str:
-    """The folder the person stands in, relative to the workspace."""
+    """The current folder, relative to the workspace."""
     from buildlib.build.workspace import find_root
     from buildlib.cli.common import caller_folder
 
-    here = os.path.realpath(caller_folder())
-    inner = os.path.relpath(here, find_root(here))
+    current = os.path.realpath(caller_folder())
+    inner = os.path.relpath(current, find_root(current))
     return "" if inner == "." else inner.replace(os.sep, "/")

@@ -1,4 +1,4 @@
-"""A plan, told to people and to programs."""
+"""A plan, for people and for programs."""
 
 from __future__ import annotations
 
@@ -10,22 +10,20 @@ from buildlib.core.store import names
 from buildlib.text import duration
 
 if TYPE_CHECKING:
-    from buildlib.build.execution.sharing import RegistryLookup
+    from buildlib.build.execution.pull_and_publish import RegistryLookup
     from buildlib.build.workspace import Workspace
     from buildlib.cli.verb import Call
     from buildlib.core.plan.plan import Plan, Step
 
 _FEW = 3
-"""Targets of one package that are told by name where many are told."""
+"""Stamped targets of one package that are listed by name; more are counted."""
 
 
 def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None) -> bool:
-    """Plan the targets of a command line, and tell the plan; nothing is run.
+    """Print the plan of the targets of a command line.
 
     Args:
-        workspace: The workspace.
-        call: The command line.
-        shared: Answers for the registry, where it is to be asked.
+        shared: Asks the registry; None to ask none.
 
     Returns:
         Whether anything is stale, or not known to be up to date.
@@ -35,27 +33,27 @@ def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None)
     if call.flag("json"):
         print_json(as_json(workspace, plan))
     else:
-        out = left_out(workspace) if not call.words else []
-        told = [*release_commit(workspace), *lines(workspace, plan), *out]
-        for line in [*told, *stamped(workspace, plan)]:
+        not_built = left_out(workspace) if not call.words else []
+        output = [*release_commit(workspace), *lines(workspace, plan), *not_built]
+        for line in [*output, *stamped(workspace, plan)]:
             say(line)
     workspace.save()
     return bool(plan.steps)
 
 
 def lines(workspace: Workspace, plan: Plan) -> list[str]:
-    """The plan for people: one line for each target that would be touched."""
+    """The plan for people: one line for each stale target."""
     out: list[str] = []
-    marked = workspace.graph.stamped() if plan.steps else set()
+    stamped_labels = workspace.graph.stamped() if plan.steps else set()
     width = max((len(short_name(workspace, step.label)) for step in plan.steps), default=0)
     for step in plan.steps:
         name = short_name(workspace, step.label).ljust(width)
         note = "" if is_hermetic(workspace, step) else "  [not hermetic: network=True]"
-        note += "  [stamped]" if step.label in marked else ""
-        before = f"  (last time {duration(step.seconds)})" if step.seconds else ""
+        note += "  [stamped]" if step.label in stamped_labels else ""
+        last_time = f"  (last time {duration(step.seconds)})" if step.seconds else ""
         if step.action == "pull":
-            before = f"  ({step.size / 1e6:.1f} MB)"
-        out.append(f"{step.action:8} {name}  {step.reason}{before}{note}")
+            last_time = f"  ({step.size / 1e6:.1f} MB)"
+        out.append(f"{step.action:8} {name}  {step.reason}{last_time}{note}")
     if not plan.steps:
         verbs = {workspace.graph[step.label].rule.verb for step in plan.fresh}
         verb = "verify" if verbs == {"verify"} else "build"
@@ -70,16 +68,16 @@ def lines(workspace: Workspace, plan: Plan) -> list[str]:
 
 
 def left_out(workspace: Workspace) -> list[str]:
-    """What does not exist in this flavour: a line for each reason."""
+    """Targets that do not exist in this flavour: a line for each reason."""
     by_reason: dict[str, list[str]] = {}
     for label, reason in workspace.left_out.items():
-        if workspace.graph[label].rule.origin == HERE:  # nobody waits for a base
+        if workspace.graph[label].rule.origin == HERE:  # not external images, which nobody asks for
             by_reason.setdefault(reason, []).append(short_name(workspace, label))
     return [f"left out: {', '.join(names)}: {why}" for why, names in by_reason.items()]
 
 
 def release_commit(workspace: Workspace) -> list[str]:
-    """At a release's own commit: a line on what a build does not do there."""
+    """On the commit of a release: a line that says that a build puts no release tags."""
     if workspace.channel == names.DEV:
         return []
     version = workspace.version
@@ -88,21 +86,21 @@ def release_commit(workspace: Workspace) -> list[str]:
 
 
 def stamped(workspace: Workspace, plan: Plan) -> list[str]:
-    """Which targets of a plan carry names of images or the version: a line."""
-    marked = workspace.graph.stamped()
+    """A line with the targets of a plan that carry names of images or the version."""
+    labels = workspace.graph.stamped()
     by_package: dict[str, list[str]] = {}
-    for label in (step.label for step in (*plan.steps, *plan.fresh) if step.label in marked):
+    for label in (step.label for step in (*plan.steps, *plan.fresh) if step.label in labels):
         by_package.setdefault(label.package, []).append(short_name(workspace, label))
     shown: list[str] = []
-    for package, found in sorted(by_package.items()):
-        few = len(found) <= _FEW
-        shown += sorted(found) if few else [f"{len(found)} of {package or 'the root'}"]
+    for package, in_package in sorted(by_package.items()):
+        few = len(in_package) <= _FEW
+        shown += sorted(in_package) if few else [f"{len(in_package)} of {package or 'the root'}"]
     name = names.channel_tag(workspace.settings, "…", workspace.channel)
     return [f"stamped ({name}, {workspace.version}): {', '.join(shown)}"] if shown else []
 
 
 def targets(count: int) -> str:
-    """A number of targets in words."""
+    """`1 target is`, or `N targets are`."""
     return "1 target is" if count == 1 else f"{count} targets are"
 
 
@@ -115,7 +113,7 @@ def is_hermetic(workspace: Workspace, step: Step) -> bool:
 
 def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
     """The plan for programs."""
-    marked = workspace.graph.stamped()
+    stamped_labels = workspace.graph.stamped()
 
     def plain(step: Step) -> dict[str, Any]:
         return {
@@ -127,7 +125,7 @@ def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
             "last_seconds": step.seconds,
             "size": step.size,
             "hermetic": is_hermetic(workspace, step),
-            "stamped": step.label in marked,
+            "stamped": step.label in stamped_labels,
         }
 
     return {

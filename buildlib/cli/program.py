@@ -1,7 +1,7 @@
-"""Programs of the workspace that stand beside the build system: they are run as children.
+"""Running programs of the workspace, such as `deploy`, as child processes.
 
-What such a program prints is handed on as it comes. It writes its answer to a file, or the error
-that ended it, which is raised here as if it were our own.
+Their output is passed on as it comes. A program writes its answer to a file, or the error that
+ended it, which is raised here like one of our own.
 """
 
 from __future__ import annotations
@@ -18,27 +18,17 @@ from buildlib.errors import ActionError, InputError, Location
 if TYPE_CHECKING:
     from buildlib.build.workspace import Workspace
 
-_TIDYING = 90.0
-"""Seconds that a program may take to undo what it had begun, when it is told to stop."""
+_GRACE = 90.0
+"""Seconds that a program has to clean up when it is told to stop."""
 
 
 def run_program(
     workspace: Workspace, name: str, words: Sequence[str], tell: Callable[[str], None]
 ) -> Any:
-    """Run a Python package of the workspace.
+    """Run a Python package of the workspace in its root; returns the answer.
 
     Args:
-        workspace: The workspace; its root is the working folder.
-        name: Of the package.
         words: Its arguments; `--json FILE` is added.
-        tell: Takes each line that it prints.
-
-    Returns:
-        Its answer.
-
-    Raises:
-        InputError: There is no such program, or it was given wrong words.
-        ActionError: It failed.
     """
     from buildlib.engine.process import stream
 
@@ -50,7 +40,7 @@ def run_program(
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/answer.json"
         command = [sys.executable, "-m", name, *words, "--json", path]
-        code = stream(command, tell, environ=environ, cwd=workspace.root, grace=_TIDYING)
+        code = stream(command, tell, environ=environ, cwd=workspace.root, grace=_GRACE)
         try:
             with open(path, encoding="utf-8") as file:
                 answer = json.load(file)

@@ -1,4 +1,4 @@
-"""Targets, told to programs: the same fields wherever a verb answers with a list of them."""
+"""Targets for programs: every verb that lists targets has these fields."""
 
 from __future__ import annotations
 
@@ -11,12 +11,7 @@ if TYPE_CHECKING:
 
 
 def plain_targets(graph: Graph, labels: Iterable[Label]) -> list[dict[str, Any]]:
-    """Some targets, in the order given.
-
-    Args:
-        graph: All targets.
-        labels: Those that are asked for.
-    """
+    """Targets as plain values, in the given order."""
     stamped = graph.stamped()
     return [
         {

@@ -1,7 +1,7 @@
-"""What a verb is, what several of them share, and how they are found.
+"""Verbs: what one is, the options that several share, and finding one by name.
 
-Each module in `cli/commands` is one verb: its name is the module's, and its `VERB` says all else.
-So a new verb is one new module, for `./doitw` and for plain doit.
+Each module in `cli/commands` is a verb of that name; its `VERB` declares the rest. So a new verb is
+one new module, for `./doitw` and for plain doit.
 """
 
 from __future__ import annotations
@@ -20,8 +20,7 @@ class Option(NamedTuple):
 
     Attributes:
         name: As typed, with two dashes.
-        help: One line.
-        takes: Name of its value, empty for a flag; in brackets where the value may be left out.
+        takes: Name of its value, empty for a flag; in brackets if the value is optional.
         short: One-letter form, with one dash, or empty.
     """
 
@@ -32,7 +31,7 @@ class Option(NamedTuple):
 
     @property
     def forms(self) -> tuple[str, ...]:
-        """All that may be typed for it."""
+        """All ways to type it."""
         return (self.short, self.name) if self.short else (self.name,)
 
 
@@ -42,7 +41,6 @@ class Variable(NamedTuple):
     Attributes:
         name: In upper case; any case may be typed.
         takes: A value, or what it is.
-        help: One line.
     """
 
     name: str
@@ -53,7 +51,7 @@ class Variable(NamedTuple):
 HELP = Option("--help", "show this help", short="-h")
 DEBUG = Option("--debug", "show a traceback where something goes wrong")
 EVERYWHERE = (HELP, DEBUG)
-"""What every verb takes."""
+"""Options of every verb."""
 
 JSON = Option("--json", "print the answer as JSON")
 JOBS = Option("--jobs", "build N targets at a time", "N", "-n")
@@ -63,14 +61,14 @@ DRY_RUN = Option("--dry-run", "show the plan and do nothing")
 OFFLINE = Option("--offline", "ask no network")
 SINCE = Option("--since", "compare with this commit", "REF")
 SHARED = (*EVERYWHERE, JSON, JOBS, VERBOSITY, ALWAYS, DRY_RUN, OFFLINE, SINCE)
-"""What several verbs take; what one verb alone takes is declared in its module."""
+"""Options of several verbs; an option of one verb is declared in its module."""
 
 SETTINGS = (
     Variable("ORGANIZATION", "NAME", "first part of image names, for this run"),
     Variable("REGISTRY", "HOST[:PORT]", "in front of image names, for this run"),
     Variable("FLAVOUR", "NAME", "where bases come from, for this run"),
 )
-"""Variables that stand for a setting."""
+"""Variables that override a setting."""
 VERSION = Variable("VERSION", "2.5.0", "the release")
 NEXT = Variable("NEXT", "2.6.0.dev0", "the version to go on with after it")
 VARIABLES = (VERSION, NEXT, *SETTINGS)
@@ -80,10 +78,8 @@ class Call(NamedTuple):
     """One command line.
 
     Attributes:
-        words: Targets and other positional words.
         options: Long name without dashes -> value; `True` for a flag.
-        variables: `NAME=value` words.
-        folder: The folder the person stands in, relative to the workspace.
+        folder: The current folder, relative to the workspace.
     """
 
     words: tuple[str, ...]
@@ -92,15 +88,10 @@ class Call(NamedTuple):
     folder: str
 
     def flag(self, name: str) -> bool:
-        """Whether a flag was given."""
         return bool(self.options.get(name))
 
     def number(self, name: str, default: int, *, least: int = 1) -> int:
-        """An option's value as a number.
-
-        Raises:
-            InputError: It is none, or less than the least that makes sense.
-        """
+        """The value of an option as a number; refuses others."""
         value = str(self.options.get(name, default))
         if not (value.isascii() and value.isdigit() and int(value) >= least):
             raise InputError(
@@ -110,16 +101,14 @@ class Call(NamedTuple):
 
 
 class Verb(NamedTuple):
-    """A command; `VERB` of its module.
+    """A command: the `VERB` of its module.
 
     Attributes:
-        name: As typed, and as the module is called.
-        summary: One line of help.
-        run: Does it; returns the exit code.
-        words: What follows the name, as help shows it; empty where no word may.
-        options: What it takes, beside what every verb takes.
-        variables: `NAME=value` words it takes.
-        passes: Takes words that it does not know, options and variables too, to hand them on.
+        name: As typed; also the name of the module.
+        run: Returns the exit code.
+        words: Positional words, as help shows them; empty if it takes none.
+        options: Besides those of every verb.
+        passes: Accepts unknown options and variables, to pass them on.
     """
 
     name: str
@@ -132,29 +121,25 @@ class Verb(NamedTuple):
 
     @property
     def all_options(self) -> tuple[Option, ...]:
-        """Its own, then those of every verb."""
+        """Its own options, then those of every verb."""
         return (*self.options, *EVERYWHERE)
 
 
 @cache
 def names() -> tuple[str, ...]:
-    """All verbs, sorted; none is imported."""
+    """Names of all verbs, sorted; imports none of them."""
     folder = os.path.join(os.path.dirname(__file__), "commands")
     modules = {entry[:-3] for entry in os.listdir(folder) if entry.endswith(".py")}
     return tuple(sorted(modules - {"__init__"}))
 
 
 def find(name: str) -> Verb:
-    """The verb of a name; only its own module is imported.
-
-    Raises:
-        InputError: There is none.
-    """
+    """The verb of a name; imports only its module."""
     import importlib
 
     if name not in names():
         raise InputError(
             f"there is no command {name}{did_you_mean(name, names())}", fix="./doitw help"
         )
-    found: Verb = importlib.import_module(f"buildlib.cli.commands.{name}").VERB
-    return found
+    verb: Verb = importlib.import_module(f"buildlib.cli.commands.{name}").VERB
+    return verb

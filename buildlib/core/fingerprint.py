@@ -1,4 +1,4 @@
-"""What our own code is, so that what it once made is not taken for what it would make now.
+"""Fingerprints of our own code, so that results of older code are not taken for present ones.
 
 A name is a path in `buildlib`: of a package, such as `core/dsl`, or of a module, such as
 `core/view.py`.
@@ -14,25 +14,25 @@ _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def stamp(*names: str) -> str:
-    """The state of the files of some rooms, told without reading them: cheap at each start.
+    """Fingerprint of the stat data of files: cheap at each start.
 
-    It is another one in each checkout, and after each edit, also one that is taken back.
+    It differs between checkouts, and changes with each edit, even if that is reverted.
     """
-    seen = [
+    stats = [
         (path, info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
         for path in _sources(names)
         for info in (os.stat(path),)
     ]
-    return str(openssl_sha256(repr(seen).encode()).hexdigest())
+    return str(openssl_sha256(repr(stats).encode()).hexdigest())
 
 
 def digest(*names: str) -> str:
-    """The sha256 of the files of some rooms, the same in all checkouts of the same code."""
-    known = openssl_sha256()
+    """The sha256 of the contents of files, equal in all checkouts of the same code."""
+    state = openssl_sha256()
     for path in _sources(names):
         with open(path, "rb") as file:
-            known.update(f"{os.path.relpath(path, _HOME)}\0".encode() + file.read())
-    return str(known.hexdigest())
+            state.update(f"{os.path.relpath(path, _HOME)}\0".encode() + file.read())
+    return str(state.hexdigest())
 
 
 def _sources(names: tuple[str, ...]) -> Iterator[str]:

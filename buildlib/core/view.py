@@ -1,8 +1,7 @@
-"""A view: settings, targets, pins and keys of one tree, from its files alone.
+"""A view: the settings, targets, pins and keys of one tree, computed from its files alone.
 
-The working tree, a commit, the same files in another flavour or under another version: each is a
-`View` of its own, and answers the same questions. Nothing here has an effect, and nothing is read
-before it is asked for.
+The working tree, a commit, and the same files in another flavour or under another version are each
+a `View` and answer the same questions. A view has no effects, and reads a file when it needs it.
 """
 
 from __future__ import annotations
@@ -31,12 +30,11 @@ class View:
     """One tree, seen with some settings and under some version.
 
     Args:
-        tree: Where everything is read from.
-        overrides: Settings that are given for this run (`organization`, `registry`, `flavour`);
-            all others are those of the tree's own pyproject.toml.
-        version: The version it is seen under; by default that of the tree's own VERSION.
-        memo: Remembers by content what was parsed; anything with `get` and `__setitem__`.
-        checked: Hold the declarations against their Dockerfiles, too: for what is to be built.
+        overrides: Settings given for this run (`organization`, `registry`, `flavour`); all others
+            come from the tree's own pyproject.toml.
+        version: By default that of the tree's own VERSION.
+        memo: A cache of parsed files, by content: anything with `get` and `__setitem__`.
+        checked: Compare the declarations with their Dockerfiles too, as a build needs it.
     """
 
     def __init__(
@@ -55,7 +53,6 @@ class View:
         self._checked = checked
 
     def in_flavour(self, flavour: str) -> View:
-        """The same files as another flavour has them."""
         overrides = {**self.overrides, "flavour": flavour}
         return View(self.tree, overrides, self._version, memo=self.memo)
 
@@ -63,7 +60,7 @@ class View:
 
     @cached_property
     def settings(self) -> Settings:
-        """`[tool.buildlib]`, with what this run overrides."""
+        """`[tool.buildlib]`, with this run's overrides."""
         text = self._text(SETTINGS_FILE)
         table = self.memo.get(("settings", text))
         if table is None:
@@ -81,19 +78,15 @@ class View:
 
     @cached_property
     def version(self) -> str:
-        """The version under development; at a release's own commit, that of the release.
-
-        Raises:
-            InputError: The file VERSION holds none.
-        """
+        """The version under development; at a release's own commit, that of the release."""
         return self._version or check_file(self._text(VERSION_FILE))
 
     @property
     def channel(self) -> str:
-        """The tag that people use for what is built here: `dev`, or the version of a release.
+        """The tag that people use for images of this version: `dev`, or the version of a release.
 
-        It follows from the version, so that what is built from a release's commit has the keys
-        of the release. The tags themselves are put by a release alone.
+        It follows from the version, so a build of a release's commit has the keys of the release.
+        Only a release sets the tags themselves.
         """
         return channel_of(self.version)
 
@@ -128,11 +121,6 @@ class View:
 
     @cached_property
     def graph(self) -> Graph:
-        """All targets.
-
-        Raises:
-            InputError: A declaration is wrong.
-        """
         graph = Graph(Loader(self.tree, self.settings, self.memo).load())
         if self._checked:
             from buildlib.core.graph.validate import validate
@@ -144,77 +132,67 @@ class View:
     def left_out(self) -> dict[Label, str]:
         """Targets that do not exist in this flavour, each with the reason."""
         flavour = self.settings.flavour
-        found: dict[Label, str] = {}
+        reasons: dict[Label, str] = {}
         if not any(target.flavours for target in self.graph.targets.values()):
-            return found
+            return reasons
         for label in self.graph.order:
             target = self.graph[label]
             needed = (dep.ref.label for dep in target.deps if not dep.by_name)
-            missing = next((other for other in needed if other in found), None)
+            missing = next((other for other in needed if other in reasons), None)
             if target.flavours and flavour not in target.flavours:
-                found[label] = f"it exists in the flavour {' and '.join(target.flavours)} only"
+                reasons[label] = f"it exists in the flavour {' and '.join(target.flavours)} only"
             elif missing is not None:
-                found[label] = f"it needs {missing}"
-        return found
+                reasons[label] = f"it needs {missing}"
+        return reasons
 
     # -- keys ------------------------------------------------------------------------------------
 
     @cached_property
     def keys(self) -> Keys:
-        """The keys of the targets."""
         return self.keys_under(self.version)
 
     def keys_under(self, version: str) -> Keys:
-        """The keys that the targets have under another version."""
         organization, registry = self.settings.organization, self.settings.registry
         stamp = Stamp(organization, registry, channel_of(version), file_version(version))
         return Keys(self.graph, self.tree, self.lock, stamp)
 
     def key_of_each(self) -> dict[Label, str]:
-        """The key of each target that exists in this flavour, dependencies first.
+        """The key of each target that exists in this flavour, dependencies first."""
+        labels = (label for label in self.graph.order if label not in self.left_out)
+        return {label: self.keys.key(Reference(label)) for label in labels}
 
-        Raises:
-            InputError: The lock lacks what one of them needs.
-        """
-        there = (label for label in self.graph.order if label not in self.left_out)
-        return {label: self.keys.key(Reference(label)) for label in there}
-
-    # -- what a person means ---------------------------------------------------------------------
+    # -- names that a person types ---------------------------------------------------------------
 
     def resolve(
         self, words: Sequence[str], *, folder: str = "", verb: str = "", left_out: bool = False
     ) -> list[Label]:
-        """Targets that a person names; see `Graph.resolve`.
+        """The targets that a person names, in the forms of `Graph.resolve`.
 
         Args:
             words: As typed; none for all targets.
-            folder: Where the person stands.
-            verb: Take those that this verb makes where a word stands for several.
-            left_out: Also take what does not exist in this flavour: it has no key.
-
-        Raises:
-            InputError: A word names nothing, or one target that is left out.
+            folder: The person's folder, which relative names start from.
+            verb: Where a word stands for several targets, take those that this verb makes.
+            left_out: Include targets that do not exist in this flavour; they have no key.
         """
         if not words:
-            wanted = set(self.graph.of_verb(verb)) if verb else set(self.graph.targets)
-            everything = [label for label in self.graph.order if label in wanted]
-            return everything if left_out else self._meant(everything, verb)
-        found: dict[Label, None] = {}
+            of_verb = set(self.graph.of_verb(verb)) if verb else set(self.graph.targets)
+            everything = [label for label in self.graph.order if label in of_verb]
+            return everything if left_out else self._default_targets(everything, verb)
+        named: dict[Label, None] = {}
         for word in words:
             labels = self._resolve(word, folder, verb, left_out=left_out)
             if not labels:
                 raise InputError(f"{word} names nothing that {verb} makes", fix="./doitw list")
-            found.update(dict.fromkeys(labels))
-        return list(found)
+            named.update(dict.fromkeys(labels))
+        return list(named)
 
     def _resolve(self, word: str, folder: str, verb: str, *, left_out: bool) -> list[Label]:
-        """What one word stands for; see `resolve`."""
         if word in (BUILD, VERIFY):  # the name of a group of tasks stands for all of it
             return self.resolve((), verb=word, left_out=left_out)
         try:
             labels = self.graph.resolve([word], package=folder)
         except UnknownTarget:
-            # A task of this verb, whose group need not be said twice: verify kernel-py:gateway.
+            # A task of this verb may be named without its group: verify kernel-py:gateway.
             names = self.graph.task_names
             labels = [label for label in self.graph.of_verb(verb) if names[label] == word]
             if not labels:
@@ -222,24 +200,20 @@ class View:
         if left_out:
             return labels
         if len(labels) > 1:  # a pattern, or a folder
-            return self._meant(labels, verb)
+            return self._default_targets(labels, verb)
         self.refuse_left_out(labels)
         return labels
 
-    def _meant(self, labels: Iterable[Label], verb: str) -> list[Label]:
-        """Those of several that are meant though none was named alone."""
-        there = [label for label in labels if label not in self.left_out]
+    def _default_targets(self, labels: Iterable[Label], verb: str) -> list[Label]:
+        """The targets to take where a word stands for several: no manual ones."""
+        existing = [label for label in labels if label not in self.left_out]
         if not verb:
-            return there
-        ours = [label for label in there if self.graph[label].rule.verb == verb]
-        return [label for label in ours if not self.graph[label].manual]
+            return existing
+        of_verb = [label for label in existing if self.graph[label].rule.verb == verb]
+        return [label for label in of_verb if not self.graph[label].manual]
 
     def refuse_left_out(self, labels: Iterable[Label]) -> None:
-        """Refuse to make what does not exist in this flavour.
-
-        Raises:
-            InputError: One of the targets is left out; with the reason.
-        """
+        """Raise an error, with the reason, if a target does not exist in this flavour."""
         for label in labels:
             if label in self.left_out:
                 raise InputError(
@@ -249,7 +223,7 @@ class View:
                 )
 
     def _flavour_of(self, label: Label) -> str:
-        """A flavour in which what is left out may exist: its own, or that of what it needs."""
+        """A flavour in which a left-out target may exist: its own, or that of a dependency."""
         for other in reversed(self.graph.closure([label])):
             flavours = self.graph[other].flavours if other in self.left_out else ()
             if flavours:
@@ -266,20 +240,9 @@ def view_of_commit(
     *,
     memo: Any = None,
 ) -> Iterator[View]:
-    """A commit as it was: its own files, settings and lock, by the rules of today.
+    """A view of a commit: its own files, settings and lock, with today's rules.
 
-    Args:
-        root: The workspace that it is a commit of.
-        revision: Anything git understands as a commit.
-        overrides: As of a `View`.
-        version: As of a `View`.
-        memo: As of a `View`.
-
-    Yields:
-        The view, whose files can be read until the context ends.
-
-    Raises:
-        InputError: There is no such commit.
+    Its files can be read until the context ends.
     """
     from buildlib.core.trees.git import GitTree  # with subprocess
 

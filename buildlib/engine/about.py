@@ -1,7 +1,7 @@
-"""Which engine answers: its product, its version, and the API that it takes.
+"""Which engine answers: its product, its version, and the API versions it speaks.
 
-Asked before a build starts something, never where there is nothing to do. Other products answer
-the same API: podman, which has no BuildKit in it, so that nothing of ours can be built there.
+Asked before a build does anything, never where there is nothing to do. Other products answer the
+same API: podman, which has no BuildKit, so it cannot build our images.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ class About(NamedTuple):
 
     Attributes:
         product: `Docker Engine`, or the name of another, such as `podman`.
-        version: Its version.
         api: The newest version of the API that it speaks, such as `1.44`.
         least_api: The oldest that it takes from a client.
     """
@@ -44,7 +43,7 @@ def about(endpoint: Endpoint) -> About:
 
 
 def about_of(version: dict[str, Any]) -> About:
-    """What an engine's answer to `/version` says."""
+    """Read an engine's answer to `/version`."""
     # A Docker Engine calls its own part "Engine"; engines before 18.06 name no parts.
     names = [part.get("Name", "") for part in version.get("Components") or ()]
     product = DOCKER
@@ -58,16 +57,13 @@ def about_of(version: dict[str, Any]) -> About:
     )
 
 
-def refuse_foreign(endpoint: Endpoint, known: About) -> None:
-    """Refuse to build on what is no Docker Engine.
+def refuse_foreign(endpoint: Endpoint, engine: About) -> None:
+    """Refuse to build on an engine that is no Docker Engine, with an `InputError`.
 
-    Its clients would not say so: buildx starts a builder from Docker Hub, in which no parent of
-    ours is, and an older client's connection fails.
-
-    Raises:
-        InputError: It is none.
+    Docker clients would not say so: buildx starts a builder from Docker Hub, which has none of our
+    parent images, and an older client's connection fails.
     """
-    if known.product == DOCKER:
+    if engine.product == DOCKER:
         return
     fix = INSTALL
     if endpoint.origin == "DOCKER_HOST":
@@ -76,7 +72,7 @@ def refuse_foreign(endpoint: Endpoint, known: About) -> None:
         fix = "unset DOCKER_CONTEXT; docker context use default  # or that of a Docker Engine"
     chosen = f" (from {endpoint.origin})" if endpoint.origin else ""
     raise InputError(
-        f"{known.product} {known.version} answers at {endpoint.url}{chosen}, which is no "
+        f"{engine.product} {engine.version} answers at {endpoint.url}{chosen}, which is no "
         f"{DOCKER}: it has no BuildKit to build images with",
         fix=fix,
     )

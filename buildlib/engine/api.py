@@ -1,8 +1,7 @@
 """The engine's API over `wire`: what a build asks in every run, at the lowest cost.
 
-The docker SDK's import alone takes longer than a build with nothing to do, so it is for what
-streams: containers, pushes and pulls (`sdk`). Knows the engine's API and nothing of why it is
-asked.
+The import of the docker SDK takes longer than a build with nothing to do, so the SDK is for what
+streams: containers, pushes and pulls (`sdk`). Knows the engine's API and not why it is asked.
 
 Paths carry no API version, so the engine answers with its newest; only fields that all versions
 since 1.40 have are read (Docker Engine API, "Images" and "Containers").
@@ -14,15 +13,15 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from buildlib.engine.find import Endpoint, why_not
+from buildlib.engine.find import Endpoint, unavailable
 from buildlib.engine.protocol import ImageInfo, matches, platform_of, split_ref
-from buildlib.engine.wire import Answer, Link, Pipeline, question
+from buildlib.engine.wire import Connection, Pipeline, Response, request_bytes
 from buildlib.errors import ActionError
 
 _QUICK = 60.0
-"""Seconds in which a question about what the engine has must be answered."""
+"""Timeout, in seconds, of a question about what the engine has."""
 _SLOW = 600.0
-"""Seconds for what may wait for the disk, such as the removal of a large image."""
+"""Timeout of what may wait for the disk, such as the removal of a large image."""
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:@")
 _OK, _NOT_FOUND = 200, 404
@@ -34,7 +33,7 @@ class EngineClient:
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
 
-    # questions
+    # -- questions
 
     def ping(self) -> None:
         self.call("GET", "/_ping", what="answer")
@@ -45,13 +44,13 @@ class EngineClient:
         try:
             pipeline = Pipeline(self.endpoint, paths, _QUICK)
         except OSError as error:
-            raise why_not(self.endpoint, error) from None
+            raise unavailable(self.endpoint, error) from None
 
         def collect() -> dict[str, ImageInfo | None]:
             try:
                 answers = pipeline.collect()
             except OSError as error:
-                raise why_not(self.endpoint, error) from None
+                raise unavailable(self.endpoint, error) from None
             return {name: _image(name, answer) for name, answer in zip(names, answers, strict=True)}
 
         return collect
@@ -62,7 +61,7 @@ class EngineClient:
     def tags(self, pattern: str) -> dict[str, str]:
         filters = _quoted(json.dumps({"reference": [pattern]}))
         answer = self.call("GET", f"/images/json?filters={filters}", what=f"list {pattern}")
-        # The engine answers with images; those may have other references as well.
+        # The engine returns whole images, also with references that do not match.
         return tagged(json.loads(answer.body), pattern)
 
     def in_use(self) -> dict[str, str]:
@@ -77,13 +76,13 @@ class EngineClient:
         return platform_of(version["Os"], version["Arch"])
 
     def version(self) -> dict[str, Any]:
-        """What the engine says of itself and its parts (`about` makes sense of it)."""
+        """Return what the engine says of itself and its parts (`about` reads it)."""
         answer: dict[str, Any] = json.loads(
             self.call("GET", "/version", what="tell its version").body
         )
         return answer
 
-    # changes
+    # -- changes
 
     def tag(self, image: str, ref: str) -> None:
         name, tag = split_ref(ref)
@@ -118,36 +117,36 @@ class EngineClient:
         what: str,
         allow: Sequence[int] = (),
         timeout: float | None = _QUICK,
-    ) -> Answer:
-        """One question on a connection of its own.
+    ) -> Response:
+        """Send one request on a connection of its own.
 
         Args:
             method: HTTP method.
-            path: Path with its query, quoted.
-            what: What is wanted, to complete "the engine refused to …".
+            path: With its query, quoted.
+            what: Completes "the engine refused to …".
             allow: Statuses of 400 and more that are answers too.
-            timeout: Seconds without a sign of life after which to give up; None for ever.
+            timeout: Seconds of silence after which to give up; None for ever.
 
         Raises:
             EngineUnavailable: It cannot be reached.
             ActionError: It refused.
         """
         try:
-            link = Link(self.endpoint, timeout)
+            connection = Connection(self.endpoint, timeout)
             try:
-                link.send(question(method, path))
-                answer = link.receive()
+                connection.send(request_bytes(method, path))
+                answer = connection.receive()
             finally:
-                link.close()
+                connection.close()
         except OSError as error:
-            raise why_not(self.endpoint, error) from None
+            raise unavailable(self.endpoint, error) from None
         if answer.status >= 400 and answer.status not in allow:  # noqa: PLR2004
             raise refused(what, message_of(answer.body))
         return answer
 
 
 def info_of(image: dict[str, Any]) -> ImageInfo:
-    """What the engine's "inspect an image" says, in our words."""
+    """Read the engine's answer to "inspect an image"."""
     return ImageInfo(
         id=image["Id"],
         tags=tuple(sorted(_tags(image))),
@@ -160,29 +159,29 @@ def info_of(image: dict[str, Any]) -> ImageInfo:
 
 
 def tagged(images: Sequence[dict[str, Any]], pattern: str) -> dict[str, str]:
-    """The references that match, out of what the engine's "list images" says."""
+    """Return the references that match, from the engine's answer to "list images"."""
     return {ref: image["Id"] for image in images for ref in _tags(image) if matches(pattern, ref)}
 
 
 def _tags(image: dict[str, Any]) -> list[str]:
-    """The references of an image; the containerd store counts `name@sha256:…` among its tags."""
+    """Return an image's references; the containerd store counts `name@sha256:…` among its tags."""
     return [ref for ref in image.get("RepoTags") or () if "@" not in ref]
 
 
 def refused(what: str, message: str) -> ActionError:
-    """The error for an engine that answers, but will not."""
+    """Return the error for an engine that answers, and refuses."""
     return ActionError(f"the engine refused to {what}", detail=message)
 
 
 def message_of(body: bytes) -> str:
-    """The engine's own words in an error answer."""
+    """Return the engine's own words in an error answer."""
     try:
         return str(json.loads(body)["message"])
     except (ValueError, KeyError, TypeError):
         return body.decode("utf-8", "replace")[:500]
 
 
-def _image(name: str, answer: Answer) -> ImageInfo | None:
+def _image(name: str, answer: Response) -> ImageInfo | None:
     if answer.status == _OK:
         return info_of(json.loads(answer.body))
     if answer.status == _NOT_FOUND:
@@ -191,7 +190,7 @@ def _image(name: str, answer: Answer) -> ImageInfo | None:
 
 
 def _quoted(text: str) -> str:
-    """Percent-encoded for a path or a query; `urllib.parse` would cost 2 ms of import."""
+    """Percent-encode for a path or a query; `urllib.parse` would cost 2 ms of import."""
     return "".join(
         character if character in _PLAIN else "".join(f"%{byte:02X}" for byte in character.encode())
         for character in text

@@ -1,7 +1,7 @@
 """Build Dockerfiles with BuildKit, through a docker client.
 
-One `docker build` a request, in a session of its own. The result's id comes from a file and is
-looked up in the engine before it counts, so what is returned is there. Nothing is tagged here.
+One `docker build` for each request, in a session of its own. The result's id comes from a file and
+is looked up in the engine before it counts, so the engine has what is returned. Nothing is tagged.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ from contextlib import suppress
 
 from buildlib.core.dockerfile.parse import PROXY_ARGS
 from buildlib.engine import process
+from buildlib.engine.buildkit_output import Event, Status
 from buildlib.engine.client import Client, client_environ, client_for, sets_proxies
 from buildlib.engine.failure import FailureFinder
-from buildlib.engine.find import Endpoint, why_not
-from buildlib.engine.progress import Event, Status
-from buildlib.engine.protocol import BuildRequest, Built, Engine, Log
+from buildlib.engine.find import Endpoint, unavailable
+from buildlib.engine.protocol import BuildRequest, Built, Engine, Log, first_image
 from buildlib.engine.secrets import lend
 from buildlib.errors import ActionError, InputError, Location
 
-_OURS = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
-"""Provenance holds times and host names: it would give each build another digest."""
+_BUILDX_ENVIRON = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
+"""No provenance: its times and host names would give each build another digest."""
 
 _LOAD = "type=docker,compression=gzip,compression-level=1"
-"""As `--load`, and in the containerd store packed in a third of the time; engines with graph
-drivers, which pull these layers as well, do not pack what they keep."""
+"""As `--load`, but the containerd store compresses in a third of the time; engines with graph
+drivers, which pull these layers as well, do not compress what they keep."""
 EXPORTED = re.compile(r"exporting config (sha256:[0-9a-f]{64})\b")
-"""What BuildKit says as it puts an image into the containerd store: the configuration's digest."""
+"""BuildKit's line for an image that goes into the containerd store: the configuration's digest."""
 _BINFMT = "/proc/sys/fs/binfmt_misc"
 _EMULATORS = {
     "linux/arm64": "qemu-aarch64",
@@ -70,21 +70,20 @@ class CliBuilder:
                 output += ["--metadata-file", metadata, "--output", _LOAD]
             exported: list[str] = []
 
-            def see(event: Event | None) -> None:
-                if isinstance(event, Status) and (told := EXPORTED.match(event.text)):
-                    exported.append(told[1])
+            def on_event(event: Event | None) -> None:
+                if isinstance(event, Status) and (match := EXPORTED.match(event.text)):
+                    exported.append(match[1])
 
-            self._run(request, output, scratch, log, see)
-            names = named(iid, metadata)
-        there = self._engine.inspect(names)
-        found = next((info for info in there.values() if info is not None), None)
-        if found is None:
+            self._run(request, output, scratch, log, on_event)
+            names = result_names(iid, metadata)
+        image = first_image(self._engine, *names)
+        if image is None:
             raise ActionError(
                 f"{_shown(request)} was built, but the engine does not have the result",
                 detail=f"the builder named it {' and '.join(names) or 'nothing'}",
                 fix="unset BUILDX_BUILDER  # the engine's own builder keeps what it builds",
             )
-        return Built(found.id, "".join(exported[-1:]))
+        return Built(image.id, "".join(exported[-1:]))
 
     def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
         part = f"{dest}.{os.getpid()}.part"
@@ -99,7 +98,7 @@ class CliBuilder:
 
     def command(self, request: BuildRequest) -> list[str]:
         client = self._client()
-        changed = self._added(client)
+        changed = self._extra_environ(client)
         if self._endpoint.context:
             changed["DOCKER_CONTEXT"] = self._endpoint.context
         elif self._endpoint.origin:
@@ -120,7 +119,7 @@ class CliBuilder:
         output: Sequence[str],
         scratch: str,
         log: Log,
-        see: Callable[[Event | None], None] = lambda _: None,
+        on_event: Callable[[Event | None], None] = lambda _: None,
     ) -> None:
         self._check_platform(request)
         with open(request.dockerfile, encoding="utf-8-sig") as file:
@@ -140,14 +139,14 @@ class CliBuilder:
         finder = FailureFinder()
 
         def on_line(line: str) -> None:
-            see(finder.feed(line))
+            on_event(finder.feed(line))
             log(line)
 
         code = process.stream(
-            argv, on_line, environ={**self._client_environ(), **self._added(client)}
+            argv, on_line, environ={**self._client_environ(), **self._extra_environ(client)}
         )
         if code:
-            raise self._failed(request, finder, text)
+            raise self._error(request, finder, text)
 
     def _argv(
         self,
@@ -159,8 +158,8 @@ class CliBuilder:
         argv = [client.path]
         if client.buildx:
             argv += ["buildx", "build"]
-            # The engine's own builder, unless the environment names one: parents of our images
-            # are in the engine, where no other builder sees them.
+            # The engine's own builder, unless the environment names one: the engine has the
+            # parents of our images, and no other builder sees them.
             if not self._environ.get("BUILDX_BUILDER"):
                 argv += ["--builder", self._endpoint.context or "default"]
         else:
@@ -185,8 +184,8 @@ class CliBuilder:
     def _without_proxies(self, request: BuildRequest) -> BuildRequest:
         """Keep the proxies of the client's configuration from steps that have no network.
 
-        The client leaves out each that is given, be it empty; BuildKit sets no empty ones, and
-        takes the two spellings of a name for one.
+        The client adds a proxy only where no build argument of its name is given, be it empty;
+        BuildKit sets no empty ones, and takes the two spellings of a name for one.
         """
         if request.network != "none" or not sets_proxies(self._environ):
             return request
@@ -195,11 +194,11 @@ class CliBuilder:
         return request._replace(args=(*request.args, *unset.items()))
 
     @staticmethod
-    def _added(client: Client) -> dict[str, str]:
-        return dict(_OURS) if client.buildx else {"DOCKER_BUILDKIT": "1"}
+    def _extra_environ(client: Client) -> dict[str, str]:
+        return dict(_BUILDX_ENVIRON) if client.buildx else {"DOCKER_BUILDKIT": "1"}
 
     def _check_platform(self, request: BuildRequest) -> None:
-        """Refuse a platform that RUN could not be run for.
+        """Refuse a platform whose RUN steps this engine cannot run.
 
         BuildKit itself would build the COPY steps and stop at the first RUN, or, given a local
         parent of another platform, build on that without a word.
@@ -221,12 +220,12 @@ class CliBuilder:
             else f'platform = "{own}"',
         )
 
-    def _failed(self, request: BuildRequest, finder: FailureFinder, text: str) -> ActionError:
+    def _error(self, request: BuildRequest, finder: FailureFinder, text: str) -> ActionError:
         failure = finder.failure(text)
         if request.grants and not failure.step:
             failure = failure._replace(line=0)  # BuildKit counted lines in our copy
         if failure.engine_gone:
-            return why_not(self._endpoint, ConnectionError("it went away during the build"))
+            return unavailable(self._endpoint, ConnectionError("it went away during the build"))
         step = f" at {failure.step[:160]}" if failure.step else ""
         detail = [*failure.tail, failure.reason]
         where = Location(_shown(request), failure.line) if failure.line else None
@@ -234,18 +233,18 @@ class CliBuilder:
         return ActionError(what, where=where, detail="\n".join(detail))
 
 
-def named(iid: str, metadata: str) -> list[str]:
-    """What a builder calls its result.
+def result_names(iid: str, metadata: str) -> list[str]:
+    """Return what a builder calls its result.
 
     Without attestations buildx up to 0.35 writes the digest of the configuration into the file of
     the image ID, by which the containerd store finds nothing (docker/buildx#3952).
     """
     names = [_read(iid).strip()]
     try:
-        told = json.loads(_read(metadata) or "{}")
+        fields = json.loads(_read(metadata) or "{}")
     except ValueError:
-        told = {}
-    names += [str(told.get("containerimage.digest") or "")]
+        fields = {}
+    names += [str(fields.get("containerimage.digest") or "")]
     return list(dict.fromkeys(name for name in names if name))
 
 
@@ -262,7 +261,7 @@ def _shown(request: BuildRequest) -> str:
 
 
 def _csv(*fields: str) -> str:
-    """Fields of a docker option, which is a line of CSV."""
+    """Join the fields of a docker option, which is a line of CSV."""
     return ",".join(
         '"{}"'.format(field.replace('"', '""')) if set(field) & set('",') else field
         for field in fields
@@ -276,7 +275,7 @@ def _write(path: str, text: str) -> str:
 
 
 def _copy_ignore(dockerfile: str, copy: str) -> None:
-    """An ignore file that belongs to the Dockerfile belongs to its copy as well."""
+    """Copy a Dockerfile's own ignore file beside the Dockerfile's copy."""
     import shutil
 
     with suppress(FileNotFoundError):

@@ -1,10 +1,10 @@
-"""Find a docker client that can build with BuildKit: the engine cannot take a Dockerfile itself.
+"""Find a docker client that can build with BuildKit: the engine itself takes no Dockerfile.
 
-Clients with the buildx plugin build, and of those without it the ones up to 22, which have BuildKit
-built in; later ones only have the legacy builder, which knows neither secrets nor mounts. A
-machine may have several clients, and the first on PATH need not be one that can build. Whether
-one fits the engine it is asked itself: an engine may take no client as old as that, and buildx
-may have a builder elsewhere.
+A client builds with the buildx plugin; those up to 22 also without it, since they have BuildKit
+built in. Later ones without it only have the legacy builder, which knows neither secrets nor
+mounts. A machine may have several clients, and the first on PATH may not be able to build. Each
+client is asked whether it fits the engine: an engine may refuse an old client, and buildx may have
+its builder elsewhere.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ _BUILT_IN = ((19, 3), (22, 255))
 
 _ERROR = re.compile(r"^(?:(?:Error|ERROR):? +)+(?:response from daemon: )?(.+)", re.MULTILINE)
 _DRIVER = re.compile(r"^Driver: *(\S+)", re.MULTILINE)
-_OWN = "docker"
+_OWN_DRIVER = "docker"
 """buildx's name for the driver of the engine's own builder."""
 _VERSION = re.compile(r"Docker version (\d+)\.(\d+)")
-_ANOTHER = "not the engine's own"
+_FOREIGN = "not the engine's own"
 _PACKAGES = ("docker-buildx", "docker-buildx-plugin")
 """The plugin's packages: of Debian 13 and Ubuntu, of Docker's own archive. Debian 12 has none."""
 _RELEASE = "https://github.com/docker/buildx/releases/download/v0.38.2/buildx-v0.38.2"
@@ -40,9 +40,9 @@ _PLUGINS = (
     "/usr/lib/docker/cli-plugins",
     "/usr/libexec/docker/cli-plugins",
 )
-"""Where a client looks for plugins beside the user's own folder (docker/cli, cli-plugins)."""
+"""Where a client looks for plugins after the user's own folder (docker/cli, cli-plugins)."""
 
-_HANDED_ON = frozenset(
+_PASSED = frozenset(
     (
         # Programs, the user (and who is behind sudo, for the owner of what buildx keeps), folders.
         *("HOME", "LOGNAME", "PATH", "SUDO_COMMAND", "SUDO_GID", "SUDO_UID", "TMPDIR", "USER"),
@@ -56,10 +56,10 @@ _HANDED_ON = frozenset(
         *("SSL_CERT_DIR", "SSL_CERT_FILE", *PROXY_ARGS),
     )
 )
-_HANDED_ON_AS = ("AWS_", "AZURE_", "CLOUDSDK_", "GOOGLE_", "WSL")
-"""Beginnings of the variables by which clouds know their users, and WSL runs Windows programs."""
+_PASSED_PREFIXES = ("AWS_", "AZURE_", "CLOUDSDK_", "GOOGLE_", "WSL")
+"""Prefixes of variables: credentials of clouds, and what WSL needs to run Windows programs."""
 
-_found: dict[tuple[str, ...], Client] = {}
+_clients: dict[tuple[str, ...], Client] = {}
 
 
 class Client(NamedTuple):
@@ -75,21 +75,21 @@ class Client(NamedTuple):
 
 
 def client_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """The part of an environment that a docker client needs to reach an engine and to log in.
+    """Return the variables that a docker client needs to reach an engine and to log in.
 
-    All else would be a hidden input: `BUILDX_GIT_LABELS` puts labels on images,
-    `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` exchanges what is copied, `SOURCE_DATE_EPOCH` and
-    `DOCKER_DEFAULT_PLATFORM` are defaults of the builder's, and each release knows more of them.
+    All others would be hidden inputs: `BUILDX_GIT_LABELS` puts labels on images,
+    `EXPERIMENTAL_BUILDKIT_SOURCE_POLICY` replaces what is copied, `SOURCE_DATE_EPOCH` and
+    `DOCKER_DEFAULT_PLATFORM` are defaults of the builder, and each release has more of them.
     """
     return {
         name: value
         for name, value in environ.items()
-        if name in _HANDED_ON or name.startswith(_HANDED_ON_AS)
+        if name in _PASSED or name.startswith(_PASSED_PREFIXES)
     }
 
 
 def sets_proxies(environ: Mapping[str, str]) -> bool:
-    """Whether the client's config.json has proxies: the client gives them to every step."""
+    """Whether the client's config.json has proxies, which the client gives to every step."""
     try:
         with open(os.path.join(config_folder(environ), "config.json"), "rb") as file:
             return b"proxies" in file.read().lower()  # the client reads names in any case, too
@@ -98,28 +98,25 @@ def sets_proxies(environ: Mapping[str, str]) -> bool:
 
 
 def client_for(endpoint: Endpoint, environ: Mapping[str, str], *, notes: str = "") -> Client:
-    """The client that builds on an engine: with the engine's own builder, unless one was chosen.
+    """Return the client for an engine and its own builder, unless the environment names another.
 
-    Args:
-        endpoint: Where the engine is.
-        environ: Environment of the client; it leads to that engine.
-        notes: File that keeps the answer for the next process; none is kept when empty.
+    The environment is the client's, and leads to the engine; `notes` is as in `find_client`.
 
     Raises:
         InputError: It is no Docker Engine.
         ActionError: No client on this machine can build on it.
     """
-    # Parents of our images are in the engine, where no other builder sees them.
+    # The engine has the parents of our images, and no other builder sees them.
     builder = "" if environ.get("BUILDX_BUILDER") else endpoint.context or "default"
-    key = (*_places(environ), endpoint.url, builder)
-    if key not in _found:
+    key = (*_search_paths(environ), endpoint.url, builder)
+    if key not in _clients:
         engine = None
-        with suppress(EngineUnavailable, ActionError):  # whoever builds says what is wrong
+        with suppress(EngineUnavailable, ActionError):  # the build itself reports the error
             engine = about(endpoint)
         if engine is not None:
             refuse_foreign(endpoint, engine)
-        _found[key] = find_client(environ, notes=notes, engine=engine, builder=builder)
-    return _found[key]
+        _clients[key] = find_client(environ, notes=notes, engine=engine, builder=builder)
+    return _clients[key]
 
 
 def find_client(
@@ -129,35 +126,36 @@ def find_client(
     engine: About | None = None,
     builder: str = "",
 ) -> Client:
-    """The client to build with: the first with buildx, else the first that can do without.
+    """Return the client to build with: the first with buildx, else the first with own BuildKit.
 
     Args:
-        environ: Environment of the client: PATH, DOCKER_CONFIG and HOME say where it is sought.
-        notes: File that keeps the answer for the next process; none is kept when empty. Asking
-            takes longer than a small build.
-        engine: The engine that the environment leads to and that the client has to fit; any will
-            do when None.
+        environ: Environment of the client: PATH, DOCKER_CONFIG and HOME say where to look for it.
+        notes: File that caches the answer for the next process (none when empty): asking takes
+            longer than a small build.
+        engine: The engine that the environment leads to, which the client has to fit; None for any.
         builder: The name under which buildx must have the engine's own builder.
 
     Raises:
         ActionError: No client on this machine can build.
     """
-    witness = _witness(environ, engine, builder)
-    client = _recall(notes, witness)
+    fingerprint = _fingerprint(environ, engine, builder)
+    client = _read_notes(notes, fingerprint)
     if client is None:
         client = _search(environ, engine, builder)
-        _note(notes, witness, client)
+        _write_notes(notes, fingerprint, client)
     return client
 
 
-def _places(environ: Mapping[str, str]) -> tuple[str, str]:
-    """Where programs and their plugins are sought."""
+def _search_paths(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Return where to look for programs, and for their plugins."""
     return environ.get("PATH", ""), config_folder(environ)
 
 
-def _witness(environ: Mapping[str, str], engine: About | None, builder: str) -> tuple[object, ...]:
-    """All that an answer depends on: the programs, their configuration, and the engine."""
-    path, config = _places(environ)
+def _fingerprint(
+    environ: Mapping[str, str], engine: About | None, builder: str
+) -> tuple[object, ...]:
+    """Return all that the answer depends on: the programs, their configuration, and the engine."""
+    path, config = _search_paths(environ)
     builders = environ.get("BUILDX_CONFIG") or f"{config}/buildx"
     files = [
         *candidates(path),
@@ -166,10 +164,10 @@ def _witness(environ: Mapping[str, str], engine: About | None, builder: str) -> 
         f"{builders}/instances/{builder}",  # goes before the context of that name
     ]
     where = (environ.get("DOCKER_HOST", ""), environ.get("DOCKER_CONTEXT", ""))
-    return (engine, builder, where, *((file, *_seen(file)) for file in files))
+    return (engine, builder, where, *((file, *_file_state(file)) for file in files))
 
 
-def _seen(file: str) -> tuple[int, ...]:
+def _file_state(file: str) -> tuple[int, ...]:
     try:
         info = os.stat(file)
     except OSError:
@@ -177,8 +175,8 @@ def _seen(file: str) -> tuple[int, ...]:
     return (info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
 
 
-def _recall(notes: str, witness: tuple[object, ...]) -> Client | None:
-    """The answer of an earlier process, where nothing it depends on has moved."""
+def _read_notes(notes: str, fingerprint: tuple[object, ...]) -> Client | None:
+    """Return the answer of an earlier process, if nothing it depends on has changed."""
     if not notes:
         return None
     try:
@@ -186,16 +184,18 @@ def _recall(notes: str, witness: tuple[object, ...]) -> Client | None:
             seen, path, buildx = file.read().split("\n")
     except (OSError, ValueError):
         return None
-    return Client(path, buildx == "buildx") if seen == repr(witness) else None
+    return Client(path, buildx == "buildx") if seen == repr(fingerprint) else None
 
 
-def _note(notes: str, witness: tuple[object, ...], client: Client) -> None:
+def _write_notes(notes: str, fingerprint: tuple[object, ...], client: Client) -> None:
     if not notes:
         return
     with suppress(OSError):
         os.makedirs(os.path.dirname(notes), exist_ok=True)
         with open(f"{notes}.{os.getpid()}", "w", encoding="utf-8") as file:
-            file.write("\n".join([repr(witness), client.path, "buildx" if client.buildx else ""]))
+            file.write(
+                "\n".join([repr(fingerprint), client.path, "buildx" if client.buildx else ""])
+            )
         os.replace(f"{notes}.{os.getpid()}", notes)
 
 
@@ -212,7 +212,7 @@ def _search(environ: Mapping[str, str], engine: About | None, builder: str) -> C
             continue
         code, _ = process.capture([path, "buildx", "version"], environ=environ)
         if code == 0:
-            reason = _elsewhere(path, environ, builder) if engine and builder else ""
+            reason = _foreign_builder(path, environ, builder) if engine and builder else ""
             if not reason:
                 return Client(path, buildx=True)
             refused.append(f"{path} with buildx: {reason}")
@@ -235,10 +235,7 @@ def _search(environ: Mapping[str, str], engine: About | None, builder: str) -> C
 
 
 def any_client(environ: Mapping[str, str]) -> str:
-    """The path of a client for what is no build: the first that fits the engine.
-
-    Args:
-        environ: Environment of the client; it leads to the engine.
+    """Return the path of a client for anything but builds: the first that fits the engine.
 
     Raises:
         ActionError: None on this machine fits.
@@ -253,41 +250,41 @@ def any_client(environ: Mapping[str, str]) -> str:
     raise ActionError(f"no docker client {what}", detail="\n".join(refused), fix=INSTALL)
 
 
-def _elsewhere(path: str, environ: Mapping[str, str], builder: str) -> str:
-    """Why buildx would not build with the engine's own builder; empty where it does."""
+def _foreign_builder(path: str, environ: Mapping[str, str], builder: str) -> str:
+    """Say why buildx would not build with the engine's own builder; empty where it does."""
     code, text = process.capture([path, "buildx", "inspect", builder], environ=environ)
     driver, error = _DRIVER.search(text), _ERROR.search(text)
-    if driver and driver[1] != _OWN:
-        return f"its builder {builder} is {_ANOTHER} ({driver[1]})"
-    return _told(text) if code or error or not driver else ""
+    if driver and driver[1] != _OWN_DRIVER:
+        return f"its builder {builder} is {_FOREIGN} ({driver[1]})"
+    return _error_sentence(text) if code or error or not driver else ""
 
 
 def _refusal(path: str, environ: Mapping[str, str]) -> str:
-    """Why a client cannot talk to the engine; empty where it can."""
+    """Say why a client cannot talk to the engine; empty where it can."""
     code, text = process.capture(
         [path, "version", "--format", "{{.Server.APIVersion}}"], environ=environ
     )
-    return _told(text) if code else ""
+    return _error_sentence(text) if code else ""
 
 
-def _told(text: str) -> str:
-    """The sentence in which a client says what is wrong."""
+def _error_sentence(text: str) -> str:
+    """Return the sentence in which a client says what is wrong."""
     error = _ERROR.search(text)
     return error[1] if error else text.strip().rpartition("\n")[2] or "does not answer"
 
 
 def _fix(environ: Mapping[str, str], refused: Sequence[str], builder: str) -> str:
-    """What gives this machine a client that can build."""
+    """Return the command that gives this machine a client that can build."""
     if not refused:
         return INSTALL
-    if any(_ANOTHER in line for line in refused):
+    if any(_FOREIGN in line for line in refused):
         if builder == "default":
             return "docker buildx inspect default  # is a proxy between it and the engine?"
         return f"docker buildx rm {builder}  # or choose it: export BUILDX_BUILDER={builder}"
     _, text = process.capture(["apt-cache", "policy", *_PACKAGES], environ=environ)
-    known = installable(text.splitlines(), _PACKAGES)
-    if known:
-        return f"sudo apt-get install -y {known[0]}"
+    packages = installable(text.splitlines(), _PACKAGES)
+    if packages:
+        return f"sudo apt-get install -y {packages[0]}"
     machine = {"x86_64": "amd64", "aarch64": "arm64"}.get(os.uname().machine, os.uname().machine)
     file = f"{config_folder(environ)}/cli-plugins/docker-buildx"
     return (
@@ -297,26 +294,21 @@ def _fix(environ: Mapping[str, str], refused: Sequence[str], builder: str) -> st
 
 
 def installable(lines: Sequence[str], packages: Sequence[str]) -> list[str]:
-    """Of some packages, those that apt can install.
-
-    Args:
-        lines: What `apt-cache policy` says of them: a candidate, or none.
-        packages: Their names.
-    """
-    found, current = [], ""
+    """Return the packages for which `lines`, from `apt-cache policy`, name a candidate."""
+    names, current = [], ""
     for line in lines:
         if line and not line.startswith(" "):
             current = line.rstrip(":")
         elif line.startswith("  Candidate:") and "(none)" not in line and current in packages:
-            found.append(current)
-    return found
+            names.append(current)
+    return names
 
 
 def candidates(path: str) -> list[str]:
-    """Every docker client on a PATH and in the usual places, each program once."""
-    found: dict[str, str] = {}
+    """Return each docker client on a PATH and in the usual places, every program once."""
+    programs: dict[str, str] = {}
     in_path = [os.path.join(folder, "docker") for folder in path.split(os.pathsep) if folder]
     for program in (*in_path, *_USUAL):
         if os.path.isfile(program) and os.access(program, os.X_OK):
-            found.setdefault(os.path.realpath(program), program)
-    return list(found.values())
+            programs.setdefault(os.path.realpath(program), program)
+    return list(programs.values())

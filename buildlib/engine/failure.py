@@ -1,6 +1,6 @@
-"""Find in a build's plain output which step failed, and where the Dockerfile says so.
+"""Find in a build's plain output which step failed, and its line in the Dockerfile.
 
-Pure: lines in, facts out. Of what it cannot make sense, the tail of the output remains.
+Pure: lines in, facts out. Where it does not understand the output, the tail remains.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import deque
 from typing import NamedTuple
 
 from buildlib.core.dockerfile.lines import read_lines
-from buildlib.engine.progress import Event, Failed, Other, Output, Progress, instruction_of
+from buildlib.engine.buildkit_output import Event, Failed, Other, Output, Progress, instruction_of
 from buildlib.errors import InputError
 
 _TAIL = 20
@@ -33,11 +33,11 @@ class Failure(NamedTuple):
     """Why a build failed.
 
     Attributes:
-        step: The failing instruction as BuildKit shows it, or an empty text.
+        step: The failed instruction as BuildKit shows it; empty if no step failed.
         reason: The error in BuildKit's words.
-        line: Its line in the Dockerfile, from 1; 0 if it cannot be told.
+        line: Its line in the Dockerfile, from 1; 0 if unknown.
         tail: The last lines that the step wrote; of the whole output if no step failed.
-        engine_gone: Whether the engine went away rather than the step failed.
+        engine_gone: Whether the engine went away, and no step failed.
     """
 
     step: str
@@ -48,7 +48,7 @@ class Failure(NamedTuple):
 
 
 class FailureFinder:
-    """Reads a build's output as it comes, keeping only what a failure would need."""
+    """Reads a build's output as it comes, and keeps only what explains a failure."""
 
     def __init__(self) -> None:
         self._progress = Progress()
@@ -59,7 +59,7 @@ class FailureFinder:
         self._gone = False
 
     def feed(self, line: str) -> Event | None:
-        """Take the next line; what it says, for whoever else wants to know."""
+        """Take the next line; return its event."""
         event = self._progress.feed(line)
         match event:
             case Output(vertex, text):
@@ -75,23 +75,19 @@ class FailureFinder:
         return event
 
     def failure(self, dockerfile: str) -> Failure:
-        """What is known, once the build has failed.
-
-        Args:
-            dockerfile: Text in which to find the line: the author's own.
-        """
+        """Return why the build failed; `dockerfile` is the author's text, for the line's number."""
         failed = self._failed or Failed(-1, "")
         step = _step(self._progress.names.get(failed.vertex, ""))
         last = self._others[-1] if self._others else self._last
         reason = _PREFIX.sub("", failed.reason or last)
-        tail = self._tails.get(failed.vertex, ()) if step else self._loose(reason)
+        tail = self._tails.get(failed.vertex, ()) if step else self._outside_steps(reason)
         line = line_of(step, dockerfile)
-        if not line and (found := _PARSE.search(reason)):
-            line = int(found[1])
+        if not line and (match := _PARSE.search(reason)):
+            line = int(match[1])
         return Failure(step, reason, line, tuple(tail), self._gone and not step)
 
-    def _loose(self, reason: str) -> list[str]:
-        """Lines that belong to no step, without those that say the reason again."""
+    def _outside_steps(self, reason: str) -> list[str]:
+        """Return the lines of no step, without those that repeat the reason."""
         return [
             text
             for text in self._others
@@ -100,32 +96,32 @@ class FailureFinder:
 
 
 def _step(name: str) -> str:
-    """What a vertex does, as an instruction."""
+    """Return a vertex's work as an instruction."""
     parent = _PARENT.match(name)
     return f"FROM {parent[1]}" if parent else _plain(instruction_of(name))
 
 
 def line_of(step: str, dockerfile: str) -> int:
-    """The line, from 1, of the instruction that BuildKit shows as `step`; 0 if none is like it."""
-    wanted = _plain(step)
-    if not wanted:
+    """Return the line, from 1, of the instruction that BuildKit shows as `step`; 0 if unknown."""
+    instruction = _plain(step)
+    if not instruction:
         return 0
     try:
         instructions = read_lines(dockerfile, "").instructions
-    except InputError:  # BuildKit's words say what is wrong with it, then
+    except InputError:  # then BuildKit says what is wrong with it
         return 0
     texts = [(each.line, each.name, _plain(f"{each.name} {each.rest}")) for each in instructions]
-    # The first line of a heredoc is shown behind it.
-    shown = {wanted, re.sub(r"(<<\S+) \(.*\)$", r"\1", wanted)}
+    # BuildKit shows the first line of a heredoc behind its instruction.
+    shown = {instruction, re.sub(r"(<<\S+) \(.*\)$", r"\1", instruction)}
     for line, _, text in texts:
         if text in shown:
             return line
-    # Arguments are filled in and long texts cut short in what BuildKit shows.
-    keyword = wanted.split(" ", 1)[0]
+    # BuildKit fills in arguments and cuts long texts short.
+    keyword = instruction.split(" ", 1)[0]
     alike = [
         line
         for line, name, text in texts
-        if name == keyword and _common(text, wanted) > len(keyword) + 8
+        if name == keyword and _common_length(text, instruction) > len(keyword) + 8
     ]
     return alike[0] if len(alike) == 1 else 0
 
@@ -134,7 +130,7 @@ def _plain(text: str) -> str:
     return re.sub(r"\s+", " ", _FLAG.sub("", text)).strip()
 
 
-def _common(left: str, right: str) -> int:
+def _common_length(left: str, right: str) -> int:
     same = 0
     for one, other in zip(left, right, strict=False):
         if one != other:

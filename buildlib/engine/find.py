@@ -1,8 +1,8 @@
-"""Where the engine is, and why it does not answer.
+"""Find the engine, and explain why it does not answer.
 
-The order is that of the docker client itself, so that what we ask and what `docker` builds are
-always one engine: DOCKER_HOST, then DOCKER_CONTEXT or the context chosen with `docker context
-use`, then the usual sockets. No SDK and no HTTP here: looking costs a few file look-ups.
+The order is that of the docker client itself, so that we ask the engine that `docker` builds on:
+DOCKER_HOST, then DOCKER_CONTEXT or the context chosen with `docker context use`, then the usual
+sockets. No SDK and no HTTP here: looking costs a few file look-ups.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ _PLAIN_PORT, _TLS_PORT = 2375, 2376
 
 
 class Tls(NamedTuple):
-    """Files for a TLS connection; an empty path means there is none.
+    """Files for a TLS connection.
 
     Attributes:
-        folder: Folder of the three files, as DOCKER_CERT_PATH names it.
+        folder: Of the three files, as DOCKER_CERT_PATH names it.
         verify: Whether the engine's certificate is checked.
     """
 
@@ -33,7 +33,7 @@ class Tls(NamedTuple):
     verify: bool = True
 
     def file(self, name: str) -> str | None:
-        """Path of `ca.pem`, `cert.pem` or `key.pem`, if it is there."""
+        """Return the path of `ca.pem`, `cert.pem` or `key.pem`; None if it does not exist."""
         path = os.path.join(self.folder, name)
         return path if os.path.exists(path) else None
 
@@ -43,10 +43,9 @@ class Endpoint(NamedTuple):
 
     Attributes:
         url: `unix:///…`, `tcp://host:port`, `ssh://user@host`.
-        origin: What said so, in words for a message: `DOCKER_HOST`, `docker context work`, or
-            empty for a default socket.
-        context: Name of the docker context, if one said so.
-        tls: Certificates, where the connection needs them.
+        origin: What chose it, in words for a message: `DOCKER_HOST`, `docker context work`; empty
+            for a default socket.
+        context: Name of the docker context, if one chose it.
     """
 
     url: str
@@ -56,7 +55,7 @@ class Endpoint(NamedTuple):
 
     @property
     def scheme(self) -> str:
-        """How it is reached: `unix`, `tcp`, `ssh`."""
+        """The transport: `unix`, `tcp`, `ssh`."""
         return self.url.partition("://")[0]
 
     @property
@@ -75,7 +74,7 @@ class Endpoint(NamedTuple):
         return host.strip("[]"), int(port)
 
     def client_environ(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """`environ` changed so that a docker client uses this endpoint and no other."""
+        """Return `environ`, changed so that a docker client uses this endpoint and no other."""
         changed = {key: value for key, value in environ.items() if key != "DOCKER_CONTEXT"}
         if self.context:
             changed.pop("DOCKER_HOST", None)
@@ -86,7 +85,7 @@ class Endpoint(NamedTuple):
 
 
 def find_engine(environ: Mapping[str, str] | None = None) -> Endpoint:
-    """The endpoint a docker client would use; whether it answers is not looked at.
+    """Return the endpoint that a docker client would use; whether it answers is not checked.
 
     Raises:
         InputError: DOCKER_HOST is no address, or the docker context does not exist.
@@ -119,7 +118,7 @@ def _from_host(host: str, env: Mapping[str, str]) -> Endpoint:
 
 
 def config_folder(env: Mapping[str, str]) -> str:
-    """The folder of the docker client's configuration."""
+    """Return the folder of the docker client's configuration."""
     return env.get("DOCKER_CONFIG") or os.path.join(_home(env), ".docker")
 
 
@@ -128,7 +127,7 @@ def _home(env: Mapping[str, str]) -> str:
 
 
 def _current_context(config: str) -> str:
-    """The context chosen in config.json; a broken file counts as none, as it does for docker."""
+    """Return the context chosen in config.json; docker, too, takes a broken file for none."""
     document = _read_json(os.path.join(config, "config.json"))
     name = document.get("currentContext", "")
     return name if isinstance(name, str) else ""
@@ -166,8 +165,8 @@ def _from_context(name: str, config: str, origin: str) -> Endpoint:
 def _context_names(config: str) -> list[str]:
     root = os.path.join(config, "contexts", "meta")
     folders = os.listdir(root) if os.path.isdir(root) else []
-    found = (_read_json(os.path.join(root, folder, "meta.json")).get("Name") for folder in folders)
-    return [name for name in found if name]
+    names = (_read_json(os.path.join(root, folder, "meta.json")).get("Name") for folder in folders)
+    return [name for name in names if name]
 
 
 def _read_json(path: str) -> dict[str, Any]:
@@ -186,7 +185,7 @@ def _read_json(path: str) -> dict[str, Any]:
 
 
 def _default_socket(env: Mapping[str, str]) -> str:
-    """The first socket that takes a connection, or the best to complain about."""
+    """Return the first socket that takes a connection, or the best to complain about."""
     home, runtime = _home(env), env.get("XDG_RUNTIME_DIR", "")
     candidates = [
         DEFAULT_SOCKET,
@@ -206,16 +205,16 @@ def _default_socket(env: Mapping[str, str]) -> str:
 
 
 def probe(endpoint: Endpoint, timeout: float = 3.0) -> OSError | None:
-    """Try to connect; the error met, or None. ssh is not tried: it takes long."""
+    """Try to connect; return the error, or None. ssh is not tried: it takes long."""
     import socket
 
     if endpoint.scheme == "ssh":
         return None
     try:
         if endpoint.scheme == "unix":
-            with socket.socket(socket.AF_UNIX) as link:
-                link.settimeout(timeout)
-                link.connect(endpoint.path)
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(timeout)
+                connection.connect(endpoint.path)
         else:
             socket.create_connection(endpoint.address, timeout).close()
     except OSError as error:
@@ -223,18 +222,16 @@ def probe(endpoint: Endpoint, timeout: float = 3.0) -> OSError | None:
     return None
 
 
-def why_not(endpoint: Endpoint, error: BaseException | None) -> EngineUnavailable:
-    """The error to show when an endpoint does not answer: what, who chose it, what mends it.
+def unavailable(endpoint: Endpoint, error: BaseException | None) -> EngineUnavailable:
+    """Return the error for an endpoint that does not answer: what, who chose it, how to fix it.
 
-    Args:
-        endpoint: Where the engine was looked for.
-        error: What connecting or asking ended with.
+    `error` is what connecting or asking ended with.
     """
     chosen = f" (from {endpoint.origin})" if endpoint.origin else ""
     place = endpoint.path if endpoint.scheme == "unix" else endpoint.url
-    other = _way_back(endpoint)
+    other = _undo_choice(endpoint)
     number = error.errno if isinstance(error, OSError) else None
-    if isinstance(error, PermissionError):  # by class: an error of TLS has EPERM's number
+    if isinstance(error, PermissionError):  # by class: a TLS error has EPERM's number
         return EngineUnavailable(
             f"you may not use the Docker Engine at {place}{chosen}: permission denied",
             fix="sudo usermod -aG docker $USER && newgrp docker  # or run this with sudo",
@@ -266,8 +263,8 @@ INSTALL = "sudo apt-get install -y docker.io  # elsewhere: https://docs.docker.c
 START = "sudo systemctl start docker  # not installed yet? sudo apt-get install -y docker.io"
 
 
-def _way_back(endpoint: Endpoint) -> str:
-    """The line that undoes a choice of the user's, or nothing for a default socket."""
+def _undo_choice(endpoint: Endpoint) -> str:
+    """Return the command that undoes a choice of the user; empty for a default socket."""
     if endpoint.origin == "DOCKER_HOST":
         return "unset DOCKER_HOST  # or start the engine it names"
     if endpoint.context:

@@ -1,8 +1,8 @@
-"""Get an engine where none answers: start the one that is installed, or install Debian's.
+"""Start the engine that is installed, or install Debian's, where none answers.
 
-Only on the machine's own socket, only as root, and not with BUILDLIB_NO_INSTALL=1: an engine
-that someone chose (DOCKER_HOST, a context) and that does not answer is explained, never worked
-around. Whoever may not is told the exact commands. All that touches the machine is in `Machine`.
+Only on the machine's own socket, only as root, and not with BUILDLIB_NO_INSTALL=1: if someone chose
+an engine (DOCKER_HOST, a context) that does not answer, the error says so, and no other is used.
+Users without the rights get the exact commands. `Machine` does all that touches the machine.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from buildlib.engine.about import About, about, refuse_foreign
 from buildlib.engine.client import installable
-from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine, probe, why_not
+from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine, probe, unavailable
 from buildlib.errors import ActionError, EngineUnavailable
 
 FORBID = "BUILDLIB_NO_INSTALL"
@@ -29,7 +29,7 @@ _MANUAL = "https://docs.docker.com/engine/install/"
 
 
 class Machine:
-    """What is asked of the machine and done to it."""
+    """What is asked of the machine and done to it; tests replace it."""
 
     def __init__(
         self,
@@ -40,11 +40,9 @@ class Machine:
         self.pid_files = pid_files  # Debian's init script writes the second, before the first
 
     def say(self, text: str) -> None:
-        """Tell the user what goes on."""
         print(text, file=sys.stderr, flush=True)
 
     def is_root(self) -> bool:
-        """Whether we may install."""
         return hasattr(os, "geteuid") and os.geteuid() == 0
 
     def has(self, program: str) -> bool:
@@ -58,11 +56,9 @@ class Machine:
         return os.path.isdir("/run/systemd/system")
 
     def probe(self, endpoint: Endpoint) -> OSError | None:
-        """Try to connect."""
         return probe(endpoint)
 
     def about(self, endpoint: Endpoint) -> About:
-        """What the engine says of itself."""
         return about(endpoint)
 
     def answers(self, endpoint: Endpoint) -> bool:
@@ -76,7 +72,6 @@ class Machine:
         return True
 
     def run(self, argv: Sequence[str], on_line: Callable[[str], None]) -> int:
-        """Run a command to its end."""
         from buildlib.engine import process
 
         environ = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
@@ -84,11 +79,11 @@ class Machine:
         return process.stream(argv, on_line, environ=environ)
 
     def daemon_runs(self) -> bool:
-        """Whether the daemon of a pid file lives, though it may not answer yet."""
+        """Whether the daemon of a pid file lives, even if it does not answer yet."""
         return any(map(_lives, self.pid_files))
 
     def start_daemon(self) -> Callable[[], int | None]:
-        """Start dockerd so that it outlives us; the function returned gives its exit code."""
+        """Start dockerd so that it outlives us; return a function that gives its exit code."""
         import subprocess
 
         environ = {**os.environ, "PATH": f"{os.environ.get('PATH', '')}:{_SBIN}"}
@@ -105,7 +100,6 @@ class Machine:
         return daemon.poll
 
     def log_tail(self) -> str:
-        """The last lines of what the daemon said."""
         if self.systemd():
             lines: list[str] = []
             self.run(["journalctl", "-u", "docker", "-n", str(_TAIL), "--no-pager"], lines.append)
@@ -117,11 +111,9 @@ class Machine:
             return ""
 
     def clock(self) -> float:
-        """Seconds that only grow."""
         return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass."""
         time.sleep(seconds)
 
 
@@ -139,12 +131,9 @@ def ensure_engine(
     machine: Machine | None = None,
     wait: float = _WAIT,
 ) -> Endpoint:
-    """An endpoint that answers; starts or installs an engine where that is allowed and needed.
+    """Return an endpoint that answers; start or install an engine where allowed and needed.
 
-    Args:
-        environ: Environment to look in; that of the process when None.
-        machine: The machine; the real one when None.
-        wait: Seconds a started engine has to answer.
+    A started engine has `wait` seconds to answer.
 
     Raises:
         InputError: What answers is no Docker Engine.
@@ -152,39 +141,39 @@ def ensure_engine(
         ActionError: The installation or the start failed; the log's tail is in the detail.
     """
     env = os.environ if environ is None else environ
-    here = machine or Machine()
+    machine = machine or Machine()
     endpoint = find_engine(env)
-    error = here.probe(endpoint)
+    error = machine.probe(endpoint)
     if error is None:
-        refuse_foreign(endpoint, here.about(endpoint))
+        refuse_foreign(endpoint, machine.about(endpoint))
         return endpoint
     ours = not endpoint.origin and endpoint.path == DEFAULT_SOCKET
     if not ours or isinstance(error, PermissionError):
-        raise why_not(endpoint, error)
-    installed = here.has("dockerd")
+        raise unavailable(endpoint, error)
+    installed = machine.has("dockerd")
     forbidden = env.get(FORBID, "") not in {"", "0"}
-    if forbidden or not here.is_root() or not (installed or here.has("apt-get")):
-        raise _left_to_the_user(here, installed=installed, forbidden=forbidden)
+    if forbidden or not machine.is_root() or not (installed or machine.has("apt-get")):
+        raise _needs_the_user(machine, installed=installed, forbidden=forbidden)
     if not installed:
-        _install(here)
-    # The package may have started it, or another process of ours may be starting it.
-    _start(here, endpoint, wait)
+        _install(machine)
+    # The package may have started the engine, or another process of ours may be starting it.
+    _start(machine, endpoint, wait)
     return endpoint
 
 
-def _left_to_the_user(here: Machine, *, installed: bool, forbidden: bool) -> EngineUnavailable:
-    sudo = "" if here.is_root() else "sudo "
+def _needs_the_user(machine: Machine, *, installed: bool, forbidden: bool) -> EngineUnavailable:
+    sudo = "" if machine.is_root() else "sudo "
     if installed:
         what = "the Docker Engine is installed but does not run"
         fix = (
             f"{sudo}systemctl start docker"
-            if here.systemd()
-            else f"{sudo}sh -c 'nohup dockerd >{here.log} 2>&1 &'"
+            if machine.systemd()
+            else f"{sudo}sh -c 'nohup dockerd >{machine.log} 2>&1 &'"
         )
     else:
         what = "there is no Docker Engine on this machine"
         fix = f"install one: {_MANUAL}"
-        if here.has("apt-get"):
+        if machine.has("apt-get"):
             fix = f"{sudo}apt-get update && {sudo}apt-get install -y {' '.join(PACKAGES)}"
             if sudo:
                 fix += " && sudo usermod -aG docker $USER && newgrp docker"
@@ -192,24 +181,24 @@ def _left_to_the_user(here: Machine, *, installed: bool, forbidden: bool) -> Eng
     return EngineUnavailable(what + why, fix=fix)
 
 
-def _install(here: Machine) -> None:
-    here.say(f"no Docker Engine on this machine: installing docker.io ({FORBID}=1 forbids it)")
-    _apt(here, "update", "-q")
-    packages = [*PACKAGES, *_available(here, CLIENT_PACKAGES)]
-    _apt(here, "install", "-y", "-q", "--no-install-recommends", *packages)
+def _install(machine: Machine) -> None:
+    machine.say(f"no Docker Engine on this machine: installing docker.io ({FORBID}=1 forbids it)")
+    _apt(machine, "update", "-q")
+    packages = [*PACKAGES, *_available(machine, CLIENT_PACKAGES)]
+    _apt(machine, "install", "-y", "-q", "--no-install-recommends", *packages)
 
 
-def _apt(here: Machine, *args: str) -> None:
+def _apt(machine: Machine, *args: str) -> None:
     lines: list[str] = []
 
     def on_line(line: str) -> None:
         lines.append(line)
         if line.startswith("Setting up "):
-            here.say(f"  {line}")
+            machine.say(f"  {line}")
 
     # Another apt may hold the lock on a machine that was just switched on.
     argv = ["apt-get", "-o", "DPkg::Lock::Timeout=300", *args]
-    if here.run(argv, on_line):
+    if machine.run(argv, on_line):
         raise ActionError(
             f"apt-get {args[0]} failed, so there is still no Docker Engine",
             detail="\n".join(lines[-_TAIL:]),
@@ -217,42 +206,41 @@ def _apt(here: Machine, *args: str) -> None:
         )
 
 
-def _available(here: Machine, packages: Sequence[str]) -> list[str]:
-    """Those that apt could install: `apt-cache policy` names no candidate for others."""
+def _available(machine: Machine, packages: Sequence[str]) -> list[str]:
     lines: list[str] = []
-    here.run(["apt-cache", "policy", *packages], lines.append)
+    machine.run(["apt-cache", "policy", *packages], lines.append)
     return installable(lines, packages)
 
 
-def _start(here: Machine, endpoint: Endpoint, wait: float) -> None:
+def _start(machine: Machine, endpoint: Endpoint, wait: float) -> None:
     exit_code: Callable[[], int | None] = lambda: None  # noqa: E731
-    if here.systemd():
-        here.say("starting the Docker Engine: systemctl start docker")
+    if machine.systemd():
+        machine.say("starting the Docker Engine: systemctl start docker")
         lines: list[str] = []
-        if here.run(["systemctl", "start", "docker"], lines.append):
+        if machine.run(["systemctl", "start", "docker"], lines.append):
             raise EngineUnavailable(
                 "the Docker Engine cannot be started",
-                detail="\n".join(lines) + "\n" + here.log_tail(),
+                detail="\n".join(lines) + "\n" + machine.log_tail(),
                 fix="systemctl status docker",
             )
-    elif here.probe(endpoint) is not None and not here.daemon_runs():
-        here.say(f"starting the Docker Engine: dockerd, log in {here.log}")
-        exit_code = here.start_daemon()
-    begin = here.clock()
-    told = begin
-    while not here.answers(endpoint):
-        now = here.clock()
+    elif machine.probe(endpoint) is not None and not machine.daemon_runs():
+        machine.say(f"starting the Docker Engine: dockerd, log in {machine.log}")
+        exit_code = machine.start_daemon()
+    begin = machine.clock()
+    last_line = begin
+    while not machine.answers(endpoint):
+        now = machine.clock()
         code = exit_code()
-        # Of two daemons started at once one gives up; the other then lives and will answer.
-        if now - begin > wait or (code is not None and not here.daemon_runs()):
+        # If two daemons were started at once, one gives up, and the other will answer.
+        if now - begin > wait or (code is not None and not machine.daemon_runs()):
             how = f"does not answer after {wait:.0f} s" if code is None else f"ended, code {code}"
             raise EngineUnavailable(
                 f"the Docker Engine was started but {how}",
-                detail=here.log_tail(),
-                fix="journalctl -u docker" if here.systemd() else f"less {here.log}",
+                detail=machine.log_tail(),
+                fix="journalctl -u docker" if machine.systemd() else f"less {machine.log}",
             )
-        if now - told >= 5:  # noqa: PLR2004
-            here.say(f"  waiting for the engine: {now - begin:.0f} s of {wait:.0f}")
-            told = now
-        here.sleep(0.2)
-    here.say(f"the Docker Engine answers after {here.clock() - begin:.1f} s")
+        if now - last_line >= 5:  # noqa: PLR2004
+            machine.say(f"  waiting for the engine: {now - begin:.0f} s of {wait:.0f}")
+            last_line = now
+        machine.sleep(0.2)
+    machine.say(f"the Docker Engine answers after {machine.clock() - begin:.1f} s")

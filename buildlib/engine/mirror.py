@@ -1,4 +1,4 @@
-"""Which registry is asked for an image: its own, or the mirror that the settings name for it.
+"""Which registry to ask for an image: its own, or the mirror that the settings name for it.
 
 A name without a registry is Docker Hub's, and one without an owner is of its `library`, as for the
 docker client (distribution/reference, "familiar names").
@@ -12,14 +12,9 @@ _HUB = "docker.io"
 
 
 def mirrored(reference: str, mirrors: Mapping[str, str]) -> str:
-    """The reference to pull or to ask for, instead of another.
+    """Return the reference of the same image in the mirror; unchanged where its registry has none.
 
-    Args:
-        reference: As declared, with a tag or a digest.
-        mirrors: Registry -> what is asked instead of it, as in `Network.images`.
-
-    Returns:
-        The same image of the mirror; the reference itself where its registry has none.
+    `mirrors` maps a registry to what is asked instead of it, as in `Network.images`.
     """
     first, slash, rest = reference.partition("/")
     if not slash or not (first == "localhost" or "." in first or ":" in first):

@@ -1,8 +1,8 @@
 """Child processes that never outlive the build and never see the terminal's ^C.
 
 Each child leads a session of its own, so a ^C reaches this process alone, which then ends its
-children in order: TERM, a grace, KILL. The registry is per process and safe between threads.
-Handlers call `stop_all`; what must also happen then (a container to remove) is registered with
+children in order: TERM, a grace period, KILL. The table of children is per process and thread-safe.
+Signal handlers call `stop_all`; further clean-up (a container to remove) is registered with
 `on_stop`. Knows nothing of docker.
 """
 
@@ -19,8 +19,8 @@ from contextlib import contextmanager, suppress
 from buildlib.errors import ActionError
 
 _children: dict[int, subprocess.Popen[bytes]] = {}
-_patience: dict[int, float] = {}
-"""Seconds that a child has between TERM and KILL, where it has more than usual to tidy up."""
+_graces: dict[int, float] = {}
+"""Seconds between TERM and KILL, for children that need more than `GRACE` to clean up."""
 _cleanups: dict[int, Callable[[], None]] = {}
 _lock = threading.RLock()  # a handler may run in the thread that holds it
 _stopping = threading.Event()
@@ -29,14 +29,14 @@ GRACE = 2.0
 
 
 class Stopped(ActionError):
-    """The build was told to stop while this ran: no fault of what ran."""
+    """The build was told to stop while this ran; what ran did not fail."""
 
     def __init__(self, what: str = "stopped") -> None:
         super().__init__(what)
 
 
 def stopping() -> bool:
-    """Whether `stop_all` was called: nothing new is to be started."""
+    """Whether `stop_all` was called: nothing new may start."""
     return _stopping.is_set()
 
 
@@ -48,17 +48,11 @@ def stream(
     cwd: str | None = None,
     grace: float = GRACE,
 ) -> int:
-    """Run a child to its end, handing over each line it writes; return its exit code.
+    """Run a child, hand over each line it writes, and return its exit code.
 
-    Args:
-        argv: The command.
-        on_line: Takes each line.
-        environ: Its environment; that of the process when None.
-        cwd: Its working folder.
-        grace: Seconds it may take to tidy up when it is told to stop.
-
-    Its stdout and stderr are one stream, and it has nothing to read. An exception, that of
-    `on_line` included, ends the child before it goes on.
+    Its stdout and stderr are one stream, and its stdin is empty. An exception, also one of
+    `on_line`, ends the child before it goes on. The child has `grace` seconds to clean up when it
+    is told to stop.
 
     Raises:
         Stopped: The process is being stopped; the child, if it was started, has ended.
@@ -76,7 +70,7 @@ def stream(
         child.__exit__(None, None, None)  # closes the pipe and reaps: no zombie is left
         with _lock:
             _children.pop(child.pid, None)
-            _patience.pop(child.pid, None)
+            _graces.pop(child.pid, None)
     if stopping():
         raise Stopped
     return code
@@ -99,12 +93,12 @@ def _start(
         )
         _children[child.pid] = child
         if grace > GRACE:
-            _patience[child.pid] = grace
+            _graces[child.pid] = grace
     return child
 
 
 def capture(argv: Sequence[str], *, environ: Mapping[str, str] | None = None) -> tuple[int, str]:
-    """Run a child to its end; its exit code (127 if there is no such program) and its output."""
+    """Run a child; return its exit code (127 if there is no such program) and its output."""
     lines: list[str] = []
     try:
         code = stream(argv, lines.append, environ=environ)
@@ -115,7 +109,7 @@ def capture(argv: Sequence[str], *, environ: Mapping[str, str] | None = None) ->
 
 @contextmanager
 def on_stop(cleanup: Callable[[], None]) -> Iterator[None]:
-    """Have `cleanup` called by `stop_all` while the block runs; it must be quick and may fail."""
+    """Have `stop_all` call `cleanup` while the block runs; it must be quick and may fail."""
     with _lock:
         if stopping():
             raise Stopped
@@ -129,14 +123,11 @@ def on_stop(cleanup: Callable[[], None]) -> Iterator[None]:
 
 
 def stop_all(grace: float = GRACE) -> None:
-    """End every child and run every cleanup; from now on nothing new starts.
+    """End every child and run every clean-up; from now on nothing new starts.
 
-    Made for signal handlers: takes no lock that a thread could hold while it waits, reaps nothing
-    that another frame waits for, and returns within about `grace` seconds, or those that a child
-    was given when it was started.
-
-    Args:
-        grace: Seconds between TERM and KILL for a child that was not given more.
+    Made for signal handlers: takes no lock that a thread could hold while it waits, reaps no child
+    that another frame waits for, and returns within about `grace` seconds, or within the longer
+    grace of a child.
     """
     _stopping.set()
     with _lock:
@@ -144,7 +135,7 @@ def stop_all(grace: float = GRACE) -> None:
         cleanups = list(_cleanups.values())
     _signal(pids, signal.SIGTERM)
     for cleanup in cleanups:
-        with suppress(Exception):  # the rest must be stopped all the same
+        with suppress(Exception):  # the others must be stopped all the same
             cleanup()
     _end(pids, grace)
 
@@ -154,15 +145,15 @@ def _end(pids: Sequence[int], grace: float) -> None:
     _signal(pids, signal.SIGTERM)
     began = time.monotonic()
     left = list(pids)
-    while left and not all(_late(pid, began, grace) for pid in left):
+    while left and not all(_is_overdue(pid, began, grace) for pid in left):
         left = [pid for pid in left if _alive(pid)]
         time.sleep(0.02)
     _signal(pids, signal.SIGKILL)
 
 
-def _late(pid: int, began: float, grace: float) -> bool:
-    """Whether a child has had the time it was given."""
-    return time.monotonic() - began >= max(grace, _patience.get(pid, grace))
+def _is_overdue(pid: int, began: float, grace: float) -> bool:
+    """Whether a child has used up its grace period."""
+    return time.monotonic() - began >= max(grace, _graces.get(pid, grace))
 
 
 def _signal(pids: Sequence[int], number: signal.Signals) -> None:
@@ -172,7 +163,7 @@ def _signal(pids: Sequence[int], number: signal.Signals) -> None:
 
 
 def _alive(pid: int) -> bool:
-    """Whether a child still runs, looked up without reaping it.
+    """Whether a child still runs, without reaping it.
 
     `Popen.poll` would not do: in a signal handler it cannot take the lock of the `wait` that the
     signal interrupted, and then says "running" for ever.

@@ -1,7 +1,7 @@
-"""The words between the build system and an engine: what is asked, and what comes back.
+"""The interface to an engine: what the build system asks, and what comes back.
 
-Pure types and pure functions. Whoever plans or tests a build imports this module only; it must
-not know how an engine is reached, nor import anything that costs start-up time.
+Pure types and pure functions. Code that plans or tests builds imports this module only; it must not
+know how an engine is reached, nor import anything that costs start-up time.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ Log = Callable[[str], None]
 """Takes one line of a build's output, without its newline. May be called from another thread."""
 
 SECRETS = "/run/secrets"
-"""Folder in which BuildKit mounts secrets by default; it stays behind as an empty folder."""
+"""Folder where BuildKit mounts secrets by default; the image keeps it as an empty folder."""
 
 
 class ImageInfo(NamedTuple):
@@ -26,7 +26,7 @@ class ImageInfo(NamedTuple):
         tags: Its references (`name:tag`), sorted.
         size: Bytes of its file system, all layers.
         platform: `linux/amd64`; with the variant where one matters (`linux/arm/v7`).
-        triggers: What stands behind `ONBUILD`: it runs in each build on the image.
+        triggers: Its `ONBUILD` instructions, which run in each build on the image.
     """
 
     id: str
@@ -40,10 +40,10 @@ class Built(NamedTuple):
     """An image that was built.
 
     Attributes:
-        image: What the engine calls it.
+        image: The engine's id of it.
         identity: The digest of its configuration, by which every engine and registry knows the
-            same image; empty where that is what the engine calls it. With the containerd store
-            the engine calls it by the digest of its manifest.
+            same image; empty where that is the engine's id. With the containerd store the engine's
+            id is the digest of the manifest.
     """
 
     image: str
@@ -71,7 +71,7 @@ class Grant(NamedTuple):
 
     @property
     def target(self) -> str:
-        """Where a RUN finds it."""
+        """Its path in a RUN."""
         return self.at or f"{SECRETS}/{self.id}"
 
 
@@ -81,13 +81,11 @@ class BuildRequest(NamedTuple):
     Attributes:
         context: Folder handed to the builder; its `.dockerignore` counts, as Docker says.
         dockerfile: Path of the Dockerfile, absolute or relative to the process, not the context.
-        args: Build arguments, in order.
         platform: `linux/arm64`, or None for the engine's own.
         network: What a RUN may reach: `none` or `default`.
-        labels: Labels to set on the image.
         grants: Files lent to every RUN (see `engine.secrets`).
         shown_as: The Dockerfile's path in the workspace, for messages.
-        no_cache: Run every step, whatever the builder remembers.
+        no_cache: Run every step, whatever the builder's cache holds.
     """
 
     context: str
@@ -112,16 +110,16 @@ class Engine(Protocol):
         """Return if the engine answers."""
 
     def start_inspect(self, refs: Sequence[str]) -> Callable[[], dict[str, ImageInfo | None]]:
-        """Ask for images now, read the answers when the returned function is called (once).
+        """Ask for images now; the returned function (to be called once) reads the answers.
 
         The engine works on the answers while the caller does something else.
         """
 
     def inspect(self, refs: Sequence[str]) -> dict[str, ImageInfo | None]:
-        """What the engine has under each name; None where it has nothing."""
+        """Return what the engine has under each name; None where it has nothing."""
 
     def tags(self, pattern: str) -> dict[str, str]:
-        """References that match a pattern (see `matches`), each with the id of its image."""
+        """Return the references that match a pattern (see `matches`), each with its image's id."""
 
     def tag(self, image: str, ref: str) -> None:
         """Give an image one more reference; a reference in use is moved."""
@@ -134,10 +132,10 @@ class Engine(Protocol):
         """
 
     def in_use(self) -> dict[str, str]:
-        """IDs of the images that containers stand on, running or not, each with one's name."""
+        """Return the ids of images with containers (also stopped ones), each with one's name."""
 
     def platform(self) -> str:
-        """What the engine runs by itself, such as `linux/amd64`."""
+        """Return what the engine runs by itself, such as `linux/amd64`."""
 
     def run(
         self,
@@ -153,7 +151,7 @@ class Engine(Protocol):
         The container is removed whatever happens, also when the process is told to stop.
 
         Args:
-            image: Image to start; it must be in the engine, nothing is pulled.
+            image: The engine must have it; nothing is pulled.
             script: Text for `/bin/sh -c`.
             network: `none` or `default`.
             files: (absolute path, content) of files put into the container before it starts.
@@ -168,14 +166,10 @@ class Builder(Protocol):
     """Builds Dockerfiles. Builds may run in several threads at once."""
 
     def build(self, request: BuildRequest, log: Log) -> Built:
-        """Build an image.
+        """Build an image, and hand each line of output to `log` as it comes.
 
-        The image gets no reference: tagging it is the caller's business, so a build that is
-        stopped leaves nothing half done.
-
-        Args:
-            request: What to build.
-            log: Takes each line of output as it comes.
+        The image gets no reference: the caller tags it, so a build that is stopped leaves nothing
+        half done.
 
         Raises:
             ActionError: A step failed; `where` is its line in the Dockerfile.
@@ -184,33 +178,29 @@ class Builder(Protocol):
         """
 
     def ready(self) -> None:
-        """Find what builds, so that a machine without it is told before any work.
-
-        Raises:
-            ActionError: No client on this machine can build with this engine.
-        """
+        """Find a docker client that builds, so that a machine without one fails before any work."""
 
     def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
         """Build and write the result's file system as a tar to `dest`, whole or not at all.
 
-        The builder's entries and times are not ours: sort and clamp before hashing it.
+        The builder chooses the order and times of the entries: sort and clamp them before hashing.
         """
 
     def command(self, request: BuildRequest) -> list[str]:
-        """The docker command one could type by hand for this build, for `shlex.join`.
+        """Return the docker command to type by hand for this build, for `shlex.join`.
 
         It starts with the environment variables it needs (`NAME=value`). Grants are left out.
         """
 
 
-def any_of(engine: Engine, *names: str) -> ImageInfo | None:
-    """The image that an engine has under one of its names, identity or digest of its manifest."""
-    there = engine.inspect([name for name in names if name])
-    return next((found for found in there.values() if found is not None), None)
+def first_image(engine: Engine, *names: str) -> ImageInfo | None:
+    """Return the image that an engine has under one of its names (identity, manifest's digest)."""
+    images = engine.inspect([name for name in names if name])
+    return next((image for image in images.values() if image is not None), None)
 
 
 def split_ref(ref: str) -> tuple[str, str]:
-    """A reference's name and tag (`latest` if it has none): `localhost:5000/a:b` has tag `b`."""
+    """Split a reference into name and tag (default `latest`): `localhost:5000/a:b` has tag `b`."""
     name, colon, tag = ref.rpartition(":")
     if not colon or "/" in tag:
         return ref, "latest"
@@ -226,8 +216,8 @@ def matches(pattern: str, ref: str) -> bool:
     name, colon, tag = pattern.rpartition(":")
     if not colon or "/" in tag:
         name, tag = pattern, "*"
-    found_name, found_tag = split_ref(ref)
-    return bool(_glob(name).fullmatch(found_name) and _glob(tag).fullmatch(found_tag))
+    ref_name, ref_tag = split_ref(ref)
+    return bool(_glob(name).fullmatch(ref_name) and _glob(tag).fullmatch(ref_tag))
 
 
 def _glob(pattern: str) -> re.Pattern[str]:
@@ -238,7 +228,7 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 
 def platform_of(system: str, machine: str, variant: str = "") -> str:
-    """`linux/arm64` for what engines answer; `v8` is all an arm64 can be, so it is left out."""
+    """Return `linux/arm64` for what engines answer; without `v8`, which every arm64 is."""
     if machine == "arm64" and variant == "v8":
         variant = ""
     return f"{system}/{machine}/{variant}" if variant else f"{system}/{machine}"

@@ -1,7 +1,7 @@
-"""The docker SDK, for what streams: containers, pushes, pulls, and what registries know.
+"""The docker SDK, for what streams (containers, pushes, pulls), and for what registries know.
 
-It goes the same way to the engine as our own questions (`wire`), so ssh, TLS and timeouts are the
-same for both. Its import takes a tenth of a second, so it is imported only where it is used.
+It connects to the engine as our own requests do (`wire`), so ssh, TLS and timeouts are the same for
+both. Its import takes a tenth of a second, so it is imported only where it is used.
 """
 
 from __future__ import annotations
@@ -19,51 +19,41 @@ import urllib3.connectionpool
 
 from buildlib.engine.about import about
 from buildlib.engine.api import refused
-from buildlib.engine.find import Endpoint, why_not
+from buildlib.engine.find import Endpoint, unavailable
 from buildlib.engine.wire import open_socket
 
 _HOST = "http://docker:80"
-"""A host that nothing connects to: which engine it is, the transport knows."""
+"""A host that nothing connects to: the transport knows the engine."""
 
 
 def client_of(endpoint: Endpoint, *, timeout: int) -> Any:
-    """A `docker.APIClient` for an engine; `Any`, since its calls have no types.
+    """Return a `docker.APIClient` for an engine; `Any`, since its calls have no types.
 
-    Args:
-        endpoint: Where the engine is.
-        timeout: Seconds that it may be silent.
-
-    Raises:
-        EngineUnavailable: No engine answers.
+    The engine may be silent for `timeout` seconds. If it does not answer, that is an
+    `EngineUnavailable`.
     """
     client = docker.APIClient(base_url=_HOST, version=about(endpoint).api, timeout=timeout)
     client.mount(_HOST, _Transport(endpoint))
-    client.trust_env = False  # no proxy and no bundle of a site's is for the engine
+    client.trust_env = False  # proxies and CA bundles of a site are not for the engine
     return client
 
 
 @contextmanager
 def explained(endpoint: Endpoint, what: str) -> Iterator[None]:
-    """Make our errors of the SDK's.
+    """Turn the SDK's errors into `EngineUnavailable`, or `ActionError` if the engine refused.
 
-    Args:
-        endpoint: Where the engine is.
-        what: What is wanted, to complete "the engine refused to …".
-
-    Raises:
-        EngineUnavailable: It cannot be reached.
-        ActionError: It refused.
+    `what` completes "the engine refused to …".
     """
     try:
         yield
     except docker.errors.APIError as error:
         raise refused(what, error.explanation or str(error)) from None
     except (docker.errors.DockerException, requests.RequestException, OSError) as error:
-        raise why_not(endpoint, cause(error)) from None
+        raise unavailable(endpoint, root_cause(error)) from None
 
 
-def cause(error: BaseException) -> BaseException:
-    """The system's error inside the layers of the SDK, requests and urllib3."""
+def root_cause(error: BaseException) -> BaseException:
+    """Return the system's error inside the layers of the SDK, requests and urllib3."""
     seen: list[BaseException] = [error]
     for layer in seen:
         if isinstance(layer, requests.Timeout):
@@ -76,7 +66,7 @@ def cause(error: BaseException) -> BaseException:
 
 
 class _Transport(requests.adapters.HTTPAdapter):
-    """Has all requests go to one engine."""
+    """Sends all requests to one engine."""
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__()

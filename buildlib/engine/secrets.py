@@ -1,12 +1,12 @@
-"""Lend the host's trust and mirrors to every RUN of a Dockerfile that may use the network.
+"""Lend the host's CA bundle and mirrors to every RUN of a Dockerfile that may use the network.
 
-The files are BuildKit secrets in /run/secrets, and tools are pointed to them by `ARG`s, which RUN
-sees as environment and the image does not keep; apt's sources alone are mounted over a file. So
-nothing of the site gets into a layer, the history (it holds constant paths only) or a key.
+The files are BuildKit secrets in /run/secrets. `ARG`s point tools to them: RUN sees an `ARG` as
+environment, and the image does not keep it. Only apt's sources are mounted over a file. So nothing
+of the site gets into a layer, the history (it holds constant paths only) or a key.
 
 The bundle is not mounted over the image's own: /etc/ssl/certs/ca-certificates.crt would then be
-busy, and the installation of the Debian package ca-certificates, wanted by many, fails at its
-`mv`. `build` hands the files over.
+busy, and the installation of the Debian package ca-certificates, which many images need, fails at
+its `mv`. `build` hands the files over.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ def grants_for(
     *,
     suite: str = "",
 ) -> tuple[Grant, ...]:
-    """What a build with a network is lent: the CA bundle, and mirrors that are not the public ones.
+    """Return what a build with a network is lent: the CA bundle, and mirrors that are not public.
 
     Args:
         network: The mirrors of the workspace.
-        environ: Environment that may name a CA bundle and an index; that of the process when None.
+        environ: May name a CA bundle and an index; the process's environment when None.
         suite: Debian suite (`bookworm`) of the image; without it, apt keeps its own sources.
     """
-    from buildlib.outside import pypi
+    from buildlib.outside import package_index
 
     env = os.environ if environ is None else environ
     public = Network()
@@ -63,11 +63,11 @@ def grants_for(
         apt = f'Acquire::https::CaInfo "{_at(CA)}";\n'
         grants.append(Grant("buildlib-apt.conf", ("APT_CONFIG",), text=apt))
     if suite and network.apt != public.apt:
-        # In place of the image's own: apt can add sources by a variable, but not leave one out.
+        # Mounted over the image's own: by a variable, apt can add sources, but not leave one out.
         sources = _debian_sources(network.apt, suite)
         grants.append(Grant("buildlib-apt.sources", (), text=sources, at=_SOURCES))
-    index = pypi.index_url(network.pypi, env)
-    if index != pypi.PUBLIC:
+    index = package_index.index_url(network.pypi, env)
+    if index != package_index.PUBLIC:
         uv = f'[[index]]\nurl = "{index}"\ndefault = true\n'
         grants += [
             Grant("buildlib-pip.conf", ("PIP_CONFIG_FILE",), text=_pip_conf(index)),
@@ -77,15 +77,10 @@ def grants_for(
 
 
 def lend(text: str, grants: Sequence[Grant], file: str = "Dockerfile") -> str:
-    """The text of a Dockerfile in which every RUN is given the grants.
+    """Return the text of a Dockerfile in which every RUN is given the grants.
 
-    A RUN that mounts something at the same place keeps its own. ONBUILD instructions stay as
-    they are: they run in builds of others, which know nothing of these files.
-
-    Args:
-        text: Of the Dockerfile.
-        grants: What is lent.
-        file: Its path in the workspace, for messages.
+    A RUN that mounts something at the same place keeps its own. ONBUILD instructions stay as they
+    are: they run in builds of others, which know nothing of these files. `file` is for messages.
 
     Raises:
         InputError: The text is no Dockerfile.
@@ -95,17 +90,17 @@ def lend(text: str, grants: Sequence[Grant], file: str = "Dockerfile") -> str:
     lines = text.split("\n")
     variables = [f"{name}={grant.target}" for grant in grants for name in grant.variables]
     changed: list[str] = []
-    at = 0
+    done = 0
     for instruction in read_lines(text, file).instructions:
-        changed += lines[at : instruction.line - 1]
+        changed += lines[done : instruction.line - 1]
         body = lines[instruction.line - 1 : instruction.end]
         if instruction.name == "RUN":
             _add_flags(body, "".join(_mounts(instruction, grants, file)))
         changed += body
         if instruction.name == "FROM" and variables:
             changed.append("ARG " + " ".join(variables))
-        at = instruction.end
-    return "\n".join([*changed, *lines[at:]])
+        done = instruction.end
+    return "\n".join([*changed, *lines[done:]])
 
 
 def _mounts(run: Instruction, grants: Sequence[Grant], file: str) -> Iterable[str]:
@@ -123,7 +118,7 @@ def _is_target(field: str) -> bool:
 
 
 def _add_flags(body: list[str], flags: str) -> None:
-    """Put flags after the keyword of a RUN given as its lines; they may break the keyword, too."""
+    """Put flags after the keyword of a RUN given as its lines; the keyword itself may be broken."""
     left = "RUN"
     for number, line in enumerate(body):
         at = len(line) - len(line.lstrip()) if left == "RUN" else 0

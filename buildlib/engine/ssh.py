@@ -1,7 +1,7 @@
 """A connection to an engine on another machine, through the `ssh` program.
 
-The same way docker itself goes (`ssh HOST docker system dial-stdio`), so the user's keys, agent
-and ssh configuration count. The SDK would want paramiko for it.
+docker itself connects in the same way (`ssh HOST docker system dial-stdio`), so the user's keys,
+agent and ssh configuration count. The SDK would need paramiko for it.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class SshSocket(socket.socket):
         ours, theirs = socket.socketpair()
         super().__init__(fileno=ours.detach())
         self.settimeout(timeout)
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
+        self._stderr = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
         self._child: subprocess.Popen[bytes] | None = None
         with theirs:
             try:
@@ -34,7 +34,7 @@ class SshSocket(socket.socket):
                     _command(endpoint),
                     stdin=theirs.fileno(),
                     stdout=theirs.fileno(),
-                    stderr=self._said,
+                    stderr=self._stderr,
                     start_new_session=True,  # a ^C is for us, who then close it
                 )
             except OSError:
@@ -47,7 +47,7 @@ class SshSocket(socket.socket):
         try:
             super().sendall(data, flags)
         except BrokenPipeError:
-            raise ConnectionError(self._words()) from None
+            raise ConnectionError(self._complaint()) from None
 
     def recv(self, size: int, flags: int = 0) -> bytes:
         try:
@@ -55,7 +55,7 @@ class SshSocket(socket.socket):
         except ConnectionResetError:  # ssh ended with our question unread
             data = b""
         if not data:
-            self._refuse_failure()
+            self._raise_if_failed()
         return data
 
     def recv_into(self, buffer: Any, size: int = 0, flags: int = 0) -> int:
@@ -64,7 +64,7 @@ class SshSocket(socket.socket):
         except ConnectionResetError:
             count = 0
         if not count:
-            self._refuse_failure()
+            self._raise_if_failed()
         return count
 
     def close(self) -> None:
@@ -77,23 +77,23 @@ class SshSocket(socket.socket):
             if self._child.returncode is None:
                 self._child.kill()
                 self._child.wait()
-        self._said.close()
+        self._stderr.close()
 
-    def _refuse_failure(self) -> None:
-        """The end of the connection is an error where ssh failed."""
-        if words := self._words():
+    def _raise_if_failed(self) -> None:
+        """Raise an error at the end of the connection, if ssh failed."""
+        if words := self._complaint():
             raise ConnectionError(words)
 
-    def _words(self) -> str:
-        """What ssh, or docker over there, complained of; empty if it ended well."""
+    def _complaint(self) -> str:
+        """Return the error of ssh, or of docker over there; empty if it ended well."""
         assert self._child is not None  # noqa: S101  nothing is sent before it is started
         try:
             if self._child.wait(5) == 0:
                 return ""
         except subprocess.TimeoutExpired:
             return ""
-        self._said.seek(0)
-        text = self._said.read().decode("utf-8", "replace").strip()
+        self._stderr.seek(0)
+        text = self._stderr.read().decode("utf-8", "replace").strip()
         return text or f"ssh ended with code {self._child.returncode}"
 
 

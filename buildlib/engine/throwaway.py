@@ -1,6 +1,6 @@
-"""Run a script in a container that is gone afterwards.
+"""Run a script in a container that is removed afterwards.
 
-Files are copied in rather than mounted, so that a script also runs on an engine of another machine.
+Files are copied in and not mounted, so that a script also runs on an engine of another machine.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from buildlib.engine.api import EngineClient
 
 LABEL = "buildlib.throw-away"
-"""Marks our containers, so that what a kill -9 left behind can be found."""
+"""Marks our containers, to find those that a kill -9 left behind."""
 
 _TAIL = 20
 _SILENCE = 600
-"""Seconds that the engine may take to make or start a container: it may wait for its disk."""
+"""Timeout, in seconds, for making or starting a container: the engine may wait for its disk."""
 _GONE = (404, 409)
-"""Statuses that say that a container is gone, or that someone else is removing it."""
+"""HTTP statuses: the container is gone, or someone else is removing it."""
 
 
 def run_script(
@@ -38,13 +38,12 @@ def run_script(
     files: Sequence[tuple[str, bytes]],
     user: str,
 ) -> str:
-    """As `protocol.Engine.run` says."""
-    # We choose the name, so the container can be removed even if the answer to its creation
-    # never arrived.
+    """Run a script as `protocol.Engine.run` says."""
+    # We choose the name, to remove the container even if the answer to its creation never arrives.
     name = f"buildlib-{os.getpid()}-{os.urandom(4).hex()}"
 
     def remove() -> None:
-        # Over a connection of its own: it is called in the middle of whatever the SDK does.
+        # On a connection of its own: it is called in the middle of whatever the SDK does.
         path, what = f"/containers/{name}?force=1&v=1", f"remove the container {name}"
         engine.call("DELETE", path, what=what, allow=_GONE)
 
@@ -68,6 +67,8 @@ def run_script(
                 if files:
                     client.put_archive(name, "/", _archive(files))
                 client.start(name)
+            if process.stopping():  # a container that is just starting may outlive its removal
+                raise process.Stopped
             with explained(endpoint, "wait for a container"):
                 code = int(client.wait(name, timeout=None)["StatusCode"])
             with explained(endpoint, "hand over a container's output"):

@@ -1,8 +1,8 @@
-"""The way to an engine (a unix socket, TCP, TLS, ssh), and as much HTTP/1.1 as its API needs.
+"""HTTP connections to an engine (unix socket, TCP, TLS, ssh): as much HTTP/1.1 as its API needs.
 
-`http.client` costs a third of our start-up time, and cannot send many questions at once. This
-can: twenty answers come back in the time of two. Knows nothing of images or containers; raises
-`OSError` when the link breaks, for its caller to explain.
+`http.client` costs a third of our start-up time, and cannot pipeline requests. This can: twenty
+answers come back in the time of two. Knows nothing of images or containers; raises `OSError` when
+the connection breaks, for its caller to explain.
 """
 
 from __future__ import annotations
@@ -14,52 +14,47 @@ from typing import NamedTuple
 from buildlib.engine.find import Endpoint, Tls
 
 PIPELINE = 64
-"""Questions sent before answers are read. More could fill both directions of the socket, with
+"""Requests sent before responses are read. More could fill both directions of the socket, with
 each side waiting for the other to read."""
 
 _CHUNK = 1 << 16
 _NO_BODY = (204, 304)
 
 
-class Answer(NamedTuple):
-    """An answer of the engine.
-
-    Attributes:
-        status: HTTP status.
-        body: All of it.
-    """
+class Response(NamedTuple):
+    """A response of the engine: HTTP status, and the whole body."""
 
     status: int
     body: bytes
 
 
-class LinkBrokenError(ConnectionError):
-    """The engine closed the connection before its answer was whole."""
+class ConnectionBrokenError(ConnectionError):
+    """The engine closed the connection before its response was complete."""
 
 
-class Link:
-    """One connection. Not for several threads at once."""
+class Connection:
+    """One HTTP connection. Not thread-safe."""
 
     def __init__(self, endpoint: Endpoint, timeout: float | None) -> None:
         self._socket = open_socket(endpoint, timeout)
         self._buffer = b""
         self.open = True
-        """Whether the engine will answer more questions on this connection."""
+        """Whether the engine will take more requests on this connection."""
 
     def close(self) -> None:
-        """Close the connection; answers not yet read are lost."""
+        """Close the connection; unread responses are lost."""
         self.open = False
         self._socket.close()
 
     def send(self, data: bytes) -> None:
-        """Send one question or several."""
+        """Send one request or several."""
         self._socket.sendall(data)
 
-    def receive(self) -> Answer:
-        """Read the next answer.
+    def receive(self) -> Response:
+        """Read the next response.
 
         Raises:
-            LinkBrokenError: The connection ended first.
+            ConnectionBrokenError: The connection ended first.
             OSError: It failed, or nothing came in time.
         """
         while True:
@@ -69,36 +64,36 @@ class Link:
         if "close" in headers.get("connection", ""):
             self.open = False
         if status in _NO_BODY:
-            return Answer(status, b"")
+            return Response(status, b"")
         if "chunked" in headers.get("transfer-encoding", ""):
-            return Answer(status, b"".join(self._chunks()))
+            return Response(status, b"".join(self._chunks()))
         if "content-length" in headers:
-            return Answer(status, self._take(int(headers["content-length"])))
+            return Response(status, self._take(int(headers["content-length"])))
         self.open = False
-        return Answer(status, self._rest())
+        return Response(status, self._rest())
 
     def _head(self) -> tuple[int, dict[str, str]]:
-        text = self._line_block().decode("latin-1")
+        text = self._head_bytes().decode("latin-1")
         first, *lines = text.split("\r\n")
         words = first.split(" ", 2)
         if len(words) < 2 or not words[0].startswith("HTTP/1.") or not words[1].isdigit():  # noqa: PLR2004
-            raise LinkBrokenError(f"not an HTTP answer: {first[:80]!r}")
+            raise ConnectionBrokenError(f"not an HTTP answer: {first[:80]!r}")
         headers = {}
         for line in lines:
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip().lower()
         return int(words[1]), headers
 
-    def _line_block(self) -> bytes:
+    def _head_bytes(self) -> bytes:
         while (end := self._buffer.find(b"\r\n\r\n")) < 0:
-            self._more()
+            self._read_more()
         block, self._buffer = self._buffer[:end], self._buffer[end + 4 :]
         return block
 
     def _chunks(self) -> Iterator[bytes]:
         while True:
             while (end := self._buffer.find(b"\r\n")) < 0:
-                self._more()
+                self._read_more()
             size = int(self._buffer[:end].split(b";")[0], 16)
             self._buffer = self._buffer[end + 2 :]
             data = self._take(size + 2)[:-2]
@@ -111,7 +106,7 @@ class Link:
             parts, have = [self._buffer], len(self._buffer)
             while have < size:
                 self._buffer = b""
-                self._more()
+                self._read_more()
                 parts.append(self._buffer)
                 have += len(self._buffer)
             self._buffer = b"".join(parts)
@@ -124,15 +119,15 @@ class Link:
             parts.append(data)
         return b"".join(parts)
 
-    def _more(self) -> None:
+    def _read_more(self) -> None:
         data = self._socket.recv(_CHUNK)
         if not data:
-            raise LinkBrokenError("the connection was closed in the middle of an answer")
+            raise ConnectionBrokenError("the connection was closed in the middle of an answer")
         self._buffer += data
 
 
 def open_socket(endpoint: Endpoint, timeout: float | None) -> socket.socket:
-    """Connect to an engine; what is sent and received is HTTP, whatever the way.
+    """Connect to an engine; HTTP goes over the socket, whatever the transport.
 
     Raises:
         OSError: It cannot be reached, or its certificate is not that of the endpoint.
@@ -142,21 +137,23 @@ def open_socket(endpoint: Endpoint, timeout: float | None) -> socket.socket:
 
         return SshSocket(endpoint, timeout)
     if endpoint.scheme != "unix":
-        link = socket.create_connection(endpoint.address, timeout)
-        # An engine that vanishes from the network while we wait without limit is noticed.
-        link.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        return _over_tls(link, endpoint.tls, endpoint.address[0]) if endpoint.tls else link
-    link = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection = socket.create_connection(endpoint.address, timeout)
+        # To notice an engine that vanishes from the network while we wait without a timeout.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        return (
+            _over_tls(connection, endpoint.tls, endpoint.address[0]) if endpoint.tls else connection
+        )
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        link.settimeout(timeout)
-        link.connect(endpoint.path)
+        connection.settimeout(timeout)
+        connection.connect(endpoint.path)
     except OSError:
-        link.close()
+        connection.close()
         raise
-    return link
+    return connection
 
 
-def _over_tls(link: socket.socket, tls: Tls, host: str) -> socket.socket:
+def _over_tls(connection: socket.socket, tls: Tls, host: str) -> socket.socket:
     import ssl
 
     # Not `create_default_context`: from Python 3.13 on it refuses what openssl's defaults make.
@@ -172,47 +169,49 @@ def _over_tls(link: socket.socket, tls: Tls, host: str) -> socket.socket:
             context.load_default_certs()
         if certificate and key:
             context.load_cert_chain(certificate, key)
-    except OSError as error:  # not as it is: a PermissionError would be taken for the engine's
-        link.close()
+    except OSError as error:  # a PermissionError would be taken for the engine's own
+        connection.close()
         raise ConnectionError(f"the files in {tls.folder} cannot be used: {error}") from None
     try:
-        return context.wrap_socket(link, server_hostname=host)
+        return context.wrap_socket(connection, server_hostname=host)
     except OSError:
-        link.close()
+        connection.close()
         raise
 
 
-def question(method: str, path: str) -> bytes:
-    """The bytes of one request, which has no body: what is sent is in its path."""
+def request_bytes(method: str, path: str) -> bytes:
+    """Return one request without a body: its path holds all that is sent."""
     length = "Content-Length: 0\r\n" if method == "POST" else ""
     return f"{method} {path} HTTP/1.1\r\nHost: docker\r\n{length}\r\n".encode()
 
 
 class Pipeline:
-    """Many GETs whose answers come in order; sent on construction, read by `collect`."""
+    """Pipelined GETs: sent on construction, and read, in order, by `collect`."""
 
     def __init__(self, endpoint: Endpoint, paths: Sequence[str], timeout: float) -> None:
         self._endpoint = endpoint
         self._timeout = timeout
         self._waiting = list(paths)
-        self._link: Link | None = None
+        self._connection: Connection | None = None
         if self._waiting:
             self._send()
 
     def _send(self) -> None:
         """Send the next batch, on the open connection or a new one."""
-        if self._link is None or not self._link.open:
+        if self._connection is None or not self._connection.open:
             self.close()
-            self._link = Link(self._endpoint, self._timeout)
-        self._link.send(b"".join(question("GET", path) for path in self._waiting[:PIPELINE]))
+            self._connection = Connection(self._endpoint, self._timeout)
+        self._connection.send(
+            b"".join(request_bytes("GET", path) for path in self._waiting[:PIPELINE])
+        )
 
-    def collect(self) -> list[Answer]:
-        """All answers, in the order of the paths.
+    def collect(self) -> list[Response]:
+        """Return all responses, in the order of the paths.
 
-        A connection that ends between two answers (a proxy that takes one question at a time)
-        is opened anew for the rest.
+        A connection that ends between two responses (a proxy that takes one request at a time) is
+        opened anew for the rest.
         """
-        answers: list[Answer] = []
+        answers: list[Response] = []
         try:
             while self._waiting:
                 batch = min(PIPELINE, len(self._waiting))
@@ -225,20 +224,19 @@ class Pipeline:
             self.close()
         return answers
 
-    def _receive(self, count: int) -> list[Answer]:
-        assert self._link is not None  # noqa: S101  _send made it
-        got: list[Answer] = []
-        while len(got) < count and self._link.open:
+    def _receive(self, count: int) -> list[Response]:
+        assert self._connection is not None  # noqa: S101  _send made it
+        got: list[Response] = []
+        while len(got) < count and self._connection.open:
             try:
-                got.append(self._link.receive())
+                got.append(self._connection.receive())
             except ConnectionError:
                 if not got:
                     raise
-                self._link.open = False
+                self._connection.open = False
         return got
 
     def close(self) -> None:
-        """Close the connection, if there is one."""
-        if self._link is not None:
-            self._link.close()
-            self._link = None
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

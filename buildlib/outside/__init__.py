@@ -1,1 +1,1 @@
-"""How bytes come in: HTTP, downloads, registries, Debian packages, Python, and the set-up."""
+"""HTTP, downloads, registries, Debian packages, package indexes and set-up."""

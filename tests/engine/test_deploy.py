@@ -28,7 +28,7 @@ from buildlib.engine.client import candidates
 from buildlib.engine.find import find_engine
 from buildlib.errors import ActionError
 from deploy.docker_api import Docker
-from deploy.reach import Engine
+from deploy.reach import EngineReach
 from deploy.run import KINDS
 from deploy.state import Deployment as Settings
 from deploy.state import State
@@ -272,7 +272,7 @@ def test_the_engine_answers_the_same_whoever_asks(way, engine, tmp_path, monkeyp
     try:
         answers = []
         with reached(way, tmp_path, monkeypatch) as environ:
-            for docker_ in (Engine(environ).docker, Docker(lambda: engine.api)):
+            for docker_ in (EngineReach(environ).docker, Docker(lambda: engine.api)):
                 docker_.act(made.id, "start")
                 made.wait()
                 (found,) = docker_.containers("deploy-test=1")

@@ -111,7 +111,7 @@ def way(there: Registry) -> Iterator[Troubled]:
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The pauses between tries, which take no time here."""
     found: list[int] = []
-    monkeypatch.setattr(transfer, "wait", found.append)
+    monkeypatch.setattr(transfer, "back_off", found.append)
     return found
 
 

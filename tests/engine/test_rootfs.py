@@ -24,7 +24,6 @@ from buildlib.build.lock.debian import Apt
 from buildlib.build.workspace import Workspace
 from buildlib.core.model.label import parse_label
 from buildlib.core.model.lock import parse_lock
-from buildlib.core.model.settings import parse_settings
 from buildlib.errors import InputError
 from buildlib.outside.debian.apt import (
     BOOKWORM,
@@ -38,6 +37,7 @@ from buildlib.outside.debian.apt import (
 from buildlib.outside.debian.package import DebPackage
 from buildlib.outside.debian.rootfs import ExtraFile, write_rootfs
 from buildlib.outside.fetch.source import DebianPath, Download
+from tests.support.settings import parse_settings
 
 pytestmark = pytest.mark.engine
 

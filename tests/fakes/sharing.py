@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from buildlib.build.sharing.entry import Entry
-from buildlib.build.sharing.writer import Made
+from buildlib.build.sharing.entry_writer import BuiltTarget
 from buildlib.build.workspace import Workspace
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.output import Output
@@ -132,7 +132,7 @@ class FakeShared:
         self._workspace.records.put(own, output, entry.seconds, label=entry.label)
         return output
 
-    def publish(self, built: Made, engine: Engine, observe: Observe) -> Entry:
+    def publish(self, built: BuiltTarget, engine: Engine, observe: Observe) -> Entry:
         target, record, output, closure = built
         label = str(target.label)
         self._answer(label)

@@ -25,11 +25,11 @@ from typing import Any, NamedTuple
 import pytest
 from workshop import Verbs, Workshop
 
-from buildlib.build.execution.context import ActionContext
+from buildlib.build.execution.action_context import ActionContext
 from buildlib.build.workspace import Workspace
 from buildlib.core.model.label import Reference, parse_label
 from buildlib.core.model.target import Target
-from buildlib.shipping.releasing import publish, sbom, tagging
+from buildlib.shipping.releasing import claims_and_tags, detached_tags, sbom
 from tests.fakes.engine import FakeBuilder, FakeEngine
 from tests.fakes.transport import FakeTransport
 
@@ -74,7 +74,9 @@ class Releasable:
         monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
         monkeypatch.setattr(ActionContext, "run_module", lambda _, *asked: self._prove(*asked))
         monkeypatch.setattr(sbom, "_scan", _scan)
-        monkeypatch.setattr(publish, "claim", partial(publish.claim, wait=lambda _: None))
+        monkeypatch.setattr(
+            claims_and_tags, "claim", partial(claims_and_tags.claim, wait=lambda _: None)
+        )
         self._put_tags_in_process()
         self._write()
 
@@ -221,13 +223,15 @@ class Releasable:
                 errors = io.StringIO()
                 with pytest.MonkeyPatch.context() as within, contextlib.redirect_stderr(errors):
                     within.setattr(sys, "stdin", io.StringIO(text))
-                    self.returncode = tagging.main(lambda _: shop.registry)
+                    self.returncode = detached_tags.main(lambda _: shop.registry)
                 return "", errors.getvalue()
 
-        patch.setattr(tagging, "subprocess", SimpleNamespace(Popen=Child, PIPE=-1, DEVNULL=-3))
+        patch.setattr(
+            detached_tags, "subprocess", SimpleNamespace(Popen=Child, PIPE=-1, DEVNULL=-3)
+        )
         names = ("SIG_IGN", "SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE")
         quiet = SimpleNamespace(signal=lambda *_: None, **dict.fromkeys(names, 0))
-        patch.setattr(tagging, "signal", quiet)
+        patch.setattr(detached_tags, "signal", quiet)
 
 
 def _scan(

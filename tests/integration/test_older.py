@@ -85,7 +85,9 @@ def test_the_present_version_leaves_the_same_keys(
     product = Releasable(shop, monkeypatch)
     product.publishable()
     monkeypatch.setenv("CI", "true")  # CI publishes what it builds and proves
-    monkeypatch.setattr("buildlib.build.sharing.shared._WORTH", 0.0)  # real proofs take seconds
+    monkeypatch.setattr(
+        "buildlib.build.sharing.shared_store._WORTH_SECONDS", 0.0
+    )  # real proofs take seconds
     product.build_and_prove(verb)
     monkeypatch.delenv("CI")
     assert verb("release", "VERSION=2.5.0").code == 0

@@ -14,7 +14,7 @@ from buildlib.build.execution.session import build_in_order
 from buildlib.cli.building import new_session
 from buildlib.core.model.label import Reference, parse_label
 from buildlib.core.store.names import key_digits
-from buildlib.shipping.pruning.bound import after_build
+from buildlib.shipping.pruning.after_build import after_build
 from buildlib.shipping.pruning.references import commits
 
 DAY = 86400

@@ -15,9 +15,9 @@ from buildlib.cli.commands.deploy import in_engine
 from buildlib.core.model.label import Label, Reference, parse_label
 from buildlib.core.view import view_of_commit
 from buildlib.errors import ActionError, InputError
-from buildlib.shipping.releasing import git as releasing_git
-from buildlib.shipping.releasing.git import commit_release
-from buildlib.shipping.releasing.origin import check_git, refuse_other_keys
+from buildlib.shipping.releasing import release_commits
+from buildlib.shipping.releasing.preconditions import check_git, refuse_other_keys
+from buildlib.shipping.releasing.release_commits import commit_release
 
 CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\nADD files.tar /\n"
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- new\n"
@@ -53,7 +53,7 @@ def product(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     shop.git("config", "user.name", "Ada")
     shop.git("config", "user.email", "ada@example.org")
     monkeypatch.setattr(
-        releasing_git, "_roll", lambda text, version, date: f"{text}\n## {version} - {date}\n"
+        release_commits, "_roll", lambda text, version, date: f"{text}\n## {version} - {date}\n"
     )
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)

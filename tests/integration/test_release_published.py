@@ -13,8 +13,8 @@ from workshop import Told, Verbs, Workshop
 from buildlib.build.sharing import transfers
 from buildlib.core.model.label import parse_label
 from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest, RegistryUnavailable
-from buildlib.shipping.releasing.publish import INDEX_TYPE
-from buildlib.shipping.releasing.signed import check_folder
+from buildlib.shipping.releasing.claims_and_tags import INDEX_TYPE
+from buildlib.shipping.releasing.verify_signatures import check_folder
 from tests.fakes.registry import FakeRegistry
 from tests.support.golden import check_golden
 from tests.support.signing import KEY, PASSPHRASE, PUBLIC, check_image
@@ -414,9 +414,9 @@ def test_of_two_that_upload_at_once_the_first_wins(
     def upload(*arguments: Any, **named: Any) -> object:
         with alone.on(first):
             other = alone.in_release()
-            assert other.sharing is not None
-            made = transfers.made_of(other.view, other.records, [parse_label(label)])
-            publish(other.sharing, made, other.engine)
+            assert other.shared_store is not None
+            made = transfers.built_targets(other.view, other.records, [parse_label(label)])
+            publish(other.shared_store, made, other.engine)
         return publish(*arguments, **named)
 
     publish = transfers.publish

@@ -14,8 +14,8 @@ import pytest
 from releasable import IMAGES, Releasable
 from workshop import CHANGELOG, Verbs, Workshop
 
-from buildlib.shipping.releasing.signed import check_folder
 from buildlib.shipping.releasing.steps import NAMES
+from buildlib.shipping.releasing.verify_signatures import check_folder
 from tests.support.golden import check_golden
 from tests.support.signing import KEY, PASSPHRASE, PUBLIC
 
@@ -408,7 +408,7 @@ def test_a_release_that_was_stopped_in_its_commit_goes_on(
         def stop(*_: object) -> str:
             raise KeyboardInterrupt
 
-        stopped.setattr("buildlib.shipping.releasing.repository.Repository.add_commit", stop)
+        stopped.setattr("buildlib.shipping.releasing.git_repository.GitRepository.add_commit", stop)
         try:
             code = verb("release", "VERSION=2.5.0").code
         except KeyboardInterrupt:

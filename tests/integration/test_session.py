@@ -54,7 +54,7 @@ def test_much_is_fetched_while_targets_are_made(
     stack: Workshop, outside: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Debian's files first, since they may have to be locked anew; the rest beside the build."""
-    monkeypatch.setattr("buildlib.build.execution.session._MUCH", 1)
+    monkeypatch.setattr("buildlib.build.execution.session._PREFETCH_ABOVE", 1)
     asked: list[list[str]] = []
     stack.builder.during = lambda request: asked.append([path for path, _ in outside.requests])
     released = threading.Event()
@@ -80,13 +80,13 @@ def test_much_is_fetched_while_targets_are_made(
 def test_what_cannot_be_fetched_beside_a_build_fails_the_target_that_needs_it(
     stack: Workshop, outside: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("buildlib.build.execution.session._MUCH", 1)
+    monkeypatch.setattr("buildlib.build.execution.session._PREFETCH_ABOVE", 1)
     outside.files["/f"] = b"?"
     session = stack.session()
     session.start(session.workspace.resolve(["//images/..."]))
-    ahead = session._ahead
-    assert ahead is not None
-    ahead.join()
+    prefetcher = session._prefetcher
+    assert prefetcher is not None
+    prefetcher.join()
     assert stack.said[-1].startswith("warning: cannot fetch f")
     assert stack.said[-1].endswith("the target that needs it will try again")
     session.run(parse_label("//images/base"))
@@ -234,7 +234,7 @@ def test_an_engine_that_comes_back_is_asked_before_anything_is_built(stack: Work
     session = stack.session()
     stack.engine.down = True
     roots = session.workspace.resolve(["//images/b"])
-    assert session.look(roots).steps[0].action == "unknown"
+    assert session.make_plan(roots).steps[0].action == "unknown"
     stack.engine.down = False
     assert session.start(roots).steps == ()
 

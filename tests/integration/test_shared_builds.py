@@ -128,7 +128,7 @@ def test_what_a_pulled_target_is_made_of_is_known_to_why(ci: Workshop, shop: Wor
 def test_files_that_took_their_time_are_shared(
     machine: Callable[[str], Workshop], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("buildlib.build.sharing.shared._WORTH", 0.0)
+    monkeypatch.setattr("buildlib.build.sharing.shared_store._WORTH_SECONDS", 0.0)
     first, second = machine("first"), machine("second")
     share(first, default="write")
     publish(first, ARCHIVE)
@@ -140,7 +140,7 @@ def test_files_that_took_their_time_are_shared(
 def test_an_archive_that_lacks_what_its_rule_makes_is_built(
     machine: Callable[[str], Workshop], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("buildlib.build.sharing.shared._WORTH", 0.0)
+    monkeypatch.setattr("buildlib.build.sharing.shared_store._WORTH_SECONDS", 0.0)
     first, second = machine("first"), machine("second")
     share(first, default="write")
     publish(first, ARCHIVE)
@@ -175,7 +175,9 @@ def test_proofs_of_another_machine_count(
         return Output(files={"report.json": context.keep_bytes(report)})
 
     monkeypatch.setattr(KernelCheck, "build", prove)
-    monkeypatch.setattr("buildlib.build.sharing.shared._WORTH", 0.0)  # real ones take seconds
+    monkeypatch.setattr(
+        "buildlib.build.sharing.shared_store._WORTH_SECONDS", 0.0
+    )  # real ones take seconds
     first, second = machine("first"), machine("second")
     for each in (first, second):
         text = (each.root / "images/top/BUILD.py").read_text()
@@ -213,7 +215,7 @@ def test_a_registry_that_goes_away_meanwhile_costs_one_warning(
     ci: Workshop, shop: Workshop, shelf: Shelf
 ) -> None:
     workspace = shop.open()
-    shared = workspace.sharing_of(HOST)
+    shared = workspace.shared_store_of(HOST)
     bring = shared.pull
 
     def cut(*arguments: object) -> Output:
@@ -221,7 +223,7 @@ def test_a_registry_that_goes_away_meanwhile_costs_one_warning(
         return bring(*arguments)
 
     shared.pull = cut
-    workspace.sharing_of = lambda name: shared
+    workspace.shared_store_of = lambda name: shared
     session = shop.session(workspace)
     session.start(workspace.resolve(["//images/..."]))
     build_in_order(session)

@@ -13,8 +13,8 @@ import pytest
 from workshop import Workshop
 
 from buildlib.build.sharing.entry import Entry
-from buildlib.build.sharing.shared import SharedStore, is_shared
-from buildlib.build.sharing.writer import Made
+from buildlib.build.sharing.entry_writer import BuiltTarget
+from buildlib.build.sharing.shared_store import SharedStore, is_worth_sharing
 from buildlib.build.workspace import Workspace
 from buildlib.core.keys.record import make_record
 from buildlib.core.model.label import Reference, parse_label
@@ -61,7 +61,9 @@ class Machine:
         assert kept is not None
         output = Output(kept.images[0] if kept.images else "", kept.files)
         closure = self.workspace.keys.closure(Reference(target.label))
-        return self.store.publish(Made(target, record, output, closure), self.shop.engine, silent)
+        return self.store.publish(
+            BuiltTarget(target, record, output, closure), self.shop.engine, silent
+        )
 
     def find(self, *labels: str) -> dict[str, Entry]:
         wanted = [self.wanted(label) for label in labels]
@@ -163,7 +165,9 @@ def test_the_first_writer_wins(two: Workshop) -> None:
     other = two.engine.add("other:1", content="built elsewhere")
     target, record = machine.wanted(A)
     closure = machine.workspace.keys.closure(Reference(target.label))
-    kept = machine.store.publish(Made(target, record, Output(other), closure), two.engine, silent)
+    kept = machine.store.publish(
+        BuiltTarget(target, record, Output(other), closure), two.engine, silent
+    )
     assert kept.image_id == again.image_id
     assert machine.found(A) == again
 
@@ -208,7 +212,7 @@ def test_a_file_that_was_damaged_is_not_published(two: Workshop) -> None:
     path.chmod(0o644)
     path.write_bytes(b"X" * info.st_size)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(kept._index, "known", lambda _: path.parent.name + path.name)
+        patch.setattr(kept._index, "unchanged_stamp", lambda _: path.parent.name + path.name)
         with pytest.raises(ActionError, match="not in the content store as it was made") as refused:
             machine.publish(FILES)
     assert refused.value.fix == f"./doitw build {FILES} && ./doitw push {FILES}"
@@ -219,9 +223,9 @@ def test_small_files_are_not_worth_the_way(two: Workshop) -> None:
     target, record = Machine(two).wanted(FILES)
     kept = two.open().records.get(record.key)
     assert kept is not None
-    assert not is_shared(target, kept._replace(seconds=0.9))
-    assert is_shared(target, kept._replace(seconds=1.0))
-    assert is_shared(Machine(two).wanted(A)[0], kept._replace(seconds=0.1))
+    assert not is_worth_sharing(target, kept._replace(seconds=0.9))
+    assert is_worth_sharing(target, kept._replace(seconds=1.0))
+    assert is_worth_sharing(Machine(two).wanted(A)[0], kept._replace(seconds=0.1))
 
 
 # -- tags ----------------------------------------------------------------------------------------
@@ -514,7 +518,7 @@ def test_two_that_publish_one_key_at_once_end_with_one_valid_entry(two: Workshop
             two.transport.push(two.content_tag(A))  # and is killed before its record
 
     two.registry.before = between
-    made = Made(target, record, Output(str(mine)), closure)
+    made = BuiltTarget(target, record, Output(str(mine)), closure)
     entry = machine.store.publish(made, two.engine, silent)
     assert entry.image_id == mine
     assert Machine(two).found(A) == entry, "the record counts, and the tag is where it says"
@@ -549,7 +553,7 @@ def test_a_registry_that_is_too_slow_is_given_up(
 ) -> None:
     Machine(two).publish(A)
     answer = threading.Event()
-    monkeypatch.setattr("buildlib.build.sharing.shared._PATIENCE", 0.05)
+    monkeypatch.setattr("buildlib.build.sharing.shared_store._TIMEOUT", 0.05)
     two.registry.before = lambda *_: answer.wait(30)
     machine = Machine(two)
     try:
@@ -585,5 +589,5 @@ def test_a_file_of_the_same_name_keeps_its_mode(two: Workshop, tmp_path: Path) -
     target, record = machine.wanted(FILES)
     sha256 = machine.workspace.store.add_bytes(b"#!/bin/sh\n")
     output = Output("", {"bin/run": FileOutput(sha256, 10, executable=True)})
-    machine.store.publish(Made(target, record, output, [record]), two.engine, silent)
+    machine.store.publish(BuiltTarget(target, record, output, [record]), two.engine, silent)
     assert machine.found(FILES).files == output.files

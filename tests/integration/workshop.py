@@ -101,7 +101,7 @@ class Workshop(WorkspaceBuilder):
         shelf = self.shelf
         if shelf is not None:
             warn = self.said.append
-            workspace.sharing_of = lambda name: FakeShared(shelf, workspace, name, warn)
+            workspace.shared_store_of = lambda name: FakeShared(shelf, workspace, name, warn)
         return workspace
 
     def plan(self, *labels: str) -> Plan:

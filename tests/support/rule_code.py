@@ -25,7 +25,7 @@ FILE = ROOT / "tests/golden/rule-code.json"
 RENEW = ".venv/bin/python -m tests.support.rule_code"
 _PACKAGES = ("buildlib.core.rules.", "buildlib.core.pack.", "buildlib.outside.debian.")
 _ACTIONS = (
-    "buildlib.build.execution.context",
+    "buildlib.build.execution.action_context",
     "buildlib.build.execution.stage",
     "buildlib.build.execution.downloads",
     "buildlib.core.model.section",
@@ -33,7 +33,7 @@ _ACTIONS = (
 """What all actions work with."""
 _WRITERS = {"write_rootfs": "buildlib.outside.debian.rootfs"}
 """Methods of a context that only some rules call -> what does their work."""
-_LATE = {("buildlib.build.execution.context", module) for module in _WRITERS.values()}
+_LATE = {("buildlib.build.execution.action_context", module) for module in _WRITERS.values()}
 _BUILDERS = ("buildlib.engine.build", "buildlib.engine.secrets", "buildlib.core.dockerfile.lines")
 """What those work with that hand a Dockerfile to a builder."""
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 
@@ -43,6 +44,17 @@ def check_image(registry: Registry, repository: str, digest: str, public_key: st
     """
     key = PublicKey.read(public_key)
     for there in cosign_image.signatures(registry, repository, digest):
-        if key.signed(*there) and cosign_image.digest_in(there.payload) == digest:
+        if key.verifies(*there) and _digest_in(there.payload) == digest:
             return
     raise ActionError(f"{registry.host}/{repository}@{digest} is not signed with this key")
+
+
+def _digest_in(payload: bytes) -> str:
+    """The digest in a payload; empty if it is no payload of an image."""
+    try:
+        critical = json.loads(payload)["critical"]
+        if critical["type"] != "cosign container image signature":
+            return ""
+        return str(critical["image"]["docker-manifest-digest"])
+    except (KeyError, TypeError, ValueError):
+        return ""

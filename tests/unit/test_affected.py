@@ -11,8 +11,8 @@ from random import Random
 import pytest
 
 from buildlib.core.plan.affected import Affected, affected
-from buildlib.core.plan.code import changed_rules
 from buildlib.core.plan.explain import Leaf, describe
+from buildlib.core.plan.rule_versions import changed_rules
 from buildlib.core.trees.git import GitTree
 from buildlib.core.view import View, view_of_commit
 from tests.support.family import family

@@ -24,7 +24,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from buildlib.outside.pypi import PUBLIC, File
+from buildlib.outside.package_index import PUBLIC, File
 from buildlib.outside.setup import bootstrap, uv
 from buildlib.outside.setup.wheels import Machine, fitting_wheel, this_machine
 
@@ -121,7 +121,7 @@ class Workspace:
             "buildlib/core/__init__.py",
             "buildlib/outside/__init__.py",
             "buildlib/errors.py",
-            "buildlib/outside/pypi.py",
+            "buildlib/outside/package_index.py",
         ):
             shutil.copy(ROOT / name, self.root / name)
         (package / "__main__.py").write_text(STUB)
@@ -325,7 +325,13 @@ def test_set_up_needs_no_package_and_little_of_buildlib():
     command = [BASE_PYTHON, "-I", "-S", "-c", code, str(ROOT)]
     loaded = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     rooms = {".".join(name.split(".")[1:3]) for name in loaded} - {"core", "outside"}
-    assert rooms == {"errors", "core.store", "outside.pypi", "outside.setup", "outside.web"}
+    assert rooms == {
+        "errors",
+        "core.store",
+        "outside.package_index",
+        "outside.setup",
+        "outside.web",
+    }
 
 
 # fetching uv

@@ -274,7 +274,7 @@ def test_what_processes_note_at_the_same_time_is_all_kept(store, monkeypatch):
 
 def test_what_leaves_the_machine_is_read_in_any_case(store, monkeypatch):
     digest = store.add_bytes(b"good")
-    monkeypatch.setattr(store._index, "known", lambda _: digest)
+    monkeypatch.setattr(store._index, "unchanged_stamp", lambda _: digest)
     overwrite(store.path(digest), b"evil")
     assert store.check(digest)
     assert not store.verify(digest)

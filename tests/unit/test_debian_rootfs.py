@@ -84,13 +84,11 @@ def make_deb(tmp_path):
 
 def written(debs, **options) -> tuple[bytes, dict[str, tarfile.TarInfo], tarfile.TarFile]:
     out = io.BytesIO()
-    summary = write_rootfs(debs, out, epoch=EPOCH, **options)
+    write_rootfs(debs, out, epoch=EPOCH, **options)
     data = out.getvalue()
-    assert summary.sha256 == hashlib.sha256(data).hexdigest()
-    assert summary.size == len(data)
     archive = tarfile.open(fileobj=io.BytesIO(data))  # noqa: SIM115  (it holds no file)
     infos = {info.name: info for info in archive}
-    assert summary.members == len(archive.getmembers()) == len(infos), "a name is there twice"
+    assert len(archive.getmembers()) == len(infos), "a name is there twice"
     return data, infos, archive
 
 

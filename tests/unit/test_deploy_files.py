@@ -23,7 +23,7 @@ from deploy import run
 from deploy.compose import Compose
 from deploy.composefile import read
 from deploy.docker_api import Docker
-from deploy.reach import Engine
+from deploy.reach import EngineReach
 from deploy.run import KINDS, kind_of
 from deploy.state import REMEMBERED, TOKEN, Deployment, State
 from deploy.swarm import Swarm
@@ -271,7 +271,7 @@ class Machine(Docker):
 
 def socket_of(host: str, found: dict[str, str], given: str = "", before: str = "") -> Any:
     environ = {"DOCKER_HOST": host, **({"DOCKER_SOCKET": given} if given else {})}
-    told = Engine(environ, Machine(found)).socket({"DEPLOY_GIVEN_SOCKET": before}, "image")
+    told = EngineReach(environ, Machine(found)).socket({"DEPLOY_GIVEN_SOCKET": before}, "image")
     assert told["EG_IMAGE"] == "image"
     assert told["DEPLOY_GIVEN_SOCKET"] == (given or before)
     return told["DOCKER_SOCKET"], told["DOCKER_GID"]
@@ -364,7 +364,7 @@ def test_what_is_not_understood_is_refused_and_not_left_out(old, new, said, tmp_
 # -- What runs in place of what ran ---------------------------------------------------------------
 
 
-class Lent(Engine):
+class Lent(EngineReach):
     """The way to a fake engine, whose socket is where it usually is."""
 
     def __init__(self, docker: Any) -> None:
@@ -440,7 +440,7 @@ class FakeEngine:
                 patch.delenv(name, raising=False)
             for name, value in variables.items():
                 patch.setenv(name, value)
-            asked = run.wanted([COMPOSE], "x", "", may_make=False)
+            asked = run.parse_request([COMPOSE], "x", "", may_make=False)
             run.up(asked, "i", Lent(self), state, lambda line: None)  # type: ignore[arg-type]
         return self.there()
 

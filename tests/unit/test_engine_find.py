@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine, probe, why_not
+from buildlib.engine.find import DEFAULT_SOCKET, Endpoint, find_engine, probe, unavailable
 from buildlib.errors import InputError
 
 
@@ -141,7 +141,7 @@ def explain(url: str, **more: str) -> tuple[str, str]:
     endpoint = Endpoint(url, **more)
     error = probe(endpoint, timeout=1)
     assert error is not None
-    shown = why_not(endpoint, error)
+    shown = unavailable(endpoint, error)
     assert shown.exit_code == 1
     return shown.what, shown.fix or ""
 
@@ -162,7 +162,9 @@ def test_a_socket_nobody_listens_on(tmp_path: Path) -> None:
 
 
 def test_a_socket_one_may_not_use() -> None:
-    shown = why_not(Endpoint(f"unix://{DEFAULT_SOCKET}"), PermissionError(13, "Permission denied"))
+    shown = unavailable(
+        Endpoint(f"unix://{DEFAULT_SOCKET}"), PermissionError(13, "Permission denied")
+    )
     assert "permission denied" in shown.what
     assert "usermod -aG docker" in shown.fix
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from buildlib.core.model.settings import parse_settings
 from buildlib.engine.mirror import mirrored
 from buildlib.errors import InputError
+from tests.support.settings import parse_settings
 
 MIRRORS = {
     "quay.io": "registry.example.com/quay",

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from buildlib.build.execution import timeline
 from buildlib.core.model.label import Label
-from buildlib.engine.failure import FailureFinder
-from buildlib.engine.progress import (
+from buildlib.engine.buildkit_output import (
     Cached,
     Cancelled,
     Done,
@@ -26,6 +25,7 @@ from buildlib.engine.progress import (
     Status,
     instruction_of,
 )
+from buildlib.engine.failure import FailureFinder
 from tests.fakes.buildkit.record import FAILS, FOLDER, MARK
 
 RECORDED = sorted(FOLDER.glob("*.txt"))
@@ -117,9 +117,9 @@ def test_which_instruction_a_vertex_carries_out(name: str, instruction: str) -> 
 
 @given(st.lists(st.text(max_size=30) | st.from_regex(r"#\d+ .*", fullmatch=True)))
 def test_no_line_is_too_odd(lines: list[str]) -> None:
-    finder, times = FailureFinder(), timeline.Watch(Label("x", "y"), 0.0)
+    finder, times = FailureFinder(), timeline.SpanRecorder(Label("x", "y"), 0.0)
     for line in lines:
-        assert finder.feed(line) == times.line(line)
+        assert finder.feed(line) == times.feed(line)
     finder.failure("FROM a\n")
     times.end()
 
@@ -149,11 +149,11 @@ def test_each_step_of_a_recorded_build_begins_and_ends(file: Path) -> None:
 
 @pytest.mark.parametrize("file", RECORDED, ids=lambda file: file.stem)
 def test_the_time_of_a_recorded_build_is_summed_up(file: Path) -> None:
-    watch = timeline.Watch(Label("x", "y"), 0.0)
-    watch._started -= 60
+    recorder = timeline.SpanRecorder(Label("x", "y"), 0.0)
+    recorder._started -= 60
     for line in builds(file)["steps"]:
-        watch.line(line)
-    kinds = watch.end().kinds
+        recorder.feed(line)
+    kinds = recorder.end().kinds
     assert 6.5 < kinds[timeline.RUN] < 8
     assert 0.4 < kinds[timeline.TRANSFER] < 1
     assert 0 < kinds[timeline.EXPORT] < 1

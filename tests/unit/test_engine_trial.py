@@ -11,7 +11,7 @@ from docker.errors import APIError, NotFound
 
 from tools import engine_trial, engine_trial_steps
 from tools.engine_trial import Result, row, run_steps
-from tools.engine_trial_steps import Step, Trial, is_of
+from tools.engine_trial_steps import Step, Trial, is_of_organization
 
 ABOUT = {
     "engine": "29.0.1",
@@ -96,7 +96,7 @@ def test_commands_have_a_store_of_their_own_and_do_not_publish(
     ],
 )
 def test_only_names_of_the_organization_are_its_own(name: str, own: bool):
-    assert is_of(name, "trial-7") is own
+    assert is_of_organization(name, "trial-7") is own
 
 
 class Client:

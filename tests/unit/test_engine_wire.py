@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from buildlib.engine.api import EngineClient
 from buildlib.engine.find import Endpoint
-from buildlib.engine.wire import PIPELINE, Link, LinkBrokenError, Pipeline
+from buildlib.engine.wire import PIPELINE, Connection, ConnectionBrokenError, Pipeline
 from buildlib.errors import ActionError, EngineUnavailable
 
 
@@ -74,7 +74,7 @@ def test_answers_are_read_however_they_are_cut(
 ) -> None:
     data = b"".join(chunked(body, size) if size else plain(body) for body, size in bodies)
     ours, theirs = socket.socketpair()
-    link = Link.__new__(Link)
+    link = Connection.__new__(Connection)
     link._socket, link._buffer, link.open = ours, b"", True
 
     def send() -> None:
@@ -132,7 +132,7 @@ def test_answers_without_a_body(tmp_path: Path) -> None:
     ],
 )
 def test_a_broken_answer_is_an_error(tmp_path: Path, answer: bytes) -> None:
-    with served(tmp_path, answer, per_link=1) as endpoint, pytest.raises(LinkBrokenError):
+    with served(tmp_path, answer, per_link=1) as endpoint, pytest.raises(ConnectionBrokenError):
         ask(endpoint)
 
 

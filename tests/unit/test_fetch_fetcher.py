@@ -28,7 +28,7 @@ from fetch_server import (
 from buildlib.core.model.settings import Network
 from buildlib.core.store.content import ContentStore, HashMismatch, stamp_ns
 from buildlib.errors import ActionError, InputError
-from buildlib.outside.fetch.carry import export_to
+from buildlib.outside.fetch.air_gap import export_to
 from buildlib.outside.fetch.failures import FetchFailed, NotInStore, NotServed
 from buildlib.outside.fetch.fetcher import Fetcher
 from buildlib.outside.fetch.source import DebianPath, Download, PyPIFile, Urls

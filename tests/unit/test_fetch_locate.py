@@ -11,7 +11,7 @@ from fetch_server import Server, page
 from buildlib.core.model.settings import Network
 from buildlib.outside.fetch.locate import Locator
 from buildlib.outside.fetch.source import DebianPath, PyPIFile, Urls
-from buildlib.outside.web.address import read, shown
+from buildlib.outside.web.address import parse_url, redacted
 from buildlib.outside.web.errors import HttpError
 from buildlib.outside.web.http import HttpClient
 from buildlib.outside.web.retry import Retry
@@ -177,11 +177,11 @@ def test_a_login_in_the_index_address_reaches_files_and_no_message(server, monke
     ],
 )
 def test_what_is_shown_of_an_address(url, expected):
-    assert shown(url) == expected
+    assert redacted(url) == expected
 
 
 def test_an_address_taken_apart():
-    address = read("HTTPS://Ada:p%3Aw@Host.Example/x%20y?q=1#part")
+    address = parse_url("HTTPS://Ada:p%3Aw@Host.Example/x%20y?q=1#part")
     assert address.origin == ("https", "host.example", 443)
     assert address.url == "https://Host.Example/x%20y?q=1"
     assert address.login == "Basic QWRhOnA6dw=="

@@ -24,8 +24,8 @@ import pytest
 from buildlib.build.execution.session import Session, build_in_order
 from buildlib.build.workspace import Workspace
 from buildlib.core.model.label import Reference, parse_label
-from buildlib.core.model.settings import parse_settings
 from buildlib.core.store.content import ContentStore
+from tests.support.settings import parse_settings
 
 ROOT = Path(__file__).parents[2]
 PREFIX = "usr/local/share/jupyter/kernels"

@@ -24,7 +24,7 @@ from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildlib.core.model.settings import parse_settings
+from tests.support.settings import parse_settings
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "launchers/docker/launch_docker.py"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from buildlib.core.model.settings import Settings, parse_settings
+from buildlib.core.model.settings import Settings
 from buildlib.core.store import names
 from buildlib.outside.registry.client import connect
+from tests.support.settings import parse_settings
 
 
 def test_a_content_tag_is_a_reference_docker_takes() -> None:

@@ -12,14 +12,22 @@ from threading import Event
 import pytest
 from fetch_server import Server, page
 
-from buildlib.core.model.settings import Network, parse_settings
+from buildlib.core.model.settings import Network
 from buildlib.engine.secrets import grants_for
 from buildlib.outside.fetch.locate import Locator
 from buildlib.outside.fetch.source import PyPIFile
-from buildlib.outside.pypi import PUBLIC, File, configured_in, files_of, index_url, toml_by_line
+from buildlib.outside.package_index import (
+    PUBLIC,
+    File,
+    configured_in,
+    files_of,
+    index_url,
+    toml_by_line,
+)
 from buildlib.outside.setup.bootstrap import index_of
 from buildlib.outside.web.http import HttpClient
 from buildlib.outside.web.retry import Retry
+from tests.support.settings import parse_settings
 
 SITE = '[tool.buildlib.network]\npypi = "https://site/simple/"\n'
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from buildlib.engine.api import info_of, tagged
-from buildlib.engine.build import EXPORTED, named
-from buildlib.engine.progress import Progress, Status
+from buildlib.engine.build import EXPORTED, result_names
+from buildlib.engine.buildkit_output import Progress, Status
 from buildlib.engine.transfer import Layers, unobserved
 
 FILES = sorted((Path(__file__).parents[1] / "fakes" / "engines").glob("docker-*.json"))
@@ -36,7 +36,7 @@ def test_what_was_built_is_found_by_one_of_its_names(
     iid.write_text(built["iidfile"])
     if built.get("metadata"):
         metadata.write_text(json.dumps(built["metadata"]))
-    assert info_of(engine["inspect"]).id in named(str(iid), str(metadata))
+    assert info_of(engine["inspect"]).id in result_names(str(iid), str(metadata))
 
 
 @pytest.mark.parametrize("stream", ["push", "push again"])

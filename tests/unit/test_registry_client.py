@@ -15,8 +15,8 @@ from token_registry import TokenRegistry
 
 from buildlib.core.model.settings import HUB
 from buildlib.errors import ActionError, InputError
-from buildlib.outside.registry import challenge
 from buildlib.outside.registry.address import is_loopback, server_of
+from buildlib.outside.registry.challenge import Challenge, parse_challenge
 from buildlib.outside.registry.client import connect
 from buildlib.outside.registry.protocol import RegistryUnavailable
 from buildlib.outside.registry.upload import CHUNK
@@ -151,7 +151,7 @@ def test_credentials_are_not_sent_in_the_clear_to_others(server, docker):
     ],
 )
 def test_what_a_registry_asks_for_is_read(header, expected):
-    assert challenge.read([header]) == (challenge.Challenge(*expected) if expected else None)
+    assert parse_challenge([header]) == (Challenge(*expected) if expected else None)
 
 
 # credentials
@@ -287,18 +287,21 @@ def by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
 
 
-def test_an_authority_beside_dockers_is_trusted_for_its_registry_only(by_name, tmp_path, docker):
+def test_an_authority_beside_dockers_is_trusted_for_its_registry_only(
+    by_name, tmp_path, docker, monkeypatch
+):
     with registry(tls=True, auth=True) as there:
         host = f"registry.test:{there.host.rpartition(':')[2]}"
         configure(docker, host)
         folder = tmp_path / "certs.d"
+        monkeypatch.setattr("buildlib.outside.web.trust.DOCKERS", str(folder))
         with pytest.raises(RegistryUnavailable, match="certificate") as told:
-            connect(host, retry=HASTY, certificates=str(folder)).ping()
+            connect(host, retry=HASTY).ping()
         assert f"/etc/docker/certs.d/{host}" in str(told.value.fix)
         for name, works in (("elsewhere.test", False), (host, True)):
             (folder / name).mkdir(parents=True)
             (folder / name / "ca.crt").write_bytes(Path(str(there.ca)).read_bytes())
-            client = connect(host, retry=HASTY, certificates=str(folder))
+            client = connect(host, retry=HASTY)
             if works:
                 client.ping()
             else:
@@ -306,12 +309,13 @@ def test_an_authority_beside_dockers_is_trusted_for_its_registry_only(by_name, t
                     client.ping()
 
 
-def test_a_file_there_that_is_no_certificate_is_named(tmp_path):
+def test_a_file_there_that_is_no_certificate_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr("buildlib.outside.web.trust.DOCKERS", str(tmp_path))
     folder = tmp_path / "registry.test"
     folder.mkdir()
     (folder / "ca.crt").write_text("none")
     with pytest.raises(InputError, match=r"ca\.crt"):
-        connect("registry.test", certificates=str(tmp_path))
+        connect("registry.test")
 
 
 def test_a_registry_of_another_host_has_to_speak_tls(by_name):

@@ -12,9 +12,9 @@ import pytest
 from urllib3 import exceptions
 
 from buildlib.errors import ActionError
-from buildlib.outside.registry.errors import explained, refusal
+from buildlib.outside.registry.errors import explained, status_error
 from buildlib.outside.registry.protocol import RegistryUnavailable
-from buildlib.outside.web.errors import HttpError, failure
+from buildlib.outside.web.errors import HttpError, connection_error
 from tests.support.golden import check_golden
 
 HOST = "registry.example.com:5000"
@@ -25,21 +25,21 @@ def body(code: str, message: str, detail: object = None) -> bytes:
 
 
 def answer(status: int, reason: str, data: bytes = b"", after: str = "") -> HttpError:
-    return refusal(status, reason, retry_after=after, body=data)
+    return status_error(status, reason, retry_after=after, body=data)
 
 
 def raised(cause: OSError) -> HttpError:
     try:
         raise exceptions.NewConnectionError(None, "no") from cause  # type: ignore[arg-type]
     except exceptions.HTTPError as error:
-        return failure(error, url="", reached=False)
+        return connection_error(error, url="", reached=False)
 
 
 def badly_spoken(cause: ssl.SSLError) -> HttpError:
     try:
         raise exceptions.SSLError("https://user:secret@x/") from cause
     except exceptions.HTTPError as error:
-        return failure(error, url="", reached=False)
+        return connection_error(error, url="", reached=False)
 
 
 def untrusted() -> ssl.SSLError:

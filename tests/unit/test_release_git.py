@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from buildlib.errors import ActionError, BuildError, InputError
-from buildlib.shipping.releasing import git as releasing_git
-from buildlib.shipping.releasing.git import commit_release, releases
-from buildlib.shipping.releasing.origin import Origin, check_git
-from buildlib.shipping.releasing.repository import Repository
+from buildlib.shipping.releasing import release_commits
+from buildlib.shipping.releasing.git_repository import GitRepository
+from buildlib.shipping.releasing.preconditions import SourceCommit, check_git
+from buildlib.shipping.releasing.release_commits import commit_release, releases
 from tests.support.workspace import WorkspaceBuilder
 
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- new\n\n## [2.4.0] - 2026-01-01\n\n- old\n"
@@ -33,7 +33,7 @@ def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setattr(releasing_git, "_roll", rolled)
+    monkeypatch.setattr(release_commits, "_roll", rolled)
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def release(made: WorkspaceBuilder, version: str = "2.5.0", following: str = "")
     return commit_release(str(made.root), version, following, date=DAY)
 
 
-def check(made: WorkspaceBuilder, version: str = "2.5.0", **more: object) -> Origin:
+def check(made: WorkspaceBuilder, version: str = "2.5.0", **more: object) -> SourceCommit:
     return check_git(str(made.root), version, **more)  # type: ignore[arg-type]
 
 
@@ -96,7 +96,7 @@ def test_run_again_it_does_nothing(made: WorkspaceBuilder) -> None:
     first = release(made)
     before = made.git("rev-parse", "HEAD")
     assert release(made) == first
-    assert check(made).committed == made.git("rev-parse", "v2.5.0^{commit}")
+    assert check(made).commit == made.git("rev-parse", "v2.5.0^{commit}^")
     assert made.git("rev-parse", "HEAD") == before
 
 
@@ -134,7 +134,7 @@ def test_several_releases_follow_each_other(made: WorkspaceBuilder) -> None:
     for version in ("2.5.0rc1", "2.5.0-rc.2", "2.5.0", "2.5.1"):
         check(made, version)
         release(made, version)
-    assert list(releases(Repository(str(made.root)))) == [
+    assert list(releases(GitRepository(str(made.root)))) == [
         "2.5.0",
         "2.5.0-rc.2",
         "2.5.0rc1",
@@ -156,7 +156,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
     """Stop before the effect that follows `count` others."""
     left = [count]
     for name in EFFECTS:
-        plain = getattr(Repository, name)
+        plain = getattr(GitRepository, name)
 
         def counted(self, *words, plain=plain):
             if not left[0]:
@@ -164,7 +164,7 @@ def stop_after(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
             left[0] -= 1
             return plain(self, *words)
 
-        monkeypatch.setattr(Repository, name, counted)
+        monkeypatch.setattr(GitRepository, name, counted)
 
 
 @pytest.mark.parametrize("count", range(6))
@@ -403,7 +403,7 @@ def test_a_changelog_that_cannot_be_closed_is_told_before_anything_is_done(
 ) -> None:
     from buildlib.shipping.releasing.notes import roll
 
-    monkeypatch.setattr(releasing_git, "_roll", roll)
+    monkeypatch.setattr(release_commits, "_roll", roll)
     made.file("CHANGELOG.md", text).commit()
     for act in (check, release):
         assert "CHANGELOG.md" in refused(lambda act=act: act(made)).what
@@ -416,7 +416,7 @@ def test_the_changelogs_section_is_closed_once_wherever_it_stops(
 ) -> None:
     from buildlib.shipping.releasing.notes import roll
 
-    monkeypatch.setattr(releasing_git, "_roll", roll)
+    monkeypatch.setattr(release_commits, "_roll", roll)
     for count in range(6):
         with pytest.MonkeyPatch.context() as patch:
             stop_after(patch, count)

@@ -12,7 +12,7 @@ from typing import NoReturn
 import pytest
 import yaml
 
-from buildlib.build.execution.context import ActionContext
+from buildlib.build.execution.action_context import ActionContext
 from buildlib.build.execution.session import Session, build_in_order
 from buildlib.build.workspace import Workspace
 from buildlib.core.model.label import Label, Reference, parse_label

@@ -10,9 +10,15 @@ import pytest
 
 from buildlib.errors import ActionError
 from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest
-from buildlib.shipping.releasing import tagging
+from buildlib.shipping.releasing import detached_tags
+from buildlib.shipping.releasing.claims_and_tags import (
+    STALE,
+    claim,
+    missing_tags,
+    put_index,
+    put_tags,
+)
 from buildlib.shipping.releasing.model import Tag
-from buildlib.shipping.releasing.publish import STALE, claim, free_or_right, put_index, put_tags
 from tests.fakes.registry import FakeRegistry
 
 LISTED = "elyra/releases"
@@ -139,7 +145,7 @@ def test_a_version_that_is_out_is_never_claimed(registry: FakeRegistry, clock: C
 
 def test_what_is_right_is_not_put_again(registry: FakeRegistry) -> None:
     registry.put_manifest("elyra/a", "2.5.0", manifest("one"))
-    missing = free_or_right(registry, [tag("a"), tag("b")])
+    missing = missing_tags(registry, [tag("a"), tag("b")])
     assert [it.repository for it in missing] == ["elyra/b"]
 
 
@@ -153,7 +159,7 @@ def test_a_release_tag_never_moves(registry: FakeRegistry) -> None:
 
 def test_latest_moves(registry: FakeRegistry) -> None:
     registry.put_manifest("elyra/b", "2.5.0", manifest("another"))
-    assert len(free_or_right(registry, [tag("b", moves=True)])) == 1
+    assert len(missing_tags(registry, [tag("b", moves=True)])) == 1
 
 
 def test_tags_are_put_by_a_process_of_its_own(
@@ -171,11 +177,11 @@ def test_tags_are_put_by_a_process_of_its_own(
         def communicate(self, text: str) -> tuple[str, str]:
             told.append(text)
             monkeypatch.setattr("sys.stdin", io.StringIO(text))
-            self.returncode = tagging.main(lambda _: registry)
+            self.returncode = detached_tags.main(lambda _: registry)
             return "", ""
 
-    monkeypatch.setattr(tagging.subprocess, "Popen", Child)
-    monkeypatch.setattr(tagging.signal, "signal", lambda *_: None)
+    monkeypatch.setattr(detached_tags.subprocess, "Popen", Child)
+    monkeypatch.setattr(detached_tags.signal, "signal", lambda *_: None)
     tags = [tag("server", "server", rank=1), tag("a"), tag("b")]
     assert put_tags(registry, tags) == 3
     assert [registry.head(it.repository, "2.5.0") for it in tags] == [
@@ -190,7 +196,7 @@ def test_the_process_takes_no_modules_of_the_callers_folder(
     (tmp_path / "json.py").write_text("raise SystemExit('shadowed')")
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ActionError, match="not all tags") as told:
-        tagging.run_apart("no host", [tag("a")])
+        detached_tags.put_detached("no host", [tag("a")])
     assert "is not a registry" in (told.value.detail or "")
 
 
@@ -198,8 +204,8 @@ def test_half_of_what_a_child_is_told_is_never_done(
     registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO('{"host": "registry.test", "tags": []}'))
-    monkeypatch.setattr(tagging.signal, "signal", lambda *_: None)
-    assert tagging.main(lambda _: registry) == 1
+    monkeypatch.setattr(detached_tags.signal, "signal", lambda *_: None)
+    assert detached_tags.main(lambda _: registry) == 1
 
 
 def test_a_higher_rank_waits_for_the_lower(registry: FakeRegistry) -> None:
@@ -222,6 +228,6 @@ def test_a_higher_rank_waits_for_the_lower(registry: FakeRegistry) -> None:
         }
         for name, rank in tags
     ]
-    tagging.put_all(registry, plain)
+    detached_tags.put_all(registry, plain)
     assert set(order[:2]) == {"elyra/a", "elyra/b"}
     assert order[2:] == ["elyra/server", "elyra/releases"]

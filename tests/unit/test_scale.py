@@ -127,7 +127,7 @@ def each_step(workspace: Workspace) -> None:
     """What a session asks while it runs its targets."""
     workspace.presence = there  # type: ignore[assignment,method-assign]
     session = Session(workspace, say=lambda _: None)
-    session.look(workspace.resolve(()))
+    session.make_plan(workspace.resolve(()))
     assert not session.is_chain() or len(workspace.graph.order) > N
     for label in session.labels():
         assert not session.is_fresh(label)
@@ -137,7 +137,7 @@ def each_step(workspace: Workspace) -> None:
 def downloads(workspace: Workspace) -> None:
     workspace.presence = there  # type: ignore[assignment,method-assign]
     session = Session(workspace, say=lambda _: None)
-    session.look(workspace.resolve(()))
+    session.make_plan(workspace.resolve(()))
     assert session.downloads() == []
 
 

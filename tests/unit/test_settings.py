@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildlib.core.model.settings import Network, Settings, Share, parse_settings
+from buildlib.core.model.settings import Network, Settings, Share
 from buildlib.errors import InputError
+from tests.support.settings import parse_settings
 from tests.support.workspace import WorkspaceBuilder
 
 
@@ -125,5 +126,5 @@ def test_the_role_is_that_of_the_machine(
     workspace = WorkspaceBuilder(tmp_path).setting("registry", registry).open()
     workspace.offline = offline
     assert workspace.role == role
-    assert (workspace.shared is None) == (role == "off")
-    assert (workspace.sharing is None) == (registry == "")
+    assert (workspace.shared_for_builds is None) == (role == "off")
+    assert (workspace.shared_store is None) == (registry == "")

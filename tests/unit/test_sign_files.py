@@ -13,7 +13,7 @@ import pytest
 from Cryptodome.PublicKey import ECC
 
 from buildlib.errors import ActionError
-from buildlib.shipping.releasing.signed import check_folder
+from buildlib.shipping.releasing.verify_signatures import check_folder
 from tests.support.signing import PUBLIC, signer_for_tests
 
 PAGE = Path(__file__).parents[2] / "docs" / "signing.md"

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from Cryptodome.PublicKey import ECC
 
-from buildlib.core.model.settings import Settings, Signing, parse_settings
+from buildlib.core.model.settings import Settings, Signing
 from buildlib.errors import InputError
 from buildlib.shipping.releasing.cosign_key import PrivateKey, PublicKey, open_key
 from buildlib.shipping.releasing.sign import signer
+from tests.support.settings import parse_settings
 from tests.support.signing import KEY, PASSPHRASE, PUBLIC, signer_for_tests
 
 TEXT = KEY.read_text()
@@ -179,11 +180,11 @@ def test_a_key_of_another_kind_is_refused() -> None:
 def test_a_signature_is_of_these_bytes_and_of_this_key_alone() -> None:
     key, other = (PrivateKey(ECC.generate(curve="P-256")) for _ in range(2))
     signature = key.sign(b"text")
-    assert key.public.signed(b"text", signature)
-    assert not key.public.signed(b"text ", signature)
-    assert not other.public.signed(b"text", signature)
-    assert not key.public.signed(b"text", signature[:-1])
-    assert not key.public.signed(b"text", b"")
+    assert key.public.verifies(b"text", signature)
+    assert not key.public.verifies(b"text ", signature)
+    assert not other.public.verifies(b"text", signature)
+    assert not key.public.verifies(b"text", signature[:-1])
+    assert not key.public.verifies(b"text", b"")
 
 
 def test_a_text_has_one_signature() -> None:

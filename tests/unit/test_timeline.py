@@ -1,4 +1,4 @@
-"""Where the time of a build goes: the longest chain, a builder's lines, the picture."""
+"""Where the time of a build goes: the critical path, a builder's lines, the picture."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from buildlib.build.execution.timeline import (
     TRANSFER,
     UNPACK,
     Span,
-    Watch,
+    SpanRecorder,
 )
 from buildlib.core.model.label import Label
 from buildlib.core.plan.critical_path import critical_path, guess, path_lengths
@@ -98,24 +98,24 @@ def test_what_needs_more_from_outside_is_guessed_to_take_longer() -> None:
 
 
 def test_a_builders_lines_are_summed_up_by_what_they_are() -> None:
-    watch = Watch(A, 0.0)
-    watch._started -= 60  # that long it took
+    recorder = SpanRecorder(A, 0.0)
+    recorder._started -= 60  # that long it took
     for line in BUILDKIT.splitlines():
-        watch.line(line)
-    watch.line("no line of BuildKit at all")
-    watch.waited(2.0)
-    kinds = dict(watch.end().kinds)
+        recorder.feed(line)
+    recorder.feed("no line of BuildKit at all")
+    recorder.waited(2.0)
+    kinds = dict(recorder.end().kinds)
     assert kinds.pop(OTHER) == pytest.approx(60 - 27.6, abs=1)
     assert kinds == {FETCH: 2.0, TRANSFER: 1.2, UNPACK: 0.8, RUN: 20.5, EXPORT: 3.1}
 
 
 def test_steps_beside_one_another_do_not_take_longer_than_the_target() -> None:
-    watch = Watch(A, 0.0)
-    watch._started -= 10
+    recorder = SpanRecorder(A, 0.0)
+    recorder._started -= 10
     for line in ("#1 [a 1/2] RUN x", "#2 [b 1/2] RUN y", "#1 DONE 9.0s", "#2 DONE 9.0s"):
-        watch.line(line)
-    watch.waited(2.0)
-    span = watch.end()
+        recorder.feed(line)
+    recorder.waited(2.0)
+    span = recorder.end()
     assert sum(span.kinds.values()) == pytest.approx(span.seconds)
     assert span.kinds[RUN] == pytest.approx(9, abs=0.1)
 
@@ -136,12 +136,12 @@ def test_the_summary_says_where_the_time_went_and_what_was_waited_for() -> None:
         "time went to: waiting for downloads 4.0 s, running steps 6.0 s, exporting images 2.0 s"
         " (1.7 targets at a time)"
     )
-    assert chain == "longest chain, 7.0 s: a 1.0 s > c 2.0 s > d 4.0 s"
+    assert chain == "critical path, 7.0 s: a 1.0 s > c 2.0 s > d 4.0 s"
 
 
 def test_the_picture_has_a_row_for_each_target_and_bold_names_on_the_chain() -> None:
     names = {**NAMES, B: "<b> & more"}
-    tree = ET.fromstring(draw(spans(), names, timeline.chain(spans(), BELOW)))
+    tree = ET.fromstring(draw(spans(), names, timeline.critical_path_of(spans(), BELOW)))
     texts = [text for text in tree.iter("{http://www.w3.org/2000/svg}text") if text.text]
     bold = {text.text for text in texts if text.get("font-weight") == "bold"}
     assert bold == {"a", "c", "d"}

@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import pytest
 
-from buildlib.build.sharing.progress import Transfers
+from buildlib.build.sharing.progress import TransferProgress
 from buildlib.engine import transfer
-from buildlib.engine.transfer import Layers, may_pass
+from buildlib.engine.transfer import Layers, is_transient
 from buildlib.errors import ActionError
 from buildlib.outside.fetch.progress import Progress
 from buildlib.parallel import map_threads
@@ -41,7 +41,7 @@ def progress(status: str, layer: str, current: int, total: int) -> dict[str, Any
     ],
 )
 def test_what_may_pass(said: str) -> None:
-    assert may_pass(said)
+    assert is_transient(said)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_what_may_pass(said: str) -> None:
     ],
 )
 def test_what_cannot(said: str) -> None:
-    assert not may_pass(said)
+    assert not is_transient(said)
 
 
 def test_the_bytes_of_all_layers_are_added_up() -> None:
@@ -113,7 +113,7 @@ class Client:
 @pytest.fixture
 def waits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     found: list[int] = []
-    monkeypatch.setattr(transfer, "wait", found.append)
+    monkeypatch.setattr(transfer, "back_off", found.append)
     monkeypatch.setattr("buildlib.engine.sdk.client_of", lambda *_, **__: Client())
     return found
 
@@ -178,7 +178,7 @@ def test_transfers_share_a_line() -> None:
     now = 0.0
     stream = io.StringIO()
     show = Progress(stream, live=True, clock=lambda: now, verb="push", things="targets")
-    transfers = Transfers(2, show)
+    transfers = TransferProgress(2, show)
     first, second = transfers.observer("a"), transfers.observer("b")
     first(1_000_000, 4_000_000)
     now = 1.0

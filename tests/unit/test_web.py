@@ -10,7 +10,7 @@ from time import time
 import pytest
 from fetch_server import Server, page, status
 
-from buildlib.outside.web.errors import HttpError, refusal
+from buildlib.outside.web.errors import HttpError, status_error
 from buildlib.outside.web.http import HttpClient
 from buildlib.outside.web.retry import PATIENT, QUICK, Attempts, Retry, Stopped, retrying
 from buildlib.outside.web.trust import has_authorities, host_trust
@@ -102,7 +102,7 @@ def test_a_wait_can_be_ended(server):
     ],
 )
 def test_what_a_status_means(code, kind, transient):
-    error = refusal(code, "Some Words", url="https://ada:pw@h/f?token=1")
+    error = status_error(code, "Some Words", url="https://ada:pw@h/f?token=1")
     assert (error.kind, error.transient, error.status) == (kind, transient, code)
     assert str(error) == f"https://h/f answers {code} Some Words"
 
@@ -117,12 +117,12 @@ def test_what_a_status_means(code, kind, transient):
     ],
 )
 def test_how_long_a_server_asks_to_wait(header, seconds):
-    assert refusal(503, "", retry_after=header).retry_after == seconds
+    assert status_error(503, "", retry_after=header).retry_after == seconds
 
 
 @pytest.mark.parametrize(("offset", "seconds"), [(1000, 1000), (-1000, 0)])
 def test_a_server_may_name_the_time(offset, seconds):
-    found = refusal(503, "", retry_after=formatdate(time() + offset, usegmt=True)).retry_after
+    found = status_error(503, "", retry_after=formatdate(time() + offset, usegmt=True)).retry_after
     assert found == pytest.approx(seconds, abs=60)
 
 

@@ -13,10 +13,11 @@ LATE = {
     "bz2", "doit", "docker", "lzma", "shutil", "subprocess", "tarfile", "tempfile", "urllib3",
     "zipfile",
     "buildlib.cli.help", "buildlib.core.dockerfile.check", "buildlib.core.pack.unpack",
-    "buildlib.build.execution.sharing", "buildlib.build.execution.timeline",
-    "buildlib.build.sharing.entry", "buildlib.build.sharing.shared",
-    "buildlib.outside.fetch.fetcher", "buildlib.outside.pypi", "buildlib.outside.registry.client",
-    "buildlib.outside.registry.protocol", "buildlib.outside.web",
+    "buildlib.build.execution.pull_and_publish", "buildlib.build.execution.timeline",
+    "buildlib.build.sharing.entry", "buildlib.build.sharing.shared_store",
+    "buildlib.outside.fetch.fetcher", "buildlib.outside.package_index",
+    "buildlib.outside.registry.client", "buildlib.outside.registry.protocol",
+    "buildlib.outside.web",
 }  # fmt: skip
 LOAD = """
 import sys

@@ -1,1 +1,1 @@
-"""doit, told about our graph: tasks, reporter and commands. The only room that imports doit."""
+"""doit's view of our graph: tasks and reporter. In `build`, the only room that imports doit."""

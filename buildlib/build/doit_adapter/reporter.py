@@ -1,4 +1,4 @@
-"""One line when a target starts, one when it ends, one at the end; a sign of life in between."""
+"""One line when a target starts, one when it ends, one at the end; a status line in between."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from buildlib.errors import BuildError
 from buildlib.text import duration
 
 _SIGN_OF_LIFE = 20.0
-"""Seconds after which the running targets are named, where no terminal shows them."""
+"""Seconds between two lines that name the running targets, where no terminal shows them."""
 _BLINK = 0.5
-"""Seconds between two looks of the status line."""
+"""Seconds between two updates of the status line."""
 
 
 class Reporter:
     """A doit reporter; doit makes it with its stream and its options.
 
     Attributes:
-        session: What is being built; set by the adapter before doit runs.
+        session: Set by the adapter before doit runs.
         quiet: Say nothing but errors.
     """
 
@@ -51,13 +51,13 @@ class Reporter:
                 self._out.flush()
 
     def _clear(self) -> None:
-        """Take the status line off the terminal; the lock is held."""
+        """Take the status line off the terminal; the caller holds the lock."""
         if self._status:
             self._out.write("\r\x1b[K")
             self._status = ""
 
     def initialize(self, tasks: Any, selected_tasks: Any) -> None:
-        """Doit is about to start: make the plan of what was selected, and what it needs."""
+        """Plan what was selected, and what it needs, before doit starts."""
         labels = [
             tasks[name].meta["label"] for name in _expand(tasks, selected_tasks) if tasks[name].meta
         ]
@@ -76,7 +76,7 @@ class Reporter:
         threading.Thread(target=self._live, daemon=True).start()
 
     def _live(self) -> None:
-        """Say what is running: a line that stays in place on a terminal, else one now and then."""
+        """Show what is running: as a status line on a terminal, else as a line now and then."""
         terminal = not self.quiet and self._out.isatty()
         while not self._over.wait(_BLINK if terminal else _SIGN_OF_LIFE):
             now = time.monotonic()
@@ -104,10 +104,10 @@ class Reporter:
         return f"{task_name.partition(':')[2]} {duration(seconds)}{what}"
 
     def get_status(self, task: Any) -> None:
-        """Doit looks whether the task is up to date."""
+        """Do nothing: doit calls it before it asks whether a task is up to date."""
 
     def execute_task(self, task: Any) -> None:
-        """A task starts (on a worker's thread)."""
+        """Say that a task starts; called on a worker's thread."""
         if not task.meta:
             return
         label = task.meta["label"]
@@ -120,7 +120,6 @@ class Reporter:
         self._say(f"  {name}: {reason}{before}")
 
     def add_success(self, task: Any) -> None:
-        """A task ended well."""
         since = self._started.pop(task.name, None)
         if since is not None:
             self._built.append(task.name)
@@ -128,7 +127,7 @@ class Reporter:
             self._say(f"  {name}: done in {duration(time.monotonic() - since)}")
 
     def add_failure(self, task: Any, fail: Any) -> None:
-        """A task failed; what was built before stays."""
+        """Tell of a failure; what was built before stays."""
         self._started.pop(task.name, None)
         self._failed.append(task.name)
         text = str(getattr(fail, "message", "") or fail)
@@ -141,40 +140,36 @@ class Reporter:
             sys.stderr.flush()
 
     def skip_uptodate(self, task: Any) -> None:
-        """A task is up to date."""
+        """Do nothing: fresh targets are counted once, at the start."""
 
     def skip_ignore(self, task: Any) -> None:
-        """A task was told to be ignored (`doit ignore`)."""
         self._say(f"  {task.name}: ignored, as `doit ignore` asked")
 
     def cleanup_error(self, exception: Any) -> None:
-        """Doit could not clean up."""
         sys.stderr.write(f"{exception}\n")
 
     def runtime_error(self, msg: str) -> None:
-        """Doit could not go on."""
         sys.stderr.write(msg + "\n")
 
     def teardown_task(self, task: Any) -> None:
-        """A task is torn down."""
+        """Do nothing: our tasks have no teardown."""
 
     def complete_run(self) -> None:
-        """The run is over."""
         self._over.set()
         took = duration(time.monotonic() - self._begin)
         if self._failed:
             self._say(f"{len(self._failed)} failed, {len(self._built)} done in {took}")
         elif self._built:
             self._say(f"{len(self._built)} done in {took}")
-        for line in self.session.where_time_went():
+        for line in self.session.time_summary():
             self._say(line)
         self.session.finish(self._say)
 
 
 def _expand(tasks: Any, names: list[str]) -> list[str]:
-    """The tasks that a selection stands for: a group is its members."""
-    found: list[str] = []
+    """Replace each group of tasks by its members."""
+    members: list[str] = []
     for name in names:
         task = tasks[name]
-        found += task.task_dep if task.has_subtask else [name]
-    return found
+        members += task.task_dep if task.has_subtask else [name]
+    return members

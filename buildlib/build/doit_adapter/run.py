@@ -1,4 +1,4 @@
-"""Running a session's plan through doit, and the settings doit runs with."""
+"""Run a session's plan through doit, with the settings doit needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from buildlib.errors import BuildError
 
 
 def doit_config(session: Session, *, jobs: int) -> dict[str, Any]:
-    """`DOIT_CONFIG`: what holds for every run, whichever door was used."""
+    """Return `DOIT_CONFIG`: the same for every run, from either front door."""
     Reporter.session = session
     return {
         "minversion": "0.37.0",
@@ -34,17 +34,10 @@ def doit_config(session: Session, *, jobs: int) -> dict[str, Any]:
 def run_session(
     session: Session, roots: Iterable[Label], *, jobs: int, quiet: bool, keep_going: bool = False
 ) -> int:
-    """Build some targets, several at a time.
+    """Build targets, `jobs` at a time; return doit's exit code.
 
-    Args:
-        session: What is built; its plan may be made already.
-        roots: The targets wanted.
-        jobs: How many at a time.
-        quiet: Say nothing but errors.
-        keep_going: After a failure, run what does not need the target that failed.
-
-    Returns:
-        doit's exit code.
+    The session may have made its plan already. With `keep_going`, a failure only stops the targets
+    that need the one that failed.
     """
     os.makedirs(session.workspace.state.folder, exist_ok=True)
     signals.install(session.workspace.save)
@@ -64,12 +57,12 @@ def run_session(
     config = {**doit_config(session, jobs=jobs), "continue": keep_going}
     module: dict[str, Any] = {"DOIT_CONFIG": config}
     for verb in DOCS:
-        module[f"task_{verb}"] = _creator(session, verb)
+        module[f"task_{verb}"] = _task_creator(session, verb)
     return int(DoitMain(ModuleTaskLoader(module), config_filenames=()).run(["run", *selected]) or 0)
 
 
-def _creator(session: Session, verb: str) -> Callable[[], Iterator[dict[str, Any]]]:
-    """A `task_VERB` function; doit takes functions only, and would pass over a `partial`."""
+def _task_creator(session: Session, verb: str) -> Callable[[], Iterator[dict[str, Any]]]:
+    """Make a `task_VERB` function; doit takes functions only, and would pass over a `partial`."""
 
     def create() -> Iterator[dict[str, Any]]:
         return tasks(session, verb)
@@ -77,8 +70,8 @@ def _creator(session: Session, verb: str) -> Callable[[], Iterator[dict[str, Any
     return create
 
 
-class _Turn(NamedTuple):
-    """As much of a doit task as the reporter reads."""
+class _ChainTask(NamedTuple):
+    """What the reporter reads of a doit task."""
 
     name: str
     meta: dict[str, Label]
@@ -86,22 +79,22 @@ class _Turn(NamedTuple):
 
 
 def _run_chain(session: Session) -> int:
-    """Run targets that can only run one after the other: doit would have nothing to schedule.
+    """Run targets one after the other, without doit, which would have nothing to schedule.
 
-    Importing it takes half as long as building a small image.
+    Importing doit takes half as long as building a small image.
     """
-    turns = [_Turn(task_name(session, label), {"label": label}) for label in session.labels()]
+    chain = [_ChainTask(task_name(session, label), {"label": label}) for label in session.labels()]
     reporter = Reporter(sys.stdout, {})
-    reporter.initialize({turn.name: turn for turn in turns}, [turn.name for turn in turns])
+    reporter.initialize({task.name: task for task in chain}, [task.name for task in chain])
     failed = False
-    for turn in turns:
-        reporter.execute_task(turn)
+    for task in chain:
+        reporter.execute_task(task)
         try:
-            session.run(turn.meta["label"])
+            session.run(task.meta["label"])
         except BuildError as error:
-            reporter.add_failure(turn, error)
+            reporter.add_failure(task, error)
             failed = True
-            break  # all that is left needs it
-        reporter.add_success(turn)
+            break  # all others need it
+        reporter.add_success(task)
     reporter.complete_run()
     return int(failed)

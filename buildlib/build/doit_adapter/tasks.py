@@ -1,8 +1,8 @@
 """One doit task for each target that can be built.
 
-doit is told names, order and what to call. Whether a task is up to date is asked of our plan
-(doit's own file check trusts mtimes), and what was done is in our records (doit writes its state
-only at the end of a run), so deleting doit's database changes nothing.
+doit gets names, order and what to call. Our plan says whether a task is up to date (doit's own file
+check trusts mtimes), and our records say what was done (doit writes its state only at the end of a
+run), so deleting doit's database changes nothing.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ DOCS = {
 
 
 def task_name(session: Session, label: Label) -> str:
-    """The whole name of a target's task: `build:kernel-py`."""
+    """Return the full name of a target's task, such as `build:kernel-py`."""
     graph = session.workspace.graph
     return f"{graph[label].rule.verb}:{graph.task_names[label]}"
 
 
 def tasks(session: Session, verb: str) -> Iterator[dict[str, Any]]:
-    """The tasks of one verb, as doit wants them from a `task_VERB` function."""
+    """Yield the tasks of one verb, as doit takes them from a `task_VERB` function."""
     graph = session.workspace.graph
     yield {"basename": verb, "name": None, "doc": DOCS[verb], "watch": []}
     for label in graph.order:
@@ -42,8 +42,8 @@ def tasks(session: Session, verb: str) -> Iterator[dict[str, Any]]:
 
 
 def _task(session: Session, target: Target) -> dict[str, Any]:
-    # A member of a group runs with the group; what is only made when asked for stands alone, and
-    # so does what is left out: asked for, it says why, and there is nothing of it to clean.
+    # A member of a group runs with the group. A manual target stands alone, and so does one that is
+    # left out: when asked for, it says why, and it has nothing to clean.
     own = {"basename": task_name(session, target.label)}
     member = {
         "basename": target.rule.verb,
@@ -54,7 +54,7 @@ def _task(session: Session, target: Target) -> dict[str, Any]:
         **(own if target.manual or left_out else member),
         "doc": target.doc or target.rule.kind,
         "actions": [(_run, [session, target.label])],
-        "uptodate": [_Fresh(session, target.label)],
+        "uptodate": [_UpToDate(session, target.label)],
         "task_dep": [
             task_name(session, label) for label in session.workspace.graph.build_deps(target.label)
         ],
@@ -64,8 +64,8 @@ def _task(session: Session, target: Target) -> dict[str, Any]:
     }
 
 
-class _Fresh:
-    """Asks the plan; doit calls it once for each task, when it is the task's turn."""
+class _UpToDate:
+    """Ask the plan; doit calls it once for each task, when the task's turn comes."""
 
     def __init__(self, session: Session, label: Label) -> None:
         self._session = session

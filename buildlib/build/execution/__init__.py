@@ -1,1 +1,1 @@
-"""Doing what the plan says: staging, building, recording. The first room with effects."""
+"""Do what the plan says: stage, build, record. The first room with effects."""

@@ -1,7 +1,7 @@
-"""Removing what builds of this workspace made, and nothing else.
+"""Remove what builds of this workspace made, and nothing else.
 
-An image is ours when a record says so; a tag is removed when it is on such an image. The base
-that another image stands on stays in the engine as long as that image does.
+A record says which images are ours; a tag is removed when it is on such an image. A base image
+stays in the engine as long as an image built on it does.
 """
 
 from __future__ import annotations
@@ -20,20 +20,19 @@ if TYPE_CHECKING:
 
 
 def clean(workspace: Workspace, labels: Iterable[Label], *, dry_run: bool = False) -> list[str]:
-    """Remove what was made for targets; returns a line for each thing that goes.
+    """Remove the results of targets; return a line for each thing that goes.
 
-    All is looked up before anything is removed, so an error leaves everything as it was.
-
-    Raises:
-        InputError: A target has no key.
-        EngineUnavailable: Images would have to be removed, and no engine answers.
+    Everything is looked up before anything is removed, so an error leaves all as it was.
     """
     keys = {label: workspace.keys.key(Reference(label)) for label in labels}
-    found = {label: workspace.records.get(key) for label, key in keys.items()}
-    made = {label: record for label, record in found.items() if record is not None}
+    records = {
+        label: record
+        for label, key in keys.items()
+        if (record := workspace.records.get(key)) is not None
+    }
     tags: list[str] = []
     files: list[str] = []
-    for label, record in made.items():
+    for label, record in records.items():
         target = workspace.graph[label]
         if target.rule.is_image:
             tags += _tags(workspace, target, keys[label], record)
@@ -45,19 +44,20 @@ def clean(workspace: Workspace, labels: Iterable[Label], *, dry_run: bool = Fals
             workspace.engine.untag(tag)
         for path in files:
             os.unlink(path)
-        for label in made:
+        for label in records:
             workspace.records.remove(keys[label])
     shown = [os.path.relpath(path, workspace.root) for path in files]
     return [*(f"remove tag {tag}" for tag in tags), *(f"remove {path}" for path in shown)]
 
 
 def _tags(workspace: Workspace, target: Target, key: str, record: Record) -> list[str]:
-    """The tags of a target that are on an image of its record."""
+    """Return the tags of a target that are on an image of its record."""
     name = image_name(target)
     tags = [
         names.content_tag(workspace.settings, name, key),
         *names.names_of(workspace.settings, name, target.tags, names.DEV),
     ]
-    there = workspace.engine.inspect(tags)
-    found = ((tag, there.get(tag)) for tag in tags)
-    return [tag for tag, image in found if image is not None and image.id in record.images]
+    images = workspace.engine.inspect(tags)
+    return [
+        tag for tag in tags if (image := images.get(tag)) is not None and image.id in record.images
+    ]

@@ -1,4 +1,4 @@
-"""From pins to downloads: where each kind of pin is fetched from, and what it is called."""
+"""From pins to downloads: where each kind of pin is fetched from, and its file name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from buildlib.outside.fetch.source import DebianPath, Download, PyPIFile, Source
 
 
 def pinned_files(lock: Lock, target: Target) -> Iterator[tuple[Section, Download]]:
-    """All files that the lock pins for a target, each with its section.
+    """Yield all files that the lock pins for a target, each with its section.
 
     Raises:
         InputError: The lock lacks an entry.
@@ -27,7 +27,6 @@ def pinned_files(lock: Lock, target: Target) -> Iterator[tuple[Section, Download
 
 
 def _source(section: Section, pin: Pin, name: str, item: Item) -> Source:
-    """Where an item is fetched from."""
     if section.source == DEBIAN:
         return DebianPath(item.where)
     if section.source == ADDRESS:

@@ -1,6 +1,6 @@
-"""A build as a picture: a row for each target, from its start to its end, coloured by what it did.
+"""A build as a Gantt chart: a row for each target, from start to end, coloured by what it did.
 
-An SVG without scripts and fonts of its own, for a browser or an IDE.
+An SVG without scripts or fonts of its own, for a browser or an IDE.
 """
 
 from __future__ import annotations
@@ -38,19 +38,10 @@ _SHOWN = 0.002
 """Part of the whole time below which a target gets no row."""
 
 
-def draw(spans: Sequence[Span], names: Mapping[Label, str], chain: Sequence[Label]) -> str:
-    """The picture of a build.
-
-    Args:
-        spans: All targets that were made.
-        names: What they are called.
-        chain: The longest chain; its names are bold.
-
-    Returns:
-        The text of an SVG file.
-    """
+def draw(spans: Sequence[Span], names: Mapping[Label, str], critical: Sequence[Label]) -> str:
+    """Return the text of an SVG file; the names of the critical path are bold."""
     whole = max((span.end for span in spans), default=0.0) or 1.0
-    shown = [span for span in spans if span.seconds >= _SHOWN * whole or span.label in chain]
+    shown = [span for span in spans if span.seconds >= _SHOWN * whole or span.label in critical]
     rows = sorted(shown, key=lambda span: (span.start, span.end))
     scale = _WIDE / whole
     bottom = _TOP + len(rows) * _ROW
@@ -67,7 +58,8 @@ def draw(spans: Sequence[Span], names: Mapping[Label, str], chain: Sequence[Labe
             f' y="{_TOP - 10}" text-anchor="middle" fill="#555">{clock}</text>'
         )
     for number, span in enumerate(rows):
-        out += _row(span, names[span.label], _TOP + number * _ROW, scale, span.label in chain)
+        bold = span.label in critical
+        out += _row(span, names[span.label], _TOP + number * _ROW, scale, bold)
     if len(rows) < len(spans):
         rest = sum(span.seconds for span in spans) - sum(span.seconds for span in rows)
         out.append(
@@ -85,7 +77,7 @@ def draw(spans: Sequence[Span], names: Mapping[Label, str], chain: Sequence[Labe
 
 
 def _row(span: Span, name: str, top: float, scale: float, bold: bool) -> list[str]:
-    """One target: its name, its pieces in the order of `KINDS`, its time."""
+    """Draw one target: its name, its times in the order of `KINDS`, their sum."""
     weight = ' font-weight="bold"' if bold else ""
     out = [
         f'<text x="{_LEFT - 8}" y="{top + 11}" text-anchor="end"{weight}>{escape(name)}</text>',

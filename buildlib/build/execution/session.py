@@ -1,10 +1,9 @@
-"""One build from start to end: what both front doors, `./doitw` and `doit`, drive.
+"""One build from start to end; both front doors, `./doitw` and `doit`, drive it.
 
 `start` makes the plan, finds (or makes) an engine if the plan needs one, pulls what the registry
-has of it, and fetches what the rest will read. Where that is much, what cannot change the plan is
-fetched while targets are made, in the order in which it is needed. Then each target is run, along
-the critical path first. At the end, what was built is published where this machine's role is to
-write.
+has, and fetches what the other targets will read. A large fetch becomes a prefetch: all that cannot
+change the plan is fetched while targets are built. Then each target is run, along the critical path
+first. At the end, a machine whose role is `write` publishes what was built.
 """
 
 from __future__ import annotations
@@ -24,30 +23,29 @@ from buildlib.core.model.settings import OFF, WRITE
 from buildlib.core.plan.plan import BUILD, RESTORE, UNKNOWN, Plan
 
 if TYPE_CHECKING:
-    from buildlib.build.execution.ahead import Ahead
+    from buildlib.build.execution.prefetch import Prefetcher
     from buildlib.build.execution.timeline import Span
     from buildlib.build.workspace import Workspace
     from buildlib.outside.fetch.failures import NotServed
     from buildlib.outside.fetch.source import Download
 
 Say = Callable[[str], None]
-_MUCH = 100_000_000
-"""Bytes above which targets are made while their downloads still come."""
-_SEVERAL = 3
-_LONG = 20.0
-"""Targets and seconds from which it is told where the time of a build went."""
+_PREFETCH_ABOVE = 100_000_000
+"""Bytes of downloads above which targets are built while the rest is still being fetched."""
+_SUMMARY_TARGETS = 3
+_SUMMARY_SECONDS = 20.0
+"""Targets and seconds from which on a build says where its time went."""
 
 
 class Session:
     """A build of one workspace.
 
     Args:
-        workspace: The workspace.
         say: Takes lines for the person who waits; called from several threads.
-        verbose: Also say what the builder says.
-        force: Build what is asked for even if it is fresh.
-        relock: Makes the lock's entry for (section, target) anew; None to fail instead.
-        tidy: Bounds what the engine keeps, after a build that made images; None to let all stay.
+        verbose: Also show the builder's output.
+        force: Build the roots even if they are fresh.
+        relock: Renews the lock's entry for (section, target); None to fail instead.
+        tidy: Prunes the engine, after a build that made images; None to keep all images.
     """
 
     def __init__(
@@ -70,44 +68,43 @@ class Session:
         self._started = False
         self._lock = threading.Lock()
         self._executor = Executor(workspace, say=say, verbose=verbose)
-        self._ahead: Ahead | None = None
+        self._prefetcher: Prefetcher | None = None
         self.pulled: list[Label] = []
-        """What was pulled from the registry instead of being built."""
+        """Targets pulled from the registry instead of being built."""
 
     @property
     def spans(self) -> list[Span]:
-        """The targets that were made so far, with their times."""
+        """The targets that were built so far, with their times."""
         return self._executor.spans
 
     @property
     def _has_new_images(self) -> bool:
-        """Whether images were made or pulled: the engine may have more than it should keep."""
+        """Whether images were built or pulled: the engine may have more than it should keep."""
         graph = self.workspace.graph
         new = [*(span.label for span in self.spans), *self.pulled]
         return any(graph[label].rule.is_image for label in new)
 
     @property
     def fetching(self) -> str:
-        """How far the fetching beside the build is; empty when there is none."""
-        return self._ahead.state if self._ahead else ""
+        """The progress of the prefetch; empty when there is none."""
+        return self._prefetcher.state if self._prefetcher else ""
 
     @property
     def doing(self) -> Mapping[Label, str]:
-        """The step that each running target is at; see `Executor.doing`."""
         return self._executor.doing
 
     @property
     def plan(self) -> Plan:
-        """The plan that was started with."""
+        """The plan of `start`; where nothing was started yet, all of the workspace is."""
         if self._plan is None:
             return self.start(self.workspace.graph.of_verb("build"))
         return self._plan
 
-    def look(self, roots: Iterable[Label]) -> Plan:
+    def make_plan(self, roots: Iterable[Label]) -> Plan:
         """Make the plan, and do nothing yet.
 
         Raises:
-            InputError: One of the roots is left out in this flavour.
+            InputError: A root is left out in this flavour.
         """
         self._roots = tuple(roots)
         self.workspace.view.refuse_left_out(self._roots)
@@ -115,7 +112,7 @@ class Session:
         return self._plan
 
     def start(self, roots: Iterable[Label]) -> Plan:
-        """Make the plan and all that its actions need; once started, it is as it is.
+        """Make the plan and get what its actions need; further calls change nothing.
 
         Raises:
             ActionError: There is no engine, or something cannot be fetched.
@@ -123,11 +120,11 @@ class Session:
         with self._lock:
             if self._started:
                 return self.plan
-            self._bring(roots)
-            while self._is_damaged():
+            self._plan_and_pull(roots)
+            while self._has_damaged_inputs():
                 before, self._plan = self.plan.steps, None
-                self._bring(roots)
-                if self.plan.steps == before:  # the action that reads it says what is missing
+                self._plan_and_pull(roots)
+                if self.plan.steps == before:  # the action that reads the file says what is missing
                     break
             self._check_before_work()
             self._prefetch()
@@ -136,25 +133,21 @@ class Session:
                 self._executor.note_fresh(step.label)
             return self.plan
 
-    def bring(self, roots: Iterable[Label]) -> Plan:
-        """Make the plan, and pull what the registry has of it; nothing is fetched or built.
-
-        Raises:
-            ActionError: There is no engine.
-        """
+    def plan_and_pull(self, roots: Iterable[Label]) -> Plan:
+        """Make the plan, and pull what the registry has of it; fetch and build nothing."""
         with self._lock:
-            self._bring(roots)
+            self._plan_and_pull(roots)
             return self.plan
 
-    def _bring(self, roots: Iterable[Label]) -> None:
+    def _plan_and_pull(self, roots: Iterable[Label]) -> None:
         roots = tuple(roots)
         if self._plan is None or roots != self._roots:
-            self.look(roots)
-        self._need_engine()
+            self.make_plan(roots)
+        self._ensure_engine()
         self._pull()
 
-    def _is_damaged(self) -> bool:
-        """Whether the content store has damaged files of what the plan's actions will read.
+    def _has_damaged_inputs(self) -> bool:
+        """Whether the content store has damaged files that the plan's actions will read.
 
         They are found here, and not in an action, so that a new plan makes them again.
         """
@@ -162,79 +155,75 @@ class Session:
         built = {step.label: None for step in self.plan.steps if step.action == BUILD}
         restored = [step.label for step in self.plan.steps if step.action == RESTORE]
         below = [other for label in built for other in workspace.graph.build_deps(label)]
-        found = []
+        damaged = []
         for label in dict.fromkeys([*restored, *below]):
             if workspace.graph[label].rule.is_image:  # its record names no file
                 continue
             record = workspace.records.get(workspace.keys.key(Reference(label)))
             if record is not None and label not in built:
-                found.append(workspace.damaged(record, Reference(label)))
-        return any(found)
+                damaged.append(workspace.damaged(record, Reference(label)))
+        return any(damaged)
 
     def labels(self) -> list[Label]:
-        """What will be run, dependencies first; of several that could be run, the most urgent."""
+        """Return the targets to run: dependencies first, then by urgency."""
         return list(self.plan.order)
 
     def is_chain(self) -> bool:
-        """Whether each target to be run needs the one before it, so that none can run beside."""
+        """Whether each target to run needs the one before it, so that no two can run at once."""
         build_deps = self.workspace.graph.build_deps
         return all(first in build_deps(then) for first, then in pairwise(self.plan.order))
 
     def is_fresh(self, label: Label) -> bool:
-        """Whether there is nothing to do for a target, or nobody needs it."""
+        """Whether a target needs no work, or no stale target needs it."""
         return self.plan.step(label) is None
 
-    def where_time_went(self) -> list[str]:
-        """Of a longer build: what its time went to, in lines; draws the picture of it, too."""
+    def time_summary(self) -> list[str]:
+        """Say in lines where the time of a longer build went, and draw its Gantt chart."""
         spans = list(self.spans)
-        if len(spans) < _SEVERAL or max(span.end for span in spans) < _LONG:
+        if len(spans) < _SUMMARY_TARGETS or max(span.end for span in spans) < _SUMMARY_SECONDS:
             return []
         from buildlib.build.execution import gantt, timeline
 
         workspace = self.workspace
-        below = {span.label: workspace.graph.build_deps(span.label) for span in spans}
+        deps = {span.label: workspace.graph.build_deps(span.label) for span in spans}
         names = {span.label: workspace.graph.task_names[span.label] for span in spans}
         path = workspace.state.path("last-build.svg")
         with open(path, "w", encoding="utf-8") as file:
-            file.write(gantt.draw(spans, names, timeline.chain(spans, below)))
+            file.write(gantt.draw(spans, names, timeline.critical_path_of(spans, deps)))
         shown = os.path.relpath(path, workspace.root)
-        return [*timeline.summary(spans, below, names), f"picture: {shown}"]
+        return [*timeline.summary(spans, deps, names), f"picture: {shown}"]
 
     def run(self, label: Label) -> bool:
-        """Bring one target up to date; see `Executor.execute`."""
+        """Bring one target up to date; return whether anything was built."""
         return self._executor.execute(label, force=self.force and label in self._roots)
 
-    def _need_engine(self) -> None:
-        """Find an engine where the plan has use for one; plan again when it can be asked."""
-        uses = [label for label in self.plan.order if self._uses_engine(label)]
-        if not uses:
+    def _ensure_engine(self) -> None:
+        """Find an engine if the plan needs one; plan again once it can be asked."""
+        graph = self.workspace.graph
+        if not any(graph[label].rule.takes_engine for label in self.plan.order):
             return
         self.workspace.outside.ensure_engine()
         self.workspace.engine.ping()
         if any(step.action == UNKNOWN for step in self.plan.steps):
-            self.look(self._roots)
-
-    def _uses_engine(self, label: Label) -> bool:
-        return self.workspace.graph[label].rule.takes_engine
+            self.make_plan(self._roots)
 
     def _pull(self) -> None:
-        """Pull what is stale here and in the registry, so that only the rest is built."""
+        """Pull stale targets that the registry has, so that only the others are built."""
         if not any(step.action == BUILD for step in self.plan.steps):
             return
         if self.workspace.role != OFF:
-            from buildlib.build.execution.sharing import pull_all  # with all that asks a registry
+            from buildlib.build.execution.pull_and_publish import (
+                pull_all,  # with all that asks a registry
+            )
 
             self._plan, self.pulled = pull_all(
                 self.workspace, self._roots, self._executor, force=self.force, say=self.say
             )
 
     def finish(self, say: Say) -> None:
-        """What comes after a build, and never fails it.
+        """Do what comes after a build, and never fail it.
 
-        What was found out is kept, what was built is published, and old images are removed.
-
-        Args:
-            say: Takes lines for the person who waits.
+        State is saved, what was built is published, and old images are removed.
         """
         self.workspace.save()
         self.publish()
@@ -242,72 +231,69 @@ class Session:
             self._tidy(self.workspace, say)
 
     def publish(self) -> None:
-        """Publish what this build made, where the role is to write; never a reason to fail."""
+        """Publish what this build made, if the role is `write`; never fail."""
         if self.spans and self.workspace.role == WRITE:
-            from buildlib.build.execution.sharing import publish_all
+            from buildlib.build.execution.pull_and_publish import publish_all
 
             publish_all(self.workspace, [span.label for span in self.spans], say=self.say)
 
     def _check_before_work(self) -> None:
-        """Find out before anything is fetched or built what could only fail later.
-
-        Raises:
-            ActionError: No client on this machine can build with the engine.
-        """
+        """Report now, before anything is fetched or built, what could only fail later."""
         graph = self.workspace.graph
         built = [graph[step.label] for step in self.plan.steps if step.action == BUILD]
         if any(target.rule.request(target) for target in built):
             self.workspace.builder.ready()
         if built and self.workspace.role == WRITE:
-            from buildlib.build.execution.sharing import warn_if_refused
+            from buildlib.build.execution.pull_and_publish import warn_if_refused
 
             warn_if_refused(self.workspace, say=self.say)
 
     def _prefetch(self) -> None:
         """Fetch what the plan's actions read; lock anew what is no longer served."""
-        wanted = self.workspace.missing(self.downloads())
-        if not wanted:
+        missing = self.workspace.missing(self.downloads())
+        if not missing:
             return
         from buildlib.outside.fetch.failures import NotServed  # with urllib and http: 3 ms
         from buildlib.outside.fetch.source import DebianPath
 
-        wait_for, later = wanted, []
-        if not self.workspace.offline and sum(entry.size or 0 for entry in wanted) > _MUCH:
+        first, later = missing, []
+        size = sum(entry.size or 0 for entry in missing)
+        if size > _PREFETCH_ABOVE and not self.workspace.offline:
             # A Debian package that is no longer served is locked anew, which changes the plan.
-            wait_for = [entry for entry in wanted if isinstance(entry.source, DebianPath)]
-            later = [entry for entry in wanted if not isinstance(entry.source, DebianPath)]
+            first = [entry for entry in missing if isinstance(entry.source, DebianPath)]
+            later = [entry for entry in missing if not isinstance(entry.source, DebianPath)]
         try:
-            self.workspace.fetch(wait_for, self.say)
+            self.workspace.fetch(first, self.say)
         except NotServed as error:
             if self.workspace.settings.strict or self._relock is None:
                 raise
             self._lock_anew(error, self._relock)
-            self.look(self._roots)
+            self.make_plan(self._roots)
             self.workspace.fetch(self.downloads(), self.say)
             return
         if later:
-            from buildlib.build.execution.ahead import Ahead
+            from buildlib.build.execution.prefetch import Prefetcher
 
-            self._ahead = Ahead(self.workspace, self._in_order(later), self.say)
+            self._prefetcher = Prefetcher(self.workspace, self._grouped_by_target(later), self.say)
 
-    def _in_order(self, later: Iterable[Download]) -> list[list[Download]]:
-        """Downloads in the groups and the order in which targets will ask for them."""
-        left = {entry.sha256: entry for entry in later}
+    def _grouped_by_target(self, later: Iterable[Download]) -> list[list[Download]]:
+        """Group downloads by the target that reads them first, in the order of the plan."""
+        rest = {entry.sha256: entry for entry in later}
         groups = []
         for label in self.plan.order:
-            mine = [entry.sha256 for entry in downloads_of(self.workspace, [label])]
-            groups.append([left.pop(sha256) for sha256 in dict.fromkeys(mine) if sha256 in left])
+            own = [entry.sha256 for entry in downloads_of(self.workspace, [label])]
+            groups.append([rest.pop(sha256) for sha256 in dict.fromkeys(own) if sha256 in rest])
         return [group for group in groups if group]
 
     def downloads(self) -> list[Download]:
-        """All files from outside that the plan's actions read."""
+        """Return all files from outside that the plan's actions read."""
         return downloads_of(
             self.workspace,
             [step.label for step in self.plan.steps if step.action == BUILD],
         )
 
     def _lock_anew(self, error: NotServed, relock: Callable[[str, Label], None]) -> None:
-        """A Debian package is gone from the archive: pin what is served now, and say so."""
+        """Pin what the archive serves now, instead of Debian packages that are gone, and say so."""
         gone = {download.sha256 for download in error.downloads}
         stale = [
             (pin.section, label)
@@ -324,7 +310,8 @@ class Session:
         if not stale:
             raise error
         moved: set[Label] = set()
-        # Parents first: a child's packages are resolved in its parent, also what was up to date.
+        # Parents first, also those that were up to date: a child's packages are resolved in its
+        # parent.
         for label in self.workspace.graph.closure(self._roots):
             for section in [section for section, other in stale if other == label]:
                 self.say(
@@ -341,41 +328,33 @@ class Session:
                 moved.add(label)
 
     def _adds_to(self, label: Label, moved: set[Label]) -> bool:
-        """Whether a target's Debian packages were resolved in an image that has moved."""
+        """Whether a target's Debian packages were resolved in an image whose packages moved."""
         graph = self.workspace.graph
         has_apt = any(pin.section == APT.name for pin in graph[label].pins)
         return has_apt and not moved.isdisjoint(graph.closure([label]))
 
 
 def downloads_of(workspace: Workspace, labels: Iterable[Label]) -> list[Download]:
-    """All files from outside that the actions of some targets read.
-
-    Raises:
-        InputError: The lock lacks an entry.
-    """
+    """Return all files from outside that the actions of some targets read."""
     graph = workspace.graph
-    found: list[Download] = []
-    met: set[Reference] = set()
+    downloads: list[Download] = []
+    visited: set[Reference] = set()
     pending = [Reference(label) for label in labels]
     while pending:
         ref = pending.pop()
-        if ref in met:
+        if ref in visited:
             continue
-        met.add(ref)
+        visited.add(ref)
         target = graph[ref.label]
-        found += [download for _, download in pinned_files(workspace.lock, target)]
+        downloads += [download for _, download in pinned_files(workspace.lock, target)]
         # A target with a step of its own fetches for itself. Groups of files and parts of archives
         # have none: the target that takes them fetches what they need.
         below = [dep.ref for dep in graph.deps(ref) if not dep.by_name]
         pending += [other for other in below if other.parts or not graph[other.label].rule.is_built]
-    return found
+    return downloads
 
 
 def build_in_order(session: Session) -> None:
-    """Run all of a started session's targets one after the other, without a scheduler.
-
-    Raises:
-        ActionError: One failed.
-    """
+    """Run all targets of a started session one after the other, without a scheduler."""
     for label in session.plan.order:
         session.run(label)

@@ -1,7 +1,7 @@
-"""Stopping: ^C and SIGTERM end the children, keep what is whole, and leave at once.
+"""Stopping: ^C and SIGTERM end the children, keep what is complete, and exit at once.
 
-Results are recorded by rename as each action ends, so there is nothing to roll back: what was
-running is simply not recorded. doit by itself would leave children behind on SIGTERM.
+Results are recorded by rename as each action ends, so there is nothing to roll back: an action that
+was running is simply not recorded. doit by itself would leave children behind on SIGTERM.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def install(before_exit: Callable[[], None]) -> None:
-    """Leave with 130 on SIGINT, 143 on SIGTERM, 129 on SIGHUP, after all children ended.
+    """Exit with 130 on SIGINT, 143 on SIGTERM, 129 on SIGHUP, after all children ended.
 
-    Args:
-        before_exit: Keeps what is worth keeping; it must be quick.
+    `before_exit` saves what is worth keeping; it must be quick.
     """
 
     def leave(number: int, _frame: FrameType | None) -> None:
@@ -28,7 +27,7 @@ def install(before_exit: Callable[[], None]) -> None:
         for each in _STOPPING:
             signal.signal(each, signal.SIG_IGN)
         try:
-            with suppress(OSError):  # past sys.stderr, which may be in the middle of a line
+            with suppress(OSError):  # not through sys.stderr, which may be in the middle of a line
                 os.write(2, b"\nstopping; what was finished is kept\n")
             stop_all()
             before_exit()

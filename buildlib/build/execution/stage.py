@@ -1,24 +1,24 @@
-"""The folder a Dockerfile sees: exactly what was declared, made anew without copying twice.
+"""The build context: exactly the declared files, renewed without copying twice.
 
 BuildKit sends only files whose mode, size or mtime differ from what it was sent from the same path
-before. So the folder stays at one path and is brought up to date in place. Each file's mtime is a
-constant second plus nanoseconds made from its content: an edit of equal length is seen, and
-layers, which hold whole seconds, come out equal on every machine.
+before. So the folder stays at one path and is updated in place. Each file's mtime is a constant
+second plus nanoseconds computed from its content: an edit of equal length is seen, and layers,
+which hold whole seconds, come out equal on every machine.
 
-Nanoseconds of two contents can be equal, and BuildKit would keep the first. So the stage has a
-history: the contents that each name has had here, with their mtimes. A second content of one mtime
-gets another. Without its history a stage moves to a new path, of which BuildKit knows nothing.
+Two contents can have the same nanoseconds, and BuildKit would keep the first. So the stage has a
+history: the contents that each name had here, with their mtimes. A second content with the same
+mtime gets another one. A stage without its history moves to a new path, unknown to BuildKit.
 
     stage/NAME/context-0123…/   the folder
     stage/NAME/history          its name, and what was in it
-    stage/NAME/index            the copies in it that are known to be whole
+    stage/NAME/index            the copies in it that are known to be complete
 """
 
 from __future__ import annotations
 
 import os
 
-from buildlib.core import marshalled
+from buildlib.core import cache_file
 from buildlib.core.keys.index import DigestIndex, file_sha256
 from buildlib.core.model.inputs import Source
 from buildlib.core.store.content import EPOCH, ContentStore, next_stamp, stamp_ns
@@ -28,21 +28,15 @@ _FOLDER_MODE = 0o755
 _KIND = "stage history 2"
 _LONG = 10_000
 _EACH = 4
-"""Contents in a history, and more for each file of the stage, from which it begins anew: it does
-not grow for ever."""
+"""Contents in a history, plus those for each file of the stage, above which it starts anew."""
 
 
 class InputMovedError(ActionError):
-    """A source changed between the key and the action: what was made must not be recorded."""
+    """A source changed between the key and the action: the result must not be recorded."""
 
 
 class Stage:
-    """One folder, filled by `add_*` and closed by `finish`.
-
-    Args:
-        home: Absolute path of the folder that the stage and what it remembers are in.
-        store: Where stored files come from.
-    """
+    """One folder, filled by `add_*` and closed by `finish`; `home` holds it and its history."""
 
     def __init__(self, home: str, store: ContentStore) -> None:
         self._home = home
@@ -50,22 +44,22 @@ class Stage:
         self._added: set[str] = set()
         self._folders: set[str] = set()
         self._linked: set[str] = set()
-        kept = marshalled.load(f"{home}/history", _KIND)
-        contents: dict[str, dict[int, str]] = kept.get("contents", {})
-        long = _LONG + _EACH * kept.get("names", 0)
-        known = bool(kept) and sum(map(len, contents.values())) < long
-        self._contents = contents if known else {}
-        """Of each name: mtime -> sha256 of the content that had it."""
-        name = kept["folder"] if known else f"context-{os.urandom(6).hex()}"
+        history = cache_file.load(f"{home}/history", _KIND)
+        contents: dict[str, dict[int, str]] = history.get("contents", {})
+        limit = _LONG + _EACH * history.get("names", 0)
+        usable = bool(history) and sum(map(len, contents.values())) < limit
+        self._contents = contents if usable else {}
+        """For each name: mtime -> sha256 of the content that had it."""
+        name = history["folder"] if usable else f"context-{os.urandom(6).hex()}"
         self.folder = f"{home}/{name}"
-        if not known:
+        if not usable:
             _remove(home)
         os.makedirs(self.folder, exist_ok=True)
         os.chmod(self.folder, _FOLDER_MODE)
         self._index = DigestIndex(self.folder, f"{home}/index")
 
     def _place(self, name: str) -> str:
-        """Where an input goes, with its folder made; nothing of the last time is in the way.
+        """Return the path for an input; make its folder, and clear what the last build left there.
 
         Raises:
             ActionError: The name leads out of the folder, or another input has it.
@@ -77,16 +71,16 @@ class Stage:
             )
         for above in ("/".join(pieces[:depth]) for depth in range(1, len(pieces))):
             if above in self._added:
-                raise _both(above)
+                raise _collision(above)
             if above not in self._folders:
                 self._make_folder(above)
         if name in self._added or name in self._folders:
-            raise _both(name)
+            raise _collision(name)
         self._added.add(name)
         return f"{self.folder}/{name}"
 
     def _make_folder(self, name: str) -> None:
-        """A folder of the context: never a link of the last time, whatever the umask."""
+        """Make a folder of the context: never a link of the last build, whatever the umask."""
         path = f"{self.folder}/{name}"
         if os.path.islink(path) or not os.path.isdir(path):
             self._discard(name)
@@ -95,10 +89,10 @@ class Stage:
         self._folders.add(name)
 
     def _mtime(self, name: str, sha256: str) -> int:
-        """The mtime of a content under a name, in nanoseconds: no other content had it here."""
-        had = self._contents.setdefault(name, {})
+        """Return an mtime, in nanoseconds, that no other content had under this name."""
+        contents = self._contents.setdefault(name, {})
         mtime = stamp_ns(sha256)
-        while had.setdefault(mtime, sha256) != sha256:
+        while contents.setdefault(mtime, sha256) != sha256:
             mtime = next_stamp(mtime)
         return mtime
 
@@ -115,13 +109,13 @@ class Stage:
             os.symlink(digest, path)
             os.utime(path, ns=(EPOCH * 10**9,) * 2, follow_symlinks=False)
         elif not self._copy(source.path, name, digest, 0o755 if mode == "755" else 0o644):
-            raise _moved(name)
+            raise _source_changed(name)
 
     def add_stored(self, name: str, sha256: str, *, executable: bool = False) -> None:
-        """Take a file of the content store: linked where it can share mode and mtime, else copied.
+        """Add a file of the content store: linked where mode and mtime can be shared, else copied.
 
-        Under a second name it is a copy, too: two links of one file would be that in the image, but
-        not where the store is on another file system.
+        A second name gets a copy, too: two links to one file would be links in the image, but not
+        where the store is on another file system.
 
         Raises:
             ActionError: The store does not have it, or it is damaged.
@@ -141,7 +135,7 @@ class Stage:
 
     @staticmethod
     def _is_link(path: str, stored: str, mode: int, mtime: int) -> bool:
-        """Whether a staged file is a hard link of a stored one that has this mode and mtime."""
+        """Whether a staged file is a hard link to a stored one with this mode and mtime."""
         try:
             one, other = os.lstat(path), os.lstat(stored)
         except OSError:
@@ -150,14 +144,10 @@ class Stage:
         return same and one.st_mode & 0o7777 == mode and one.st_mtime_ns == mtime
 
     def _copy(self, origin: str, name: str, sha256: str, mode: int) -> bool:
-        """Copy a file unless the copy is there.
-
-        Returns:
-            False where the origin is no file of this content.
-        """
+        """Copy a file unless the copy exists; return False if the origin has another content."""
         mtime = self._mtime(name, sha256)
         stamp = f"{mode:o} {mtime} {sha256}"
-        if self._index.known(name) == stamp:
+        if self._index.unchanged_stamp(name) == stamp:
             return True
         self._discard(name)
         import shutil  # with bz2 and lzma: not for a build with nothing to do
@@ -176,28 +166,28 @@ class Stage:
         return True
 
     def finish(self) -> None:
-        """Remove what was not added, and date the folders. To be called before BuildKit reads."""
-        for here, folders, files in os.walk(self.folder, topdown=False):
+        """Remove what was not added, and date the folders; call it before BuildKit reads."""
+        for folder, folders, files in os.walk(self.folder, topdown=False):
             for name in files + folders:
-                path = f"{here}/{name}"
+                path = f"{folder}/{name}"
                 inner = path[len(self.folder) + 1 :]
                 is_folder = name in folders and not os.path.islink(path)
                 if inner not in (self._folders if is_folder else self._added):
                     self._discard(inner)
-            os.utime(here, ns=(EPOCH * 10**9,) * 2)
+            os.utime(folder, ns=(EPOCH * 10**9,) * 2)
         self._index.save()
-        kept = {
+        history = {
             "folder": os.path.basename(self.folder),
             "names": len(self._added),
             "contents": self._contents,
         }
-        if not marshalled.save(f"{self._home}/history", _KIND, kept):
+        if not cache_file.save(f"{self._home}/history", _KIND, history):
             raise ActionError(
                 f"cannot write {self._home}/history", fix=f"df -h {self._home}  # is there space?"
             )
 
     def _discard(self, name: str) -> None:
-        """Remove what is at a name; a link into the store is told to the store."""
+        """Remove a file; tell the store if it was a link to a stored one."""
         path = f"{self.folder}/{name}"
         try:
             info = os.lstat(path)
@@ -223,13 +213,13 @@ def _remove(path: str) -> None:
         return
 
 
-def _both(name: str) -> ActionError:
+def _collision(name: str) -> ActionError:
     return ActionError(
         f"two inputs would both be {name} in the build context", fix="rename one of them"
     )
 
 
-def _moved(name: str) -> InputMovedError:
+def _source_changed(name: str) -> InputMovedError:
     return InputMovedError(
         f"{name} changed while it was being built; nothing was recorded", fix="./doitw build"
     )

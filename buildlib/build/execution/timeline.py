@@ -1,7 +1,7 @@
 """When each target of a build ran, and what its builder did meanwhile.
 
-Collected while a build runs, summed up at its end, and kept as a picture. What a builder did is
-read off its own progress output.
+Collected during a build from the builder's progress output; shown at its end as a summary and a
+chart.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildlib.core.plan.critical_path import critical_path
-from buildlib.engine.progress import Done, Event, Progress, instruction_of
+from buildlib.engine.buildkit_output import Done, Event, Progress, instruction_of
 from buildlib.text import duration
 
 if TYPE_CHECKING:
@@ -26,17 +26,16 @@ FETCH, TRANSFER, UNPACK, RUN, EXPORT, OTHER = (
     "own work",
 )
 KINDS = (FETCH, TRANSFER, UNPACK, RUN, EXPORT, OTHER)
-"""What the time of a target can go to, in the order in which it happens."""
+"""What a target can spend its time on, in the order in which it happens."""
 
 
 class Span(NamedTuple):
     """One target's time.
 
     Attributes:
-        label: The target.
         start: Seconds after the build's start.
-        end: The same, of its end.
-        kinds: Seconds by what they went to; they add up to all of it.
+        end: The same.
+        kinds: Seconds by what they were spent on; they add up to the whole time.
     """
 
     label: Label
@@ -46,15 +45,13 @@ class Span(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
         return self.end - self.start
 
 
-class Watch:
-    """Takes the lines of one target's builder, and sums up its steps.
+class SpanRecorder:
+    """Measures one target: takes the lines of its builder, and adds up the times of its steps.
 
     Args:
-        label: The target.
         begin: When the whole build began (monotonic seconds).
     """
 
@@ -65,8 +62,8 @@ class Watch:
         self._progress = Progress()
         self._kinds: dict[str, float] = {}
 
-    def line(self, text: str) -> Event | None:
-        """Take a line of the builder; what it says, for whoever else wants to know."""
+    def feed(self, text: str) -> Event | None:
+        """Take a line of the builder; return its event."""
         event = self._progress.feed(text)
         if isinstance(event, Done):
             kind = _kind(self._progress.names.get(event.vertex, ""))
@@ -75,24 +72,24 @@ class Watch:
         return event
 
     def waited(self, seconds: float) -> None:
-        """Note seconds in which downloads were waited for."""
+        """Add seconds that were spent waiting for downloads."""
         self._add(FETCH, seconds)
 
     def _add(self, kind: str, seconds: float) -> None:
         self._kinds[kind] = self._kinds.get(kind, 0.0) + seconds
 
     def end(self) -> Span:
-        """The target has ended."""
+        """Return the target's span; call it when the target has ended."""
         now = time.monotonic()
-        took, known = now - self._started, sum(self._kinds.values())
-        share = min(1.0, took / known) if known else 1.0  # steps may run beside one another
+        took, measured = now - self._started, sum(self._kinds.values())
+        share = min(1.0, took / measured) if measured else 1.0  # steps may run in parallel
         kinds = {kind: seconds * share for kind, seconds in self._kinds.items()}
-        kinds[OTHER] = max(0.0, took - known)
+        kinds[OTHER] = max(0.0, took - measured)
         return Span(self._label, self._started - self._begin, now - self._begin, kinds)
 
 
 def _kind(name: str) -> str:
-    """What a vertex does; empty for what takes no time worth telling."""
+    """Return what a vertex spends its time on; empty where that is too little to show."""
     if name.startswith("[internal]"):
         return TRANSFER if name.endswith("load build context") else ""
     if name.startswith("exporting"):
@@ -101,34 +98,30 @@ def _kind(name: str) -> str:
     return {"RUN": RUN, "ADD": UNPACK, "COPY": UNPACK, "FROM": UNPACK}.get(keyword, "")
 
 
-def chain(spans: Sequence[Span], below: Mapping[Label, Sequence[Label]]) -> list[Label]:
-    """The longest row of targets of which each needed the one before, first to last."""
+def critical_path_of(
+    spans: Sequence[Span], build_deps: Mapping[Label, Sequence[Label]]
+) -> list[Label]:
+    """Return the critical path of a build, by the times it took, first to last."""
     labels = [span.label for span in sorted(spans, key=lambda span: span.end)]
-    return critical_path(labels, below, {span.label: span.seconds for span in spans})
+    return critical_path(labels, build_deps, {span.label: span.seconds for span in spans})
 
 
 def summary(
-    spans: Sequence[Span], below: Mapping[Label, Sequence[Label]], names: Mapping[Label, str]
+    spans: Sequence[Span], build_deps: Mapping[Label, Sequence[Label]], names: Mapping[Label, str]
 ) -> list[str]:
-    """Where the time of a build went, in lines for people.
-
-    Args:
-        spans: All targets that were made, in any order.
-        below: What each needs.
-        names: What they are called.
-    """
+    """Say in lines where the time of a build went."""
     seconds = {span.label: span.seconds for span in spans}
     took = max(span.end for span in spans)
     kinds = {kind: sum(span.kinds.get(kind, 0.0) for span in spans) for kind in KINDS}
-    told = [f"{kind} {duration(kinds[kind])}" for kind in KINDS if kinds[kind] >= _WORTH * took]
-    row = chain(spans, below)
-    shown = " > ".join(f"{names[label]} {duration(seconds[label])}" for label in row)
+    shares = [f"{kind} {duration(kinds[kind])}" for kind in KINDS if kinds[kind] >= _WORTH * took]
+    path = critical_path_of(spans, build_deps)
+    shown = " > ".join(f"{names[label]} {duration(seconds[label])}" for label in path)
     busy = sum(seconds.values()) / took if took else 0.0
     return [
-        f"time went to: {', '.join(told)} ({busy:.1f} targets at a time)",
-        f"longest chain, {duration(sum(seconds[label] for label in row))}: {shown}",
+        f"time went to: {', '.join(shares)} ({busy:.1f} targets at a time)",
+        f"critical path, {duration(sum(seconds[label] for label in path))}: {shown}",
     ]
 
 
 _WORTH = 0.01
-"""Part of the whole time below which a kind is not told."""
+"""Part of the whole time below which the summary leaves a kind out."""

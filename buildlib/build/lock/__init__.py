@@ -1,1 +1,1 @@
-"""Making and checking `images.lock`: the one verb that asks the outside what there is."""
+"""Make and check `images.lock`: the only verb that asks the outside what exists."""

@@ -1,7 +1,7 @@
-"""Pins of Debian packages, asked of apt in throw-away containers.
+"""Pins of Debian packages, resolved by apt in throw-away containers.
 
-An image's list is resolved in its parent, since what is installed there counts. A root file system
-stands on nothing: any Debian image will do, for its apt and its archive keys.
+An image's packages are resolved in its parent, since the parent's packages count. A root file
+system has no parent: any Debian image will do, for its apt and its archive keys.
 """
 
 from __future__ import annotations
@@ -30,16 +30,15 @@ from buildlib.outside.fetch.failures import NotServed
 Say = Callable[[str], None]
 
 OFFICIAL = f"debian:{SUITE}-slim"
-"""Debian's own image, for where a root file system has none yet."""
+"""Debian's own image, used where there is no image of a root file system yet."""
 _CA = "/buildlib-ca.pem"
-"""Where a container finds the certificates of this machine."""
+"""Path of this machine's CA bundle in a container."""
 
 
 class Apt:
-    """Asks apt for the entries of one run of `lock`.
+    """Runs apt for the entries of one run of `lock`.
 
     Args:
-        workspace: For the mirror, the engine, and the images to ask in.
         say: Takes lines of progress and warnings.
         image: The image to resolve root file systems in; by default it is found.
     """
@@ -51,11 +50,7 @@ class Apt:
         self._warned: set[str] = set()
 
     def rootfs_entry(self, target: Target, pin: Pin) -> Entry:
-        """The packages of a minimal system with some more.
-
-        Args:
-            target: The `rootfs`.
-            pin: What the declaration asks for.
+        """Resolve a minimal Debian system with the packages that the declaration adds.
 
         Raises:
             InputError: A package does not exist.
@@ -64,14 +59,10 @@ class Apt:
         # Docker and Debian call amd64 and arm64 the same.
         arch = target.platform.split("/")[1]
         script = system_script(pin.asked, self._archive, arch=arch)
-        return self._entry(pin, self._run(self._debian(target), script))
+        return self._entry(pin, self._run(self._apt_image(target), script))
 
     def apt_entry(self, target: Target, pin: Pin) -> Entry:
-        """What apt would add to the target's parent; that is built if it is not there.
-
-        Args:
-            target: The image.
-            pin: What the declaration asks for.
+        """Resolve what apt would add to the target's parent, which is built if the engine lacks it.
 
         Raises:
             InputError: A package does not exist, or the parent is no Debian of our suite.
@@ -84,8 +75,8 @@ class Apt:
             _refuse_other_systems(self._run(image, "cat /etc/os-release"), parent)
         return self._entry(pin, self._run(image, packages_script(pin.asked, self._archive)))
 
-    def _debian(self, target: Target) -> str:
-        """An image whose apt is asked for a root file system.
+    def _apt_image(self, target: Target) -> str:
+        """Return the image whose apt resolves a root file system.
 
         It is the one that was named; else the root file system's own, as the engine has it or as
         the present lock makes it. Where the lock makes none (it is new, was made for another
@@ -95,9 +86,9 @@ class Apt:
         if self._image:
             return self._pulled(self._image)
         settings = self._workspace.settings
-        there = self._workspace.engine.tags(f"{names.repository(settings, image_name(target))}:*")
-        if there:
-            return min(there)
+        tags = self._workspace.engine.tags(f"{names.repository(settings, image_name(target))}:*")
+        if tags:
+            return min(tags)
         try:
             return self._built(target.label, "whose apt is asked")
         except (InputError, NotServed):
@@ -118,7 +109,7 @@ class Apt:
             ) from None
 
     def _pulled(self, reference: str) -> str:
-        """An image of a registry, pulled if the engine does not have it."""
+        """Pull an image if the engine lacks it; return its reference."""
         if self._workspace.engine.inspect([reference])[reference] is None:
             from buildlib.engine import transfer
 
@@ -127,7 +118,7 @@ class Apt:
         return reference
 
     def _built(self, label: Label, why: str) -> str:
-        """The content tag of a target's image, after it was brought up to date."""
+        """Bring a target's image up to date; return its content tag."""
         from buildlib.build.execution.session import Session, build_in_order
 
         workspace = self._workspace
@@ -170,7 +161,7 @@ class Apt:
 
     @cached_property
     def _certificates(self) -> bytes:
-        """What to trust of a mirror behind https, in PEM; empty for what the image trusts."""
+        """The CA bundle, in PEM, for an https mirror; empty where the image's own will do."""
         from buildlib.outside.web.trust import find_ca
 
         mirror = self._workspace.settings.network.apt
@@ -184,9 +175,7 @@ class Apt:
 def _refuse_other_systems(release: str, image: Label) -> None:
     """Refuse to mix packages of our suite into another distribution or another Debian.
 
-    Args:
-        release: The image's /etc/os-release (os-release(5)).
-        image: For the message.
+    `release` is the image's /etc/os-release (os-release(5)).
     """
     if f"VERSION_CODENAME={SUITE}" not in release.split():
         name = re.search(r'^PRETTY_NAME="?([^"\n]*)', release, re.MULTILINE)

@@ -16,20 +16,15 @@ from buildlib.outside.web.retry import Retry
 
 
 def download_entry(workspace: Workspace, target: Target, pin: Pin) -> Entry:
-    """Fetch a declared file and note what it is; it stays in the content store.
-
-    Args:
-        workspace: For the store.
-        target: The `download`.
-        pin: Its addresses; the first that answers counts.
+    """Fetch a declared file from the first address that answers; the content store keeps it.
 
     Raises:
-        ActionError: None of them does.
+        ActionError: None answers.
     """
     failures: list[ActionError] = []
     for url in pin.asked:
         try:
-            sha256, size = _store(workspace.store, _located(workspace.settings.network, url))
+            sha256, size = _download(workspace.store, _address_of(workspace.settings.network, url))
         except ActionError as error:
             failures.append(error)
             continue
@@ -37,25 +32,18 @@ def download_entry(workspace: Workspace, target: Target, pin: Pin) -> Entry:
     raise failures[0]
 
 
-def _located(network: Network, url: str) -> str:
-    """Where a declared address leads to at this site (`pypi:` ones are asked of the index).
-
-    Raises:
-        ActionError: The index cannot be read, or has no such file.
-    """
+def _address_of(network: Network, url: str) -> str:
+    """Return where a declared address leads at this site (the index resolves `pypi:` ones)."""
     try:
         return Locator(network, HttpClient(Retry())).find(Urls((url,)))[0]
     except HttpError as error:
         raise _unreadable(url, error) from None
 
 
-def _store(content: ContentStore, url: str) -> Stored:
+def _download(content: ContentStore, url: str) -> Stored:
     """Put the file at an address into the store, byte for byte as the fetcher will get it.
 
-    A page may be unpacked on the way; a `.tgz` that is served as "encoded" must not be.
-
-    Raises:
-        ActionError: It cannot be had.
+    A page may be decompressed on the way; a `.tgz` that is served as "encoded" must not be.
     """
     client = HttpClient(Retry())
 

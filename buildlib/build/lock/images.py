@@ -1,4 +1,4 @@
-"""Pins of images made elsewhere: the digest that a tag stands for, asked of its registry."""
+"""Pins of images made elsewhere: the digest behind a tag, asked of its registry."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from buildlib.errors import ActionError
 
 
 def image_entry(workspace: Workspace, pin: Pin) -> Entry:
-    """Ask the engine to ask the registry; credentials are those of the docker client.
+    """Ask the registry through the engine; the credentials are those of the docker client.
 
     Raises:
         ActionError: The registry does not answer, or has no such image.
@@ -24,16 +24,16 @@ def image_entry(workspace: Workspace, pin: Pin) -> Entry:
     from buildlib.engine.sdk import client_of
 
     reference = pin.asked[0]
-    asked = mirrored(reference, workspace.settings.network.images)
+    source = mirrored(reference, workspace.settings.network.images)
     workspace.engine.ping()
     try:
         with closing(client_of(find_engine(), timeout=60)) as client:
-            found = client.inspect_distribution(asked)
-        digest = str(found["Descriptor"]["digest"])
+            distribution = client.inspect_distribution(source)
+        digest = str(distribution["Descriptor"]["digest"])
     except (DockerException, RequestException) as error:
         raise ActionError(
-            f"the registry of {asked} does not say what it is: {error}",
-            fix=f"docker pull {asked}  # does it exist, and are you logged in?",
+            f"the registry of {source} does not say what it is: {error}",
+            fix=f"docker pull {source}  # does it exist, and are you logged in?",
         ) from None
     tag = reference.rsplit(":", 1)[-1]
     return Entry(pin.asked, {reference: Item(tag, digest.removeprefix("sha256:"), 0, reference)})

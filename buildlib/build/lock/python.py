@@ -1,12 +1,12 @@
-"""Pins of Python packages: uv resolves, we note the one wheel that the image will install.
+"""Pins of Python packages: uv resolves them, and we pin the one wheel that the image will install.
 
-`X.in` says what is wanted; uv makes `X.lock` of it, with hashes, such that no version of the
-parents' requirements is changed. uv then lists the wheels of `X.lock` (as pylock.toml, PEP 751),
-and `packaging` selects those that fit the image's Python and platform best. They are pinned in
-images.lock, so that a build knows without asking.
+`X.in` holds the requirements; uv makes `X.lock` of it, with hashes, and keeps the versions of the
+parents' requirements. uv then lists the wheels of `X.lock` (as pylock.toml, PEP 751), and
+`packaging` selects those that fit the image's Python and platform best. They are pinned in
+images.lock, so that a build need not ask.
 
-uv runs in a folder that holds what the request names and nothing else, with no configuration, and
-of the environment it sees how the index is reached: so who makes a lock makes no difference.
+uv runs in a folder that holds the files of the request and nothing else, with no configuration. Of
+the environment it sees only how to reach the index, so everyone gets the same lock.
 """
 
 from __future__ import annotations
@@ -29,19 +29,18 @@ from buildlib.core.model.section import PYTHON
 from buildlib.core.model.target import Target
 from buildlib.core.store.state import flat
 from buildlib.errors import ActionError, InputError, Location
-from buildlib.outside.pypi import index_url
+from buildlib.outside.package_index import index_url
 from buildlib.outside.setup.bootstrap import environment_for_uv
 
 _UNREACHED = re.compile(r"Failed to fetch|dns error|error sending request|Request failed")
 
 
 class _Uv(NamedTuple):
-    """uv for one target, in a folder that it sees nothing else of.
+    """uv for one target, in a folder of its own.
 
     Attributes:
-        folder: The folder; files lie in it as they do in the workspace.
+        folder: Files lie in it as they do in the workspace.
         python: What wheels are for.
-        index_url: Address of the package index.
         where: The target's declaration, for messages.
     """
 
@@ -51,12 +50,9 @@ class _Uv(NamedTuple):
     where: Location
 
     def compile(self, source: str, options: Iterable[str], *, fix: str) -> str:
-        """Resolve the requirements of a file (`uv pip compile`); what uv prints.
+        """Resolve the requirements of a file (`uv pip compile`); return what uv prints.
 
-        Args:
-            source: Path of the file.
-            options: Further options.
-            fix: What to do where uv finds no solution.
+        `fix` says what to do where uv finds no solution.
 
         Raises:
             ActionError: It finds none, or does not reach the index.
@@ -91,11 +87,8 @@ class _Uv(NamedTuple):
 def python_entry(workspace: Workspace, target: Target, *, write: bool, upgrade: bool) -> Entry:
     """Resolve a target's requirements and choose its wheels.
 
-    Args:
-        workspace: For settings, and the parents' requirements.
-        target: An image with Python requirements.
-        write: Write the requirements file; else it is only compared.
-        upgrade: Take the newest versions, and not those that the file has.
+    With `write` the requirements file is written, else only compared. With `upgrade` versions are
+    the newest, and not those of the file.
 
     Raises:
         ActionError: uv finds no solution, or the index has no wheel that fits.
@@ -119,24 +112,24 @@ def python_entry(workspace: Workspace, target: Target, *, write: bool, upgrade: 
         _write_if_changed(f"{workspace.root}/{path}", text)
         workspace.renew()
         locked = hashlib.sha256(text.encode()).hexdigest()
-    # The files may have been edited meanwhile: the request is of what uv was given and has made.
+    # The files may have been edited meanwhile: the request describes what uv was given and made.
     return Entry(request_of(written, source, locked), items)
 
 
 def _requirements(target: Target) -> str:
-    """Path of a target's requirements file; it may not have been made yet."""
+    """Return the path of a target's requirements file, which may not exist yet."""
     package = target.label.package
     name = str(target.attrs["python"]).removesuffix(".in") + ".lock"
     return f"{package}/{name}" if package else name
 
 
 def _resolve(uv: _Uv, source: str, path: str, constraints: Iterable[str], *, upgrade: bool) -> str:
-    """Let uv make the requirements file; its text.
+    """Let uv make the requirements file; return its text.
 
     Args:
-        uv: Has all files that are named here but the one that it makes.
+        uv: Its folder has all files that are named here but the one that uv makes.
         source: The `.in` file.
-        path: The requirements file; what it holds until now stays, unless upgraded.
+        path: The requirements file; its versions stay, unless upgraded.
         constraints: The parents' requirements files.
         upgrade: Take the newest versions.
     """
@@ -150,7 +143,7 @@ def _resolve(uv: _Uv, source: str, path: str, constraints: Iterable[str], *, upg
 
 
 def _wheels(uv: _Uv, path: str, text: str) -> dict[str, Item]:
-    """The wheels of a requirements file that uv has just made.
+    """Return the wheels of a requirements file that uv has just made.
 
     Raises:
         ActionError: The index has none that fits, or one that the file does not allow.
@@ -158,29 +151,25 @@ def _wheels(uv: _Uv, path: str, text: str) -> dict[str, Item]:
     fix = f"choose another version in {path.removesuffix('.lock')}.in"
     listed = uv.compile(path, ["--no-deps", "--format", "pylock.toml"], fix=fix)
     try:
-        found = best_wheels(listed, uv.python)
+        wheels = best_wheels(listed, uv.python)
     except ActionError as error:
         error.where, error.fix = uv.where, fix
         raise
-    added = [name for name, item in found.items() if f"sha256:{item.sha256}" not in text]
+    added = [name for name, item in wheels.items() if f"sha256:{item.sha256}" not in text]
     if added:
         raise ActionError(
             f"the index got {added[0]} while uv resolved {path}", fix="./doitw lock python"
         )
-    return found
+    return wheels
 
 
 def _stage(
     workspace: Workspace, folder: str, written: Mapping[str, bytes], copied: Iterable[str]
 ) -> None:
-    """Fill a folder with the files that uv may read, each at its path in the workspace.
+    """Fill an emptied folder with the files that uv may read, each at its path in the workspace.
 
-    Args:
-        workspace: Where the rest is copied from.
-        folder: Emptied before.
-        written: The requirements.
-        copied: Paths of what was locked: the parents', and what this target had until now, whose
-            versions uv keeps.
+    `written` are the requirements. `copied` are lock files of the workspace: the parents', and this
+    target's present one, whose versions uv keeps.
     """
     shutil.rmtree(folder, ignore_errors=True)
     for path, data in {**written, **{path: workspace.tree.read(path) for path in copied}}.items():
@@ -190,11 +179,7 @@ def _stage(
 
 
 def _interpreter(workspace: Workspace, target: Target) -> Interpreter:
-    """The Python that an image has: Debian's, or that of the image made elsewhere it stands on.
-
-    Raises:
-        InputError: The declaration of that image does not say, or the platform has no wheels.
-    """
+    """Return the Python of an image: Debian's, or that of the foreign image below it."""
     platform = target.platform
     if platform not in MACHINES:
         raise InputError(
@@ -214,18 +199,14 @@ def _interpreter(workspace: Workspace, target: Target) -> Interpreter:
 
 
 def _parents(workspace: Workspace, target: Target) -> Iterator[Target]:
-    """The images below a target that have Python requirements, nearest first."""
+    """Yield the images below a target that have Python requirements, nearest first."""
     for parent in workspace.graph.parents(target):
         if any(pin.section == PYTHON.name for pin in parent.pins):
             yield parent
 
 
 def _constraints(workspace: Workspace, parent: Target) -> str:
-    """The path of a parent's locked requirements.
-
-    Raises:
-        InputError: They have not been made.
-    """
+    """Return the path of a parent's locked requirements."""
     path = _requirements(parent)
     if not workspace.tree.exists(path):
         raise InputError(

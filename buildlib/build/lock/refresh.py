@@ -1,8 +1,8 @@
-"""Refreshing the lock, section by section, parents before children.
+"""Refresh the lock, section by section, parents before children.
 
-Each section has one function that says what a target's entry is today. The file is written after
-each entry, so that the next one (a child's packages are resolved inside its parent) builds on it,
-and so that an interrupted refresh loses nothing. What stands on pins that moved follows.
+Each section has one function that makes a target's entry. The lock is written after each entry, so
+that the next one builds on it (a child's packages are resolved inside its parent), and an
+interrupted refresh loses nothing. Entries that were resolved on pins that moved are renewed, too.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from buildlib.build.lock import downloads, images, python
 from buildlib.build.lock.debian import Apt
 from buildlib.build.workspace import Workspace
 from buildlib.core.graph.graph import Graph
-from buildlib.core.keys.compute import resolved_on, stands
+from buildlib.core.keys.compute import resolved_on, was_resolved_on
 from buildlib.core.model.label import Label
 from buildlib.core.model.lock import FILE, Entry, Item, Lock, dump_lock
 from buildlib.core.model.section import APT, DOWNLOAD, IMAGE, PYTHON, ROOTFS, SECTIONS
@@ -29,8 +29,8 @@ Say = Callable[[str], None]
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
 
 
-class Moved(NamedTuple):
-    """One pin that is not what it was; None where it does not exist."""
+class PinChange(NamedTuple):
+    """One pin that changed; `old` or `new` is None where it does not exist."""
 
     section: str
     target: str
@@ -50,8 +50,7 @@ class Refresh:
     """One run of `lock`.
 
     Args:
-        workspace: The workspace; it is renewed when the lock is written.
-        say: Takes lines of progress.
+        workspace: It is renewed when the lock is written.
         upgrade: Take the newest Python packages, and not those of the present lock files.
         image: Debian image whose apt resolves root file systems; by default it is found.
     """
@@ -79,49 +78,48 @@ class Refresh:
         *,
         write: bool = True,
         follow: bool = True,
-    ) -> list[Moved]:
-        """Make the entries of some targets anew.
+    ) -> list[PinChange]:
+        """Renew the entries of some targets; return what changed.
 
         Args:
             sections: Sections of the lock, such as `apt`.
             labels: Targets; those without pins in a section are passed over.
-            write: Write what moved; else only report it.
-            follow: Also make each entry anew that was resolved on other pins than its target
-                stands on then: no key is made with it. Where nothing is written, nothing follows.
-
-        Returns:
-            What moved.
+            write: Write what changed; else only report it.
+            follow: Also renew each entry that was resolved on other pins than its target has now:
+                no key can be made with it. Where nothing is written, nothing follows.
         """
         self.write = write
         sections = set(sections)
-        wanted = set(labels)
-        moved: list[Moved] = []
+        chosen = set(labels)
+        changes: list[PinChange] = []
         for label in self.workspace.graph.order:
             for section in SECTIONS:
                 target = self.workspace.graph[label]
                 pin = next((pin for pin in target.pins if pin.section == section), None)
                 if pin is None:
                     continue
-                if label in wanted and section in sections:
+                if label in chosen and section in sections:
                     self.say(f"{section} of {label}")
-                elif follow and write and not self._stands(target, pin):
+                elif follow and write and not self._is_current(target, pin):
                     self.say(f"{section} of {label}, which was resolved on other pins")
                 else:
                     continue
-                moved += self._renew(section, target, pin)
+                changes += self._renew(section, target, pin)
         if self.write and unwanted(self.workspace, self.workspace.lock):
             write_lock(self.workspace, self.workspace.lock)
-        return moved
+        return changes
 
-    def _stands(self, target: Target, pin: Pin) -> bool:
-        """Whether an entry may stay as it is: nothing that it was resolved on has moved."""
+    def _is_current(self, target: Target, pin: Pin) -> bool:
+        """Whether an entry may stay as it is: no pin that it was resolved on has moved."""
         workspace = self.workspace
         entry = workspace.lock.get(pin.section, {}).get(pin.name)
         if entry is None or target.label in workspace.left_out:
             return True
-        return stands(entry, resolved_on(workspace.graph, workspace.lock, target, pin.section))
+        return was_resolved_on(
+            entry, resolved_on(workspace.graph, workspace.lock, target, pin.section)
+        )
 
-    def _renew(self, section: str, target: Target, pin: Pin) -> list[Moved]:
+    def _renew(self, section: str, target: Target, pin: Pin) -> list[PinChange]:
         workspace = self.workspace
         old = workspace.lock.get(section, {}).get(pin.name)
         on = resolved_on(workspace.graph, workspace.lock, target, section)
@@ -130,20 +128,20 @@ class Refresh:
         except BuildError as error:
             error.where = error.where or target.where
             raise
-        moved = _differences(section, str(target.label), old, new)
+        changes = _differences(section, str(target.label), old, new)
         if on:
-            # In another flavour the same pins may hold on something else.
+            # The same pins may also have been resolved on another flavour's parents.
             flavour = workspace.settings.flavour
-            others = dict(old.on) if old and not moved else {}
+            others = dict(old.on) if old and not changes else {}
             others.pop(flavour, None)
             new = new._replace(on=others if on in others.values() else {**others, flavour: on})
             if old and on not in old.on.values():
-                moved.append(_stood(section, target.label, old.on.get(flavour), on))
+                changes.append(_base_change(section, target.label, old.on.get(flavour), on))
         if self.write and new != old:
             lock = {name: dict(entries) for name, entries in self.workspace.lock.items()}
             lock.setdefault(section, {})[pin.name] = new
             write_lock(self.workspace, lock)
-        return moved
+        return changes
 
     def _python(self, target: Target, pin: Pin) -> Entry:
         del pin
@@ -166,46 +164,46 @@ def write_lock(workspace: Workspace, lock: Lock) -> None:
 
 
 def unwanted(workspace: Workspace, lock: Lock) -> list[tuple[str, str]]:
-    """The entries, as section and name, that no target asks for in any flavour.
+    """Return the entries, as (section, name), that no target asks for in any flavour.
 
-    Where a flavour's declarations are in disorder, what it wants is not known, and all is kept.
+    Where a flavour cannot be loaded, its requests are not known, and all entries are kept.
     """
     candidates = {(section, name) for section, entries in lock.items() for name in entries}
-    candidates -= _wanted(workspace.graph)
+    candidates -= _requested(workspace.graph)
     if not candidates:  # as nearly always: the other flavours need not be read
         return []
     for flavour in FLAVOURS:
         if flavour != workspace.settings.flavour:
             try:
-                candidates -= _wanted(workspace.view.in_flavour(flavour).graph)
+                candidates -= _requested(workspace.view.in_flavour(flavour).graph)
             except InputError:
                 return []
     return sorted(candidates)
 
 
-def _wanted(graph: Graph) -> set[tuple[str, str]]:
+def _requested(graph: Graph) -> set[tuple[str, str]]:
     return {(pin.section, pin.name) for target in graph.targets.values() for pin in target.pins}
 
 
-def _differences(section: str, name: str, old: Entry | None, new: Entry) -> list[Moved]:
+def _differences(section: str, name: str, old: Entry | None, new: Entry) -> list[PinChange]:
     before = dict(old.items) if old else {}
-    found = []
+    changes = []
     if old is not None and old.asked != new.asked:
-        found.append(Moved(section, name, "request", _brief(old.asked), _brief(new.asked)))
+        changes.append(PinChange(section, name, "request", _brief(old.asked), _brief(new.asked)))
     for item in sorted({*before, *new.items}):
         was, now = before.get(item), new.items.get(item)
         if was is None or now is None or (was.version, was.sha256) != (now.version, now.sha256):
             same = was is not None and now is not None and was.version == now.version
-            found.append(Moved(section, name, item, _shown(was, same), _shown(now, same)))
-    return found
+            changes.append(PinChange(section, name, item, _shown(was, same), _shown(now, same)))
+    return changes
 
 
-def _stood(section: str, label: Label, before: str | None, on: str) -> Moved:
-    return Moved(section, str(label), "resolved on", before and before[:12], on[:12])
+def _base_change(section: str, label: Label, before: str | None, on: str) -> PinChange:
+    return PinChange(section, str(label), "resolved on", before and before[:12], on[:12])
 
 
 def _shown(item: Item | None, with_digest: bool) -> str | None:
-    """An item's version, with a piece of its digest where that alone differs."""
+    """Return an item's version, with a piece of its digest where only that differs."""
     if item is None:
         return None
     return f"{item.version} ({item.sha256[:12]})" if with_digest else item.version
@@ -216,7 +214,7 @@ def _brief(asked: tuple[str, ...]) -> str:
 
 
 def relock(workspace: Workspace, say: Say) -> Callable[[str, Label], None]:
-    """For a build that finds a pin no longer served: makes one entry anew."""
+    """Return a function that renews one entry, for a build that finds a pin no longer served."""
 
     def renew(section: str, label: Label) -> None:
         Refresh(workspace, say=say).run([section], [label], follow=False)

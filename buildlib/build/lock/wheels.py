@@ -1,4 +1,4 @@
-"""Which wheels an image installs, of those that a pylock.toml (PEP 751) lists. Pure."""
+"""Choose the wheels of an image from a pylock.toml (PEP 751). Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ else:
 GLIBC_MINOR = 35
 """glibc 2.35, of Ubuntu 22.04: the oldest that images stand on (Debian 12 has 2.36)."""
 MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
-"""Platforms that wheels are known for, as Python calls their machines."""
+"""Platforms with wheels -> what Python calls their machines."""
 
 
 class Interpreter(NamedTuple):
@@ -29,7 +29,7 @@ class Interpreter(NamedTuple):
 
     Attributes:
         version: Such as `3.11`.
-        machine: One of `MACHINES`.
+        machine: One of the values of `MACHINES`.
     """
 
     version: str
@@ -50,11 +50,9 @@ class Interpreter(NamedTuple):
 
 
 def best_wheels(pylock: str, python: Interpreter) -> dict[str, Item]:
-    """The best wheel of each package, as a pin, by file name.
+    """Return the best wheel of each package, as a pin, by file name.
 
-    Args:
-        pylock: Text of a pylock.toml of one platform.
-        python: What the wheels are for.
+    The text of the pylock.toml is for one platform.
 
     Raises:
         ActionError: A package has no wheel that fits, or none with a sha256.
@@ -62,17 +60,17 @@ def best_wheels(pylock: str, python: Interpreter) -> dict[str, Item]:
     environment = default_environment()
     environment["python_version"] = python.version
     environment["python_full_version"] = f"{python.version}.0"
-    found = {}
+    wheels = {}
     try:
         lock = Pylock.from_dict(tomllib.loads(pylock))
         for package, file in lock.select(environment=environment, tags=list(python.tags)):
             if isinstance(file, PackageWheel):
                 sha256 = file.hashes["sha256"]
-                found[file.filename] = Item(
+                wheels[file.filename] = Item(
                     str(package.version), sha256, file.size or 0, package.name
                 )
     except (PylockSelectError, PylockValidationError, KeyError) as error:
         raise ActionError(
             "the index has no wheel of a requirement for this platform", detail=str(error)
         ) from None
-    return found
+    return wheels

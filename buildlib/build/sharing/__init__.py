@@ -1,1 +1,1 @@
-"""The registry as a store that machines share: entries found, brought and published by key."""
+"""The registry as a store that machines share: entries found, pulled and published by key."""

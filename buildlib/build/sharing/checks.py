@@ -1,6 +1,6 @@
-"""Whether a record and what it speaks of belong together: pure comparisons, each with its sentence.
+"""Whether a record matches the image it describes: pure comparisons, each with its message.
 
-The texts go into a line such as `//images/a in registry.test is not used: its image is gone`.
+The messages end a line such as `//images/a in registry.test is not used: its image is gone`.
 """
 
 from __future__ import annotations
@@ -14,27 +14,20 @@ from buildlib.errors import BuildError
 from buildlib.outside.registry.protocol import DOCKER_MANIFEST, OCI_MANIFEST, Manifest
 
 
-def check_asked(entry: Entry, wanted: KeyRecord) -> None:
-    """Refuse the record of another key, which its tag should not name.
-
-    Raises:
-        Invalid: It is of another.
-    """
-    if entry.key != wanted.key:
+def check_key(entry: Entry, record: KeyRecord) -> None:
+    """Refuse the record of another key, which the tag should not name."""
+    if entry.key != record.key:
         raise Invalid(f"its record is that of another key, {entry.key[:12]} of {entry.label}")
 
 
 def check_image(entry: Entry, tagged: str | None, image: Manifest | None, config: bytes) -> None:
-    """Compare the record of an image with the image that is there.
+    """Compare the record of an image with the image itself; raise `Invalid` if they differ.
 
     Args:
-        entry: As its record says.
-        tagged: What the key's own tag names.
+        entry: What the record says.
+        tagged: The digest that the key's own tag names.
         image: The manifest that the record names.
-        config: The image's configuration, as its digest proved; empty where it cannot be had.
-
-    Raises:
-        Invalid: They do not belong together, or the image is not whole.
+        config: The image's configuration, which matches its digest; empty where it cannot be had.
     """
     if tagged is None:
         raise Invalid("the tag of its key is gone")
@@ -45,11 +38,11 @@ def check_image(entry: Entry, tagged: str | None, image: Manifest | None, config
     if image.media_type not in (OCI_MANIFEST, DOCKER_MANIFEST):
         raise Invalid(f"what its record names is no image, but {image.media_type}")
     try:
-        found, layers = image.config.digest, image.blobs[1:]
+        image_id, layers = image.config.digest, image.blobs[1:]
     except BuildError as error:
         raise Invalid(f"its {error.what}") from None
-    if found != entry.image_id:
-        raise Invalid(f"its image is {found[:19]}, and its record says {entry.image_id[:19]}")
+    if image_id != entry.image_id:
+        raise Invalid(f"its image is {image_id[:19]}, and its record says {entry.image_id[:19]}")
     try:
         plain = json.loads(config)
         platform = platform_of(plain["os"], plain["architecture"], plain.get("variant") or "")
@@ -63,10 +56,6 @@ def check_image(entry: Entry, tagged: str | None, image: Manifest | None, config
 
 
 def check_platform(entry: Entry, platform: str) -> None:
-    """Refuse an image for another machine.
-
-    Raises:
-        Invalid: It is for another.
-    """
+    """Refuse an image for another platform."""
     if entry.image_id and entry.platform != platform:
         raise Invalid(f"its image is for {entry.platform}, not {platform}")

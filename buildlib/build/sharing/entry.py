@@ -1,8 +1,8 @@
-"""What the registry keeps for a key: the form of the record beside an image.
+"""What the registry keeps for a key: the format of the record beside an image.
 
-Pure: bytes in, an `Entry` or the sentence of what is wrong out. Knows the forms of manifests, and
-not how a registry is asked. Whatever comes from a registry is doubted: whoever may write there
-may have written anything. `checks` compares a record with what it speaks of.
+Pure: bytes in, an `Entry` or a message out. It knows the formats of manifests, and not how a
+registry is asked. It doubts whatever comes from a registry: anybody who may write there may have
+written anything. `checks` compares a record with the image it describes.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from buildlib.outside.registry import artifact
 from buildlib.outside.registry.protocol import OCI_MANIFEST, Descriptor, Manifest
 
 ARTIFACT = "application/vnd.buildlib.record.v1+json"
-"""What the artifact is; see `artifactType` in the OCI image specification 1.1."""
+"""The artifact's type: `artifactType` in the OCI image specification 1.1."""
 LAYER = "application/vnd.buildlib.record.v1+json+gzip"
-"""Its first layer, the record; further layers are the files of the target."""
+"""The type of its first layer, the record; further layers are the files of the target."""
 FILE = "application/octet-stream"
 LARGEST = 16 << 20
-"""Bytes of a record or a configuration that are read, packed; no real one is near it."""
+"""Limit, in bytes, for a compressed record or a configuration; no real one is near it."""
 _LARGEST_PLAIN = 128 << 20
 _SCHEMA = 1
 LABEL = "org.buildlib.label"
@@ -37,7 +37,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 
 class Invalid(Exception):
-    """An entry that cannot be used; its text says what is wrong with it."""
+    """An entry that cannot be used; the text says what is wrong."""
 
 
 class Entry(NamedTuple):
@@ -45,18 +45,18 @@ class Entry(NamedTuple):
 
     Attributes:
         label: The target, as text.
-        key: Its key, 64 hex digits.
+        key: 64 hex digits.
         image_id: The image's identity, the digest of its configuration; empty for a target with
             files.
         digest: Of the image's manifest, by which engines with the containerd store call it; of
             the record's own for a target with files.
         size: Bytes to transfer at most: all blobs of the image, or all files.
-        files: The target's files, by name.
+        files: By name.
         pushed: When it was published, in seconds since 1970.
         seconds: How long the target took to build.
         platform: Such as `linux/amd64`; empty for a target with files.
-        repository: Where it is, as `names.repository` gives it (with the registry's host).
-        records: Its key record and those of all below it, by key: what `why --against` reads.
+        repository: As `names.repository` gives it (with the registry's host).
+        records: Its key record and those of all below it, by key, for `why --against`.
     """
 
     label: str
@@ -76,14 +76,9 @@ class Entry(NamedTuple):
 
 
 def encode(entry: Entry, subject: Descriptor | None) -> tuple[Manifest, bytes]:
-    """The artifact of an entry.
+    """Return an entry's artifact: its manifest, and its first layer.
 
-    Args:
-        entry: What is published.
-        subject: The image's manifest; None for a target with files.
-
-    Returns:
-        The artifact's manifest, and its first layer. The same entry gives the same bytes.
+    `subject` is the image's manifest; None for a target with files. Equal entries give equal bytes.
     """
     plain = {
         "schema": _SCHEMA,
@@ -93,15 +88,15 @@ def encode(entry: Entry, subject: Descriptor | None) -> tuple[Manifest, bytes]:
         "digest": entry.digest if entry.image_id else "",
         "platform": entry.platform,
         "size": entry.size,
-        "pushed": entry.pushed,  # so that a record which is damaged there is replaced by another
+        "pushed": entry.pushed,  # so that another blob replaces a record that is damaged there
         "seconds": round(entry.seconds, 3),
-        "files": {name: list(made) for name, made in sorted(entry.files.items())},
+        "files": {name: list(file) for name, file in sorted(entry.files.items())},
         "records": {key: entry.records[key].parts for key in sorted(entry.records)},
     }
     data = gzip.compress(json.dumps(plain).encode(), mtime=0)
     layers = [artifact.descriptor(Descriptor(LAYER, _sha256(data), len(data)))]
-    for name, made in sorted(entry.files.items()):
-        layer = artifact.descriptor(Descriptor(FILE, f"sha256:{made.sha256}", made.size))
+    for name, file in sorted(entry.files.items()):
+        layer = artifact.descriptor(Descriptor(FILE, f"sha256:{file.sha256}", file.size))
         layers.append({**layer, "annotations": {artifact.TITLE: name}})
     manifest: dict[str, Any] = {
         "schemaVersion": 2,
@@ -130,7 +125,7 @@ def _sha256(data: bytes) -> str:
 
 
 def record_layer(manifest: Manifest) -> Descriptor:
-    """Where the record of an artifact is.
+    """Return the layer of an artifact that holds the record.
 
     Raises:
         Invalid: The manifest is not that of a record.
@@ -150,7 +145,7 @@ def record_layer(manifest: Manifest) -> Descriptor:
 
 
 def decode(manifest: Manifest, data: bytes, repository: str) -> Entry:
-    """Read a record, checked as far as it goes by itself: the parts of each key give that key.
+    """Read a record, and check it by itself: the parts of each key must give that key.
 
     Args:
         manifest: The artifact's.
@@ -174,7 +169,7 @@ def decode(manifest: Manifest, data: bytes, repository: str) -> Entry:
             image_id=_text(plain["image"]),
             digest=_text(plain["digest"]) or manifest.digest,
             size=int(plain["size"]),
-            files={_text(name): _file(made) for name, made in plain["files"].items()},
+            files={_text(name): _file(file) for name, file in plain["files"].items()},
             pushed=int(plain["pushed"]),
             seconds=float(plain["seconds"]),
             platform=_text(plain["platform"]),
@@ -185,9 +180,9 @@ def decode(manifest: Manifest, data: bytes, repository: str) -> Entry:
         raise Invalid("its record lacks what it should say") from None
     _check_keys(entry)
     for name, value in ((LABEL, entry.label), (_KEY, entry.key)):
-        said = artifact.annotations_of(manifest).get(name)
-        if said != value:
-            raise Invalid(f"its artifact says {said}, and its record {value}")
+        annotation = artifact.annotations_of(manifest).get(name)
+        if annotation != value:
+            raise Invalid(f"its artifact says {annotation}, and its record {value}")
     numbers = (entry.seconds, entry.size, entry.pushed)
     if not all(math.isfinite(number) and number >= 0 for number in numbers):
         raise Invalid("its record tells a time or a size that cannot be")
@@ -226,15 +221,15 @@ def _text(value: object) -> str:
     return value
 
 
-def _file(made: Any) -> FileOutput:
-    sha256, size, executable = made
+def _file(plain: Any) -> FileOutput:
+    sha256, size, executable = plain
     if not (_HEX.match(sha256) and isinstance(size, int) and isinstance(executable, bool)):
         raise TypeError
     return FileOutput(sha256, size, executable)
 
 
 def _check_keys(entry: Entry) -> None:
-    """The parts of each key must give that key, so nobody can invent them."""
+    """The parts of each key must give that key, so that nobody can invent them."""
     for key, record in entry.records.items():
         if record.key != key:
             raise Invalid(f"the parts of key {key[:12]} in its record do not give that key")
@@ -243,10 +238,10 @@ def _check_keys(entry: Entry) -> None:
 
 
 def _check_files(entry: Entry, manifest: Manifest) -> None:
-    """Names that lead nowhere else, and a layer for each file, so that it is kept with the rest."""
-    kept = {(layer.digest, layer.size) for layer in manifest.blobs[2:]}
-    for name, made in entry.files.items():
+    """Each name must stay inside its folder, and each file have a layer, so that it is kept."""
+    layers = {(layer.digest, layer.size) for layer in manifest.blobs[2:]}
+    for name, file in entry.files.items():
         if not name or name.startswith("/") or {"", ".", ".."} & set(name.split("/")):
             raise Invalid(f"its record has a file with the name {name!r}")
-        if (f"sha256:{made.sha256}", made.size) not in kept:
+        if (f"sha256:{file.sha256}", file.size) not in layers:
             raise Invalid(f"its artifact lacks the file {name}")

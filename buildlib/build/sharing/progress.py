@@ -1,6 +1,6 @@
-"""How far several transfers are that run at once: their bytes added up, in one line.
+"""The progress of several transfers at once: their bytes added up, in one line.
 
-Knows numbers and names, nothing of what is moved.
+It knows numbers and names, and nothing of what is moved.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from buildlib.outside.fetch.progress import Observer
 
 
-class Transfers:
+class TransferProgress:
     """Adds up transfers. Safe for several threads.
 
     Args:
-        count: How many there will be.
-        show: Told bytes done, bytes in total as far as known, transfers ended, and their number.
+        count: How many transfers there will be.
+        show: Takes bytes done, bytes in total as far as known, transfers ended, and `count`.
     """
 
     def __init__(self, count: int, show: Observer) -> None:
@@ -27,11 +27,7 @@ class Transfers:
         self._lock = threading.Lock()
 
     def observer(self, name: str) -> Callable[[int, int], None]:
-        """What one transfer tells its numbers to.
-
-        Args:
-            name: The transfer's own.
-        """
+        """Return the observer of one transfer."""
 
         def observe(done: int, total: int) -> None:
             with self._lock:
@@ -41,7 +37,6 @@ class Transfers:
         return observe
 
     def end(self, name: str) -> None:
-        """Note that a transfer is through."""
         with self._lock:
             self._ended.add(name)
             self._tell()

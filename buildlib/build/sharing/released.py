@@ -1,7 +1,7 @@
-"""The images of a release: as its index in a registry lists them, and pulled by their digests.
+"""The images of a release: listed by its index in a registry, and pulled by their digests.
 
 The index is the artifact `ORGANIZATION/releases:VERSION`; its first layer is `images.json`
-(docs/releases.md). What is read is doubted as any entry is.
+(docs/releases.md). It is doubted like any entry.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from buildlib.errors import ActionError, BuildError
 from buildlib.outside.registry.protocol import Registry
 
 if TYPE_CHECKING:
-    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.sharing.shared_store import SharedStore
     from buildlib.engine.protocol import Engine, ImageInfo
     from buildlib.engine.transfer import Observe
 
@@ -34,8 +34,7 @@ class Image(NamedTuple):
     """An image of a release.
 
     Attributes:
-        repository: Where it is in this registry, as `names.repository` gives it.
-        tags: What the release calls it.
+        repository: Its place in this registry, as `names.repository` gives it.
         digest: Of its manifest.
         image_id: Its identity, the digest of its configuration.
     """
@@ -47,12 +46,7 @@ class Image(NamedTuple):
 
 
 def images_of(registry: Registry, settings: Settings, version: str) -> list[Image]:
-    """What a release consists of.
-
-    Args:
-        registry: The registry of the settings.
-        settings: Names of images.
-        version: As the release is called: `2.5.0`.
+    """Return the images of a release, whose version is as in `2.5.0`.
 
     Raises:
         RegistryUnavailable: The registry does not answer.
@@ -83,7 +77,7 @@ def images_of(registry: Registry, settings: Settings, version: str) -> list[Imag
 
 
 def _image(plain: Any, settings: Settings) -> Image:
-    # A registry that was copied to another host keeps the names that the first one had.
+    # The index in a copy of a registry still names the host of the first one.
     name = plain["repository"].rpartition("/")[2]
     tags, digest, image_id = plain["tags"], plain["digest"], plain["image_id"]
     good = _NAME.match(name) and _DIGEST.match(digest) and _DIGEST.match(image_id)
@@ -93,10 +87,10 @@ def _image(plain: Any, settings: Settings) -> Image:
 
 
 def _others(registry: Registry, path: str) -> str:
-    there = [tag for tag in registry.tags(path) if not tag.startswith("claim-")]
-    if not there:
+    versions = [tag for tag in registry.tags(path) if not tag.startswith("claim-")]
+    if not versions:
         return "./doitw pull  # the images of this checkout; nothing was released there yet"
-    return f"./doitw pull VERSION={there[-1]}  # there are: {', '.join(there[-10:])}"
+    return f"./doitw pull VERSION={versions[-1]}  # there are: {', '.join(versions[-10:])}"
 
 
 def _damaged(where: str, what: str, version: str) -> ActionError:
@@ -108,46 +102,47 @@ def _damaged(where: str, what: str, version: str) -> ActionError:
 def pull(
     registry: Registry, store: SharedStore, engine: Engine, images: Sequence[Image], version: str
 ) -> list[Image]:
-    """Have the images of a release in an engine, under the tags of the release.
+    """Pull the images of a release into an engine, under the tags of the release.
+
+    Of its further tags (`latest`), those are set that still belong to the release.
 
     Args:
         registry: Where they are.
         store: The same registry, as a store.
         engine: Where they go.
         images: As `images_of` lists them.
-        version: The release. Of its further tags (`latest`), those are put that are still its own.
+        version: The release.
 
     Returns:
-        Those that were not here.
+        The images that the engine lacked.
 
     Raises:
-        ActionError: The version's tag is on another image here, so that nothing was pulled; or an
-            image cannot be pulled, or is not the one that is listed.
-        EngineUnavailable: No engine answers.
+        ActionError: The version's tag is on another image in the engine, so that nothing was
+            pulled; or an image cannot be pulled, or is not the one that is listed.
     """
-    own = {f"{image.repository}:{version}": image for image in images}
-    known = [name for image in images for name in (image.image_id, image.digest)]
-    answers = engine.inspect([*own, *known])  # one question for all of them
-    for reference, image in own.items():
-        taken = answers[reference]
-        if taken is not None and taken.id not in (image.image_id, image.digest):
+    tags = {f"{image.repository}:{version}": image for image in images}
+    ids = [name for image in images for name in (image.image_id, image.digest)]
+    answers = engine.inspect([*tags, *ids])  # one question for all of them
+    for reference, image in tags.items():
+        present = answers[reference]
+        if present is not None and present.id not in (image.image_id, image.digest):
             raise ActionError(
                 f"{reference} is another image here; a release tag is never moved",
                 fix=f"docker rmi {reference}  # if it is nothing that you need",
             )
-    here = {image: answers[image.image_id] or answers[image.digest] for image in images}
-    missing = [image for image, found in here.items() if found is None]
+    infos = {image: answers[image.image_id] or answers[image.digest] for image in images}
+    missing = [image for image, info in infos.items() if info is None]
 
     def work(image: Image) -> Callable[[Observe], ImageInfo]:
         reference = f"{image.repository}@{image.digest}"
         return lambda observe: store.pull_image(reference, image.image_id, engine, observe)
 
-    here |= transfer("pull", {image: work(image) for image in missing})
-    for image, found in here.items():
-        assert found is not None  # noqa: S101 - it was there, or was pulled
+    infos |= transfer("pull", {image: work(image) for image in missing})
+    for image, info in infos.items():
+        assert info is not None  # noqa: S101 - the engine had it, or it was pulled
         path = names.without_host(image.repository, registry.host)
         for tag in image.tags:
-            # `latest` may stand for a later release by now; it is not taken back.
+            # `latest` may name a later release by now; it is not moved back.
             if tag == version or registry.head(path, tag) == image.digest:
-                engine.tag(found.id, f"{image.repository}:{tag}")
+                engine.tag(info.id, f"{image.repository}:{tag}")
     return missing

@@ -1,7 +1,7 @@
-"""Several targets to or from a registry at once, and a line that shows how far they are.
+"""Several targets to or from a registry at once, with one progress line.
 
 All that is published or pulled goes through here: by a build, by `push` and `pull`, by a release
-with its proofs and SBOMs. What happens to one target is `SharedStore`'s.
+with its proofs and SBOMs. `SharedStore` moves one target.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TypeVar
 
-from buildlib.build.sharing.progress import Transfers
-from buildlib.build.sharing.writer import Made
+from buildlib.build.sharing.entry_writer import BuiltTarget
+from buildlib.build.sharing.progress import TransferProgress
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.output import Output
 from buildlib.errors import BuildError
@@ -21,7 +21,7 @@ from buildlib.parallel import map_threads
 
 if TYPE_CHECKING:
     from buildlib.build.sharing.entry import Entry
-    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.sharing.shared_store import SharedStore
     from buildlib.core.store.records import Records
     from buildlib.core.view import View
     from buildlib.engine.protocol import Engine
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Name = TypeVar("Name")
 Result = TypeVar("Result")
 AT_ONCE = 4
-"""Targets that are transferred at a time; an engine moves several layers of each."""
+"""Targets transferred at a time; an engine moves several layers of each."""
 
 
 def transfer(
@@ -40,20 +40,20 @@ def transfer(
     *,
     failed: dict[Name, Exception] | None = None,
 ) -> dict[Name, Result]:
-    """Run transfers, some at a time, and show how far they are.
+    """Run transfers, some at a time, and show their progress.
 
     Args:
-        verb: What is done, as the line on standard error begins; nothing is shown when empty.
+        verb: Begins the line on standard error; nothing is shown when empty.
         works: By name, what to call with an observer.
-        failed: Takes the errors of those that fail, by name, where the others are to go on. A
-            registry that did not answer one is not waited for again by each of the others.
+        failed: Takes the errors by name, so that the other transfers go on. A registry that did not
+            answer one transfer is not waited for again by each of the others.
 
     Returns:
         What each returned, by name; those that failed are left out.
 
     Raises:
-        Exception: The first that failed, where no `failed` is given; those that ran beside it
-            came to their end.
+        Exception: The first error, where `failed` is None; transfers that were running were
+            finished.
     """
     if not works:
         return {}
@@ -61,7 +61,7 @@ def transfer(
     errors: dict[Name, Exception] = {}
     unanswered: list[RegistryUnavailable] = []
     with _shown(verb) as show:
-        transfers = Transfers(len(works), show)
+        transfers = TransferProgress(len(works), show)
 
         def run(name: Name) -> None:
             try:
@@ -91,50 +91,49 @@ def _shown(verb: str) -> AbstractContextManager[Observer]:
 
 
 def find(store: SharedStore, view: View, labels: Iterable[Label]) -> dict[Label, Entry]:
-    """What a store has of some targets at their present keys."""
+    """Return the entries that a store has for some targets at their present keys."""
     records = {label: view.keys.record(Reference(label)) for label in labels}
-    found = store.find([(view.graph[label], record) for label, record in records.items()])
-    return {label: found[record.key] for label, record in records.items() if record.key in found}
+    entries = store.find([(view.graph[label], record) for label, record in records.items()])
+    return {
+        label: entries[record.key] for label, record in records.items() if record.key in entries
+    }
 
 
-def made_of(view: View, records: Records, labels: Iterable[Label]) -> dict[Label, Made]:
-    """What was built of some targets, to be published.
+def built_targets(
+    view: View, records: Records, labels: Iterable[Label]
+) -> dict[Label, BuiltTarget]:
+    """Return what was built of some targets, to be published.
 
     Keys and records are read now, and not in the threads that publish: files may change.
     """
-    made = {}
+    built = {}
     for label in labels:
         record, closure = view.keys.record(Reference(label)), view.keys.closure(Reference(label))
         kept = records.get(record.key)
-        made[label] = Made(view.graph[label], record, kept.output if kept else Output(), closure)
-    return made
+        built[label] = BuiltTarget(
+            view.graph[label], record, kept.output if kept else Output(), closure
+        )
+    return built
 
 
 def publish(
     store: SharedStore,
-    made: Mapping[Label, Made],
+    built: Mapping[Label, BuiltTarget],
     engine: Engine,
     *,
     verb: str = "",
     failed: dict[Label, Exception] | None = None,
 ) -> dict[Label, Entry]:
-    """Publish what was built of some targets.
-
-    Args:
-        store: Where to.
-        made: What was built; see `made_of`.
-        engine: Where images are.
-        verb: As of `transfer`.
-        failed: As of `transfer`.
+    """Publish what was built of some targets; `verb` and `failed` are those of `transfer`.
 
     Returns:
-        The entries that count; the first writer wins, so they may be of others.
+        The entries that count; the first writer wins, so another build may have made them.
     """
 
-    def work(each: Made) -> Callable[[Observe], Entry]:
+    def work(each: BuiltTarget) -> Callable[[Observe], Entry]:
         return lambda observe: store.publish(each, engine, observe)
 
-    works = {label: work(each) for label, each in made.items()}
+    works = {label: work(each) for label, each in built.items()}
     return transfer(verb, works, failed=failed)
 
 
@@ -147,16 +146,10 @@ def pull(
     adopt: Callable[[Name, Callable[[], object]], object] | None = None,
     failed: dict[Name, Exception] | None = None,
 ) -> list[Name]:
-    """Pull some entries.
+    """Pull some entries of `find`; `verb` and `failed` are those of `transfer`.
 
-    Args:
-        store: Where from.
-        entries: As `find` gave them.
-        engine: Where images go.
-        verb: As of `transfer`.
-        adopt: Called for each with its name and what pulls it: may look whether that is still
-            needed, and give it names (`Executor.adopt`).
-        failed: As of `transfer`.
+    `adopt` is called for each with its name and the function that pulls it: it may skip what is no
+    longer needed, and name what came (`Executor.adopt`).
 
     Returns:
         The names of those that came.
@@ -171,4 +164,5 @@ def pull(
 
         return one
 
-    return [*transfer(verb, {name: work(name, it) for name, it in entries.items()}, failed=failed)]
+    works = {name: work(name, entry) for name, entry in entries.items()}
+    return [*transfer(verb, works, failed=failed)]

@@ -1,7 +1,7 @@
 """`affected`: the targets whose keys differ between two trees, from git objects, without a build.
 
-It tells what a pull request touches, which images CI has to build, and why. Neither an engine nor
-the network is asked, and nothing is checked out.
+It shows what a pull request touches, which images CI has to build, and why. It asks neither an
+engine nor the network, and checks nothing out.
 """
 
 from __future__ import annotations
@@ -22,15 +22,14 @@ if TYPE_CHECKING:
     from buildlib.core.plan.affected import Affected
 
 
-class Answer(NamedTuple):
+class Difference(NamedTuple):
     """What differs between two trees.
 
     Attributes:
-        view: The tree now.
-        since: The commit before, as it was given.
-        to: The commit now, as it was given; empty for the working tree.
-        affected: What differs, dependencies first.
-        removed: Targets that are no longer there.
+        view: Of the newer tree.
+        since: The older commit, as given.
+        to: The newer commit, as given; empty for the working tree.
+        affected: Targets that differ, dependencies first.
     """
 
     view: View
@@ -41,7 +40,6 @@ class Answer(NamedTuple):
 
 
 def run(call: Call) -> int:
-    """See the module."""
     tell = _format(call)
     since, to = (str(call.options.get(name, "")) for name in ("since", "to"))
     if not since:
@@ -57,16 +55,16 @@ def run(call: Call) -> int:
         )
         new = rest[0] if rest else workspace.view
         removed = [label for label in old.graph.order if label not in new.graph.targets]
-        answer = Answer(new, since, to, _ask(call, old, new), removed)
+        answer = Difference(new, since, to, _affected(call, old, new), removed)
         tell(answer, call.flag("why"))
     workspace.save()
     return 0
 
 
-def _ask(call: Call, old: View, new: View) -> list[Affected]:
-    """What differs, of the targets and kinds that are asked for."""
+def _affected(call: Call, old: View, new: View) -> list[Affected]:
+    """The targets that differ, of those that the command line chooses."""
     from buildlib.core.plan.affected import affected
-    from buildlib.core.plan.code import changed_rules
+    from buildlib.core.plan.rule_versions import changed_rules
 
     graph = new.graph
     kinds = {target.rule.kind for target in graph.targets.values()}
@@ -77,85 +75,86 @@ def _ask(call: Call, old: View, new: View) -> list[Affected]:
             fix=f"--kind {nearest(kind, kinds) or 'docker_image'}",
         )
     if call.words:
-        wanted = set(new.resolve(call.words, folder=call.folder))
+        chosen = set(new.resolve(call.words, folder=call.folder))
     else:
         verbs = ("build", "verify") if call.flag("verify") else ("build",)
-        wanted = {label for verb in verbs for label in new.resolve((), verb=verb)}
+        chosen = {label for verb in verbs for label in new.resolve((), verb=verb)}
     labels = [
         label
         for label in graph.order
-        if label in wanted
+        if label in chosen
         and (graph[label].rule.kind == kind if kind else graph[label].rule.is_built)
     ]
     return affected(old, new, labels, changed_rules(old.tree, new.tree, kinds))
 
 
-def _lines(answer: Answer, why: bool) -> None:
-    for found in answer.affected:
-        say(str(found.label))
+def _lines(difference: Difference, why: bool) -> None:
+    for target in difference.affected:
+        say(str(target.label))
         if why:
-            say(f"  {_cause(found)}")
-            if len(found.path) > 1:
-                say(f"  {len(found.path)} long: " + " <- ".join(map(str, found.path)))
+            say(f"  {_reason(target)}")
+            if len(target.path) > 1:
+                say(f"  {len(target.path)} long: " + " <- ".join(map(str, target.path)))
 
 
-def _json(answer: Answer, why: bool) -> None:
+def _json(difference: Difference, why: bool) -> None:
     del why  # a program takes what it needs
-    targets = plain_targets(answer.view.graph, [found.label for found in answer.affected])
+    labels = [affected.label for affected in difference.affected]
+    targets = plain_targets(difference.view.graph, labels)
     rows = [
         {
             **target,
             "changes": [
                 {"part": change.name, "old": change.old, "new": change.new}
-                for change in found.changes
+                for change in affected.changes
             ],
-            "path": [str(ref) for ref in found.path],
+            "path": [str(ref) for ref in affected.path],
         }
-        for target, found in zip(targets, answer.affected, strict=True)
+        for target, affected in zip(targets, difference.affected, strict=True)
     ]
-    removed = [str(label) for label in answer.removed]
-    ends = {"since": answer.since, "to": answer.to or None}
+    removed = [str(label) for label in difference.removed]
+    ends = {"since": difference.since, "to": difference.to or None}
     print_json({"schema": 1, **ends, "affected": rows, "removed": removed})
 
 
-def _github(answer: Answer, why: bool) -> None:
+def _github(difference: Difference, why: bool) -> None:
     """Lines for the file that `$GITHUB_OUTPUT` names: a matrix for `fromJSON`, and its length."""
     del why
     import json
 
-    targets = plain_targets(answer.view.graph, [found.label for found in answer.affected])
+    targets = plain_targets(difference.view.graph, [target.label for target in difference.affected])
     rows = [{name: row[name] for name in ("label", "task", "rule")} for row in targets]
     say(f"matrix={json.dumps({'include': rows}, separators=(',', ':'))}")
     say(f"count={len(rows)}")
 
 
-def _markdown(answer: Answer, why: bool) -> None:
+def _markdown(difference: Difference, why: bool) -> None:
     """A comment for a pull request."""
-    count = len(answer.affected)
+    count = len(difference.affected)
     what = "1 target is" if count == 1 else f"{count or 'No'} targets are"
-    say(f"### {what} affected since `{answer.since}`\n")
-    if answer.affected:
+    say(f"### {what} affected since `{difference.since}`\n")
+    if difference.affected:
         say("| target | rule | why |\n|---|---|---|")
-    for found in answer.affected:
-        kind = answer.view.graph[found.label].rule.kind
-        path = " ← ".join(f"`{ref}`" for ref in found.path)
-        chain = f"<br>{path}" if why and len(found.path) > 1 else ""
-        say(f"| `{found.label}` | {kind} | {_cause(found)}{chain} |".replace("\n", " "))
-    if answer.removed:
-        say("\nRemoved: " + ", ".join(f"`{label}`" for label in answer.removed))
+    for target in difference.affected:
+        kind = difference.view.graph[target.label].rule.kind
+        path = " ← ".join(f"`{ref}`" for ref in target.path)
+        chain = f"<br>{path}" if why and len(target.path) > 1 else ""
+        say(f"| `{target.label}` | {kind} | {_reason(target)}{chain} |".replace("\n", " "))
+    if difference.removed:
+        say("\nRemoved: " + ", ".join(f"`{label}`" for label in difference.removed))
 
 
-def _cause(found: Affected) -> str:
-    """What differs where the path of a target ends, in a line."""
+def _reason(target: Affected) -> str:
+    """The changed parts at the end of a target's path, in a line."""
     from buildlib.core.plan.explain import Leaf, in_a_line
 
-    leaves = [Leaf(found.path, change) for change in found.changes]
+    leaves = [Leaf(target.path, change) for change in target.changes]
     if not leaves:
-        return f"{found.path[-1]} is new" if len(found.path) > 1 else "new"
+        return f"{target.path[-1]} is new" if len(target.path) > 1 else "new"
     return in_a_line(leaves)
 
 
-_FORMATS: dict[str, Callable[[Answer, bool], None]] = {
+_FORMATS: dict[str, Callable[[Difference, bool], None]] = {
     "lines": _lines,
     "json": _json,
     "github": _github,
@@ -163,7 +162,7 @@ _FORMATS: dict[str, Callable[[Answer, bool], None]] = {
 }
 
 
-def _format(call: Call) -> Callable[[Answer, bool], None]:
+def _format(call: Call) -> Callable[[Difference, bool], None]:
     name = "json" if call.flag("json") else str(call.options.get("format", "lines"))
     if name not in _FORMATS:
         raise InputError(

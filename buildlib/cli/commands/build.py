@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from buildlib.cli import plans
-from buildlib.cli.building import build, default_jobs, is_loud
+from buildlib.cli.building import build, default_jobs, is_verbose
 from buildlib.cli.common import open_workspace, say
 from buildlib.cli.verb import (
     ALWAYS,
@@ -22,7 +22,6 @@ STALE = 1
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     if call.flag("check") or call.flag("dry-run"):
         stale = plans.show(workspace, call)
@@ -35,7 +34,7 @@ def run(call: Call) -> int:
         workspace,
         workspace.resolve(call.words, folder=call.folder, verb="build"),
         jobs=call.number("jobs", default_jobs()),
-        verbose=is_loud(call),
+        verbose=is_verbose(call),
         force=call.flag("always"),
         as_json=call.flag("json"),
     )

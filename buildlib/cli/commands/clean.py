@@ -8,7 +8,6 @@ from buildlib.cli.verb import DRY_RUN, Call, Verb
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     labels = reversed(workspace.resolve(call.words, folder=call.folder))
     for line in clean(workspace, labels, dry_run=call.flag("dry-run")):

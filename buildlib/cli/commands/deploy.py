@@ -1,7 +1,7 @@
 """`deploy`: build what a deployment needs, and have `deploy/` start it.
 
-What is started and how is that program's business (docs/deploy.md). It says which target describes
-a deployment; the images that this names are built, and the first is handed over by its content.
+That program knows what to start and how (docs/deploy.md). It names the target that describes a
+deployment; this verb builds the images that the target names, and passes the first by content tag.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildlib.build.execution import signals
-from buildlib.cli.building import build, is_loud
+from buildlib.cli.building import build, is_verbose
 from buildlib.cli.common import open_workspace, print_json, say, warn
 from buildlib.cli.program import run_program
 from buildlib.cli.verb import JSON, VERBOSITY, Call, Option, Verb
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     signals.install(workspace.save)
     tell = warn if call.flag("json") else say
@@ -32,11 +31,11 @@ def run(call: Call) -> int:
         if name in call.options:
             words += [f"--{name}", str(call.options[name])]
     words += ["--init"] if call.flag("init") else []
-    # What is missing is told before anything is built.
+    # Refuses before anything is built.
     target = parse_label(run_program(workspace, "deploy", ["check", *words], tell)["target"])
     images = named_images(workspace, target)
     roots = [target] if call.flag("no-build") else [target, *images]
-    code = build(workspace, roots, verbose=is_loud(call), quiet=call.flag("json"))
+    code = build(workspace, roots, verbose=is_verbose(call), quiet=call.flag("json"))
     if code:
         return code
     image = in_engine(workspace, images)
@@ -48,45 +47,37 @@ def run(call: Call) -> int:
 
 
 def named_images(workspace: Workspace, label: Label) -> list[Label]:
-    """All images that a target names, also through others that it names; the nearest first.
-
-    Raises:
-        InputError: The workspace declares no such target.
-    """
+    """All images that a target names, directly or through other targets; the nearest first."""
     workspace.resolve([str(label)])
     graph = workspace.graph
-    found: dict[Label, None] = {}
+    images: dict[Label, None] = {}
     pending = [label]
     while pending:
         for dep in graph[pending.pop(0)].deps:
             if dep.by_name and graph[dep.ref.label].rule.is_image:
-                found[dep.ref.label] = None
+                images[dep.ref.label] = None
             elif dep.by_name:
                 pending.append(dep.ref.label)
-    return list(found)
+    return list(images)
 
 
 def in_engine(workspace: Workspace, images: list[Label]) -> str:
-    """The first of some images as the engine has it; all others have to be there, too.
-
-    Raises:
-        ActionError: One is not.
-    """
+    """The tag of the first image in the engine; refuses if the engine lacks any of them."""
     tags = {}
     for label in images:
         key = workspace.keys.key(Reference(label))
         name = image_name(workspace.graph[label])
         content = names.content_tag(workspace.settings, name, key)
         tags[label] = (content, names.channel_tag(workspace.settings, name, workspace.channel))
-    there = workspace.engine.inspect([tag for both in tags.values() for tag in both])
+    infos = workspace.engine.inspect([tag for both in tags.values() for tag in both])
     for label, (_, channel) in tags.items():
-        if there[channel] is None:
+        if infos[channel] is None:
             fix = f"./doitw build {label}"
             if workspace.channel != names.DEV:  # no build puts the tags of a release
                 fix = f"docker pull {channel}  # or ./doitw release VERSION={workspace.channel}"
             raise ActionError(f"{channel} is not in the engine", fix=fix)
     content, channel = tags[images[0]]
-    return content if there[content] is not None else channel
+    return content if infos[content] is not None else channel
 
 
 VERB = Verb(

@@ -9,21 +9,20 @@ from buildlib.cli.verb import OFFLINE, Call, Option, Verb
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     signals.install(workspace.save)
     labels = workspace.resolve(call.words, folder=call.folder, verb="build")
-    found = downloads_of(workspace, workspace.graph.closure(labels))
-    wanted = list({entry.sha256: entry for entry in found}.values())
-    missing = workspace.missing(wanted)
-    workspace.fetch(wanted, say)
-    size = sum(entry.size or 0 for entry in wanted)
-    say(f"{len(wanted)} files, {size / 1e6:.1f} MB, are in the store; {len(missing)} were fetched")
+    entries = downloads_of(workspace, workspace.graph.closure(labels))
+    files = list({entry.sha256: entry for entry in entries}.values())
+    missing = workspace.missing(files)
+    workspace.fetch(files, say)
+    size = sum(entry.size or 0 for entry in files)
+    say(f"{len(files)} files, {size / 1e6:.1f} MB, are in the store; {len(missing)} were fetched")
     folder = call.options.get("to")
     if folder:
-        from buildlib.outside.fetch.carry import export_to
+        from buildlib.outside.fetch.air_gap import export_to
 
-        export_to(workspace.store, wanted, str(folder))
+        export_to(workspace.store, files, str(folder))
         say(f"they are in {folder}, too: carry it, and set BUILDLIB_STORE to it there")
     workspace.save()
     return 0

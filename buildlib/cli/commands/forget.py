@@ -8,7 +8,6 @@ from buildlib.cli.verb import Call, Verb
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     labels = workspace.resolve(call.words, folder=call.folder)
     Executor(workspace, say=say).forget(labels)

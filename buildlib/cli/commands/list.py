@@ -8,7 +8,6 @@ from buildlib.cli.verb import JSON, Call, Verb
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     labels = sorted(workspace.resolve(call.words, folder=call.folder, left_out=True))
     if call.flag("json"):

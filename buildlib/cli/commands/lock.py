@@ -12,7 +12,6 @@ from buildlib.suggest import nearest
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     signals.install(workspace.save)
     sections = [word for word in call.words if word in SECTIONS]

@@ -1,6 +1,6 @@
-"""`plan`: what would be built and why. Nothing is run, and no engine or network is needed.
+"""`plan`: what would be built and why. It runs nothing, and needs no engine and no network.
 
-`plan release VERSION=2.5.0` tells what a release would do, `plan --remote` what a build would pull:
+`plan release VERSION=2.5.0` shows what a release would do, `plan --remote` what a build would pull:
 these two ask the registry.
 """
 
@@ -14,15 +14,14 @@ from buildlib.cli.verb import JSON, VARIABLES, Call, Option, Verb, find
 from buildlib.errors import InputError
 
 if TYPE_CHECKING:
-    from buildlib.build.execution.sharing import RegistryLookup
+    from buildlib.build.execution.pull_and_publish import RegistryLookup
     from buildlib.build.workspace import Workspace
 
 
 def run(call: Call) -> int:
-    """See the module."""
     if call.words[:1] == ("release",):
-        asked = call._replace(words=call.words[1:], options={**call.options, "dry-run": True})
-        return find("release").run(asked)
+        options = {**call.options, "dry-run": True}
+        return find("release").run(call._replace(words=call.words[1:], options=options))
     for name in ("VERSION", "NEXT"):
         if name in call.variables:
             raise InputError(
@@ -35,12 +34,12 @@ def run(call: Call) -> int:
 
 
 def _registry(workspace: Workspace) -> RegistryLookup:
-    """What answers for the registry of the settings, whatever the role of this machine."""
-    from buildlib.build.execution.sharing import RegistryLookup
+    """Asks the registry of the settings, whatever the role of this machine."""
+    from buildlib.build.execution.pull_and_publish import RegistryLookup
 
-    if workspace.sharing is None:
+    if workspace.shared_store is None:
         raise no_registry("plan --remote")
-    return RegistryLookup(workspace, workspace.sharing, warn)
+    return RegistryLookup(workspace, workspace.shared_store, warn)
 
 
 VERB = Verb(

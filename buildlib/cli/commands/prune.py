@@ -1,6 +1,6 @@
-"""`prune`: remove content that nothing stands for any more, in the engine or in the registry.
+"""`prune`: remove content that nothing needs any more, from the engine or the registry.
 
-Without `--yes` it only shows what would go. What was really done is in `.buildlib/reports`.
+Without `--yes` it only shows what it would remove. It writes what it did to `.buildlib/reports`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from buildlib.text import size
 if TYPE_CHECKING:
     from buildlib.build.workspace import Workspace
     from buildlib.shipping.pruning.policy import Content, Decision, Keep
-    from buildlib.shipping.pruning.references import References, Unknown
+    from buildlib.shipping.pruning.references import BrokenCommit, References
 
 KEEP_COMMITS = 10
 YOUNG_DAYS = 7
@@ -27,7 +27,6 @@ _REPORT = "reports/prune.json"
 
 
 def run(call: Call) -> int:
-    """See the module."""
     count = call.number("keep-commits", KEEP_COMMITS, least=0)
     days = call.number("younger-than", YOUNG_DAYS, least=0)
     as_json, really = call.flag("json"), call.flag("yes")
@@ -63,14 +62,13 @@ def run(call: Call) -> int:
 
 
 def rules_of(refs: References, days: float) -> list[Keep]:
-    """What the working tree and the history keep.
+    """The rules that keep what the working tree and the history need.
 
-    A branch that cannot be loaded keeps all that was made since its commit, and for some days
-    before it: it may have been built from a working tree that was committed later.
+    A branch that cannot be loaded keeps all images made since some days before its commit: they may
+    have been built from a working tree that was committed later.
 
     Args:
-        refs: What the history stands for.
-        days: Within these, things are young.
+        days: How many days before that commit.
     """
     from buildlib.shipping.pruning import policy
 
@@ -83,11 +81,11 @@ def rules_of(refs: References, days: float) -> list[Keep]:
     return rules
 
 
-_Found = tuple[Sequence["Decision"], Callable[[Sequence["Content"]], dict["Content", str]]]
+_Decided = tuple[Sequence["Decision"], Callable[[Sequence["Content"]], dict["Content", str]]]
 
 
-def _local(workspace: Workspace, refs: References, rules: Sequence[Keep]) -> _Found:
-    """What becomes of the engine's content tags, and what removes them."""
+def _local(workspace: Workspace, refs: References, rules: Sequence[Keep]) -> _Decided:
+    """Decisions about the engine's content tags, and the function that removes them."""
     from buildlib.shipping.pruning import local, policy
 
     del refs
@@ -97,12 +95,12 @@ def _local(workspace: Workspace, refs: References, rules: Sequence[Keep]) -> _Fo
     return decisions, lambda going: local.remove(engine, going)
 
 
-def _remote(workspace: Workspace, refs: References, rules: Sequence[Keep]) -> _Found:
-    """What becomes of the registry's content and records, and what removes them."""
+def _remote(workspace: Workspace, refs: References, rules: Sequence[Keep]) -> _Decided:
+    """Decisions about the registry's content and records, and the function that removes them."""
     from buildlib.shipping.pruning import policy, remote
 
     registry = workspace.registry
-    assert registry is not None  # noqa: S101  # `remote.check` has seen to it
+    assert registry is not None  # noqa: S101  # `remote.check` refuses that
     contents, always = remote.look(registry, workspace.settings, refs.images)
     decisions = policy.decide(contents, [*always, *rules])
     return decisions, lambda going: remote.remove(registry, going)
@@ -111,12 +109,11 @@ def _remote(workspace: Workspace, refs: References, rules: Sequence[Keep]) -> _F
 def as_plain(
     decisions: Iterable[Decision],
     failed: dict[Content, str],
-    unknown: Iterable[Unknown],
+    unknown: Iterable[BrokenCommit],
     *,
     really: bool,
     remote: bool,
 ) -> dict[str, Any]:
-    """The report, for programs."""
     plain: dict[str, Any] = {
         "schema": 1,
         "where": "registry" if remote else "engine",
@@ -150,33 +147,32 @@ def as_plain(
 def lines(
     decisions: Sequence[Decision],
     failed: dict[Content, str],
-    unknown: Iterable[Unknown],
+    unknown: Iterable[BrokenCommit],
     now: float,
     *,
     really: bool,
 ) -> list[str]:
-    """The report, for people."""
-    told = [
+    output = [
         f"warning: {each.commit.name} ({each.commit.id[:9]}) cannot be loaded: {each.why}"
         for each in unknown
     ]
-    gone = [content for content, reason in decisions if not reason and content not in failed]
+    removed = [content for content, reason in decisions if not reason and content not in failed]
     for content, reason in sorted(decisions, key=lambda each: (not each[1], each[0].name)):
         if reason:
-            told.append(f"keep    {_row(content, now)}  {reason}")
+            output.append(f"keep    {_row(content, now)}  {reason}")
         elif content in failed:
-            told.append(f"FAILED  {_row(content, now)}  {failed[content]}")
+            output.append(f"FAILED  {_row(content, now)}  {failed[content]}")
         else:
-            told.append(f"{'removed' if really else 'remove '} {_row(content, now)}")
-    total = sum({each.digest: each.size for each in gone}.values())
-    stay = len(decisions) - len(gone)
-    what = f"{len(gone)} {'removed' if really else 'to remove'}, {stay} stay"
-    if gone:
+            output.append(f"{'removed' if really else 'remove '} {_row(content, now)}")
+    total = sum({each.digest: each.size for each in removed}.values())
+    kept = len(decisions) - len(removed)
+    what = f"{len(removed)} {'removed' if really else 'to remove'}, {kept} stay"
+    if removed:
         what += f"; {size(total)} at most, with layers that others share"
-    told.append(what)
-    if gone and not really:
-        told.append("nothing was removed; add --yes to do it")
-    return told
+    output.append(what)
+    if removed and not really:
+        output.append("nothing was removed; add --yes to do it")
+    return output
 
 
 def _row(content: Content, now: float) -> str:

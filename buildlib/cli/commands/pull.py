@@ -1,7 +1,6 @@
-"""`pull`: images that the registry has at the present keys, or those of a release, come here.
+"""`pull`: pull images at the present keys, or those of a release, from the registry.
 
-What is here already is not brought again. Nothing is built: what the registry lacks is told, and
-is the business of `build`.
+It pulls only what this machine lacks, and builds nothing: it reports what the registry lacks.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildlib.build.execution import signals
 from buildlib.cli.common import open_workspace, print_json, say, short_name, warn
-from buildlib.cli.sharing import is_image, registry_of, wanted
+from buildlib.cli.push_pull import is_image, registry_of, shareable_targets
 from buildlib.cli.verb import JSON, VARIABLES, Call, Verb
 from buildlib.core.model.label import Label
 from buildlib.core.model.version import check_release
@@ -23,10 +22,9 @@ if TYPE_CHECKING:
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     signals.install(workspace.save)
-    pull = _release if "VERSION" in call.variables else _present
+    pull = _release if "VERSION" in call.variables else _current
     code = pull(workspace, call)
     workspace.save()
     return code
@@ -35,41 +33,41 @@ def run(call: Call) -> int:
 # -- the present keys --------------------------------------------------------------------------
 
 
-def _present(workspace: Workspace, call: Call) -> int:
+def _current(workspace: Workspace, call: Call) -> int:
     from buildlib.build.execution.executor import Executor
     from buildlib.build.sharing import transfers
 
     registry, store = registry_of(workspace, "pull")
-    labels = wanted(workspace, call)
+    labels = shareable_targets(workspace, call)
     plan = workspace.plan(labels)
     if any(step.action == UNKNOWN for step in plan.steps):
         workspace.engine.ping()  # raises, and says what is wrong
     stale = [label for label in labels if (step := plan.step(label)) and step.action == BUILD]
-    found = transfers.find(store, workspace.view, stale)
+    entries = transfers.find(store, workspace.view, stale)
     adopt = Executor(workspace, say=warn).adopt
-    transfers.pull(store, found, workspace.engine, verb="pull", adopt=adopt)
+    transfers.pull(store, entries, workspace.engine, verb="pull", adopt=adopt)
     absent = [
         label
         for label in stale
-        # Small files are not shared: that they are not there is as it should be.
-        if label not in found and (call.words or is_image(workspace, label))
+        # Small files are not shared, so the registry need not have them.
+        if label not in entries and (call.words or is_image(workspace, label))
     ]
-    here = [label for label in labels if label not in stale]
+    up_to_date = [label for label in labels if label not in stale]
     if call.flag("json"):
         print_json(
             {
                 "schema": 1,
                 "registry": registry.host,
-                "pulled": [_plain(label, entry) for label, entry in found.items()],
-                "here": [str(label) for label in here],
+                "pulled": [_plain(label, entry) for label, entry in entries.items()],
+                "here": [str(label) for label in up_to_date],
                 "absent": [str(label) for label in absent],
             }
         )
     else:
-        for label, entry in found.items():
+        for label, entry in entries.items():
             name = short_name(workspace, label)
             say(f"pulled  {name}  {entry.size / 1e6:.1f} MB  {entry.digest}")
-        say(f"{len(found)} pulled, {len(here)} are up to date here")
+        say(f"{len(entries)} pulled, {len(up_to_date)} are up to date here")
     if absent:
         shown = [short_name(workspace, label) for label in absent]
         raise ActionError(
@@ -94,7 +92,7 @@ def _plain(label: Label, entry: Entry) -> dict[str, Any]:
 
 
 def _release(workspace: Workspace, call: Call) -> int:
-    """Pull the images of a release by their digests, and call them as it does."""
+    """Pull the images of a release by digest, and give them its tags."""
     from buildlib.build.sharing.released import images_of, pull
 
     try:

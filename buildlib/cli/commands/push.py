@@ -1,7 +1,7 @@
-"""`push`: what is built here goes into the registry, by key; then it is tagged there.
+"""`push`: push what is built here into the registry, by key, then tag it there.
 
-All content first, tags last: nobody finds a tag whose image is not whole. A tag is put by
-manifest, in the registry itself, so `--remote` needs neither an engine nor the images.
+Tags come after all content, so that no tag is on an incomplete image. A tag is put by manifest, in
+the registry itself, so `--remote` needs neither an engine nor the images.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.build.execution import signals
 from buildlib.cli.common import open_workspace, print_json, say, short_name, warn
-from buildlib.cli.sharing import is_image, registry_of, wanted
+from buildlib.cli.push_pull import is_image, registry_of, shareable_targets
 from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.target import image_name
@@ -22,7 +22,7 @@ from buildlib.errors import ActionError
 
 if TYPE_CHECKING:
     from buildlib.build.sharing.entry import Entry
-    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.sharing.shared_store import SharedStore
     from buildlib.build.workspace import Workspace
 
 
@@ -37,26 +37,25 @@ class _Row(NamedTuple):
 
 
 def run(call: Call) -> int:
-    """See the module."""
     from buildlib.build.sharing import transfers
 
     workspace = open_workspace(call)
     signals.install(workspace.save)
     registry, store = registry_of(workspace, "push")
-    labels = wanted(workspace, call)
-    there = transfers.find(store, workspace.view, labels)
-    missing = [label for label in labels if label not in there]
+    labels = shareable_targets(workspace, call)
+    entries = transfers.find(store, workspace.view, labels)
+    missing = [label for label in labels if label not in entries]
     pushed: dict[Label, Entry] = {}
     if call.flag("remote"):
         _refuse_absent(workspace, [label for label in missing if is_image(workspace, label)])
     else:
-        worth = _worth(workspace, missing, named=bool(call.words))
-        made = transfers.made_of(workspace.view, workspace.records, worth)
-        pushed = transfers.publish(store, made, workspace.engine, verb="push")
+        pushable = _pushable(workspace, missing, named=bool(call.words))
+        outputs = transfers.built_targets(workspace.view, workspace.records, pushable)
+        pushed = transfers.publish(store, outputs, workspace.engine, verb="push")
         _warn_of_others(workspace, pushed)
     rows = []
     for label in labels:
-        entry = pushed.get(label) or there.get(label)
+        entry = pushed.get(label) or entries.get(label)
         if entry is not None:
             tags, moved = _tag(workspace, store, label, entry)
             rows.append(_Row(label, entry, label in pushed, tags, moved))
@@ -71,24 +70,19 @@ def run(call: Call) -> int:
     return 0
 
 
-def _worth(workspace: Workspace, missing: list[Label], *, named: bool) -> list[Label]:
-    """Of what the registry lacks, what is up to date here, and is worth the way.
-
-    Raises:
-        ActionError: Something is not up to date.
-        EngineUnavailable: No engine can be asked.
-    """
-    from buildlib.build.sharing.shared import is_shared
+def _pushable(workspace: Workspace, missing: list[Label], *, named: bool) -> list[Label]:
+    """The missing targets that are worth a push; refuses if one is not up to date here."""
+    from buildlib.build.sharing.shared_store import is_worth_sharing
 
     records = {label: workspace.records.get(_key(workspace, label)) for label in missing}
     for label, record in records.items():
-        if record is not None:  # all that is damaged is told at once, and is not up to date then
+        if record is not None:  # reports every damaged file, and makes its target stale
             workspace.damaged(record, Reference(label))
     plan = workspace.plan(missing)
     if any(step.action == UNKNOWN for step in plan.steps):
         workspace.engine.ping()  # raises, and says what is wrong
     stale = [label for label in missing if (step := plan.step(label)) and step.action == BUILD]
-    if not named:  # files that are quickly made are not shared: nobody misses them there
+    if not named:  # files that are built fast are not shared, so they need not be up to date
         stale = [label for label in stale if is_image(workspace, label)]
     if stale:
         shown = [short_name(workspace, label) for label in stale]
@@ -99,12 +93,11 @@ def _worth(workspace: Workspace, missing: list[Label], *, named: bool) -> list[L
     return [
         label
         for label, record in records.items()
-        if record is not None and (named or is_shared(workspace.graph[label], record))
+        if record is not None and (named or is_worth_sharing(workspace.graph[label], record))
     ]
 
 
 def _refuse_absent(workspace: Workspace, labels: list[Label]) -> None:
-    """Refuse to tag what is not there."""
     if labels:
         shown = [short_name(workspace, label) for label in labels]
         raise ActionError(
@@ -114,7 +107,7 @@ def _refuse_absent(workspace: Workspace, labels: list[Label]) -> None:
 
 
 def _warn_of_others(workspace: Workspace, pushed: Mapping[Label, Entry]) -> None:
-    """Tell which of the images that were published are not the builds of this machine."""
+    """Warn about images of which another machine published its own build meanwhile."""
     for label, entry in pushed.items():
         record = workspace.records.get(entry.key)
         if entry.image_id and record and not record.holds(entry.image_id, entry.digest):
@@ -128,7 +121,7 @@ def _warn_of_others(workspace: Workspace, pushed: Mapping[Label, Entry]) -> None
 def _tag(
     workspace: Workspace, store: SharedStore, label: Label, entry: Entry
 ) -> tuple[list[str], list[str]]:
-    """Put the tags that people use; all of them, and those that were not there yet."""
+    """Put the tags that people use; returns all of them, and the moved ones."""
     if not is_image(workspace, label):
         return [], []
     target = workspace.graph[label]

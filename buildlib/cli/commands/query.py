@@ -9,20 +9,19 @@ from buildlib.errors import InputError
 
 
 def run(call: Call) -> int:
-    """See the module."""
     from buildlib.core.graph.query import EXAMPLE, query
 
     if not call.words:
         raise InputError("query needs an expression", fix=EXAMPLE)
     workspace = open_workspace(call)
     view = workspace.view
-    found = query(
+    labels = query(
         view.graph, " ".join(call.words), lambda word: view.resolve([word], folder=call.folder)
     )
     if call.flag("json"):
-        print_json(plain_targets(view.graph, found))
+        print_json(plain_targets(view.graph, labels))
     else:
-        for label in found:
+        for label in labels:
             say(str(label))
     workspace.save()
     return 0

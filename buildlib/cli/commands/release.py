@@ -1,6 +1,6 @@
-"""`release`: give what was proved a version, and publish it so that nobody sees half of it.
+"""`release`: give proved images a version, and publish them so that nobody sees half a release.
 
-`release check FOLDER` is for who receives one: it holds its files against their sums and signature,
+`release check FOLDER` is for those who receive one: it verifies sums and signatures of its files,
 offline.
 """
 
@@ -26,7 +26,6 @@ _CHECK = "./doitw release check dist/2.5.0 --key cosign.pub"
 
 
 def run(call: Call) -> int:
-    """See the module."""
     from buildlib.shipping.releasing import steps
     from buildlib.shipping.releasing.steps.step import Tools
 
@@ -37,50 +36,48 @@ def run(call: Call) -> int:
         raise InputError("--key is for the files of a folder, and none was given", fix=_CHECK)
     _refuse_other_words(call)
     if call.flag("dry-run"):
-        return _tell(call)
+        return _print_plan(call)
     release = _open(call)
     as_json = call.flag("json")
 
-    def make(workspace: Workspace, labels: Sequence[Label]) -> int:
+    def make_targets(workspace: Workspace, labels: Sequence[Label]) -> int:
         return build(workspace, labels, quiet=True)
 
     def prove(workspace: Workspace, labels: Sequence[Label]) -> int:
         return build(workspace, labels, quiet=as_json, force=True)
 
-    tools = Tools(make, prove, warn if as_json else say)
+    tools = Tools(make_targets, prove, warn if as_json else say)
     done = steps.release(release, tools, call.words or steps.NAMES)
     if as_json:
-        told = [{"step": step, "did": did} for step, did in done.items()]
-        print_json({"schema": 1, "version": release.version, "steps": told})
+        results = [{"step": step, "did": did} for step, did in done.items()]
+        print_json({"schema": 1, "version": release.version, "steps": results})
     return 0
 
 
-def _tell(call: Call) -> int:
-    """Say what a release would do, and what would stop it; nothing is changed."""
+def _print_plan(call: Call) -> int:
+    """Print what a release would do, and what would stop it; changes nothing."""
     from buildlib.shipping.releasing import steps
 
     release = _open(call)
-    told = steps.plan(release)
+    step_plans = steps.plan(release)
     if call.flag("json"):
-        plain = [{"step": it.step, "will": it.lines, "problems": it.problems} for it in told]
+        plain = [
+            {"step": each.step, "will": each.lines, "problems": each.problems}
+            for each in step_plans
+        ]
         print_json({"schema": 1, "version": release.version, "steps": plain})
     else:
-        for each in told:
+        for each in step_plans:
             for number, line in enumerate(
-                [*each.lines, *(f"PROBLEM: {it}" for it in each.problems)]
+                [*each.lines, *(f"PROBLEM: {problem}" for problem in each.problems)]
             ):
                 say(f"{each.step if not number else '':10}{line}")
-    return 1 if any(each.problems for each in told) else 0
+    return 1 if any(each.problems for each in step_plans) else 0
 
 
 def _check_files(call: Call, given: str) -> int:
-    """Say whether a folder holds the files of a release as they were published.
-
-    Raises:
-        InputError: There is no such folder, or no such key.
-        ActionError: A file is not as it was published, or not signed with the key.
-    """
-    from buildlib.shipping.releasing.signed import SIGNATURE, SUMS, check_folder
+    """Verify that a folder holds the files of a release as they were published."""
+    from buildlib.shipping.releasing.verify_signatures import SIGNATURE, SUMS, check_folder
 
     folder = os.path.join(caller_folder(), given)
     if not os.path.isdir(folder):
@@ -93,18 +90,17 @@ def _check_files(call: Call, given: str) -> int:
     if call.flag("json"):
         print_json({"schema": 1, "folder": given, "files": files, "signature": signature})
         return 0
-    told = {
+    texts = {
         "none": "it is not signed",
         "right": f"it is signed with {key}",
         "not checked": "its signature was not checked, which takes --key cosign.pub",
     }
     listed = len(files) - 1  # which has no line for itself
-    say(f"{listed} files of {given} are as {SUMS} says; {told[signature]}")
+    say(f"{listed} files of {given} are as {SUMS} says; {texts[signature]}")
     return 0
 
 
 def _key(path: str) -> str:
-    """The text of a public key."""
     try:
         with open(os.path.join(caller_folder(), path), encoding="ascii") as file:
             return file.read()
@@ -116,21 +112,18 @@ def _key(path: str) -> str:
 
 
 def _open(call: Call) -> Run:
-    """The release of the command line's version.
-
-    Raises:
-        InputError: The version cannot be released.
-    """
+    """The release of the command line's version."""
     from buildlib.shipping.releasing.run import Run
 
     version = check_release(call.variables.get("VERSION", ""))
-    dev = open_workspace(call, version=before(version))  # VERSION may be further, if this goes on
+    # Not the version in VERSION: a release that goes on may have moved it.
+    dev = open_workspace(call, version=before(version))
     final = open_workspace(call, version=version)
     return Run(dev, final, following=call.variables.get("NEXT", ""))
 
 
 def _refuse_other_words(call: Call) -> None:
-    """Refuse words that are no steps, with a line that releases the version that was asked for."""
+    """Refuse words that are no steps; the fix keeps the version of the command line."""
     from buildlib.shipping.releasing.steps import NAMES
 
     version = call.variables.get("VERSION") or "2.5.0"

@@ -1,6 +1,6 @@
-"""`show`: all that is known of a target: its declaration, its edges, its pins, its key and records.
+"""`show`: a target's declaration, edges, pins, key and record.
 
-Nothing is asked but files of this machine: whether an image is still in the engine, `plan` says.
+It reads only files of this machine; `plan` says whether an image is still in the engine.
 """
 
 from __future__ import annotations
@@ -28,16 +28,15 @@ _MANY = 8
 
 
 def run(call: Call) -> int:
-    """See the module."""
     if not call.words:
         raise InputError("show needs a target", fix="./doitw show //images/kernel-py")
     workspace = open_workspace(call)
     labels = workspace.resolve(call.words, folder=call.folder, left_out=True)
-    found = [facts(workspace, label) for label in labels]
+    targets = [facts(workspace, label) for label in labels]
     if call.flag("json"):
-        print_json(found)
+        print_json(targets)
     else:
-        for each in found:
+        for each in targets:
             for line in _lines(each):
                 say(line)
     workspace.save()
@@ -45,12 +44,12 @@ def run(call: Call) -> int:
 
 
 def facts(workspace: Workspace, label: Label) -> dict[str, Any]:
-    """All that is known of a target, as plain values; what it does not have is left out."""
+    """All facts of a target, as plain values; facts that do not apply are left out."""
     graph = workspace.graph
     target = graph[label]
-    (told,) = plain_targets(graph, [label])
+    (plain,) = plain_targets(graph, [label])
     return {
-        **told,
+        **plain,
         "rule_version": target.rule.version,
         "left_out": workspace.left_out.get(label),
         **{name: True for name in ("manual", "internal") if getattr(target, name)},
@@ -65,23 +64,23 @@ def facts(workspace: Workspace, label: Label) -> dict[str, Any]:
             if any(dep.ref.label == label for dep in graph[other].deps)
         ],
         "pins": {pin.section: _pinned(workspace, pin.section, pin.name) for pin in target.pins},
-        **({} if label in workspace.left_out else _made(workspace, target)),
+        **({} if label in workspace.left_out else _built_facts(workspace, target)),
     }
 
 
-def _made(workspace: Workspace, target: Target) -> dict[str, Any]:
-    """What its key is, and what was made for it here."""
+def _built_facts(workspace: Workspace, target: Target) -> dict[str, Any]:
+    """The key of a target, and what this machine built for it."""
     key = workspace.keys.key(Reference(target.label))
     record = workspace.records.get(key) if target.rule.is_built else None
-    made: dict[str, Any] = {"key": key}
+    facts: dict[str, Any] = {"key": key}
     if target.rule.is_image:
         name, settings = image_name(target), workspace.settings
         tags = names.names_of(settings, name, target.tags, workspace.channel)
-        made["names"] = [*tags, names.content_tag(settings, name, key)]
+        facts["names"] = [*tags, names.content_tag(settings, name, key)]
     if record is not None:
         files = {name: [file.sha256, file.size] for name, file in record.files.items()}
-        made["built"] = {"seconds": record.seconds, "images": list(record.images), "files": files}
-    return made
+        facts["built"] = {"seconds": record.seconds, "images": list(record.images), "files": files}
+    return facts
 
 
 def _edge(dep: Dep) -> dict[str, Any]:
@@ -89,7 +88,7 @@ def _edge(dep: Dep) -> dict[str, Any]:
 
 
 def _pinned(workspace: Workspace, section: str, name: str) -> dict[str, str]:
-    """The versions that the lock has for a target in one section."""
+    """The versions that one section of the lock has for a target."""
     entry = workspace.lock.get(section, {}).get(name)
     return {item: pin.version for item, pin in sorted(entry.items.items())} if entry else {}
 
@@ -100,45 +99,45 @@ def _plain(value: object) -> Any:
     return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
-def _lines(found: Mapping[str, Any]) -> list[str]:
-    """The facts for people; what is empty is not shown."""
-    built = found.get("built")
+def _lines(target: Mapping[str, Any]) -> list[str]:
+    """The facts for people, without empty ones."""
+    built = target.get("built")
     when = f"in {duration(built['seconds'])}" if built else "not here, at this key"
-    marks = [name for name in ("stamped", "manual", "internal") if found.get(name)]
+    marks = [name for name in ("stamped", "manual", "internal") if target.get(name)]
     rows = {
-        "rule": [f"{found['rule']} (version {found['rule_version']}), {found['where']}"],
-        "task": [found["task"]],
+        "rule": [f"{target['rule']} (version {target['rule_version']}), {target['where']}"],
+        "task": [target["task"]],
         "marks": marks,
-        "flavours": found["flavours"],
-        "left out": [found["left_out"]] if found["left_out"] else [],
-        "attributes": [f"{it} = {value!r}" for it, value in found["attributes"].items() if value],
-        "parts": found["parts"],
-        "files": found["files"],
-        "needs": [f"{dep['target']}  ({_role(dep)})" for dep in found["needs"]],
-        "needed by": found["needed_by"],
+        "flavours": target["flavours"],
+        "left out": [target["left_out"]] if target["left_out"] else [],
+        "attributes": [f"{it} = {value!r}" for it, value in target["attributes"].items() if value],
+        "parts": target["parts"],
+        "files": target["files"],
+        "needs": [f"{dep['target']}  ({_role(dep)})" for dep in target["needs"]],
+        "needed by": target["needed_by"],
         "pins": [
             f"{section}: {', '.join(_some([f'{name} {it}' for name, it in pins.items()]))}"
-            for section, pins in found["pins"].items()
+            for section, pins in target["pins"].items()
         ],
-        "key": [found["key"]] if "key" in found else [],
-        "names": found.get("names", []),
-        "built": [when, *(built["images"] if built else ())] if "key" in found else [],
+        "key": [target["key"]] if "key" in target else [],
+        "names": target.get("names", []),
+        "built": [when, *(built["images"] if built else ())] if "key" in target else [],
     }
-    out = [f"{found['label']}: {found['doc']}" if found["doc"] else found["label"]]
+    out = [f"{target['label']}: {target['doc']}" if target["doc"] else target["label"]]
     for name, values in rows.items():
-        for at, value in enumerate(_some(values)):
-            out.append(f"  {'' if at else name:{_WIDTH}}{value}")
+        for number, value in enumerate(_some(values)):
+            out.append(f"  {'' if number else name:{_WIDTH}}{value}")
     return out
 
 
 def _role(dep: Mapping[str, Any]) -> str:
-    """What an edge is for, without the name of the target again."""
+    """The role of an edge, without the name of the target in it."""
     role = str(dep["role"]).replace(dep["target"], "").strip()
     return f"{role}, by name" if dep["by_name"] else role
 
 
 def _some(values: Iterable[str]) -> list[str]:
-    """The first of many."""
+    """The first entries, and how many more there are."""
     values = list(values)
     more = [f"… {len(values) - _MANY} more"] if len(values) > _MANY else []
     return values[:_MANY] + more

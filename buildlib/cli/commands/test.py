@@ -1,7 +1,7 @@
 """`test`: lint, types, layers, then the tests, on images that are up to date.
 
-Each step is one of the tools a developer would type by hand, and is shown as such. What follows
-the verb and is no option of ours goes to pytest.
+Each step is a tool that a developer would run by hand, and is printed as such. Words and options
+that are not ours go to pytest.
 """
 
 from __future__ import annotations
@@ -27,7 +27,6 @@ _CHECKS = (
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     signals.install(workspace.save)
     failed = []
@@ -45,7 +44,7 @@ def run(call: Call) -> int:
 
 
 def _step(workspace: Workspace, name: str, command: tuple[str, ...] | list[str]) -> int:
-    """Run one tool of the environment at the workspace's root; its output stays as it is."""
+    """Run a tool of `.venv` in the root of the workspace."""
     say(f"== {name}: {' '.join([os.path.basename(command[0]), *command[1:]])}")
     tools = os.path.dirname(sys.executable)
     environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
@@ -56,9 +55,9 @@ def _step(workspace: Workspace, name: str, command: tuple[str, ...] | list[str])
 
 
 def _build(workspace: Workspace) -> list[str]:
-    """The tests look at images: bring them up to date, where there is an engine to do it.
+    """Build the images that tests need, if there is an engine.
 
-    Without one, the tests themselves say what was not run (and fail in CI, see tests/conftest.py).
+    Without one, pytest reports which tests did not run (and fails in CI: tests/conftest.py).
     """
     from buildlib.cli.building import build
 

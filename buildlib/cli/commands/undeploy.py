@@ -1,6 +1,6 @@
 """`undeploy`: have `deploy/` remove what it started from this workspace, and nothing else.
 
-There may be nothing to remove; that is no error.
+If there is nothing to remove, that is no error.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from buildlib.cli.verb import JSON, Call, Option, Verb
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     signals.install(workspace.save)
     name = ["--name", str(call.options["name"])] if "name" in call.options else []

@@ -1,7 +1,7 @@
-"""`verify`: prove that the built images run kernels, and show what was measured in one table.
+"""`verify`: prove that the built images run kernels, and print one table of the measurements.
 
-Proofs are targets: those whose image and code did not change are taken from their records. What
-the columns mean is the proof's own (docs/verify.md): reports name them.
+Proofs are targets: those whose image and code did not change are taken from their records. Reports
+name the columns of the table (docs/verify.md).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from buildlib.build.execution.session import Session
 from buildlib.build.workspace import Workspace
 from buildlib.cli import plans
-from buildlib.cli.building import build, is_loud
+from buildlib.cli.building import build, is_verbose
 from buildlib.cli.common import open_workspace, print_json, say, warn
 from buildlib.cli.verb import ALWAYS, DRY_RUN, JOBS, JSON, VERBOSITY, Call, Verb
 from buildlib.core.graph.graph import VERIFY
@@ -26,7 +26,6 @@ from buildlib.errors import InputError
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     checks = _checks(workspace, workspace.resolve(call.words, folder=call.folder, verb=VERIFY))
     if call.flag("dry-run"):
@@ -34,23 +33,25 @@ def run(call: Call) -> int:
             say(line)
         return 0
     quiet = call.flag("json")
-    for label in checks:  # what a failed run left says nothing of this one
+    for label in checks:  # a report of an earlier, failed run must not count for this one
         with suppress(FileNotFoundError):
             os.unlink(report_path(workspace.state, label))
-    loud = is_loud(call)
+    verbose = is_verbose(call)
     session = Session(workspace, say=warn if quiet else say, force=call.flag("always"))
-    plan = session.bring(checks)  # proofs of the registry count; what is proved needs no image
+    plan = session.plan_and_pull(
+        checks
+    )  # proofs of the registry count; what is proved needs no image
     stale = [label for label in checks if plan.step(label)]
     images = [dep.ref.label for label in stale for dep in workspace.graph[label].deps]
-    if workspace.plan(images).steps:  # as many at a time as is usual; then proofs have the machine
-        code = build(workspace, images, verbose=loud, quiet=quiet)
+    if workspace.plan(images).steps:  # several at a time, before proofs need the machine
+        code = build(workspace, images, verbose=verbose, quiet=quiet)
         if code:
             return code
     code = build(
         workspace,
         checks,
         jobs=call.number("jobs", 1),  # proofs measure times: one at a time, unless asked
-        verbose=loud,
+        verbose=verbose,
         force=call.flag("always"),
         quiet=quiet,
         keep_going=True,
@@ -61,41 +62,41 @@ def run(call: Call) -> int:
         return code
     names = workspace.graph.task_names
     named = {names[label]: report for label, report in reports.items()}
-    for line in [*(details(named) if loud else []), *table(named)]:
+    for line in [*(details(named) if verbose else []), *table(named)]:
         say(line)
     return code
 
 
 def _checks(workspace: Workspace, labels: list[Label]) -> list[Label]:
-    """The proofs among some targets, and those of the images among them."""
+    """The proofs among some targets, and the proofs of the other targets."""
     graph = workspace.graph
-    found: dict[Label, None] = {}
+    checks: dict[Label, None] = {}
     for label in labels:
         if graph[label].rule.verb == VERIFY:
-            found[label] = None
+            checks[label] = None
             continue
-        mine = graph.checks.get(label)
-        if not mine:
+        own_checks = graph.checks.get(label)
+        if not own_checks:
             raise InputError(
                 f"nothing proves {label}",
                 where=graph[label].where,
                 fix=f'kernel_check(name="verify", image=":{label.name}")',
             )
-        found.update(dict.fromkeys(mine))
-    return list(found)
+        checks.update(dict.fromkeys(own_checks))
+    return list(checks)
 
 
 def _report(workspace: Workspace, label: Label) -> Any:
-    """The report of a proof: the one that is kept, or that of this run where a case failed."""
+    """The report of a proof: the recorded one, or that of this run if a case failed."""
     record = workspace.records.get(workspace.keys.key(Reference(label)))
     path = report_path(workspace.state, label)
     if record is not None and not os.path.exists(path):
-        kept = record.files.get(REPORT)
-        if kept is None or not workspace.store.check(
-            kept.sha256, kept.size, what=f"the report of {label}"
+        output = record.files.get(REPORT)
+        if output is None or not workspace.store.check(
+            output.sha256, output.size, what=f"the report of {label}"
         ):
             return None
-        path = workspace.store.path(kept.sha256)
+        path = workspace.store.path(output.sha256)
     try:
         with open(path, "rb") as file:
             return json.load(file)
@@ -104,7 +105,6 @@ def _report(workspace: Workspace, label: Label) -> Any:
 
 
 def details(reports: Mapping[str, Any]) -> list[str]:
-    """A line for each case of each proof."""
     lines: list[str] = []
     for name, report in reports.items():
         cases = report["cases"] if report else []
@@ -117,10 +117,10 @@ def details(reports: Mapping[str, Any]) -> list[str]:
 
 
 def table(reports: Mapping[str, Any]) -> list[str]:
-    """What was measured: a row for each proof, and for each thing that it calls by a name.
+    """The measurements: a row for each row of each report.
 
     Args:
-        reports: A proof's name -> its report; None where there is none.
+        reports: Name of a proof -> its report, or None.
     """
     rows: list[tuple[str, Mapping[str, float], str]] = []
     known_columns: dict[str, None] = {}
@@ -134,7 +134,7 @@ def table(reports: Mapping[str, Any]) -> list[str]:
             verdict = failed if row["failed"] else f"{row['cases']} well"
             title = f"{name} {row['name']}".rstrip()
             rows.append((title, {**row["times"], "all": row["seconds"]}, verdict))
-    measured = {column for _, found, _ in rows for column in found}
+    measured = {column for _, times, _ in rows for column in times}
     columns = [column for column in (*known_columns, "all") if column in measured]
     width = max(len(title) for title, *_ in [("seconds",), *rows])
 
@@ -144,8 +144,8 @@ def table(reports: Mapping[str, Any]) -> list[str]:
         return f"{title.ljust(width)}{row}  {verdict}"
 
     body = [
-        line(title, [_seconds(found.get(column)) for column in columns], verdict)
-        for title, found, verdict in rows
+        line(title, [_seconds(times.get(column)) for column in columns], verdict)
+        for title, times, verdict in rows
     ]
     return [line("seconds", columns, "cases"), *body]
 

@@ -1,7 +1,7 @@
 """`why`: the changed parts of a target's key, old and new, and the path from each to the target.
 
-With `--against`, old is what a registry has of the target: why this machine found nothing there.
-With `--since`, old is what a commit has of it.
+With `--against`, the old key is the nearest in a registry: why this machine found nothing there.
+With `--since`, it is that of a commit.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildlib.cli.common import open_workspace, print_json, say
-from buildlib.cli.leaves import leaf_lines, plain_leaves
+from buildlib.cli.key_changes import leaf_lines, plain_leaves
 from buildlib.cli.verb import JSON, SINCE, Call, Option, Verb
 from buildlib.core.model.label import Reference
 from buildlib.errors import InputError
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 def run(call: Call) -> int:
-    """See the module."""
     workspace = open_workspace(call)
     if not call.words:
         raise InputError("why needs a target", fix="./doitw why //images/kernel-py")
@@ -57,13 +56,13 @@ def run(call: Call) -> int:
 
 
 def _since(workspace: Workspace, labels: list[Label], since: str, *, as_json: bool) -> None:
-    """Compare with a commit; neither an engine nor what was built is asked."""
+    """Compare with a commit; reads neither the engine nor records."""
     from buildlib.core.plan.affected import changes
     from buildlib.core.view import view_of_commit
 
     new = workspace.view
     with view_of_commit(workspace.root, since, workspace.overrides) as old:
-        found = {label: changes(old, new, label) for label in labels}
+        leaves_by_label = {label: changes(old, new, label) for label in labels}
     if as_json:
         print_json(
             [
@@ -73,11 +72,11 @@ def _since(workspace: Workspace, labels: list[Label], since: str, *, as_json: bo
                     "key": new.keys.key(Reference(label)),
                     "changes": None if leaves is None else plain_leaves(leaves),
                 }
-                for label, leaves in found.items()
+                for label, leaves in leaves_by_label.items()
             ]
         )
         return
-    for label, leaves in found.items():
+    for label, leaves in leaves_by_label.items():
         if leaves is None:
             say(f"{label} is new since {since}")
         else:

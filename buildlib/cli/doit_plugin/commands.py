@@ -1,11 +1,11 @@
 """Our verbs as commands of plain `doit`: `doit plan`, `doit why kernel-py --json`.
 
-doit knows no command but its own and those of a table in pyproject.toml, and a verb is to be found
-without an entry there. So the table has three, each in the place of one of doit's own: `run`, which
-doit gives all that begins with no command, `help`, and `forget`.
+doit knows only its own commands and those of a table in pyproject.toml, and a verb should need no
+entry there. So the table replaces three commands of doit: `run`, which gets every line that begins
+with no command, `help`, and `forget`.
 
-doit stops reading options at the first positional word, so it is told of none: all words are
-taken apart by our own parser, and `doit X` and `./doitw X` mean the same.
+doit stops reading options at the first positional word, so our commands declare none to it: our own
+parser reads all words, and `doit X` and `./doitw X` mean the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from buildlib.cli.verb import find, names
 
 
 def verbs() -> list[str]:
-    """Our verbs but those that are tasks or commands of doit's own."""
+    """Our verbs, except those that are tasks or commands of doit."""
     taken = {*DOCS, *(command.get_name() for command in DoitMain.DOIT_CMDS)}
     return [name for name in names() if name not in taken]
 
@@ -36,26 +36,23 @@ def _call(verb: str, words: list[str]) -> int:
 
 
 class Run(cmd_run.Run):  # type: ignore[misc]
-    """Tasks are doit's to run; a line that begins with one of our verbs is ours."""
+    """Runs tasks as doit does; runs one of our verbs if the line begins with it."""
 
     doc_purpose = f"run tasks, or one of the verbs {', '.join(verbs())}"
 
     def parse_execute(self, in_args: list[str]) -> Any:
-        """Run what was typed."""
         if in_args and in_args[0] in verbs():
             return _call(in_args[0], in_args[1:])
         return super().parse_execute(in_args)
 
 
 class _Verb(Command):  # type: ignore[misc]
-    """A verb, as doit's help asks for it."""
+    """A verb as a command of doit, which also puts it into the help."""
 
     def parse_execute(self, in_args: list[str]) -> Any:
-        """Run the verb, before doit would parse its options."""
         return _call(self.name, in_args)
 
     def help(self) -> str:
-        """What `help` shows of it."""
         return about(find(self.name), door=self.bin_name).rstrip()
 
 
@@ -65,7 +62,7 @@ def _command(verb: str) -> type[Command]:
 
 
 class Help(cmd_help.Help):  # type: ignore[misc]
-    """doit's help, which tells of our verbs, too."""
+    """The help of doit with our verbs."""
 
     def __init__(self, cmds: Any = None, **given: Any) -> None:
         for verb in verbs():

@@ -1,7 +1,7 @@
-"""What `dodo.py` takes: the names doit looks for, for the workspace it stands in.
+"""The names that doit looks for in `dodo.py`.
 
-With plain `doit`, variables arrive through doit (`doit build ORGANIZATION=acme`), unknown ones
-are refused here since doit would not.
+With plain `doit`, variables come through doit (`doit build ORGANIZATION=acme`); unknown ones are
+refused here, since doit accepts them.
 """
 
 from __future__ import annotations
@@ -28,32 +28,28 @@ from buildlib.errors import BuildError, InputError
 from buildlib.suggest import did_you_mean, nearest
 
 _ALWAYS = frozenset(("-a", "--always-execute"))
-"""doit's own option; what it names is built from its sources then, as with `./doitw build -a`."""
+"""An option of doit: targets are built from their sources, as with `./doitw build -a`."""
 
 
 def _leave(error: BuildError) -> NoReturn:
-    """End doit with our message and exit code: it would show a traceback."""
+    """End doit with our message and exit code; doit would print a traceback."""
     sys.stderr.write(error.render() + "\n")
     sys.stderr.flush()
     raise SystemExit(error.exit_code)
 
 
 def _refuse_misspelt(session: Session, words: Sequence[str]) -> None:
-    """Say what was meant by a word that is neither task nor command; doit would only refuse it.
-
-    Raises:
-        InputError: One of the words names nothing.
-    """
+    """Refuse a word that is neither task nor command, with the nearest one that is."""
     tasks_known = [task_name(session, label) for label in session.workspace.graph.order]
     commands = [command.get_name() for command in DoitMain.DOIT_CMDS]
-    known = [*DOCS, *tasks_known, *commands, *names()]
+    all_names = [*DOCS, *tasks_known, *commands, *names()]
     first = next((word for word in words if word[:1].isalpha()), "")
     for word in words:
         is_ours = word.startswith(("//", *(f"{verb}:" for verb in DOCS))) or word == first
-        if is_ours and word not in known and "*" not in word and "=" not in word:
-            meant = nearest(word, known)
+        if is_ours and word not in all_names and "*" not in word and "=" not in word:
+            meant = nearest(word, all_names)
             raise InputError(
-                f"there is no task or command {word}{did_you_mean(word, known)}",
+                f"there is no task or command {word}{did_you_mean(word, all_names)}",
                 fix=f"doit {meant}" if meant else "doit list",
             )
 
@@ -72,21 +68,21 @@ def _open() -> Session:
 
 
 def _leave_if_nothing_to_do(session: Session, words: Sequence[str]) -> None:
-    """End here where doit would run our tasks and find them all up to date.
+    """Exit if doit would only find all tasks up to date.
 
-    What doit does before and after them takes half as long as all that was done until now. Only
-    a command line of nothing but targets to build is decided here: doit knows its own options.
+    That saves the time of doit itself, half of what we took until here. Only for command lines of
+    nothing but targets to build: options are doit's to read.
     """
     if any(word != "build" and not word.startswith("build:") for word in words):
         return
     workspace = session.workspace
     try:
         roots = workspace.resolve(() if "build" in words else words, verb="build")
-        if session.look(roots).steps:
+        if session.make_plan(roots).steps:
             return
         plan = session.start(roots)
     except BuildError:
-        return  # it is told in doit's own time
+        return  # doit meets the same error, and reports it
     workspace.save()
     say(lines(workspace, plan)[0])
     os._exit(0)

@@ -1,8 +1,7 @@
-"""Does a Dockerfile agree with what its target declares?
+"""Checks of a Dockerfile against the declaration of its target.
 
-Pure checks: what is declared and whether a file exists come in as values. Each raises the first
-disagreement it finds, with the declaration that has to change. What engine 20.10 cannot build is
-in `limits`.
+The checks are pure: declared sources and the existence of files are arguments. Each check raises
+the first disagreement, at the declaration. `limits` has the checks for engine 20.10.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from buildlib.errors import InputError, Location
 from buildlib.suggest import did_you_mean, nearest
 
 _ALONE = re.compile(r'"?\$(?:(\w+)|\{(\w+)(?::-[^{}]*)?\})"?\Z')
-"""One variable, and nothing beside it but a default."""
+"""One variable with an optional default, and nothing else."""
 
 
 def check_sources(
@@ -26,18 +25,12 @@ def check_sources(
     where: Location,
     ignored: Callable[[str], bool] | None = None,
 ) -> None:
-    """Every path that the Dockerfile reads must be among the declared sources.
+    """Require every path that the Dockerfile reads to be a declared source.
 
     Args:
-        dockerfile: The parsed file.
-        provided: Paths of the build context that the target declares (files, or folders with all
-            in them), relative to the context.
-        exists: Whether something is at a path of the folder, declared or not.
-        where: The declaration.
-        ignored: Whether the ignore file leaves a path out, if `provided` still holds such paths.
-
-    Raises:
-        InputError: A path matches nothing that reaches the builder.
+        provided: Declared paths (files, or whole folders), relative to the build context.
+        exists: Whether the package's folder has this path, declared or not.
+        ignored: Whether the ignore file excludes a path; given if `provided` has such paths.
     """
     sent = provided if ignored is None else {path for path in provided if not ignored(path)}
     if not isinstance(sent, (set, frozenset, dict)):
@@ -70,8 +63,8 @@ def _matches(source: Source, paths: Collection[str], dockerfile: Dockerfile) -> 
                 where=Location(dockerfile.file, source.line),
                 fix=f"{source.by} {path.partition('[')[0]}*",
             ) from None
-        return any(regex.match(found) for found in paths)
-    if path in paths or any(found.startswith(path + "/") for found in paths):
+        return any(regex.match(other) for other in paths)
+    if path in paths or any(other.startswith(path + "/") for other in paths):
         return True
     parent = path.rpartition("/")[0]
     while parent:  # below a declared folder, or behind a declared link to one
@@ -117,16 +110,11 @@ def _not_provided(
 
 
 def check_parent(dockerfile: Dockerfile, bases: Mapping[str, str], where: Location) -> None:
-    """Every image that the Dockerfile builds on must be a declared one, and the other way round.
+    """Require the images that the Dockerfile builds on to be exactly the declared ones.
 
     Args:
-        dockerfile: The parsed file.
-        bases: Name of the build argument of each declared base, to the repository its image has
-            (the last part of the name: `scipy-notebook`).
-        where: The declaration.
-
-    Raises:
-        InputError: A base is not declared, not used, or another one than the default says.
+        bases: Build argument of each declared base -> last part of its image's name, such as
+            `scipy-notebook`.
     """
     used = _used_bases(dockerfile, bases, where)
     for name in bases:
@@ -153,7 +141,7 @@ def check_parent(dockerfile: Dockerfile, bases: Mapping[str, str], where: Locati
 
 
 def _used_bases(dockerfile: Dockerfile, bases: Mapping[str, str], where: Location) -> set[str]:
-    """The declared bases that the stages use, where they use no others."""
+    """The declared bases that the stages use; any other base is an error."""
     used: set[str] = set()
     for stage in dockerfile.stages:
         if stage.parent is None and stage.image != "scratch":
@@ -180,7 +168,7 @@ def repository(image: str) -> str:
 
 
 def _renamed(image: str, name: str) -> str:
-    """An image's name with another last part; its tag stays, a digest goes."""
+    """An image's name with another last part; keeps its tag and drops a digest."""
     path, slash, last = image.partition("@")[0].rpartition("/")
     _, colon, tag = last.partition(":")
     return f"{path}{slash}{name}{colon}{tag}"

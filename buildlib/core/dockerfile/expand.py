@@ -1,9 +1,9 @@
 r"""Variables and quotes of one Dockerfile word: `$X`, `${X:-word}`, `"..."`, `\x`.
 
 This is the small shell of Dockerfiles (https://docs.docker.com/reference/dockerfile/, "Environment
-replacement") as far as engine 20.10's own frontend has it. What only later frontends know
-(`${X-word}`, `${X#prefix}`) is refused with the form to write in its place: a guess would be a
-wrong base image or a wrong source. The module knows no instructions.
+replacement") as engine 20.10's own frontend has it. Forms of later frontends (`${X-word}`,
+`${X#prefix}`) are errors with the form to write instead: a guess could give a wrong base image or
+source. The module knows no instructions.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _VARIABLE = re.compile(r"\$(?:\{)?([A-Za-z_][A-Za-z0-9_]*)")
 
 
 def variables(word: str) -> tuple[str, ...]:
-    """The names of the variables that a word mentions, in order."""
+    """The names of the variables in a word, in order."""
     return tuple(_VARIABLE.findall(word)) if "$" in word else ()
 
 
@@ -33,22 +33,15 @@ def expand(
     """The word with variables replaced and quotes removed.
 
     Args:
-        word: One word of an instruction, as written.
-        env: Variables that have a value.
-        where: The line of the instruction, for errors.
-        escape: The escape character of the file.
-        unset: Gets the names that have neither a value nor a default; they expand to nothing.
-
-    Raises:
-        InputError: A quote or brace is not closed, or a substitution is of an unknown form.
+        unset: Gets the names without value and default; they expand to nothing.
     """
     if _SPECIAL.search(word) is None:
         return word
-    return _Reader(word, env, where, escape, unset).read("")
+    return _WordReader(word, env, where, escape, unset).read("")
 
 
-class _Reader:
-    """Walks once through a word; `at` is the next character."""
+class _WordReader:
+    """Reads a word from left to right; `at` is the next character."""
 
     __slots__ = ("at", "env", "escape", "unset", "where", "word")
 
@@ -68,7 +61,7 @@ class _Reader:
         self.at = 0
 
     def read(self, stop: str) -> str:
-        """Everything up to the character `stop` (or, where that is empty, to the end)."""
+        """Everything up to the character `stop`, or to the end if that is empty."""
         out: list[str] = []
         word = self.word
         while self.at < len(word):
@@ -125,13 +118,13 @@ class _Reader:
         self.at += 1
         braces = self.word[self.at : self.at + 1] == "{"
         self.at += braces
-        found = _NAME.match(self.word, self.at)
-        if found is None:
+        match = _NAME.match(self.word, self.at)
+        if match is None:
             if braces:
                 raise self.error("has a substitution without a name", "write ${NAME}")
             return "$"
-        name = found.group()
-        self.at = found.end()
+        name = match.group()
+        self.at = match.end()
         if not braces:
             return self.value(name)
         operator = self.word[self.at : self.at + 1]
@@ -156,7 +149,7 @@ class _Reader:
         return (value or alternative) if modifier == "-" else (alternative if value else "")
 
     def required(self, name: str, problem: str, *, empty: bool) -> str:
-        """The value of `${NAME?message}`, which must be there."""
+        """The value of `${NAME?message}`; an error if it is not set."""
         message = self.read("}") or problem
         value = self.env.get(name)
         if value or (empty and value is not None):

@@ -1,9 +1,8 @@
-r"""The wildcards of `COPY`, `ADD` and `.dockerignore`: Go's `filepath.Match`, as expressions.
+"""Wildcards of `COPY`, `ADD` and `.dockerignore`: Go's `filepath.Match` as regular expressions.
 
-Both meanings of a pattern start from the same grammar (https://pkg.go.dev/path/filepath#Match):
-`*` and `?` stop at a slash, `[a-z]` and `[^a-z]` are classes, a backslash takes the next character
-as it is. Python's `fnmatch` differs in every one of these points. The module knows nothing of
-files or of who asks.
+Both uses share one grammar (https://pkg.go.dev/path/filepath#Match): `*` and `?` stop at a slash,
+`[a-z]` and `[^a-z]` are classes, a backslash escapes the next character. Python's `fnmatch` differs
+in each of these points.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ _WILD = re.compile(r"[*?\[\\]")
 
 
 class PatternError(ValueError):
-    """A pattern that Go refuses with "syntax error in pattern"; the text says what is wrong."""
+    """A pattern that Go refuses with "syntax error in pattern"; the message says why."""
 
 
 def is_wild(pattern: str) -> bool:
@@ -23,10 +22,10 @@ def is_wild(pattern: str) -> bool:
 
 
 def read_class(pattern: str, start: int) -> tuple[str, int]:
-    """Read the character class whose `[` stands at `start`.
+    """Read the character class whose `[` is at `start`.
 
     Returns:
-        A regular expression for one character, and the position behind the `]`.
+        A regular expression for one character, and the position after the `]`.
 
     Raises:
         PatternError: The class is empty, not closed, or has a range without an end.
@@ -48,7 +47,7 @@ def read_class(pattern: str, start: int) -> tuple[str, int]:
 
 
 def _class_character(pattern: str, at: int) -> tuple[str, int]:
-    """One end of a range, and the position behind it."""
+    """One end of a range, and the position after it."""
     character = pattern[at : at + 1]
     if character == "\\":
         at += 1
@@ -61,7 +60,7 @@ def _class_character(pattern: str, at: int) -> tuple[str, int]:
 
 
 def glob_regex(pattern: str) -> str:
-    """The regular expression of a `COPY` or `ADD` source, to be used with `fullmatch`.
+    """The regular expression of a `COPY` or `ADD` source, for `fullmatch`.
 
     Raises:
         PatternError: The pattern is malformed.

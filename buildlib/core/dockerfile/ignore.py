@@ -2,15 +2,14 @@ r"""`.dockerignore`: which paths of a folder do not reach the builder.
 
 The rules are those of today's Docker clients (https://docs.docker.com/build/concepts/context/,
 ".dockerignore files", and, where that is silent, moby's patternmatcher 0.6): every pattern is
-matched against the path and each folder above it, and the last pattern that matches decides. So a
-pattern that names a folder takes in all below it, and `!` brings paths back even from there.
-Clients before Docker 23 read some exceptions otherwise; it does not matter, as no ignore file is
-staged: what it leaves out is left out by us.
+matched against the path and each folder above it, and the last match decides. So the pattern of a
+folder includes everything below it, and `!` can bring paths back even from there. Clients before
+Docker 23 treat some exceptions differently; that does not matter, since ignore files are not
+staged: we leave out their paths ourselves.
 
-The Dockerfile and the ignore file are sent to the builder in any case, but a `COPY` finds them only
-where no pattern matches them; they need no exception here. A pattern that Docker refuses, or that
-its matcher reads as something else than it says, is an error with its line. The module reads no
-file.
+Docker always sends the Dockerfile and the ignore file to the builder, but a `COPY` finds them only
+if no pattern matches them; so they need no exception here. A pattern that Docker refuses or
+misreads is an error with its line.
 """
 
 from __future__ import annotations
@@ -28,11 +27,11 @@ _SPACE = " \t\n\v\f\r\x85\xa0"
 _ALL = "(?s:.*)"
 
 
-class Rule(NamedTuple):
+class IgnoreRule(NamedTuple):
     """One line of an ignore file.
 
     Attributes:
-        pattern: The pattern as Docker cleans it, without the `!`.
+        pattern: As cleaned by Docker, without the `!`.
         keep: Whether it is an exception (`!`).
         regex: The pattern as a regular expression for a whole path.
     """
@@ -43,40 +42,27 @@ class Rule(NamedTuple):
 
 
 class IgnoreRules:
-    """The rules of one ignore file, compiled.
-
-    Attributes:
-        rules: In the order of the file.
-    """
+    """The compiled rules of one ignore file, in its order."""
 
     __slots__ = ("_groups", "_only", "rules")
 
-    def __init__(self, rules: tuple[Rule, ...]) -> None:
+    def __init__(self, rules: tuple[IgnoreRule, ...]) -> None:
         self.rules = rules
         groups: list[tuple[list[str], bool]] = []
         for rule in rules:
             if not groups or groups[-1][1] != (not rule.keep):
                 groups.append(([], not rule.keep))
             groups[-1][0].append(rule.regex)
-        # From the last line to the first: the first answer found that way is Docker's.
+        # From the last line to the first: the first match then is Docker's answer.
         self._groups = [(_compile(parts), verdict) for parts, verdict in reversed(groups)]
         self._only = self._groups[0][0] if len(groups) == 1 and groups[0][1] else None
 
     @classmethod
     def parse(cls, text: str, file: str = DEFAULT) -> IgnoreRules:
-        """Read an ignore file.
-
-        Args:
-            text: Its content.
-            file: Its path in the workspace, for messages.
-
-        Raises:
-            InputError: A pattern is malformed.
-        """
         return cls(tuple(_rules(text, file)))
 
     def excludes(self, path: str) -> bool:
-        """Whether a path (relative to the context, with slashes, no `./`) is left out."""
+        """Whether a path (relative to the context, with slashes, no `./`) is excluded."""
         if self._only is not None:
             return self._only.match(path) is not None
         for regex, verdict in self._groups:
@@ -86,11 +72,9 @@ class IgnoreRules:
 
 
 def ignore_file(dockerfile: str, exists: Callable[[str], bool]) -> str | None:
-    """The ignore file that counts for a Dockerfile: its own before the folder's, never both.
+    """The ignore file of a Dockerfile: its own before the folder's, never both.
 
-    Args:
-        dockerfile: Its path relative to the context.
-        exists: Whether there is a file at a path relative to the context.
+    Paths are relative to the build context.
     """
     for name in (f"{dockerfile}{DEFAULT}", DEFAULT):
         if exists(name):
@@ -101,13 +85,13 @@ def ignore_file(dockerfile: str, exists: Callable[[str], bool]) -> str | None:
 def pattern_regex(pattern: str) -> str:
     """A cleaned pattern as a regular expression for a whole path.
 
-    A pattern without wildcards but for `**` at one end is plain text: `**x` is "ends in x".
+    A pattern whose only wildcard is `**` at one end is plain text: `**x` means "ends in x".
 
     Args:
         pattern: Without `!` and leading slash.
 
     Raises:
-        PatternError: Docker refuses the pattern, or reads it as something else than it says.
+        PatternError: Docker refuses or misreads the pattern.
     """
     out: list[str] = []
     plain = True  # no wildcard so far but ** at an end
@@ -134,7 +118,7 @@ def pattern_regex(pattern: str) -> str:
             out.append(re.escape(_escaped(pattern, at)))
             at, plain = at + 1, False
         elif character == "^":
-            out.append("^")  # Docker's own expression has it as it is: nothing can come before it
+            out.append("^")  # as in Docker's own expression: nothing can come before it
         else:
             misread = misread or (character if character in "{|}" else "")
             out.append(re.escape(character))
@@ -145,7 +129,7 @@ def pattern_regex(pattern: str) -> str:
 
 
 def _plain_regex(pattern: str) -> str:
-    """A pattern whose only wildcard is `**` at its beginning or at its end, if any."""
+    """A pattern whose only wildcard, if any, is `**` at its beginning or its end."""
     if pattern.startswith("**/"):
         return f"(?:{_ALL}/)?{re.escape(pattern[3:])}"
     if pattern.startswith("**"):
@@ -156,7 +140,7 @@ def _plain_regex(pattern: str) -> str:
 
 
 def _check_class(inside: str) -> None:
-    """Refuse a class that is valid for Go's Match, but not what Docker's expression makes of it."""
+    """Refuse a class that is valid for Go's Match, but that Docker's expression misreads."""
     for at, character in enumerate(inside):
         if character in "*?" or inside.startswith("[:", at):
             raise PatternError(f"Docker does not take {character} inside [...] as it is")
@@ -165,7 +149,7 @@ def _check_class(inside: str) -> None:
 
 
 def _escaped(pattern: str, at: int) -> str:
-    """The character that a backslash before `at` escapes."""
+    """The escaped character at `at`, after a backslash."""
     character = pattern[at : at + 1]
     if not character:
         raise PatternError("a backslash at the end escapes nothing")
@@ -175,7 +159,7 @@ def _escaped(pattern: str, at: int) -> str:
 
 
 def _compile(parts: list[str]) -> re.Pattern[str]:
-    """One expression for several patterns, each for the path or a folder above it."""
+    """One expression for several patterns, which matches paths and the folders above them."""
     return re.compile(f"(?:{'|'.join(parts)})(?:/|\\Z)")
 
 
@@ -186,8 +170,8 @@ def _clean(pattern: str) -> str:
     return normpath(pattern)
 
 
-def _rules(text: str, file: str) -> list[Rule]:
-    rules: list[Rule] = []
+def _rules(text: str, file: str) -> list[IgnoreRule]:
+    rules: list[IgnoreRule] = []
     for number, line in enumerate(text.removeprefix("\ufeff").split("\n"), 1):
         if line.startswith("#"):  # only in the first column, before anything is trimmed
             continue
@@ -199,7 +183,7 @@ def _rules(text: str, file: str) -> list[Rule]:
             pattern = "!" + _clean(inner) if inner else "!"
         else:
             pattern = _clean(pattern)
-        # What follows is done by another part of Docker, which trims, cleans and looks anew.
+        # Another part of Docker then trims and cleans the pattern again.
         pattern = normpath(pattern.strip(_SPACE) or ".")
         keep = pattern[0] == "!"
         where = Location(file, number)
@@ -207,7 +191,7 @@ def _rules(text: str, file: str) -> list[Rule]:
             raise InputError("! stands without a pattern", where=where, fix="!PATH")
         pattern = pattern[keep:]
         try:
-            rules.append(Rule(pattern, keep, pattern_regex(pattern)))
+            rules.append(IgnoreRule(pattern, keep, pattern_regex(pattern)))
         except PatternError as error:
             raise InputError(
                 f"the pattern {pattern} cannot be used: {error}",
@@ -218,7 +202,6 @@ def _rules(text: str, file: str) -> list[Rule]:
 
 
 def _plainer(pattern: str) -> str:
-    """A pattern near to one that cannot be used."""
     if "{" in pattern:
         return re.sub(r"\{([^,}]*)[^}]*\}?", r"\1", pattern) + " (a line of its own for each name)"
     return re.sub(r"[\[\]\\|]+[^/]*", "*", pattern)

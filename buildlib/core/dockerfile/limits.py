@@ -1,8 +1,7 @@
-"""What the BuildKit inside engine 20.10 cannot build.
+"""Limits of the BuildKit inside engine 20.10.
 
-Dockerfiles of this project stay within what that engine builds without a frontend from a registry.
-Each entry was found by trying it there (tests/engine/test_dockerfile_limits.py); where a builder is
-newer, the caller need not ask.
+Dockerfiles of this project must build there without a frontend from a registry. Each limit was
+found by trying (tests/engine/test_dockerfile_limits.py).
 """
 
 from __future__ import annotations
@@ -26,11 +25,7 @@ _OCTAL = re.compile(r"[0-7]{3,4}\Z")
 
 
 def check_engine_limits(dockerfile: Dockerfile) -> None:
-    """Refuse what engine 20.10 refuses, or silently does otherwise.
-
-    Raises:
-        InputError: At the line of the Dockerfile.
-    """
+    """Refuse what engine 20.10 refuses, or silently treats differently."""
     file = dockerfile.file
     if dockerfile.syntax:
         raise InputError(
@@ -42,13 +37,13 @@ def check_engine_limits(dockerfile: Dockerfile) -> None:
         for instruction in stage.instructions:
             where = Location(file, instruction.line)
             for part in (instruction, instruction.trigger):
-                found = part and (_instruction_limit(part) or _flag_limit(part, where))
-                if found:
-                    raise InputError(found[0], where=where, fix=found[1])
+                problem = part and (_instruction_limit(part) or _flag_limit(part, where))
+                if problem:
+                    raise InputError(problem[0], where=where, fix=problem[1])
 
 
 def _instruction_limit(instruction: Instruction) -> tuple[str, str] | None:
-    """What engine 20.10 cannot make of an instruction as a whole, and the fix."""
+    """The error and fix if engine 20.10 cannot build an instruction as a whole."""
     name, rest = instruction.name, instruction.rest
     if instruction.heredocs:
         return (
@@ -66,7 +61,7 @@ def _instruction_limit(instruction: Instruction) -> tuple[str, str] | None:
 
 
 def _flag_limit(instruction: Instruction, where: Location) -> tuple[str, str] | None:
-    """What engine 20.10 cannot make of an instruction's flags, and the fix."""
+    """The error and fix if engine 20.10 does not know a flag of an instruction."""
     name, rest = instruction.name, instruction.rest
     for flag, value in instruction.flags:
         if flag in _NEWER_FLAGS.get(name, ()):
@@ -77,10 +72,10 @@ def _flag_limit(instruction: Instruction, where: Location) -> tuple[str, str] | 
                 f"{name} --chmod=0755 {rest}",
             )
         if flag == "mount":
-            found = [(field.partition("=")[0].lower(), field) for field in fields(value, where)]
-            newer = next((key for key, _ in found if key in _NEWER_MOUNT_KEYS), "")
+            keyed = [(field.partition("=")[0].lower(), field) for field in fields(value, where)]
+            newer = next((key for key, _ in keyed if key in _NEWER_MOUNT_KEYS), "")
             if newer:
-                kept = ",".join(field for key, field in found if key != newer)
+                kept = ",".join(field for key, field in keyed if key != newer)
                 return (
                     f"{name} --mount has {newer}=, which engine 20.10 does not know",
                     f"{name} --mount={kept} {rest}",

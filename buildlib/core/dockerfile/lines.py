@@ -1,8 +1,8 @@
-r"""Physical lines of a Dockerfile into instructions: continuations, comments, flags, heredocs.
+r"""From the lines of a Dockerfile to instructions: continuations, comments, flags, heredocs.
 
 Follows the format part of https://docs.docker.com/reference/dockerfile/ and, where that is silent,
-what engine 20.10 does. The module knows which flags an instruction can have, but not what any of
-them means.
+the behaviour of engine 20.10. The module knows which flags an instruction can have, but not their
+meaning.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FLAGS: dict[str, tuple[str, ...]] = {
     "HEALTHCHECK": _HEALTH_FLAGS,
     "RUN": ("mount", "network", "security", "device"),
 }
-"""Every instruction with the flags that some released frontend accepts."""
+"""Every instruction with the flags that any released frontend accepts."""
 
 _WITH_HEREDOC = ("ADD", "COPY", "RUN")
 _NO_TRIGGER = ("FROM", "MAINTAINER", "ONBUILD")
@@ -34,14 +34,14 @@ _WITHOUT_VALUE = ("link", "parents", "keep-git-dir", "unpack")
 _REPEATED = ("mount", "exclude", "device")
 _DIRECTIVE = re.compile(r"#\s*([A-Za-z][A-Za-z0-9]*)\s*=\s*(.*?)\s*$")
 _ODD = re.compile(r"[\x00\x0b\x0c\x1c-\x1f]|\r(?!\n|\Z)")
-"""What one builder takes for white space or the end of a line, and another does not."""
+"""Characters that only some builders read as white space or the end of a line."""
 _FLAG = re.compile(r"""--(?:[^\s'"]|"[^"]*"|'[^']*')*(?:\s+|$)""")
 # The rest is rare: compiled (and kept by `re`) at the first use.
 _QUOTED = r""""([^"]*)"|'([^']*)'"""
 _BALANCED = r"""(?:[^'"\\]|\\.|\\$|"(?:[^"\\]|\\.)*"|'[^']*')*"""
 _HEREDOC = r"[0-9]*<<(-?)([^<]*)"
 _DOUBTFUL = r"\$\{(?!\w+(?::?[-+?][^{}]*)?\})"
-"""A substitution that some frontends cannot read: they then see no heredoc in the line."""
+"""A substitution that some frontends cannot read: they see no heredoc in such a line."""
 _WORDS = {
     "\\": r"""(?:[^\s'"\\]|\\.|\\$|"(?:[^"\\]|\\.)*"|'[^']*'|['"])+""",
     "`": r"""(?:[^\s'"`]|`.|`$|"(?:[^"`]|`.)*"|'[^']*'|['"])+""",
@@ -52,13 +52,13 @@ class Instruction(NamedTuple):
     """One instruction.
 
     Attributes:
-        line: Where it starts, from 1.
-        end: The number of its last line; those of heredocs belong to it.
+        line: Number of its first line, from 1.
+        end: Number of its last line, heredocs included.
         name: In capitals.
         flags: Name and value of each leading `--flag`, in order; no value is an empty text.
-        rest: What follows the flags, continuation lines joined.
-        heredocs: Names of the heredocs whose bodies follow; the bodies are not kept.
-        trigger: What `ONBUILD` keeps for the builds of children, as an instruction of its own.
+        rest: The text after the flags, with continuation lines joined.
+        heredocs: Names of its heredocs, whose bodies are dropped.
+        trigger: The instruction after `ONBUILD`, which runs in the builds of children.
     """
 
     line: int
@@ -70,7 +70,7 @@ class Instruction(NamedTuple):
     trigger: Instruction | None = None
 
     def flag(self, name: str) -> str:
-        """The value of a flag that can stand once, or an empty text."""
+        """The value of a flag that cannot be repeated, or an empty text."""
         for key, value in self.flags:
             if key == name:
                 return value
@@ -78,13 +78,12 @@ class Instruction(NamedTuple):
 
 
 class Lines(NamedTuple):
-    """A Dockerfile as far as this module understands it.
+    """A Dockerfile as instructions.
 
     Attributes:
         escape: The escape character: backslash or backtick.
         syntax: The frontend image of a `# syntax=` line, or an empty text.
         syntax_line: Its line number, or 0.
-        instructions: In the order of the file.
     """
 
     escape: str
@@ -94,11 +93,7 @@ class Lines(NamedTuple):
 
 
 def read_lines(text: str, file: str) -> Lines:
-    """Split a Dockerfile into instructions.
-
-    Raises:
-        InputError: An instruction or flag is unknown, or a continuation or heredoc does not end.
-    """
+    """Split a Dockerfile into instructions."""
     odd = _ODD.search(text)
     if odd:
         import shlex
@@ -110,7 +105,7 @@ def read_lines(text: str, file: str) -> Lines:
         )
     lines = text.removeprefix("\ufeff").split("\n")
     escape, syntax, syntax_line = _directives(lines, file)
-    found: list[Instruction] = []
+    instructions: list[Instruction] = []
     at = 0
     total = len(lines)
     while at < total:
@@ -129,23 +124,19 @@ def read_lines(text: str, file: str) -> Lines:
             instruction = instruction._replace(heredocs=tuple(name for name, _ in bodies))
             for name, indented in bodies:
                 at = _skip_body(lines, at, name, indented=indented, where=where)
-        found.append(instruction._replace(end=at))
-    return Lines(escape, syntax, syntax_line, found)
+        instructions.append(instruction._replace(end=at))
+    return Lines(escape, syntax, syntax_line, instructions)
 
 
 def words(rest: str, escape: str) -> list[str]:
-    """Split at white space outside quotes; quotes and escapes stay in the words."""
+    """Split at white space outside quotes; keep quotes and escapes in the words."""
     if "'" not in rest and '"' not in rest and escape not in rest:
         return rest.split()
     return re.findall(_WORDS[escape], rest)
 
 
 def fields(value: str, where: Location) -> list[str]:
-    """The fields of a flag such as `--mount`, whose value is a line of CSV.
-
-    Raises:
-        InputError: A quote is not closed, or stands in the middle of a field.
-    """
+    """The fields of a flag such as `--mount`, whose value is a line of CSV."""
     if '"' not in value:
         return value.split(",")
     import csv
@@ -163,8 +154,9 @@ def fields(value: str, where: Location) -> list[str]:
 def _directives(lines: list[str], file: str) -> tuple[str, str, int]:
     """The `# name=value` lines at the top: escape character, syntax image and its line.
 
-    Frontends differ in what ends them. A syntax image counts where any of them sees it; an escape
-    character that some see and some do not is refused, for the file would be read in two ways.
+    Frontends differ in where these lines end. A syntax image counts if any frontend sees it. An
+    escape character that only some frontends see is an error, as it would give the file two
+    meanings.
     """
     escape, syntax, syntax_line = "\\", "", 0
     first = bool(lines) and lines[0].startswith("#!")  # newer frontends pass over it
@@ -197,7 +189,7 @@ def _directives(lines: list[str], file: str) -> tuple[str, str, int]:
 def _join(lines: list[str], first: int, escape: str, where: Location) -> tuple[str, int]:
     """Join a line that ends in the escape character with those that continue it.
 
-    Comments and empty lines in between belong to nothing, as Docker has it.
+    Comments and empty lines in between are dropped, as in Docker.
 
     Returns:
         The joined text, and the index of the line after it.
@@ -222,7 +214,6 @@ def _join(lines: list[str], first: int, escape: str, where: Location) -> tuple[s
 
 
 def _instruction(line: int, text: str, file: str) -> Instruction:
-    """Look an instruction up and take its flags off."""
     name, _, rest = text.partition(" ")
     if "\t" in name:
         name, _, rest = text.partition("\t")
@@ -265,7 +256,6 @@ def _instruction(line: int, text: str, file: str) -> Instruction:
 
 
 def _trigger(text: str, where: Location) -> Instruction:
-    """What stands behind `ONBUILD`."""
     name = text.split(maxsplit=1)[0].upper() if text else "nothing"
     if not text or name in _NO_TRIGGER:
         raise InputError(
@@ -279,7 +269,6 @@ def _trigger(text: str, where: Location) -> Instruction:
 def _flag(
     name: str, text: str, known: tuple[str, ...], before: set[str], where: Location
 ) -> tuple[str, str]:
-    """Check one `--flag=value` of an instruction."""
     key, equals, value = text[2:].partition("=")
     if key not in known:
         guess = nearest(key, known)
@@ -303,11 +292,9 @@ def _flag(
 def _heredocs(line: str, rest: str, where: Location) -> list[tuple[str, bool]]:
     """Name of each heredoc that an instruction opens, and whether its body is indented by tabs.
 
-    BuildKit splits the line as its shell would, always with backslash as the escape character, and
-    sees no heredoc in a line that it cannot split.
-
-    Raises:
-        InputError: There is one for some released frontends and none for others.
+    BuildKit splits the line like its shell, always with backslash as the escape character, and sees
+    no heredoc in a line that it cannot split. A line that released frontends read differently is an
+    error.
     """
     if rest.startswith("["):
         import json
@@ -319,18 +306,18 @@ def _heredocs(line: str, rest: str, where: Location) -> list[tuple[str, bool]]:
             return []
     if re.fullmatch(_BALANCED, line) is None:  # a quote is not closed
         return []
-    found = []
+    heredocs = []
     split = words(line, "\\")
     for word, following in zip(split, [*split[1:], ""], strict=True):
         if word.endswith("<<") and following:
             raise _ambiguous(f"{word} {following}", f"{word}{following}", where)
         match = re.fullmatch(_HEREDOC, word)
         if match and (name := _unquoted(match[2])):
-            found.append((name, match[1] == "-"))
-    doubtful = re.search(_DOUBTFUL, line) if found else None
+            heredocs.append((name, match[1] == "-"))
+    doubtful = re.search(_DOUBTFUL, line) if heredocs else None
     if doubtful:
         raise _ambiguous(line[doubtful.start() :].split(maxsplit=1)[0], "$NAME", where)
-    return found
+    return heredocs
 
 
 def _ambiguous(text: str, fix: str, where: Location) -> InputError:
@@ -340,7 +327,6 @@ def _ambiguous(text: str, fix: str, where: Location) -> InputError:
 
 
 def _unquoted(word: str) -> str:
-    """A word without its quotes and escapes."""
 
     def plain(match: re.Match[str]) -> str:
         single, double, escaped = match.groups()

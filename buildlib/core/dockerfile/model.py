@@ -1,7 +1,4 @@
-"""What `parse` finds in a Dockerfile, as small tuples without behaviour.
-
-They hold what the file says and nothing of what a target declares.
-"""
+"""A parsed Dockerfile as plain tuples, which know nothing of declarations."""
 
 from __future__ import annotations
 
@@ -11,13 +8,7 @@ from buildlib.core.dockerfile.lines import Instruction
 
 
 class Arg(NamedTuple):
-    """An `ARG` before the first `FROM`.
-
-    Attributes:
-        name: Its name.
-        default: The default, variables replaced by the defaults above it; None for none.
-        line: Where it stands.
-    """
+    """An `ARG` before the first `FROM`; variables in its default are replaced by earlier ones."""
 
     name: str
     default: str | None
@@ -29,10 +20,9 @@ class Source(NamedTuple):
 
     Attributes:
         path: Relative to the context, without `./` and `..`; `.` is all of it.
-        line: Where the instruction stands.
         by: `COPY`, `ADD` or `RUN`.
         glob: Whether it holds wildcards (Go's, see `glob`).
-        folder: Whether it is written with a slash at its end.
+        folder: Whether it ends in a slash.
     """
 
     path: str
@@ -42,14 +32,12 @@ class Source(NamedTuple):
     folder: bool = False
 
 
-class Reference(NamedTuple):
+class StageReference(NamedTuple):
     """A stage or image that an instruction of another one names.
 
     Attributes:
-        name: Of the stage or the image.
-        line: Where the instruction stands.
         by: `COPY` or `RUN`.
-        stage: Index of the stage that it is, or None.
+        stage: Index of the stage; None for an image.
     """
 
     name: str
@@ -59,15 +47,13 @@ class Reference(NamedTuple):
 
 
 class Outside(NamedTuple):
-    """Something that a step takes from where no key looks.
+    """An input of a step that no key holds.
 
     Attributes:
-        kind: `address` that `ADD` fetches; `cache` that a mount keeps; `variable` that the builder
-            sets as its machine is; `image` that a trigger names, whose stages are those of a child.
-        name: The address, the mount, the variable, the image.
-        line: Where the instruction stands.
+        kind: `address` that `ADD` fetches; `cache` that a mount keeps; `variable` that depends on
+            the builder's machine; `image` or stage that `ONBUILD` names in the build of a child.
         by: `ADD`, `ARG`, `COPY`, `FROM` or `RUN`.
-        trigger: Whether it stands behind `ONBUILD`, and so runs in the builds of children.
+        trigger: Whether it is after `ONBUILD`, and so runs in the builds of children.
     """
 
     kind: str
@@ -81,17 +67,14 @@ class Stage(NamedTuple):
     """One `FROM` and what follows it.
 
     Attributes:
-        name: What `AS` calls it, in small letters; empty for none.
+        name: After `AS`, in small letters; empty for none.
         base: As written.
         image: `base` with variables replaced.
         variables: Names of the variables in `base`.
-        parent: Index of the stage that it continues, or None where `image` is an image.
+        parent: Index of the stage that it continues; None if `image` is an image.
         platform: As written after `--platform=`, or empty.
-        line: Where `FROM` stands.
-        reads: Context paths it reads.
-        references: Stages and images that `--from` and `from=` name.
-        user: The last `USER` as written; empty where it stays the base's.
-        instructions: All after `FROM`.
+        references: Of `--from` and `from=`.
+        user: The last `USER` as written; empty for the base's.
     """
 
     name: str
@@ -102,7 +85,7 @@ class Stage(NamedTuple):
     platform: str
     line: int
     reads: tuple[Source, ...]
-    references: tuple[Reference, ...]
+    references: tuple[StageReference, ...]
     user: str
     instructions: tuple[Instruction, ...]
 
@@ -111,12 +94,11 @@ class Dockerfile(NamedTuple):
     """A parsed Dockerfile.
 
     Attributes:
-        file: Its name in messages.
         syntax: Frontend image of `# syntax=`, or empty.
-        syntax_line: Where that line is, or 0.
+        syntax_line: Its line number, or 0.
         args: The `ARG`s before the first `FROM`.
-        stages: In order; the last one is what is built.
-        outside: All that reaches past a key, in the order of the file.
+        stages: In order; the last one is built.
+        outside: Inputs that no key holds.
     """
 
     file: str

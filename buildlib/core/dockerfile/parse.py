@@ -1,8 +1,8 @@
-"""A Dockerfile as data: stages, what they build on, and what of the folder they read.
+"""Parses a Dockerfile into stages, their bases, and the files of the build context they read.
 
-`parse` is on the way of every build that has nothing to do, for each image: it splits only what it
-must, and replays `ENV` and `ARG` only where a source holds a variable. The module opens no file
-and knows nothing of declarations; `check` compares the two.
+Parsing is kept cheap: it splits only what it must, and replays `ENV` and `ARG` only if a source
+holds a variable. The module opens no file and knows nothing of declarations; `check` compares the
+two.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from posixpath import normpath
 from buildlib.core.dockerfile.expand import expand, variables
 from buildlib.core.dockerfile.glob import is_wild
 from buildlib.core.dockerfile.lines import Instruction, fields, read_lines, words
-from buildlib.core.dockerfile.model import Arg, Dockerfile, Outside, Reference, Source, Stage
+from buildlib.core.dockerfile.model import Arg, Dockerfile, Outside, Source, Stage, StageReference
 from buildlib.errors import InputError, Location
 from buildlib.suggest import did_you_mean
 
@@ -23,17 +23,17 @@ PROXY_ARGS = tuple(
     for scheme in ("ALL", "FTP", "HTTP", "HTTPS", "NO")
     for name in (f"{scheme}_PROXY", f"{scheme}_PROXY".lower())
 )
-"""Build arguments that docker clients set as the user's config.json says."""
+"""Build arguments that docker clients set from the user's config.json."""
 
 _PARTS = ("PLATFORM", "OS", "ARCH", "VARIANT")
 PLATFORM_ARGS = frozenset(f"{side}{part}" for side in ("BUILD", "TARGET") for part in _PARTS)
-"""What BuildKit sets by itself; `FROM` may use them, a stage after `ARG NAME`."""
+"""Arguments that BuildKit sets by itself; `FROM` may use them, a stage after `ARG NAME`."""
 
 _BUILDERS_ARGS = frozenset((*(f"BUILD{part}" for part in _PARTS), *PROXY_ARGS))
-"""Those whose values are of the machine that builds; what `TARGET…` is, a key knows."""
+"""Arguments that depend on the builder's machine; keys hold the values of `TARGET…`."""
 _STAGE_NAME = re.compile(r"[a-z][a-z0-9._-]*\Z")
 _REMOTE = re.compile(r"[A-Za-z][\w+.-]*://|[\w.-]+@[\w.-]+:")
-"""An address, or a place that git reaches by ssh, for some released frontend."""
+"""An address, or one of git over ssh, for some released frontend."""
 
 _MOUNT_TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
 _MOUNT_SWITCHES = ("readonly", "ro", "readwrite", "rw", "required")
@@ -45,28 +45,25 @@ _FROM_WORDS = (1, 3)
 
 
 def parse(text: str, file: str, args: Mapping[str, str] | None = None) -> Dockerfile:
-    """Read a Dockerfile.
+    """Parse a Dockerfile.
 
     Args:
-        text: Its content.
         file: Its path in the workspace, for messages.
-        args: Build arguments that will be given, those of the platform (`TARGETARCH`, ...)
-            included where the file uses them.
-
-    Raises:
-        InputError: With the line, where the file cannot be built or cannot be understood.
+        args: Build arguments of the build, including those of the platform (`TARGETARCH`, ...).
     """
     lines = read_lines(text, file)
     given = args or {}
     instructions = lines.instructions
-    first = next((i for i, found in enumerate(instructions) if found.name != "ARG"), None)
+    first = next(
+        (i for i, instruction in enumerate(instructions) if instruction.name != "ARG"), None
+    )
     if first is None or instructions[first].name != "FROM":
         at = instructions[first].line if first is not None else max(text.count("\n"), 1)
         what = f"{instructions[first].name} stands before" if first is not None else "there is no"
         raise InputError(f"{what} FROM", where=Location(file, at), fix="FROM IMAGE")
     scope = _Scope(file, lines.escape, given)
     declared = scope.declare(instructions[:first])
-    starts = [i for i, found in enumerate(instructions) if found.name == "FROM"]
+    starts = [i for i, instruction in enumerate(instructions) if instruction.name == "FROM"]
     stages: list[Stage] = []
     for start, end in zip(starts, [*starts[1:], len(instructions)], strict=True):
         stages.append(_stage(instructions[start], instructions[start + 1 : end], stages, scope))
@@ -75,7 +72,7 @@ def parse(text: str, file: str, args: Mapping[str, str] | None = None) -> Docker
 
 
 class _Scope:
-    """What all stages of one file share: its name, escape character and global variables."""
+    """The common state of all stages: file name, escape character and global variables."""
 
     def __init__(self, file: str, escape: str, given: Mapping[str, str]) -> None:
         self.file = file
@@ -86,8 +83,8 @@ class _Scope:
         self.outside: list[Outside] = []
 
     def declare(self, instructions: list[Instruction]) -> tuple[Arg, ...]:
-        """Take in the `ARG`s before the first `FROM`."""
-        found: list[Arg] = []
+        """Read the `ARG`s before the first `FROM`."""
+        args: list[Arg] = []
         defaults = dict(self.globals)
         for instruction in instructions:
             line = instruction.line
@@ -102,17 +99,17 @@ class _Scope:
                 if name in self.given:
                     self.globals[name] = self.given[name]
                 self.declared.add(name)
-                found.append(Arg(name, default, line))
-        return tuple(found)
+                args.append(Arg(name, default, line))
+        return tuple(args)
 
     def use(self, names: Iterable[str], line: int, by: str, *, trigger: bool = False) -> None:
-        """Note the variables that the builder alone gives a value."""
+        """Note variables whose values depend on the builder's machine."""
         for name in names:
             if name in _BUILDERS_ARGS and (trigger or name not in self.given):
                 self.outside.append(Outside("variable", name, line, by, trigger))
 
     def base(self, text: str, where: Location) -> str:
-        """What `FROM` names once its variables are replaced; empty where one has no value."""
+        """The image of a `FROM` with variables replaced; empty if one has no value."""
         unset: list[str] = []
         image = expand(text, self.globals, where, self.escape, unset)
         for name in unset:
@@ -127,10 +124,10 @@ class _Scope:
         return "" if unset else image
 
     def environment(self, chain: list[Instruction]) -> tuple[dict[str, str], set[str]]:
-        """The variables that `ENV` and `ARG` instructions leave behind.
+        """The variables that `ENV` and `ARG` instructions set.
 
         Returns:
-            Their values, and the names of those that no variable of the base has part in.
+            Their values, and the names of those that depend on no variable of the base.
         """
         env: dict[str, str] = {}
         sure: set[str] = set()
@@ -155,7 +152,7 @@ class _Scope:
 def _stage(
     start: Instruction, body: list[Instruction], before: list[Stage], scope: _Scope
 ) -> Stage:
-    """Read one stage; `before` are those above it."""
+    """Read one stage; `before` are the stages above it."""
     where = Location(scope.file, start.line)
     parts = start.rest.split()
     if len(parts) not in _FROM_WORDS or (len(parts) > 1 and parts[1].upper() != "AS"):
@@ -174,7 +171,7 @@ def _stage(
     base, platform = parts[0], start.flag("platform")
     scope.use(variables(platform), start.line, "FROM")
     image = scope.base(base, where)
-    reader = _Reader(scope, before, _index(image, before, exact=True))
+    reader = _StageReader(scope, before, _index(image, before, exact=True))
     for instruction in body:
         handle = _HANDLERS.get(instruction.name)
         if handle is not None:
@@ -195,26 +192,26 @@ def _stage(
 
 
 def _index(name: str, stages: list[Stage], *, exact: bool = False) -> int | None:
-    """Index of the last stage of a name; `FROM` compares it as written, `--from` does not."""
-    wanted = name if exact else name.lower()
+    """Index of the last stage with a name; `FROM` compares it as written, `--from` does not."""
+    searched = name if exact else name.lower()
     for index in range(len(stages) - 1, -1, -1):
-        if wanted and stages[index].name == wanted:
+        if searched and stages[index].name == searched:
             return index
     return None
 
 
-class _Reader:
+class _StageReader:
     """Collects what the instructions of one stage read."""
 
     trigger = False
-    """Whether they stand behind `ONBUILD`."""
+    """Whether the instructions are after `ONBUILD`."""
 
     def __init__(self, scope: _Scope, before: list[Stage], parent: int | None) -> None:
         self.scope = scope
         self.before = before
         self.parent = parent
         self.reads: list[Source] = []
-        self.references: list[Reference] = []
+        self.references: list[StageReference] = []
         self.settings: list[Instruction] = []
         self.user = ""
 
@@ -232,18 +229,17 @@ class _Reader:
         self.user = instruction.rest
 
     def on_build(self, instruction: Instruction) -> None:
-        """`ONBUILD`: what stands behind it, in a build of which nothing else is known."""
+        """`ONBUILD`: its instruction runs in another build, whose stages are unknown."""
         trigger = instruction.trigger
         handle = _HANDLERS.get(trigger.name) if trigger is not None else None
         if trigger is not None and handle is not None:
-            handle(_Trigger(self.scope, [], None), trigger)
+            handle(_TriggerReader(self.scope, [], None), trigger)
 
     def copy(self, instruction: Instruction) -> None:
-        """`COPY` and `ADD`."""
         line, by, rest = instruction.line, instruction.name, instruction.rest
         where = Location(self.scope.file, line)
-        found = _list(rest, where)
-        if not found[1:]:
+        paths = _list(rest, where)
+        if not paths[1:]:
             raise InputError(
                 f"{by} needs a source and a destination", where=where, fix=f"{by} SOURCE /TARGET"
             )
@@ -251,7 +247,7 @@ class _Reader:
         if origin:
             self.refer(origin, by, where)
             return
-        for text in found[:-1]:
+        for text in paths[:-1]:
             if instruction.heredocs and "<<" in text:
                 continue
             path = self.expanded(text, instruction)
@@ -261,13 +257,12 @@ class _Reader:
                 self.read(path, by, where, glob=is_wild(path))
 
     def run(self, instruction: Instruction) -> None:
-        """`RUN`, for its mounts."""
         for key, value in instruction.flags:
             if key == "mount":
                 self.mount(value, Location(self.scope.file, instruction.line))
 
     def mount(self, text: str, where: Location) -> None:
-        found: dict[str, str] = {}
+        options: dict[str, str] = {}
         for field in fields(text, where):
             key, equals, value = field.partition("=")
             key = key.lower()
@@ -279,8 +274,8 @@ class _Reader:
                     where=where,
                     fix="--mount=type=bind,source=PATH,target=/PATH",
                 )
-            found[key] = value
-        kind = found.get("type", "bind").lower()
+            options[key] = value
+        kind = options.get("type", "bind").lower()
         if kind not in _MOUNT_TYPES:
             raise InputError(
                 f"--mount has no type {kind}{did_you_mean(kind, _MOUNT_TYPES)}",
@@ -289,11 +284,11 @@ class _Reader:
             )
         if kind == "cache":
             self.note("cache", f"--mount={text}", "RUN", where.line)
-        origin = found.get("from", "")
+        origin = options.get("from", "")
         if origin and kind in ("bind", "cache"):
             self.refer(origin, "RUN", where)
         elif kind == "bind":
-            source = found.get("source", found.get("src", ""))
+            source = options.get("source", options.get("src", ""))
             if "$" in source:
                 raise InputError(
                     f"RUN mounts {source}, but engine 20.10 replaces no variables there",
@@ -303,11 +298,10 @@ class _Reader:
             self.read(source or ".", "RUN", where, glob=False)
 
     def note(self, kind: str, name: str, by: str, line: int) -> None:
-        """Note what reaches past a key."""
+        """Note an input that no key holds."""
         self.scope.outside.append(Outside(kind, name, line, by, self.trigger))
 
     def refer(self, name: str, by: str, where: Location) -> None:
-        """Note a `--from` or `from=`."""
         if "$" in name:
             raise InputError(
                 f"{by} takes from {name}, but variables are not replaced there",
@@ -323,10 +317,9 @@ class _Reader:
                     where=where,
                     fix="COPY --from=NAME, with FROM IMAGE AS NAME above",
                 )
-        self.references.append(Reference(name, where.line, by, stage))
+        self.references.append(StageReference(name, where.line, by, stage))
 
     def read(self, text: str, by: str, where: Location, *, glob: bool) -> None:
-        """Note a path of the context."""
         path = normpath(text.lstrip("/") or ".")
         if path == ".." or path.startswith("../"):
             raise InputError(
@@ -337,11 +330,10 @@ class _Reader:
         self.reads.append(Source(path, where.line, by, glob, text.endswith("/")))
 
     def is_address(self, text: str) -> bool:
-        """Whether a source of `ADD` is fetched."""
         return _REMOTE.match(text) is not None
 
     def expanded(self, text: str, instruction: Instruction) -> str:
-        """A source with its variables replaced, all of which must be known."""
+        """A source with its variables replaced; all must have a value."""
         scope = self.scope
         where = Location(scope.file, instruction.line)
         if "$" not in text:
@@ -350,7 +342,7 @@ class _Reader:
         parent = self.parent
         while parent is not None:
             above = self.before[parent]
-            chain[:0] = [found for found in above.instructions if found.name in ("ARG", "ENV")]
+            chain[:0] = [each for each in above.instructions if each.name in ("ARG", "ENV")]
             parent = above.parent
         unset: list[str] = []
         env, sure = scope.environment(chain)
@@ -367,54 +359,53 @@ class _Reader:
         return path
 
 
-class _Trigger(_Reader):
-    """What stands behind `ONBUILD`: it runs in builds of children, on their context and stages."""
+class _TriggerReader(_StageReader):
+    """Reads the instruction after `ONBUILD`, which uses the context and stages of children."""
 
     trigger = True
 
     def refer(self, name: str, by: str, where: Location) -> None:
-        """A number is a stage of the child's; behind a name may be any image."""
+        """A number is a stage of the child; a name may be any image."""
         if name != "scratch" and not (by == "COPY" and _is_number(name)):
             self.note("image", name, by, where.line)
 
     def read(self, text: str, by: str, where: Location, *, glob: bool) -> None:
-        """A path of the child's context, which the child's key holds."""
+        """Ignore a path of the child's context: the child's key holds it."""
 
     def is_address(self, text: str) -> bool:
-        """A variable may hold one: the child's values are not known."""
+        """Also true for a variable, whose value in the child is unknown."""
         return "$" in text or super().is_address(text)
 
     def expanded(self, text: str, instruction: Instruction) -> str:
-        """As it is written, where the child's values would be needed."""
+        """Unchanged if it holds a variable, whose value in the child is unknown."""
         return text if "$" in text else super().expanded(text, instruction)
 
 
 _HANDLERS = {
-    "ADD": _Reader.copy,
-    "ARG": _Reader.argument,
-    "COPY": _Reader.copy,
-    "ENV": _Reader.setting,
-    "ONBUILD": _Reader.on_build,
-    "RUN": _Reader.run,
-    "USER": _Reader.switch_user,
+    "ADD": _StageReader.copy,
+    "ARG": _StageReader.argument,
+    "COPY": _StageReader.copy,
+    "ENV": _StageReader.setting,
+    "ONBUILD": _StageReader.on_build,
+    "RUN": _StageReader.run,
+    "USER": _StageReader.switch_user,
 }
 
 
 def _list(rest: str, where: Location) -> list[str]:
-    """The words of a `COPY`, in either form."""
     if not rest.startswith("["):
         return rest.split()
     import json
 
     try:
-        found, _ = json.JSONDecoder().raw_decode(rest)
+        items, _ = json.JSONDecoder().raw_decode(rest)
     except ValueError:
         return rest.split()  # as Docker does: a name may begin with a bracket
-    if not all(isinstance(word, str) for word in found):
+    if not all(isinstance(word, str) for word in items):
         raise InputError(
             "the list holds something that is no text", where=where, fix='["SOURCE", "/TARGET"]'
         )
-    return [str(word) for word in found]
+    return [str(word) for word in items]
 
 
 def _is_number(name: str) -> bool:

@@ -1,8 +1,8 @@
-"""Checking what a rule is called with against the rule's own signature.
+"""Checks of a rule's arguments against its signature.
 
-A rule's parameters are keyword-only and annotated; a wrong name or a value of another kind is
-told at the declaration, in words, before the rule sees it. Lists are left to the rules, which
-know better what to say of a text in the place of one.
+A rule's parameters are keyword-only and annotated. A wrong name or a value of another type is an
+error at the declaration, before the rule runs. Rules check lists themselves: they have a better fix
+for a text in place of a list.
 """
 
 from __future__ import annotations
@@ -33,16 +33,11 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "Mapping[str, str]": ("a dict of texts", _is_mapping_of_texts),
     "Mapping[str, Any]": ("a dict", _is_mapping),
 }
-"""What an annotation stands for, and whether a value is that."""
+"""Annotation -> its name for people, and the check of a value."""
 
 
 def checked(name: str, rule: Callable[..., Any]) -> Callable[..., Any]:
-    """A rule's function that refuses unknown, missing and misfitting arguments with a fix.
-
-    Args:
-        name: The rule's name.
-        rule: Its function, with keyword-only parameters.
-    """
+    """Wrap a rule's function so that it refuses unknown, missing and misfitting arguments."""
     code = rule.__code__
     known = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     defaults = rule.__kwdefaults__ or {}
@@ -81,7 +76,6 @@ def _misfit(
     positional: tuple[Any, ...],
     arguments: Mapping[str, Any],
 ) -> InputError:
-    """What is wrong with the names of the arguments."""
     from buildlib.suggest import did_you_mean, nearest
 
     where = current().where()

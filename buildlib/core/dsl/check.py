@@ -1,9 +1,8 @@
 """The subset of Python that `BUILD.py` and `defs.py` may use, checked before anything runs.
 
-A declaration depends on the tree and on nothing else: no I/O, environment, clock or network, and
-no order that differs from run to run (sets, `hash`, `id`). What is left is data, loops,
-comprehensions and, in `defs.py`, functions: the same idea as Starlark, in files that editors,
-ruff and mypy still read as Python.
+A declaration depends on the tree alone: it has no I/O, environment, clock or network, and no order
+that differs from run to run (sets, `hash`, `id`). The subset has data, loops, comprehensions and,
+in `defs.py`, functions: the idea of Starlark, in files that editors, ruff and mypy read as Python.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from __future__ import annotations
 import ast
 from types import CodeType
 
-from buildlib.core.dsl.steady import guard
+from buildlib.core.dsl.deterministic import guard
 from buildlib.errors import InputError, Location
 
 RULES_MODULE = "buildlib.rules"
@@ -51,7 +50,7 @@ ANNOTATION_MODULES = {
     "typing": ("Any", "Final", "Literal"),
     "collections.abc": ("Iterable", "Mapping", "Sequence"),
 }
-"""What macros may import to annotate their parameters; it has no effect on the graph."""
+"""Imports for annotations of macros; they have no effect on the graph."""
 
 _ALLOWED = (
     ast.Module, ast.Expr, ast.Constant, ast.Name, ast.Load, ast.Store, ast.Attribute, ast.Subscript,
@@ -76,17 +75,9 @@ _HINTS = {
 
 
 def check(source: str, file: str) -> ast.Module:
-    """Parse a `BUILD.py` or `defs.py` and refuse what a declaration may not do.
+    """Parse a `BUILD.py` or `defs.py` and refuse what is not in the subset.
 
-    Args:
-        source: The text.
-        file: Its path in the workspace; the name decides whether functions are allowed.
-
-    Returns:
-        The syntax tree, ready to be compiled.
-
-    Raises:
-        InputError: It is no Python, or no declaration; with the line.
+    Only a `defs.py` may have functions.
     """
     try:
         module = ast.parse(source, file)
@@ -110,11 +101,7 @@ def check(source: str, file: str) -> ast.Module:
 
 
 def compile_file(source: str, file: str) -> CodeType:
-    """Check a `BUILD.py` or `defs.py` and compile it; see `check` and `steady.guard`.
-
-    Raises:
-        InputError: It is no Python, or no declaration; with the line.
-    """
+    """Check a `BUILD.py` or `defs.py`, guard it (`deterministic.guard`) and compile it."""
     module = check(source, file)
     try:
         return compile(guard(module), file, "exec", dont_inherit=True)
@@ -216,7 +203,7 @@ def _check_name(name: str, node: ast.AST, file: str) -> None:
 _METHODS = frozenset(
     name for kind in (str, bytes, list, tuple, dict, int) for name in dir(kind) if name[0] != "_"
 ) - {"format", "format_map"}
-"""Methods of data. Frames, code and types have attributes without underscores, too."""
+"""Methods of data types. Frames, code and types also have attributes without underscores."""
 
 
 def _check_attribute(node: ast.Attribute, file: str) -> None:

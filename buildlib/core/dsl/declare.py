@@ -1,7 +1,7 @@
-"""Recording declarations: what a rule's function calls while a `BUILD.py` runs.
+"""Recording declarations: the functions that rules call while a `BUILD.py` runs.
 
-The package being loaded is module state for the time of one `exec`, as in every DSL of this kind;
-the loader sets it and takes it away. Rules reach it through the functions below only.
+The package being loaded is module state during one `exec`, as in every DSL of this kind: the loader
+sets and removes it. Rules use it only through the functions below.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _NOT_IN_REPOSITORY = re.compile(r"[^a-z0-9]+")
 
 
 def _line_of(ending: str) -> Location | None:
-    """The innermost line being run of a file whose path ends so."""
+    """The innermost running line of a file whose path ends like this."""
     frame = sys._getframe(1)  # noqa: SLF001 - the only way to a caller's line
     while frame is not None:
         file = frame.f_code.co_filename
@@ -48,9 +48,7 @@ class Package:
 
     Args:
         path: Folder, relative to the workspace.
-        tree: What files are looked up in.
-        names: All files of the package, relative to it (not those of packages below it).
-        settings: For rules that choose by flavour.
+        names: All files of the package, relative to it, without those of packages below it.
     """
 
     def __init__(self, path: str, tree: Tree, names: Sequence[str], settings: Settings) -> None:
@@ -58,18 +56,18 @@ class Package:
         self._before = f"{path}/" if path else ""
         self.tree = tree
         self.names = names
-        self.known = frozenset(names)
+        self.name_set = frozenset(names)
         self.settings = settings
         self.targets: dict[str, Target] = {}
         self.settings_read: set[str] = set()
         self.build_file = f"{path}/{BUILD_FILE}" if path else BUILD_FILE
 
     def where(self) -> Location:
-        """The line of this `BUILD.py` that is being run."""
+        """The line of this `BUILD.py` that runs now."""
         return _line_of(self.build_file) or Location(self.build_file, 0)
 
     def in_workspace(self, name: str) -> str:
-        """A file of the package, as a path in the workspace."""
+        """The path in the workspace of a file of the package."""
         return self._before + name
 
 
@@ -77,22 +75,18 @@ _current: Package | None = None
 
 
 def enter(package: Package | None) -> None:
-    """Make a package the one that declarations go to (None: there is none)."""
+    """Set the package that declarations go to."""
     global _current  # noqa: PLW0603 - see the module's docstring
     _current = package
 
 
 def peek() -> Package | None:
-    """The package being loaded, if there is one."""
+    """The package being loaded, or None."""
     return _current
 
 
 def current() -> Package:
-    """The package being loaded.
-
-    Raises:
-        InputError: A rule was called outside of a `BUILD.py`.
-    """
+    """The package being loaded; an error outside of a `BUILD.py`."""
     if _current is None:
         raise InputError(
             "rules are called while a BUILD.py is read, not by the file of macros itself",
@@ -114,9 +108,6 @@ def glob(
         include: Patterns: `*` within a folder, `**` across folders. Packages below are left out.
         exclude: Patterns of what to leave out.
         allow_empty: Do not insist that something matches.
-
-    Raises:
-        InputError: Nothing matches, or a pattern is not relative to the package.
     """
     package = current()
     if isinstance(include, str) or isinstance(exclude, str):
@@ -136,14 +127,14 @@ def glob(
                 where=package.where(),
                 fix="a class is [abc], [a-z] or [!abc]",
             )
-    found = globs.match(package.names, include, (BUILD_FILE, *exclude))
-    if not found and not allow_empty:
+    matching = globs.match(package.names, include, (BUILD_FILE, *exclude))
+    if not matching and not allow_empty:
         raise InputError(
             f"glob({list(include)!r}) matches nothing in {package.path or 'the workspace root'}",
             where=package.where(),
             fix="correct the pattern, or say allow_empty=True",
         )
-    return found
+    return matching
 
 
 def sources(
@@ -151,11 +142,7 @@ def sources(
     *,
     attribute: str = "srcs",
 ) -> tuple[list[File], list[Dep]]:
-    """Split a list of sources into files of the package and edges to other targets.
-
-    Raises:
-        InputError: A file does not exist, or a source stands there twice.
-    """
+    """Split a list of sources into files of the package and edges to other targets."""
     package = current()
     if isinstance(srcs, str):
         raise InputError(
@@ -196,17 +183,11 @@ def source(
     """A single file of the package.
 
     Args:
-        name: As written in the declaration.
-        attribute: Where it is written.
-        part: The part of the target it belongs to.
-        as_name: What it is called in the target; by default as in the package.
-        makes: The file is one that a person writes; say so where it does not exist.
-
-    Raises:
-        InputError: It does not exist; with the nearest name that does.
+        as_name: Its name in the target; by default that in the package.
+        makes: If it does not exist, the fix is to write it.
     """
     package = current()
-    if name not in package.known:
+    if name not in package.name_set:
         _refuse_missing(package, name, attribute, makes=makes)
     return File(as_name or name, package.in_workspace(name), part)
 
@@ -251,16 +232,12 @@ def _refuse_missing(package: Package, name: str, attribute: str, *, makes: bool)
 
 
 def leads_out(path: str) -> bool:
-    """Whether a path is none inside of a folder."""
+    """Whether a path is not one inside of a folder."""
     return not path or path[0] == "/" or (".." in path and ".." in path.split("/")) or "\0" in path
 
 
 def label(text: str) -> Label:
-    """A label written in the package being loaded.
-
-    Raises:
-        InputError: It is none.
-    """
+    """Parse a label of the package being loaded."""
     package = current()
     if not isinstance(text, str):
         raise InputError(f"{text!r} is not a label", where=package.where(), fix='"//images/x"')
@@ -268,11 +245,7 @@ def label(text: str) -> Label:
 
 
 def image_repository(name: str) -> str:
-    """The name of an image, checked.
-
-    Raises:
-        InputError: No registry would take it (OCI distribution specification, "name").
-    """
+    """Check the name of an image (OCI distribution specification, "name")."""
     if not _REPOSITORY.match(name):
         raise InputError(
             f"{name!r} cannot be the name of an image",
@@ -283,11 +256,7 @@ def image_repository(name: str) -> str:
 
 
 def image_tags(tags: Sequence[str]) -> tuple[str, ...]:
-    """Further tags of an image, checked.
-
-    Raises:
-        InputError: No registry would take one (OCI distribution specification, "tag").
-    """
+    """Check further tags of an image (OCI distribution specification, "tag")."""
     if isinstance(tags, str):
         raise InputError(
             "tags is a text, not a list", where=current().where(), fix=f'tags = ["{tags}"]'
@@ -303,11 +272,7 @@ def image_tags(tags: Sequence[str]) -> tuple[str, ...]:
 
 
 def known_flavours(flavours: Iterable[str]) -> tuple[str, ...]:
-    """Names of flavours, checked.
-
-    Raises:
-        InputError: There is none of that name.
-    """
+    """Check names of flavours."""
     from buildlib.suggest import did_you_mean
 
     if isinstance(flavours, str):
@@ -316,15 +281,15 @@ def known_flavours(flavours: Iterable[str]) -> tuple[str, ...]:
             where=current().where(),
             fix=f'flavours = ["{flavours}"]',
         )
-    found = tuple(flavours)
-    for flavour in found:
+    names = tuple(flavours)
+    for flavour in names:
         if flavour not in FLAVOURS:
             raise InputError(
                 f"unknown flavour {flavour!r}{did_you_mean(str(flavour), FLAVOURS)}",
                 where=current().where(),
                 fix=f"flavours: {', '.join(FLAVOURS)}",
             )
-    return found
+    return names
 
 
 def setting(name: str, choices: Sequence[str] = ()) -> str:
@@ -333,9 +298,6 @@ def setting(name: str, choices: Sequence[str] = ()) -> str:
     Args:
         name: Table and name, such as `spark.version`.
         choices: What it may be; by default any text.
-
-    Raises:
-        InputError: pyproject.toml has none of that name, or it is not among the choices.
     """
     from buildlib.suggest import did_you_mean, nearest
 
@@ -361,9 +323,6 @@ def select(by_flavour: Mapping[str, Any]) -> Any:
 
     Args:
         by_flavour: Flavour -> value.
-
-    Raises:
-        InputError: A flavour is unknown, or that of the workspace is missing.
     """
     package = current()
     if not isinstance(by_flavour, Mapping):
@@ -384,11 +343,7 @@ def select(by_flavour: Mapping[str, Any]) -> Any:
 
 
 def freeze(value: Any, attribute: str) -> Any:
-    """An attribute's value as a frozen one: lists become tuples, dicts are sorted copies.
-
-    Raises:
-        InputError: It holds something a key cannot stand for.
-    """
+    """Freeze an attribute's value: lists become tuples, dicts sorted copies; others are refused."""
     if value is None or isinstance(value, (bool, int)):
         return value
     if isinstance(value, str):
@@ -420,14 +375,7 @@ def declare(
     tags: Iterable[str] = (),
     internal: bool = False,
 ) -> Label:
-    """Add a target to the package being loaded; see `Target` for the arguments.
-
-    Returns:
-        The label it got.
-
-    Raises:
-        InputError: The name is taken or cannot be a name.
-    """
+    """Add a target to the package being loaded; arguments as for `Target`."""
     package = current()
     where = package.where()
     if not isinstance(name, str) or not name:

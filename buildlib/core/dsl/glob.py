@@ -1,8 +1,8 @@
 """Glob patterns of declarations, matched on names and never on the disk.
 
-`*` and `?` stay within one folder, `**` crosses folders, `[ab]` and `[!ab]` are classes. As in
-Bazel, a glob does not look into folders that are packages themselves. Hidden files match like
-any others; what tools leave behind is in no tree (see `buildlib.core.model.tree`).
+`*` and `?` match within one folder, `**` across folders, `[ab]` and `[!ab]` are classes. As in
+Bazel, a glob does not match in folders that are packages themselves. Hidden files match like any
+others; no tree shows leftovers of tools (`buildlib.core.model.tree`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import lru_cache
 
 @lru_cache(maxsize=4096)
 def compile_patterns(patterns: tuple[str, ...]) -> re.Pattern[str]:
-    """One regular expression that matches what any of the patterns does."""
+    """One regular expression for several patterns."""
     return re.compile("(?:" + "|".join(_translate(pattern) for pattern in patterns) + r")\Z")
 
 
@@ -55,18 +55,18 @@ def _translate_piece(piece: str) -> str:
 
 
 def match(names: Iterable[str], include: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
-    """The names that a pattern of `include` matches and none of `exclude`, sorted."""
-    wanted = compile_patterns(tuple(include)).match if include else None
-    if wanted is None:
+    """The names that match a pattern of `include` and none of `exclude`, sorted."""
+    included = compile_patterns(tuple(include)).match if include else None
+    if included is None:
         return []
     if exclude:
-        refused = compile_patterns(tuple(exclude)).match
-        return sorted(name for name in names if wanted(name) and not refused(name))
-    return sorted(name for name in names if wanted(name))
+        excluded = compile_patterns(tuple(exclude)).match
+        return sorted(name for name in names if included(name) and not excluded(name))
+    return sorted(name for name in names if included(name))
 
 
 def is_valid(pattern: str) -> bool:
-    """Whether a pattern's classes mean something: `[z-a]` does not."""
+    """Whether a pattern's classes are valid: `[z-a]` is not."""
     try:
         compile_patterns((pattern,))
     except re.error:
@@ -75,5 +75,5 @@ def is_valid(pattern: str) -> bool:
 
 
 def is_glob(text: str) -> bool:
-    """Whether a text has a character that only a pattern has."""
+    """Whether a text has a character of patterns."""
     return any(char in text for char in "*?[")

@@ -1,7 +1,7 @@
 """From a tree to targets: find the packages, check and run each `BUILD.py`.
 
-`import` inside declarations is ours: rules come from `buildlib.rules`, macros from `defs.py` files
-read through the same tree, so that the graph of a commit is made from that commit's macros.
+`import` inside declarations is our own function: rules come from `buildlib.rules`, macros from
+`defs.py` files of the same tree, so the graph of a commit is made with that commit's macros.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from buildlib.core.dsl import check, declare, registry
 from buildlib.core.dsl.check import ANNOTATION_MODULES, RULES_MODULE, SAFE_BUILTINS
-from buildlib.core.dsl.steady import GUARD, Text, steady
+from buildlib.core.dsl.deterministic import GUARD, Text, steady
 from buildlib.core.model.label import Label
 from buildlib.core.model.settings import FILE as SETTINGS
 from buildlib.core.model.settings import Settings, refuse_unread
@@ -28,20 +28,14 @@ _SAFE = {
 
 
 class _Module:
-    """What an import inside a declaration yields: names to take, nothing else."""
+    """The result of an import inside a declaration: names only."""
 
     def __init__(self, names: Mapping[str, Any]) -> None:
         self.__dict__.update(names)
 
 
 class Loader:
-    """Loads all packages of a tree.
-
-    Args:
-        tree: Where files are read from.
-        settings: For rules that choose by flavour.
-        memo: Remembers compiled files by content; anything with `get` and `__setitem__`.
-    """
+    """Loads all packages of a tree; `memo` is a cache of compiled files, as in `View`."""
 
     def __init__(self, tree: Tree, settings: Settings, memo: Any = None) -> None:
         self._tree = tree
@@ -51,11 +45,7 @@ class Loader:
         self._loading: list[str] = []
 
     def load(self) -> dict[Label, Target]:
-        """All targets, in the order of packages and then of their declarations.
-
-        Raises:
-            InputError: A declaration is wrong.
-        """
+        """All targets, in the order of packages and then of their declarations."""
         folders = {
             folder: names
             for folder, names in self._tree.files("")
@@ -84,7 +74,7 @@ class Loader:
         return package
 
     def _run(self, file: str) -> dict[str, Any]:
-        """Run a file; what it raises by itself becomes an error with the file's line."""
+        """Run a file; its own exceptions become errors at the file's line."""
         namespace: dict[str, Any] = {
             "__builtins__": {**_SAFE, "__import__": self._import},
             "__name__": file,
@@ -108,8 +98,8 @@ class Loader:
                 where=Location(file, 0),
                 fix=f"write {file} as a file",
             ) from None
-        kept = ("code", file, source)
-        code: CodeType | None = self._memo.get(kept)
+        memo_key = ("code", file, source)
+        code: CodeType | None = self._memo.get(memo_key)
         if code is None:
             try:
                 text = source.decode()
@@ -118,7 +108,7 @@ class Loader:
                     "not UTF-8 text", where=Location(file, 1), fix=f"save {file} as UTF-8"
                 ) from None
             code = check.compile_file(text, file)
-            self._memo[kept] = code
+            self._memo[memo_key] = code
         return code
 
     def _import(
@@ -129,30 +119,30 @@ class Loader:
         fromlist: tuple[str, ...] = (),
         _level: int = 0,
     ) -> Any:
-        """`from NAME import FROMLIST` inside a declaration; the names were checked already."""
+        """`from NAME import FROMLIST` inside a declaration, which `check` has passed."""
         if name in ANNOTATION_MODULES:
             return __import__(name, fromlist=fromlist)
         if name == RULES_MODULE:
-            for wanted in fromlist:
-                if wanted not in registry.names():
+            for word in fromlist:
+                if word not in registry.names():
                     raise InputError(
-                        f"{RULES_MODULE} has no {wanted}{did_you_mean(wanted, registry.names())}",
+                        f"{RULES_MODULE} has no {word}{did_you_mean(word, registry.names())}",
                         where=self._importer(name),
                         fix="docs/rules.md lists the rules",
                     )
-            return _Module({wanted: registry.function(wanted) for wanted in fromlist})
+            return _Module({word: registry.function(word) for word in fromlist})
         module = self._macro(name)
-        for wanted in fromlist:
-            if wanted not in vars(module):
+        for word in fromlist:
+            if word not in vars(module):
                 raise InputError(
-                    f"{name} has no {wanted}{did_you_mean(wanted, vars(module))}",
+                    f"{name} has no {word}{did_you_mean(word, vars(module))}",
                     where=self._importer(name),
-                    fix=f"define {wanted} in {name.replace('.', '/')}.py",
+                    fix=f"define {word} in {name.replace('.', '/')}.py",
                 )
         return module
 
     def _importer(self, name: str) -> Location:
-        """The line that imports `name`, in the file being run."""
+        """The line that imports `name`, in the running file."""
         file = self._loading[-1] if self._loading else declare.current().build_file
         for number, line in enumerate(self._tree.read(file).decode().splitlines(), 1):
             if line.startswith(f"from {name} "):
@@ -160,7 +150,7 @@ class Loader:
         return Location(file, 0)
 
     def _macro(self, name: str) -> _Module:
-        """The names a `defs.py` defines; it is run once a load."""
+        """The names that a `defs.py` defines; it runs once per load."""
         if name not in self._macros:
             file = name.replace(".", "/") + ".py"
             if file in self._loading:
@@ -221,7 +211,6 @@ def _place(error: BaseException, file: str) -> Location:
 
 
 def _as_input_error(error: Exception, place: Location) -> InputError:
-    """An exception of a declaration's own code."""
     what = str(error).replace("'__import__'", "import")
     if isinstance(error, TypeError):
         return InputError(what, where=place, fix="docs/rules.md lists the arguments")

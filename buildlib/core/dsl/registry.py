@@ -12,7 +12,7 @@ from buildlib.core.dsl.arguments import checked
 
 _NOT_RULES = frozenset({"__init__", "base", "context"})
 _NO_TARGETS = frozenset({"glob", "select", "setting"})
-"""What declares nothing, but yields a value for a declaration."""
+"""Functions that declare nothing, but return a value for a declaration."""
 
 
 @cache
@@ -27,5 +27,5 @@ def names() -> tuple[str, ...]:
 def function(name: str) -> Callable[..., Any]:
     """The function that declares a target of this rule; its module is imported on first use."""
     module = importlib.import_module(f"buildlib.core.rules.{name}")
-    found: Callable[..., Any] = getattr(module, name)
-    return found if name in _NO_TARGETS else checked(name, found)
+    rule: Callable[..., Any] = getattr(module, name)
+    return rule if name in _NO_TARGETS else checked(name, rule)

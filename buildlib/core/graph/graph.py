@@ -1,4 +1,4 @@
-"""The graph: all targets, their edges, and the errors that only the whole can show."""
+"""The graph: all targets, their edges, and the errors that need the whole graph."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BUILD, VERIFY = "build", "verify"
 
 
 def _group(word: str) -> tuple[str, str]:
-    """The verb of a task name, and the rest: `verify:kernel-py`; without one it is `build`."""
+    """Split a task name such as `verify:kernel-py`; without a verb it is `build`."""
     for verb in (BUILD, VERIFY):
         if word.startswith(verb + ":"):
             return verb, word[len(verb) + 1 :]
@@ -32,14 +32,7 @@ def _group(word: str) -> tuple[str, str]:
 
 
 class Graph:
-    """A checked set of targets.
-
-    Args:
-        targets: All that was declared, in order of declaration.
-
-    Raises:
-        InputError: An edge leads nowhere, or back to where it came from.
-    """
+    """A checked set of targets, given in order of declaration."""
 
     def __init__(self, targets: Mapping[Label, Target]) -> None:
         self.targets = targets
@@ -59,25 +52,23 @@ class Graph:
         return self.targets[label]
 
     def of_verb(self, verb: str) -> list[Label]:
-        """The targets that a verb makes, in order of declaration."""
         return [label for label, target in self.targets.items() if target.rule.verb == verb]
 
     @cached_property
     def checks(self) -> Mapping[Label, list[Label]]:
-        """Image -> its proofs, of those that nobody has to ask for by name."""
-        found: dict[Label, list[Label]] = {}
-        for check in self.of_verb(VERIFY):
-            for dep in self[check].deps if not self[check].manual else ():
+        """Image -> its proofs that are not manual."""
+        proofs: dict[Label, list[Label]] = {}
+        for proof in self.of_verb(VERIFY):
+            for dep in self[proof].deps if not self[proof].manual else ():
                 if dep.kind == IMAGE:
-                    found.setdefault(dep.ref.label, []).append(check)
-        return found
+                    proofs.setdefault(dep.ref.label, []).append(proof)
+        return proofs
 
     def deps(self, ref: Reference) -> tuple[Dep, ...]:
-        """The edges of a target, or of the named parts of it."""
         return self.targets[ref.label].deps_of(ref.parts)
 
     def parents(self, target: Target) -> Iterator[Target]:
-        """The images that a target stands on, nearest first."""
+        """The parent images of a target, nearest first."""
         while target.parent is not None:
             target = self.targets[target.parent]
             yield target
@@ -87,75 +78,70 @@ class Graph:
 
         Groups of files and parts of archives have no step: their build dependencies count instead.
         """
-        known = self._build_deps.get(label)
-        if known is None:
-            known = self._build_deps[label] = tuple(self._find_build_deps(label))
-        return known
+        cached = self._build_deps.get(label)
+        if cached is None:
+            cached = self._build_deps[label] = tuple(self._find_build_deps(label))
+        return cached
 
     def _find_build_deps(self, label: Label) -> dict[Label, None]:
-        found: dict[Label, None] = {}
-        met: set[Reference] = set()
+        deps: dict[Label, None] = {}
+        visited: set[Reference] = set()
         pending = deque(dep.ref for dep in self.targets[label].deps if not dep.by_name)
         while pending:
             ref = pending.popleft()
-            if ref in met:
+            if ref in visited:
                 continue
-            met.add(ref)
+            visited.add(ref)
             if ref.parts or not self.targets[ref.label].rule.is_built:
                 pending.extend(dep.ref for dep in self.deps(ref) if not dep.by_name)
             else:
-                found[ref.label] = None
-        return found
+                deps[ref.label] = None
+        return deps
 
     def closure(self, roots: Iterable[Label]) -> list[Label]:
-        """The roots and all they depend on (as wholes), dependencies first."""
-        wanted: set[Label] = set()
+        """The roots and all their dependencies (as wholes), dependencies first."""
+        needed: set[Label] = set()
         pending = list(roots)
         while pending:
             label = pending.pop()
-            if label not in wanted:
-                wanted.add(label)
+            if label not in needed:
+                needed.add(label)
                 deps = self.targets[label].deps
                 pending += [dep.ref.label for dep in deps if not dep.by_name]
-        return sorted(wanted, key=self._rank.__getitem__)
+        return sorted(needed, key=self._rank.__getitem__)
 
     def stamped(self) -> set[Label]:
-        """The targets whose key depends on the channel: a release makes them anew.
+        """The targets whose key depends on the channel: a release builds them again.
 
-        They carry names of images or the version, or contain what does. All others ship as they
+        They carry image names or the version, or contain such a target. All others ship as they
         were tested.
         """
-        wanted = {label: {Reference(label)} for label in self.order}
+        refs_of = {label: {Reference(label)} for label in self.order}
         for target in self.targets.values():
             for dep in target.deps:
-                wanted[dep.ref.label].add(dep.ref)
-        found: set[Reference] = set()
+                refs_of[dep.ref.label].add(dep.ref)
+        stamped: set[Reference] = set()
         for label in self.order:
-            for ref in wanted[label]:
+            for ref in refs_of[label]:
                 below = (dep.ref for dep in self.deps(ref) if not dep.by_name)
-                if self._is_stamped(ref) or not found.isdisjoint(below):
-                    found.add(ref)
-        return {label for label in self.order if Reference(label) in found}
+                if self._is_stamped(ref) or not stamped.isdisjoint(below):
+                    stamped.add(ref)
+        return {label for label in self.order if Reference(label) in stamped}
 
     def _is_stamped(self, ref: Reference) -> bool:
-        """Whether a target (or parts of it) has something of the channel in its own key."""
+        """Whether the key of a target (or of parts of it) holds the channel directly."""
         target = self[ref.label]
         return is_stamped(target) or (not ref.parts and carries_version(target.attrs))
 
     def resolve(self, words: Iterable[str], *, package: str = "") -> list[Label]:
-        """What a person means by labels, patterns, task names or folders; no word twice.
+        """The targets that labels, patterns, task names or folders name, each once.
 
-        Args:
-            words: As typed.
-            package: The folder the person stands in, for names relative to it.
-
-        Raises:
-            InputError: A word names nothing; with the nearest name that exists.
+        Relative names start from `package`.
         """
-        found: dict[Label, None] = {}
+        labels: dict[Label, None] = {}
         for word in words:
-            found.update(dict.fromkeys(self._resolve(word, package)))
-        return list(found)
+            labels.update(dict.fromkeys(self._resolve(word, package)))
+        return list(labels)
 
     def _resolve(self, word: str, package: str) -> list[Label]:
         if is_pattern(word):
@@ -172,10 +158,10 @@ class Graph:
             for label in self.of_verb(verb):
                 if name in (self.task_names[label], label.short[2:]):
                     return [label]
-            here = posixpath.normpath(f"{package}/{name}").strip("/").removesuffix("/BUILD.py")
-            at_home = [label for label in self.order if label.package == here]
-            if at_home:
-                return at_home
+            folder = posixpath.normpath(f"{package}/{name}").strip("/").removesuffix("/BUILD.py")
+            inside = [label for label in self.order if label.package == folder]
+            if inside:
+                return inside
         raise self._unknown(word)
 
     def _unknown(self, word: str) -> InputError:
@@ -214,7 +200,7 @@ class Graph:
                         )
 
     def _check_image_names(self) -> None:
-        """Two targets that make one image would take its tag from each other."""
+        """Refuse two targets that make one image: they would fight for its tag."""
         makers: dict[str, Target] = {}
         for target in self.targets.values():
             if target.rule.is_image:
@@ -229,7 +215,7 @@ class Graph:
                     )
 
     def _sort(self) -> tuple[Label, ...]:
-        """Dependencies first, else in order of declaration; a cycle is told with its path."""
+        """All labels, dependencies first, else in order of declaration; refuses a cycle."""
         done: set[Label] = set()
         order: list[Label] = []
         for root in self.targets:
@@ -257,7 +243,7 @@ class Graph:
         return tuple(order)
 
     def _needs(self, label: Label) -> Iterator[Dep]:
-        """The edges of a target but those to images that it only names."""
+        """The edges of a target, without those to images that it only names."""
         return (dep for dep in self.targets[label].deps if not dep.by_name)
 
     def _cycle(self, path: list[Label]) -> InputError:

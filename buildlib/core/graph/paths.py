@@ -1,7 +1,7 @@
-"""Ways through the graph: what targets need, what needs them, and a shortest way between two.
+"""Paths through the graph: dependencies, reverse dependencies, and a shortest path.
 
-Edges are those that enter keys. Who takes a part of an archive needs what that part is made of, and
-no more; who only names an image does not need it.
+Edges are those that enter keys. A target that takes a part of an archive depends on the sources of
+that part alone; a target that only names an image does not depend on it.
 """
 
 from __future__ import annotations
@@ -13,53 +13,49 @@ from buildlib.core.model.label import Label, Reference
 
 
 class Paths:
-    """Ways through the graph, from target to target or to parts of them.
-
-    Args:
-        graph: All targets.
-    """
+    """Paths from targets (or parts of them) to others."""
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
         self._needs: dict[Reference, list[Reference]] = {}
 
     def below(self, start: Iterable[Label], depth: int | None = None) -> set[Label]:
-        """The targets, and what they need; of the nearest `depth` steps only."""
+        """The targets and their dependencies, up to `depth` edges away."""
         return {ref.label for ref in _reach(map(Reference, start), self._edges, depth)}
 
     def above(
         self, universe: Iterable[Label], targets: Iterable[Label], depth: int | None = None
     ) -> set[Label]:
-        """Of what a universe needs, the targets and all that needs them."""
+        """The targets and all that depend on them, among the dependencies of a universe."""
         within = _reach(map(Reference, universe), self._edges, None)
         needed_by: dict[Reference, list[Reference]] = {}
         for ref in within:
             for other in self._edges(ref):
                 needed_by.setdefault(other, []).append(ref)
-        wanted = set(targets)
-        start = [ref for ref in within if ref.label in wanted]
+        ends = set(targets)
+        start = [ref for ref in within if ref.label in ends]
         return {ref.label for ref in _reach(start, lambda ref: needed_by.get(ref, []), depth)}
 
     def shortest(self, start: Iterable[Label], end: Iterable[Label]) -> list[Label]:
-        """A shortest way from one of some targets to one of others; empty where there is none."""
-        wanted = set(end)
+        """A shortest path from one of some targets to one of others; empty if there is none."""
+        ends = set(end)
         came_from: dict[Reference, Reference | None] = {}
         for ref in _reach(map(Reference, start), self._edges, None, came_from):
-            if ref.label in wanted:
-                way: list[Label] = []
+            if ref.label in ends:
+                path: list[Label] = []
                 step: Reference | None = ref
                 while step is not None:
-                    way.append(step.label)
+                    path.append(step.label)
                     step = came_from[step]
-                return way[::-1]
+                return path[::-1]
         return []
 
     def _edges(self, ref: Reference) -> list[Reference]:
-        found = self._needs.get(ref)
-        if found is None:
-            found = [dep.ref for dep in self._graph.deps(ref) if not dep.by_name]
-            self._needs[ref] = found
-        return found
+        edges = self._needs.get(ref)
+        if edges is None:
+            edges = [dep.ref for dep in self._graph.deps(ref) if not dep.by_name]
+            self._needs[ref] = edges
+        return edges
 
 
 def _reach(
@@ -68,17 +64,15 @@ def _reach(
     depth: int | None,
     came_from: dict[Reference, Reference | None] | None = None,
 ) -> list[Reference]:
-    """What is reached along edges, nearest first.
+    """All references that edges lead to from `start`, which is included; nearest first.
 
     Args:
-        start: Where to begin; reached, too.
-        edges: The edges of a reference.
-        depth: How many edges to follow one after the other; None for all.
-        came_from: Given the reference before each on a shortest way; None for those of `start`.
+        depth: The length of paths, in edges; None for any.
+        came_from: Gets the predecessor of each on a shortest path; None for those of `start`.
     """
     before = {} if came_from is None else came_from
     before.update(dict.fromkeys(start))
-    level, found = list(before), list(before)
+    level, reached = list(before), list(before)
     while level and (depth is None or depth > 0):
         depth = None if depth is None else depth - 1
         following: list[Reference] = []
@@ -88,5 +82,5 @@ def _reach(
                     before[other] = ref
                     following.append(other)
         level = following
-        found += following
-    return found
+        reached += following
+    return reached

@@ -2,10 +2,9 @@
 
     rdeps(//launchers:kernel_image_files) ^ kind(docker_image, //images/...)
 
-A word is what a person may type for targets: a label, a pattern, a task name. Expressions are
-joined by `+ ^ -` (or `union intersect except`), from left to right and with equal rank, as Bazel
-does. Edges are those that enter keys: who takes a part of an archive depends on that part alone,
-and who only names an image does not depend on it.
+A word is anything that a person may type for targets: a label, a pattern, a task name. Operators
+are `+ ^ -` (or `union intersect except`), from left to right and with equal rank, as in Bazel.
+Edges are those of `core.graph.paths`.
 """
 
 from __future__ import annotations
@@ -29,17 +28,11 @@ _OPERATORS = {
 }  # fmt: skip
 _ALL = "//..."
 EXAMPLE = "./doitw query 'rdeps(//images/bases/os) ^ kind(docker_image, //...)'"
-"""What an error offers to start from."""
+"""The `fix` of errors that have no better one."""
 
 
 class _Token(NamedTuple):
-    """A piece of an expression.
-
-    Attributes:
-        text: Without quotes.
-        start: Where it begins.
-        is_word: Whether it can stand for targets, a pattern or a number.
-    """
+    """A token of an expression; `is_word` if it can be a target, a pattern or a number."""
 
     text: str
     start: int
@@ -53,21 +46,16 @@ def query(graph: Graph, expression: str, resolve: Callable[[str], Iterable[Label
     """The targets that an expression stands for.
 
     Args:
-        graph: All targets.
-        expression: In Bazel's syntax.
-        resolve: The targets that one word stands for.
+        resolve: The targets that one word names.
 
     Returns:
-        Dependencies first; a path as it runs; joined sets one after the other.
-
-    Raises:
-        InputError: The expression cannot be read, or a word in it names nothing.
+        Dependencies first; a path in its own order; unions one after the other.
     """
     return list(_Parser(graph, expression, resolve).all())
 
 
 class _Parser:
-    """Reads an expression, and evaluates it while reading."""
+    """Parses an expression, and evaluates it while parsing."""
 
     def __init__(self, graph: Graph, text: str, resolve: Callable[[str], Iterable[Label]]) -> None:
         self._graph = graph
@@ -91,30 +79,29 @@ class _Parser:
     # -- grammar -----------------------------------------------------------------------------
 
     def all(self) -> Labels:
-        """The whole expression."""
-        found = self._expression()
+        labels = self._expression()
         if self._now.text != _END:
             self._fail(f"{self._now.text!r} is not expected here")
-        return found
+        return labels
 
     def _expression(self) -> Labels:
-        found = self._term()
+        labels = self._term()
         while operator := _OPERATORS.get(self._now.text):
             self._at += 1
             other = self._term()
             if operator == "+":
-                found = found | other
+                labels = labels | other
             else:
-                found = {x: None for x in found if (x in other) == (operator == "^")}
-        return found
+                labels = {x: None for x in labels if (x in other) == (operator == "^")}
+        return labels
 
     def _term(self) -> Labels:
         token = self._now
         if token.text == "(" and not token.is_word:
             self._at += 1
-            found = self._expression()
+            labels = self._expression()
             self._expect(")")
-            return found
+            return labels
         if not token.is_word:
             self._fail(f"a target or a function is expected, not {token.text}")
         self._at += 1
@@ -135,9 +122,9 @@ class _Parser:
         value = self._expression()
         self._expect("in")
         before, self._named = self._named, {**self._named, name: value}
-        found = self._expression()
+        labels = self._expression()
         self._named = before
-        return found
+        return labels
 
     def _function(self, name: _Token) -> Labels:
         function = self._functions.get(name.text)
@@ -146,11 +133,11 @@ class _Parser:
             what = f"there is no function {name.text}{did_you_mean(name.text, known)}"
             self._fail(what, name, fix=nearest(name.text, known) or f"one of {', '.join(known)}")
         self._expect("(")
-        found = function()
+        labels = function()
         self._expect(")")
-        return found
+        return labels
 
-    # -- functions, each between its parentheses -----------------------------------------------
+    # -- functions: the words between their parentheses ----------------------------------------
 
     def _deps(self) -> Labels:
         return self._ordered(self._paths.below(self._expression(), self._depth()))
@@ -187,13 +174,13 @@ class _Parser:
         return self._matching(lambda target: attribute(target, name))
 
     def _set(self) -> Labels:
-        found: Labels = {}
+        labels: Labels = {}
         while self._now.is_word:
-            found.update(dict.fromkeys(self._resolve(self._word("a target"))))
-        return found
+            labels.update(dict.fromkeys(self._resolve(self._word("a target"))))
+        return labels
 
     def _matching(self, value: Callable[[Target], str | None]) -> Labels:
-        """The targets of an expression of which a value matches the pattern in front of it."""
+        """Parse `PATTERN, EXPRESSION`: the targets with a value that matches the pattern."""
         token = self._now
         try:
             pattern = re.compile(self._word("a pattern"))
@@ -204,7 +191,7 @@ class _Parser:
         return {x: None for x, text in values.items() if text is not None and pattern.search(text)}
 
     def _depth(self) -> int | None:
-        """The number behind a last comma; None where there is none."""
+        """Parse an optional `, NUMBER`."""
         if self._now.text != ",":
             return None
         self._expect(",")
@@ -245,10 +232,7 @@ class _Parser:
 
 
 def attribute(target: Target, name: str) -> str | None:
-    """An attribute of a declaration as text, as `attr` compares it; None where there is none.
-
-    A list is `[a, b]`, a truth value `True` or `False`, as in a `BUILD.py`.
-    """
+    """An attribute of a declaration as `attr` compares it: lists as `[a, b]`, truth as `True`."""
     declared: Mapping[str, object] = {
         **target.attrs,
         "name": target.label.name,
@@ -271,15 +255,15 @@ def _as_text(value: object) -> str:
 
 
 def _tokens(text: str) -> Iterable[_Token]:
-    """The pieces of an expression; the last one stands for its end."""
+    """The tokens of an expression; the last one marks its end."""
     end = len(text.rstrip())
     at = 0
     while at < end:
-        found = _TOKEN.match(text, at)
-        if found is None:  # cannot be: something stands before the end
+        match = _TOKEN.match(text, at)
+        if match is None:  # cannot happen: text is left before the end
             return
-        double, single, symbol, word, other = found.groups()
-        start, at = found.start(found.lastindex or 0), found.end()
+        double, single, symbol, word, other = match.groups()
+        start, at = match.start(match.lastindex or 0), match.end()
         if other:
             raise InputError(
                 f"the query cannot be read: {other} is not closed",

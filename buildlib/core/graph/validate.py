@@ -1,8 +1,8 @@
-"""What only a Dockerfile and its declaration together can show to be wrong.
+"""Validation: checks of Dockerfiles against their declarations, before anything runs.
 
-A source that is copied and not declared, a parent that `FROM` does not name, what an engine
-cannot build: found before anything runs, and told at the declaration. Results are remembered by
-content, so that a build with nothing to do parses no Dockerfile.
+Errors are, for example: a copied file that is not declared, a parent that `FROM` does not name, an
+instruction that an engine cannot build. Results are remembered by content, so a build with nothing
+to do parses no Dockerfile.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from buildlib.core.dockerfile.model import Dockerfile
 
 _FETCHING_ARGS = ("BUILDKIT_SYNTAX", "BUILDKIT_DISABLE_FILEOP")
-"""Build arguments for which BuildKit fetches another frontend, or an image that copies for it."""
+"""Build arguments that make BuildKit fetch another frontend, or an image to copy with."""
 
 _PAST_THE_KEY = {
     "address": (
@@ -40,19 +40,13 @@ _PAST_THE_KEY = {
         'build_args = {{"{name}": "…"}}, or leave it out; TARGETPLATFORM is what it is built for',
     ),
 }
-"""For each kind of `Outside`: what is wrong with it, and how it is mended."""
+"""For each kind of `Outside`: the error and its fix."""
 
 
 def validate(graph: Graph, tree: Tree, memo: Any) -> None:
-    """Check every target that has a Dockerfile, and that nobody takes a made file for a source.
+    """Check every target that has a Dockerfile, and refuse built files as sources.
 
-    Args:
-        graph: All targets.
-        tree: Where Dockerfiles are read from.
-        memo: Remembers what was found right; anything with `get` and `__setitem__`.
-
-    Raises:
-        InputError: A Dockerfile and its declaration disagree, or a source is made by a target.
+    `memo` remembers passed checks; it is that of a `View`.
     """
     _check_exports(graph)
     for target in graph.targets.values():
@@ -62,7 +56,7 @@ def validate(graph: Graph, tree: Tree, memo: Any) -> None:
 
 
 def _check_exports(graph: Graph) -> None:
-    """What a target writes into the workspace is there or not: no key may depend on it."""
+    """Refuse exported files as sources: they may be absent, so no key may depend on them."""
     makers: dict[str, dict[str, Target]] = {}
     for target in graph.targets.values():
         export = target.rule.export(target, "")
@@ -109,7 +103,7 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
             )
     args = {**_platform_args(request.platform), **request.args}
     ignore_file, ignore = _ignore_text(tree, target.label, request.dockerfile)
-    asked = (
+    memo_key = (
         "dockerfile",
         text,
         tuple(provided),
@@ -118,7 +112,7 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
         ignore,
         request.network,
     )
-    if memo.get(asked):
+    if memo.get(memo_key):
         return
     from buildlib.core.dockerfile import check
     from buildlib.core.dockerfile.ignore import IgnoreRules
@@ -138,28 +132,25 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
         target.where,
         ignored,
     )
-    memo[asked] = True
+    memo[memo_key] = True
 
 
 def _check_hermetic(dockerfile: Dockerfile, *, network: bool) -> None:
-    """Refuse what reaches a result past its key.
+    """Refuse inputs that no key holds, such as an `ADD` of an address or a cache mount.
 
-    A target with a network may do so in its own steps. What stands behind `ONBUILD` runs in the
-    builds of others, which need not have one.
-
-    Raises:
-        InputError: An `ADD` of an address, a cache mount, or another of `_PAST_THE_KEY`.
+    A target with a network may have them in its own steps. A step after `ONBUILD` runs in the
+    builds of other targets, which may have no network.
     """
-    for found in dockerfile.outside:
-        if network and not found.trigger:
+    for outside in dockerfile.outside:
+        if network and not outside.trigger:
             continue
-        by = f"ONBUILD {found.by}" if found.trigger else found.by
-        what, fix = (text.format(by=by, name=found.name) for text in _PAST_THE_KEY[found.kind])
-        raise InputError(what, where=Location(dockerfile.file, found.line), fix=fix)
+        by = f"ONBUILD {outside.by}" if outside.trigger else outside.by
+        what, fix = (text.format(by=by, name=outside.name) for text in _PAST_THE_KEY[outside.kind])
+        raise InputError(what, where=Location(dockerfile.file, outside.line), fix=fix)
 
 
 def _ignore_text(tree: Tree, label: Label, dockerfile: str) -> tuple[str, bytes]:
-    """The ignore file that counts and its text; it is understood only where checks are made."""
+    """Path and text of the ignore file that applies; it is parsed only for a check."""
     for path in map(label.path, (f"{dockerfile}.dockerignore", ".dockerignore")):
         if tree.exists(path):
             return path, tree.read(path)
@@ -167,12 +158,11 @@ def _ignore_text(tree: Tree, label: Label, dockerfile: str) -> tuple[str, bytes]
 
 
 def _plain(values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
-    """A dict as something the memo can keep."""
     return tuple(sorted(values.items()))
 
 
 def _platform_args(platform: str) -> dict[str, str]:
-    """The build arguments that BuildKit gives by itself (docs.docker.com, "Global scope")."""
+    """The build arguments that BuildKit sets by itself (docs.docker.com, "Global scope")."""
     system, _, rest = platform.partition("/")
     machine, _, variant = rest.partition("/")
     values = {"PLATFORM": platform, "OS": system, "ARCH": machine, "VARIANT": variant}

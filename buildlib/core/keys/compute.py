@@ -1,7 +1,7 @@
-"""From targets to keys: pure functions of a tree, the lock and what was declared.
+"""From targets to keys: pure functions of a tree, the lock and the declarations.
 
-Nothing of the host, the clock, the path of the checkout or the user can get in, since nothing
-here can reach it. Files of one target are stamped in one call, each target once.
+Keys cannot depend on host, clock, user or the path of the checkout: nothing here can read them.
+The files of a target are stamped in one call, and each target once.
 """
 
 from __future__ import annotations
@@ -30,13 +30,9 @@ from buildlib.errors import InputError
 
 
 class Stamp(NamedTuple):
-    """What a stamped target carries, and what only its key may hold.
+    """Values that only stamped targets carry, and only their keys hold.
 
-    Attributes:
-        organization: First part of the images' names.
-        registry: In front of them.
-        channel: Their tag.
-        version: As names of files in an archive hold it; only in keys of those.
+    Only archives with the version in the names of their files hold `version`.
     """
 
     organization: str
@@ -46,22 +42,15 @@ class Stamp(NamedTuple):
 
 
 _FOUND_BY_APT = (APT.name, IMAGE.name, ROOTFS.name)
-"""Sections that say what apt finds in an image."""
+"""Sections that decide which Debian packages an image has."""
 DEBIAN_PYTHON = "3.11"
 """Python of Debian 12."""
 _OF_IMAGES = ("organization", "registry", "channel")
-"""What the names of images are made of."""
+"""The parts of a stamp that image names hold."""
 
 
 class Keys:
-    """The keys of a graph's targets, computed when asked for and remembered.
-
-    Args:
-        graph: The targets.
-        tree: The files they name.
-        lock: The pins they need.
-        stamp: What stamped targets carry.
-    """
+    """The keys of a graph's targets, each computed once, when it is needed."""
 
     def __init__(self, graph: Graph, tree: Tree, lock: Lock, stamp: Stamp) -> None:
         self._graph = graph
@@ -69,69 +58,59 @@ class Keys:
         self._lock = lock
         self._stamp = stamp
         self._records: dict[Reference, KeyRecord] = {}
-        self._seen: dict[str, str] = {}
+        self._stamp_by_path: dict[str, str] = {}
 
-    def seen(self, path: str) -> str:
-        """The stamp of a file as the keys hold it: an action must find the same."""
-        return self._seen[path]
+    def stamp_of(self, path: str) -> str:
+        """The stamp of a file in the keys: an action must find the same."""
+        return self._stamp_by_path[path]
 
     def key(self, ref: Reference) -> str:
-        """The key of a target or of parts of it; see `record`."""
         return self.record(ref).key
 
     def record(self, ref: Reference) -> KeyRecord:
         """The key record of a target or of parts of it.
 
         Raises:
-            InputError: A source vanished, or the lock lacks what the target needs.
+            InputError: A source vanished, or the lock lacks one of the target's pins.
         """
         pending = [ref]
         while ref not in self._records:
-            wanted = pending[-1]
-            if wanted in self._records:
+            current = pending[-1]
+            if current in self._records:
                 pending.pop()
                 continue
             missing = [
                 dep.ref
-                for dep in self._graph.deps(wanted)
+                for dep in self._graph.deps(current)
                 if dep.ref not in self._records and not dep.by_name
             ]
             if missing:
                 pending += missing
                 continue
-            self._records[wanted] = self._compute(pending.pop())
+            self._records[current] = self._compute(pending.pop())
         return self._records[ref]
 
-    def read_ahead(self, labels: Iterable[Label]) -> None:
-        """Look at the files of many targets at once, which costs less where git is asked for each.
-
-        Args:
-            labels: The targets; what they depend on is not included.
-        """
+    def stamp_files(self, labels: Iterable[Label]) -> None:
+        """Stamp the files of many targets at once (not of their dependencies): faster with git."""
         self._stamps([file for label in labels for file in self._graph[label].files])
 
     def closure(self, ref: Reference, met: set[str] | None = None) -> list[KeyRecord]:
-        """The key record of a target, and those of all that is below it, each once.
+        """The key records of a target and of all its dependencies, each once.
 
-        Args:
-            ref: The target.
-            met: Keys that were told before, and are passed over with all below; takes those told.
-
-        Raises:
-            InputError: As `record`.
+        Leaves out the keys in `met`, with their dependencies, and adds the returned ones to it.
         """
         self.record(ref)
         met = set() if met is None else met
         pending = [ref]
-        found: list[KeyRecord] = []
+        records: list[KeyRecord] = []
         while pending:
-            wanted = pending.pop()
-            record = self._records[wanted]
+            current = pending.pop()
+            record = self._records[current]
             if record.key not in met:
                 met.add(record.key)
-                found.append(record)
-                pending += [dep.ref for dep in self._graph.deps(wanted) if not dep.by_name]
-        return found
+                records.append(record)
+                pending += [dep.ref for dep in self._graph.deps(current) if not dep.by_name]
+        return records
 
     def _compute(self, ref: Reference) -> KeyRecord:
         target = self._graph[ref.label]
@@ -171,8 +150,8 @@ class Keys:
         return make_record(parts)
 
     def _stamps(self, files: Sequence[File]) -> list[str]:
-        """The stamps of files; one that several targets have is looked at once."""
-        seen = self._seen
+        """The stamps of files; each file is looked at once."""
+        seen = self._stamp_by_path
         paths = [file.path for file in files]
         new = [path for path in paths if path not in seen]
         seen.update(zip(new, self._tree.stamps(new), strict=True))
@@ -180,10 +159,7 @@ class Keys:
 
 
 def _text(value: object) -> str:
-    """A frozen attribute as text, different for `"1"` and `1`.
-
-    `repr` of texts, numbers, tuples and sorted dicts is stable.
-    """
+    """A frozen attribute as text, stable, and different for `"1"` and `1`."""
     return repr(value)
 
 
@@ -191,17 +167,14 @@ def pinned(lock: Lock, pin: Pin, target: Target, graph: Graph | None = None) -> 
     """The lock's entry for a pin.
 
     Args:
-        lock: The pins.
-        pin: The pin.
-        target: Whose it is.
-        graph: To see, too, that the entry was resolved on what the target stands on now. Who has
-            the target's key need not look again.
+        graph: Given, to check that the entry was resolved on the target's present parents. Whoever
+            has the target's key need not check again.
 
     Raises:
-        InputError: There is none, or it was locked for another request.
+        InputError: There is no entry, or it was locked for another request or other parents.
     """
     entry = lock.get(pin.section, {}).get(pin.name)
-    if entry is None:  # what is new needs all of its pins
+    if entry is None:  # a new target needs all of its pins
         raise InputError(
             f"{LOCK_FILE} has no {pin.section} entry for {pin.name}",
             where=target.where,
@@ -214,7 +187,9 @@ def pinned(lock: Lock, pin: Pin, target: Target, graph: Graph | None = None) -> 
             where=target.where,
             fix=f"./doitw lock {pin.section} {' '.join(map(str, labels))}",
         )
-    if graph is not None and not stands(entry, resolved_on(graph, lock, target, pin.section)):
+    if graph is not None and not was_resolved_on(
+        entry, resolved_on(graph, lock, target, pin.section)
+    ):
         raise InputError(
             f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was resolved on other pins of"
             " its parents (or another platform) than it has now",
@@ -224,19 +199,16 @@ def pinned(lock: Lock, pin: Pin, target: Target, graph: Graph | None = None) -> 
     return entry
 
 
-def stands(entry: Entry, on: str) -> bool:
-    """Whether an entry was resolved on this; one of a lock that does not say is taken as it is."""
+def was_resolved_on(entry: Entry, on: str) -> bool:
+    """Whether an entry was resolved on these parents; an older lock does not say, and passes."""
     return not entry.on or not on or on in entry.on.values()
 
 
 def resolved_on(graph: Graph, lock: Lock, target: Target, section: str) -> str:
-    """Digest of what an entry of a target is resolved on, beside what the target asks for.
+    """Digest of what a lock entry depends on beside the target's request; empty for nothing.
 
-    apt resolves in the parent, so on the Debian packages that it has. uv resolves with the parents'
-    locked requirements as constraints, and for the Python of the image.
-
-    Returns:
-        Hex digits; an empty text for a section whose entries depend on the request alone.
+    apt resolves in the parent, and so depends on its Debian packages. uv resolves for the image's
+    Python, with the parents' locked requirements as constraints.
     """
     if not SECTIONS[section].resolved:
         return ""
@@ -255,21 +227,21 @@ def resolved_on(graph: Graph, lock: Lock, target: Target, section: str) -> str:
 
 
 def python_of(graph: Graph, target: Target) -> str:
-    """The version of the Python that an image has, such as `3.11`.
+    """The Python version of an image, such as `3.11`: Debian's, or that of its external base.
 
-    It is Debian's, or that of the image made elsewhere it stands on, whose declaration may not say.
+    It is empty if the declaration of the base does not say it.
     """
     *_, bottom = target, *graph.parents(target)
     return str(bottom.attrs["python"]) if bottom.rule.origin == ELSEWHERE else DEBIAN_PYTHON
 
 
-def _same(asked: tuple[str, ...], wanted: tuple[str, ...]) -> bool:
-    """Whether two requests are one: the order of mirrors, say, makes no other file."""
-    return asked == wanted or sorted(asked) == sorted(wanted)
+def _same(asked: tuple[str, ...], requested: tuple[str, ...]) -> bool:
+    """Whether two requests are equal; order does not count, as with mirrors of a file."""
+    return asked == requested or sorted(asked) == sorted(requested)
 
 
 def _asked_otherwise(lock: Lock, graph: Graph, section: str) -> list[Label]:
-    """The targets whose entries were made for another request: several may include one file."""
+    """The targets whose entries were made for another request: one file may change several."""
     entries = lock.get(section, {})
     return [
         label
@@ -282,7 +254,6 @@ def _asked_otherwise(lock: Lock, graph: Graph, section: str) -> list[Label]:
 
 
 def _what_changed(entry: Entry, pin: Pin, target: Target) -> str:
-    """What an entry was not made for, as a sentence."""
     added = sorted(set(pin.asked) - set(entry.asked))
     removed = sorted(set(entry.asked) - set(pin.asked))
     if pin.section != PYTHON.name:

@@ -1,11 +1,11 @@
-"""The digest index: a file's sha256, remembered as long as its stat data cannot lie.
+"""The digest index: the sha256 of files, remembered as long as their stat data can be trusted.
 
-One file, loaded whole and written only when it changed. An entry is trusted when size, mtime,
-ctime and inode are what they were (ctime catches edits that restore size and mtime). A file whose
-timestamps are so young that a later edit could fall into the same clock tick is hashed again the
-next time (git calls these racy). A damaged index is thrown away: it only ever saves time.
+An index is one file, loaded whole and written only if it changed. An entry is trusted while size,
+mtime, ctime and inode stay the same (ctime catches edits that restore size and mtime). A file with
+timestamps so young that a later edit could fall into the same clock tick is hashed again the next
+time (git calls these racy). A damaged index is thrown away: it only saves time.
 
-Three folders have one: the workspace, the content store, and each build context.
+The workspace, the content store and each build context have an index.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from _hashlib import openssl_sha256  # hashlib itself imports more than a no-op 
 from collections.abc import Iterable
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
-from buildlib.core import marshalled
+from buildlib.core import cache_file
 from buildlib.errors import InputError, Location
 
 _KIND = "digest index 4"
@@ -25,14 +25,14 @@ _TICK_NS = 50_000_000
 _COARSE_TICK_NS = 2_100_000_000
 """For file systems that hold whole seconds (or two, as FAT does), in nanoseconds."""
 _BLOCK = 1 << 20
-_PATIENCE = 20
-"""How often a file that changes while it is read is read again."""
+_READ_ATTEMPTS = 20
+"""How often to read a file that changes while it is read."""
 
-_Seen = tuple[int, int, int, int, int]  # mtime_ns, ctime_ns, size, inode, mode
-_Entry = tuple[_Seen, str]  # with the stamp of what was seen so
+_StatData = tuple[int, int, int, int, int]  # mtime_ns, ctime_ns, size, inode, mode
+_Entry = tuple[_StatData, str]  # with the stamp of that state
 
 
-def _seen(info: os.stat_result) -> _Seen:
+def _stat_data(info: os.stat_result) -> _StatData:
     return info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino, info.st_mode
 
 
@@ -46,98 +46,95 @@ def file_sha256(path: str) -> str:
 
 
 class DigestIndex:
-    """Stamps of files (see `Tree.stamps`) below one folder.
+    """Stamps (as `Tree.stamps` has them) of the files below one folder.
 
     Args:
         root: The folder that paths are relative to.
-        file: Where the index is kept.
-        shared: Other processes write the same index: what they noted meanwhile is kept.
+        shared: Other processes write the same index: keep what they added meanwhile.
     """
 
     def __init__(self, root: str, file: str, *, shared: bool = False) -> None:
         self._root = root
         self._file = file
         self._shared = shared
-        self._entries: dict[str, _Entry] = marshalled.load(file, _KIND)
+        self._entries: dict[str, _Entry] = cache_file.load(file, _KIND)
         self._noted: set[str] = set()
         self._changed = False
         self.hashed = 0
-        """How many files had to be read; for tests and `--debug`."""
+        """How many files were read; tests count it."""
 
     def save(self) -> None:
-        """Write the index where it changed, without files that are gone."""
+        """Write the index if it changed, without files that are gone."""
         if not self._changed:
             return
         entries = dict(self._entries)
         if self._shared:
             own = {path: entries[path] for path in list(self._noted) if path in entries}
-            entries = {**entries, **marshalled.load(self._file, _KIND), **own}
-        there = {
+            entries = {**entries, **cache_file.load(self._file, _KIND), **own}
+        existing = {
             path: entry
             for path, entry in entries.items()
             if os.path.lexists(f"{self._root}/{path}")
         }
-        self._changed = not marshalled.save(self._file, _KIND, there)
+        self._changed = not cache_file.save(self._file, _KIND, existing)
 
-    def known(self, path: str) -> str:
-        """What was noted of a file, if its stat data are still the same; else an empty text."""
+    def unchanged_stamp(self, path: str) -> str:
+        """The stamp in the index if the file's stat data are unchanged; else an empty text."""
         entry = self._entries.get(path)
         if entry is None:
             return ""
         try:
-            return entry[1] if _seen(os.lstat(f"{self._root}/{path}")) == entry[0] else ""
+            return entry[1] if _stat_data(os.lstat(f"{self._root}/{path}")) == entry[0] else ""
         except OSError:
             return ""
 
     def note(self, path: str, stamp: str, info: os.stat_result) -> None:
-        """Remember what a caller knows of a file that it has read or written whole.
+        """Put a file that the caller has read or written whole into the index.
 
-        Only for files that have been given an mtime long past. Whoever writes into such a file
-        changes its mtime, so that its ctime need not be old to be trusted.
+        Only for files whose mtime was set to a time long past. A later write changes that mtime, so
+        the ctime need not be old to be trusted.
 
         Args:
-            path: The file.
-            stamp: What `known` will tell of it.
+            stamp: What `unchanged_stamp` will return.
             info: Its stat data, from before it was read or after it was written.
         """
-        self._remember(path, _seen(info), stamp)
+        self._remember(path, _stat_data(info), stamp)
 
-    def _remember(self, path: str, seen: _Seen, stamp: str) -> None:
-        self._entries[path] = (seen, stamp)
+    def _remember(self, path: str, data: _StatData, stamp: str) -> None:
+        self._entries[path] = (data, stamp)
         self._noted.add(path)
         self._changed = True
 
     def stamp(self, path: str) -> str:
-        """The stamp of one file; see `Tree.stamps`."""
         return self.stamps([path])[0]
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
-        """See `Tree.stamps`. The one loop that every file of a workspace goes through."""
-        lstat, known, before = os.lstat, self._entries.get, f"{self._root}/"
-        found: list[str] = []
+        """The stamps of files. Hot: every file of a workspace goes through this loop."""
+        lstat, entry_of, before = os.lstat, self._entries.get, f"{self._root}/"
+        stamps: list[str] = []
         for path in paths:
             full = before + path
             try:
                 info = lstat(full)
             except OSError:
-                found.append("-")
+                stamps.append("-")
                 continue
-            entry = known(path)
-            if entry is not None and entry[0] == (  # `_seen`, without the price of a call
+            entry = entry_of(path)
+            if entry is not None and entry[0] == (  # `_stat_data`, without the cost of a call
                 info.st_mtime_ns,
                 info.st_ctime_ns,
                 info.st_size,
                 info.st_ino,
                 info.st_mode,
             ):
-                found.append(entry[1])
+                stamps.append(entry[1])
             else:
-                found.append(self._restamp(path, full))
-        return found
+                stamps.append(self._restamp(path, full))
+        return stamps
 
     def _restamp(self, path: str, full: str) -> str:
-        """Read the file; take its stat data before and after, so that both are of one content."""
-        for _ in range(_PATIENCE):
+        """Read a file, and compare its stat data before and after, so that both fit the content."""
+        for _ in range(_READ_ATTEMPTS):
             try:
                 before = os.lstat(full)
                 now = time.time_ns()
@@ -160,14 +157,14 @@ class DigestIndex:
                     where=Location(path, 0),
                     fix=f"chmod u+r {path}",
                 ) from None
-            if _seen(before) == _seen(after):
+            if _stat_data(before) == _stat_data(after):
                 break
-        else:  # it is written all the time: what was read is not remembered, and actions look again
+        else:  # it changes all the time: remember nothing, actions look again
             return stamp
         youngest = max(before.st_mtime_ns, before.st_ctime_ns)
         coarse = before.st_ctime_ns % 1_000_000_000 == 0
         if now - youngest > (_COARSE_TICK_NS if coarse else _TICK_NS):
-            self._remember(path, _seen(before), stamp)
+            self._remember(path, _stat_data(before), stamp)
         elif self._entries.pop(path, None) is not None:
             self._changed = True
         return stamp

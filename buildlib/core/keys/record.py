@@ -1,7 +1,7 @@
-"""A key record: everything that can change a result, named and ordered, and its sha256.
+"""A key record: the named, ordered parts that can change a result, and their sha256.
 
-The record is kept beside the key, so that two keys that differ can be compared part by part
-(`doit why`). Parts of dependencies hold their *keys*: a key stands for the whole tree below it.
+The record is kept beside the key, so that `doit why` can compare two keys part by part. The part of
+a dependency holds its *key*: a key stands for all dependencies below it.
 """
 
 from __future__ import annotations
@@ -11,26 +11,21 @@ from itertools import chain
 from typing import NamedTuple
 
 SCHEMA = "1"
-"""Raised when the form of records changes; every key then changes, on purpose."""
+"""Raised when the form of records changes, which changes every key."""
 
 
 class KeyRecord(NamedTuple):
-    """The parts of one key.
-
-    Attributes:
-        parts: `(name, value)`, in order; no name twice, no NUL in either.
-        key: sha256 of the parts, in hex.
-    """
+    """A key and its parts, `(name, value)` in order; no name twice, no NUL in either."""
 
     parts: tuple[tuple[str, str], ...]
     key: str
 
 
 def make_record(parts: list[tuple[str, str]]) -> KeyRecord:
-    """Seal the parts of a key.
+    """Compute the key of some parts.
 
-    NUL stands between all names and values and in none of them, so that no two different records
-    give the same text.
+    NUL separates names and values and is in none of them, so different records give different
+    texts.
     """
     text = "\0".join([SCHEMA, *chain.from_iterable(parts)])
     return KeyRecord(
@@ -39,7 +34,7 @@ def make_record(parts: list[tuple[str, str]]) -> KeyRecord:
 
 
 class Change(NamedTuple):
-    """A part that differs between two records; None where it does not exist."""
+    """A part that differs between two records; None on the side that lacks it."""
 
     name: str
     old: str | None
@@ -47,7 +42,7 @@ class Change(NamedTuple):
 
 
 def compare(old: KeyRecord, new: KeyRecord) -> list[Change]:
-    """The parts that differ, in the order of the new record, then those that are gone."""
+    """The parts that differ, in the order of the new record, then the removed ones."""
     before, after = dict(old.parts), dict(new.parts)
     changes = [
         Change(name, before.get(name), value)

@@ -1,4 +1,4 @@
-"""What an action reads, as its key saw it."""
+"""The files that an action reads, as they were when its key was computed."""
 
 from __future__ import annotations
 
@@ -6,25 +6,14 @@ from typing import NamedTuple
 
 
 class Source(NamedTuple):
-    """A source file.
-
-    Attributes:
-        path: Absolute path.
-        stamp: See `Tree.stamps`.
-    """
+    """A source file: its absolute path, and its stamp as in `Tree.stamps`."""
 
     path: str
     stamp: str
 
 
 class Fetched(NamedTuple):
-    """A pinned file in the content store.
-
-    Attributes:
-        path: Where it lies in a build context.
-        sha256: Where it is in the store.
-        size: Its length in bytes.
-    """
+    """A pinned file in the content store; `path` is that in a build context."""
 
     path: str
     sha256: str

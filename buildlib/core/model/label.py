@@ -2,8 +2,8 @@
 
 `//images/kernel-py:kernel-py` is a label, `//images/kernel-py` its short form. A reference may
 name parts of a target: `//launchers:kernel_image_files[bootstrap, python]`. The task name of a
-label is the shortest form that is unique: `//images/kernel-py` is `kernel-py`, and a person types
-`doit build:kernel-py` (docs/design/names.md). The module knows no graph, only text.
+label is its shortest unique form: for `//images/kernel-py` it is `kernel-py`, and a person types
+`doit build:kernel-py` (docs/design/names.md). This module handles text and knows no graph.
 """
 
 from __future__ import annotations
@@ -63,11 +63,7 @@ def is_label(text: str) -> bool:
 
 
 def parse_label(text: str, *, package: str = "", where: Location | None = None) -> Label:
-    """Read a label; `:name` is one of `package`.
-
-    Raises:
-        InputError: `text` is not a label.
-    """
+    """Parse a label; `:name` is a target of `package`."""
     if text.startswith(":"):
         folder, name = package, text[1:]
     elif text.startswith("//"):
@@ -83,22 +79,18 @@ def parse_label(text: str, *, package: str = "", where: Location | None = None) 
 
 
 def parse_reference(text: str, *, package: str = "", where: Location | None = None) -> Reference:
-    """Read a label with an optional list of parts: `//x:y[a, b]`. Parts are sorted.
-
-    Raises:
-        InputError: `text` is not a reference.
-    """
-    found = _PARTS.match(text)
-    if not found:
+    """Parse a label with an optional list of parts: `//x:y[a, b]`. Parts are sorted."""
+    match = _PARTS.match(text)
+    if not match:
         return Reference(parse_label(text, package=package, where=where))
-    parts = [part.strip() for part in found["parts"].split(",")]
+    parts = [part.strip() for part in match["parts"].split(",")]
     if not all(_NAME.match(part) for part in parts):
         raise InputError(
             f"{text!r} names no parts in its brackets",
             where=where,
-            fix=f"{found['label']}[part, part], or {found['label']} for the whole",
+            fix=f"{match['label']}[part, part], or {match['label']} for the whole",
         )
-    label = parse_label(found["label"], package=package, where=where)
+    label = parse_label(match["label"], package=package, where=where)
     return Reference(label, tuple(sorted(set(parts))))
 
 
@@ -121,15 +113,15 @@ def match_pattern(pattern: str, labels: Iterable[Label]) -> list[Label]:
 
 
 def is_pattern(text: str) -> bool:
-    """Whether `text` is a pattern: `//…/...` or `//…:all`."""
+    """Whether `text` has the form `//…/...` or `//…:all`."""
     return text.startswith("//") and text.endswith(("/...", ":all"))
 
 
 def _forms(label: Label) -> tuple[str, ...]:
-    """The names a label may go by, shortest first.
+    """All possible task names of a label, shortest first.
 
-    A proof named `verify` goes by the folder it stands in, and one in the folder `verify` by its
-    own name: their tasks are `verify:kernel-py` and `verify:swarm`.
+    A proof named `verify` is called by its folder, and one in the folder `verify` by its own name:
+    their tasks are `verify:kernel-py` and `verify:swarm`.
     """
     names = [label.short[2:]]
     if label.name == "verify" and label.package:
@@ -141,7 +133,7 @@ def _forms(label: Label) -> tuple[str, ...]:
 
 
 def task_names(labels: Iterable[Label]) -> dict[Label, str]:
-    """The task name of each label: the shortest of its forms that no other label can go by."""
+    """The task name of each label: its shortest form that no other label has."""
     labels = list(labels)
     users: dict[str, int] = {}
     for label in labels:

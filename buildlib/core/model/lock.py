@@ -1,9 +1,9 @@
-"""`images.lock`: the pins of all that comes from outside, as data.
+"""`images.lock`: the pins of all external inputs, as data.
 
-One committed TOML file. Every entry has the same form: what was *asked* for when it was locked,
-what it was resolved *on*, and *items*, a line each: `name = "version sha256 size where"`. Version,
-sha256 and file name of an item enter keys; size and where it is found do not. The file is read with
-tomllib and written with `toml`, sorted, so that a refresh shows in a diff what moved.
+The lock is one committed TOML file. Every entry has the same form: what was *asked* for when it was
+locked, what it was resolved *on*, and *items*, a line each: `name = "version sha256 size where"`.
+Version, sha256 and file name of an item enter keys; its size and location do not. The file is read
+with tomllib and written with `toml`, sorted, so that the diff of a refresh shows what moved.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from buildlib.errors import InputError, Location
 FILE = "images.lock"
 SCHEMA = 1
 NO_PINS = f"schema = {SCHEMA}\n"
-"""What a lock file that is not there stands for."""
+"""The text that an absent lock file stands for."""
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _ON = re.compile(r"\S+ [0-9a-f]+\Z")
 _SIZE = re.compile(r"(0|[1-9][0-9]*)\Z", re.ASCII)
@@ -30,9 +30,8 @@ class Item(NamedTuple):
 
     Attributes:
         version: Version or tag, for people; no spaces.
-        sha256: Digest of the content, in hex.
-        size: Length in bytes; 0 where it is not known.
-        where: How to find it: a path in an archive, a project of an index, an address.
+        size: In bytes; 0 if unknown.
+        where: Its location: a path in an archive, a project of an index, an address.
     """
 
     version: str
@@ -48,10 +47,9 @@ class Entry(NamedTuple):
     """The pins of one target in one section.
 
     Attributes:
-        asked: What the declaration asked for at the time, as texts.
-        items: The pins by name.
-        on: Digest of what the target stood on, by flavour: a target may stand on something else
-            in each and come to the same pins. Empty in a lock that was made before this was noted.
+        asked: The request of the declaration when it was locked.
+        on: Flavour -> digest of what the target was resolved on: parents differ between flavours
+            and may give the same pins. Empty in a lock of a version that did not record it.
     """
 
     asked: tuple[str, ...]
@@ -64,11 +62,7 @@ Lock = Mapping[str, Mapping[str, Entry]]
 
 
 def parse_lock(text: str) -> dict[str, dict[str, Entry]]:
-    """Read the text of an images.lock.
-
-    Raises:
-        InputError: It is damaged, or written by a newer version of the build system.
-    """
+    """Read the text of an images.lock."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -77,10 +71,10 @@ def parse_lock(text: str) -> dict[str, dict[str, Entry]]:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        found = re.search(r"at line (\d+)", str(error))
+        match = re.search(r"at line (\d+)", str(error))
         raise InputError(
             f"{FILE} is not valid TOML: {error}",
-            where=Location(FILE, int(found.group(1)) if found else 1),
+            where=Location(FILE, int(match.group(1)) if match else 1),
             fix=f"git checkout HEAD -- {FILE}  # then ./doitw lock TARGET, for what you changed",
         ) from None
     schema = document.pop("schema", None)
@@ -128,7 +122,7 @@ def _damaged(section: str, name: str, text: str) -> InputError:
 
 
 def dump_lock(lock: Lock) -> str:
-    """The text of a lock: sorted, schema line first, the same for the same pins."""
+    """The text of a lock: schema line first, the rest sorted; equal for equal pins."""
     import toml
 
     document = {
@@ -147,13 +141,13 @@ def _table(entry: Entry) -> dict[str, Any]:
 
 
 def to_plain(lock: Lock) -> Any:
-    """The lock as plain tuples and dicts, which the memo can keep (see `from_plain`)."""
+    """The lock as plain tuples and dicts, which the memo can keep."""
     return {
         section: {
             name: (
                 entry.asked,
                 {item: tuple(pin) for item, pin in entry.items.items()},
-                *([dict(entry.on)] if entry.on else []),  # else as it was kept before there was one
+                *([dict(entry.on)] if entry.on else []),  # without: the form of older memos
             )
             for name, entry in entries.items()
         }

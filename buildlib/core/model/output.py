@@ -1,4 +1,4 @@
-"""What an action makes: an image, or files in the content store."""
+"""The result of an action: an image, or files in the content store."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from typing import NamedTuple
 
 EXPORT = "release.tar"
 """The output of an archive that becomes its release file."""
-
-
 DIST = "dist"
-"""Folder of release files, which is in no tree; a release has a folder of its version in it."""
+"""Folder of release files, which no tree shows; each release has a folder of its version in it."""
 
 
 class Export(NamedTuple):
-    """A built file that a person finds in the workspace, beside its place in the store.
+    """A built file that is written into the workspace too.
 
     Attributes:
         file: Name of the output.
-        path: Where it is written; compressed where this ends in `.gz`.
+        path: Where it is written; compressed if it ends in `.gz`.
     """
 
     file: str
@@ -26,13 +24,7 @@ class Export(NamedTuple):
 
 
 class FileOutput(NamedTuple):
-    """A built file.
-
-    Attributes:
-        sha256: Where it is in the content store.
-        size: Its length in bytes.
-        executable: Whether it is laid into a build context with mode 0555, and not 0444.
-    """
+    """A built file; an executable one has mode 0555 in a build context, others 0444."""
 
     sha256: str
     size: int
@@ -40,13 +32,13 @@ class FileOutput(NamedTuple):
 
 
 class Output(NamedTuple):
-    """What an action made.
+    """The result of an action.
 
     Attributes:
-        image: What the engine calls the image, `sha256:…`; empty where none was made.
+        image: The engine's ID of the image, `sha256:…`; empty if no image was made.
         files: By name, relative to where the target's files go.
-        identity: The digest of the image's configuration, by which all engines and registries
-            know it; empty where that is not known.
+        identity: The digest of the image's configuration, which is the same in all engines and
+            registries; empty if unknown.
     """
 
     image: str = ""

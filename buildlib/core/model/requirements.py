@@ -1,7 +1,7 @@
-"""Requirements files as people write them: what they include, and what none of them may hold.
+"""Requirements files as people write them: their includes, and the lines that are refused.
 
-What a lock is made from has to be known from the tree alone, also from a commit's. So a line that
-reaches further (another index, an address, a place on this machine, a variable) is refused.
+A lock must follow from the tree alone, so that a commit's lock can be checked too. A line that
+refers to anything else (another index, an address, a path on this machine, a variable) is refused.
 """
 
 from __future__ import annotations
@@ -16,22 +16,18 @@ from buildlib.errors import InputError, Location
 
 _INCLUDE = r"(?:-r|--requirement|-c|--constraint)(?:=|\s+)([^#]+)"  # compiled where it is used
 _NAME = r"[^/~$\"'\\:][^$\"'\\:]*"
-"""A relative path that stands for itself: no address, no variable, nothing quoted."""
+"""A plain relative path: no address, no variable, no quotes."""
 _BOM = b"\xef\xbb\xbf"
 _INDEX = ("-i", "-f", "--index-url", "--extra-index-url", "--find-links", "--no-index")
 
 
 def requirement_files(tree: Tree, path: str) -> dict[str, bytes]:
-    """A requirements file and all that it includes: content by path in the workspace.
-
-    Raises:
-        InputError: A file is not there, or holds what no lock can be made from.
-    """
-    found: dict[str, bytes] = {}
+    """A requirements file and all that it includes: path in the workspace -> content."""
+    files: dict[str, bytes] = {}
     pending: list[tuple[str, Location | None]] = [(path, None)]
     while pending:
         name, where = pending.pop()
-        if name in found:
+        if name in files:
             continue
         data = _read(tree, name)
         if data is None:
@@ -40,13 +36,13 @@ def requirement_files(tree: Tree, path: str) -> dict[str, bytes]:
                 where=where,
                 fix=f"write {name}, or remove the line",
             )
-        found[name] = data
+        files[name] = data
         pending += _includes(name, data)
-    return found
+    return files
 
 
 def _read(tree: Tree, path: str) -> bytes | None:
-    """A file's content; None where the tree of a commit would not have it."""
+    """A file's content; None if the tree of a commit would not have the file."""
     try:
         return tree.read(path) if tree.exists(path) else None
     except FileNotFoundError:
@@ -54,12 +50,12 @@ def _read(tree: Tree, path: str) -> bytes | None:
 
 
 def request_of(files: Mapping[str, bytes], path: str, locked: str) -> tuple[str, ...]:
-    """What an entry of the lock was asked to be made from.
+    """The request of a lock entry: what its pins are made from.
 
     Args:
-        files: The requirements file and what it includes; see `requirement_files`.
-        path: Which of them is the one that includes the others.
-        locked: The sha256 of what was made of it, its `.lock` file.
+        files: A requirements file and all that it includes, as `requirement_files` gives them.
+        path: The file that includes the others.
+        locked: The sha256 of the `.lock` file made from it.
 
     Returns:
         The digest of the file, that of its `.lock` file, then each included file with its own.
@@ -70,10 +66,10 @@ def request_of(files: Mapping[str, bytes], path: str, locked: str) -> tuple[str,
 
 
 def _includes(path: str, data: bytes) -> Iterator[tuple[str, Location]]:
-    """The files that one includes, each with the line that does.
+    """The files that a file includes, each with the line that includes it.
 
-    What uv would take for an include is taken for one here, and some lines more: pip's and uv's
-    notions of white space and of the end of a line differ.
+    Every line that uv reads as an include counts, and some more: pip and uv differ in what is white
+    space and what ends a line.
     """
     try:
         text = data.removeprefix(_BOM).decode()
@@ -88,16 +84,16 @@ def _includes(path: str, data: bytes) -> Iterator[tuple[str, Location]]:
                 where = Location(path, number)
                 yield _included(path, line, where), where
         elif ("/" in line or "@" in line) and not line.startswith("#"):
-            wanted = line.partition("#")[0].partition(";")[0]
-            if "/" in wanted or "@" in wanted:
+            requirement = line.partition("#")[0].partition(";")[0]
+            if "/" in requirement or "@" in requirement:
                 raise _by_place(Location(path, number))
 
 
 def _included(path: str, line: str, where: Location) -> str:
-    """The file that a line includes; all other options are refused."""
-    found = re.match(_INCLUDE, line)
+    """The file that a line includes; any other option is an error."""
+    match = re.match(_INCLUDE, line)
     option = re.split(r"[=\s]", line, maxsplit=1)[0]
-    if found is None:
+    if match is None:
         if option in ("-e", "--editable"):
             raise _by_place(where)
         raise InputError(
@@ -107,7 +103,7 @@ def _included(path: str, line: str, where: Location) -> str:
             if option in _INDEX
             else "remove the line, or write: -r FILE, or: -c FILE",
         )
-    name = found[1].strip()
+    name = match[1].strip()
     included = posixpath.normpath(posixpath.join(posixpath.dirname(path), name))
     if not re.fullmatch(_NAME, name) or included.split("/", 1)[0] == "..":
         raise InputError(

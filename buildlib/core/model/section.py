@@ -1,22 +1,21 @@
-"""The sections of images.lock: one for each way in which something comes from outside."""
+"""The sections of images.lock: one for each kind of external input."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 DEBIAN, INDEX, ADDRESS, REGISTRY = "debian", "index", "address", "registry"
-"""Where things come from: an archive of Debian, a package index, addresses, a registry."""
+"""The sources: an archive of Debian, a package index, addresses, a registry."""
 
 
 class Section(NamedTuple):
     """A section.
 
     Attributes:
-        name: What it is called in the lock, and by people.
-        source: Where its items come from: `DEBIAN`, `INDEX`, `ADDRESS` or `REGISTRY`.
-        folder: Where its files lie in a build context; empty for one in which they are not laid.
-        resolved: Its entries follow from what the target stands on, too, and not from what it asks
-            for alone.
+        name: Its name in the lock and on the command line.
+        source: `DEBIAN`, `INDEX`, `ADDRESS` or `REGISTRY`.
+        folder: Folder of its files in a build context; empty if they are not put there.
+        resolved: Whether its entries depend on the target's parents, beside the request.
     """
 
     name: str
@@ -30,11 +29,11 @@ class Section(NamedTuple):
         return self.source != REGISTRY
 
     def file_name(self, name: str, where: str) -> str:
-        """What the file of an item is called.
+        """The file name of an item.
 
         Args:
             name: The item's name: that of a package, or of the file itself.
-            where: Where it is found; a package has its file's name there.
+            where: Its location, which ends in the file name of a Debian package.
         """
         return where.rpartition("/")[2] if self.source == DEBIAN else name
 
@@ -45,4 +44,4 @@ PYTHON = Section("python", INDEX, folder="wheels", resolved=True)
 IMAGE = Section("image", REGISTRY)
 DOWNLOAD = Section("download", ADDRESS)
 SECTIONS = {section.name: section for section in (ROOTFS, APT, PYTHON, IMAGE, DOWNLOAD)}
-"""By name, in the order in which they are made: each after those that it is resolved on."""
+"""By name, in the order in which they are made: each after those that it depends on."""

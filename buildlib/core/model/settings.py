@@ -1,8 +1,8 @@
-"""`[tool.buildlib]` of pyproject.toml: what a site may choose without touching a declaration.
+"""`[tool.buildlib]` of pyproject.toml: what a site may choose without editing a declaration.
 
-Settings hold no secret. Those that can change a result (flavour) enter keys by the rules that
-read them; organisation, registry and mirrors never do (spec: one content, whatever its name and
-wherever it was fetched from).
+Settings hold no secret. A setting that can change a result (flavour) enters keys through the rules
+that read it. Organisation, registry and mirrors never do: content is the same whatever its name and
+wherever it was fetched from.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from buildlib.suggest import did_you_mean, nearest
 
 FILE = "pyproject.toml"
 FLAVOURS = ("debian", "docker-stacks")
-OFF, READ, WRITE = ROLES = ("off", "read", "write")
-"""Nothing; what is stale here and built there is pulled; what was built here is published, too."""
+OFF, _READ, WRITE = ROLES = ("off", "read", "write")
+"""No registry; pull stale targets that the registry has; publish what is built here, too."""
 HUB = "docker.io"
 """Docker Hub, as images are named for it."""
 _HUB_SERVERS = ("index.docker.io", "registry-1.docker.io")
@@ -28,12 +28,12 @@ _ORGANIZATION = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*\Z")
 
 
 class Network(NamedTuple):
-    """Where things are fetched from. Each address is a base without a trailing slash.
+    """Mirrors. Each address is a base without a trailing slash.
 
     Attributes:
         apt: Root that holds `debian/` and `debian-security/`.
         pypi: A simple index (PEP 503/691).
-        images: Registry -> what is asked instead of it: a registry, with a path where it has one.
+        images: Registry -> its mirror: a registry, with an optional path.
     """
 
     apt: str = "http://deb.debian.org"
@@ -42,12 +42,7 @@ class Network(NamedTuple):
 
 
 class Share(NamedTuple):
-    """What a machine does with the registry while it builds; each is one of `ROLES`.
-
-    Attributes:
-        default: On most machines.
-        ci: Where the environment has `CI`.
-    """
+    """How a machine uses the registry while it builds (`ROLES`); `ci` counts if `CI` is set."""
 
     default: str = "read"
     ci: str = "write"
@@ -69,14 +64,11 @@ class Settings(NamedTuple):
 
     Attributes:
         organization: First part of image names (`elyra/kernel-py`).
-        registry: Registry host, with port where it has one; empty for none.
+        registry: Registry host with an optional port; empty for none.
         flavour: Where base images come from: `debian` or `docker-stacks`.
-        platform: What images are built for, where a declaration does not say; part of keys.
-        strict: Refuse what would otherwise be mended with a warning (for CI).
-        network: Mirrors.
-        share: What the registry is used for while building.
-        signing: How releases are signed.
-        family: Values that the declarations ask for with `setting("TABLE.NAME")`, by that name.
+        platform: Default platform of images; part of keys.
+        strict: Make an error of what is otherwise repaired with a warning (for CI).
+        family: Values that declarations read with `setting("TABLE.NAME")`, by that name.
     """
 
     organization: str = "elyra"
@@ -92,14 +84,11 @@ class Settings(NamedTuple):
 
 
 def _refuse(text: str, what: str, word: str, fix: str, *, within: str = "") -> InputError:
-    """An error at the line of pyproject.toml that gives `word`, inside `[tool.buildlib]`.
+    """An error at the line of `[tool.buildlib]` that sets `word`.
 
     Args:
-        text: The file.
-        what: What is wrong.
-        word: The key, or the table.
-        fix: What to write.
-        within: The table of the family that the key stands in; others may have one of its name.
+        word: A key or a table.
+        within: The subtable that holds the key, as other tables may have a key of that name.
     """
     table = ""
     key = re.compile(rf"""\s*(?:[\w.-]+\.)?["']?{re.escape(word)}["']?\s*[=.]""")
@@ -115,17 +104,8 @@ def _refuse(text: str, what: str, word: str, fix: str, *, within: str = "") -> I
     return InputError(what, where=Location(FILE, 0), fix=fix)
 
 
-def parse_settings(text: str) -> Settings:
-    """The settings in the text of a pyproject.toml; see `table_of` and `settings_from`."""
-    return settings_from(table_of(text), text)
-
-
 def table_of(text: str) -> dict[str, Any]:
-    """The table `[tool.buildlib]` of the text of a pyproject.toml, unchecked.
-
-    Raises:
-        InputError: The text is no TOML, or there is no such table.
-    """
+    """The unchecked table `[tool.buildlib]` of the text of a pyproject.toml."""
     if sys.version_info >= (3, 11):
         import tomllib
     else:
@@ -134,8 +114,8 @@ def table_of(text: str) -> dict[str, Any]:
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        found = re.search(r"at line (\d+)", str(error))
-        line = int(found.group(1)) if found else max(1, len(text.splitlines()))
+        match = re.search(r"at line (\d+)", str(error))
+        line = int(match.group(1)) if match else max(1, len(text.splitlines()))
         raise InputError(
             f"{FILE} is not valid TOML: {error}",
             where=Location(FILE, line),
@@ -167,10 +147,10 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
     _check_names(network, Network._fields, "[tool.buildlib.network]", text)
     images = _images(network, text)
     for name, value in {**values, **network}.items():
-        wanted = type(Settings._field_defaults.get(name, ""))
+        expected = type(Settings._field_defaults.get(name, ""))
         # `True` is an int for Python, and no number for people.
-        if type(value) is not wanted or (wanted is int and value < 0):
-            kind, right = _FORMS.get(wanted, ("a text in quotes", f'"{value}"'))
+        if type(value) is not expected or (expected is int and value < 0):
+            kind, right = _FORMS.get(expected, ("a text in quotes", f'"{value}"'))
             raise _refuse(
                 text, f"setting {name} is {value!r}, not {kind}", name, f"{name} = {right}"
             )
@@ -188,17 +168,12 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
 
 
 def canonical_registry(registry: str) -> str:
-    """A registry as images are named for it: Docker Hub has several servers, and one name."""
+    """A registry as image names spell it: Docker Hub has several servers, and one name."""
     host, slash, path = registry.partition("/")
     return f"{HUB}{slash}{path}" if host.lower() in (HUB, *_HUB_SERVERS) else registry
 
 
 def _share(values: dict[str, Any], text: str) -> Share:
-    """Take `[tool.buildlib.share]` out of `[tool.buildlib]`.
-
-    Raises:
-        InputError: It is no table of roles.
-    """
     table = values.pop("share", {})
     name = "[tool.buildlib.share]"
     if not isinstance(table, dict):
@@ -219,15 +194,10 @@ def _share(values: dict[str, Any], text: str) -> Share:
 
 
 _FORMS = {bool: ("true or false", "true"), int: ("a number from 0", "5")}
-"""What a value of a type looks like to people, and an example."""
+"""For each type of a value: its form, as people see it, and an example."""
 
 
 def _images(network: dict[str, Any], text: str) -> dict[str, str]:
-    """Take the mirrors of registries out of `[tool.buildlib.network]`.
-
-    Raises:
-        InputError: They are no table of registries.
-    """
     images = network.pop("images", {})
     example = '[tool.buildlib.network.images]  # then: "quay.io" = "registry.example.com/quay"'
     if not isinstance(images, dict):
@@ -241,11 +211,6 @@ def _images(network: dict[str, Any], text: str) -> dict[str, str]:
 
 
 def _signing(values: dict[str, Any], text: str) -> Signing:
-    """Take `[tool.buildlib.signing]` out of the settings.
-
-    Raises:
-        InputError: It is no table, or says what it cannot.
-    """
     table = values.pop("signing", {})
     name = "[tool.buildlib.signing]"
     if not isinstance(table, dict):
@@ -264,32 +229,23 @@ _OWN = tuple(
 
 
 def _family(values: dict[str, Any], text: str) -> dict[str, str]:
-    """Take the tables of the family's own values out of `[tool.buildlib]`: `{"spark.version": …}`.
-
-    Raises:
-        InputError: A value in one of them is no text.
-    """
+    """Take the family's own tables out of the settings, as `{"spark.version": …}`."""
     tables = [name for name, value in values.items() if isinstance(value, dict)]
-    found: dict[str, str] = {}
+    family: dict[str, str] = {}
     for table in tables:
         for name, value in values.pop(table).items():
             if not isinstance(value, str):
                 what = f"setting {table}.{name} is {value!r}, not a text in quotes"
                 raise _refuse(text, what, name, f'{name} = "{value}"', within=table)
-            found[f"{table}.{name}"] = value
-    return found
+            family[f"{table}.{name}"] = value
+    return family
 
 
 def refuse_unread(settings: Settings, read: Collection[str], text: str) -> None:
-    """Refuse a value of the family that no declaration asks for: it is a slip of the pen.
+    """Refuse a value of the family that no declaration reads: its name is misspelt.
 
     Args:
-        settings: The settings.
-        read: What the declarations asked for.
-        text: The pyproject.toml.
-
-    Raises:
-        InputError: There is one.
+        read: The values that declarations read.
     """
     for name in settings.family:
         if name not in read:
@@ -304,16 +260,10 @@ def refuse_unread(settings: Settings, read: Collection[str], text: str) -> None:
 
 
 def refuse_choice(name: str, value: str, choices: Collection[str], text: str) -> NoReturn:
-    """Refuse a value of the family that is none of those that a declaration can use.
+    """Refuse a value of the family that a declaration does not offer.
 
     Args:
         name: Table and name, such as `spark.source`.
-        value: What pyproject.toml says.
-        choices: What it may say.
-        text: The pyproject.toml.
-
-    Raises:
-        InputError: At the line of the value.
     """
     table, _, word = name.rpartition(".")
     meant = nearest(value, choices) or next(iter(choices))
@@ -328,7 +278,7 @@ def refuse_choice(name: str, value: str, choices: Collection[str], text: str) ->
 
 
 def check_names(settings: Settings, text: str = "") -> None:
-    """Refuse an organisation, registry or flavour that Docker or the graph could not take."""
+    """Refuse an organisation, registry, platform or flavour that Docker or the graph cannot use."""
     if not _ORGANIZATION.match(settings.organization):
         raise _refuse(
             text,

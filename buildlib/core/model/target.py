@@ -1,8 +1,8 @@
-"""What a declaration becomes: a frozen target, the same for every rule; and what a rule is.
+"""Targets, which declarations become and which have one form for all rules; and rules.
 
-A rule's own attributes live in `attrs`, already checked. What enters the key of a target is
-exactly what stands here (files, dependencies, attributes, lock entries), so a rule cannot forget
-to key an input: what it did not declare, its action cannot see.
+`attrs` holds a rule's own attributes, already checked. The key of a target holds exactly what a
+`Target` holds (files, dependencies, attributes, lock entries). So a rule cannot forget to put an
+input into the key: its action sees nothing that was not declared.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ class File(NamedTuple):
     """A source file of a target.
 
     Attributes:
-        name: Its name inside the target (relative to the package, or where it goes in an archive).
-        path: Where it is, relative to the workspace.
-        part: The part of the target it belongs to; empty where the target has no parts.
+        name: Its name inside the target: relative to the package, or its path in an archive.
+        path: Relative to the workspace.
+        part: The part of the target it belongs to; empty if the target has no parts.
     """
 
     name: str
@@ -34,31 +34,31 @@ PARENT_ARG = "BASE_CONTAINER"
 
 
 SRC = "src"
-"""Kind of an edge: files that are laid into the target, or into its build context."""
+"""Kind of an edge: files that go into the target, or into its build context."""
 BASE = "base"
-"""An image that the target's Dockerfile builds on; its name is that of a build argument."""
+"""An image that the target's Dockerfile builds on; the edge is named for a build argument."""
 IMAGE = "image"
-"""An image that the target is about: the one that is proved, or that is named in a text."""
+"""An image that the target proves, or names in a text."""
 NAME = "name"
 """A target whose own name is used."""
 MEMBER = "member"
-"""Files that go to a path in the target; its name is the path."""
+"""Files that go to a path in the target; the edge is named for the path."""
 WITH = "with"
 """A further image that a proof runs."""
 ARCHIVE = "archive"
-"""What the target is taken out of."""
+"""The archive that the target is extracted from."""
 
 
 class Dep(NamedTuple):
     """An edge of the graph.
 
     Attributes:
-        kind: What it is to the target: `SRC`, `BASE`, …, or a word of the rule's own.
-        name: Which of those of its kind it is; empty where there is one at most.
-        ref: What is depended on.
-        part: The part of the target that needs it; empty where the target has no parts.
-        by_name: Only the name of the other's image is used, not what is in it. The target then
-            carries organisation, registry and tag.
+        kind: `SRC`, `BASE`, …, or a word of the rule's own.
+        name: Tells edges of one kind apart; empty if there is one at most.
+        ref: The dependency.
+        part: The part of the target that needs it; empty if the target has no parts.
+        by_name: The target uses the name of the image, not its content. It then carries
+            organisation, registry and tag.
     """
 
     kind: str
@@ -69,18 +69,15 @@ class Dep(NamedTuple):
 
     @property
     def role(self) -> str:
-        """What a key calls it, unique in its target: `base BASE_CONTAINER`, `src //x:y`."""
+        """Its name in keys, unique in its target: `base BASE_CONTAINER`, `src //x:y`."""
         name = f"{self.part}:{self.name}" if self.part else self.name
         return f"{self.kind} {name}" if name else self.kind
 
 
 class Pin(NamedTuple):
-    """An entry of the lock that a target needs, such as `("apt", "//images/bases/os")`.
+    """A lock entry that a target needs, such as `("apt", "//images/bases/os")`.
 
-    Attributes:
-        section: Section of images.lock.
-        name: Entry in it.
-        asked: What the declaration asks for; an entry that was locked for something else is stale.
+    An entry that was locked for another request than `asked` is stale.
     """
 
     section: str
@@ -92,20 +89,16 @@ class Target(NamedTuple):
     """One declared thing.
 
     Attributes:
-        label: Its name.
-        rule: What kind of thing it is, and how it is built.
-        where: The declaration.
-        doc: One line for people; never part of the key or of the result.
+        doc: One line for people; part of neither key nor result.
         attrs: The rule's attributes; values are text, numbers, booleans, None, and tuples and
             dicts of them.
         files: Source files, sorted by name.
         deps: Edges, sorted by role.
-        pins: Lock entries needed.
-        parts: Names of the parts it has, where it has any.
-        manual: Only made when it is asked for by name; never part of the key.
-        flavours: Where it exists; empty for everywhere. Never part of the key.
-        tags: Tags that its image has beside the channel's; never part of the key.
-        internal: Made to make others of; never released, never part of the key.
+        parts: Names of its parts; empty if it has none.
+        manual: Made only when a person names it; not part of the key.
+        flavours: Flavours that have it; empty for all. Not part of the key.
+        tags: Tags of its image beside the channel's; not part of the key.
+        internal: Only used to make other targets, and never released; not part of the key.
     """
 
     label: Label
@@ -124,17 +117,16 @@ class Target(NamedTuple):
 
     @property
     def platform(self) -> str:
-        """What it is built for; empty where that makes no difference."""
+        """Empty for a target that is the same on all platforms."""
         return str(self.attrs.get("platform", ""))
 
     @property
     def parent(self) -> Label | None:
-        """The image that it stands on."""
         bases = (dep for dep in self.deps if dep.kind == BASE)
         return next((dep.ref.label for dep in bases if dep.name == PARENT_ARG), None)
 
     def deps_of(self, parts: tuple[str, ...]) -> tuple[Dep, ...]:
-        """The edges of some parts; those of the whole where none are named."""
+        """The edges of some parts; all edges if no parts are named."""
         if not parts:
             return self.deps
         return tuple(dep for dep in self.deps if not dep.part or dep.part in parts)
@@ -144,14 +136,13 @@ Targets = Mapping[Label, Target]
 
 
 class Request(NamedTuple):
-    """A build of a Dockerfile, as far as the declaration tells it.
+    """The request to build a Dockerfile, as the declaration gives it.
 
     Attributes:
         dockerfile: Its name in the package, and in the build context.
         args: Values of build arguments.
-        bases: Build argument -> the image whose present name is its value.
-        platform: What it is built for.
-        network: Whether its steps may use the network.
+        bases: Build argument -> the image whose present name becomes its value.
+        network: Whether steps may use the network.
     """
 
     dockerfile: str
@@ -165,14 +156,13 @@ HERE, ELSEWHERE = "here", "elsewhere"
 
 
 class Rule:
-    """One kind of target; its module in `buildlib.rules` declares such targets and makes them.
+    """One kind of target; its module in `buildlib.core.rules` declares and makes such targets.
 
     Attributes:
         kind: The name of the rule's function.
         version: Raised when the action changes what it makes; part of every key.
-        product: `image`, `files`, or `none` where there is nothing to build.
-        origin: Where what it stands for is made: `HERE`, or `ELSEWHERE`, so that it is only had
-            from there.
+        product: `image`, `files`, or `none` if there is nothing to build.
+        origin: `HERE`, or `ELSEWHERE` for what is only fetched or pulled.
         uses_engine: Whether making it takes an engine though it is no image.
         verb: The verb that makes it, and the group of its tasks: `build` or `verify`.
     """
@@ -186,81 +176,52 @@ class Rule:
 
     @property
     def is_image(self) -> bool:
-        """Whether it makes an image, and not files."""
         return self.product == "image"
 
     @property
     def is_built(self) -> bool:
-        """Whether a build has a step for it; else it is put together by whoever needs it."""
+        """Whether a build has a step for it; else each consumer assembles its files."""
         return self.product != "none"
 
     @property
     def takes_engine(self) -> bool:
-        """Whether making it takes an engine."""
         return self.is_image or self.uses_engine
 
     def attrs_of(self, target: Target, parts: tuple[str, ...]) -> Mapping[str, Any]:
-        """The attributes that can change some parts of a target; they enter the parts' key.
-
-        Args:
-            target: What was declared.
-            parts: The parts, at least one.
-        """
+        """The attributes that enter the key of some parts (at least one) of a target."""
         del parts
         return target.attrs
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """Names of the files the target will have, as far as declarations tell.
-
-        Args:
-            target: What was declared.
-            targets: What it may depend on.
-        """
+        """Names of the target's files, as far as declarations tell."""
         del target, targets
         return []
 
     def request(self, target: Target) -> Request | None:
-        """The build of a target's Dockerfile; None for a rule without one."""
+        """The request to build the target's Dockerfile; None for a rule without one."""
         del target
         return None
 
     def staged_names(self, target: Target, targets: Targets) -> list[str]:
-        """Paths that the target's Dockerfile finds in its context; a folder's ends in `/`.
-
-        Args:
-            target: What was declared.
-            targets: What it may depend on.
-        """
+        """Paths in the build context of the target's Dockerfile; those of folders end in `/`."""
         del target, targets
         return []
 
     def from_name(self, target: Target) -> str:
-        """What a Dockerfile that builds on the target's image may call it in its `FROM`."""
+        """The name of the target's image in the `FROM` of other Dockerfiles."""
         return image_name(target)
 
     def export(self, target: Target, version: str) -> Export | None:
-        """The file of a target that is also written into the workspace; None where none is.
-
-        Args:
-            target: What was declared.
-            version: The version being built.
-
-        Returns:
-            The output, and its path relative to the workspace.
-        """
+        """The target's file that is also written into the workspace (at a relative path)."""
         del target, version
         return None
 
     def build(self, target: Target, parts: tuple[str, ...], context: Any) -> Output:
-        """Make the target (or some parts of it).
+        """Make the target, or some parts of it; the caller records the result.
 
         Args:
-            target: What was declared.
-            parts: The parts wanted; empty for the whole.
-            context: The only way to inputs, engine and store; see `rules.context.Context`.
-
-        Returns:
-            What was made. It is recorded by the caller.
+            parts: Empty for the whole.
+            context: A `rules.context.Context`: the only access to inputs, engine and store.
         """
         raise NotImplementedError(self.kind)
 
@@ -271,13 +232,13 @@ def image_name(target: Target) -> str:
 
 
 RELEASE_NAMES = "release_names"
-"""Attribute of an archive: what members are called in its release file."""
+"""Attribute of an archive: the names of members in its release file."""
 VERSION_FIELD = "{version}"
-"""What stands for the version in such a name."""
+"""Placeholder of the version in such a name."""
 
 
 def carries_version(attrs: Mapping[str, Any]) -> bool:
-    """Whether what is made by these attributes holds the version: names in a release file do."""
+    """Whether the result of these attributes holds the version, in the names of a release file."""
     names: Mapping[str, str] = attrs.get(RELEASE_NAMES) or {}
     return any(VERSION_FIELD in name for name in names.values())
 

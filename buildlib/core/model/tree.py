@@ -1,8 +1,8 @@
-"""Where sources are read from: the working tree, or a commit. One protocol for both.
+"""The protocol of trees: the working tree and commits, which sources are read from.
 
-Loading, validation and keys see the workspace only through a `Tree`, so the same code gives the
-graph and the keys of the working tree and of any commit. Paths are relative to the workspace,
-with forward slashes.
+Loading, validation and keys read the workspace only through a `Tree`, so the same code computes the
+graph and the keys of the working tree and of any commit. Paths are relative to the workspace, with
+forward slashes.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ JUNK_NAMES = frozenset(
         "node_modules",
     }
 )
-"""Names that no tree shows: what tools leave behind must not differ between a laptop and CI."""
+"""Names that no tree shows: leftovers of tools would make a laptop and CI differ."""
 JUNK_ENDINGS = (".pyc", ".pyo", ".swp", "~", ".orig", ".rej")
 
 
 def is_junk(name: str) -> bool:
-    """Whether a file or folder of this name is a tool's leaving and never a source."""
+    """Whether a file or folder of this name is a tool's leftover and never a source."""
     return name in JUNK_NAMES or name.endswith(JUNK_ENDINGS)
 
 
@@ -55,8 +55,8 @@ class Tree(Protocol):
         """
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
-        """For each path a text that stands for its content and mode.
+        """The stamp of each path: a text that stands for its content and mode.
 
-        `644 <sha256>` or `755 <sha256>` for a file, `link <target>` for a symlink, and `-` where
-        there is nothing (or a folder).
+        `644 <sha256>` or `755 <sha256>` for a file, `link <target>` for a symlink, and `-` for a
+        folder or nothing.
         """

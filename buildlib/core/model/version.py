@@ -1,9 +1,8 @@
-"""Versions: the one under development, what a release may be called, which of two is the greater.
+"""Versions: valid ones, their order, the next development version.
 
-Two spellings are taken: `packaging` checks what Python people write (PEP 440: `2.5.0.dev0`,
-`2.5.0rc1`), `semver` what the rest writes (`2.5.0-rc.1`). A version of either is ordered among
-those of both. The libraries are only asked about what is not obviously right, so that a build with
-nothing to do imports neither.
+Two spellings are valid: PEP 440 (`2.5.0.dev0`, `2.5.0rc1`), checked by `packaging`, and semantic
+versions (`2.5.0-rc.1`), checked by `semver`. Both kinds share one order. Only a version that is not
+obviously right is handed to a library, so a build with nothing to do imports neither.
 """
 
 from __future__ import annotations
@@ -21,27 +20,20 @@ _NUMBERS = 3
 _SHAPE = r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(.*)\Z"
 _JOINED = r"(alpha|a|beta|b|rc|c|preview|pre|dev)([0-9]+)\Z"
 _SAME = {"a": "alpha", "b": "beta", "c": "rc", "pre": "rc", "preview": "rc"}
-"""Words that PEP 440 holds for the same."""
+"""Words that are equal in PEP 440."""
 _EXAMPLE = "2.5.0"
 
 _DEV, _END, _COUNT, _WORD = range(4)
-"""How the pieces of a pre-release are ordered. `dev` comes before all, as in PEP 440."""
+"""Ranks of the pieces of a pre-release. `dev` comes before all, as in PEP 440."""
 _Piece = tuple[int, int, str]
 _FINAL: tuple[_Piece, ...] = ((1, 0, ""),)
 
 
 def check_release(text: str) -> str:
-    """Refuse what cannot be the version of a release.
+    """Return the version of a release as typed, or raise an error.
 
-    Args:
-        text: As typed: `2.5.0`, `2.5.0rc1` (PEP 440) or `2.5.0-rc.1` (semver).
-
-    Returns:
-        The same text.
-
-    Raises:
-        InputError: It is empty, has a `v`, lacks a number, has leading zeros or build metadata
-            (a Docker tag cannot hold `+`), or is a development version.
+    It must not have a `v`, leading zeros or build metadata (a Docker tag cannot hold `+`), nor be a
+    development version.
     """
     wrong = "a release needs a version" if not text else _wrong(text)
     if not wrong and is_development(text):
@@ -52,17 +44,7 @@ def check_release(text: str) -> str:
 
 
 def check_file(text: str) -> str:
-    """The version that the file VERSION holds.
-
-    Args:
-        text: Its content.
-
-    Returns:
-        The version, without the end of the line.
-
-    Raises:
-        InputError: It is none; at the file, with the line that writes what would be right.
-    """
+    """The version in the text of the file VERSION, without white space around it."""
     version = text.strip()
     wrong = f"{FILE} is empty" if not version else _wrong(version)
     if wrong:
@@ -75,49 +57,44 @@ def check_file(text: str) -> str:
 
 
 def is_version(text: str) -> bool:
-    """Whether a text is a version, of a release or under development."""
+    """Whether a text is a version of either spelling."""
     return bool(text) and not _wrong(text)
 
 
 def is_development(version: str) -> bool:
-    """Whether a version is one under development: `2.5.0.dev0`, `2.5.0-dev.1`."""
+    """Whether a version is a development version: `2.5.0.dev0`, `2.5.0-dev.1`."""
     if _is_plain(version):
         return f".{DEV}" in version
     return any(kind == _DEV for kind, _, _ in _order(version)[1][1:])
 
 
 def is_prerelease(version: str) -> bool:
-    """Whether a version comes before the one of its numbers alone: `2.5.0rc1`, `2.5.0.dev0`."""
+    """Whether a version comes before its final release: `2.5.0rc1`, `2.5.0.dev0`."""
     return _order(version)[1] != _FINAL
 
 
 def is_greater(version: str, other: str) -> bool:
     """Whether a version comes after another one, each in either spelling.
 
-    The order is that of PEP 440 (`2.5.0.dev0 < 2.5.0a1.dev0 < 2.5.0a1 < 2.5.0rc1 < 2.5.0`), and
-    that of semver (11.) for what PEP 440 has no word for. `2.5.0rc1` and `2.5.0-rc.1` are equal.
+    The order is that of PEP 440 (`2.5.0.dev0 < 2.5.0a1.dev0 < 2.5.0a1 < 2.5.0rc1 < 2.5.0`); other
+    words are ordered as in semver (11.). `2.5.0rc1` and `2.5.0-rc.1` are equal.
     """
     return _order(version) > _order(other)
 
 
 def newest(versions: list[str]) -> str:
-    """The greatest of some versions; empty for none."""
+    """The greatest version; empty for none."""
     return max(versions, key=_order, default="")
 
 
 def next_development(version: str, given: str = "") -> str:
-    """The version under development once another one is released.
+    """The development version after a release.
+
+    It is `2.5.1.dev0` after `2.5.0`, and `2.5.0rc2.dev0` after `2.5.0rc1` or `2.5.0-rc.1`: greater
+    than the release, and not greater than any release that may come next.
 
     Args:
-        version: What is released.
-        given: What a person wants it to be; empty for the usual.
-
-    Returns:
-        `2.5.1.dev0` after `2.5.0`, and `2.5.0rc2.dev0` after `2.5.0rc1` or `2.5.0-rc.1`: it is
-        greater than what is released, and not greater than what may come next.
-
-    Raises:
-        InputError: What is given is no development version, or not greater.
+        given: A person's choice; empty for the usual.
     """
     numbers, pieces = _order(version)
     usual = f"{numbers[0]}.{numbers[1]}.{numbers[2] + 1}.dev0"
@@ -139,29 +116,27 @@ def next_development(version: str, given: str = "") -> str:
 
 
 def after(version: str) -> str:
-    """What may be released after a version: `2.5.1` after `2.5.0`, `2.5.0` after `2.5.0rc1`."""
+    """A version to release after another: `2.5.1` after `2.5.0`, `2.5.0` after `2.5.0rc1`."""
     (major, minor, patch), _ = _order(version)
     return f"{major}.{minor}.{patch if is_prerelease(version) else patch + 1}"
 
 
 def before(version: str) -> str:
-    """A version under development that comes before what is released: `2.5.0.dev0`."""
+    """A development version that comes before a release: `2.5.0.dev0`."""
     return ".".join(map(str, _order(version)[0])) + ".dev0"
 
 
 def channel_of(version: str) -> str:
-    """The tag that people use for what is built of a version.
+    """The tag that people use for images of a version: `dev` for a development version.
 
-    Returns:
-        `dev` for a version under development. Any other version stands in the file VERSION at a
-        release's own commit only, and is its own channel: what is built there has the keys of
-        the release.
+    VERSION holds any other version only at a release's own commit. That version is its own channel,
+    so a build of that commit has the keys of the release.
     """
     return DEV if is_development(version) else version
 
 
 def _wrong(text: str) -> str:
-    """What is wrong with a text as a version; empty for nothing."""
+    """Why a text is no version; empty if it is one."""
     if _is_plain(text) and len(text) <= _LONGEST:
         return ""
     shape = re.match(_SHAPE, text, re.DOTALL)
@@ -185,7 +160,7 @@ def _wrong(text: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether a text is three numbers, or those and `.dev` with a number: nearly all there is."""
+    """Whether a text is three numbers, with an optional `.devN`: nearly every version is."""
     numbers = text.split(".")
     if len(numbers) > _NUMBERS and numbers[-1].startswith(DEV):
         numbers[-1] = numbers[-1][len(DEV) :]
@@ -214,13 +189,10 @@ def _is_pep440(text: str) -> bool:
 
 
 def _order(version: str) -> tuple[tuple[int, ...], tuple[_Piece, ...]]:
-    """What versions are compared by: the numbers, then the pieces of the pre-release.
+    """The sort key of a version: its numbers, then the pieces of the pre-release.
 
-    Neither library can compare all: to `packaging`, `2.5.0-nightly` is none and `2.5.0-1` comes
-    after 2.5.0; to `semver`, `dev` comes after `beta`.
-
-    Raises:
-        InputError: It is no version.
+    Neither library can compare all: `packaging` refuses `2.5.0-nightly` and puts `2.5.0-1` after
+    2.5.0; `semver` puts `dev` after `beta`.
     """
     wrong = _wrong(version)
     if wrong:
@@ -251,11 +223,10 @@ def _piece(word: str) -> _Piece:
 
 
 def _suggestion(text: str, *, development: bool = False) -> str:
-    """The nearest version that would be right.
+    """The nearest valid version.
 
     Args:
-        text: What is wrong.
-        development: Keep what says that it is under development; an example of such for nothing.
+        development: Keep `.devN`; for an empty text, suggest a development version.
     """
     from packaging.version import InvalidVersion, Version
 

@@ -1,4 +1,4 @@
-"""gzip without name and time: equal archives give equal files, with one version of zlib."""
+"""gzip without name and time: with one version of zlib, equal archives give equal files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _BLOCK = 1 << 20
 
 
 def compress(source: IO[bytes], out: IO[bytes]) -> None:
-    """Write the gzip form of a file."""
+    """Write a file in gzip format."""
     import zlib
 
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
@@ -25,11 +25,7 @@ def compress(source: IO[bytes], out: IO[bytes]) -> None:
 
 
 def unpacked_sha256(path: str) -> str:
-    """The sha256 of what a file holds, unpacked where it ends in `.gz`.
-
-    Returns:
-        An empty text where there is no such file, or it is damaged.
-    """
+    """The sha256 of a file's content, uncompressed if it ends in `.gz`; empty if unreadable."""
     import gzip
     import zlib
     from hashlib import sha256

@@ -1,17 +1,17 @@
 """Deterministic tar archives: equal members give equal bytes, whatever their order.
 
-Nothing of the machine enters: members are sorted, modes are 0644 or 0755, times are one given
+Nothing depends on the machine: members are sorted, modes are 0644 or 0755, all times are one given
 moment, owners are numbers without names. Every folder above a member gets an entry of its own, so
-that `ADD archive.tar /` makes the same layer on whatever parent: a folder without an entry would
-carry the time of the build, or what the parent says of it. So members have full paths
+that `ADD archive.tar /` makes the same layer on every parent: a folder without an entry would have
+the time of the build, or the attributes that it has in the parent. So members have full paths
 (`usr/local/bin/x`); the layer of an archive that is added to a subfolder depends on the parent.
 
-That has a price: unpacking sets mode, owner and time of each such folder, also where it exists. Do
-not put members below a folder that must stay as it is (`tmp`, a home), but add an archive of their
-own into it. Folders that are not members themselves belong to root.
+That has a price: unpacking sets mode, owner and time of each such folder, even if it exists. Do not
+put members below a folder that must stay as it is (`tmp`, a home); add a separate archive into it.
+Folders that are not members themselves belong to root.
 
-The format is ustar with pax records where a field is too small, as GNU tar, Python and Docker read
-it; headers are written here, in half the time of tarfile, digest included. The module decides no
+The format is ustar, with pax records where a field is too small, as GNU tar, Python and Docker read
+it. Writing headers here takes half the time of tarfile, digest included. The module chooses no
 names and no times, and knows nothing of images.
 """
 
@@ -31,10 +31,9 @@ _IMPURE = re.compile(r"(?:^|/)(?:\.{0,2})(?:/|\Z)|\0")
 
 
 class Sink(Protocol):
-    """Takes bytes: a file, or a file of the content store on its way in."""
+    """Takes bytes: a file, or a writer of the content store."""
 
-    def write(self, data: bytes, /) -> object:
-        """Append."""
+    def write(self, data: bytes, /) -> object: ...
 
 
 class Member(NamedTuple):
@@ -42,10 +41,10 @@ class Member(NamedTuple):
 
     Attributes:
         path: Relative, with slashes, without `.`, `..` and a slash at its end.
-        mode: Permission bits; only whether the owner may execute a file is kept.
-        data: The content of a file, or the path of the file that has it.
+        mode: Permission bits, of which only the owner's execute bit is kept.
+        data: The content of a file, or the path of a file with that content.
         kind: `file`, `dir`, `link` (symbolic) or `hardlink`.
-        target: What a link points to: any text, or the path of another member for `hardlink`.
+        target: The target of a link: any text, or for `hardlink` the path of another member.
     """
 
     path: str
@@ -56,12 +55,7 @@ class Member(NamedTuple):
 
 
 class Packed(NamedTuple):
-    """What was written.
-
-    Attributes:
-        sha256: Of the archive before compression, in hexadecimal.
-        size: Its length in bytes before compression.
-    """
+    """sha256 (in hex) and size of an archive, before compression."""
 
     sha256: str
     size: int
@@ -74,46 +68,36 @@ def write_tar(
 
     Args:
         members: In any order. Folders above them need not be among them.
-        out: Where to; is not closed.
+        out: Is not closed.
         epoch: Time of every entry, in seconds since 1970.
-        uid: Owner of every member.
-        gid: Group of every member.
-
-    Raises:
-        InputError: A path cannot be unpacked safely, or stands twice.
-        ActionError: A file changed its size while it was read.
     """
     return _write(*_ordered(members), out.write, epoch, (uid, gid))
 
 
 def _ordered(members: Iterable[Member]) -> tuple[list[Member], set[str]]:
-    """The members with all folders above them in the order of the archive (hard links last).
-
-    Returns:
-        Them, and the paths of the folders that were added.
-    """
-    found: dict[str, Member] = {}
+    """All members in the order of the archive (hard links last), and the paths of added folders."""
+    by_path: dict[str, Member] = {}
     for member in members:
         _check(member)
-        if member.path in found:
+        if member.path in by_path:
             raise InputError(
                 f"{member.path} would stand twice in the archive", fix="remove one of the two"
             )
-        found[member.path] = member
-    named = set(found)
+        by_path[member.path] = member
+    named = set(by_path)
     for path in named:
         parent = path.rpartition("/")[0]
         while parent:
-            above = found.setdefault(parent, Member(parent, kind="dir"))
+            above = by_path.setdefault(parent, Member(parent, kind="dir"))
             if above.kind != "dir":
                 raise InputError(
                     f"{path} would lie below {parent}, which is no folder in the archive",
                     fix=f"rename {path} or {parent}",
                 )
             parent = parent.rpartition("/")[0]
-    for member in list(found.values()):
+    for member in list(by_path.values()):
         if member.kind == "hardlink":
-            target = found.get(member.target)
+            target = by_path.get(member.target)
             if target is None or target.kind != "file":
                 raise InputError(
                     f"{member.path} is a hard link to {member.target}, "
@@ -121,9 +105,9 @@ def _ordered(members: Iterable[Member]) -> tuple[list[Member], set[str]]:
                     fix=f"add {member.target}, or make {member.path} a symbolic link",
                 )
             # Docker sets the mode of a hard link, and with it that of the file.
-            found[member.path] = member._replace(mode=target.mode)
-    order = sorted(found.values(), key=lambda member: (member.kind == "hardlink", member.path))
-    return order, set(found) - named
+            by_path[member.path] = member._replace(mode=target.mode)
+    order = sorted(by_path.values(), key=lambda member: (member.kind == "hardlink", member.path))
+    return order, set(by_path) - named
 
 
 def _check(member: Member) -> None:
@@ -149,7 +133,6 @@ def _write(
     epoch: int,
     owner: tuple[int, int],
 ) -> Packed:
-    """Write headers and contents, ended by two empty blocks."""
     from hashlib import sha256
 
     digest = sha256()
@@ -184,7 +167,6 @@ def _write(
 
 
 def _content(member: Member) -> tuple[int, Iterable[bytes]]:
-    """Length of a member's content, and its pieces."""
     if member.kind != "file":
         return 0, ()
     if isinstance(member.data, bytes):
@@ -196,7 +178,7 @@ def _content(member: Member) -> tuple[int, Iterable[bytes]]:
 
 
 def _pieces(stream: BinaryIO, length: int, source: str) -> Iterator[bytes]:
-    """The bytes of an open file, which must be as many as it had when it was opened."""
+    """The content of an open file, whose length must not change."""
     with stream:
         left = length
         while chunk := stream.read(_CHUNK):
@@ -209,7 +191,7 @@ def _pieces(stream: BinaryIO, length: int, source: str) -> Iterator[bytes]:
 
 
 def _headers(member: Member, length: int, tail: tuple[bytes, bytes]) -> bytes:
-    """The header of a member, after a pax header where ustar has no room for it."""
+    """The header of a member, after a pax header if a field does not fit into ustar."""
     path = member.path + "/" if member.kind == "dir" else member.path
     records: dict[str, str] = {}
     if not path.isascii() or _split(path) is None:
@@ -229,7 +211,7 @@ def _headers(member: Member, length: int, tail: tuple[bytes, bytes]) -> bytes:
 def _header(
     member: Member, length: int, tail: tuple[bytes, bytes], kind: bytes | None = None
 ) -> bytes:
-    """One ustar header block; what does not fit is cut, as a pax record then has it."""
+    """One ustar header block; fields that do not fit are cut, since a pax record has them."""
     folder = member.kind == "dir"
     path = member.path + "/" if folder else member.path
     prefix, name = _split(path) or ("", path)
@@ -257,7 +239,7 @@ def _header(
 
 
 def _split(path: str) -> tuple[str, str] | None:
-    """Prefix and name of a path as ustar holds it, or None where it is too long."""
+    """Prefix and name of a path in ustar; None if it is too long."""
     if len(path) <= _NAME:
         return "", path
     cut = path.find("/", len(path) - _NAME - 1)

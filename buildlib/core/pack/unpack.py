@@ -1,9 +1,9 @@
-"""Reading archives of others, member by member: tar in any compression, and zip (wheels, jars).
+"""Reading foreign archives member by member: tar in any compression, and zip (wheels, jars).
 
-Nothing is written here and no name is trusted: paths come out without `./`, and one that leads out
-of the archive is refused before its content is looked at. A compressed tar can be read only from
-its beginning, so members come in the archive's own order and each is to be read when it comes;
-only hard links come at the end, since what they link to may have been passed over.
+Nothing is written here and no name is trusted: paths lose their `./`, and a path that leads out of
+the archive is an error before its content is read. A compressed tar can only be read from its
+beginning, so members come in the archive's own order, and the caller reads each when it comes. Hard
+links come last, since the caller may have skipped their targets.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ BROKEN = (
     tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, OSError,
     NotImplementedError,
 )  # fmt: skip
-"""What reading a damaged archive may raise; also a RuntimeError, for an encrypted member.
+"""Errors of a damaged archive. An encrypted member raises a RuntimeError, too.
 
-gzip and bz2 raise an OSError without a number; one with a number is the operating system's.
+gzip and bz2 raise an OSError without errno; one with errno comes from the operating system.
 """
 
 
-class Entry(NamedTuple):
+class ArchiveEntry(NamedTuple):
     """One member.
 
     Attributes:
         path: Relative, with slashes, without `./` and a slash at its end.
         kind: `file`, `dir`, `link` (symbolic) or `special` (a device, a pipe).
         executable: Whether its owner may execute it.
-        target: What a symbolic link points to, as it stands there.
-        open: Gives the content of a file.
+        target: The target of a symbolic link, as written in the archive.
+        open: Opens the content of a file.
     """
 
     path: str
@@ -47,12 +47,12 @@ class Entry(NamedTuple):
     open: Callable[[], IO[bytes]]
 
 
-def entries(archive: str, skip: Callable[[str], bool]) -> Iterator[Entry]:
-    """The members of an archive that are not to be passed over.
+def entries(archive: str, skip: Callable[[str], bool]) -> Iterator[ArchiveEntry]:
+    """The members of an archive, without those to skip.
 
     Args:
-        archive: Path of the file; what is in it decides how it is read.
-        skip: Whether to pass over the member of this path, whatever it is.
+        archive: Path of the file; its content decides how it is read.
+        skip: Whether to skip the member of this path.
 
     Raises:
         InputError: A member's path leads out of the archive.
@@ -73,14 +73,14 @@ def _plain(name: str) -> str:
     return "/".join(piece for piece in name.split("/") if piece not in ("", "."))
 
 
-def _of_tar(archive: str) -> Iterator[tuple[str, Entry]]:
+def _of_tar(archive: str) -> Iterator[tuple[str, ArchiveEntry]]:
     with tarfile.open(archive) as tar:
-        later: list[tuple[str, Entry]] = []
+        later: list[tuple[str, ArchiveEntry]] = []
         for info in tar:
             special = not (info.isreg() or info.islnk())
             kind = "special" if special else "file"
             kind = "dir" if info.isdir() else "link" if info.issym() else kind
-            entry = Entry(
+            entry = ArchiveEntry(
                 _plain(info.name),
                 kind,
                 bool(info.mode & stat.S_IXUSR),
@@ -104,7 +104,7 @@ def _stream(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     return stream
 
 
-def _of_zip(archive: str) -> Iterator[tuple[str, Entry]]:
+def _of_zip(archive: str) -> Iterator[tuple[str, ArchiveEntry]]:
     with zipfile.ZipFile(archive) as whole:
         for info in whole.infolist():
             mode = info.external_attr >> 16  # of Unix; 0 where another system packed it
@@ -113,7 +113,7 @@ def _of_zip(archive: str) -> Iterator[tuple[str, Entry]]:
             kind = "dir" if info.is_dir() else "special" if special else "file"
             yield (
                 info.filename,
-                Entry(
+                ArchiveEntry(
                     _plain(info.filename),
                     "link" if link else kind,
                     bool(mode & stat.S_IXUSR),

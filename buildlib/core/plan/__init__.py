@@ -1,1 +1,1 @@
-"""What would be done and why: one plan that build, dry run, `why` and progress all read."""
+"""The plan of a build, with reasons: build, dry run, `why` and progress all read it."""

@@ -1,7 +1,7 @@
-"""What differs between two trees: the targets whose keys do, each with the nearest cause.
+"""The targets that two trees affect: those with different keys, each with the nearest cause.
 
-Keys hold all that can change a result, so this is exact for edits, renames, deletions, pins and
-declarations alike. Nothing is built, and no engine or record is asked.
+Keys hold everything that can change a result, so the answer is exact for edits, renames, deletions,
+pins and declarations alike. It needs no build, engine or record.
 """
 
 from __future__ import annotations
@@ -21,21 +21,18 @@ class Side(Protocol):
     """One of two trees: a `View`."""
 
     @property
-    def graph(self) -> Graph:
-        """Its targets."""
+    def graph(self) -> Graph: ...
 
     @property
-    def keys(self) -> Keys:
-        """Their keys."""
+    def keys(self) -> Keys: ...
 
 
 class Affected(NamedTuple):
     """A target that differs.
 
     Attributes:
-        label: The target.
-        path: From it to the nearest one that differs by itself.
-        changes: What differs there; empty where that target (or part) is new.
+        path: From the target to the nearest one that differs by itself.
+        changes: The differences there; empty if that target (or part) is new.
     """
 
     label: Label
@@ -53,11 +50,7 @@ class _Parts(NamedTuple):
 
 
 def changes(old: Side, new: Side, label: Label) -> list[Leaf] | None:
-    """All parts in which a target differs between two trees; None where it is new.
-
-    Raises:
-        InputError: As `affected`.
-    """
+    """All differences of a target between two trees; None if it is new."""
     before = _record(old, Reference(label))
     if before is None:
         return None
@@ -66,7 +59,7 @@ def changes(old: Side, new: Side, label: Label) -> list[Leaf] | None:
 
 
 class _Cause(NamedTuple):
-    """Why a target or a part differs: by itself, or by the next one on the way to the cause."""
+    """Why a target or a part differs: its own changes, or the next one on the path to them."""
 
     changes: tuple[Change, ...]
     via: Reference | None
@@ -76,25 +69,23 @@ class _Cause(NamedTuple):
 def affected(
     old: Side, new: Side, labels: Iterable[Label], rules: Mapping[str, Change] | None = None
 ) -> list[Affected]:
-    """Which of some targets differ between two trees.
+    """The targets that differ between two trees.
 
     Args:
-        old: The tree before.
-        new: The tree now.
         labels: Targets of `new`.
-        rules: Kinds of targets that another version of their rule makes, and the two versions: a
-            key alone does not tell, since those of both trees are computed by the present code.
+        rules: Rules with another version in each tree, and the two versions. Keys do not show
+            this: the present code computes those of both trees.
 
     Raises:
-        InputError: `new` lacks a source or a pin that a target needs. Where `old` does, the target
-            counts as new.
+        InputError: `new` lacks a source or a pin that a target needs. If `old` lacks one, the
+            target counts as new.
     """
     labels = list(labels)
     for side in (old, new):
-        there = set(side.graph.targets).intersection(labels)
-        side.keys.read_ahead(side.graph.closure(there))
+        common = set(side.graph.targets).intersection(labels)
+        side.keys.stamp_files(side.graph.closure(common))
     causes: dict[Reference, _Cause | None] = {}
-    found = []
+    differing = []
     for label in labels:
         ref = Reference(label)
         if cause := _cause(old, new, ref, rules or {}, causes):
@@ -102,8 +93,8 @@ def affected(
             while cause.via is not None:
                 path.append(cause.via)
                 cause = causes[cause.via] or cause
-            found.append(Affected(label, tuple(path), cause.changes))
-    return found
+            differing.append(Affected(label, tuple(path), cause.changes))
+    return differing
 
 
 def _cause(
@@ -111,59 +102,59 @@ def _cause(
     new: Side,
     ref: Reference,
     rules: Mapping[str, Change],
-    known: dict[Reference, _Cause | None],
+    causes: dict[Reference, _Cause | None],
 ) -> _Cause | None:
-    """Why a target differs; `known` takes the causes of all below it, each computed once."""
+    """Why a target differs; `causes` gets those of all its dependencies, each computed once."""
     pending = [ref]
-    while ref not in known:
-        now = pending[-1]
-        needs = [dep.ref for dep in new.graph.deps(now) if not dep.by_name]
-        missing = [other for other in needs if other not in known]
+    while ref not in causes:
+        current = pending[-1]
+        needs = [dep.ref for dep in new.graph.deps(current) if not dep.by_name]
+        missing = [other for other in needs if other not in causes]
         if missing:
             pending += missing
             continue
         pending.pop()
-        if now not in known:
-            known[now] = _nearest(_itself(old, new, now, rules), needs, known)
-    return known[ref]
+        if current not in causes:
+            causes[current] = _nearest(_own_changes(old, new, current, rules), needs, causes)
+    return causes[ref]
 
 
 def _nearest(
     changes: tuple[Change, ...] | None,
     needs: Iterable[Reference],
-    known: Mapping[Reference, _Cause | None],
+    causes: Mapping[Reference, _Cause | None],
 ) -> _Cause | None:
-    """What differs in a target itself, or the dependency with the shortest way to a cause."""
+    """A target's own changes, or the dependency with the shortest path to a cause."""
     if changes is not None:
         return _Cause(changes, None, 1)
-    below = [(cause.length, other) for other in needs if (cause := known[other])]
+    below = [(cause.length, other) for other in needs if (cause := causes[other])]
     if not below:
         return None
     length, via = min(below, key=lambda item: item[0])
     return _Cause((), via, length + 1)
 
 
-def _itself(
+def _own_changes(
     old: Side, new: Side, ref: Reference, rules: Mapping[str, Change]
 ) -> tuple[Change, ...] | None:
-    """What differs in a target but for what is below it; None where nothing does."""
+    """A target's own changes, without those of dependencies; None if there are none."""
     record = new.keys.record(ref)
     before = _record(old, ref)
     if before is None:
         return ()
     own: list[Change] = []
     if before.key != record.key:
-        found = differences(new.graph, ref, before, record)
-        own = [change for change, below in found if below is None]
+        differing = differences(new.graph, ref, before, record)
+        own = [change for change, below in differing if below is None]
         if old.graph[ref.label].rule.kind != new.graph[ref.label].rule.kind:
-            own = [change for change in own if change.name == "rule"]  # what follows from it
+            own = [change for change in own if change.name == "rule"]  # the others follow from it
     if change := rules.get(new.graph[ref.label].rule.kind):
         own = [change, *(it for it in own if it.name != change.name)]
     return tuple(own) or None
 
 
 def _record(side: Side, ref: Reference) -> KeyRecord | None:
-    """A key record in the tree before; None where that tree does not have the target, or no key."""
+    """A target's key record in a tree; None if the tree lacks the target or one of its inputs."""
     target = side.graph.targets.get(ref.label)
     if target is None or not set(ref.parts) <= set(target.parts):
         return None

@@ -1,7 +1,7 @@
-"""The critical path: the chain of targets, each of which needs the one before, that takes longest.
+"""The critical path: the longest chain (in seconds) of targets that each need the one before.
 
-Several targets are made at a time, so a build takes at least as long as its critical path. What
-stands at the beginning of a long path is therefore begun first.
+Several targets are made at a time, so a build takes at least as long as its critical path. Targets
+at the beginning of long paths are therefore started first.
 """
 
 from __future__ import annotations
@@ -11,19 +11,15 @@ from collections.abc import Mapping, Sequence
 from buildlib.core.model.label import Label
 
 _BYTES_A_SECOND = 8_000_000
-"""Of what is fetched for a target: how fast it becomes an image, where that is not known better."""
+"""Default speed at which fetched files become an image."""
 _LEAST = 1.0
 
 Deps = Mapping[Label, Sequence[Label]]
-"""Target -> those that it needs; others than those in question may be among them."""
+"""Target -> its dependencies, which may include targets that are not in the plan."""
 
 
 def guess(size: int) -> float:
-    """Seconds that a target may take which was never made here.
-
-    Args:
-        size: Bytes of what the lock pins for it.
-    """
+    """Estimated seconds for a target that was never made here and has `size` pinned bytes."""
     return _LEAST + size / _BYTES_A_SECOND
 
 
@@ -32,26 +28,23 @@ def path_lengths(
 ) -> dict[Label, float]:
     """For each target, the seconds from its start to the end of the longest path from there.
 
-    Args:
-        labels: The targets, dependencies first.
-        deps: What each needs.
-        seconds: How long each takes.
+    `labels` has dependencies first.
     """
-    found = dict.fromkeys(labels, 0.0)  # until a target's turn: what comes after it
+    lengths = dict.fromkeys(labels, 0.0)  # before a target's turn: the paths after it
     for label in reversed(labels):
-        found[label] += seconds[label]
+        lengths[label] += seconds[label]
         for other in deps[label]:
-            if other in found:
-                found[other] = max(found[other], found[label])
-    return found
+            if other in lengths:
+                lengths[other] = max(lengths[other], lengths[label])
+    return lengths
 
 
 def most_urgent_first(
     labels: Sequence[Label], deps: Deps, seconds: Mapping[Label, float]
 ) -> list[Label]:
-    """The order in which to begin targets; arguments as for `path_lengths`, all seconds above 0.
+    """The order in which to start targets; arguments as for `path_lengths`, all seconds above 0.
 
-    A target is more urgent than all that need it, so this order has dependencies first.
+    A target is more urgent than its dependents, so this order has dependencies first.
     """
     lengths = path_lengths(labels, deps, seconds)
     return sorted(labels, key=lambda label: -lengths[label])

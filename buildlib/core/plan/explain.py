@@ -1,8 +1,7 @@
-"""Why: the difference of two key records, followed down to the leaf that changed.
+"""Why a key changed: the differences of two key records, followed down to the leaves.
 
-A part of a record that stands for another target holds that target's key; the explanation goes on
-in the records of that target, so that what a person reads is a changed file or pin, and the path
-from it to the target.
+The part of a dependency holds its key. If that changed, the explanation continues in the records of
+the dependency, so that a person reads of a changed file or pin, and the path to it.
 """
 
 from __future__ import annotations
@@ -23,33 +22,20 @@ _Old = tuple[Reference, str]
 
 
 class Parts(Protocol):
-    """Where the records of earlier keys are: `store.records.Records`, or another's."""
+    """Has the records of earlier keys, as `store.records.Records` does."""
 
-    def parts(self, key: str) -> KeyRecord | None:
-        """What a key was made of; None where that is not known."""
+    def parts(self, key: str) -> KeyRecord | None: ...
 
 
 class Leaf(NamedTuple):
-    """One changed part, where it changed.
-
-    Attributes:
-        path: From the target that is explained to the one whose part changed.
-        change: The part, with its old and new value.
-    """
+    """A changed part; `path` leads to its target from the explained one."""
 
     path: tuple[Reference, ...]
     change: Change
 
 
 class Explainer:
-    """Explains why keys are not what they were when this workspace last built.
-
-    Args:
-        graph: All targets.
-        keys: Their keys now.
-        records: The records of earlier keys.
-        state: Which key each target was last built with.
-    """
+    """Explains why keys changed since the last builds of this workspace."""
 
     def __init__(self, graph: Graph, keys: Keys, records: Parts, state: State) -> None:
         self._keys = keys
@@ -58,12 +44,11 @@ class Explainer:
         self._comparison = Comparison(graph, keys, records)
 
     def changes(self, label: Label) -> list[Leaf] | None:
-        """The leaves that changed since the last build; None where nothing was built here."""
+        """The leaves that changed since the last build; None if there was none here."""
         last = self._last(label)
         return self._comparison.leaves(label, last) if last else None
 
     def reason(self, label: Label) -> str:
-        """One line for a plan."""
         last = self._state.last_key(label)
         if last == self._keys.key(Reference(label)):
             return "its record is gone"
@@ -72,94 +57,88 @@ class Explainer:
         return self._comparison.in_a_line(label, last) or "its record is gone"
 
     def _last(self, label: Label) -> str:
-        """The key of the last build here; empty where none is known, or not what it was made of."""
+        """The key of the last build here; empty if there is none, or its record is gone."""
         last = self._state.last_key(label)
         return last if last and self._records.parts(last) is not None else ""
 
 
 class Comparison:
-    """Keys of now against those of before, followed down to where something changed by itself.
+    """Compares present keys with earlier ones in `records`, down to the leaves that changed.
 
-    What differs in a target is found once, however many targets stand on it.
-
-    Args:
-        graph: All targets now.
-        keys: Their keys now.
-        records: What keys were made of before.
+    Each target is compared once, however many targets depend on it.
     """
 
     def __init__(self, graph: Graph, keys: Keys, records: Parts) -> None:
         self._graph = graph
         self._keys = keys
         self._records = records
-        self._known: dict[_Old, list[Difference]] = {}
-        self._told: dict[_Old, dict[str, None]] = {}
+        self._compared: dict[_Old, list[Difference]] = {}
+        self._texts: dict[_Old, dict[str, None]] = {}
 
     def leaves(self, label: Label, old_key: str) -> list[Leaf]:
-        """The parts in which a target differs from what it was, each where it is; none twice."""
-        met: set[_Old] = set()
-        found: list[Leaf] = []
+        """The changed leaves of a target, each once."""
+        visited: set[_Old] = set()
+        leaves: list[Leaf] = []
         pending: list[Leaf | tuple[tuple[Reference, ...], str]] = [((Reference(label),), old_key)]
         while pending:
-            now = pending.pop()
-            if isinstance(now, Leaf):
-                found.append(now)
+            current = pending.pop()
+            if isinstance(current, Leaf):
+                leaves.append(current)
                 continue
-            path, key = now
-            if (path[-1], key) not in met:
-                met.add((path[-1], key))
+            path, key = current
+            if (path[-1], key) not in visited:
+                visited.add((path[-1], key))
                 for change, below in reversed(self._differences((path[-1], key))):
                     leaf = Leaf(path, change)
                     pending.append(leaf if below is None else ((*path, below), str(change.old)))
-        return found
+        return leaves
 
     def in_a_line(self, label: Label, old_key: str) -> str:
-        """The same in a few words; empty where nothing differs."""
-        told: dict[str, None] = {}
+        """The changes in a few words; empty if there are none."""
+        texts: dict[str, None] = {}
         for change, below in self._differences((Reference(label), old_key)):
             if below is None:
-                told[_words(change, None)] = None
+                texts[_words(change, None)] = None
             else:
-                told |= self._words_of((below, str(change.old)))
-        return _first_few(list(told))
+                texts |= self._words_of((below, str(change.old)))
+        return _first_few(list(texts))
 
     def _words_of(self, old: _Old) -> dict[str, None]:
-        """What changed in a dependency and below it, in a few words each."""
+        """The changes in a dependency and below it, in a few words each."""
         pending = [old]
-        while old not in self._told:
-            now = pending[-1]
-            found = self._differences(now)
-            needed = [(below, str(it.old)) for it, below in found if below is not None]
-            missing = [other for other in needed if other not in self._told]
+        while old not in self._texts:
+            current = pending[-1]
+            changes = self._differences(current)
+            needed = [(below, str(it.old)) for it, below in changes if below is not None]
+            missing = [other for other in needed if other not in self._texts]
             if missing:
                 pending += missing
                 continue
-            told = self._told[pending.pop()] = {}
-            for change, below in found:
+            texts = self._texts[pending.pop()] = {}
+            for change, below in changes:
                 if below is None:
-                    told[_words(change, now[0])] = None
+                    texts[_words(change, current[0])] = None
                 else:
-                    told |= self._told[below, str(change.old)]
-        return self._told[old]
+                    texts |= self._texts[below, str(change.old)]
+        return self._texts[old]
 
     def _differences(self, old: _Old) -> list[Difference]:
-        """Where the record of a target differs from that of an earlier key."""
-        if old not in self._known:
+        if old not in self._compared:
             ref, key = old
             new, before = self._keys.record(ref), self._records.parts(key)
             if before is None:
-                self._known[old] = [Difference(Change("key", key, new.key), None)]
+                self._compared[old] = [Difference(Change("key", key, new.key), None)]
             else:
-                self._known[old] = list(differences(self._graph, ref, before, new))
-        return self._known[old]
+                self._compared[old] = list(differences(self._graph, ref, before, new))
+        return self._compared[old]
 
 
 class Difference(NamedTuple):
-    """Where two records of one target differ.
+    """A difference of two records of one target.
 
     Attributes:
-        change: A part of the target itself, or the keys of a dependency.
-        below: That dependency, where both records have it and only its key differs.
+        change: A part of the target itself, or the two keys of a dependency.
+        below: That dependency, if both records have it and only its key differs.
     """
 
     change: Change
@@ -169,14 +148,7 @@ class Difference(NamedTuple):
 def differences(
     graph: Graph, ref: Reference, old: KeyRecord, new: KeyRecord
 ) -> Iterator[Difference]:
-    """Tell what changed in a target from what changed below it.
-
-    Args:
-        graph: That of the new record.
-        ref: The target, or parts of it.
-        old: Its record before.
-        new: Its record now.
-    """
+    """The differences of two records of `ref`; `graph` is that of the new one."""
     deps = {dep.role: dep for dep in graph.deps(ref)}
     for change in compare(old, new):
         dep = deps.get(change.name)
@@ -193,7 +165,7 @@ def differences(
 
 
 def in_a_line(changes: Iterable[Leaf]) -> str:
-    """Leaves in a few words; the first ones, where they are many."""
+    """The first leaves, in a few words."""
     return _first_few(list(dict.fromkeys(map(describe, changes))))
 
 
@@ -203,11 +175,11 @@ def _first_few(texts: Sequence[str]) -> str:
 
 
 def describe(leaf: Leaf) -> str:
-    """A leaf in a few words: what changed, and in which target."""
+    """A leaf in a few words."""
     return _words(leaf.change, leaf.path[-1] if len(leaf.path) > 1 else None)
 
 
 def _words(change: Change, target: Reference | None) -> str:
-    """A change in a few words; in which target, where it is not the one in question."""
+    """A change in a few words; `target` is None for the explained one."""
     verb = "added" if change.old is None else "removed" if change.new is None else "changed"
     return f"{change.name} {verb}" + (f" in {target}" if target else "")

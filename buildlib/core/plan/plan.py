@@ -1,9 +1,9 @@
 """The plan: the stale targets in order, each with its reason.
 
-A target is fresh when there is a record of its key and what the record names is still there: an
-image by its ID *and* its content tag, a file in the content store. Labels prove nothing, since
-children inherit them. A plan looks at a target only if it is wanted, or if a stale target needs it;
-what a shared store has is pulled, and what only that needs is not looked at.
+A target is fresh if its key has a record and the result in the record still exists: an image with
+that ID *and* its content tag, files in the content store. Image labels prove nothing, since
+children inherit them. A plan looks only at requested targets and at dependencies of stale ones. A
+target that a shared store has is pulled, without a look at its dependencies.
 """
 
 from __future__ import annotations
@@ -28,53 +28,48 @@ from buildlib.core.view import View
 FRESH = "fresh"
 BUILD = "build"
 RESTORE = "restore"
-"""What there is gets its name back: a tag, or the file in the workspace."""
+"""The result exists, but lost its name: a tag, or the file in the workspace."""
 PULL = "pull"
-"""It is stale here, and a shared store has it."""
+"""Stale here, but a shared store has it."""
 FORCED = "asked to build it again"
 FORGOTTEN = "forgotten: it is built again from its sources"
 UNKNOWN = "unknown"
-"""It was built, but no engine could be asked whether it is still there."""
+"""It was built, but no engine answers whether it still exists."""
 
 
 class Present(Protocol):
-    """What the engine says of one reference."""
+    """An image that the engine has; `tags` are all references to it."""
 
     @property
-    def id(self) -> str:
-        """The image's ID."""
+    def id(self) -> str: ...
 
     @property
-    def tags(self) -> tuple[str, ...]:
-        """All references the image has."""
+    def tags(self) -> tuple[str, ...]: ...
 
 
 Presence = Callable[[list[str]], "Mapping[str, Present | None] | None"]
-"""Asks the engine for many references at once; None where no engine answers."""
+"""Asks the engine for many references at once; returns None if no engine answers."""
 
 
 class Offer(Protocol):
-    """What a shared store has for a key."""
+    """A shared store's entry for a key; `size` is the maximum of bytes to transfer."""
 
     @property
-    def size(self) -> int:
-        """Bytes to transfer at most."""
+    def size(self) -> int: ...
 
 
 Shared = Callable[[Sequence[tuple[Target, KeyRecord]]], Mapping[str, Offer]]
-"""Asks a shared store for many targets at once; the keys that it has."""
+"""Asks a shared store for many targets at once; returns the keys that it has."""
 
 
 class Step(NamedTuple):
     """One target of a plan.
 
     Attributes:
-        label: The target.
-        key: Its key.
         action: `build`, `pull`, `restore`, `unknown` or `fresh`.
-        reason: Why, for people; empty where it is fresh.
-        seconds: How long it took the last time it was built; 0 where that is not known.
-        size: Bytes to transfer at most, where it is pulled.
+        reason: Why, for people; empty if fresh.
+        seconds: How long its last build took; 0 if unknown.
+        size: Bytes to transfer at most, for a pull.
     """
 
     label: Label
@@ -91,9 +86,9 @@ class Plan:
     Attributes:
         steps: Stale targets, dependencies first.
         fresh: Targets that were looked at and are up to date.
-        order: The stale targets as they are to be begun: dependencies first, and of several that
-            could be begun, the one on the longest path.
-        engine_asked: Whether an engine said what is still there.
+        order: The stale targets in the order to start them: dependencies first, then the one on
+            the longest path.
+        engine_asked: Whether an engine answered.
     """
 
     def __init__(
@@ -112,7 +107,7 @@ class Plan:
         self._fresh = {step.label: step for step in self.fresh}
 
     def look_up(self, label: Label) -> Step | None:
-        """What the plan says of a target, fresh or not; None where it was not looked at."""
+        """The step of a target, fresh or not; None if it was not looked at."""
         return self._stale.get(label) or self._fresh.get(label)
 
     def step(self, label: Label) -> Step | None:
@@ -124,12 +119,8 @@ class Planner:
     """Makes plans from a view, the records and an engine's answer.
 
     Args:
-        view: What is declared, with its keys.
-        records: What was built before.
-        store: Where built files are.
-        state: What was built last in this workspace.
-        exports: For a target with a file in the workspace, which and where it goes (absolute).
-        explain: Why a key differs from the last one, in a few words.
+        exports: The exported file of a target, with its absolute path.
+        explain: Why a key changed, in a few words.
     """
 
     def __init__(
@@ -164,29 +155,26 @@ class Planner:
         """The plan for some targets.
 
         Args:
-            roots: What is wanted.
+            presence: Asked for all recorded images at once, and again if content tags are lost.
             force: Build the roots even if they are up to date.
-            presence: Asked for all images that could matter at once; for a second time where
-                a content tag is not on its image.
-            shared: Asked for what is stale, from the roots down: all of one depth at once. What
-                it has is pulled, and nothing below that is looked at. No store is asked when None.
+            shared: Asked for the stale targets of each depth at once, from the roots down.
         """
         roots = list(roots)
         needed = self._graph.closure(roots)
         keys = {label: self._keys.key(Reference(label)) for label in needed}
-        kept = {
+        records = {
             label: self._records.get(keys[label])
             for label in needed
             if self._graph[label].rule.is_built
         }
-        there = self._look_up(kept, keys, presence)
+        images = self._look_up(records, keys, presence)
         forced = set(roots) if force else set()
         steps: dict[Label, Step] = {}
         pending = list(dict.fromkeys(roots))
         while pending:
             for label in pending:
-                if label in kept:
-                    step = self._step(self._graph[label], keys[label], kept[label], there)
+                if label in records:
+                    step = self._step(self._graph[label], keys[label], records[label], images)
                     steps[label] = _forced(step) if label in forced else step
                 else:
                     steps[label] = Step(label, keys[label], FRESH, "")
@@ -197,35 +185,28 @@ class Planner:
                     if steps[x].action == BUILD and x not in forced and steps[x].reason != FORGOTTEN
                 ]
                 steps.update(self._offered([steps[label] for label in stale], shared))
-            # Parts of an archive are put together by whoever takes them, not as a step.
+            # Parts of an archive have no step: each consumer assembles them.
             below = [
                 other
                 for label in pending
-                if steps[label].action in (BUILD, UNKNOWN) or label not in kept
+                if steps[label].action in (BUILD, UNKNOWN) or label not in records
                 for other in self._graph.build_deps(label)
             ]
             pending = [label for label in dict.fromkeys(below) if label not in steps]
-        built = [steps[label] for label in needed if label in steps and label in kept]
+        built = [steps[label] for label in needed if label in steps and label in records]
         stale_steps = [step for step in built if step.action != FRESH]
         fresh = [step for step in built if step.action == FRESH]
-        return Plan(stale_steps, fresh, self._order(stale_steps), engine_asked=there is not None)
+        return Plan(stale_steps, fresh, self._order(stale_steps), engine_asked=images is not None)
 
     def step(self, label: Label, presence: Presence, *, force: bool = False) -> Step:
-        """What a build would do with one target alone, whatever it needs.
-
-        Args:
-            label: A target that a build has a step for.
-            presence: As for `plan`.
-            force: Build it even if it is up to date.
-        """
+        """The step of one target that has one, without a look at its dependencies."""
         key = self._keys.key(Reference(label))
-        kept = {label: self._records.get(key)}
-        there = self._look_up(kept, {label: key}, presence)
-        step = self._step(self._graph[label], key, kept[label], there)
+        records = {label: self._records.get(key)}
+        images = self._look_up(records, {label: key}, presence)
+        step = self._step(self._graph[label], key, records[label], images)
         return _forced(step) if force else step
 
     def _order(self, steps: Sequence[Step]) -> list[Label]:
-        """The targets of some steps, the most urgent first."""
         seconds = {
             step.label: step.seconds or critical_path.guess(self._pinned(step.label))
             for step in steps
@@ -234,7 +215,6 @@ class Planner:
         return critical_path.most_urgent_first(list(seconds), deps, seconds)
 
     def _pinned(self, label: Label) -> int:
-        """Bytes of what the lock pins for a target."""
         target = self._graph[label]
         return sum(
             item.size
@@ -244,22 +224,21 @@ class Planner:
 
     def _look_up(
         self,
-        kept: Mapping[Label, Record | None],
+        records: Mapping[Label, Record | None],
         keys: Mapping[Label, str],
         presence: Presence,
     ) -> Mapping[str, Present | None] | None:
-        """What the engine has of the images that were recorded; see `_ask`."""
         return _ask(
             {
                 self._content_tag(label, keys[label]): record
-                for label, record in kept.items()
+                for label, record in records.items()
                 if record is not None and self._graph[label].rule.is_image
             },
             presence,
         )
 
     def _offered(self, stale: Sequence[Step], shared: Shared) -> dict[Label, Step]:
-        """The steps of what a shared store has, of some that would be built."""
+        """Pull steps for the stale targets that a shared store has."""
         if not stale:
             return {}
         offers = shared(
@@ -279,7 +258,7 @@ class Planner:
         target: Target,
         key: str,
         record: Record | None,
-        there: Mapping[str, Present | None] | None,
+        images: Mapping[str, Present | None] | None,
     ) -> Step:
         label = target.label
         if record is None:
@@ -287,7 +266,7 @@ class Planner:
             reason = FORGOTTEN if forgotten else self._explain(label)
             return Step(label, key, BUILD, reason, self._last_seconds(label))
         if target.rule.is_image:
-            action, reason = self._image_state(target, key, record, there)
+            action, reason = self._image_state(target, key, record, images)
         else:
             action, reason = self._files_state(target, record)
         return Step(label, key, action, reason, record.seconds)
@@ -298,30 +277,32 @@ class Planner:
         return record.seconds if record else 0.0
 
     def _image_state(
-        self, target: Target, key: str, record: Record, there: Mapping[str, Present | None] | None
+        self, target: Target, key: str, record: Record, images: Mapping[str, Present | None] | None
     ) -> tuple[str, str]:
-        if there is None:
+        if images is None:
             return UNKNOWN, "built before; no engine answers whether it is still there"
         tag = self._content_tag(target.label, key)
-        tagged = there.get(tag)
+        tagged = images.get(tag)
         if tagged is not None and tagged.id in record.images:
             if not self._channel:
                 return FRESH, ""
-            wanted = names.names_of(self._settings, image_name(target), target.tags, self._channel)
-            lost = next((name for name in wanted if name not in tagged.tags), "")
-            return (RESTORE, f"the tag {lost} is not on it") if lost else (FRESH, "")
-        if any(there.get(image) is not None for image in record.images):
+            references = names.names_of(
+                self._settings, image_name(target), target.tags, self._channel
+            )
+            missing = next((name for name in references if name not in tagged.tags), "")
+            return (RESTORE, f"the tag {missing} is not on it") if missing else (FRESH, "")
+        if any(images.get(image) is not None for image in record.images):
             return RESTORE, f"the tag {tag} is not on it"
         if tagged is not None:
             return BUILD, f"{tag} is not the image that was built"
         return BUILD, "the image is gone from the engine"
 
     def _files_state(self, target: Target, record: Record) -> tuple[str, str]:
-        missing = unnamed(target, self._graph, record)
+        missing = missing_output(target, self._graph, record)
         if missing:
             return BUILD, f"its record lacks {missing}"
-        for name, made in record.files.items():
-            if not self._store.has(made.sha256, made.size):
+        for name, file in record.files.items():
+            if not self._store.has(file.sha256, file.size):
                 return BUILD, f"{name} is gone from the content store"
         export = self._exports(target)
         if export and export.file not in record.files:
@@ -332,15 +313,11 @@ class Planner:
 
 
 def _forced(step: Step) -> Step:
-    """The step of a target that is to be built even if it is up to date."""
     return step if step.action == BUILD else step._replace(action=BUILD, reason=FORCED)
 
 
 def _ask(images: Mapping[str, Record], presence: Presence) -> Mapping[str, Present | None] | None:
-    """What the engine has of some images, by content tag and, where the tag is lost, by ID.
-
-    A tag that is where it belongs says all there is to know, so IDs are asked for the others only.
-    """
+    """Which images the engine has, by content tag and, where that is lost, by ID."""
     if not images:
         return {}
     tagged = presence(list(images))
@@ -348,8 +325,8 @@ def _ask(images: Mapping[str, Record], presence: Presence) -> Mapping[str, Prese
         return None
     lost: dict[str, None] = {}
     for tag, record in images.items():
-        found = tagged.get(tag)
-        if found is None or found.id not in record.images:
+        image = tagged.get(tag)
+        if image is None or image.id not in record.images:
             lost.update(dict.fromkeys(record.images))
     if not lost:
         return tagged
@@ -357,7 +334,7 @@ def _ask(images: Mapping[str, Record], presence: Presence) -> Mapping[str, Prese
     return None if by_id is None else {**tagged, **by_id}
 
 
-def unnamed(target: Target, graph: Graph, record: Record) -> str:
-    """An output of a target's rule that a record does not name; empty where it names them all."""
+def missing_output(target: Target, graph: Graph, record: Record) -> str:
+    """The first output of a target's rule that a record lacks; empty if it has all."""
     names = target.rule.output_names(target, graph.targets)
     return next((name for name in names if name not in record.files), "")

@@ -1,1 +1,1 @@
-"""Rules: one module each. What a `BUILD.py` imports of them stands in `buildlib.rules`."""
+"""Rules: one module each. A `BUILD.py` imports their functions from `buildlib.rules`."""

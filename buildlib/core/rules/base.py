@@ -1,9 +1,9 @@
-"""What several rules share.
+"""Code that several rules share.
 
 A rule module `foo.py` beside this one defines the public function `foo(*, name, …)`, which checks
-its arguments and calls `declare(...)`, and a `Rule` that makes what was declared. Nothing else has
-to be told that it exists: `from buildlib.rules import foo` finds it. Keys, plans, explanations and
-tasks come from what `declare` was given (buildlib/core/model/target.py).
+its arguments and calls `declare(...)`, and a `Rule` that makes the declared targets. It needs no
+registration: `from buildlib.rules import foo` finds it. Keys, plans, explanations and tasks follow
+from the arguments of `declare` (buildlib/core/model/target.py).
 """
 
 from __future__ import annotations
@@ -15,33 +15,28 @@ from buildlib.errors import InputError
 
 
 def locked_requirements(python: str) -> str:
-    """What a Dockerfile calls the locked form of a requirements file: its name, without folders."""
+    """Name of a requirements file's `.lock` file in the build context: without folders."""
     return python.rpartition("/")[2].removesuffix(".in") + ".lock"
 
 
-def place(files: dict[str, FileOutput], name: str, made: FileOutput, target: Target) -> None:
-    """Add a file to those of a target.
-
-    Raises:
-        InputError: It has another of that name: which of the two it would be, nothing says.
-    """
-    if files.get(name, made) != made:
+def place(files: dict[str, FileOutput], name: str, output: FileOutput, target: Target) -> None:
+    """Add a file to those of a target; another file of that name is an error."""
+    if files.get(name, output) != output:
         raise InputError(
             f"two inputs of {target.label} would both be {name}",
             where=target.where,
             fix="rename one of them, or take it out",
         )
-    files[name] = made
+    files[name] = output
 
 
 class DockerfileRule(Rule):
-    """A rule whose targets have a Dockerfile, which sees a staged folder and nothing else.
+    """A rule whose targets have a Dockerfile, and a staged folder as its build context.
 
-    They have the attributes `build_args`, `dockerfile`, `network` and `platform`.
+    The targets have the attributes `build_args`, `dockerfile`, `network` and `platform`.
     """
 
     def request(self, target: Target) -> Request:
-        """See `Rule.request`."""
         return Request(
             target.attrs["dockerfile"],
             target.attrs["build_args"],
@@ -51,11 +46,10 @@ class DockerfileRule(Rule):
         )
 
     def staged_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.staged_names`."""
         staged = [file.name for file in target.files]
         python = str(target.attrs.get("python") or "")
         locked = locked_requirements(python)
-        if python and locked not in staged:  # it is not there before the first `lock python`
+        if python and locked not in staged:  # it does not exist before the first `lock python`
             staged.append(locked)
         folders = [SECTIONS[pin.section].folder for pin in target.pins]
         staged += [f"{folder}/" for folder in folders if folder]

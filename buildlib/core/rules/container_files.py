@@ -1,8 +1,8 @@
-"""`container_files`: files made inside a container and taken out of it.
+"""`container_files`: files made inside a container and copied out of it.
 
-For what has to be compiled or resolved on the target's own system (a jar, a small Java runtime):
-a Dockerfile whose last stage holds just the files, exported by BuildKit. What comes out is a
-deterministic tar in the content store, however the builder dated the files.
+For files that must be compiled or resolved on the target's own system (a jar, a small Java
+runtime): BuildKit exports the last stage of a Dockerfile, which holds just these files. Folders
+become deterministic tars in the content store, without the builder's times.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def container_files(
 
 
 class ContainerFiles(DockerfileRule):
-    """Exported as a tar, from which the outputs are taken."""
+    """BuildKit exports a tar, which the outputs are taken from."""
 
     kind = "container_files"
     version = 3
@@ -93,12 +93,10 @@ class ContainerFiles(DockerfileRule):
     uses_engine = True
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         del targets
         return [_output_name(path) for path in target.attrs["outputs"]]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         import os
         import tarfile
@@ -134,20 +132,20 @@ class ContainerFiles(DockerfileRule):
 
 
 def _output_name(output: str) -> str:
-    """What an output is called where it is used: a folder becomes a tar."""
+    """The file name of an output: a folder becomes a tar."""
     name = output.rstrip("/").rsplit("/", 1)[-1]
     return f"{name}.tar" if output.endswith("/") else name
 
 
 def _member(tar: tarfile.TarFile, entry: tarfile.TarInfo, path: str) -> list[Member]:
-    """One exported entry as a member of the deterministic tar; the builder's times are dropped."""
+    """An exported entry as a member of a deterministic tar, without the builder's times."""
     from buildlib.core.pack.tar import Member
 
     if entry.isdir():
         return [Member(path, entry.mode, kind="dir")]
     if entry.issym():
         return [Member(path, entry.mode, kind="link", target=entry.linkname)]
-    data = tar.extractfile(entry)  # a hard link is followed to what it links to
+    data = tar.extractfile(entry)  # follows a hard link
     return [Member(path, entry.mode, data.read())] if data is not None else []
 
 

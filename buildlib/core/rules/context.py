@@ -1,7 +1,7 @@
-"""What an action is given: its inputs, tools for them, and a place for what it makes.
+"""The context of an action: its inputs, its tools, and the store for its results.
 
-Rules are written against this; a build makes one for each action (`build.execution.context`).
-Nothing else leads out of an action, so what a target did not declare, its action cannot see.
+Rules use this protocol; a build makes a context for each action (`execution.action_context`). An
+action has no other access to the outside, so it cannot see what its target did not declare.
 """
 
 from __future__ import annotations
@@ -32,25 +32,24 @@ class Stage(Protocol):
     folder: str
 
     def add_source(self, name: str, source: Source) -> None:
-        """Lay a source file at a path in the folder.
+        """Put a source file at a path in the folder.
 
         Raises:
-            InputMovedError: It is no longer what its key says.
+            InputMovedError: It changed after its key was computed.
         """
 
     def add_stored(self, name: str, sha256: str, *, executable: bool = False) -> None:
-        """Lay a file of the content store at a path in the folder."""
+        """Put a file of the content store at a path in the folder."""
 
     def finish(self) -> None:
-        """Nothing more is laid: what is left of the last time goes."""
+        """Remove leftovers of the last build: the folder is complete."""
 
 
 class Context(Protocol):
     """The inputs and tools of one action.
 
     Attributes:
-        targets: All targets.
-        store: Where files that are built or fetched are.
+        store: Has the built and the fetched files.
     """
 
     targets: Targets
@@ -59,35 +58,35 @@ class Context(Protocol):
     # -- inputs ------------------------------------------------------------------------------
 
     def source(self, file: File) -> Source:
-        """A source file, with the stamp that the key holds."""
+        """A source file, with its stamp in the key."""
 
     def keep_source(self, file: File) -> FileOutput:
         """Put a source file into the content store.
 
         Raises:
-            InputMovedError: It is not what its key says.
+            InputMovedError: It changed after its key was computed.
         """
 
     def output(self, ref: Reference, /) -> Output:
-        """What another target came out as, or parts of it."""
+        """The output of a dependency, or of parts of it."""
 
     def pins(self, target: Target) -> list[tuple[str, Item]]:
         """The lock's items for a target, by name."""
 
     def fetch(self, target: Target) -> list[Fetched]:
-        """All files that the lock pins for a target, fetched where the store lacks them."""
+        """All files that the lock pins for a target, fetched if the store lacks them."""
 
     @property
     def file_version(self) -> str:
-        """The version as names of files hold it; keys of those hold the same."""
+        """The version in file names, as keys hold it."""
 
     # -- results -----------------------------------------------------------------------------
 
     def keep_bytes(self, data: bytes) -> FileOutput:
-        """Put a file into the content store."""
+        """Put a content into the content store."""
 
     def keep_stream(self, stream: IO[bytes]) -> FileOutput:
-        """Put what a stream holds into the content store, piece by piece."""
+        """Put the content of a stream into the content store, chunk by chunk."""
 
     def keep_tar(self, members: Sequence[Member]) -> FileOutput:
         """Write a deterministic tar into the content store."""
@@ -98,22 +97,22 @@ class Context(Protocol):
         """Write the root file system of some Debian packages as a tar into the content store.
 
         Args:
-            packages: What is unpacked in it.
-            extra: Further files of the content store, each with its path in the system.
+            packages: The `.deb` files.
+            extra: Further files: path in the system, file of the content store.
         """
 
     def scratch(self) -> AbstractContextManager[str]:
-        """A folder for the time of one action; it is removed with what is in it."""
+        """A temporary folder for this action."""
 
     # -- images ------------------------------------------------------------------------------
 
     def stage(self, target: Target) -> Stage:
-        """The folder that becomes the build context of a target, to be filled."""
+        """The folder that becomes the build context of a target, for the action to fill."""
 
     def build_image(
         self, target: Target, request: Request, stage: Stage, *, labels: Mapping[str, str]
     ) -> Output:
-        """Build a staged Dockerfile; the image gets its tags later."""
+        """Build a staged Dockerfile; the caller tags the image."""
 
     def build_tar(self, target: Target, request: Request, stage: Stage) -> str:
         """Build a staged Dockerfile and export its last stage.
@@ -123,36 +122,32 @@ class Context(Protocol):
         """
 
     def pull(self, reference: str, platform: str) -> str:
-        """Bring an image of a registry into the engine.
-
-        Returns:
-            What the engine calls it.
-        """
+        """Pull an image into the engine; returns its ID there."""
 
     def image_reference(self, label: Label) -> str:
         """The content tag of another target's image, at the key it has now."""
 
     def channel_tag(self, label: Label) -> str:
-        """The name that people use for another target's image, with its tag."""
+        """The reference that people use for another target's image."""
 
     def identities(self, label: Label) -> Mapping[str, str]:
-        """What engines call another target's image -> its identity, where those differ."""
+        """ID of another target's image in engines -> its identity, if they differ."""
 
     # -- children ----------------------------------------------------------------------------
 
     def run_module(
         self, target: Target, module: str, arguments: Sequence[str]
     ) -> tuple[int, bytes]:
-        """Run a Python module of the workspace as a child, in our own environment.
+        """Run a Python package of the workspace as a child process, in our own environment.
 
         Args:
-            target: On whose behalf; for the name of the report.
-            module: Name of a package at the workspace's root.
-            arguments: Its arguments; `--json FILE` is added.
+            target: Names the report.
+            module: A package at the workspace's root.
+            arguments: `--json FILE` is added.
 
         Returns:
-            Its exit code, and the report it wrote.
+            Exit code and report.
         """
 
     def tail(self) -> str:
-        """The last lines that a child wrote."""
+        """The last lines of a child's output."""

@@ -1,9 +1,9 @@
 """`docker_image`: an image from a Dockerfile with declared sources.
 
-The Dockerfile is plain Docker. It sees a staged folder that holds what was declared and nothing
-else: the sources, `apt/` with the locked Debian packages, `wheels/` with the locked Python
-packages, and the files of the targets it names. Its parent comes as the build argument
-`BASE_CONTAINER`. Steps have no network unless the declaration says `network=True`.
+The Dockerfile is plain Docker. Its build context is a staged folder that holds only what was
+declared: the sources, `apt/` with the locked Debian packages, `wheels/` with the locked Python
+packages, and the files of targets in `srcs`. The build argument `BASE_CONTAINER` names its parent.
+Steps have no network unless the declaration says `network=True`.
 """
 
 from __future__ import annotations
@@ -139,7 +139,7 @@ def docker_image(
 
 
 def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
-    """The requirements with hashes, once they are made, and what the lock was made for."""
+    """The `.lock` file of a requirements file, if it exists, and the request of the lock entry."""
     package = current()
     if not python.endswith(".in"):
         raise InputError(
@@ -147,32 +147,32 @@ def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
             where=package.where(),
             fix='python = "requirements.in"',
         )
-    wanted = source(python, attribute="python")
+    file = source(python, attribute="python")
     name = python.removesuffix(".in") + ".lock"
-    made = package.tree.stamps([package.in_workspace(name)])[0].rpartition(" ")[2]
+    locked = package.tree.stamps([package.in_workspace(name)])[0].rpartition(" ")[2]
     files = []
-    if name in package.known:
+    if name in package.name_set:
         files = [source(name, attribute="python", as_name=locked_requirements(python))]
-    written = requirement_files(package.tree, wanted.path)
-    return files, request_of(written, wanted.path, made)
+    included = requirement_files(package.tree, file.path)
+    return files, request_of(included, file.path, locked)
 
 
 def python_entry_name(own: str, python: str) -> str:
-    """The lock's entry of an image's wheels.
+    """Name of the lock entry of an image's wheels.
 
-    One image may have different requirements in each flavour, and the lock holds all of them: a
-    file that is not the usual one is named in the entry.
+    It names a file other than `requirements.in`, since an image may have different requirements in
+    each flavour, and the lock holds all of them.
     """
     return own if python == "requirements.in" else f"{own} {python}"
 
 
 def _unique(files: list[File]) -> list[File]:
-    """The Dockerfile or a requirements file may stand in srcs too."""
+    """Drop repeated files: the Dockerfile or a requirements file may be in srcs too."""
     return list(dict.fromkeys(files))
 
 
 def _by_flavour(parent: str | Mapping[str, str] | None, flavours: Sequence[str]) -> str | None:
-    """The parent for the workspace's flavour; where the image is left out, that of its own."""
+    """The parent for the workspace's flavour, or for the image's own if it is left out."""
     if parent is None or isinstance(parent, str):
         return parent
     known_flavours(parent)
@@ -189,27 +189,28 @@ def _by_flavour(parent: str | Mapping[str, str] | None, flavours: Sequence[str])
 
 
 def without_ignored(files: list[File], dockerfile: str) -> list[File]:
-    """Leave out what Docker would not send: the package's `.dockerignore` holds for srcs too."""
+    """Drop files that the package's `.dockerignore` excludes."""
     package = current()
     names = {IGNORE_FILE, f"{dockerfile}{IGNORE_FILE}"}
-    if names.isdisjoint(package.known):
+    if names.isdisjoint(package.name_set):
         return files
     from buildlib.core.dockerfile.ignore import IgnoreRules, ignore_file
 
-    path = package.in_workspace(ignore_file(dockerfile, package.known.__contains__) or IGNORE_FILE)
+    path = package.in_workspace(
+        ignore_file(dockerfile, package.name_set.__contains__) or IGNORE_FILE
+    )
     rules = IgnoreRules.parse(package.tree.read(path).decode(errors="replace"), file=path)
     return [file for file in files if file.name not in names and not rules.excludes(file.name)]
 
 
 class DockerImage(DockerfileRule):
-    """Staged by us, built by BuildKit."""
+    """An image that is staged by us and built by BuildKit."""
 
     kind = "docker_image"
     version = 2
     product = "image"
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         stage = stage_image(target, context)
         labels = oci_labels(target, context)
@@ -217,7 +218,7 @@ class DockerImage(DockerfileRule):
 
 
 def stage_image(target: Target, context: Context) -> Any:
-    """The folder that the Dockerfile of a target sees, filled."""
+    """Fill the build context of a target's Dockerfile."""
     stage = context.stage(target)
     for file in target.files:
         stage.add_source(file.name, context.source(file))
@@ -225,16 +226,16 @@ def stage_image(target: Target, context: Context) -> Any:
         stage.add_stored(fetched.path, fetched.sha256)
     for dep in target.deps:
         if dep.kind == SRC:
-            for name, made in context.output(dep.ref).files.items():
-                stage.add_stored(name, made.sha256, executable=made.executable)
+            for name, output in context.output(dep.ref).files.items():
+                stage.add_stored(name, output.sha256, executable=output.executable)
     stage.finish()
     return stage
 
 
 def oci_labels(target: Target, context: Context) -> dict[str, str]:
-    """OCI labels: nothing that changes with a commit, a day, a tag or an organisation.
+    """OCI labels, which do not depend on commit, day, tag or organisation.
 
-    What is not declared is empty: without a label of its own, an image has its parent's.
+    Undeclared ones are empty: without its own label, an image would have its parent's.
     """
     attrs = target.attrs
     parent = target.parent

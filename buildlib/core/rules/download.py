@@ -53,18 +53,16 @@ def download(*, name: str, urls: Sequence[str], filename: str = "", doc: str = "
 
 
 class Download(Rule):
-    """The file comes out of the content store, where the fetcher put it."""
+    """A file that the fetcher has put into the content store."""
 
     kind = "download"
     origin = ELSEWHERE
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         del targets
         return [target.attrs["filename"]]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         (fetched,) = context.fetch(target)
         return Output(files={target.attrs["filename"]: FileOutput(fetched.sha256, fetched.size)})

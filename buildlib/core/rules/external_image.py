@@ -51,35 +51,34 @@ def external_image(
         raise InputError(
             f"python is {python!r}, not a version such as 3.13", where=where, fix='python = "3.13"'
         )
-    wanted = platform or current().settings.platform
+    chosen = platform or current().settings.platform
     declare(
         RULE,
         name=name,
         doc=doc,
         attrs={
             "image": image,
-            "platform": wanted,
+            "platform": chosen,
             "python": python,
             "repository": image_repository(repository or name),
         },
-        pins=[Pin(IMAGE.name, str(label(f":{name}")), (image, wanted))],
+        pins=[Pin(IMAGE.name, str(label(f":{name}")), (image, chosen))],
         flavours=flavours,
     )
 
 
 class ExternalImage(Rule):
-    """Pulled by digest; the tag of the declaration is for people."""
+    """An image that is pulled by digest; the tag in the declaration is for people."""
 
     kind = "external_image"
     product = "image"
     origin = ELSEWHERE
 
     def from_name(self, target: Target) -> str:
-        """See `Rule.from_name`: what the registry calls it."""
+        """The reference in the registry."""
         return str(target.attrs["image"])
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         pin = context.pins(target)[0][1]
         reference = target.attrs["image"].rsplit(":", 1)[0] + "@sha256:" + pin.sha256

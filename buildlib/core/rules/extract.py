@@ -1,9 +1,8 @@
 """`extract`: members of an archive, as single files or as one deterministic tar.
 
-What is fetched from outside is often an archive (a source distribution, a wheel, a release) of
-which an image wants some folders at places of its own. No engine takes part, and no folder is
-unpacked by name: members are read one after the other and written under the names that the
-declaration gives them, so that nothing in the archive decides where something goes.
+Downloads are often archives (a source distribution, a wheel, a release) of which an image needs
+some folders at other paths. Extraction needs no engine, and unpacks nothing under names from the
+archive: members are read one after the other and written under names of the declaration.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from buildlib.errors import InputError
 
 if TYPE_CHECKING:
     from buildlib.core.pack.tar import Member
-    from buildlib.core.pack.unpack import Entry
+    from buildlib.core.pack.unpack import ArchiveEntry
     from buildlib.core.rules.context import Context
 
 _ROOT = "./"
@@ -82,13 +81,7 @@ def extract(
 
 
 def _check_files(files: Mapping[str, str], name: str, *, folders: bool) -> None:
-    """Refuse a mapping that says nothing, or that leads out of the archive or the result.
-
-    Args:
-        files: As declared.
-        name: Of the target, for a fix.
-        folders: Whether folders may be taken.
-    """
+    """Refuse a mapping that is empty, or leads out of the archive or the result."""
     where = current().where()
     if not files:
         raise InputError(
@@ -115,18 +108,16 @@ def _check_files(files: Mapping[str, str], name: str, *, folders: bool) -> None:
 
 
 class Extract(Rule):
-    """Read once from its beginning to its end; nothing larger than a piece is kept in memory."""
+    """Members of an archive, which is read once, in chunks, from its beginning to its end."""
 
     kind = "extract"
     product = "files"
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         del targets
         return [target.attrs["out"]] if target.attrs["out"] else [*target.attrs["files"].values()]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         (dep,) = target.deps
         output = context.output(dep.ref).files
@@ -147,7 +138,7 @@ class Extract(Rule):
             raise
         except _broken() as error:
             if isinstance(error, OSError) and error.errno is not None:
-                raise  # of our disk, not of what is in the archive
+                raise  # an error of our disk, not of the archive
             raise InputError(
                 f"{filename} cannot be read as an archive: {error}",
                 where=target.where,
@@ -158,7 +149,7 @@ class Extract(Rule):
 
 
 class _Selection:
-    """Which members are wanted, and under which name."""
+    """The members to take, and their paths in the result."""
 
     def __init__(self, target: Target) -> None:
         self._where = target.where
@@ -169,15 +160,14 @@ class _Selection:
         self.out: str = target.attrs["out"]
 
     def excluded(self, path: str) -> bool:
-        """Whether a pattern of `exclude` matches."""
         return self._any_excluded and self._exclude.match(path) is not None
 
     def place(self, path: str, *, folder: bool = False) -> str | None:
-        """Where a member goes; None if it is not wanted.
+        """Path of a member in the result; None if it is not taken.
 
         Args:
             path: In the archive.
-            folder: It is a folder, which may be one that is named itself.
+            folder: Whether it is a folder, which the mapping may name itself.
         """
         key = f"{path}/" if folder else path
         rest = ""
@@ -194,11 +184,7 @@ class _Selection:
         return posixpath.normpath(place + rest)
 
     def check_all_found(self) -> None:
-        """Refuse a mapping that no member has come for: it is misspelt, or another version's.
-
-        Raises:
-            InputError: There is one.
-        """
+        """Refuse a path that no member has: it is misspelt, or of another version."""
         for inside in self._missing:
             raise InputError(
                 f"the archive has no {inside}",
@@ -208,7 +194,6 @@ class _Selection:
 
 
 def _single_files(selection: _Selection, archive: str, context: Context) -> dict[str, FileOutput]:
-    """Each wanted file, by the name it gets."""
     result: dict[str, FileOutput] = {}
     for entry, place in _wanted(selection, archive):
         if entry.kind == "link":
@@ -224,16 +209,16 @@ def _single_files(selection: _Selection, archive: str, context: Context) -> dict
 
 
 def _one_tar(selection: _Selection, archive: str, context: Context) -> dict[str, FileOutput]:
-    """One archive with all that is wanted.
+    """One tar with all taken members.
 
-    Contents wait in a folder: a deterministic tar is sorted, and what is read is not.
+    A temporary folder keeps their contents: a deterministic tar is sorted, the archive is not.
     """
     import shutil
 
     from buildlib.core.pack.tar import Member
 
     members: dict[str, Member] = {}
-    links: list[tuple[Entry, str]] = []
+    links: list[tuple[ArchiveEntry, str]] = []
     placed: dict[str, str] = {}  # path in the archive -> in the result
     with context.scratch() as folder:
         for number, (entry, place) in enumerate(_wanted(selection, archive)):
@@ -256,8 +241,7 @@ def _one_tar(selection: _Selection, archive: str, context: Context) -> dict[str,
         return {selection.out: context.keep_tar([*members.values()])}
 
 
-def _wanted(selection: _Selection, archive: str) -> Iterator[tuple[Entry, str]]:
-    """The members to take, with their places."""
+def _wanted(selection: _Selection, archive: str) -> Iterator[tuple[ArchiveEntry, str]]:
     from buildlib.core.pack.unpack import entries
 
     for entry in entries(archive, selection.excluded):
@@ -274,24 +258,20 @@ def _take(taken: Mapping[str, object], place: str) -> None:
         raise InputError(f"two members of the archive would both be {place}")
 
 
-def _link(entry: Entry, place: str, placed: Mapping[str, str], selection: _Selection) -> str:
-    """What a symbolic link says in the result, where what it leads to may lie elsewhere.
-
-    Raises:
-        InputError: It leads out of the archive, or to what is not taken.
-    """
-    there = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), entry.target))
-    if entry.target.startswith("/") or there.startswith("../") or there in (".", ".."):
+def _link(entry: ArchiveEntry, place: str, placed: Mapping[str, str], selection: _Selection) -> str:
+    """The target of a symbolic link in the result, where the member may have another path."""
+    origin = posixpath.normpath(posixpath.join(posixpath.dirname(entry.path), entry.target))
+    if entry.target.startswith("/") or origin.startswith("../") or origin in (".", ".."):
         raise InputError(
             f"{entry.path} is a link to {entry.target}, which leads out of the archive"
         )
-    leads_to = placed.get(there)
-    if leads_to is None and any(path.startswith(f"{there}/") for path in placed):
-        leads_to = selection.place(there, folder=True)  # a folder without an entry of its own
+    leads_to = placed.get(origin)
+    if leads_to is None and any(path.startswith(f"{origin}/") for path in placed):
+        leads_to = selection.place(origin, folder=True)  # a folder without an entry of its own
     if leads_to is None:
         raise InputError(
-            f"{entry.path} is a link to {there}, which is not taken",
-            fix=f'add "{there}" to files, or "{entry.path}" to exclude',
+            f"{entry.path} is a link to {origin}, which is not taken",
+            fix=f'add "{origin}" to files, or "{entry.path}" to exclude',
         )
     return posixpath.relpath(leads_to, posixpath.dirname(place) or ".")
 

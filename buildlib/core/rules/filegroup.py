@@ -1,4 +1,4 @@
-"""`filegroup`: a name for some files, so that targets of other packages can use them."""
+"""`filegroup`: a named group of files that targets of other packages can use."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ def filegroup(*, name: str, srcs: Sequence[str], doc: str = "") -> None:
 
 
 class Filegroup(Rule):
-    """Nothing is built: the files are taken where they are."""
+    """Files that are used where they are: nothing is built."""
 
     kind = "filegroup"
     version = 2
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         own = [file.name for file in target.files]
         for dep in target.deps:
             other = targets[dep.ref.label]
@@ -41,11 +40,10 @@ class Filegroup(Rule):
         return own
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         files: dict[str, FileOutput] = {}
         for dep in target.deps_of(parts):
-            for name, made in context.output(dep.ref).files.items():
-                place(files, name, made, target)
+            for name, output in context.output(dep.ref).files.items():
+                place(files, name, output, target)
         for file in target.files:
             place(files, file.name, context.keep_source(file), target)
         return Output(files=files)

@@ -1,9 +1,8 @@
-"""`kernel_check`: proof that a built image runs a kernel, kept by key like anything built.
+"""`kernel_check`: proof that a built image runs a kernel, kept by key like any result.
 
-The proof is a run of `python -m verify` (see docs/verify.md) against the image as it is in the
-engine. Its report is the result; the key holds the image's key and the code of the proof, so a
-check runs again when either changed, and `plan` and `why` speak of it as of any target. A check
-that fails leaves no record.
+The proof is a run of `python -m verify` (see docs/verify.md) against the image in the engine. Its
+report is the result. The key holds the image's key and the code of the proof, so a check runs again
+if either changed, and `plan` and `why` treat it like any target. A failed check leaves no record.
 """
 
 from __future__ import annotations
@@ -64,7 +63,7 @@ def kernel_check(
 
 
 class KernelCheck(Rule):
-    """A child process that starts containers and reports."""
+    """Runs a child process that starts containers and writes a report."""
 
     kind = "kernel_check"
     version = 2
@@ -73,12 +72,10 @@ class KernelCheck(Rule):
     uses_engine = True
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         del target, targets
         return [REPORT]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         (image,) = (dep.ref.label for dep in target.deps if dep.kind == IMAGE)
         others = {dep.name: dep.ref.label for dep in target.deps if dep.kind == WITH}
@@ -106,7 +103,7 @@ class KernelCheck(Rule):
 
 
 def _with_identities(report: bytes, images: Iterable[Label], context: Context) -> bytes:
-    """A report that says, too, by what other engines know the images that were proved."""
+    """Add the identities of the proved images, by which other engines know them, to a report."""
     identities: dict[str, str] = {}
     for image in images:
         identities |= context.identities(image)

@@ -1,7 +1,7 @@
-"""`kernelspec`: a kernel's folder, with a `kernel.json` that names the image by its present name.
+"""`kernelspec`: a kernel's folder, with a `kernel.json` that holds the present name of the image.
 
-A kernelspec carries organisation, registry and tag: they are in its key, and in no other's. The
-image is named, not contained: a new kernel image leaves the kernelspec as it is.
+A kernelspec carries organisation, registry and tag, so its key holds them. It names the image and
+does not contain it: a new kernel image does not change the kernelspec.
 """
 
 from __future__ import annotations
@@ -102,7 +102,6 @@ class Kernelspec(Rule):
     product = "files"
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         folder = target.label.name
         names = [f"{folder}/{KERNEL_JSON}", *(f"{folder}/{file.name}" for file in target.files)]
         for dep in target.deps:
@@ -112,7 +111,6 @@ class Kernelspec(Rule):
         return names
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         import json
 
         del parts
@@ -153,7 +151,6 @@ PROXIES = "enterprise_gateway.services.processproxies."
 
 
 def _places(folder: str, path: str, names: Iterable[str]) -> list[str]:
-    """Where the files of a label go in the folder."""
     return [
         f"{folder}/{path}{name}" if path.endswith("/") else f"{folder}/{path}" for name in names
     ]

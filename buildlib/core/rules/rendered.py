@@ -1,9 +1,9 @@
-"""`rendered`: a text with the present names of images in it, written into the workspace.
+"""`rendered`: a text that holds the present names of images, written into the workspace.
 
-For files that name images and are read by other tools, such as a compose file. A template says
-`@NAME@` where a value belongs. Images are named, not contained: a new image of the same name
-leaves the file as it is. The result lies beside its template, where those tools expect it. Every
-build that finds it changed or gone writes it anew; it is no source, and git should ignore it.
+For files that name images and that other tools read, such as a compose file. `@NAME@` in a template
+is a placeholder. The file names images and does not contain them: a new image of the same name does
+not change it. The result is beside its template, where those tools expect it. A build that finds it
+changed or gone writes it again; it is no source, and git should ignore it.
 """
 
 from __future__ import annotations
@@ -82,11 +82,7 @@ def rendered(
 
 
 def _check_placeholders(template: str, given: Iterable[str]) -> None:
-    """Refuse a placeholder that nothing is given for, and a value that no placeholder takes.
-
-    Raises:
-        InputError: There is one; at the template's line, or at the declaration.
-    """
+    """Refuse a placeholder without a value, and a value without a placeholder."""
     package = current()
     given = list(given)
     try:
@@ -121,32 +117,29 @@ def _check_placeholders(template: str, given: Iterable[str]) -> None:
 
 
 class Rendered(Rule):
-    """Text in, text out; what it names is looked up in the graph."""
+    """A template with the names of other targets filled in."""
 
     kind = "rendered"
     product = "files"
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         del targets
         return [str(target.attrs["out"])]
 
     def export(self, target: Target, version: str) -> Export | None:
-        """See `Rule.export`: the file itself, beside its template."""
         del version
         return Export(target.attrs["out"], target.label.path(target.attrs["out"]))
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
-        found = dict(target.attrs["values"])
+        values = dict(target.attrs["values"])
         named: dict[str, str] = {}
         for dep in target.deps:
             other = context.targets[dep.ref.label]
             if dep.kind == NAME:
                 named[str(other.label)] = image_name(other)
             elif other.rule.is_image:
-                found[dep.name] = context.channel_tag(other.label)
+                values[dep.name] = context.channel_tag(other.label)
             else:
                 raise InputError(
                     f"{other.label} is no image, but a {other.rule.kind}",
@@ -154,10 +147,10 @@ class Rendered(Rule):
                     fix=f'names = {{"{dep.name}": ["{other.label}"]}}',
                 )
         for key, labels in target.attrs["names"].items():
-            found[key] = ",".join(named[text] for text in labels)
+            values[key] = ",".join(named[text] for text in labels)
         kept = context.keep_source(target.files[0])
         with open(context.store.path(kept.sha256), encoding="utf-8", newline="") as file:
-            text = _PLACEHOLDER.sub(lambda match: found[match[1]], file.read())
+            text = _PLACEHOLDER.sub(lambda match: values[match[1]], file.read())
         return Output(files={target.attrs["out"]: context.keep_bytes(text.encode())})
 
 

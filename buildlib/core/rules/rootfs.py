@@ -1,7 +1,7 @@
 """`rootfs`: the root file system of a Debian system, from locked packages.
 
 The packages become one deterministic tar without root and without Debian on the host
-(`buildlib.outside.debian.rootfs`); one step in the engine, without network, configures them.
+(`buildlib.outside.debian.rootfs`). One step in the engine, without network, configures them.
 """
 
 from __future__ import annotations
@@ -87,20 +87,18 @@ def rootfs(
 
 
 class Rootfs(DockerfileRule):
-    """A tar of all packages, then one build that configures and flattens it."""
+    """An image of a tar of all packages, which one build configures and flattens."""
 
     kind = "rootfs"
     version = 2
     product = "image"
 
     def staged_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.staged_names`."""
         laid = set(target.attrs["files"])
         del targets
         return [TAR, *(file.name for file in target.files if file.name not in laid)]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         stage = context.stage(target)
         laid = set(target.attrs["files"])

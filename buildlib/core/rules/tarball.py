@@ -1,11 +1,11 @@
 """`tarball`: a deterministic archive with named parts.
 
-A part is what one consumer takes: an image of one language uses
-`//launchers:kernel_image_files[bootstrap, python]`, and its key then holds the files of those
-parts only. The archive inside images is an uncompressed tar with entries for its folders, so that
-the layer it becomes has the same digest on whatever parent it is `ADD`ed; the release file is the
-same tar, compressed, under the name `archive-VERSION.tar.gz`. Members of it may have other names
-there, which may hold the version: then the version is in the key of the whole, and of no part.
+A consumer takes parts: an image of one language uses
+`//launchers:kernel_image_files[bootstrap, python]`, and its key holds the files of those parts
+only. Images get an uncompressed tar with entries for its folders, so that its layer has the same
+digest on every parent. The release file is the same tar, compressed, named
+`archive-VERSION.tar.gz`. Its members may have other names, which may hold the version: then the key
+of the whole holds the version, and no key of a part does.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def tarball(
         name=name,
         doc=doc,
         attrs={
-            # Not there where it is empty: an archive without it has the key that it always had.
+            # Absent if empty: archives without it keep the keys that they always had.
             **({RELEASE_NAMES: freeze(renamed, RELEASE_NAMES)} if renamed else {}),
             "executables": freeze(sorted(executables), "executables"),
             "archive": archive,
@@ -116,13 +116,13 @@ def tarball(
 
 
 class Tarball(Rule):
-    """Written with `buildlib.core.pack.tar`; modes are 0644 and 0755, whatever the checkout has."""
+    """A tar by `buildlib.core.pack.tar`, with modes 0644 and 0755, whatever the checkout has."""
 
     kind = "tarball"
     product = "files"
 
     def attrs_of(self, target: Target, parts: tuple[str, ...]) -> Mapping[str, Any]:
-        """See `Rule.attrs_of`: a part is no release file, and has executables of its own."""
+        """Without those of the release file, and with the executables of these parts."""
         own = [file.name for file in target.files if file.part in parts]
         own += [dep.name for dep in target.deps if dep.part in parts]
         executables = tuple(path for path in target.attrs["executables"] if _below(path, own))
@@ -131,17 +131,14 @@ class Tarball(Rule):
         return attrs
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         del targets
         return [f"{target.label.name}.tar"]
 
     def export(self, target: Target, version: str) -> Export | None:
-        """See `Rule.export`: the release file."""
         archive = target.attrs["archive"]
         return Export(EXPORT, f"{DIST}/{archive}-{version}.tar.gz") if archive else None
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         from buildlib.core.pack.tar import Member
 
         executables = set(target.attrs["executables"])
@@ -183,23 +180,22 @@ class Tarball(Rule):
 
     @staticmethod
     def _renamed(target: Target, members: list[Member], version: str) -> list[Member]:
-        """The members as the release file has them."""
-        wanted: Mapping[str, str] = target.attrs.get(RELEASE_NAMES, {})
-        absent = set(wanted) - {member.path for member in members}
-        if absent:  # below the folder of a label, which may have no such file
+        renames: Mapping[str, str] = target.attrs.get(RELEASE_NAMES, {})
+        missing = set(renames) - {member.path for member in members}
+        if missing:  # below the folder of a label, which may have no such file
             raise InputError(
-                f"{RELEASE_NAMES} names {min(absent)}, which is not in the archive",
+                f"{RELEASE_NAMES} names {min(missing)}, which is not in the archive",
                 where=target.where,
                 fix="write the path of a file of the archive",
             )
-        names = {path: name.replace(VERSION_FIELD, version) for path, name in wanted.items()}
+        names = {path: name.replace(VERSION_FIELD, version) for path, name in renames.items()}
         return [member._replace(path=names.get(member.path, member.path)) for member in members]
 
 
 def _check_renamed(
     renamed: Mapping[str, str], taken: Mapping[str, str], archive: str, where: Location
 ) -> None:
-    """Refuse other names for members that do not exist, or that lead out of the release file."""
+    """Refuse names for missing members, and names that lead out of the release file."""
     if renamed and not archive:
         raise InputError(
             f"{RELEASE_NAMES} are for a release file, and this archive has none",
@@ -228,7 +224,7 @@ def _check_renamed(
 
 
 def _below(path: str, members: Iterable[str]) -> bool:
-    """Whether a path is a member, or may be among the files of a label that goes to a folder."""
+    """Whether a path is a member, or may be a file of a label that goes to a folder."""
     return any(
         path.startswith(member.removeprefix("./")) if member.endswith("/") else path == member
         for member in members

@@ -1,7 +1,7 @@
 """`zip_file`: a deterministic zip, such as a Python package that Spark ships to its nodes.
 
-Members are stored as they are, in the order of their paths, with one date and mode 0644: the same
-members give the same bytes wherever it is made.
+Members are stored uncompressed, sorted by path, with one date and mode 0644: equal members give
+equal bytes on every machine.
 """
 
 from __future__ import annotations
@@ -50,23 +50,21 @@ def zip_file(*, name: str, members: Mapping[str, str], doc: str = "") -> None:
 
 
 class ZipFile(Rule):
-    """Written with the standard library, without compression: its zlib differs between hosts."""
+    """A zip by the standard library, without compression: zlib differs between hosts."""
 
     kind = "zip_file"
     product = "files"
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        """See `Rule.output_names`."""
         del targets
         return [f"{target.label.name}.zip"]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        """See `Rule.build`."""
         del parts
         import io
         import zipfile
 
-        found = {file.name: context.keep_source(file) for file in target.files}
+        members = {file.name: context.keep_source(file) for file in target.files}
         for dep in target.deps:
             path = dep.name
             made = context.output(dep.ref).files
@@ -79,20 +77,20 @@ class ZipFile(Rule):
             folder = path.removeprefix("./")
             for name, output in made.items():
                 place = folder + name if path.endswith("/") else path
-                if place in found:
+                if place in members:
                     raise InputError(
                         f"{place} would stand twice in the zip",
                         where=target.where,
                         fix=f"remove one of the two; the other is of {dep.ref}",
                     )
-                found[place] = output
+                members[place] = output
         data = io.BytesIO()
         with zipfile.ZipFile(data, "w") as archive:
-            for path in sorted(found):
+            for path in sorted(members):
                 entry = zipfile.ZipInfo(path)  # of 1980-01-01, as early as a zip can say
                 entry.create_system = 3  # Unix, also where it is made on Windows
                 entry.external_attr = 0o100644 << 16
-                with open(context.store.path(found[path].sha256), "rb") as file:
+                with open(context.store.path(members[path].sha256), "rb") as file:
                     archive.writestr(entry, file.read())
         return Output(files={f"{target.label.name}.zip": context.keep_bytes(data.getvalue())})
 

@@ -1,8 +1,8 @@
-"""Files kept by the sha256 of what they hold: the place where downloads live between builds.
+"""The content store: files under the sha256 of their content, kept between builds.
 
 One store serves all workspaces of a user, so nothing here knows what a file is for, where it came
-from or who wants it; `outside.fetch` fills it, the rules take from it. It is asked on the path of a
-build that has nothing to do: `has` is one stat, and hashlib is imported by what hashes.
+from or who wants it; `outside.fetch` fills it, the rules take from it. A build with nothing to do
+asks it too: `has` is one stat, and hashlib is imported where something is hashed.
 
     root/sha256/ab/cdef...   a whole file, read-only, its name proven by its bytes
     root/incoming/           files being written; what a killed process left goes after a day
@@ -11,11 +11,10 @@ build that has nothing to do: `has` is one stat, and hashlib is imported by what
     root/index               which files were seen to be whole, by their stat data
 
 A file gets its final name by one rename, so another process sees all of it or nothing, and two
-that add the same content do no harm. Opening a store writes nothing: it may lie on read-only
-media.
+processes may add the same content. Opening a store writes nothing: it may be on read-only media.
 
-Disks fail, and programs write through hard links. So before bytes are used, `check` reads each
-file once for each state of its inode. Links that we make and remove ourselves are no new state.
+Disks fail, and programs write through hard links. So before a file is used, `check` reads it once
+for each state of its inode. Links that we make and remove ourselves are no new state.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from buildlib.core.keys.index import DigestIndex
 
 EPOCH = 1_700_000_000
-"""Modification time of every file that enters a build, in whole seconds: tars hold no more."""
+"""Modification time of every file in a build, in whole seconds: tars hold no more."""
 
 _BILLION = 10**9
 _MODE = 0o444
@@ -50,15 +49,15 @@ _EMPTY = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
 def stamp_ns(sha256: str) -> int:
     """The modification time of a file with this content, in nanoseconds.
 
-    The second is the same for all (`EPOCH`), so tars of equal files are equal. The fraction
-    differs with the content: what compares files by size and time only, as the transfer of a
-    build context to BuildKit does, then notices that one was exchanged for another.
+    The second is the same for all files (`EPOCH`), so tars of equal files are equal. The fraction
+    depends on the content: a transfer that compares only size and time, such as that of a build
+    context to BuildKit, then notices that a file was replaced.
     """
     return EPOCH * _BILLION + int(sha256[:15], 16) % _BILLION
 
 
 def next_stamp(mtime_ns: int) -> int:
-    """Another modification time of the same second, for a content whose own is taken."""
+    """Another modification time of the same second, if that of a content is taken."""
     return EPOCH * _BILLION + (mtime_ns + 1) % _BILLION
 
 
@@ -74,7 +73,7 @@ def default_root(environ: Mapping[str, str] = os.environ) -> str:
 
 
 class HashMismatch(ActionError):
-    """Bytes that are not the ones their sha256 names."""
+    """Content with another sha256 than the expected one."""
 
     def __init__(self, what: str, *, expected: str, actual: str) -> None:
         super().__init__(
@@ -85,7 +84,7 @@ class HashMismatch(ActionError):
 
 
 class Stored(NamedTuple):
-    """What a finished `Writer` put into the store."""
+    """A file that a `Writer` put into the store."""
 
     sha256: str
     size: int
@@ -95,8 +94,8 @@ class ContentStore:
     """A folder of files by sha256. Cheap to make; any number of processes may share the folder.
 
     Args:
-        root: The folder; made when the first file enters.
-        warn: Told of each damaged file that was found, in a line.
+        root: The folder; made when the first file is added.
+        warn: Called with one line for each damaged file.
     """
 
     def __init__(self, root: str, warn: Callable[[str], None] | None = None) -> None:
@@ -111,46 +110,45 @@ class ContentStore:
         return DigestIndex(self.root, f"{self.root}/index", shared=True)
 
     def save(self) -> None:
-        """Keep which files were seen to be whole, for the next process."""
+        """Write the index of files that were checked, for the next process."""
         if "_index" in self.__dict__:
             self._index.save()
 
     def path(self, sha256: str) -> str:
-        """Where the file with this digest is, or would be."""
         return f"{self.root}/{_inside(sha256)}"
 
     def partial(self, sha256: str) -> str:
-        """Where a download of this digest grows; for `buildlib.outside.fetch` only."""
+        """Path of an unfinished download; for `buildlib.outside.fetch` only."""
         return f"{self.root}/part/{_digest(sha256)}.part"
 
     def has(self, sha256: str, size: int | None = None) -> bool:
-        """Whether the file is there: one stat, no byte is read. Enough to plan, not to build.
+        """Whether the store has a file, by one stat: enough to plan, not to build.
 
-        A file of another size, or an empty one that should not be (both are what a crash of the
-        machine can leave), counts as absent; adding the content again replaces it. So does what is
-        no digest, as a damaged record may say.
+        A file of another size, or an empty one that should not be, counts as absent: a crash of the
+        machine can leave both. Adding the content again replaces it. A text that is no digest, as
+        in a damaged record, counts as absent too.
         """
         try:
-            found = os.stat(self.path(sha256)).st_size
+            actual = os.stat(self.path(sha256)).st_size
         except (OSError, ValueError):
             return False
-        return found == size if size is not None else found > 0 or sha256 == _EMPTY
+        return actual == size if size is not None else actual > 0 or sha256 == _EMPTY
 
     def writer(self) -> Writer:
-        """A file to write into the store: `with store.writer() as out: ...; out.commit()`."""
+        """A new file: `with store.writer() as out: out.write(...); out.commit()`."""
         return Writer(self)
 
     def add_bytes(self, data: bytes) -> str:
-        """Put `data` into the store; returns its sha256."""
+        """Add a content; returns its sha256."""
         with self.writer() as out:
             out.write(data)
             return out.commit().sha256
 
     def add_file(self, path: str, expected: str | None = None) -> str:
-        """Put a copy of a file into the store; returns its sha256.
+        """Add a copy of a file; returns its sha256.
 
         Raises:
-            HashMismatch: The file is not the one `expected` names; nothing was added.
+            HashMismatch: It has another sha256 than `expected`; nothing was added.
         """
         with open(path, "rb") as source, self.writer() as out:
             while chunk := source.read(_CHUNK):
@@ -160,49 +158,41 @@ class ContentStore:
     def adopt(self, path: str, sha256: str) -> None:
         """Give a file on the store's own file system its final name.
 
-        The caller has hashed it while it wrote it; nothing is read here.
+        The caller hashed the file while writing it; it is not read here.
         """
         if self.check(sha256, os.stat(path).st_size):
-            os.unlink(path)  # keep the file others may have linked to
+            os.unlink(path)  # keep the other file: it may have links
             return
         os.chmod(path, _MODE)
         stamp = stamp_ns(sha256)
         os.utime(path, ns=(stamp, stamp))
         _rename(path, self.path(sha256))
-        with suppress(FileNotFoundError):  # another process found it and took it away
+        with suppress(FileNotFoundError):  # another process removed it
             info = os.lstat(self.path(sha256))
             if info.st_mtime_ns == stamp:
                 self._index.note(_inside(sha256), sha256, info)
 
     def check(self, sha256: str, size: int | None = None, *, what: str = "a file") -> bool:
-        """Whether the file is there, and its bytes are what its name says: to be asked before use.
+        """Whether the store has a file and its content fits its name: call this before use.
 
-        A file that was seen to be whole is not read again before its inode changes. A damaged one
-        is told, and moved to `corrupt/`; it then is absent for everybody, and is fetched or made
-        again.
-
-        Args:
-            sha256: Its digest.
-            size: Its size, where that is known.
-            what: How a message names it.
+        A file that was checked is not read again until its inode changes. A damaged one is reported
+        (as `what`) and moved to `corrupt/`: it counts as absent and is fetched or made again.
         """
         if not _is_digest(sha256):
             return False
-        whole = self._index.known(_inside(sha256)) == sha256 or self.verify(sha256, what=what)
+        whole = self._index.unchanged_stamp(_inside(sha256)) == sha256 or self.verify(
+            sha256, what=what
+        )
         return whole and self.has(sha256, size)
 
     def require(self, sha256: str, *, what: str = "a file") -> str:
-        """The path of a file whose bytes are whole; see `check`.
-
-        Raises:
-            ActionError: The store does not have it, or no longer.
-        """
+        """The path of a file that `check` has passed; an error if there is none."""
         if not self.check(sha256, what=what):
             raise absent(self.root, sha256)
         return self.path(sha256)
 
     def verify(self, sha256: str, *, what: str = "a file") -> bool:
-        """As `check`, and the file is read in any case: before something leaves the machine."""
+        """Like `check`, but always read the file: before it leaves the machine."""
         path = self.path(sha256)
         try:
             with open(path, "rb") as file:
@@ -221,9 +211,9 @@ class ContentStore:
         return False
 
     def _note_whole(self, sha256: str, info: os.stat_result) -> None:
-        """Remember that a file was read and is whole; give it the mode and mtime of the store.
+        """Put a checked file into the index, and restore its mode and mtime.
 
-        It may have lost them, as where a store was copied by a tool that keeps neither.
+        It may have lost them, for instance when a tool copied the store.
         """
         path, stamp = self.path(sha256), stamp_ns(sha256)
         if info.st_mtime_ns != stamp or info.st_mode & 0o7777 != _MODE:
@@ -236,7 +226,7 @@ class ContentStore:
         self._index.note(_inside(sha256), sha256, info)
 
     def _move_aside(self, sha256: str, bad: os.stat_result, what: str) -> None:
-        """Take a damaged file out of the way, and tell it, unless somebody mended it meanwhile."""
+        """Move a damaged file to `corrupt/` and report it, unless it was replaced meanwhile."""
         path, corrupt = self.path(sha256), f"{self.root}/corrupt/{sha256}"
         try:
             now = os.stat(path)
@@ -257,17 +247,14 @@ class ContentStore:
         )
 
     def link_to(self, sha256: str, dest: str) -> bool:
-        """Make `dest`, which does not exist, a hard link to the file with this digest.
+        """Make `dest`, which does not exist, a hard link to a file.
 
-        It shares bytes, mode and mtime with the store: 0444 and `stamp_ns`. Replace it, never write
-        into it.
+        It shares content, mode (0444) and mtime (`stamp_ns`) with the store. Replace it, never
+        write into it.
 
         Returns:
-            False where the file system does not let us (or has a limit of links), or the file has
-            another mode or mtime.
-
-        Raises:
-            ActionError: The store does not have the file.
+            False if the file system refuses (or has a limit of links), or if the file has another
+            mode or mtime.
         """
         source = self.path(sha256)
         with suppress(FileNotFoundError):
@@ -289,22 +276,22 @@ class ContentStore:
 
     @contextmanager
     def own_change(self, sha256: str) -> Iterator[None]:
-        """Around making or removing a link of a file: its ctime changes, its bytes do not."""
+        """Keep a file's index entry while the caller makes or removes a link: its ctime changes."""
         inside, path = _inside(sha256), self.path(sha256)
-        known = self._index.known(inside)
+        stamp = self._index.unchanged_stamp(inside)
         before = None
         with suppress(FileNotFoundError):
-            before = os.lstat(path) if known else None
+            before = os.lstat(path) if stamp else None
         yield
         if before is not None:
             with suppress(FileNotFoundError):
                 after = os.lstat(path)
                 same = ("st_ino", "st_size", "st_mtime_ns", "st_mode")
                 if all(getattr(before, name) == getattr(after, name) for name in same):
-                    self._index.note(inside, known, after)
+                    self._index.note(inside, stamp, after)
 
     def temporary(self) -> str:
-        """A name for a new file of a `Writer`; files that dead processes left there are removed."""
+        """A path for a new file of a `Writer`; removes leftovers of dead processes once."""
         folder = f"{self.root}/incoming"
         try:
             os.makedirs(folder, exist_ok=True)
@@ -317,7 +304,7 @@ class ContentStore:
 
 
 class Writer:
-    """A file on its way into the store; left without `commit`, it is gone without a trace."""
+    """A file being written into the store; without `commit` it is removed on exit."""
 
     def __init__(self, store: ContentStore) -> None:
         from hashlib import sha256
@@ -341,20 +328,15 @@ class Writer:
         _remove(self._path)
 
     def write(self, data: bytes) -> None:
-        """Append `data`."""
         self._file.write(data)
         self._hash.update(data)
         self._size += len(data)
 
     def commit(self, expected: str | None = None, *, what: str = "the content") -> Stored:
-        """Give the file its name; nothing may be written after it.
-
-        Args:
-            expected: The sha256 it must have, if that is known.
-            what: How a message names it.
+        """Give the file its final name; nothing may be written afterwards.
 
         Raises:
-            HashMismatch: It has another one; nothing was added.
+            HashMismatch: It has another sha256; nothing was added.
         """
         self._file.close()
         actual = self._hash.hexdigest()
@@ -365,12 +347,12 @@ class Writer:
 
 
 def absent(root: str, sha256: str) -> ActionError:
-    """What to tell where a file should be in the store and is not."""
+    """The error for a file that the store lacks."""
     return ActionError(f"sha256 {sha256} is not in the content store {root}", fix="./doitw build")
 
 
 def unwritable(root: str, error: OSError) -> ActionError:
-    """What to tell where the disk is full, or the folder is not ours."""
+    """The error for a full disk, or a folder that is not ours."""
     return ActionError(
         f"cannot write to the content store {root}: {error.strerror or error}",
         fix="export BUILDLIB_STORE=/folder/with/space  # or free space there",
@@ -378,7 +360,7 @@ def unwritable(root: str, error: OSError) -> ActionError:
 
 
 def hash_file(file: IO[bytes]) -> HASH:
-    """The sha256 state after all that is left to read of `file`."""
+    """The sha256 state of the rest of an open file."""
     from hashlib import sha256
 
     state = sha256()
@@ -388,11 +370,7 @@ def hash_file(file: IO[bytes]) -> HASH:
 
 
 def sha256_of(path: str) -> str:
-    """The sha256 of a file, in hex.
-
-    Raises:
-        OSError: It cannot be read.
-    """
+    """The sha256 of a file, in hex."""
     with open(path, "rb") as file:
         return str(hash_file(file).hexdigest())
 
@@ -403,12 +381,12 @@ def _to_stderr(line: str) -> None:
 
 
 def _inside(sha256: str) -> str:
-    """Where a file is, relative to the store."""
+    """Path of a file, relative to the store."""
     return f"sha256/{sha256[:2]}/{_digest(sha256)[2:]}"
 
 
 def _is_digest(text: str) -> bool:
-    """Whether it is a sha256 in lower-case hexadecimal: nothing else may become a path."""
+    """Whether a text is a sha256 in lower-case hex: nothing else may become a path."""
     return len(text) == len(_EMPTY) and text.isalnum() and text == text.lower()
 
 
@@ -419,7 +397,7 @@ def _digest(sha256: str) -> str:
 
 
 def _unique() -> str:
-    """A file name no other process or thread takes (`tempfile` costs 10 ms of imports)."""
+    """A file name that is unique among processes and threads (`tempfile` takes 10 ms to import)."""
     return f".{os.getpid()}-{os.urandom(6).hex()}"
 
 
@@ -432,10 +410,9 @@ def _rename(source: str, dest: str) -> None:
 
 
 def _sweep(folder: str) -> None:
-    """Remove what processes that were killed left behind; nobody writes one file for a day.
+    """Remove files of killed processes: nobody writes a file for a day.
 
-    The time of the last change of the inode counts: a file that is about to get its name has been
-    given an mtime long past.
+    ctime counts: a file that is about to get its final name already has an mtime long past.
     """
     import time
 

@@ -1,33 +1,30 @@
-"""A memo of what was made before of some content: compiled declarations, the parsed lock.
+"""The memo: a cache of parsed files by their content (compiled declarations, the parsed lock).
 
-One marshal file, loaded whole, written only when something new was added, holding only what the
-last run used. It saves time and nothing else: a damaged one is ignored, and so is one that other
-code has made.
+The memo is one marshal file, loaded whole and written only if something was added. It holds only
+what the last run used. It only saves time: a damaged memo, or one of other code, is ignored.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from buildlib.core import marshalled
+from buildlib.core import cache_file
 
 
 class Memo:
     """A persistent dict whose keys hold the content that their values were made from.
 
     Args:
-        file: Where it is kept.
         code: Fingerprint of the code that makes the values (`buildlib.core.fingerprint`).
     """
 
     def __init__(self, file: str, code: str) -> None:
         self._file = file
         self._kind = f"memo of {code}"
-        self._entries: dict[Any, Any] = marshalled.load(file, self._kind)
+        self._entries: dict[Any, Any] = cache_file.load(file, self._kind)
         self._used: dict[Any, Any] = {}
 
     def get(self, key: Any) -> Any:
-        """What was kept for a key, or None."""
         value = self._entries.get(key)
         if value is not None:
             self._used[key] = value
@@ -37,7 +34,7 @@ class Memo:
         self._used[key] = value
 
     def save(self) -> None:
-        """Write what this run used, where it differs from what the file holds."""
+        """Write what this run used, if the file holds something else."""
         if self._used.keys() == self._entries.keys():
             return
-        marshalled.save(self._file, self._kind, self._used)
+        cache_file.save(self._file, self._kind, self._used)

@@ -1,9 +1,9 @@
-"""Records: what was made for a key, and what the key was made of.
+"""Records: the result of the action of a key, and the parts of the key.
 
-Kept in the store that all workspaces of a machine share, since a key means the same in each. A
-record is two small files, written by rename when an action has ended well: what came out (read by
-every build) and the key's parts (read by `why` alone). Failures leave no record. A record says
-what *was* made; whether it is still there is asked of the engine and of the content store.
+Records are in the store that all workspaces of a machine share, since a key means the same in each.
+A record is two small files, written by rename after an action has succeeded: the result (read by
+every build) and the key's parts (read by `why` alone). Failures leave no record. A record says what
+*was* made; engine and content store say whether it still exists.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from buildlib.core.model.output import FileOutput, Output
 
 _BLOCK = 1 << 16
 _REBUILD = "rebuild"
-"""Ending of the file that says that a key was forgotten."""
+"""Ending of the file that marks a forgotten key."""
 
 
 class Record(NamedTuple):
-    """What was made for a key.
+    """The result of a key.
 
     Attributes:
-        images: What engines call the images that were built for it: one for each engine.
+        images: IDs of its image: one for each engine, the last built first.
         files: Files in the content store, by name.
-        seconds: How long it took, the last time.
-        identities: The digests of the configurations of those images, where they are known.
+        seconds: How long the last build took.
+        identities: Image ID -> digest of the image's configuration, where known.
     """
 
     images: tuple[str, ...]
@@ -40,21 +40,17 @@ class Record(NamedTuple):
 
     @property
     def output(self) -> Output:
-        """What came out, with the image that was built last."""
+        """The result, with the image that was built last."""
         image = self.images[0] if self.images else ""
         return Output(image, self.files, self.identities.get(image, ""))
 
     def holds(self, identity: str, digest: str) -> bool:
-        """Whether one of the images is that of an identity, or of a manifest's digest."""
+        """Whether an image has this identity, or this manifest digest."""
         return bool({identity, digest} & {*self.images, *self.identities.values()})
 
 
 class Records:
-    """The records below a folder.
-
-    Args:
-        root: The folder; it is made when something is written.
-    """
+    """The records below a folder, which is made by the first write."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -63,42 +59,38 @@ class Records:
         return f"{self._root}/{key[:2]}/{key[2:]}.{ending}"
 
     def get(self, key: str) -> Record | None:
-        """What was made for a key; None where nothing was, or the record cannot be read."""
+        """The record of a key; None if there is none, or it is damaged."""
         try:
             plain = json.loads(_read(self._path(key, "json")))
             images = tuple(plain["images"])
-            files = {name: FileOutput(*made) for name, made in plain["files"].items()}
+            files = {name: FileOutput(*file) for name, file in plain["files"].items()}
             seconds = float(plain["seconds"])
             identities = dict(plain.get("identities") or {})
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         if not isinstance(plain["images"], list) or plain.get("key") != key:
-            return None  # the record of another key is none of this one
-        texts = [*images, *identities.values(), *(made.sha256 for made in files.values())]
+            return None  # it is the record of another key
+        texts = [*images, *identities.values(), *(file.sha256 for file in files.values())]
         if not all(isinstance(text, str) for text in texts):
             return None
-        if not all(isinstance(made.size, int) for made in files.values()):
+        if not all(isinstance(file.size, int) for file in files.values()):
             return None
         return Record(images, files, seconds, identities)
 
     def find(self, start: str) -> list[tuple[str, float]]:
-        """The keys that begin so and have a record, each with the time it was written.
-
-        Args:
-            start: Hex digits, more than two of them.
-        """
+        """The recorded keys with this prefix (over two hex digits), and when each was written."""
         try:
             names = os.listdir(f"{self._root}/{start[:2]}")
         except OSError:
             return []
-        found = []
+        keys = []
         for name in sorted(names):
             digits, dot, ending = name.partition(".")
             if dot and ending == "json" and digits.startswith(start[2:]):
                 with contextlib.suppress(OSError):
-                    made = os.stat(f"{self._root}/{start[:2]}/{name}").st_mtime
-                    found.append((start[:2] + digits, made))
-        return found
+                    written = os.stat(f"{self._root}/{start[:2]}/{name}").st_mtime
+                    keys.append((start[:2] + digits, written))
+        return keys
 
     def put(
         self,
@@ -109,14 +101,11 @@ class Records:
         label: str,
         replace: bool = False,
     ) -> None:
-        """Note what was made; images of other engines that the key has are kept.
+        """Write the record of a key; the images of other engines stay in it.
 
         Args:
-            record: The key and its parts.
-            output: What was made.
-            seconds: How long it took.
             label: The target, for people who look into the store.
-            replace: What was made before is no result of the key any more, on no engine.
+            replace: Drop all earlier results of the key, on every engine.
         """
         earlier = None if replace else self.get(record.key)
         images = [image for image in (earlier.images if earlier else ()) if image != output.image]
@@ -128,7 +117,7 @@ class Records:
             "label": label,
             "key": record.key,
             "images": ([output.image] if output.image else []) + images,
-            "files": {name: list(made) for name, made in output.files.items()},
+            "files": {name: list(file) for name, file in output.files.items()},
             "seconds": round(seconds, 3),
         }
         if identities:
@@ -138,7 +127,7 @@ class Records:
         self._unlink(record.key, _REBUILD)
 
     def identify(self, key: str, image: str, identity: str) -> None:
-        """Note the identity of an image that is recorded; a record that is gone stays so."""
+        """Add the identity of a recorded image, if the record still exists."""
         record = self.get(key)
         if record is None or image not in record.images or identity == image:
             return
@@ -148,7 +137,7 @@ class Records:
             self._write(path, {**plain, "identities": {**record.identities, image: identity}})
 
     def put_parts(self, record: KeyRecord) -> None:
-        """Note what a key was made of, for `why`."""
+        """Write the parts of a key, for `why`."""
         if self.parts(record.key) is None:
             self._write(self._path(record.key, "parts.json"), record.parts)
 
@@ -160,7 +149,7 @@ class Records:
         os.replace(temporary, path)
 
     def parts(self, key: str) -> KeyRecord | None:
-        """The record of a key that something was made for."""
+        """The key record of a key that was built; None if there is none, or it is damaged."""
         try:
             with open(
                 self._path(key, "parts.json"), encoding="utf-8", errors="surrogateescape"
@@ -171,20 +160,18 @@ class Records:
         return record if record.key == key else None
 
     def remove(self, key: str) -> None:
-        """Remove a record: what it named is not there any more, or does not count."""
         for ending in ("json", "parts.json"):
             self._unlink(key, ending)
 
     def forget(self, key: str) -> None:
-        """Remove a record, and see to it that the key is built again from its sources.
+        """Remove a record, and mark the key to be built from its sources.
 
-        Until then no cache answers for it, neither the builder's nor a registry.
+        Until then no cache is used for it, neither the builder's nor a registry.
         """
         self._write(self._path(key, _REBUILD), "forgotten")
         self.remove(key)
 
     def is_forgotten(self, key: str) -> bool:
-        """Whether a key is to be built again; see `forget`."""
         return os.path.exists(self._path(key, _REBUILD))
 
     def _unlink(self, key: str, ending: str) -> None:
@@ -193,7 +180,7 @@ class Records:
 
 
 def _read(path: str) -> str:
-    """A whole file; `open` makes twice as many system calls, and every build reads every record."""
+    """Read a file with half the system calls of `open`: every build reads every record."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         text = b""

@@ -1,6 +1,6 @@
-"""What one workspace remembers between runs, in `.buildlib/`; deleting it loses only time.
+"""The state of one workspace between runs, in `.buildlib/`; deleting it costs only time.
 
-The last key that each target was built with here is what `why` compares with.
+It holds the last key that each target was built with here, which `why` compares with.
 """
 
 from __future__ import annotations
@@ -19,11 +19,7 @@ FOLDER = ".buildlib"
 
 
 class State:
-    """The folder `.buildlib` of a workspace.
-
-    Args:
-        root: The workspace.
-    """
+    """The folder `.buildlib` of a workspace."""
 
     def __init__(self, root: str) -> None:
         self._root = root
@@ -36,15 +32,15 @@ class State:
         return DigestIndex(self._root, self.path("exports"), shared=True)
 
     def is_exported(self, path: str, sha256: str) -> bool:
-        """Whether a file was written from a content, and has not been touched since.
+        """Whether a file was written from a content, and has not changed since.
 
-        Where that is not remembered, a file that has the mtime of its content is read.
+        If it is not in the index, a file with the mtime of its content is read.
 
         Args:
             path: Absolute, in the workspace.
-            sha256: The content; the file may hold it compressed.
+            sha256: Of the content, which the file may hold compressed.
         """
-        if self._exports.known(os.path.relpath(path, self._root)) == sha256:
+        if self._exports.unchanged_stamp(os.path.relpath(path, self._root)) == sha256:
             return True
         try:
             if os.lstat(path).st_mtime_ns != stamp_ns(sha256):
@@ -59,23 +55,22 @@ class State:
         return True
 
     def note_export(self, path: str, sha256: str) -> None:
-        """Remember from which content a file was written; its mtime is one long past."""
+        """Remember the content that a file was written from; its mtime must be long past."""
         self._exports.note(os.path.relpath(path, self._root), sha256, os.lstat(path))
 
     def save(self) -> None:
-        """Keep what was noted of exports, for the next process."""
+        """Write the index of exports, for the next process."""
         if "_exports" in self.__dict__:
             self._exports.save()
 
     def path(self, name: str) -> str:
-        """A file or folder below `.buildlib`."""
         return f"{self.folder}/{name}"
 
     def _last(self, label: Label) -> str:
         return self.path(f"last/{flat(label)}")
 
     def last_key(self, label: Label) -> str:
-        """The key the target was last built or found with here, or an empty text."""
+        """The key of a target's last build here, or an empty text."""
         try:
             with open(self._last(label)) as file:
                 return file.read().strip()
@@ -83,11 +78,11 @@ class State:
             return ""
 
     def set_last_key(self, label: Label, key: str) -> None:
-        """Note the key of a target that is built; that it cannot be written is no error."""
+        """Remember the key of a target that is built; a failure to write is no error."""
         _write(self._last(label), key)
 
     def lines(self, name: str) -> list[str]:
-        """The lines of a file that `set_lines` wrote; none where there is none."""
+        """The lines that `set_lines` wrote to a file; none if there is no such file."""
         try:
             with open(self.path(name)) as file:
                 return file.read().splitlines()
@@ -95,7 +90,7 @@ class State:
             return []
 
     def set_lines(self, name: str, lines: list[str]) -> None:
-        """Keep some lines where they are not what is kept; a failure is no error."""
+        """Write some lines, if they changed; a failure to write is no error."""
         if lines != self.lines(name):
             _write(self.path(name), "\n".join(lines))
 
@@ -117,5 +112,5 @@ def flat(label: Label) -> str:
 
 
 def report_path(state: State, label: Label) -> str:
-    """Where the last run of a proof wrote its report."""
+    """Path of the report of a proof's last run."""
     return state.path(f"reports/{flat(label)}.json")

@@ -1,1 +1,1 @@
-"""The two trees that graphs are loaded from: the working tree and a git commit."""
+"""The two kinds of trees: the working tree and a git commit."""

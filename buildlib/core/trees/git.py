@@ -1,4 +1,4 @@
-"""A commit as a tree: blobs read through one `git cat-file --batch`, nothing checked out."""
+"""A commit as a tree: reads blobs through one `git cat-file --batch`, without a checkout."""
 
 from __future__ import annotations
 
@@ -12,19 +12,11 @@ from buildlib.errors import InputError
 _LINK = "120000"
 _EXECUTABLE = "100755"
 _AT_ONCE = 256
-"""Blobs asked for in one go: git must be able to take all of the question before it answers."""
+"""Blobs per request: git must be able to read all of the request before it answers."""
 
 
 class GitTree:
-    """The files of one commit.
-
-    Args:
-        root: Absolute path of the workspace (the top of the repository, or a folder in it).
-        revision: Anything git understands as a commit.
-
-    Raises:
-        InputError: `root` is no repository, or has no such revision.
-    """
+    """The files of one commit; `revision` is anything that git understands as one."""
 
     def __init__(self, root: str, revision: str) -> None:
         self.root = root
@@ -58,9 +50,8 @@ class GitTree:
         self._folders[path.rpartition("/")[0]].append(name)
 
     def read(self, path: str) -> bytes:
-        """See `Tree.read`."""
         mode, data = self._blob(path)
-        for _ in range(8):  # as deep as anyone's links go; the rest is a loop
+        for _ in range(8):  # deeper links are a loop
             if mode != _LINK:
                 return data
             if data.startswith(b"/"):
@@ -78,7 +69,7 @@ class GitTree:
         return mode, data
 
     def _contents(self, oids: Sequence[str]) -> Iterator[bytes]:
-        """The contents of some blobs; all are asked for before the first is read."""
+        """The contents of some blobs, in one request."""
         if self._batch is None:
             self._batch = start_git(self.root, "cat-file", "--batch")
         asked, answer = cast("IO[bytes]", self._batch.stdin), cast("IO[bytes]", self._batch.stdout)
@@ -90,11 +81,9 @@ class GitTree:
             answer.read(1)
 
     def exists(self, path: str) -> bool:
-        """See `Tree.exists`."""
         return path in self._blobs or path in self._folders
 
     def files(self, folder: str) -> list[tuple[str, list[str]]]:
-        """See `Tree.files`."""
         below = folder + "/"
         return [
             (name, list(files))
@@ -103,7 +92,6 @@ class GitTree:
         ]
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
-        """See `Tree.stamps`."""
         paths = list(paths)
         new = [
             path
@@ -118,14 +106,12 @@ class GitTree:
         return [self._stamps.get(path, "-") for path in paths]
 
     def close(self) -> None:
-        """End the git process."""
         if self._batch is not None:
             self._batch.communicate()
             self._batch = None
 
 
 def _stamp(mode: str, data: bytes) -> str:
-    """The stamp of a blob; see `Tree.stamps`."""
     from hashlib import sha256
 
     if mode == _LINK:
@@ -134,7 +120,7 @@ def _stamp(mode: str, data: bytes) -> str:
 
 
 def _normalise(path: str) -> str:
-    """`a/../b` as `b`; what leads out of the tree is no path of it."""
+    """`a/../b` as `b`; a path that leads out of the tree does not exist."""
     parts: list[str] = []
     for part in path.split("/"):
         if part == "..":

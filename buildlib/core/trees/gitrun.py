@@ -1,7 +1,7 @@
-"""Running git: the one place that does.
+"""The one module that runs git.
 
-git is told by its arguments which repository to look at, and by its environment to speak English;
-it has nothing to read, so it never waits for a person.
+Arguments name the repository, the environment sets the language to English, and stdin is empty, so
+git never waits for a person.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 from buildlib.errors import InputError
 
 _ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_PREFIX")
-"""What a hook that calls us has in its environment: it would lead git to another repository."""
+"""Variables that a calling hook may set, and that would lead git to another repository."""
 
 
 Running = subprocess.Popen[bytes]
@@ -27,7 +27,7 @@ class NoGit(InputError):
 
 
 class Answer(NamedTuple):
-    """How a git ended: its exit code, and what it wrote."""
+    """The exit code of a finished git, and its output."""
 
     code: int
     out: str
@@ -35,11 +35,7 @@ class Answer(NamedTuple):
 
 
 def git(root: str, *words: str) -> Answer:
-    """Run git to its end. Bytes that are no UTF-8 come as surrogates.
-
-    Args:
-        root: A folder in the repository.
-        words: What follows `git`.
+    """Run git to its end, in a folder of the repository; invalid UTF-8 becomes surrogates.
 
     Raises:
         NoGit: It is not installed.
@@ -50,11 +46,7 @@ def git(root: str, *words: str) -> Answer:
 
 
 def start_git(root: str, *words: str) -> Running:
-    """A git that is asked through a pipe, and answers through another.
-
-    Raises:
-        NoGit: It is not installed.
-    """
+    """Start a git with pipes for stdin and stdout; raises `NoGit` too."""
     return _start(root, words, stdin=subprocess.PIPE, stderr=None)
 
 

@@ -1,4 +1,4 @@
-"""The working tree: files as they are on disk now, stamped through the digest index."""
+"""The working tree: files on disk, stamped through the digest index."""
 
 from __future__ import annotations
 
@@ -10,19 +10,13 @@ from buildlib.core.model.tree import JUNK_ENDINGS, JUNK_NAMES, is_junk
 
 
 class WorkingTree:
-    """The files below a workspace's root.
-
-    Args:
-        root: Absolute path of the workspace.
-        index_file: Where the digest index is kept.
-    """
+    """The files below a workspace's root, an absolute path."""
 
     def __init__(self, root: str, index_file: str) -> None:
         self.root = root
         self.index = DigestIndex(root, index_file)
 
     def read(self, path: str) -> bytes:
-        """See `Tree.read`."""
         full = f"{self.root}/{path}"
         if os.path.islink(full) or ".." in path:
             full = self._inside(path)
@@ -33,7 +27,7 @@ class WorkingTree:
             raise FileNotFoundError(path) from None
 
     def _inside(self, path: str) -> str:
-        """What a path leads to, if that is in the tree: a commit has nothing else either."""
+        """The real path of a file, which must be in the tree, as it would be in a commit."""
         try:
             full = os.path.realpath(f"{self.root}/{path}", strict=True)
         except OSError:
@@ -44,7 +38,6 @@ class WorkingTree:
         return full
 
     def exists(self, path: str) -> bool:
-        """See `Tree.exists`."""
         pieces = path.split("/") if path else []
         if any(piece == ".." or is_junk(piece) for piece in pieces):
             return False
@@ -52,16 +45,15 @@ class WorkingTree:
         return os.path.lexists(f"{self.root}/{path}") and not any(map(os.path.islink, above))
 
     def files(self, folder: str) -> list[tuple[str, list[str]]]:
-        """See `Tree.files`."""
-        found: list[tuple[str, list[str]]] = []
+        folders: list[tuple[str, list[str]]] = []
         pending = [folder]
         junk, endings = JUNK_NAMES, JUNK_ENDINGS
         while pending:
-            here = pending.pop()
-            before = f"{here}/" if here else ""
+            current = pending.pop()
+            before = f"{current}/" if current else ""
             names: list[str] = []
             try:
-                with os.scandir(f"{self.root}/{here}" if here else self.root) as entries:
+                with os.scandir(f"{self.root}/{current}" if current else self.root) as entries:
                     for entry in entries:
                         name = entry.name
                         if name in junk or name.endswith(endings):
@@ -72,16 +64,15 @@ class WorkingTree:
                             names.append(name)
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            found.append((here, names))
-        return found
+            folders.append((current, names))
+        return folders
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
-        """See `Tree.stamps`."""
         return self.index.stamps(paths)
 
 
 def _link_text(path: str) -> str:
-    """Where a symlink says it leads; an empty text for anything else."""
+    """The target of a symlink; an empty text for anything else."""
     try:
         return os.readlink(path)
     except OSError:

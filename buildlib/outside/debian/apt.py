@@ -1,12 +1,12 @@
-"""What apt would install, asked of apt itself in a throw-away container of some image.
+"""Asks apt, in a throw-away container of an image, what it would install.
 
     packages_script   asks what a list of packages adds to the image
-    system_script     asks for a whole Debian system; the image lends its apt and its keys
-    parse_answer      reads what either has printed
+    system_script     asks for a whole Debian system; only apt and the keyring are the image's
+    parse_answer      parses the output of either
 
-Knows no engine: the caller runs a script, as root and with network. Apt checks the signatures with
-the keyring in the image. Nothing of the image's own apt state is used or changed, nor are its
-settings and preferences: what counts of the image is, at most, what is installed.
+Knows no engine: the caller runs a script, as root and with network. Apt checks signatures with the
+keyring in the image. The script neither uses nor changes the image's own apt state, settings and
+preferences; of the image, at most the installed packages count.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from buildlib.suggest import did_you_mean
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MINIMAL = ("apt", "usr-is-merged")
-"""What a minimal system has besides the required packages. `usr-is-merged` states what
-`rootfs.py` does (bin, sbin and lib are links into usr), else `usrmerge` and perl would come."""
+"""Packages of a minimal system besides the required ones. `usr-is-merged` declares what `rootfs.py`
+does (bin, sbin and lib are links into usr); without it, apt installs `usrmerge` and perl."""
 _REQUIRED = ("?priority(required)", "?essential")
-"""Patterns of apt (apt-patterns(7)) for the packages that every Debian system has."""
+"""Patterns (apt-patterns(7)) for the packages that every Debian system has."""
 
 
 class Suite(NamedTuple):
@@ -50,12 +50,11 @@ BOOKWORM = (
 
 
 class Archive(NamedTuple):
-    """Where apt reads what there is.
+    """The archive that apt reads.
 
     Attributes:
         mirror: Root of the mirror (`Settings.network.apt`).
-        ca: File in the container with the certificates to trust, for a mirror behind https; empty
-            for those of the image.
+        ca: CA bundle for an https mirror, a path in the container; "" for the image's own.
         suites: Suites to install from.
     """
 
@@ -65,12 +64,12 @@ class Archive(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What apt said.
+    """What apt would install.
 
     Attributes:
         packages: Sorted by name.
-        expired: Suites whose signed `Valid-Until` lies in the past: the mirror stands still, or
-            withholds updates. Worth a warning; a frozen mirror on purpose is common in companies.
+        expired: Suites whose signed `Valid-Until` is past: the mirror is frozen, or withholds
+            updates. Worth a warning and no more, as companies often freeze mirrors on purpose.
     """
 
     packages: list[DebPackage]
@@ -78,7 +77,7 @@ class Answer(NamedTuple):
 
 
 UNREAD = "the lists of the mirror cannot be read, or Debian did not sign them"
-"""Last line on standard error of a script that failed for this reason."""
+"""The last line on stderr of a script that failed for this reason."""
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+\Z")
 _URI = re.compile(
     r"'(?P<uri>[^']+)' (?P<file>\S+)\.deb (?P<size>\d+) SHA256:(?P<sha256>[0-9a-f]{64})"
@@ -142,35 +141,25 @@ _FROM_NOTHING = """\
 Dir::State::Status "$dir/status";
 APT::Architecture "{arch}";
 APT::Architectures {{ "{arch}"; }};"""
-"""No package is installed, and what the image itself runs on does not count."""
+"""No package counts as installed, and the image's architecture does not matter."""
 
 
-def packages_script(wanted: Sequence[str], archive: Archive) -> str:
-    """Ask exactly what installing a list of packages adds to (or upgrades in) the image.
+def packages_script(names: Sequence[str], archive: Archive) -> str:
+    """Ask what installing packages adds to, or upgrades in, the image; removals are refused.
 
-    Expired suites are accepted (a mirror may stand still on purpose) and told. Names are looked up
-    exactly first: apt would take an unknown name with a dot or plus for a pattern and install all
-    that matches. Removing packages of the image is refused.
-
-    Raises:
-        InputError: A name is not of the form of a package name.
+    Names are looked up first, as apt takes an unknown name with a dot or plus for a pattern, and
+    installs all that match. Expired suites are accepted and reported.
     """
-    return _script(wanted, archive)
+    return _script(names, archive)
 
 
-def system_script(wanted: Sequence[str], archive: Archive, *, arch: str) -> str:
-    """Ask for the required packages, `MINIMAL`, `wanted`, and all that these depend on.
+def system_script(names: Sequence[str], archive: Archive, *, arch: str) -> str:
+    """Ask for the required packages, `MINIMAL`, `names`, and their dependencies.
 
-    Args:
-        wanted: Names of further packages.
-        archive: Where from.
-        arch: Debian's name of the system's architecture; it may be another than the image's.
-
-    Raises:
-        InputError: A name is not of the form of a package name.
+    `arch` is Debian's name of the system's architecture; the image may have another.
     """
     settings = _FROM_NOTHING.format(arch=arch)
-    return _script({*MINIMAL, *wanted}, archive, patterns=_REQUIRED, settings=settings)
+    return _script({*MINIMAL, *names}, archive, patterns=_REQUIRED, settings=settings)
 
 
 def _script(
@@ -197,31 +186,27 @@ def _script(
 
 
 def parse_answer(output: str, mirror: str) -> Answer:
-    """Read what a script printed.
-
-    Args:
-        output: Its standard output.
-        mirror: The mirror it was made with.
+    """Parse the output of a script that was made for this mirror.
 
     Raises:
-        InputError: A wanted package does not exist.
+        InputError: A package does not exist.
         ActionError: The output is cut off, or a line is not of apt's form.
     """
     lines = output.splitlines()
     if not lines or lines.pop() != _END:
         raise ActionError("apt's answer is cut off", detail="\n".join(lines[-3:]))
-    said: dict[str, list[str]] = {"expired": [], "unknown": [], "known": []}
+    reported: dict[str, list[str]] = {"expired": [], "unknown": [], "known": []}
     packages = []
     for line in lines:
         word, _, rest = line.partition(" ")
-        if word in said:
-            said[word].append(rest)
+        if word in reported:
+            reported[word].append(rest)
         elif line:
             packages.append(_package(line, mirror))
-    if said["unknown"]:
-        name = said["unknown"][0]
-        raise InputError(f"Debian has no package {name!r}{did_you_mean(name, said['known'])}")
-    return Answer(sorted(packages), sorted(said["expired"]))
+    if reported["unknown"]:
+        name = reported["unknown"][0]
+        raise InputError(f"Debian has no package {name!r}{did_you_mean(name, reported['known'])}")
+    return Answer(sorted(packages), sorted(reported["expired"]))
 
 
 def _package(line: str, mirror: str) -> DebPackage:

@@ -1,7 +1,7 @@
-"""The members of a Debian package file, read in memory (format: deb(5)).
+"""Reads the members of a .deb in memory (format: deb(5)).
 
-Nothing is unpacked: callers get tar members and bytes. Names are checked here, once, so no one
-downstream meets an absolute path or `..`.
+Nothing is unpacked to disk: callers get tar members and bytes. Their names are checked here, so
+that no caller gets an absolute path or `..`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _HEADER = 60
 
 
 class Member(NamedTuple):
-    """One member of a package's control or data part.
+    """One member of a package's control or data archive.
 
     Attributes:
-        name: Relative path without `./`; empty for the root folder.
+        name: Relative path without `./`; "" for the root folder.
         info: The tar header.
         data: Content of a regular file, else empty.
     """
@@ -35,14 +35,7 @@ class Member(NamedTuple):
 
 
 class Deb:
-    """A .deb file, with its control fields read.
-
-    Args:
-        path: The file.
-
-    Raises:
-        ActionError: It is no Debian package, or compressed in a way Python cannot read.
-    """
+    """A .deb file with its parsed control fields."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -60,11 +53,7 @@ class Deb:
         self.arch = self.fields.get("Architecture", "")
 
     def members(self) -> Iterator[Member]:
-        """What the package installs, in the package's order.
-
-        Raises:
-            ActionError: A member has a path that leads out of the root, or is a device.
-        """
+        """The files, folders and links that the package installs, in its own order."""
         return _tar_members(*self._data, self.path)
 
 
@@ -128,11 +117,7 @@ def _tar_members(name: str, data: bytes, path: Path) -> Iterator[Member]:
 
 
 def safe_name(name: str, path: Path) -> str:
-    """A member's path below the root, without `./`; empty for the root.
-
-    Raises:
-        ActionError: The path is absolute or climbs.
-    """
+    """`Member.name` for a path; an absolute path or one with `..` is an error."""
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/") or ".." in parts:
         raise _damaged(path, f"member {name!r} leads out of the root")

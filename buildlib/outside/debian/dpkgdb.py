@@ -1,8 +1,8 @@
 """The dpkg database of packages that are unpacked and not yet configured.
 
-Written from the packages' own control members, as `dpkg --unpack` would leave it, so that
-`dpkg --configure -a` goes on from there and no file has to be unpacked twice. Knows nothing of tar
-or of the engine. Format: dpkg 1.21 (`info/format` 1).
+It is made from the packages' control members and is as `dpkg --unpack` leaves it, so that
+`dpkg --configure -a` can continue and no file is unpacked twice. Knows neither tar nor the engine.
+Format: dpkg 1.21 (`info/format` 1).
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _AWAIT = {"interest": "", "interest-await": "", "interest-noawait": "/noawait"}
 
 
 class Entry(NamedTuple):
-    """What the database keeps of one package.
+    """The entry of one package.
 
     Attributes:
         stanza: Its paragraph of `status`.
-        info: Base name below `info/` to content and mode.
-        interests: Trigger (a name, or a path with its slash) to the line that registers it.
+        info: Base name below `info/` -> content and mode.
+        interests: Trigger (a name, or a path with its slash) -> the line that registers it.
     """
 
     stanza: str
@@ -40,7 +40,7 @@ def conffiles(deb: Deb) -> list[str]:
     """Paths of a package's configuration files, without their leading slash."""
     for member in deb.control:
         if member.name == "conffiles":
-            # A line that starts with a flag (remove-on-upgrade) names a file that is not there.
+            # A line that starts with a flag (remove-on-upgrade) names a file that does not exist.
             return [line[1:] for line in member.data.decode().split("\n") if line[:1] == "/"]
     return []
 
@@ -50,10 +50,10 @@ def entry(deb: Deb, paths: Sequence[str], conffile_md5: Mapping[str, str]) -> En
 
     Args:
         deb: The package.
-        paths: The members that were laid down, in the package's order and spelling (`bin/sh`;
-            empty for the root). What was left out is not in the database either: so
-            `dpkg --verify` is silent, and speaks when something is wrong.
-        conffile_md5: Path of each of its `conffiles` to the md5 of the file laid down.
+        paths: The members that were written, in the package's order and spelling (`bin/sh`; "" for
+            the root). Excluded ones are not in the database, so `dpkg --verify` does not report
+            them as missing.
+        conffile_md5: Path of each of its `conffiles` -> md5 of the file written.
     """
     same = deb.fields.get("Multi-Arch") == "same"
     stem = f"{deb.name}:{deb.arch}" if same else deb.name
@@ -85,34 +85,34 @@ def _stanza(deb: Deb, conffile_md5: Mapping[str, str]) -> str:
 
 
 def _interests(text: str, stem: str) -> dict[str, str]:
-    found = {}
+    interests = {}
     for line in text.splitlines():
         words = line.partition("#")[0].split()
         if len(words) == 2 and words[0] in _AWAIT:  # noqa: PLR2004  (directive, trigger)
-            found[words[1]] = stem + _AWAIT[words[0]]
-    return found
+            interests[words[1]] = stem + _AWAIT[words[0]]
+    return interests
 
 
 def files(entries: Iterable[Entry]) -> dict[str, tuple[bytes, int]]:
-    """All files of the database: path below the root to content and mode."""
-    made = {f"{ROOT}/{name}": (b"", 0o644) for name in _EMPTY}
-    made[EPOCH_FILE] = (b"1\n", 0o644)
+    """All files of the database: path below the root -> content and mode."""
+    content_of = {f"{ROOT}/{name}": (b"", 0o644) for name in _EMPTY}
+    content_of[EPOCH_FILE] = (b"1\n", 0o644)
     stanzas: list[str] = []
     by_path: list[str] = []
     by_name: dict[str, list[str]] = {}
     for one in entries:
         stanzas.append(one.stanza)
-        made.update({f"{ROOT}/info/{name}": content for name, content in one.info.items()})
+        content_of.update({f"{ROOT}/info/{name}": content for name, content in one.info.items()})
         for trigger, line in one.interests.items():
             if trigger.startswith("/"):
                 by_path.append(f"{trigger} {line}\n")
             else:
                 by_name.setdefault(trigger, []).append(f"{line}\n")
-    made[f"{ROOT}/status"] = ("\n".join(stanzas).encode(), 0o644)
-    made[f"{ROOT}/triggers/File"] = ("".join(sorted(by_path)).encode(), 0o644)
+    content_of[f"{ROOT}/status"] = ("\n".join(stanzas).encode(), 0o644)
+    content_of[f"{ROOT}/triggers/File"] = ("".join(sorted(by_path)).encode(), 0o644)
     for trigger, lines in by_name.items():
-        made[f"{ROOT}/triggers/{trigger}"] = ("".join(sorted(lines)).encode(), 0o644)
-    return made
+        content_of[f"{ROOT}/triggers/{trigger}"] = ("".join(sorted(lines)).encode(), 0o644)
+    return content_of
 
 
 def folders() -> list[str]:
@@ -121,5 +121,5 @@ def folders() -> list[str]:
 
 
 def md5_of(data: bytes) -> str:
-    """Checksum in the form dpkg records for conffiles (no protection, a note of what was laid)."""
+    """The checksum that dpkg records for conffiles; it is not for security."""
     return hashlib.md5(data, usedforsecurity=False).hexdigest()

@@ -1,17 +1,16 @@
-"""Packages to one root file system tar: the same packages give the same bytes on any host.
+"""Writes packages into one reproducible root file system tar: same packages, same bytes.
 
-No root, no dpkg, nothing unpacked on the host: members go from the packages straight into the tar,
-with the dpkg database that says "unpacked". `dpkg --configure -a` in the engine does the rest
-(`images/bases/os/Dockerfile`). Knows nothing of where packages come from.
+It needs no root and no dpkg, and unpacks nothing on the host: members go from the packages into the
+tar, and the dpkg database says "unpacked". `dpkg --configure -a` in the engine does the rest
+(`images/bases/os/Dockerfile`). Does not know where packages come from.
 
-Order of the tar: links of the merged /usr; package by package (base-files first, it owns the
+Order of the tar: links of the merged /usr; package by package (base-files first, as it owns the
 folders), members in the package's order; the dpkg database; the extra files; hard links. Folders
-are written once, before what they hold.
+are written once, before their content.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
 import tarfile
 from collections.abc import Iterable, Sequence
@@ -35,12 +34,12 @@ EXCLUDED = (
     "/usr/share/man/*/*",
     "/usr/share/man/[!m]*",
 )
-"""Left out (patterns as dpkg's path-exclude: `*` also matches a slash). The same stand in the
-image's own dpkg configuration, for what is installed later. The empty sections (man1 ...) stay, as
-packages make alternatives in them: without man1 no Java can be installed."""
+"""Patterns of dpkg's path-exclude (`*` also matches a slash). The image's own dpkg configuration
+has the same, for packages installed later. The empty folders man1 ... stay, as packages make
+alternatives in them: without man1, no Java can be installed."""
 
 INCLUDED = ("/usr/share/doc/*/copyright", "/usr/share/locale/locale.alias")
-"""Laid down all the same: the licences."""
+"""Not excluded: the licences."""
 
 _MERGED = ("bin", "lib", "sbin")
 _MERGED_BY_ARCH = {"amd64": ("lib64",)}
@@ -52,7 +51,7 @@ class ExtraFile(NamedTuple):
     Attributes:
         path: Below the root, without leading slash.
         data: Its content.
-        executable: Mode 0755 instead of 0644: the mode on the host is the host's umask.
+        executable: Mode 0755 instead of 0644; the mode on the host depends on its umask.
     """
 
     path: str
@@ -60,45 +59,24 @@ class ExtraFile(NamedTuple):
     executable: bool = False
 
 
-class RootfsSummary(NamedTuple):
-    """What was written.
-
-    Attributes:
-        packages: Number of packages.
-        members: Number of tar members.
-        size: Bytes of the tar.
-        sha256: Hex digest of the tar.
-    """
-
-    packages: int
-    members: int
-    size: int
-    sha256: str
-
-
 def write_rootfs(
     debs: Iterable[Path], out: Sink, *, epoch: int, extra: Iterable[ExtraFile] = ()
-) -> RootfsSummary:
+) -> None:
     """Write the root file system of some packages as an uncompressed tar.
 
     Args:
-        debs: Package files, in any order. Which and which versions is the lock's business.
-        out: Where the tar goes; written front to back.
+        debs: Package files, in any order.
+        out: Written front to back.
         epoch: Seconds since 1970; no member is newer, and configuration takes it for "now".
         extra: Further files, in any order.
-
-    Raises:
-        ActionError: A package cannot be read, two packages are of the same name, or a file is
-            there twice.
     """
     packages = sorted((Deb(path) for path in debs), key=lambda d: (d.name != "base-files", d.name))
     for one, other in pairwise(packages):
         if one.name == other.name:
             raise ActionError(f"package {one.name} is given twice: {one.path}, {other.path}")
-    digest = _Digest(out)
-    # The encoding is named as headers must not hang on the host's locale.
+    # The encoding is given, so that headers do not depend on the host's locale.
     with tarfile.open(  # type: ignore[call-overload]
-        fileobj=digest,
+        fileobj=out,
         mode="w|",
         format=tarfile.GNU_FORMAT,
         encoding="utf-8",
@@ -110,46 +88,29 @@ def write_rootfs(
         writer.database(entries)
         writer.add_extra(extra)
         writer.hard_links()
-    return RootfsSummary(len(packages), writer.count, digest.size, digest.sha256.hexdigest())
 
 
 def is_excluded(path: str) -> bool:
-    """Whether a path below the root (without leading slash) is left out."""
+    """Whether a path below the root (without leading slash) is excluded."""
     full = "/" + path
     return any(fnmatchcase(full, pattern) for pattern in EXCLUDED) and not any(
         fnmatchcase(full, pattern) for pattern in INCLUDED
     )
 
 
-class _Digest:
-    """A file that hashes and counts what passes through."""
-
-    def __init__(self, out: Sink) -> None:
-        self.out = out
-        self.sha256 = hashlib.sha256()
-        self.size = 0
-
-    def write(self, data: bytes) -> int:
-        self.sha256.update(data)
-        self.size += len(data)
-        self.out.write(data)
-        return len(data)
-
-
 class _Writer:
-    """The tar as it grows: what is in it, and what has to wait for the end."""
+    """Writes the tar, and keeps what has been written and which hard links wait for the end."""
 
     def __init__(self, tar: tarfile.TarFile, epoch: int) -> None:
         self.tar = tar
         self.epoch = epoch
-        self.count = 0
         self.merged: set[str] = set()
         self.folders: set[str] = set()
         self.owner: dict[str, str] = {}
         self.waiting: list[tarfile.TarInfo] = []
 
     def merge_usr(self, arches: set[str]) -> None:
-        """/bin and its like become links into /usr; their folders there exist from the start."""
+        """Write /bin, /lib … as links into /usr, after the folders that they point to."""
         names = {*_MERGED}
         for arch in arches:
             names.update(_MERGED_BY_ARCH.get(arch, ()))
@@ -163,11 +124,11 @@ class _Writer:
         self.merged = names
 
     def place(self, name: str) -> str:
-        """Where a member really lies: below /usr where its first folder is merged."""
+        """A member's real path: below /usr if its first folder is merged."""
         return f"usr/{name}" if name.partition("/")[0] in self.merged else name
 
     def package(self, deb: Deb) -> dpkgdb.Entry:
-        """Write one package's members; returns its entry for the database."""
+        """Write a package's members; returns its entry for the database."""
         laid: list[str] = []
         conffiles, md5 = {*dpkgdb.conffiles(deb)}, {}
         for member in deb.members():
@@ -184,7 +145,7 @@ class _Writer:
         return dpkgdb.entry(deb, laid, md5)
 
     def member(self, deb: Deb, name: str, member: Member) -> None:
-        """Write a file or link, or keep a hard link for the end."""
+        """Write a file or link; hard links wait for the end."""
         self.claim(name, f"package {deb.name}")
         self.parents(name)
         info = self.header(name, member.info.type, member.info.mode, member.info)
@@ -197,7 +158,7 @@ class _Writer:
         self.add(info, member.data)
 
     def claim(self, name: str, owner: str) -> None:
-        """Note whose file `name` is; a second owner is an error."""
+        """Set the owner of `name`; a second owner is an error."""
         other = "a folder" if name in self.folders else self.owner.get(name)
         if other:
             raise ActionError(f"/{name} of {owner} cannot be laid down: it is {other} already")
@@ -213,20 +174,18 @@ class _Writer:
         self.add(self.header(name, tarfile.DIRTYPE, mode, like))
 
     def parents(self, name: str) -> None:
-        """Write the folders above `name` that are not there yet."""
+        """Write the missing folders above `name`."""
         parent = name.rpartition("/")[0]
         if parent:
             self.folder(parent)
 
     def database(self, entries: Sequence[dpkgdb.Entry]) -> None:
-        """Write the dpkg database."""
         for name in dpkgdb.folders():
             self.folder(name)
         for name, (data, mode) in sorted(dpkgdb.files(entries).items()):
             self.add(self.header(name, tarfile.REGTYPE, mode), data)
 
     def add_extra(self, files: Iterable[ExtraFile]) -> None:
-        """Write the files of no package."""
         for path, data, executable in sorted(files):
             name = self.place(path)
             self.claim(name, "the image")
@@ -234,7 +193,7 @@ class _Writer:
             self.add(self.header(name, tarfile.REGTYPE, 0o755 if executable else 0o644), data)
 
     def hard_links(self) -> None:
-        """Write the hard links: what they lead to has gone before."""
+        """Write the hard links, after the files that they point to."""
         for info in sorted(self.waiting, key=lambda i: i.name):
             if info.linkname not in self.owner:
                 raise ActionError(
@@ -245,7 +204,7 @@ class _Writer:
     def header(
         self, name: str, kind: bytes, mode: int, like: tarfile.TarInfo | None = None
     ) -> tarfile.TarInfo:
-        """A header that holds nothing of host or user: owners by id, time clamped."""
+        """A header that does not depend on host or user: owners by id, time clamped."""
         info = tarfile.TarInfo(name)
         info.type = kind
         info.mode = mode & 0o7777
@@ -256,9 +215,8 @@ class _Writer:
     def add(self, info: tarfile.TarInfo, data: bytes = b"") -> None:
         info.size = len(data)
         self.tar.addfile(info, io.BytesIO(data) if data else None)
-        self.count += 1
 
 
 def _leads_to_licence(name: str, member: Member) -> bool:
-    """`/usr/share/doc/X`: the folder of a licence, or a link to that of another package."""
+    """`/usr/share/doc/X`: the folder of a licence, or a link to another package's."""
     return name.startswith("usr/share/doc/") and name.count("/") == 3 and not member.info.isfile()  # noqa: PLR2004

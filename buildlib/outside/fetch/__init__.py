@@ -1,15 +1,16 @@
-"""How bytes from outside enter: found, fetched in parallel, checked by sha256, kept in the store.
+"""Downloads: located, fetched in parallel, checked by sha256, put into the store.
 
-The only part of the build that speaks to mirrors and indexes. It knows sources and digests; what
-a Debian package or a wheel is for, it must not know. See docs/fetching.md.
+The only part of the build that asks mirrors and package indexes. It knows sources and digests, but
+not what a Debian package or a wheel is for. See docs/fetching.md.
 
-    source    what to fetch, and where from in principle
-    locate    the addresses that stand for, under the mirrors of this site
-    transfer  one file from one address into a half file that can be resumed
-    fetcher   many downloads at once, and what is said when some fail
-    carry     a folder to take to a site without a network
-    progress  the line that shows how far it is
+    source    what a download is
+    locate    its URLs under the mirrors of this site
+    part      its partial file, which can be resumed
+    transfer  one URL into a partial file
+    fetcher   many downloads in parallel
+    failures  the errors that a user reads
+    carry     a folder of downloads for a site without a network
+    progress  the progress line
 
-Requests are those of `outside.web`. Import modules from here only where something is missing from
-the store: they load urllib3.
+Import these modules only where something is missing from the store, as they load urllib3.
 """

@@ -1,4 +1,4 @@
-"""What a user reads when something could not be fetched: every file that failed, in one error."""
+"""Errors of fetching, as a user reads them: one error names every file that failed."""
 
 from __future__ import annotations
 
@@ -19,37 +19,27 @@ _MOST = 20  # files named in one message; all are in `FetchFailed.failures`
 
 
 class Failure(NamedTuple):
-    """Why one download failed.
-
-    Attributes:
-        download: What was wanted.
-        tried: What each address said, in the order they were tried.
-    """
+    """Why one download failed; `errors` has one for each URL, in the order of the attempts."""
 
     download: Download
-    tried: tuple[HttpError, ...]
+    errors: tuple[HttpError, ...]
 
     @property
     def not_served(self) -> bool:
-        """Whether every address said that it does not have the file."""
-        return all(error.kind == "absent" for error in self.tried)
+        """Whether every URL is a 404."""
+        return all(error.kind == "absent" for error in self.errors)
 
     @property
     def worst(self) -> HttpError:
-        """The error to act on: wrong bytes before trouble, trouble before a plain 404."""
-        return min(self.tried, key=lambda error: _RANK.index(error.kind))
+        """The error to act on: wrong content first, a plain 404 last."""
+        return min(self.errors, key=lambda error: _RANK.index(error.kind))
 
 
 _RANK = ("content", "certificate", "plain", "refused", "unavailable", "broken", "silent", "absent")
 
 
 class FetchFailed(ActionError):
-    """Some downloads failed; the others are in the store.
-
-    Attributes:
-        failures: One for each that failed.
-        download: The first of them, `downloads` all.
-    """
+    """Some downloads failed; the others are in the store."""
 
     def __init__(self, failures: Sequence[Failure]) -> None:
         self.failures = tuple(failures)
@@ -58,7 +48,7 @@ class FetchFailed(ActionError):
         if len(failures) == 1:
             error = failures[0].worst
             what = f"cannot fetch {self.download.filename}: {error}"
-            others = [str(other) for other in failures[0].tried if other is not error]
+            others = [str(other) for other in failures[0].errors if other is not error]
             detail = "\n".join(others) or None
         else:
             what = f"cannot fetch {len(failures)} files"
@@ -67,15 +57,11 @@ class FetchFailed(ActionError):
 
 
 class NotServed(FetchFailed):
-    """No address has the files any more: all failures are a 404."""
+    """No URL has the files any more: all errors are a 404."""
 
 
 class NotInStore(ActionError):
-    """Offline, and the store does not have these.
-
-    Attributes:
-        downloads: What is missing.
-    """
+    """Offline, and the store lacks these downloads."""
 
     def __init__(self, downloads: Sequence[Download]) -> None:
         self.downloads = tuple(downloads)
@@ -89,8 +75,8 @@ class NotInStore(ActionError):
         )
 
 
-def failed(failures: Sequence[Failure]) -> FetchFailed:
-    """The error for these failures, of which there is at least one."""
+def fetch_error(failures: Sequence[Failure]) -> FetchFailed:
+    """The error for one or more failures."""
     if all(failure.not_served for failure in failures):
         return NotServed(failures)
     return FetchFailed(failures)
@@ -102,7 +88,7 @@ def _listed(lines: Sequence[str]) -> str:
 
 
 def _fix(failures: Sequence[Failure]) -> str:
-    """The line for the failure that has to be mended first."""
+    """The fix for the worst failure."""
     first = min(failures, key=lambda failure: _RANK.index(failure.worst.kind))
     match first.worst.kind:
         case "content":
@@ -118,7 +104,7 @@ def _fix(failures: Sequence[Failure]) -> str:
 
 
 def _permission(error: HttpError) -> str:
-    """What to do about a request that the server understood and does not grant."""
+    """The fix for a request that the server or proxy refused."""
     if error.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
         return "export https_proxy=http://NAME:PASSWORD@PROXY:PORT"
     host = urlsplit(error.url).hostname
@@ -128,7 +114,7 @@ def _permission(error: HttpError) -> str:
 
 
 def _another_way(download: Download) -> str:
-    """What to do about a host that cannot be reached or does not work."""
+    """The fix for a host that cannot be reached or does not work."""
     if isinstance(download.source, DebianPath):
         where = 'set apt = "http://MIRROR" in [tool.buildlib.network] of pyproject.toml'
     elif isinstance(download.source, PyPIFile):

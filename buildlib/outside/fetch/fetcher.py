@@ -1,9 +1,9 @@
-"""Many downloads at once: skip what is there, fetch the rest in parallel, say what failed.
+"""Fetches the downloads that the store lacks, in parallel.
 
-Light to import: threads, urllib3 and the rest of the package are loaded when something is
-missing. The order of work is largest first, so that no big file is left to run alone at the end.
-Threads are daemons that look at one event: after ^C nothing waits for a slow server, and what is
-left behind are half files in `part/`, which the next fetch continues.
+Cheap to import: threads, urllib3 and the rest of the package are loaded only when something is
+missing. The largest file is fetched first, so that none runs alone at the end. Threads are daemons
+that watch one event: after ^C nothing waits for a slow server, and the next fetch resumes the
+partial files in `part/`.
 """
 
 from __future__ import annotations
@@ -28,21 +28,15 @@ if TYPE_CHECKING:
 
 
 def missing(store: ContentStore, downloads: Iterable[Download]) -> list[Download]:
-    """Those that a store does not have whole, each digest once; no network."""
-    wanted = {download.sha256: download for download in downloads}.values()
-    return [d for d in wanted if not store.check(d.sha256, d.size, what=d.filename)]
+    """The downloads that a store lacks, each digest once. Sends no request."""
+    distinct = {download.sha256: download for download in downloads}.values()
+    return [d for d in distinct if not store.check(d.sha256, d.size, what=d.filename)]
 
 
 class Fetcher:
-    """Brings downloads into a store.
+    """Fetches downloads into a store, `jobs` at a time.
 
-    Args:
-        store: Where they go.
-        network: Mirrors.
-        jobs: How many files at the same time.
-        observer: Told how far it is, in the thread that called `fetch`, ten times a second.
-        offline: Ask no network; what is missing is an error.
-        retry: What is tried again; None for the usual.
+    The observer is called ten times a second, in the thread that called `fetch`.
     """
 
     def __init__(
@@ -63,29 +57,26 @@ class Fetcher:
         self._retry = retry
 
     def fetch(self, downloads: Iterable[Download]) -> None:
-        """Return when the store has all of them.
-
-        What can be fetched is, even if another fails.
+        """Fetch what the store lacks; when one download fails, the others go on.
 
         Raises:
-            NotServed: Files that no address has any more, and no other failure.
-            FetchFailed: Files that could not be fetched, each with its reason.
-            NotInStore: Offline, and some are missing.
-            ActionError: The store cannot be written to.
+            NotServed: All failures are files that no URL has any more.
+            FetchFailed: Some downloads failed.
+            NotInStore: Some are missing, but this is offline.
         """
-        wanted = missing(self._store, downloads)
-        if not wanted:
+        absent = missing(self._store, downloads)
+        if not absent:
             return
-        from buildlib.outside.fetch.failures import NotInStore, failed
+        from buildlib.outside.fetch.failures import NotInStore, fetch_error
 
         if self._offline:
-            raise NotInStore(wanted)
-        failures = self._run(wanted)
+            raise NotInStore(absent)
+        failures = self._run(absent)
         if failures:
-            raise failed(failures)
+            raise fetch_error(failures)
 
-    def _run(self, missing: list[Download]) -> list[Failure]:
-        """Fetch in threads; returns the failures in the order of `missing`."""
+    def _run(self, downloads: list[Download]) -> list[Failure]:
+        """Fetch in threads; returns the failures in the order of `downloads`."""
         import threading
 
         from buildlib.outside.fetch.locate import Locator
@@ -96,26 +87,26 @@ class Fetcher:
         stop = threading.Event()
         client = HttpClient(self._retry or Retry(), stop, keep=self._jobs)
         locator = Locator(self._network, client)
-        items = [_Item(self._store, download, client, locator, stop) for download in missing]
+        items = [_Task(self._store, download, client, locator, stop) for download in downloads]
         largest_first = sorted(items, key=lambda item: item.download.size or 0, reverse=True)
         try:
             map_threads(
-                _Item.run, largest_first, threads=self._jobs, tick=lambda: self._observe(items)
+                _Task.run, largest_first, threads=self._jobs, tick=lambda: self._observe(items)
             )
             self._observe(items)
         finally:
             stop.set()
         return [item.failure for item in items if item.failure is not None]
 
-    def _observe(self, items: list[_Item]) -> None:
+    def _observe(self, items: list[_Task]) -> None:
         if self._observer is not None:
             done = sum(item.done for item in items)
             total = sum(item.total for item in items)
             self._observer(done, total, sum(item.ended for item in items), len(items))
 
 
-class _Item:
-    """One download on its way: what a thread does with it, and what the observer may read."""
+class _Task:
+    """One download: the work of a thread, and its progress for the observer."""
 
     def __init__(
         self,
@@ -136,23 +127,19 @@ class _Item:
 
     @property
     def total(self) -> int:
-        """Size in bytes as far as it is known."""
+        """Size in bytes, as far as it is known."""
         part = self._part
         return self.download.size or (max(part.size, part.expected) if part else 0)
 
     @property
     def done(self) -> int:
-        """How many bytes are there; all of them, too, if another process brought them."""
+        """How many bytes have arrived; all of them if another process fetched the file."""
         if self.ended and self.failure is None:
             return self.total
         return self._part.size if self._part else 0
 
     def run(self) -> None:
-        """Bring the file into the store, or say in `failure` why not; end soon where told to stop.
-
-        Raises:
-            ActionError: The store cannot be written to; then the other files are stopped, too.
-        """
+        """Fetch the file, or set `failure`. An error of the store stops all tasks."""
         from buildlib.outside.web.retry import Stopped
 
         try:
@@ -172,31 +159,31 @@ class _Item:
             with PartFile(self._store, self.download.sha256, self._stop) as part:
                 self._part = part
                 if not self._store.has(self.download.sha256, self.download.size):
-                    self._bring(part)
-        except OSError as error:  # trouble with the network comes as HttpError
+                    self._download(part)
+        except OSError as error:  # network errors are an HttpError
             raise unwritable(self._store.root, error) from error
         self.ended = True
 
-    def _bring(self, part: PartFile) -> None:
+    def _download(self, part: PartFile) -> None:
         from buildlib.outside.fetch.failures import Failure
         from buildlib.outside.fetch.transfer import transfer
         from buildlib.outside.web.errors import HttpError
 
-        tried: list[HttpError] = []
-        whole = part.digest() == self.download.sha256  # killed just before the last step
+        errors: list[HttpError] = []
+        complete = part.digest() == self.download.sha256  # killed just before the last step
         try:
-            for url in () if whole else self._locator.find(self.download.source):
+            for url in () if complete else self._locator.find(self.download.source):
                 fetch = partial(transfer, self._client, url, part, self.download)
                 try:
                     self._client.retrying(fetch, lambda: part.size)
                 except HttpError as error:
-                    tried.append(error)
+                    errors.append(error)
                 else:
-                    whole = True
+                    complete = True
                     break
         except HttpError as error:  # the index
-            tried.append(error)
-        if whole:
+            errors.append(error)
+        if complete:
             part.finish()
         else:
-            self.failure = Failure(self.download, tuple(tried))
+            self.failure = Failure(self.download, tuple(errors))

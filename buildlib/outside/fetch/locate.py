@@ -1,7 +1,7 @@
-"""From what a download is to the addresses it may have at this site.
+"""Finds the URLs of a download under the mirrors of this site.
 
-Debian files lie below the apt mirror's root. Files of Python projects have no address one could
-compute: the project's page in the package index names it.
+Debian files lie below the root of the apt mirror. The URL of a Python file cannot be computed; the
+project's page in the package index has it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from buildlib.outside.fetch.source import INDEX_SCHEME, DebianPath, PyPIFile, Urls
-from buildlib.outside.pypi import ACCEPT, files_of, index_url, project_page
+from buildlib.outside.package_index import ACCEPT, files_of, index_url, project_page
 from buildlib.outside.web.errors import HttpError
 
 if TYPE_CHECKING:
@@ -22,12 +22,7 @@ if TYPE_CHECKING:
 
 
 class Locator:
-    """Finds addresses; keeps the pages it has read.
-
-    Args:
-        network: Mirrors of this site.
-        client: How pages are read.
-    """
+    """Finds URLs; caches the pages of the package index."""
 
     def __init__(self, network: Network, client: HttpClient) -> None:
         self._mirror = network.apt
@@ -36,14 +31,14 @@ class Locator:
         self._pages: dict[str, dict[str, str]] = {}
 
     def find(self, source: Source) -> list[str]:
-        """Addresses to try, best first; they may hold credentials.
+        """URLs to try, best first; they may hold credentials.
 
         Raises:
-            HttpError: The index could not be read, or does not have the file (kind "absent").
+            HttpError: The index cannot be read, or does not have the file (kind "absent").
         """
         match source:
             case DebianPath(path):
-                # Some mirrors stand on object stores, which read a plain + as a space.
+                # Some mirrors are object stores, which take a plain + for a space.
                 return [f"{self._mirror}/{quote(path, safe='/~')}"]
             case PyPIFile(project, filename):
                 return [self._in_index(project, filename)]
@@ -53,21 +48,21 @@ class Locator:
                 return self._addresses(urls)
 
     def _addresses(self, urls: Sequence[str]) -> list[str]:
-        """Addresses of a file with its own; one that no index knows is passed over for the next."""
-        found: list[str] = []
+        """The given URLs; those that the index does not list are left out if others remain."""
+        addresses: list[str] = []
         unknown: HttpError | None = None
         for url in urls:
             if not url.startswith(INDEX_SCHEME):
-                found.append(url)
+                addresses.append(url)
                 continue
             project, _, filename = url.removeprefix(INDEX_SCHEME).partition("/")
             try:
-                found.append(self._in_index(project, filename))
+                addresses.append(self._in_index(project, filename))
             except HttpError as error:
                 unknown = unknown or error
-        if unknown is not None and not found:
+        if unknown is not None and not addresses:
             raise unknown
-        return found
+        return addresses
 
     def _in_index(self, project: str, filename: str) -> str:
         page = project_page(self._index, project)
@@ -78,7 +73,7 @@ class Locator:
             except ValueError:
                 raise HttpError("is not a page of a simple index", "broken", url=page) from None
             self._pages[page] = {file.name: file.url for file in files}
-        found = self._pages[page].get(filename)
-        if found is None:
+        url = self._pages[page].get(filename)
+        if url is None:
             raise HttpError(f"does not list {filename}", "absent", url=page)
-        return found
+        return url

@@ -1,9 +1,8 @@
-"""A half download: the file it grows in, locked against other processes, resumable after a kill.
+"""A partial download: a file that is locked against other processes and resumed after a kill.
 
-It lies in the store's `part/` folder under the digest it will have. The lock is on that file
-itself, so it ends with the process that holds it, however that ends. Beside it, a `.from` file
-keeps which address the bytes came from and how the server called that content (its validator), so
-that a resumed request can ask for the rest of the same content only.
+It lies in the store's `part/` folder under its final digest. The lock is on that file itself, so it
+ends with its process, even when killed. A `.from` file beside it keeps the URL and the validator
+(ETag or Last-Modified), so that a resumed request asks for the rest of the same content only.
 """
 
 from __future__ import annotations
@@ -29,15 +28,15 @@ _POLL = 0.05  # seconds between looks at a lock that another process holds
 
 
 class PartFile:
-    """A context in which this process alone fetches the digest.
+    """A context manager in which this process alone fetches a digest.
 
-    Entering waits for another process that fetches it; look into the store again afterwards.
-    What is there when the context is left stays for the next attempt.
+    Entering waits for another process that fetches it; look into the store again afterwards. The
+    partial file stays for the next attempt.
 
     Attributes:
-        size: How much there is, in bytes.
-        expected: The size it will have by what the server said; 0 where nothing was said.
-        pieced: Whether it holds bytes of more than one answer.
+        size: Bytes that have arrived.
+        expected: Whole size in bytes by the server's headers; 0 where they do not tell.
+        resumed: Whether it holds bytes of more than one response.
     """
 
     def __init__(self, store: ContentStore, digest: str, stop: threading.Event) -> None:
@@ -45,19 +44,19 @@ class PartFile:
         self._digest = digest
         self._stop = stop
         self._path = store.partial(digest)
-        self._note = f"{self._path[: -len('.part')]}.from"
+        self._origin_path = f"{self._path[: -len('.part')]}.from"
         self._fd = -1
         self._state = sha256()
         self.size = 0
         self.expected = 0
-        self.pieced = False
+        self.resumed = False
 
     def __enter__(self) -> Self:
         self._fd = self._lock()
         with open(self._path, "rb") as file:
             self._state = hash_file(file)
             self.size = file.tell()
-        self.pieced = self.size > 0
+        self.resumed = self.size > 0
         return self
 
     def __exit__(
@@ -67,11 +66,11 @@ class PartFile:
         trace: TracebackType | None,
     ) -> None:
         if not self.size and _is_file(self._fd, self._path):
-            self._forget()
+            self._remove()
         os.close(self._fd)
 
     def write(self, data: bytes) -> None:
-        """Append what has arrived; it is in the file when this returns."""
+        """Append without buffering."""
         view = memoryview(data)
         while view:
             view = view[os.write(self._fd, view) :]
@@ -79,41 +78,40 @@ class PartFile:
         self.size += len(data)
 
     def restart(self) -> None:
-        """Begin anew with nothing."""
         os.ftruncate(self._fd, 0)
         self._state = sha256()
         self.size = 0
-        self.pieced = False
+        self.resumed = False
 
     def digest(self) -> str:
-        """The sha256 of what there is."""
+        """The sha256 of what has arrived."""
         return self._state.hexdigest()
 
     def finish(self) -> None:
-        """Give it its final name in the store; the caller has seen that `digest` is right."""
+        """Move it to its final name in the store; the caller has checked `digest`."""
         self._store.adopt(self._path, self._digest)
         with suppress(FileNotFoundError):
-            os.unlink(self._note)
+            os.unlink(self._origin_path)
 
     def validator(self, url: str) -> str:
-        """How the server called the content this began with (for If-Range), "" if not known."""
+        """The validator of the content at this URL, for If-Range; "" if unknown."""
         try:
-            with open(self._note, encoding="utf-8") as file:
+            with open(self._origin_path, encoding="utf-8") as file:
                 origin, _, name = file.read().partition("\n")
         except (FileNotFoundError, UnicodeDecodeError):
             return ""
         return name if origin == url else ""
 
     def remember(self, url: str, validator: str) -> None:
-        """Keep where the bytes come from; `url` without secrets."""
-        with open(self._note, "w", encoding="utf-8") as file:
+        """Keep where the bytes come from; `url` has to be redacted."""
+        with open(self._origin_path, "w", encoding="utf-8") as file:
             file.write(f"{url}\n{validator}")
 
     def _lock(self) -> int:
-        """Open and lock the file, making it if need be.
+        """Open (or create) and lock the file.
 
-        Who held it before may have renamed or removed the file meanwhile: then the lock is on a
-        file without that name, and a new one has to be opened.
+        The process that held the lock may have renamed or removed the file. Then our lock is on a
+        file without that name, and the file is opened again.
         """
         os.makedirs(os.path.dirname(self._path), exist_ok=True)
         while True:
@@ -132,8 +130,8 @@ class PartFile:
             if self._stop.wait(_POLL):
                 raise Stopped
 
-    def _forget(self) -> None:
-        for path in (self._note, self._path):
+    def _remove(self) -> None:
+        for path in (self._origin_path, self._path):
             with suppress(FileNotFoundError):
                 os.unlink(path)
 

@@ -1,7 +1,7 @@
-"""How far a transfer is: one line that is redrawn on a terminal, a line now and then elsewhere.
+"""Progress of a transfer: one redrawn line on a terminal, else a line every few seconds.
 
-Knows four numbers and a stream, nothing of downloads or images. The rate is that of the last
-seconds, so bytes that an earlier run had brought do not flatter it.
+Knows four numbers and a stream, not downloads or images. The rate is that of the last seconds, so
+it does not count bytes of an earlier run.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 Observer = Callable[[int, int, int, int], None]
-"""Called with bytes done, bytes in total (as far as known), files ended, files in total."""
+"""Called with bytes done, total bytes (as far as known), files done, total files."""
 
 _WINDOW = 5.0  # seconds that the rate is taken over
 _QUIET = 5.0  # seconds between two lines where nobody watches
@@ -26,14 +26,14 @@ _CLEAR = "\x1b[K"  # to the end of the line
 
 
 class Progress:
-    """An observer; use it in a `with`, which ends the line, whatever happens.
+    """An observer; use it as a context manager, which always ends the line.
 
     Args:
         stream: Where to write.
-        live: Redraw one line; else write a line every few seconds, and the last.
-        clock: Seconds from anywhere.
-        verb: What is being done, as the line begins.
-        things: What is counted.
+        live: Redraw one line; else write a line every few seconds, and the last one.
+        clock: Returns seconds.
+        verb: The first word of the line.
+        things: What is counted, in the plural.
     """
 
     def __init__(
@@ -72,7 +72,6 @@ class Progress:
         self._stream.flush()
 
     def __call__(self, done: int, total: int, files: int, all_files: int) -> None:
-        """Take note, and draw if it is time."""
         now = self._clock()
         line = self._text(done, total, files, all_files, self._rate(now, done))
         if self._live:
@@ -97,7 +96,7 @@ class Progress:
         return line
 
     def _rate(self, now: float, done: int) -> float:
-        """Bytes a second over the window; 0 where that is not known yet."""
+        """Bytes per second over the window; 0 while unknown."""
         samples = self._samples
         samples.append((now, done))
         while now - samples[0][0] > _WINDOW:
@@ -107,7 +106,7 @@ class Progress:
 
 
 def progress_for(stream: TextIO, *, verb: str = "fetch", things: str = "files") -> Progress:
-    """The kind of progress that suits a stream: live on a terminal, unless this is a CI run."""
+    """Live progress on a terminal (but not in a CI run), plain progress elsewhere."""
     terminal = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
     return Progress(stream, live=terminal and not os.environ.get("CI"), verb=verb, things=things)
 
@@ -119,7 +118,7 @@ def _duration(seconds: float) -> str:
 
 
 def _width(stream: TextIO) -> int:
-    """Columns to use: a full line would wrap, and then could not be redrawn."""
+    """Columns to use: one less than there are, as a full line wraps and cannot be redrawn."""
     try:
         return max(20, os.get_terminal_size(stream.fileno()).columns - 1)
     except (OSError, ValueError):

@@ -1,7 +1,4 @@
-"""What a download is: a digest, and the place it comes from in principle.
-
-Plain data, as the lock gives it; no address of a mirror and no effect. `locate` makes addresses.
-"""
+"""What a download is: a digest and a source. Plain data from the lock, without URLs of mirrors."""
 
 from __future__ import annotations
 
@@ -19,43 +16,32 @@ class DebianPath(NamedTuple):
 
 
 class PyPIFile(NamedTuple):
-    """A file of a Python project.
-
-    Attributes:
-        project: As the index names it, in any spelling: `typing_extensions`.
-        filename: Name of the wheel or source distribution.
-    """
+    """A wheel or source distribution of a Python project, whose name may be in any spelling."""
 
     project: str
     filename: str
 
 
 INDEX_SCHEME = "pypi:"
-"""Begins an address that the simple index knows: `pypi:PROJECT/FILENAME`."""
+"""`pypi:PROJECT/FILENAME` stands for the URL that the package index has for a file."""
 
 
 class Urls(NamedTuple):
-    """A file with addresses of its own.
-
-    Attributes:
-        urls: Tried in this order, each a whole http or https address, or one of `INDEX_SCHEME`.
-    """
+    """A file with its own http, https or `INDEX_SCHEME` URLs, tried in this order."""
 
     urls: tuple[str, ...]
 
 
 Source = DebianPath | PyPIFile | Urls
-"""Where a download comes from."""
 
 
 class Download(NamedTuple):
     """One file that a build needs from outside.
 
     Attributes:
-        sha256: What it must hold, in lower-case hexadecimal.
+        sha256: In lower-case hexadecimal.
         size: In bytes, or None where the lock does not say.
-        filename: What people call it; messages use it.
-        source: Where it comes from.
+        filename: For messages.
     """
 
     sha256: str

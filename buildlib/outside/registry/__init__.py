@@ -1,1 +1,1 @@
-"""All that speaks to an image registry over HTTP: manifests, tags, blobs; nothing of keys."""
+"""The HTTP client of an image registry: manifests, tags, blobs. It does not know keys."""

@@ -1,6 +1,6 @@
-"""Where a registry is: the server behind its name, and whether it may speak plain HTTP.
+"""The server behind a registry's name, and whether it may speak plain HTTP.
 
-As for Docker: plain HTTP on loopback only, TLS for all others. Nothing here asks the network.
+As with Docker, plain HTTP is for loopback only. Sends no request.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ _HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]+)?\Z")
 
 
 class Server(NamedTuple):
-    """A registry by name, and what is asked for it.
+    """A registry.
 
     Attributes:
         host: As people write it in front of images.
-        server: Host, with its port where it has one, that answers.
+        server: Host, with its port if any, that requests go to.
         loopback: Whether it is on this machine, so that it may speak plain HTTP.
     """
 
@@ -30,19 +30,12 @@ class Server(NamedTuple):
     loopback: bool
 
     def repository(self, name: str) -> str:
-        """A repository as the server knows it: Docker Hub's own images have a `library`."""
+        """The repository's name on the server: on Docker Hub, official images are in `library`."""
         return f"library/{name}" if self.host == HUB and "/" not in name else name
 
 
 def server_of(host: str) -> Server:
-    """What to ask for a registry.
-
-    Args:
-        host: `registry.example.com:5000`, `docker.io`, `[::1]:5000`.
-
-    Raises:
-        InputError: It is no host with an optional port.
-    """
+    """The server of a registry: `registry.example.com:5000`, `docker.io`, `[::1]:5000`."""
     if not _HOST.match(host):
         raise InputError(
             f"{host!r} is not a registry: it takes a host name with an optional port",
@@ -54,7 +47,7 @@ def server_of(host: str) -> Server:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host, with or without a port, is this machine by its very name."""
+    """Whether a host, with or without a port, is localhost or a loopback address."""
     name = re.sub(r":[0-9]+\Z", "", host) if host.count(":") == 1 or "]" in host else host
     name = name.strip("[]").lower()
     if name == "localhost":

@@ -1,7 +1,4 @@
-"""What a registry that says 401 asks for: `WWW-Authenticate`, read (RFC 9110, 11.6.1).
-
-Pure functions on texts.
-"""
+"""Parses `WWW-Authenticate`, with which a registry asks for credentials (RFC 9110, 11.6.1)."""
 
 from __future__ import annotations
 
@@ -14,13 +11,13 @@ _SCHEME = re.compile(r"(\w+)(?:\s+(?=\w)|\Z)")
 
 
 class Challenge(NamedTuple):
-    """How to show who we are.
+    """How to authenticate.
 
     Attributes:
         scheme: `basic` or `bearer`.
-        realm: Of bearer: the address that gives tokens.
-        service: Whom the token shall be for.
-        scope: What it shall allow: `repository:elyra/kernel-py:pull,push`.
+        realm: For bearer: the URL that issues tokens.
+        service: The server that the token is for.
+        scope: What the token has to allow: `repository:elyra/kernel-py:pull,push`.
     """
 
     scheme: str
@@ -29,21 +26,17 @@ class Challenge(NamedTuple):
     scope: str = ""
 
 
-def read(headers: Iterable[str]) -> Challenge | None:
-    """The challenge to answer; a token's before that of a password. None where there is none.
-
-    Args:
-        headers: Values of `WWW-Authenticate`.
-    """
-    found: dict[str, dict[str, str]] = {}
+def parse_challenge(headers: Iterable[str]) -> Challenge | None:
+    """The challenge to answer: bearer before basic; None if neither is there."""
+    challenges: dict[str, dict[str, str]] = {}
     values: dict[str, str] = {}
     for part in (part for header in headers for part in parse_http_list(header)):
         if scheme := _SCHEME.match(part):  # `Bearer realm="…"`; `service="…"` goes on with it
-            values = found[scheme[1].lower()] = {}
+            values = challenges[scheme[1].lower()] = {}
         name, _, value = part[scheme.end() if scheme else 0 :].partition("=")
         values[name.strip().lower()] = value.strip().strip('"')
     for kind in ("bearer", "basic"):
-        if kind in found:
+        if kind in challenges:
             fields = Challenge._fields[1:]
-            return Challenge(kind, *(found[kind].get(field, "") for field in fields))
+            return Challenge(kind, *(challenges[kind].get(field, "") for field in fields))
     return None

@@ -1,10 +1,9 @@
-"""The client of a registry over HTTP: the methods of `Registry`, in requests.
+"""The HTTP client of a registry: implements `Registry`.
 
     registry = connect("registry.example.com:5000")
 
-It keeps what a reference or a digest says honest: whatever is read is hashed. How a request is
-sent is `http`'s business, and how a blob gets there is `upload`'s. Importing this module loads
-urllib3: do it where a registry is really asked.
+It checks the digest of everything it reads. `http` sends the requests, `upload` uploads blobs.
+Importing this module loads urllib3, so import it only where a registry is about to be asked.
 """
 
 from __future__ import annotations
@@ -30,17 +29,17 @@ from buildlib.outside.registry.protocol import (
     Registry,
 )
 from buildlib.outside.registry.upload import Pieces, Upload
-from buildlib.outside.web.connections import PIECE, Answer, Body, Request, body_of, pieces
+from buildlib.outside.web.connections import PIECE, Body, Request, Response, body_of, pieces
 from buildlib.outside.web.errors import HttpError
 from buildlib.outside.web.retry import PATIENT, Attempts, Retry, retrying
 
-Ask = Callable[[Request, str], Answer]
+Ask = Callable[[Request, str], Response]
 """`RegistryHttp.ask` or `ask_once`."""
 
 PULL, PUSH, DELETE = "pull", "pull,push", "delete"
 _ACCEPT = {"Accept": f"{OCI_MANIFEST}, {OCI_INDEX}, {DOCKER_MANIFEST}, {DOCKER_LIST}"}
 _NOT_FOUND, _PARTIAL = 404, 206
-_PAGE = 1000  # tags asked for at once
+_PAGE = 1000  # tags per request
 _NEXT = re.compile(r'<([^>]+)>\s*;\s*rel="?next"?')
 _DIGEST = re.compile(r"(sha256|sha512):[0-9a-f]{64,128}\Z")
 
@@ -49,22 +48,17 @@ def connect(
     host: str,
     *,
     retry: Retry = PATIENT,
-    certificates: str = "",
     wait: Callable[[float], None] = time.sleep,
 ) -> Registry:
-    """The client of a registry. Nothing is asked yet.
+    """The client of a registry. Sends no request yet.
 
     Args:
         host: `registry.example.com:5000`, `docker.io`, `localhost:5000`: no scheme, no path.
-        retry: How long to bear with it: `PATIENT` or `QUICK` of `web.retry`.
-        certificates: Folder of the authorities, instead of Docker's `/etc/docker/certs.d`.
+        retry: `PATIENT` or `QUICK` of `web.retry`.
         wait: Called with the seconds between two attempts.
-
-    Raises:
-        InputError: It is no registry's name.
     """
     server = server_of(host)
-    return HttpRegistry(server, RegistryHttp(server, retry, wait, certificates))
+    return HttpRegistry(server, RegistryHttp(server, retry, wait))
 
 
 class HttpRegistry:
@@ -82,10 +76,10 @@ class HttpRegistry:
     def head(self, repository: str, reference: str) -> str | None:
         request = self._request("HEAD", repository, "manifests", reference, _ACCEPT)
         with self._explaining(f"ask for {_joined(repository, reference)}", repository):
-            answer = _found(self._http.ask, request, self._scope(repository))
-            if answer is None:
+            response = _unless_absent(self._http.ask, request, self._scope(repository))
+            if response is None:
                 return None
-            digest = answer.headers.get("Docker-Content-Digest", "")
+            digest = response.headers.get("Docker-Content-Digest", "")
         if _DIGEST.match(digest):
             return digest
         manifest = self.manifest(repository, reference)  # the header is optional
@@ -94,13 +88,13 @@ class HttpRegistry:
     def manifest(self, repository: str, reference: str) -> Manifest | None:
         request = self._request("GET", repository, "manifests", reference, _ACCEPT)
         with self._explaining(f"read {_joined(repository, reference)}", repository):
-            answer = _found(self._http.ask, request, self._scope(repository))
-            if answer is None:
+            response = _unless_absent(self._http.ask, request, self._scope(repository))
+            if response is None:
                 return None
-            kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-            manifest = Manifest(kind, answer.data)
-            said = answer.headers.get("Docker-Content-Digest", "")
-            expected = reference if _DIGEST.match(reference) else said
+            kind = response.headers.get("Content-Type", "").partition(";")[0].strip()
+            manifest = Manifest(kind, response.data)
+            header = response.headers.get("Docker-Content-Digest", "")
+            expected = reference if _DIGEST.match(reference) else header
             if expected.startswith("sha256:") and expected != manifest.digest:
                 raise HttpError(f"has {manifest.digest} in its place", "content")
             return manifest
@@ -111,10 +105,10 @@ class HttpRegistry:
                 raise HttpError(f"is given {manifest.digest} under that name", "content")
             kind, body = {"Content-Type": manifest.media_type}, body_of(manifest.data)
             request = self._request("PUT", repository, "manifests", reference, kind, body)
-            answer = self._http.ask(request, self._scope(repository, PUSH))
-            kept = answer.headers.get("Docker-Content-Digest", manifest.digest)
-            if kept != manifest.digest:
-                raise HttpError(f"has made {kept} of {manifest.digest}", "content")
+            response = self._http.ask(request, self._scope(repository, PUSH))
+            stored = response.headers.get("Docker-Content-Digest", manifest.digest)
+            if stored != manifest.digest:
+                raise HttpError(f"has made {stored} of {manifest.digest}", "content")
 
     def has_blob(self, repository: str, digest: str) -> bool:
         with self._explaining(f"ask for a blob of {repository}", repository):
@@ -127,16 +121,16 @@ class HttpRegistry:
         with self._explaining(f"read blob {digest} of {repository}", repository):
             while True:
                 try:
-                    for piece in self._from(repository, digest, arrived):
+                    for piece in self._blob_from(repository, digest, arrived):
                         arrived += len(piece)
                         content.update(piece)
                         yield piece
                     break
                 except HttpError as error:
                     attempts.failed(error, arrived)
-            found = f"{content.name}:{content.hexdigest()}"
-            if found != digest:
-                raise HttpError(f"has {found} in its place", "content")
+            actual = f"{content.name}:{content.hexdigest()}"
+            if actual != digest:
+                raise HttpError(f"has {actual} in its place", "content")
 
     def put_blob(self, repository: str, data: bytes) -> str:
         digest = "sha256:" + hashlib.sha256(data).hexdigest()
@@ -157,23 +151,23 @@ class HttpRegistry:
     def tags(self, repository: str) -> list[str]:
         import json
 
-        found: set[str] = set()
+        tags: set[str] = set()
         request = self._request("GET", repository, "tags", f"list?n={_PAGE}")
-        asked: set[str] = set()
+        visited: set[str] = set()
         with self._explaining(f"list the tags of {repository}", repository):
-            while request.url not in asked:  # it would never end
-                asked.add(request.url)
-                answer = _found(self._http.ask, request, self._scope(repository))
-                if answer is None:
+            while request.url not in visited:  # else a loop of pages would never end
+                visited.add(request.url)
+                response = _unless_absent(self._http.ask, request, self._scope(repository))
+                if response is None:
                     break
                 try:
-                    found.update(json.loads(answer.data)["tags"] or ())
+                    tags.update(json.loads(response.data)["tags"] or ())
                 except (ValueError, KeyError, TypeError):
                     raise HttpError("answers with no list of tags", "content") from None
-                follows = _NEXT.search(answer.headers.get("Link", ""))
-                if follows:
-                    request = request._replace(url=urljoin(request.url, follows[1]))
-        return sorted(found)
+                next_page = _NEXT.search(response.headers.get("Link", ""))
+                if next_page:
+                    request = request._replace(url=urljoin(request.url, next_page[1]))
+        return sorted(tags)
 
     def delete(self, repository: str, digest: str) -> bool:
         attempts = 0
@@ -187,14 +181,14 @@ class HttpRegistry:
             except HttpError as error:
                 if error.status != _NOT_FOUND:
                     raise
-                return attempts > 1  # then the first has done it, and its answer was lost
+                return attempts > 1  # an earlier attempt has deleted it, and its response was lost
             return True
 
         with self._explaining(f"delete {_joined(repository, digest)}", repository):
             return retrying(once, self._http.retry, self._http.wait)
 
     def _put(self, repository: str, digest: str, size: int, pieces: Pieces) -> None:
-        """Upload a blob unless it is there."""
+        """Upload a blob unless the registry has it."""
         with self._explaining(f"upload a blob to {repository}", repository):
             if self._has(self._http.ask, repository, digest, PUSH):
                 return
@@ -211,17 +205,17 @@ class HttpRegistry:
 
     def _has(self, ask: Ask, repository: str, digest: str, actions: str) -> bool:
         request = self._request("HEAD", repository, "blobs", digest)
-        return _found(ask, request, self._scope(repository, actions)) is not None
+        return _unless_absent(ask, request, self._scope(repository, actions)) is not None
 
-    def _from(self, repository: str, digest: str, start: int) -> Iterator[bytes]:
-        """A blob from some byte on; a registry may ignore Range and send the whole."""
+    def _blob_from(self, repository: str, digest: str, start: int) -> Iterator[bytes]:
+        """A blob from one byte on; a registry may ignore Range and send all of it."""
         headers = {"Range": f"bytes={start}-"} if start else {}
         request = self._request("GET", repository, "blobs", digest, headers)
         response = self._http.open(request, self._scope(repository))
-        ahead = start if response.status != _PARTIAL else 0
+        skip = start if response.status != _PARTIAL else 0
         for piece in pieces(response, request.url):
-            yield piece[ahead:]
-            ahead = max(0, ahead - len(piece))
+            yield piece[skip:]
+            skip = max(0, skip - len(piece))
 
     def _request(
         self,
@@ -236,20 +230,19 @@ class HttpRegistry:
         return Request(method, f"/v2/{name}/{kind}/{reference}", headers, body)
 
     def _scope(self, repository: str, actions: str = PULL) -> str:
-        """What a token has to allow."""
         return f"repository:{self._server.repository(repository)}:{actions}"
 
     @contextmanager
     def _explaining(self, doing: str, repository: str = "") -> Iterator[None]:
-        """Turn what goes wrong inside into what a user is told."""
+        """Turn an `HttpError` into the error that a user reads."""
         try:
             yield
         except HttpError as error:
             raise explained(error, self.host, doing, repository) from None
 
 
-def _found(ask: Ask, request: Request, scope: str) -> Answer | None:
-    """What is answered; None for 404."""
+def _unless_absent(ask: Ask, request: Request, scope: str) -> Response | None:
+    """The response; None for 404."""
     try:
         return ask(request, scope)
     except HttpError as error:
@@ -259,12 +252,11 @@ def _found(ask: Ask, request: Request, scope: str) -> Answer | None:
 
 
 def _joined(repository: str, reference: str) -> str:
-    """A repository with a tag or a digest, as people write it."""
+    """A repository with a tag or digest, as people write it."""
     return f"{repository}{'@' if ':' in reference else ':'}{reference}"
 
 
 def _pieces_of(path: str, start: int, length: int) -> Iterator[bytes]:
-    """A part of a file."""
     try:
         with open(path, "rb") as file:
             file.seek(start)

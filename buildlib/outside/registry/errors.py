@@ -1,8 +1,7 @@
-"""What a registry's refusals mean, and what a user reads of what went wrong with one.
+"""Errors of a registry: what its statuses mean, and the messages that a user reads.
 
-`HttpError` is what requests raise; `explained` makes of it the error that leaves this package.
-Nothing of a body is shown but the message of a registry's own error, and nothing of an address
-but its host: both may hold secrets.
+Requests raise `HttpError`; `explained` turns it into the error that leaves this package. Messages
+quote only the registry's own error of a body and only the host of a URL, as both may hold secrets.
 """
 
 from __future__ import annotations
@@ -25,41 +24,28 @@ _INSUFFICIENT_STORAGE = 507
 _AWAY = ("silent", "broken", "certificate", "plain", "unavailable")
 
 
-def refusal(status: int, reason: str, *, retry_after: str = "", body: bytes = b"") -> HttpError:
-    """What an answer of 400 or above means.
-
-    Args:
-        status: Of the answer.
-        reason: Its words.
-        retry_after: That header.
-        body: The beginning of its body.
-    """
-    codes, said = _errors(body)
+def status_error(
+    status: int, reason: str, *, retry_after: str = "", body: bytes = b""
+) -> HttpError:
+    """As `web.errors.status_error`, with what the beginning of the body tells."""
+    codes, message = _errors(body)
     if _NO_SPACE.search(body) or status == _INSUFFICIENT_STORAGE:
-        # What it says of itself is "unknown error", as a rule.
+        # Its own message is usually "unknown error".
         return HttpError("has no space left", "full", status=status, codes=codes)
-    error = web.refusal(status, reason, retry_after=retry_after)
-    error.codes, error.said = codes, said
+    error = web.status_error(status, reason, retry_after=retry_after)
+    error.codes, error.message = codes, message
     return error
 
 
 def explained(error: HttpError, host: str, doing: str, repository: str = "") -> ActionError:
-    """The error for a user.
-
-    Args:
-        error: What happened last.
-        host: The registry's name.
-        doing: What could not be done: "put elyra/kernel-py:2.5.0".
-        repository: The one it was about.
-    """
+    """The error for a user; `doing` is what failed: "put elyra/kernel-py:2.5.0"."""
     what = f"cannot {doing}: registry {host} {error.reason}"
     away = error.kind in _AWAY or (error.status and error.transient)
     cls = RegistryUnavailable if away else ActionError
-    return cls(what, detail=error.said or None, fix=_fix(error, host, doing, repository))
+    return cls(what, detail=error.message or None, fix=_fix(error, host, doing, repository))
 
 
 def _fix(error: HttpError, host: str, doing: str, repository: str) -> str | None:
-    """The line to paste or follow."""
     match error.kind:
         case "silent":
             scheme = "http" if is_loopback(host) else "https"
@@ -109,7 +95,7 @@ def _fix_of_status(error: HttpError, host: str, doing: str, repository: str) -> 
 
 
 def _errors(body: bytes) -> tuple[tuple[str, ...], str]:
-    """Codes and messages of a body as the specification has them; nothing of any other."""
+    """Codes and messages in a body of the specified form; none for any other body."""
     try:
         errors: Any = json.loads(body)["errors"]
         codes = tuple(str(each["code"]) for each in errors)

@@ -1,6 +1,6 @@
-"""Requests to one registry: what it speaks, who we are to it, where it redirects.
+"""HTTP requests to one registry: scheme, authentication, redirects.
 
-Nothing here knows a manifest or a blob. Requests fail with `HttpError`.
+It does not know manifests or blobs. Requests fail with `HttpError`.
 """
 
 from __future__ import annotations
@@ -11,18 +11,18 @@ from urllib.parse import urljoin, urlsplit
 
 import urllib3
 
-from buildlib.outside.registry.access import Access
 from buildlib.outside.registry.address import Server, is_loopback
-from buildlib.outside.registry.errors import refusal
-from buildlib.outside.web.address import Address, read
+from buildlib.outside.registry.auth import RegistryAuth
+from buildlib.outside.registry.errors import status_error
+from buildlib.outside.web.address import Address, parse_url
 from buildlib.outside.web.connections import (
     ERROR,
-    Answer,
     Connections,
     Request,
-    finish,
-    follow,
-    whole,
+    Response,
+    drain,
+    follow_redirects,
+    read_all,
 )
 from buildlib.outside.web.errors import HttpError
 from buildlib.outside.web.retry import Retry, retrying
@@ -34,134 +34,124 @@ _CONNECTIONS = 16
 
 
 class RegistryHttp:
-    """The way to one registry. Safe for several threads.
+    """The HTTP client for one registry. Safe for several threads.
 
     Args:
         server: The registry.
         retry: For `ask`.
         wait: Called with the seconds between attempts.
-        certificates: See `trust.registry_trust`.
     """
 
-    def __init__(
-        self, server: Server, retry: Retry, wait: Callable[[float], None], certificates: str = ""
-    ) -> None:
+    def __init__(self, server: Server, retry: Retry, wait: Callable[[float], None]) -> None:
         self.server = server
         self.retry = retry
         self.wait = wait
-        trusted = registry_trust(server.host, folder=certificates)
+        trusted = registry_trust(server.host)
         self._connections = Connections(trusted, retry, keep=_CONNECTIONS)
         self._direct: Connections | None = None
         if server.loopback:  # past any proxy, as for Docker
             self._direct = Connections(no_trust(), retry, keep=_CONNECTIONS, proxies={})
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-        self._access = Access(server.host, self._ask_plainly)
+        self._auth = RegistryAuth(server.host, self._ask_without_login)
         self._scheme = "" if server.loopback else "https"
         self._lock = threading.Lock()
 
-    def ask(self, request: Request, scope: str) -> Answer:
-        """Ask until there is an answer; for what may be asked any number of times.
+    def ask(self, request: Request, scope: str) -> Response:
+        """Send with retries; for idempotent requests.
 
         Args:
-            request: Its address may be a path, from the registry's root.
-            scope: See `Access.header`.
-
-        Raises:
-            HttpError: It does not succeed.
+            request: Its URL may be a path from the registry's root.
+            scope: As for `RegistryAuth.header`.
         """
         return retrying(lambda: self.ask_once(request, scope), self.retry, self.wait)
 
-    def ask_once(self, request: Request, scope: str) -> Answer:
-        """As `ask`, once."""
-        return whole(self.open(request, scope), request.url)
+    def ask_once(self, request: Request, scope: str) -> Response:
+        """Send once."""
+        return read_all(self.open(request, scope), request.url)
 
     def open(self, request: Request, scope: str) -> urllib3.BaseHTTPResponse:
-        """As `ask`, once, with the body of the answer still to be read; the caller closes it."""
-        first = self._mended(urljoin(self.root, request.url))
+        """Send once; the caller reads the body of the response and closes it."""
+        first = self._with_our_scheme(urljoin(self.root, request.url))
         own = _address(first).origin == _address(self.root).origin
 
         def send(url: str) -> urllib3.BaseHTTPResponse:
-            """Blobs often lie with somebody else, who gets no credentials: the address has them."""
-            here = request._replace(url=self._mended(url))
-            return self._authorized(here, scope) if own and url == first else self._send(here)
+            """Blobs often redirect to another host, which gets no credentials: its URL has them."""
+            hop = request._replace(url=self._with_our_scheme(url))
+            return self._authorized(hop, scope) if own and url == first else self._send(hop)
 
         if request.method in ("GET", "HEAD"):
-            _, response = follow(send, first)
+            _, response = follow_redirects(send, first)
         else:
             response = send(first)
         if response.status >= ERROR:
-            raise _refused(response)
+            raise _error_of(response)
         return response
 
     @property
     def root(self) -> str:
-        """The registry's address; on loopback it has to be asked what it speaks.
-
-        Raises:
-            HttpError: It does not answer.
-        """
+        """The registry's URL; on loopback, a first request detects the scheme."""
         with self._lock:
             if not self._scheme:
-                self._scheme = self._spoken()
+                self._scheme = self._detect_scheme()
         return f"{self._scheme}://{self.server.server}/"
 
     def _authorized(self, request: Request, scope: str) -> urllib3.BaseHTTPResponse:
-        """Send with credentials, and once more if the registry wants others."""
-        shown = self._access.header(scope)
-        response = self._send(request, shown)
+        """Send with credentials, and once more if the registry asks for others."""
+        authorization = self._auth.header(scope)
+        response = self._send(request, authorization)
         if response.status == _UNAUTHORIZED:
-            asked = response.headers.getlist("WWW-Authenticate")
-            other = self._access.answer(asked, scope, shown)
+            challenges = response.headers.getlist("WWW-Authenticate")
+            other = self._auth.answer_challenge(challenges, scope, authorization)
             if other:
-                finish(response)
+                drain(response)
                 response = self._send(request, other)
         return response
 
-    def _mended(self, url: str) -> str:
-        """A registry behind a proxy that speaks TLS for it often gives its addresses as http."""
+    def _with_our_scheme(self, url: str) -> str:
+        """Corrects http in URLs of a registry whose TLS ends at a reverse proxy."""
         parts = urlsplit(url)
         if parts.netloc == self.server.server and parts.scheme != self._scheme:
             return parts._replace(scheme=self._scheme).geturl()
         return url
 
-    def _spoken(self) -> str:
-        """What a registry on loopback speaks. Credentials are not shown before that is known."""
+    def _detect_scheme(self) -> str:
+        """Try http, then https, before credentials are sent."""
         try:
-            answer = self._ask_plainly(Request("GET", f"http://{self.server.server}/v2/"))
+            response = self._ask_without_login(Request("GET", f"http://{self.server.server}/v2/"))
         except HttpError as error:
             if error.kind != "broken":
                 raise
             try:
-                self._ask_plainly(Request("GET", f"https://{self.server.server}/v2/"))
+                self._ask_without_login(Request("GET", f"https://{self.server.server}/v2/"))
             except HttpError:
                 raise error from None
             return "https"
-        over_tls = answer.status == ERROR and b"HTTPS" in answer.data  # as Go and nginx say it
+        over_tls = response.status == ERROR and b"HTTPS" in response.data  # as Go and nginx say it
         return "https" if over_tls else "http"
 
-    def _ask_plainly(self, request: Request) -> Answer:
-        """Ask without any credentials but those that are in the request."""
-        return whole(self._send(request), request.url)
+    def _ask_without_login(self, request: Request) -> Response:
+        return read_all(self._send(request), request.url)
 
-    def _send(self, request: Request, shown: str = "") -> urllib3.BaseHTTPResponse:
+    def _send(self, request: Request, authorization: str = "") -> urllib3.BaseHTTPResponse:
         direct = self._direct if is_loopback(_address(request.url).origin.host) else None
-        if shown:
-            request = request._replace(headers={**request.headers, "Authorization": shown})
+        if authorization:
+            headers = {**request.headers, "Authorization": authorization}
+            request = request._replace(headers=headers)
         return (direct or self._connections).send(request)
 
 
 def _address(url: str) -> Address:
     try:
-        return read(url)
+        return parse_url(url)
     except ValueError:
         raise HttpError("leads to an address that is none", "content") from None
 
 
-def _refused(response: urllib3.BaseHTTPResponse) -> HttpError:
+def _error_of(response: urllib3.BaseHTTPResponse) -> HttpError:
     try:
         body = response.read(_MOST_OF_AN_ERROR)
     except urllib3.exceptions.HTTPError:
         body = b""
-    finish(response)
+    drain(response)
     after = response.headers.get("Retry-After", "")
-    return refusal(response.status, response.reason or "", retry_after=after, body=body)
+    return status_error(response.status, response.reason or "", retry_after=after, body=body)

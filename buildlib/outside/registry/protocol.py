@@ -1,7 +1,7 @@
-"""The words between the build system and a registry: what is asked, and what comes back.
+"""The interface of a registry client: pure types, without HTTP.
 
-Pure types. Whoever plans or tests a release imports this module only; it must not know how a
-registry is reached. Facts are those of the OCI distribution specification 1.1.
+Code that plans or tests a release imports this module only. It follows the OCI distribution
+specification 1.1.
 """
 
 from __future__ import annotations
@@ -22,17 +22,11 @@ OCI_EMPTY = "application/vnd.oci.empty.v1+json"
 
 
 class RegistryUnavailable(ActionError):
-    """No registry answers where one is asked, or not in time; work that needs none goes on."""
+    """The registry does not answer, or not in time; work that does not need it goes on."""
 
 
 class Descriptor(NamedTuple):
-    """What a manifest says of a blob (or an index of a manifest).
-
-    Attributes:
-        media_type: Its media type.
-        digest: `sha256:…`.
-        size: Its length in bytes.
-    """
+    """How a manifest refers to a blob, or an index to a manifest; the digest is `sha256:…`."""
 
     media_type: str
     digest: str
@@ -40,11 +34,10 @@ class Descriptor(NamedTuple):
 
 
 class Manifest:
-    """A manifest as it lies in a registry: its digest is that of these very bytes.
+    """A manifest with the exact bytes that its digest is made from.
 
-    Args:
-        media_type: Its media type.
-        data: Its bytes.
+    Its properties raise `ActionError` where the bytes are not a JSON object, or not the manifest
+    of an image.
     """
 
     def __init__(self, media_type: str, data: bytes) -> None:
@@ -54,11 +47,7 @@ class Manifest:
 
     @cached_property
     def plain(self) -> dict[str, Any]:
-        """What it says.
-
-        Raises:
-            ActionError: It is no JSON object.
-        """
+        """The manifest as parsed JSON."""
         try:
             plain = json.loads(self.data)
         except ValueError:
@@ -69,25 +58,17 @@ class Manifest:
 
     @property
     def config(self) -> Descriptor:
-        """Of an image: its configuration, whose digest is the image's identity (docs/engines.md).
-
-        Raises:
-            ActionError: It is no image manifest.
-        """
+        """The configuration of an image; its digest is the image's ID (docs/engines.md)."""
         return self._descriptors([self.plain.get("config")])[0]
 
     @property
     def blobs(self) -> list[Descriptor]:
-        """The configuration, then the layers.
-
-        Raises:
-            ActionError: It is no image manifest.
-        """
+        """The configuration of an image, then its layers."""
         return self._descriptors([self.plain.get("config"), *(self.plain.get("layers") or ())])
 
     @property
     def size(self) -> int:
-        """Bytes of all its blobs, as they are transferred."""
+        """Bytes of all its blobs, as transferred."""
         return sum(blob.size for blob in self.blobs)
 
     def _descriptors(self, values: Iterable[Any]) -> list[Descriptor]:
@@ -103,48 +84,43 @@ class Manifest:
 class Registry(Protocol):
     """One registry. Safe for several threads.
 
-    Every method raises `RegistryUnavailable` when nothing answers (after retries with back-off
-    where the question may be asked again) and `ActionError` when it refuses. Repositories are
+    Every method raises `RegistryUnavailable` when the registry does not answer (after retries with
+    back-off where the request is idempotent), and `ActionError` when it refuses. Repositories are
     named without the registry's host: `elyra/kernel-py`. A reference is a tag or a digest.
     """
 
     host: str
-    """Host, with its port where it has one."""
+    """Host, with its port if any."""
 
     def ping(self) -> None:
-        """Return if it answers, and takes the credentials there are for it."""
+        """Return if it answers and accepts our credentials."""
 
     def head(self, repository: str, reference: str) -> str | None:
-        """The digest of a manifest; None where there is none."""
+        """The digest of a manifest; None if there is no such manifest."""
 
     def manifest(self, repository: str, reference: str) -> Manifest | None:
-        """A manifest, checked against its digest; None where there is none."""
+        """A manifest, checked against its digest; None if there is no such manifest."""
 
     def put_manifest(self, repository: str, reference: str, manifest: Manifest) -> None:
         """Put a manifest under a tag (which is moved if it exists) or under its own digest."""
 
-    def has_blob(self, repository: str, digest: str) -> bool:
-        """Whether a blob is there."""
+    def has_blob(self, repository: str, digest: str) -> bool: ...
 
     def read_blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        """The bytes of a blob, in pieces; checked against the digest at their end.
+        """The bytes of a blob in pieces; the digest is checked after the last piece.
 
         Raises:
-            ActionError: It is not there, or not what its digest says.
+            ActionError: The blob does not exist, or its digest is wrong.
         """
 
     def put_blob(self, repository: str, data: bytes) -> str:
-        """Upload a small blob unless it is there; returns its digest."""
+        """Upload a small blob unless it exists; returns its digest."""
 
     def put_file(self, repository: str, path: str, digest: str) -> None:
-        """Upload a file as a blob unless it is there; it is read in pieces."""
+        """Upload a file as a blob unless it exists, reading it in pieces."""
 
     def tags(self, repository: str) -> list[str]:
-        """All tags of a repository, sorted; none where there is no such repository."""
+        """All tags of a repository, sorted; none if there is no such repository."""
 
     def delete(self, repository: str, digest: str) -> bool:
-        """Remove a manifest and with it all its tags; False if it was not there.
-
-        Raises:
-            ActionError: The registry does not allow it.
-        """
+        """Delete a manifest and all its tags; False if it did not exist."""

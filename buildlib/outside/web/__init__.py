@@ -1,14 +1,14 @@
-"""HTTP for all that asks the outside: files, package indexes, registries. See docs/fetching.md.
+"""The HTTP client for files, package indexes and registries. See docs/fetching.md.
 
-    address      an address taken apart, and what of it a message may show
-    credentials  who we are: netrc's logins, those of `docker login`
-    trust        which certificates are trusted
-    proxies      the way out of this site
-    connections  one request over connections that stay open; redirects
-    retry        what is tried again, and after which wait
-    errors       what went wrong, in words
-    http         pages and files: all of it, for whoever only reads
+    address      URLs: parsed, and redacted for messages
+    credentials  logins from netrc and `docker login`
+    trust        SSL contexts: which certificates are trusted
+    proxies      which proxy a request goes through
+    connections  one request over pooled connections; redirects
+    retry        retry with back-off
+    errors       errors of HTTP and of the connection, as sentences
+    http         the client for pages and files, with all of the above
 
-`connections` and `http` load urllib3; import them where something is really asked. The others need
-the standard library alone, and serve set-up, too.
+`connections` and `http` load urllib3, so import them only where a request is about to be sent. The
+others need the standard library alone, so set-up uses them too.
 """

@@ -1,7 +1,4 @@
-"""Addresses and the secrets that may be in them: who is asked, with which login, what is shown.
-
-Nothing here asks the network.
-"""
+"""URLs and the secrets in them: parsing, and redacting for messages. Sends no request."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from buildlib.outside.web.credentials import basic
 
 
 class Origin(NamedTuple):
-    """Whom a login is for: it is sent to no other scheme, host or port."""
+    """A server; a login for one origin is never sent to another."""
 
     scheme: str
     host: str
@@ -20,12 +17,11 @@ class Origin(NamedTuple):
 
 
 class Address(NamedTuple):
-    """An address taken apart.
+    """A parsed URL.
 
     Attributes:
-        url: What to ask for: without credentials and fragment.
-        origin: Whom to ask.
-        login: Value of an Authorization header if the address held credentials, else "".
+        url: Without credentials and fragment.
+        login: Value of an Authorization header if the URL held credentials, else "".
     """
 
     url: str
@@ -33,12 +29,8 @@ class Address(NamedTuple):
     login: str
 
 
-def read(url: str) -> Address:
-    """Take an address apart.
-
-    Raises:
-        ValueError: It is no http or https address.
-    """
+def parse_url(url: str) -> Address:
+    """Parse an http or https URL; ValueError for any other text."""
     parts = urlsplit(url)
     scheme, host = parts.scheme.lower(), parts.hostname or ""
     if scheme not in ("http", "https") or not host:
@@ -49,8 +41,8 @@ def read(url: str) -> Address:
     return Address(urlunsplit(_bare(parts)._replace(fragment="")), origin, login)
 
 
-def shown(url: str) -> str:
-    """An address as a message may show it: without user, password, query and fragment."""
+def redacted(url: str) -> str:
+    """A URL as a message may show it: without user, password, query and fragment."""
     try:
         return urlunsplit(_bare(urlsplit(url))._replace(query="", fragment=""))
     except ValueError:

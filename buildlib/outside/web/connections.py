@@ -1,12 +1,12 @@
-"""One HTTP request over connections that stay open, direct or through the site's proxy; redirects.
+"""HTTP requests over pooled connections, direct or through the site's proxy; redirects.
 
-Over urllib3, which docker's SDK brings along: it keeps connections open (a Debian root file system
+Uses urllib3, which docker's SDK depends on. urllib3 reuses connections (a Debian root file system
 is 90 small files from one host) and notices a body that ends early; `urllib.request` does neither.
-Not over requests, which trusts a bundle of its own instead of the host's. Loading it costs some
-85 ms. Its own retries and redirects are off: see `retry`, and a redirect may lead to whom another
-proxy, another login or none is for.
+The library requests trusts its own CA bundle instead of the host's. Importing urllib3 takes some
+85 ms. Its retries are off, as `retry` does them; its redirects are off, as the new host may need
+another proxy, another login or none.
 
-Requests fail with `HttpError`, once; an answer of 400 or above is an answer here.
+A request is sent once and fails with `HttpError`; a status of 400 or above is a response here.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from urllib.request import getproxies
 
 import urllib3
 
-from buildlib.outside.web.address import Address, read
-from buildlib.outside.web.errors import HttpError, failure
+from buildlib.outside.web.address import Address, parse_url
+from buildlib.outside.web.errors import HttpError, connection_error
 from buildlib.outside.web.proxies import Proxy, proxy_for
 from buildlib.outside.web.retry import Retry
 
 PIECE = 1 << 16
 ERROR = 400
-"""Statuses from here on are refusals (RFC 9110, 15)."""
+"""Statuses from here on are errors (RFC 9110, 15)."""
 _HOPS = 10
-_SETTLING = 300.0  # seconds: a registry may move or hash a large blob before it answers
+_UPLOAD_READ_TIMEOUT = 300.0  # seconds: a registry may move or hash a large blob before it answers
 
 
 class Body(NamedTuple):
-    """What a request brings along; it can be sent again.
+    """The body of a request, which can be sent again.
 
     Attributes:
         size: In bytes.
-        pieces: Gives them from the beginning.
+        pieces: Reads the body from its beginning.
     """
 
     size: int
@@ -45,14 +45,7 @@ class Body(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What is asked; it can be asked again.
-
-    Attributes:
-        method: Of HTTP.
-        url: The address.
-        headers: More than those of every request.
-        body: What it brings along.
-    """
+    """One request, which can be sent again; `headers` add to those of every request."""
 
     method: str
     url: str
@@ -60,15 +53,8 @@ class Request(NamedTuple):
     body: Body | None = None
 
 
-class Answer(NamedTuple):
-    """An answer, read whole.
-
-    Attributes:
-        status: Its status.
-        reason: The words of the status.
-        headers: Its headers, whose names are in any case.
-        data: Its body.
-    """
+class Response(NamedTuple):
+    """A response with its whole body; `headers` ignores the case of names."""
 
     status: int
     reason: str
@@ -77,13 +63,13 @@ class Answer(NamedTuple):
 
 
 class Connections:
-    """The connections of one client; safe to use from many threads.
+    """The connection pools of one client. Safe for several threads.
 
     Args:
         trust: Which certificates are trusted.
-        retry: How long to wait for a connection, and for something to come.
+        retry: Only its timeouts count here.
         keep: How many connections to keep open to one host.
-        proxies: Scheme -> proxy; those of the environment if None.
+        proxies: Scheme -> proxy; None for those of the environment.
     """
 
     def __init__(
@@ -97,21 +83,22 @@ class Connections:
         self._proxies = getproxies() if proxies is None else proxies
         self._options: dict[str, Any] = {"ssl_context": trust, "maxsize": keep}
         self._timeout = urllib3.Timeout(connect=retry.connect_timeout, read=retry.read_timeout)
-        # For sending, urllib3 takes the time to connect; a slow server may need more for it.
-        self._unhurried = urllib3.Timeout(connect=retry.read_timeout, read=_SETTLING)
+        # urllib3 applies the connect timeout to sending too, and a slow server may need longer.
+        self._upload_timeout = urllib3.Timeout(
+            connect=retry.read_timeout, read=_UPLOAD_READ_TIMEOUT
+        )
         self._lock = threading.Lock()
         self._pools: dict[Proxy | None, urllib3.PoolManager] = {}
 
     def send(self, request: Request) -> urllib3.BaseHTTPResponse:
-        """Ask once. The body of the answer is still to be read; a redirect is not followed.
+        """Send once, without following redirects; the caller reads the body of the response.
 
-        Bodies are asked for as they are, not packed for the way, unless the headers say otherwise.
+        Responses come uncompressed unless the headers of the request accept more.
 
         Raises:
-            HttpError: There is no answer.
-            InputError: The site's proxy is of a kind we do not speak.
+            HttpError: No response came.
         """
-        address, body = parsed(request.url), request.body
+        address, body = address_of(request.url), request.body
         headers = {"User-Agent": "buildlib", "Accept-Encoding": "identity", **request.headers}
         if body is not None:
             headers["Content-Length"] = str(body.size)
@@ -124,10 +111,10 @@ class Connections:
                 preload_content=False,
                 redirect=False,
                 retries=False,
-                timeout=self._timeout if body is None else self._unhurried,
+                timeout=self._timeout if body is None else self._upload_timeout,
             )
         except urllib3.exceptions.HTTPError as error:
-            raise failure(error, url=address.url, reached=False) from None
+            raise connection_error(error, url=address.url, reached=False) from None
 
     def _pool(self, proxy: Proxy | None) -> urllib3.PoolManager:
         with self._lock:
@@ -142,79 +129,75 @@ class Connections:
         return urllib3.ProxyManager(proxy.url, proxy_headers=headers, **self._options)
 
 
-def parsed(url: str) -> Address:
-    """An address taken apart.
-
-    Raises:
-        HttpError: It is none that could be asked.
-    """
+def address_of(url: str) -> Address:
+    """`parse_url`, but a URL that cannot be requested is an `HttpError`."""
     try:
-        return read(url)
+        return parse_url(url)
     except ValueError:
         raise HttpError("is not an http or https address", "refused", url=url) from None
 
 
-def follow(
+def follow_redirects(
     send: Callable[[str], urllib3.BaseHTTPResponse], url: str
 ) -> tuple[str, urllib3.BaseHTTPResponse]:
-    """Ask, and ask again where a redirect leads: where the answer came from, and the answer.
+    """Send, and follow redirects; returns the final URL and its response.
 
     Args:
-        send: Asks for an address, with whatever login is right for it.
-        url: The first address.
+        send: Requests a URL, with the login for its origin.
+        url: The first URL.
 
     Raises:
-        HttpError: As `send`, or there is no end of redirects.
+        HttpError: From `send`, or for too many redirects.
     """
-    here = url
+    current = url
     for _ in range(_HOPS):
-        response = send(here)
+        response = send(current)
         location = response.get_redirect_location()
         if not location:
-            return here, response
-        finish(response)
-        here = urljoin(here, location)
+            return current, response
+        drain(response)
+        current = urljoin(current, location)
     raise HttpError(f"redirects more than {_HOPS} times", "refused", url=url)
 
 
 def pieces(response: urllib3.BaseHTTPResponse, url: str) -> Iterator[bytes]:
-    """The body of an answer as it comes, as it was sent (compressed stays compressed).
+    """Stream the body of a response; a compressed body stays compressed.
 
     Raises:
-        HttpError: It ends early, or the server goes silent.
+        HttpError: The body ends early, or the server goes silent.
     """
     try:
         while data := response.read1(PIECE, decode_content=False):
             yield data
     except urllib3.exceptions.HTTPError as error:
-        raise failure(error, url=url, reached=True) from None
+        raise connection_error(error, url=url, reached=True) from None
     finally:
         response.close()
 
 
-def whole(response: urllib3.BaseHTTPResponse, url: str) -> Answer:
-    """An answer with all of its body, unpacked if it was packed on the way.
+def read_all(response: urllib3.BaseHTTPResponse, url: str) -> Response:
+    """Read the whole body, and decompress it.
 
     Raises:
-        HttpError: As `pieces`.
+        HttpError: As for `pieces`.
     """
     try:
         data = response.read(decode_content=True)
     except urllib3.exceptions.HTTPError as error:
-        raise failure(error, url=url, reached=True) from None
+        raise connection_error(error, url=url, reached=True) from None
     finally:
         response.release_conn()
-    return Answer(response.status, response.reason or "", response.headers, data)
+    return Response(response.status, response.reason or "", response.headers, data)
 
 
-def finish(response: urllib3.BaseHTTPResponse) -> None:
-    """Read what is left, so that the connection serves the next request."""
+def drain(response: urllib3.BaseHTTPResponse) -> None:
+    """Read the rest of a body, so that its connection can be reused."""
     response.drain_conn()
     response.release_conn()
 
 
 def body_of(data: bytes) -> Body:
-    """Bytes as a body; in pieces, since a timeout counts for each of them."""
+    """Bytes as a body, in pieces, since the timeout counts for each piece."""
 
     def each() -> Iterator[bytes]:
         for start in range(0, len(data), PIECE):

@@ -1,8 +1,8 @@
-"""What can be wrong with a request, and the words for it, which the messages of all rooms use.
+"""HTTP errors, as the sentences that the messages of all rooms use.
 
-`HttpError` is what requests raise; whoever asked makes of it the error that a user reads.
-Exceptions of urllib3 end here: their text may hold a whole address, so none of it is passed on.
-urllib3 is imported late, since set-up uses the rest without it.
+Requests raise `HttpError`; each room turns it into the error that a user reads. Exceptions of
+urllib3 are not passed on, as their text may hold a URL with its secrets. urllib3 is imported late,
+since set-up runs without it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import ssl
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Literal
 
-from buildlib.outside.web.address import shown
+from buildlib.outside.web.address import redacted
 
 if TYPE_CHECKING:
     from urllib3 import exceptions as urllib3_errors
@@ -35,20 +35,20 @@ _SERVER_FAULT = 500  # and above (RFC 9110, 15.6)
 
 
 class HttpError(Exception):
-    """A request that brought nothing usable.
+    """A request that failed.
 
     Args:
-        reason: What happened, to follow the server in a sentence: "answers 404 Not Found".
-        kind: silent (no connection, or no answer), broken (half an answer), certificate (not
-            trusted), plain (HTTP where we speak TLS), unavailable (a status that may pass), absent
-            (404), refused (another status, or nothing that could be asked), full (no space left
-            there), content (a whole answer that is not what was asked for).
-        url: The address; kept without its secrets.
-        status: Of the answer, or 0 where there was none.
-        codes: Of the errors in the answer, where the server names them: `MANIFEST_UNKNOWN`, …
-        said: The server's own words.
+        reason: What happened; it follows the server's name in a sentence: "answers 404 Not Found".
+        kind: silent (no connection or no response), broken (an incomplete response), certificate
+            (not trusted), plain (HTTP where TLS is expected), unavailable (a transient status),
+            absent (404), refused (another status, or a URL that cannot be requested), full (no
+            space left on the server), content (a complete response with the wrong content).
+        url: Kept redacted.
+        status: 0 where there was no response.
+        codes: Error codes in the body of the response: `MANIFEST_UNKNOWN`, …
+        message: The server's own words.
         transient: Whether the same request may succeed later.
-        retry_after: Seconds the server asks to wait, if it does.
+        retry_after: Seconds that the server asks to wait.
     """
 
     def __init__(
@@ -59,30 +59,23 @@ class HttpError(Exception):
         url: str = "",
         status: int = 0,
         codes: tuple[str, ...] = (),
-        said: str = "",
+        message: str = "",
         transient: bool = False,
         retry_after: float | None = None,
     ) -> None:
         self.reason = reason
         self.kind: Kind = kind
-        self.url = shown(url)
+        self.url = redacted(url)
         self.status = status
         self.codes = codes
-        self.said = said
+        self.message = message
         self.transient = transient
         self.retry_after = retry_after
         super().__init__(f"{self.url} {reason}".lstrip())
 
 
-def refusal(status: int, reason: str, *, url: str = "", retry_after: str = "") -> HttpError:
-    """What a status of 400 or above means.
-
-    Args:
-        status: Of the answer.
-        reason: Its words.
-        url: What was asked for.
-        retry_after: That header.
-    """
+def status_error(status: int, reason: str, *, url: str = "", retry_after: str = "") -> HttpError:
+    """The error for a status of 400 or above; `retry_after` is that header."""
     words = f"answers {status} {reason}".rstrip()
     if status in _LATER or (status >= _SERVER_FAULT and status not in _NEVER):
         wait = _seconds(retry_after)
@@ -92,14 +85,8 @@ def refusal(status: int, reason: str, *, url: str = "", retry_after: str = "") -
     return HttpError(words, "absent" if status in _ABSENT else "refused", url=url, status=status)
 
 
-def failure(error: urllib3_errors.HTTPError, *, url: str, reached: bool) -> HttpError:
-    """What an exception of urllib3 means.
-
-    Args:
-        error: What was raised.
-        url: What was asked for.
-        reached: Whether the server had begun to answer.
-    """
+def connection_error(error: urllib3_errors.HTTPError, *, url: str, reached: bool) -> HttpError:
+    """The error for an exception of urllib3; `reached`: the response had begun."""
     from urllib3 import exceptions as urllib3_errors
 
     causes = list(_chain(error))
@@ -128,7 +115,7 @@ def failure(error: urllib3_errors.HTTPError, *, url: str, reached: bool) -> Http
 
 
 def _seconds(retry_after: str) -> float | None:
-    """Retry-After in seconds from now: it is a number or a date (RFC 9110, 10.2.3)."""
+    """Retry-After, a number or a date (RFC 9110, 10.2.3), in seconds from now."""
     if not retry_after:
         return None
     from urllib3 import Retry
@@ -141,8 +128,8 @@ def _seconds(retry_after: str) -> float | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An exception and all that caused it, the first cause last."""
-    here: BaseException | None = error
-    while here is not None:
-        yield here
-        here = here.__cause__ or here.__context__
+    """An exception and its causes, the root cause last."""
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ or current.__context__

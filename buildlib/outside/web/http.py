@@ -1,6 +1,6 @@
-"""Pages and files of the web, read with logins, redirects and retries, until it is told to stop.
+"""The HTTP client for pages and files: logins, redirects, retries; can be stopped.
 
-The module knows no digest and no file: see `fetch.transfer`.
+It knows no digests and writes no files: `fetch.transfer` does.
 """
 
 from __future__ import annotations
@@ -16,25 +16,24 @@ from buildlib.outside.web.connections import (
     ERROR,
     Connections,
     Request,
-    follow,
-    parsed,
+    address_of,
+    follow_redirects,
     pieces,
-    whole,
+    read_all,
 )
 from buildlib.outside.web.credentials import netrc_login
-from buildlib.outside.web.errors import HttpError, refusal
+from buildlib.outside.web.errors import HttpError, status_error
 from buildlib.outside.web.retry import Retry, Stopped, retrying
 from buildlib.outside.web.trust import host_trust
 
 T = TypeVar("T")
 
 
-class Opened(NamedTuple):
-    """An answer below 400 with a body still to be read.
+class OpenResponse(NamedTuple):
+    """A response with a status below 400 whose body is still to be read.
 
     Attributes:
-        url: Where it came from in the end, without credentials.
-        response: The answer.
+        url: After redirects, without credentials.
     """
 
     url: str
@@ -45,9 +44,8 @@ class Page(NamedTuple):
     """A page.
 
     Attributes:
-        url: Where it came from in the end, without credentials.
-        media_type: What its server says that it is.
-        data: Its bytes.
+        url: After redirects, without credentials.
+        media_type: The Content-Type header.
     """
 
     url: str
@@ -56,11 +54,11 @@ class Page(NamedTuple):
 
 
 class HttpClient:
-    """Whoever reads from the web; safe to use from many threads.
+    """A client that reads. Safe for several threads.
 
     Args:
-        retry: What is tried again.
-        stop: Set by the owner to make every thread inside end soon, with `Stopped`.
+        retry: How often requests are tried again, with which waits and timeouts.
+        stop: Set it, and every thread in this client soon ends with `Stopped`.
         keep: How many connections to keep open to one host.
     """
 
@@ -69,50 +67,46 @@ class HttpClient:
         self._stop = stop or threading.Event()
         self._connections = Connections(host_trust(), retry, keep=keep)
         self._logins: dict[Origin, str] = {}
-        self._silent: dict[Origin, HttpError] = {}
+        self._unreachable: dict[Origin, HttpError] = {}
 
-    def get(self, url: str, headers: Mapping[str, str]) -> Opened:
-        """Ask once, following redirects.
+    def get(self, url: str, headers: Mapping[str, str]) -> OpenResponse:
+        """Send once, following redirects.
 
         Raises:
-            HttpError: There is no answer, or its status is 400 or above.
+            HttpError: No response came, or its status is 400 or above.
         """
 
-        def send(at: str) -> urllib3.BaseHTTPResponse:
-            address = parsed(at)
-            if address.origin in self._silent:  # has cost one download all its attempts already
-                raise HttpError(self._silent[address.origin].reason, "silent", url=url)
+        def send(link: str) -> urllib3.BaseHTTPResponse:
+            address = address_of(link)
+            if address.origin in self._unreachable:  # used up the attempts of one download
+                raise HttpError(self._unreachable[address.origin].reason, "silent", url=url)
             login = self._login(address)
-            shown = {"Authorization": login} if login else {}
-            return self._connections.send(Request("GET", address.url, {**headers, **shown}))
+            authorization = {"Authorization": login} if login else {}
+            return self._connections.send(Request("GET", address.url, {**headers, **authorization}))
 
-        final, response = follow(send, url)
+        final, response = follow_redirects(send, url)
         if response.status >= ERROR:
             response.close()
             after = response.headers.get("Retry-After", "")
-            raise refusal(response.status, response.reason or "", url=url, retry_after=after)
-        return Opened(parsed(final).url, response)
+            raise status_error(response.status, response.reason or "", url=url, retry_after=after)
+        return OpenResponse(address_of(final).url, response)
 
     def page(self, url: str, accept: str) -> Page:
-        """A whole page, with retries.
-
-        Raises:
-            HttpError: As `get`, after the last attempt.
-        """
+        """A whole page, with retries; fails as `get`."""
 
         def once() -> Page:
             opened = self.get(url, {"Accept": accept, "Accept-Encoding": "gzip"})
-            answer = whole(opened.response, url)
-            return Page(opened.url, answer.headers.get("Content-Type", ""), answer.data)
+            response = read_all(opened.response, url)
+            return Page(opened.url, response.headers.get("Content-Type", ""), response.data)
 
         return self.retrying(once)
 
-    def chunks(self, opened: Opened) -> Iterator[bytes]:
-        """The body as it arrives, as it was sent.
+    def chunks(self, opened: OpenResponse) -> Iterator[bytes]:
+        """Stream the body as it was sent.
 
         Raises:
-            HttpError: It ended early or the server went silent.
-            Stopped: The owner wants no more.
+            HttpError: The body ended early, or the server went silent.
+            Stopped: `stop` was set.
         """
         for piece in pieces(opened.response, opened.url):
             yield piece
@@ -120,18 +114,13 @@ class HttpClient:
                 raise Stopped
 
     def retrying(self, call: Callable[[], T], progress: Callable[[], int] = int) -> T:
-        """Call until it succeeds, waiting between attempts; see `retry.retrying`.
-
-        Raises:
-            HttpError: Permanent, or the last of too many.
-            Stopped: The owner wants no more.
-        """
+        """`retry.retrying`, whose waits end with `Stopped` when `stop` is set."""
         try:
             return retrying(call, self._retry, self._wait, progress)
         except HttpError as error:
             if error.kind == "silent" and error.transient:
-                # Others from a host that never answers fail at once, not each in its turn.
-                self._silent[parsed(error.url).origin] = error
+                # Further requests to a host that never answers fail at once.
+                self._unreachable[address_of(error.url).origin] = error
             raise
 
     def _wait(self, seconds: float) -> None:
@@ -139,13 +128,13 @@ class HttpClient:
             raise Stopped
 
     def _login(self, address: Address) -> str:
-        """The login of an address, else the last for its host, else that of netrc.
+        """The login in a URL, else the last one for its origin, else that of netrc.
 
-        An index behind a password gives addresses of files without it.
+        The pages of an index behind a password link to files without it.
         """
         if address.login:
             self._logins[address.origin] = address.login
         elif address.origin not in self._logins:
-            found = netrc_login(address.origin.host)
-            self._logins[address.origin] = found.basic if found else ""
+            login = netrc_login(address.origin.host)
+            self._logins[address.origin] = login.basic if login else ""
         return self._logins[address.origin]

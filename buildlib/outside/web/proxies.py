@@ -1,4 +1,4 @@
-"""Through which proxy a host is reached; proxies are those that `urllib.request` finds."""
+"""Which proxy a request goes through; `urllib.request` finds the proxies of this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from urllib.request import proxy_bypass
 
 from buildlib.errors import InputError
-from buildlib.outside.web import address
+from buildlib.outside.web.address import Origin, parse_url
 
 
 class Proxy(NamedTuple):
@@ -23,25 +23,22 @@ class Proxy(NamedTuple):
     login: str
 
 
-def proxy_for(origin: address.Origin, proxies: Mapping[str, str]) -> Proxy | None:
-    """The proxy for whom to ask; None for the direct way.
+def proxy_for(origin: Origin, proxies: Mapping[str, str]) -> Proxy | None:
+    """The proxy for requests to a server; None for a direct connection.
 
     Args:
-        origin: Whom.
-        proxies: Scheme -> proxy, as `urllib.request.getproxies` gives them.
-
-    Raises:
-        InputError: The proxy is of a kind we do not speak.
+        origin: The server.
+        proxies: Scheme -> proxy, as `urllib.request.getproxies` returns them.
     """
     proxy = proxies.get(origin.scheme) or proxies.get("all", "")
     if not proxy or proxy_bypass(origin.host) or proxy_bypass(f"{origin.host}:{origin.port}"):
         return None
     url = proxy if "://" in proxy else f"http://{proxy}"
     try:
-        found = address.read(url)
+        address = parse_url(url)
     except ValueError:
         raise InputError(
             f"cannot fetch through a proxy of the kind {urlsplit(url).scheme!r}",
             fix="export http_proxy=http://proxy:port https_proxy=http://proxy:port",
         ) from None
-    return Proxy(found.url, found.login)
+    return Proxy(address.url, address.login)

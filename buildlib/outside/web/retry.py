@@ -1,7 +1,7 @@
-"""What is tried again, how often, and after which wait: the one loop for all requests.
+"""Retry with back-off and jitter: the one loop for all requests over HTTP.
 
-urllib3's own `Retry` counts the attempts of a single request; here they count anew whenever bytes
-have come, over any number of requests, and a wait can be ended from outside.
+urllib3's own `Retry` counts the attempts of a single request. Here the count starts again whenever
+new bytes have arrived, over any number of requests, and a wait can be interrupted.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ T = TypeVar("T")
 
 
 class Stopped(Exception):
-    """The work was interrupted; a thread that meets it just ends."""
+    """The work was interrupted; the thread just ends."""
 
 
 class Retry(NamedTuple):
-    """How patient to be; by default as with a file that a build cannot do without.
+    """How often to try again, and how long to wait; the defaults are for files of a build.
 
     Attributes:
-        attempts: How often in a row a request may fail without having brought a new byte.
-        first_delay: Seconds to wait after the first failure; they double with each more.
-        longest_delay: No wait is longer, even if the server asks for it (Retry-After).
-        connect_timeout: Seconds for a connection to be made.
-        read_timeout: Seconds for the server to send something.
+        attempts: How many failures in a row, without a new byte in between, end the work.
+        first_delay: Seconds to wait after the first failure; doubled after each further one.
+        longest_delay: The longest wait in seconds, even if Retry-After asks for more.
+        connect_timeout: In seconds.
+        read_timeout: Seconds in which the server must send something.
     """
 
     attempts: int = 5
@@ -36,36 +36,36 @@ class Retry(NamedTuple):
     connect_timeout: float = 10.0
     read_timeout: float = 30.0
 
-    def delay(self, failures: int, asked: float | None) -> float:
-        """Seconds to wait after some failures; the jitter parts clients that fell together.
+    def delay(self, failures: int, retry_after: float | None) -> float:
+        """Seconds to wait; the jitter spreads clients that failed together.
 
         Args:
-            failures: In a row, from 1.
-            asked: What the server asked for, if it did.
+            failures: How many in a row, from 1.
+            retry_after: Seconds that the server asked for.
         """
         backoff = self.first_delay * 2.0 ** (failures - 1)
         spread = backoff * random.uniform(0.5, 1.5)  # noqa: S311  not a secret
-        return min(self.longest_delay, max(spread, asked or 0.0))
+        return min(self.longest_delay, max(spread, retry_after or 0.0))
 
 
 QUICK = Retry(
     attempts=2, first_delay=0.3, longest_delay=2.0, connect_timeout=3.0, read_timeout=10.0
 )
-"""For what is only useful if it comes soon: some 8 seconds with a registry that is silent."""
+"""For what is useful only if it comes soon: gives up on a silent registry after some 8 seconds."""
 
 PATIENT = Retry(
     attempts=8, first_delay=0.5, longest_delay=60.0, connect_timeout=5.0, read_timeout=30.0
 )
-"""For what has to succeed: a registry may be away for about a minute, at any point."""
+"""For what has to succeed: survives a registry that is down for about a minute."""
 
 
 class Attempts:
-    """The attempts at one piece of work: after each failure a wait, or the end.
+    """Counts the failed attempts at one piece of work.
 
     Args:
-        retry: How often, and how long to wait.
+        retry: When to give up, and how long to wait.
         wait: Called with seconds; may raise to end the work.
-        furthest: How far the work had come when it began.
+        furthest: The progress (such as bytes) that the work starts from.
     """
 
     def __init__(self, retry: Retry, wait: Callable[[float], object], furthest: int = 0) -> None:
@@ -75,15 +75,10 @@ class Attempts:
         self._failures = 0
 
     def failed(self, error: HttpError, progress: int = 0) -> None:
-        """Wait until the work may be tried again.
+        """Wait before the next attempt; raises `error` if it is permanent or the last attempt's.
 
-        Args:
-            error: What happened.
-            progress: How far the work has come. Having come further than ever starts the count
-                anew, so that something large may take any number of connections.
-
-        Raises:
-            HttpError: This one, if it is permanent or the last of too many.
+        More `progress` than ever resets the count, so a large transfer may take any number of
+        connections.
         """
         self._failures = 1 if progress > self._furthest else self._failures + 1
         self._furthest = max(progress, self._furthest)
@@ -98,17 +93,7 @@ def retrying(
     wait: Callable[[float], object],
     progress: Callable[[], int] = int,
 ) -> T:
-    """Call until it succeeds, waiting between attempts.
-
-    Args:
-        call: What to try; only a transient `HttpError` makes it tried again.
-        retry: As for `Attempts`.
-        wait: As for `Attempts`.
-        progress: How far the call has come.
-
-    Raises:
-        HttpError: Permanent, or the last of too many.
-    """
+    """Call again after each transient `HttpError`, as `Attempts` allows; others are raised."""
     attempts = Attempts(retry, wait, progress())
     while True:
         try:

@@ -1,7 +1,7 @@
 """Which certificates are trusted: those of the host, of one registry, or any.
 
-Python's own rule holds: the host's authorities, or those of SSL_CERT_FILE and SSL_CERT_DIR, which
-is how a site with a proxy that inspects TLS names its own. Nothing here asks the network.
+As always in Python, these are the host's CA certificates, or those of SSL_CERT_FILE and
+SSL_CERT_DIR. A site with a proxy that inspects TLS sets these. Sends no request.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import ssl
 
 DOCKERS = "/etc/docker/certs.d"
-"""Where Docker looks for the authorities of one registry, in a folder of its name."""
+"""Where Docker looks for the CA certificates of one registry, in a folder of its name."""
 _BUNDLES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Alpine
     "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, RHEL
@@ -27,18 +27,18 @@ _NAMED = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 def find_ca(environ: Mapping[str, str]) -> str:
-    """The host's CA bundle, or an empty text where it has none."""
+    """Path of the host's CA bundle, or "" where it has none."""
     named = [environ.get(name, "") for name in _NAMED]
     return next((path for path in (*named, *_BUNDLES) if path and os.path.isfile(path)), "")
 
 
 def host_trust() -> ssl.SSLContext:
-    """What this host trusts; see `has_authorities` whether that is anything at all."""
+    """An SSL context that trusts what this host trusts; ask `has_authorities` if it is empty."""
     import ssl
 
     context = ssl.create_default_context()
     if not has_authorities(context) and not os.environ.get("SSL_CERT_FILE"):
-        # A Python built elsewhere may look for the bundle where this host has none.
+        # A Python that was built elsewhere may look for the bundle in another place.
         for bundle in filter(os.path.exists, _BUNDLES):
             context.load_verify_locations(bundle)
             break
@@ -46,29 +46,24 @@ def host_trust() -> ssl.SSLContext:
 
 
 def has_authorities(context: ssl.SSLContext) -> bool:
-    """Whether any certificate at all would be trusted."""
+    """Whether it trusts any certificate at all."""
     import ssl
 
     if context.cert_store_stats()["x509_ca"]:
         return True
     folder = ssl.get_default_verify_paths().capath
-    # OpenSSL looks there for certificates under their hashed names when it needs them.
+    # OpenSSL loads certificates from there when it needs them, by their hashed names.
     return bool(folder) and any(name.endswith(".0") for name in os.listdir(folder))
 
 
-def registry_trust(host: str, *, folder: str = "") -> ssl.SSLContext:
-    """What is trusted of a registry: what the host trusts, and what Docker does for it.
+def registry_trust(host: str) -> ssl.SSLContext:
+    """An SSL context that trusts what the host trusts, and what Docker trusts for this registry.
 
-    Args:
-        host: The registry's name.
-        folder: Where authorities lie, in a folder for each registry; Docker's if empty. As for
-            Docker, NAME.crt is an authority, NAME.cert with NAME.key is what we show of ourselves.
-
-    Raises:
-        InputError: A file there cannot be used.
+    As for Docker, NAME.crt in `DOCKERS`/host is a CA certificate, NAME.cert with NAME.key is our
+    client certificate.
     """
     context = host_trust()
-    folder = os.path.join(folder or DOCKERS, host)
+    folder = os.path.join(DOCKERS, host)
     try:
         names = sorted(os.listdir(folder))
     except OSError:
@@ -89,7 +84,7 @@ def registry_trust(host: str, *, folder: str = "") -> ssl.SSLContext:
 
 
 def no_trust() -> ssl.SSLContext:
-    """For loopback, where Docker takes any certificate: nobody is between us and ourselves."""
+    """For loopback, where Docker takes any certificate too: nobody can be in between."""
     import ssl
 
     context = ssl.create_default_context()

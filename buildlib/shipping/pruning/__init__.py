@@ -1,1 +1,1 @@
-"""What of the past is kept, and how the rest is removed, here and in a registry."""
+"""Which old images are kept, and how the others are removed, from the engine or a registry."""

@@ -1,9 +1,8 @@
-"""Content tags in the engine: which there are, which of them are ours, and their removal.
+"""Content tags in the engine: listing them, telling ours from others, removing them.
 
-Only the tag is removed, and with an image's last tag the engine removes the image, but for layers
-that others use: never an image by its ID, never by force. An image is ours where the record of the
-tag's key names its ID; a tag that merely looks like ours is left alone. Knows neither git nor
-registries.
+Only tags are removed, never an image by its ID, never by force. The engine removes an image with
+its last tag, except layers that other images use. An image is ours if the record of the tag's key
+names its ID; a tag that merely looks like ours stays. This module knows neither git nor registries.
 """
 
 from __future__ import annotations
@@ -28,31 +27,29 @@ _CONTENT = re.compile(r"key-([0-9a-f]{32})\Z")
 def content_tags(engine: Engine, settings: Settings) -> dict[str, str]:
     """All content tags of our organisation in an engine, each with the ID of its image."""
     pattern = f"{names.repository(settings, '*')}:key-*"
-    found = engine.tags(pattern)
-    return {ref: found[ref] for ref in sorted(found) if _CONTENT.match(split_ref(ref)[1])}
+    images = engine.tags(pattern)
+    return {ref: images[ref] for ref in sorted(images) if _CONTENT.match(split_ref(ref)[1])}
 
 
 def contents(
     tags: Iterable[tuple[str, str]], records: Records, sizes: Callable[[str], int] = lambda _: 0
 ) -> list[Content]:
-    """Content tags with what is recorded of them.
+    """Content tags with what the records say of them.
 
     Args:
-        tags: References with the IDs of their images.
-        records: The records of this machine.
         sizes: Bytes of an image, by its ID.
     """
-    found = []
+    result = []
     for ref, image in tags:
         repository, tag = split_ref(ref)
         key = tag.removeprefix("key-")
-        made = _made(records, key, image)
-        found.append(Content(ref, repository, key, image, ref, sizes(image), made))
-    return found
+        recorded_at = _recorded_at(records, key, image)
+        result.append(Content(ref, repository, key, image, ref, sizes(image), recorded_at))
+    return result
 
 
-def _made(records: Records, start: str, image: str) -> float | None:
-    """When a record was written that names an image for a key; None where there is none."""
+def _recorded_at(records: Records, start: str, image: str) -> float | None:
+    """When we recorded an image under a key; None if no record names it."""
     times = []
     for key, seconds in records.find(start):
         record = records.get(key)
@@ -62,53 +59,44 @@ def _made(records: Records, start: str, image: str) -> float | None:
 
 
 def look(engine: Engine, settings: Settings, records: Records) -> tuple[list[Content], list[Keep]]:
-    """All content tags of an engine, and the rules that hold for every one of them.
-
-    Raises:
-        EngineUnavailable: No engine answers.
-    """
+    """All content tags of an engine, and the rules that apply to each of them."""
     tags = content_tags(engine, settings)
-    there = engine.inspect(list(dict.fromkeys(tags.values())))
-    found = contents(tags.items(), records, lambda image: _size(there.get(image)))
-    return found, in_use(engine, there)
+    images = engine.inspect(list(dict.fromkeys(tags.values())))
+    all_contents = contents(tags.items(), records, lambda image: _size(images.get(image)))
+    return all_contents, in_use(engine, images)
 
 
 def _size(info: ImageInfo | None) -> int:
     return info.size if info else 0
 
 
-def in_use(engine: Engine, there: dict[str, ImageInfo | None]) -> list[Keep]:
-    """The rules that keep what is not ours, and what somebody uses.
+def in_use(engine: Engine, images: dict[str, ImageInfo | None]) -> list[Keep]:
+    """Rules that keep images which are not ours, or which somebody uses.
 
     Args:
-        engine: The engine.
-        there: What it says of the images, by ID.
+        images: What the engine says of them, by ID.
     """
-    used = {
+    by_containers = {
         ("", image): f"the container {name} stands on it" for image, name in engine.in_use().items()
     }
-    named = {
+    by_tags = {
         ("", image): f"it is {other}"
-        for image, info in there.items()
+        for image, info in images.items()
         if info is not None and (other := _other_name(info))
     }
-    return [recorded, digests(used), digests(named)]
+    return [recorded, digests(by_containers), digests(by_tags)]
 
 
 def _other_name(info: ImageInfo) -> str:
-    """A tag of an image that is no content tag, such as `dev` or that of a release."""
+    """A tag that is not a content tag, such as `dev` or that of a release; empty for none."""
     return next((tag for tag in info.tags if not _CONTENT.match(split_ref(tag)[1])), "")
 
 
 def remove(engine: Engine, going: Sequence[Content]) -> dict[Content, str]:
-    """Remove content tags, each only if it still is what was looked at.
-
-    Args:
-        engine: The engine.
-        going: What is to go.
+    """Remove content tags, each only if it still stands for the same image.
 
     Returns:
-        Why, for each that was not removed; the rest is gone.
+        Why, for each that could not be removed.
     """
     failed: dict[Content, str] = {}
     for content in going:

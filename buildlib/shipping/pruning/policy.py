@@ -1,7 +1,7 @@
-"""What goes and what stays: pure, the same for an engine and for a registry.
+"""Which contents are removed: pure functions, the same for an engine and for a registry.
 
-A thing goes only where no rule keeps it; every kept thing has the reason of the first rule that
-keeps it. Knows neither engines nor registries nor git: those who ask them hand in what they found.
+A content is removed only if no rule keeps it; the first rule that does gives the reason.
+This module knows neither engines nor registries nor git: its callers pass in what those hold.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Content(NamedTuple):
-    """A name for one content, which could be removed.
+    """A tag of one content, which could be removed.
 
     Attributes:
         name: The reference, as people write it: `elyra/kernel-py:key-0123…`.
@@ -33,14 +33,13 @@ class Content(NamedTuple):
 
 
 Keep = Callable[[Content], str]
-"""A rule: why a content is kept, or an empty text where this rule does not keep it."""
+"""A rule: the reason why a content is kept; empty if this rule does not keep it."""
 
 
 class Decision(NamedTuple):
-    """What becomes of a content.
+    """Whether a content stays.
 
     Attributes:
-        content: The content.
         reason: Why it is kept; empty where it goes.
     """
 
@@ -52,7 +51,7 @@ NO_RECORD = "no record says that a build of ours made it"
 
 
 def recorded(content: Content) -> str:
-    """Keeps what is not known to be ours."""
+    """Keeps a content of which no record says that we made it."""
     return NO_RECORD if content.made is None else ""
 
 
@@ -62,7 +61,7 @@ def keys(reasons: Mapping[str, str]) -> Keep:
 
 
 def digests(reasons: Mapping[tuple[str, str], str]) -> Keep:
-    """Keeps contents by repository and digest; a rule for all repositories has an empty one."""
+    """Keeps contents by (repository, digest); an empty repository stands for all."""
     return lambda content: (
         reasons.get((content.repository, content.digest), "")
         or reasons.get(("", content.digest), "")
@@ -76,38 +75,38 @@ def made_since(seconds: float, reason: str) -> Keep:
 
 def newest(contents: Sequence[Content], count: int) -> Keep:
     """Keeps the newest few of each repository."""
-    kept: set[str] = set()
+    newest_names: set[str] = set()
     by_repository: dict[str, list[Content]] = {}
     for content in contents:
         if content.made is not None:
             by_repository.setdefault(content.repository, []).append(content)
     for rivals in by_repository.values():
         rivals.sort(key=lambda content: content.made or 0.0, reverse=True)
-        kept.update(content.name for content in rivals[:count])
+        newest_names.update(content.name for content in rivals[:count])
     reason = f"one of the newest {count} of its target"
-    return lambda content: reason if content.name in kept else ""
+    return lambda content: reason if content.name in newest_names else ""
 
 
 def decide(contents: Sequence[Content], rules: Sequence[Keep]) -> list[Decision]:
-    """What becomes of each content.
+    """Decide for each content whether it stays.
 
     Args:
-        contents: All of them: what is left out here is neither kept nor removed.
-        rules: Any of them keeps; the first that does gives the reason.
+        contents: All of them, since those of one group stay or go together.
+        rules: One is enough to keep a content; the first that does gives the reason.
 
     Returns:
-        A decision for each, in the same order. Where a content is kept, all of its group are.
+        A decision for each, in the same order.
     """
     reasons = [
         next((why for why in (rule(content) for rule in rules) if why), "") for content in contents
     ]
-    staying: dict[tuple[str, str], str] = {}
+    kept_groups: dict[tuple[str, str], str] = {}
     for content, reason in zip(contents, reasons, strict=True):
         if reason:
-            staying.setdefault((content.repository, content.group), content.name)
+            kept_groups.setdefault((content.repository, content.group), content.name)
     decisions = []
     for content, reason in zip(contents, reasons, strict=True):
-        other = staying.get((content.repository, content.group), "")
+        other = kept_groups.get((content.repository, content.group), "")
         shared = f"goes only together with {other.rpartition(':')[2]}, which stays" if other else ""
         decisions.append(Decision(content, reason or shared))
     return decisions

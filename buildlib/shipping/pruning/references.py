@@ -1,11 +1,11 @@
-"""Which keys the history of the workspace still stands for, and why.
+"""Which keys the working tree and git's history still need, and why.
 
-The last commits of HEAD, the heads of all branches (local ones, and those of remotes as they were
-last fetched) and the tags of releases are loaded as the working tree is: declarations, lock and
-settings of that commit, by the rules of today. What a commit stands for never changes, so it is
-remembered. A commit that cannot be loaded is told, and what may be its own is kept.
+It loads the last commits of HEAD, the heads of all branches (local ones, and remote ones as last
+fetched) and the tags of releases as it loads the working tree: declarations, lock and settings of
+that commit, by the rules of today. The keys of a commit never change, so a memo holds them. If a
+commit cannot be loaded, that is reported, and images that may be its own are kept.
 
-Reads git; knows nothing of engines and registries.
+This module reads git; it knows neither engines nor registries.
 """
 
 from __future__ import annotations
@@ -31,25 +31,25 @@ if TYPE_CHECKING:
     from buildlib.build.workspace import Workspace
 
 _WORKSPACE = ("dodo.py", "VERSION", SETTINGS_FILE)
-"""Without one of these, a commit is none of a workspace and has no images."""
+"""A commit that lacks one of these is not of a workspace, so it has no images."""
 _NO_VERSION = "0.0.0"
 _MEMO = "references"
 _MAKES_KEYS = (
     "core/dockerfile", "core/dsl", "core/graph", "core/keys", "core/model", "core/rules",
     "core/store/names.py", "core/trees", "core/view.py", "shipping/pruning",
 )  # fmt: skip
-"""The code that gives a commit its keys."""
+"""The code that computes the keys of a commit."""
 _SHORT = 9
 
 
-class Commit(NamedTuple):
+class KeptCommit(NamedTuple):
     """A commit that must not lose its images.
 
     Attributes:
         id: 40 hex digits.
-        name: What stands for it, for people: `HEAD~2`, `origin/main`, `v2.5.0`.
+        name: For people: `HEAD~2`, `origin/main`, `v2.5.0`.
         seconds: When it was committed, since 1970.
-        is_release: Whether it is kept for the tag of a release only; its images have that tag.
+        is_release: Only the tag of a release refers to it; its images have that tag.
     """
 
     id: str
@@ -58,30 +58,29 @@ class Commit(NamedTuple):
     is_release: bool
 
 
-class Unknown(NamedTuple):
+class BrokenCommit(NamedTuple):
     """A commit that cannot be loaded.
 
     Attributes:
-        commit: The commit.
-        why: What is wrong with it, in one line.
+        why: The error, in one line.
     """
 
-    commit: Commit
+    commit: KeptCommit
     why: str
 
 
 class References(NamedTuple):
-    """What the history stands for.
+    """What the working tree and the history need.
 
     Attributes:
-        keys: The first 32 digits of a key -> what refers to it.
+        keys: The first 32 digits of a key -> why it is needed.
         images: Names of all images that any of the commits declares, without organisation.
-        unknown: Commits that could not be loaded, or not all of it.
+        unknown: Commits that could not be loaded in whole.
     """
 
     keys: dict[str, str]
     images: frozenset[str]
-    unknown: tuple[Unknown, ...]
+    unknown: tuple[BrokenCommit, ...]
 
 
 class _Loaded(NamedTuple):
@@ -91,37 +90,32 @@ class _Loaded(NamedTuple):
 
 
 def references(workspace: Workspace, count: int, say: Callable[[str], None]) -> References:
-    """What the working tree and the history of a workspace refer to.
+    """What the working tree and the history of a workspace need.
 
     Args:
-        workspace: The workspace.
         count: How many commits of HEAD, itself included.
-        say: Told that there is much to load.
-
-    Raises:
-        InputError: The declarations of the working tree are wrong.
     """
     keys = dict.fromkeys(present_keys(workspace), "the working tree needs it")
     images = _images(workspace.view)
     unknown = []
     memo = Memo(workspace.state.path(_MEMO), fingerprint.digest(*_MAKES_KEYS))
     parsed: dict[Any, Any] = {}
-    wanted = commits(workspace.root, count)
-    told = False
-    for commit in wanted:
-        kept = (commit.id, tuple(sorted(workspace.overrides.items())))
-        known = memo.get(kept)
-        if known is not None:
-            loaded = _Loaded(frozenset(known[0]), frozenset(known[1]), "")
+    kept_commits = commits(workspace.root, count)
+    announced = False
+    for commit in kept_commits:
+        memo_key = (commit.id, tuple(sorted(workspace.overrides.items())))
+        remembered = memo.get(memo_key)
+        if remembered is not None:
+            loaded = _Loaded(frozenset(remembered[0]), frozenset(remembered[1]), "")
         else:
-            if not told:
+            if not announced:
                 say("reading what the history refers to")
-                told = True
+                announced = True
             loaded = _load(workspace, commit.id, parsed)
             if not loaded.failure:
-                memo[kept] = (tuple(sorted(loaded.keys)), tuple(sorted(loaded.images)))
+                memo[memo_key] = (tuple(sorted(loaded.keys)), tuple(sorted(loaded.images)))
         if loaded.failure:
-            unknown.append(Unknown(commit, loaded.failure))
+            unknown.append(BrokenCommit(commit, loaded.failure))
         for key in loaded.keys:
             keys.setdefault(key, f"{commit.name} ({commit.id[:_SHORT]}) needs it")
         images |= loaded.images
@@ -132,25 +126,24 @@ def references(workspace: Workspace, count: int, say: Callable[[str], None]) -> 
 def present_keys(workspace: Workspace) -> list[str]:
     """The first 32 digits of the keys that the working tree has now.
 
-    A target whose key cannot be told, since the lock lacks something, cannot be built either.
+    Targets without a key, because the lock lacks an entry, are left out: nothing can build them.
     """
     return list(_keys_of(workspace.view, workspace.keys, []))
 
 
-def commits(root: str, count: int) -> list[Commit]:
-    """The commits that must not lose their images, each once; none where there is no git.
+def commits(root: str, count: int) -> list[KeptCommit]:
+    """The commits that must not lose their images, each once; none without git.
 
     Args:
-        root: The workspace.
-        count: How many of HEAD.
+        count: How many commits of HEAD, itself included.
     """
-    found: dict[str, Commit] = {}
+    by_id: dict[str, KeptCommit] = {}
     if count:
         rows = _git(root, "log", f"--max-count={count}", "--format=%H %ct", "HEAD")
         for number, row in enumerate(rows):
             commit, seconds = row.split()
             name = f"HEAD~{number}" if number else "HEAD"
-            found.setdefault(commit, Commit(commit, name, float(seconds), is_release=False))
+            by_id.setdefault(commit, KeptCommit(commit, name, float(seconds), is_release=False))
     form = "%(objectname) %(*objectname) %(committerdate:unix) %(*committerdate:unix) %(refname)"
     form = form.replace(" ", "%00")
     for line in _git(root, "for-each-ref", f"--format={form}", *_KINDS):
@@ -159,23 +152,23 @@ def commits(root: str, count: int) -> list[Commit]:
             continue  # a tag on a file, say
         is_release = reference.startswith("refs/tags/")
         name = reference.removeprefix("refs/").split("/", 1)[1]
-        head = Commit(peeled or own, name, float(peeled_when or when), is_release)
-        other = found.get(head.id)
+        head = KeptCommit(peeled or own, name, float(peeled_when or when), is_release)
+        other = by_id.get(head.id)
         if other is None or (other.is_release and not is_release):
-            found[head.id] = head
-    return list(found.values())
+            by_id[head.id] = head
+    return list(by_id.values())
 
 
 _KINDS = ("refs/heads", "refs/remotes", "refs/tags/v*")
 
 
 def is_whole(root: str) -> bool:
-    """Whether the clone has all of its history: it is none, or a shallow one, otherwise."""
+    """Whether this is a git clone with its whole history, not a shallow one."""
     return _git(root, "rev-parse", "--is-shallow-repository") == ["false"]
 
 
 def _git(root: str, *words: str) -> list[str]:
-    """The lines that git answers; none where it refuses, or is not installed."""
+    """Output of git as lines; none if git fails or is not installed."""
     try:
         answer = git(root, *words)
     except NoGit:
@@ -184,23 +177,24 @@ def _git(root: str, *words: str) -> list[str]:
 
 
 def _load(workspace: Workspace, commit: str, memo: Any) -> _Loaded:
-    """The keys of one commit, for its own settings and for those given for this run."""
+    """The keys of one commit, under its own settings and under those of this run."""
     keys: set[str] = set()
     images: set[str] = set()
     failures: list[str] = []
-    with _noted(failures), view_of_commit(workspace.root, commit, memo=memo) as own:
+    with _collected(failures), view_of_commit(workspace.root, commit, memo=memo) as own:
         if not all(own.tree.exists(name) for name in _WORKSPACE):
             return _Loaded(frozenset(), frozenset(), "")
         given = View(own.tree, workspace.overrides, memo=memo)
         for view in (own,) if own.settings == given.settings else (own, given):
             flavour = view.settings.flavour
             for other in dict.fromkeys((flavour, *FLAVOURS)):
-                wrong = failures if other == flavour else []  # of other flavours it is no failure
-                with _noted(wrong):
-                    seen = view.in_flavour(other)
-                    for version in _versions(seen):
-                        keys.update(_keys_of(seen, seen.keys_under(version), wrong))
-                    images |= _images(seen)
+                # Errors in other flavours are ignored.
+                errors = failures if other == flavour else []
+                with _collected(errors):
+                    in_flavour = view.in_flavour(other)
+                    for version in _versions(in_flavour):
+                        keys.update(_keys_of(in_flavour, in_flavour.keys_under(version), errors))
+                    images |= _images(in_flavour)
     return _Loaded(frozenset(keys), frozenset(images), failures[0] if failures else "")
 
 
@@ -209,36 +203,35 @@ _BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError)
 
 
 @contextmanager
-def _noted(wrong: list[str]) -> Iterator[None]:
-    """Note what is wrong with a commit, and go on."""
+def _collected(errors: list[str]) -> Iterator[None]:
+    """Collect an error of a commit, and go on."""
     try:
         yield
     except BuildError as error:
-        wrong.append(_line(error))
+        errors.append(_line(error))
     except _BROKEN as error:
-        wrong.append(f"{type(error).__name__}: {error}")
+        errors.append(f"{type(error).__name__}: {error}")
 
 
 def _versions(view: View) -> list[str]:
-    """What the targets of a commit were made as: under development, and as the release it is."""
+    """The versions under which targets of a commit were built: development, and the release."""
     try:
         return [*dict.fromkeys((before(view.version), view.version))]
     except InputError:  # no version at all: nothing but `dev` was ever made of it
         return [before(_NO_VERSION)]
 
 
-def _keys_of(view: View, keys: Keys, wrong: list[str]) -> Iterator[str]:
-    """The first 32 digits of the keys of all targets whose key can be told."""
+def _keys_of(view: View, keys: Keys, errors: list[str]) -> Iterator[str]:
+    """The first 32 digits of the keys of all targets that have one; other errors are collected."""
     for label in view.graph.order:
         try:
             yield key_digits(keys.key(Reference(label)))
         except InputError as error:
             if label not in view.left_out:
-                wrong.append(_line(error))
+                errors.append(_line(error))
 
 
 def _images(view: View) -> set[str]:
-    """Names of all images that a view declares."""
     targets = view.graph.targets.values()
     return {image_name(target) for target in targets if target.rule.is_image}
 

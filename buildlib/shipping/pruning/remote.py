@@ -1,9 +1,8 @@
-"""Content and records in the registry: which there are, which of them go, and their deletion.
+"""Content and records in the registry: listing and deleting them.
 
-A registry deletes by digest, and all tags of that digest go with it. So a digest with any tag that
-is not ours to remove stays: releases, channels, whatever people tagged. The organisation's
-`releases` are never looked at. Content without a valid record beside it stays: nobody says what it
-is (a push may be under way).
+A registry deletes a digest with all its tags. So a digest stays if it has any tag that is not ours
+to remove: of a release, of a channel, of a person. The organisation's `releases` are never read.
+Content without a valid record stays: nothing says what it is (a push may be under way).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.build.sharing.entry import ARTIFACT
-from buildlib.build.sharing.reader import STORE
+from buildlib.build.sharing.entry_reader import STORE
 from buildlib.core.store import names
 from buildlib.errors import BuildError, InputError
 from buildlib.outside.registry.artifact import created
@@ -33,11 +32,7 @@ GONE = "it was gone already"
 
 
 def check(workspace: Workspace) -> None:
-    """Refuse to judge a registry from a workspace that cannot know what others need.
-
-    Raises:
-        InputError: No registry is configured, or the clone has no history.
-    """
+    """Refuse to prune without a registry, or from a clone that lacks history others may need."""
     from buildlib.shipping.pruning.references import is_whole
 
     if not workspace.settings.registry:
@@ -70,19 +65,13 @@ class _Tagged(NamedTuple):
 def look(
     registry: Registry, settings: Settings, images: Iterable[str]
 ) -> tuple[list[Content], list[Keep]]:
-    """All content and records of our images, and the rules that hold for every one of them.
+    """All content and records of our images, and the rules that apply to each of them.
 
     Args:
-        registry: The registry.
-        settings: Names of images.
-        images: The images' names, without organisation: all that any commit has.
-
-    Raises:
-        RegistryUnavailable: It does not answer.
-        ActionError: It refuses, or holds what cannot be read.
+        images: Names of all images of any commit, without organisation.
     """
-    found: list[Content] = []
-    kept: dict[tuple[str, str], str] = {}
+    contents: list[Content] = []
+    reasons: dict[tuple[str, str], str] = {}
     for name in sorted({*images, STORE}):
         repository = repository_of(settings, name)
         tags = registry.tags(repository)
@@ -90,52 +79,52 @@ def look(
         tagged = [
             _Tagged(tag, manifest)
             for tag, manifest in zip(tags, manifests, strict=True)
-            if manifest is not None  # it went in this moment
+            if manifest is not None  # None: deleted just now
         ]
-        found += _contents(registry.host, repository, tagged)
-        kept |= _people(repository, tagged)
-    return found, [recorded, digests(kept)]
+        contents += _contents(registry.host, repository, tagged)
+        reasons |= _user_tagged(repository, tagged)
+    return contents, [recorded, digests(reasons)]
 
 
-def _people(repository: str, tagged: Iterable[_Tagged]) -> dict[tuple[str, str], str]:
-    """Digests that have tags which are not of the store, and those that an index of them names."""
-    kept: dict[tuple[str, str], str] = {}
+def _user_tagged(repository: str, tagged: Iterable[_Tagged]) -> dict[tuple[str, str], str]:
+    """Digests under tags that are not ours, and digests in an index under such a tag."""
+    reasons: dict[tuple[str, str], str] = {}
     for tag, manifest in tagged:
         if _OURS.match(tag):
             continue
         why = f"it is {repository}:{tag}"
-        kept[repository, manifest.digest] = why
+        reasons[repository, manifest.digest] = why
         for inner in _list(manifest.plain.get("manifests")):
-            kept.setdefault((repository, str(inner.get("digest", ""))), f"{why} for a platform")
-    return kept
+            reasons.setdefault((repository, str(inner.get("digest", ""))), f"{why} for a platform")
+    return reasons
 
 
 def _contents(host: str, repository: str, tagged: Sequence[_Tagged]) -> list[Content]:
-    """What of a repository is content or a record, with what its record says."""
+    """The content and records of a repository, with what each record says."""
     records = {
         tag.partition("-")[2]: manifest
         for tag, manifest in tagged
         if tag.startswith("record-") and _is_record(manifest)
     }
-    found = []
+    contents = []
     for tag, manifest in tagged:
-        ours = _OURS.match(tag)
-        if ours is None:
+        match = _OURS.match(tag)
+        if match is None:
             continue
-        kind, key = ours.groups()
+        kind, key = match.groups()
         record = records.get(key)
         # An image and its record go together, and a digest with all its tags.
-        group, made = manifest.digest, None
+        group, pushed_at = manifest.digest, None
         if record is not None:
             subject = _subject(record)
             if kind == "record":
-                group, made = subject or record.digest, created(record)
+                group, pushed_at = subject or record.digest, created(record)
             elif subject == manifest.digest:
-                made = created(record)
+                pushed_at = created(record)
         name = f"{host}/{repository}:{tag}"
         size = _size(manifest)
-        found.append(Content(name, repository, key, manifest.digest, group, size, made))
-    return found
+        contents.append(Content(name, repository, key, manifest.digest, group, size, pushed_at))
+    return contents
 
 
 def _is_record(manifest: Manifest) -> bool:
@@ -143,13 +132,13 @@ def _is_record(manifest: Manifest) -> bool:
 
 
 def _subject(record: Manifest) -> str:
-    """The digest of the image that a record is about; empty where it is about files."""
+    """The digest of the image that a record is about; empty for a record of files."""
     subject = record.plain.get("subject")
     return str(subject.get("digest", "")) if isinstance(subject, dict) else ""
 
 
 def _size(manifest: Manifest) -> int:
-    """Bytes of its blobs; 0 where it is not that of an image."""
+    """Bytes of its blobs; 0 if it is no image."""
     with suppress(BuildError):
         return manifest.size
     return 0
@@ -160,19 +149,18 @@ def _list(value: Any) -> list[dict[str, Any]]:
 
 
 def remove(registry: Registry, going: Sequence[Content]) -> dict[Content, str]:
-    """Delete manifests, images before their records; each repository is looked at once more.
+    """Delete manifests, images before their records, after a second look at each repository.
 
     Args:
-        registry: The registry.
-        going: What is to go: whole groups.
+        going: Whole groups.
 
     Returns:
-        Why, for each that was not deleted; the rest is gone.
+        Why, for each that could not be deleted.
     """
     failed: dict[Content, str] = {}
     for repository in dict.fromkeys(content.repository for content in going):
-        mine = [content for content in going if content.repository == repository]
-        failed |= _remove_from(registry, repository, mine)
+        in_repository = [content for content in going if content.repository == repository]
+        failed |= _remove_from(registry, repository, in_repository)
     return failed
 
 
@@ -180,35 +168,35 @@ def _remove_from(
     registry: Registry, repository: str, going: Sequence[Content]
 ) -> dict[Content, str]:
     try:
-        late = _tagged_meanwhile(registry, repository, going)
+        group_failures = _tagged_meanwhile(registry, repository, going)
     except BuildError as error:
-        return dict.fromkeys(going, _told(error))
+        return dict.fromkeys(going, _in_one_line(error))
     failed: dict[Content, str] = {}
-    ended: dict[str, str] = {}
-    # What an image's record says is true as long as the record is there; so it goes last.
+    outcomes: dict[str, str] = {}
+    # Without its record, an image could not be told to be ours; so the record goes last.
     for content in sorted(going, key=lambda each: (":key-" not in each.name, each.name)):
-        why = late.get(content.group, "")
-        if not why and content.digest not in ended:
+        why = group_failures.get(content.group, "")
+        if not why and content.digest not in outcomes:
             try:
-                there = registry.delete(repository, content.digest)
-                ended[content.digest] = "" if there else GONE
+                existed = registry.delete(repository, content.digest)
+                outcomes[content.digest] = "" if existed else GONE
             except BuildError as error:
-                ended[content.digest] = _told(error)
-        why = why or ended[content.digest]
+                outcomes[content.digest] = _in_one_line(error)
+        why = why or outcomes[content.digest]
         if why:
             failed[content] = why
         if why and why != GONE:
-            late.setdefault(content.group, f"its image stays: {why}")
+            group_failures.setdefault(content.group, f"its image stays: {why}")
     return failed
 
 
 def _tagged_meanwhile(
     registry: Registry, repository: str, going: Sequence[Content]
 ) -> dict[str, str]:
-    """Groups of which a digest has got another tag since it was looked at."""
-    known = {content.name.rpartition(":")[2] for content in going}
+    """Groups of which a digest got another tag since it was listed: group -> why it stays."""
+    expected = {content.name.rpartition(":")[2] for content in going}
     groups = {content.digest: content.group for content in going}
-    others = [tag for tag in registry.tags(repository) if tag not in known]
+    others = [tag for tag in registry.tags(repository) if tag not in expected]
     heads = map_threads(partial(registry.head, repository), others, threads=_AT_ONCE)
     return {
         groups[digest]: f"it became {repository}:{tag} meanwhile"
@@ -217,6 +205,6 @@ def _tagged_meanwhile(
     }
 
 
-def _told(error: BuildError) -> str:
+def _in_one_line(error: BuildError) -> str:
     parts = [error.what, error.detail or "", f"fix: {error.fix}" if error.fix else ""]
     return "; ".join(part.strip() for part in parts if part)

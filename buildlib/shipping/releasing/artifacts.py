@@ -1,11 +1,10 @@
 """The files of a release, in `dist/VERSION/`: archives, lists, statements, checksums.
 
-All of them are made beside the folder and then renamed into it, one by one, the checksums last: a
-release that was stopped has no checksums for half of its files, and writing again completes it.
-The same release gives the same bytes. What each file is for is in docs/release-files.md.
+They are written to a scratch folder and then renamed into place one by one, the checksums last.
+So a release that was stopped has no checksums, and writing it again completes it. The same release
+gives the same bytes. docs/release-files.md says what each file is for.
 
-It puts files together; what stands in them is made by `attest`, `sbom` and `notes`. It knows no
-registry, and signs nothing: statements are sealed by whoever can.
+`attest`, `sbom` and `notes` make the contents. This module knows no registry, and the caller signs.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ NOTES = "RELEASE_NOTES.md"
 PROVENANCE = "provenance.intoto.json"
 TEST_RESULTS = "test-results.intoto.jsonl"
 SEALED = {PROVENANCE: "provenance.dsse.json", TEST_RESULTS: "test-results.dsse.jsonl"}
-"""The files that hold the signed statements, where there is a key."""
+"""The files with the signed statements, which exist if there is a key."""
 SBOMS = "sbom"
 SBOM_ENDING = ".cdx.json"
 
@@ -41,64 +40,53 @@ def write(
     say: Callable[[str], None],
     seal: Callable[[bytes], bytes] | None = None,
 ) -> list[str]:
-    """Write the files of a release; those that are there and right are left as they are.
+    """Write the files of a release; files that are right already stay as they are.
 
     Args:
         workspace: In the channel of the release, its archives built.
-        release: What is released.
-        folder: Where to; absolute, in the workspace.
-        say: Takes lines for people.
-        seal: Makes a line with a signed statement of a statement; None where nothing is signed.
+        folder: Absolute, in the workspace.
+        seal: Turns a statement into a line with the signed statement; None to sign nothing.
 
     Returns:
         The names of all files of the release, sorted, relative to the folder.
-
-    Raises:
-        ActionError: An archive or an image is gone, a proof is of another image than the one that
-            is released, or the folder holds files that are none of the release's.
     """
     import shutil
 
-    beside = workspace.state.path(f"release.{os.getpid()}")
+    scratch = workspace.state.path(f"release.{os.getpid()}")
     try:
-        made = _Files(folder, beside)
-        made.take_archives(workspace)
-        made.add(IMAGES, attest.images_json(release))
-        made.add(NOTES, notes.release_notes(_changelog(workspace), release.version).encode())
+        files = _ReleaseFiles(folder, scratch)
+        files.take_archives(workspace)
+        files.add(IMAGES, attest.images_json(release))
+        files.add(NOTES, notes.release_notes(_changelog(workspace), release.version).encode())
         reports = {proof.key: _report(workspace, proof.key) for proof in release.proofs}
         results = attest.test_results(release, reports)
-        made.add(TEST_RESULTS, results)
-        made.take_sboms(workspace, release, say)
+        files.add(TEST_RESULTS, results)
+        files.take_sboms(workspace, release, say)
         flavour = workspace.settings.flavour
         pins = pins_of(workspace, release)
-        provenance = attest.provenance(release, made.sha256, pins, flavour=flavour)
-        made.add(PROVENANCE, provenance)
+        provenance = attest.provenance(release, files.sha256, pins, flavour=flavour)
+        files.add(PROVENANCE, provenance)
         if seal:
-            made.add(SEALED[PROVENANCE], seal(provenance))
-            made.add(SEALED[TEST_RESULTS], b"".join(map(seal, results.splitlines())))
-        made.add(CHECKSUMS, attest.checksums(made.sha256))
-        made.move()
+            files.add(SEALED[PROVENANCE], seal(provenance))
+            files.add(SEALED[TEST_RESULTS], b"".join(map(seal, results.splitlines())))
+        files.add(CHECKSUMS, attest.checksums(files.sha256))
+        files.move()
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return sorted(made.sha256)
+        shutil.rmtree(scratch, ignore_errors=True)
+    return sorted(files.sha256)
 
 
-def written(release: Release, folder: str, *, signed: bool) -> list[str]:
-    """The files of a release that were written before, if they are whole and of this release.
+def written_files(release: Release, folder: str, *, signed: bool) -> list[str]:
+    """The names of the files that `write` left; refuses files that are incomplete or outdated.
 
-    Between writing and publishing, an image may have been built anew or found elsewhere, and a
+    Between writing and publishing, an image may have been built anew or found elsewhere, and
     writing may have been stopped.
 
     Args:
-        release: What is released now.
-        folder: Where the files are.
-        signed: Whether there is a key, so that there must be a signature.
+        signed: There is a key, so there must be a signature.
 
     Returns:
         Their names, `images.json` first.
-
-    Raises:
-        ActionError: They are of another release, or not whole.
     """
     names = _names(folder)
     sums = {name: _sha256(f"{folder}/{name}") for name in names}
@@ -119,12 +107,8 @@ def written(release: Release, folder: str, *, signed: bool) -> list[str]:
 
 
 def archives(workspace: Workspace) -> dict[str, FileOutput]:
-    """The archives of a release: their names, and the tars that they hold.
-
-    Raises:
-        ActionError: One was not built.
-    """
-    found = {}
+    """The archives of a release: the name of each, and its tar."""
+    tars = {}
     for label in workspace.graph.order:
         target = workspace.graph[label]
         export = target.rule.export(target, workspace.version)
@@ -132,93 +116,86 @@ def archives(workspace: Workspace) -> dict[str, FileOutput]:
         if export is None or folder != DIST or label in workspace.left_out:
             continue
         record = workspace.records.get(workspace.keys.key(Reference(label)))
-        made = record.files.get(export.file) if record else None
-        if made is None or not workspace.store.verify(
-            made.sha256, what=f"{export.file} of {label}"
+        output = record.files.get(export.file) if record else None
+        if output is None or not workspace.store.verify(
+            output.sha256, what=f"{export.file} of {label}"
         ):
             raise ActionError(
                 f"{label} was not built for {workspace.version}",
                 fix=f"./doitw release stamp VERSION={workspace.version}",
             )
-        found[name] = made
-    return found
+        tars[name] = output
+    return tars
 
 
 def pins_of(workspace: Workspace, release: Release) -> set[attest.Pin]:
-    """All that the images of a release have from outside, as images.lock says."""
+    """All entries of images.lock that the images of a release use."""
     from buildlib.core.keys.compute import pinned
 
-    found = set()
+    pins = set()
     for label in workspace.graph.closure([image.label for image in release.images]):
         target = workspace.graph[label]
         for pin in target.pins:
             for name, item in pinned(workspace.lock, pin, target).items.items():
-                found.add(attest.Pin(pin.section, name, item.version, item.sha256))
-    return found
+                pins.add(attest.Pin(pin.section, name, item.version, item.sha256))
+    return pins
 
 
-class _Files:
-    """The files of one release on their way into its folder.
+class _ReleaseFiles:
+    """The files of one release, written to a scratch folder and moved to their own.
 
     Args:
-        folder: Where they go.
-        beside: Where they are made; on the same file system.
+        scratch: On the file system of `folder`.
     """
 
-    def __init__(self, folder: str, beside: str) -> None:
+    def __init__(self, folder: str, scratch: str) -> None:
         self._folder = folder
-        self._beside = beside
+        self._scratch = scratch
         self.sha256: dict[str, str] = {}
-        """Of each file, in the order in which they will be moved."""
+        """sha256 of each file, in the order in which they will be moved."""
 
     def add(self, name: str, data: bytes) -> None:
-        """Add a file of these bytes."""
         with self._new(name) as out:
             out.write(data)
-        self._note(name)
+        self._add_checksum(name)
 
     def take_archives(self, workspace: Workspace) -> None:
-        """Add the archives; one that is in the folder already is read, and not packed again."""
+        """Add the archives; one that is right in the folder already is not compressed again."""
         from buildlib.core.pack.compress import compress, unpacked_sha256
 
-        for name, made in archives(workspace).items():
-            if unpacked_sha256(f"{self._folder}/{name}") == made.sha256:
+        for name, tar_file in archives(workspace).items():
+            if unpacked_sha256(f"{self._folder}/{name}") == tar_file.sha256:
                 self.sha256[name] = _sha256(f"{self._folder}/{name}")
                 continue
-            with open(workspace.store.path(made.sha256), "rb") as tar, self._new(name) as out:
+            with open(workspace.store.path(tar_file.sha256), "rb") as tar, self._new(name) as out:
                 compress(tar, out)
-            self._note(name)
+            self._add_checksum(name)
 
     def take_sboms(
         self, workspace: Workspace, release: Release, say: Callable[[str], None]
     ) -> None:
-        """Add what is in each image."""
         from buildlib.shipping.releasing.sbom import sboms
 
         named = [(image, attest.name_of(release, image)) for image in release.images]
-        for (_, name), made in zip(named, sboms(workspace, named, say), strict=True):
-            with open(workspace.store.path(made.sha256), "rb") as file:
+        for (_, name), sbom in zip(named, sboms(workspace, named, say), strict=True):
+            with open(workspace.store.path(sbom.sha256), "rb") as file:
                 self.add(f"{SBOMS}/{name.replace('/', '-')}{SBOM_ENDING}", file.read())
 
     def move(self) -> None:
-        """Give all files their places, and remove what an earlier writing left of others.
-
-        Raises:
-            ActionError: The folder has files that are none of a release's.
-        """
+        """Move all files into place, and remove files of an earlier release of the version."""
         stale = self._stale()
         for name, digest in self.sha256.items():
-            source, place = f"{self._beside}/{name}", f"{self._folder}/{name}"
-            if not os.path.exists(source) or _sha256(place) == digest:
+            source, target = f"{self._scratch}/{name}", f"{self._folder}/{name}"
+            if not os.path.exists(source) or _sha256(target) == digest:
                 continue
-            self._unseal()
-            os.makedirs(os.path.dirname(place), exist_ok=True)
-            os.replace(source, place)
+            self._remove_checksums()
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            os.replace(source, target)
         for name in stale:
             os.unlink(f"{self._folder}/{name}")
 
     def _stale(self) -> list[str]:
-        """Files that the folder has and the release has not: of images or a key that it had."""
+        """Files in the folder that the release lacks now: of images or a key that it had before."""
         foreign = [name for name in _names(self._folder) if name not in self.sha256]
         foreign = [name for name in foreign if not _is_signature(name)]
         unknown = [
@@ -234,19 +211,19 @@ class _Files:
             )
         return foreign
 
-    def _unseal(self) -> None:
-        """Remove checksums and their signatures: until all files are there, nothing is whole."""
+    def _remove_checksums(self) -> None:
+        """Remove checksums and their signatures, until all files are in place."""
         for name in _names(self._folder):
             if name == CHECKSUMS or _is_signature(name):
                 os.unlink(f"{self._folder}/{name}")
 
     def _new(self, name: str) -> IO[bytes]:
-        path = f"{self._beside}/{name}"
+        path = f"{self._scratch}/{name}"
         os.makedirs(os.path.dirname(path), exist_ok=True)
         return open(path, "xb")
 
-    def _note(self, name: str) -> None:
-        self.sha256[name] = _sha256(f"{self._beside}/{name}")
+    def _add_checksum(self, name: str) -> None:
+        self.sha256[name] = _sha256(f"{self._scratch}/{name}")
 
 
 def _changelog(workspace: Workspace) -> str:
@@ -257,11 +234,7 @@ def _changelog(workspace: Workspace) -> str:
 
 
 def _report(workspace: Workspace, key: str) -> str:
-    """The sha256 of a proof's report.
-
-    Raises:
-        ActionError: Nobody kept it.
-    """
+    """The sha256 of a proof's report in the store."""
     record = workspace.records.get(key)
     if record is None or REPORT not in record.files:
         raise ActionError(
@@ -271,7 +244,7 @@ def _report(workspace: Workspace, key: str) -> str:
 
 
 def _is_signature(name: str) -> bool:
-    """Whether a file is made from the checksums, by whoever signs them."""
+    """Whether a file is a signature of the checksums, of any tool."""
     return name.startswith(f"{CHECKSUMS}.")
 
 
@@ -284,7 +257,7 @@ def _names(folder: str) -> list[str]:
 
 
 def _bytes(path: str) -> bytes:
-    """Of a file; empty where there is none."""
+    """Content of a file; empty if it is missing."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -293,7 +266,7 @@ def _bytes(path: str) -> bytes:
 
 
 def _sha256(path: str) -> str:
-    """Of a file; empty where there is none."""
+    """The sha256 of a file; empty if it is missing."""
     try:
         return sha256_of(path)
     except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""What a release says of itself, as texts: images.json, provenance, test results, checksums.
+"""Metadata of a release, as bytes: images.json, provenance, test results, checksums.
 
-Data in, bytes out: the same bytes for the same release, wherever and whenever they are made. No
-time is in them but that of the commit. The statements are in-toto's (in-toto Statement v1, SLSA
-provenance v1, test-result v0.1); nothing is claimed here that the data do not say.
+The same release gives the same bytes anywhere, at any time: the only time in them is the commit's.
+The statements are attestations of in-toto (Statement v1, SLSA provenance v1, test-result v0.1).
+They claim only what the data say.
 """
 
 from __future__ import annotations
@@ -15,26 +15,23 @@ from buildlib.errors import ActionError
 from buildlib.shipping.releasing.model import Proof, Release, ReleasedImage, names_of
 
 SCHEMA = 1
-"""Of images.json."""
+"""Version of the format of images.json."""
 STATEMENT = "https://in-toto.io/Statement/v1"
 PROVENANCE = "https://slsa.dev/provenance/v1"
 TEST_RESULT = "https://in-toto.io/attestation/test-result/v0.1"
 BUILD_TYPE = "urn:buildlib:release:v1"
-"""How to read `externalParameters` and `resolvedDependencies`: docs/release-files.md says it."""
+"""The meaning of `externalParameters` and `resolvedDependencies`: docs/release-files.md."""
 BUILDER = "urn:buildlib:doitw"
-"""Who built: this build system, on a machine of which nothing is claimed."""
+"""The builder: this build system, on a machine of which we claim nothing."""
 WORKS = "works"
 """Verdict of a proof in which no case failed."""
 
 
 class Pin(NamedTuple):
-    """Something from outside that is in the images.
+    """An entry of images.lock that the images use.
 
     Attributes:
-        section: Section of images.lock.
-        name: Its name there.
-        version: Its version.
-        sha256: Digest of its content, in hex.
+        sha256: Of its content, in hex.
     """
 
     section: str
@@ -52,11 +49,7 @@ def name_of(release: Release, image: ReleasedImage) -> str:
 
 
 def images_json(release: Release) -> bytes:
-    """The list of images, sorted by name: what `images.json` holds.
-
-    Args:
-        release: The release.
-    """
+    """The content of `images.json`: the images, sorted by name."""
     images = [
         {
             "name": name_of(release, image),
@@ -90,15 +83,12 @@ def images_json(release: Release) -> bytes:
 def provenance(
     release: Release, files: Mapping[str, str], pins: Iterable[Pin], *, flavour: str
 ) -> bytes:
-    """The statement of what the release was made from.
+    """The SLSA provenance: what the release was made from.
 
     Args:
-        release: The release.
-        files: Name -> sha256 of its other files.
-        pins: What the images need from outside.
-        flavour: Where their bases came from.
+        files: Name -> sha256 of the other files of the release.
     """
-    materials = sorted(set(pins))
+    sorted_pins = sorted(set(pins))
     subjects = [_subject(image) for image in _sorted(release)]
     subjects += [{"name": name, "digest": {"sha256": files[name]}} for name in sorted(files)]
     commit = {
@@ -123,7 +113,7 @@ def provenance(
                         "digest": {"sha256": pin.sha256},
                         "annotations": {"version": pin.version},
                     }
-                    for pin in materials
+                    for pin in sorted_pins
                 ),
             ],
         },
@@ -133,14 +123,10 @@ def provenance(
 
 
 def test_results(release: Release, reports: Mapping[str, str]) -> bytes:
-    """The statements of what the images passed, a line for each image that has a proof of its own.
+    """The test-result statements, a line for each image that has a proof of its own.
 
     Args:
-        release: The release.
         reports: Key of a proof -> sha256 of its report, as it was written.
-
-    Raises:
-        ActionError: A proof is of another image than the one released, or it failed.
     """
     lines = b""
     for image in _sorted(release):
@@ -167,7 +153,7 @@ def test_results(release: Release, reports: Mapping[str, str]) -> bytes:
 
 
 def proved_images(report: Mapping[str, Any]) -> dict[str, str]:
-    """The images that a proof ran: what it calls them, and the identity of each.
+    """The images that a proof ran: the name that it uses, and the identity of each.
 
     Args:
         report: As `python -m verify --json` wrote it, with the identities that `kernel_check` knew.
@@ -179,20 +165,12 @@ def proved_images(report: Mapping[str, Any]) -> dict[str, str]:
 
 
 def has_run(report: Mapping[str, Any], names: set[str]) -> bool:
-    """Whether a proof ran the image that is known by one of some names."""
+    """Whether a proof ran an image that has one of these names."""
     return bool(names & set(proved_images(report).values()))
 
 
 def passed_cases(proof: Proof, image: ReleasedImage) -> list[str]:
-    """The cases of a proof, all of which an image passed.
-
-    Args:
-        proof: The proof.
-        image: The image that it should be a proof of.
-
-    Raises:
-        ActionError: It is of another image, or not all is well.
-    """
+    """The names of the cases of a proof; refuses a failed proof, or one of another image."""
     fix = f"./doitw verify {image.label} --always"
     if not has_run(proof.report, names_of(image)):
         raise ActionError(
@@ -203,13 +181,13 @@ def passed_cases(proof: Proof, image: ReleasedImage) -> list[str]:
     cases: Sequence[Mapping[str, Any]] = proof.report.get("cases") or ()
     failed = [str(case["name"]) for case in cases if not case["ok"] or not case.get("tried", True)]
     if proof.report.get("verdict") != WORKS or failed or not cases:
-        told = f": {', '.join(failed)}" if failed else ""
-        raise ActionError(f"{proof.label} did not pass{told}", fix=fix)
+        which = f": {', '.join(failed)}" if failed else ""
+        raise ActionError(f"{proof.label} did not pass{which}", fix=fix)
     return [str(case["name"]) for case in cases]
 
 
 def checksums(files: Mapping[str, str]) -> bytes:
-    """What `sha256sum -c` reads.
+    """A text that `sha256sum -c` reads.
 
     Args:
         files: Name -> sha256, in hex.
@@ -222,7 +200,7 @@ def _sorted(release: Release) -> list[ReleasedImage]:
 
 
 def _subject(image: ReleasedImage) -> dict[str, Any]:
-    """An image as in-toto names it: by its manifest, where that is known, else by its image ID."""
+    """An image as an in-toto subject: by the digest of its manifest if known, else by image ID."""
     digest = image.digest or image.image_id
     return {
         "name": image.repository,
@@ -244,7 +222,7 @@ def _time(epoch: int) -> str:
 
 
 def _json(value: object, indent: int | None = None) -> bytes:
-    """JSON with a newline at its end; compact and on one line where nothing is indented."""
+    """JSON with a final newline; compact and on one line unless indented."""
     separators = None if indent else (",", ":")
     text = json.dumps(value, indent=indent, separators=separators, ensure_ascii=False)
     return text.encode() + b"\n"

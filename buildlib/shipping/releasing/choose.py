@@ -1,9 +1,9 @@
-"""What a release would ship: for each image, one build of its key.
+"""Choosing what a release ships: for each image, one build of its key.
 
 A key stands for one content, but engines write the time into images, so two machines have two
-image IDs for one key. What ships is what was proved: where the registry has a build already, that
-one (first writer wins), else the one of this engine. What the registry was asked once is remembered
-for the run, until a step changes it; the engine is asked again each time.
+image IDs for one key. The build that was proved has to ship: the registry's if it has one (first
+writer wins), else that of this engine. Answers of the registry are kept for the run, until a step
+changes them; the engine is asked each time.
 """
 
 from __future__ import annotations
@@ -28,34 +28,34 @@ class Choice(NamedTuple):
 
     Attributes:
         key: Its key, for the release.
-        image_id: Its identity, the digest of its configuration; empty where there is none yet.
-        digest: Of its manifest; empty where that is not known.
-        size: Bytes: to be transferred where the registry has it, else of its file system.
-        here: Whether the engine has this very build.
-        entry: What the registry has; None where it has nothing.
+        image_id: The digest of its configuration; empty if it is not built yet.
+        digest: Of its manifest; empty if unknown.
+        size: Bytes to transfer if the registry has it, else bytes of its file system.
+        in_engine: Whether the engine has this very build.
+        entry: The entry of the registry; None if it has none.
     """
 
     key: str
     image_id: str
     digest: str
     size: int
-    here: bool
+    in_engine: bool
     entry: Entry | None
 
 
 class Chooser:
-    """Looks at one workspace in two channels: as it is developed, and as it is released.
+    """Compares a workspace in two channels, under development and as the release.
 
     Args:
-        dev: In the channel in which its images were proved.
-        final: The same in the channel of the release.
+        dev: In the channel in which the images were proved.
+        final: In the channel of the release.
     """
 
     def __init__(self, dev: Workspace, final: Workspace) -> None:
         self._dev = dev
         self._final = final
         self._entries: dict[Label, Entry | None] = {}
-        """What the registry has, of the images that it was asked for."""
+        """Answers of the registry so far; None: it lacks the image."""
 
     @cached_property
     def images(self) -> list[Label]:
@@ -72,84 +72,74 @@ class Chooser:
 
     @cached_property
     def stamped(self) -> list[Label]:
-        """The targets to be built whose key is another one in the release: they carry its name."""
-        wanted = self._final.resolve((), verb="build")
-        return [label for label in wanted if self.is_stamped(label)]
+        """The buildable targets whose key changes with the version."""
+        buildable = self._final.resolve((), verb="build")
+        return [label for label in buildable if self.is_stamped(label)]
 
     @cached_property
     def stamped_images(self) -> list[Label]:
-        """Of the images that are released, those that carry its name."""
+        """The released images whose key changes with the version."""
         return [label for label in self.images if self.is_stamped(label)]
 
     def is_stamped(self, label: Label) -> bool:
-        """Whether a target carries the version, itself or by what is in it."""
+        """Whether the key of a target changes with the version, by itself or by a dependency."""
         ref = Reference(label)
         return self._dev.keys.key(ref) != self._final.keys.key(ref)
 
     def choices(self) -> dict[Label, Choice]:
-        """What would ship now, for each image that is released.
-
-        Raises:
-            RegistryUnavailable: There is a registry, and it does not answer.
-        """
+        """The build that would ship now, for each released image."""
         final = self._final
-        self._ask()
+        self._ask_registry()
         keys = {label: final.keys.key(Reference(label)) for label in self.images}
         tags = {
             label: names.content_tag(final.settings, image_name(final.graph[label]), key)
             for label, key in keys.items()
         }
-        there = final.presence(list(tags.values())) or {}
-        found: dict[Label, Choice] = {}
+        images = final.presence(list(tags.values())) or {}
+        choices: dict[Label, Choice] = {}
         for label, key in keys.items():
-            image, made = there.get(tags[label]), final.records.get(key)
-            ours = Choice(key, "", "", 0, True, None)
-            if image and made and image.id in made.images:
-                identity = made.identities.get(image.id, image.id)
+            image, record = images.get(tags[label]), final.records.get(key)
+            local = Choice(key, "", "", 0, True, None)
+            if image and record and image.id in record.images:
+                identity = record.identities.get(image.id, image.id)
                 digest = "" if identity == image.id else image.id
-                ours = ours._replace(image_id=identity, digest=digest, size=image.size)
+                local = local._replace(image_id=identity, digest=digest, size=image.size)
             entry = self._entries.get(label)
             if entry is not None:
-                theirs = Choice(key, entry.image_id, entry.digest, entry.size, True, entry)
-                found[label] = theirs._replace(here=bool(names_of(theirs) & names_of(ours)))
+                published = Choice(key, entry.image_id, entry.digest, entry.size, True, entry)
+                choices[label] = published._replace(
+                    in_engine=bool(names_of(published) & names_of(local))
+                )
             else:
-                found[label] = ours
-        return found
+                choices[label] = local
+        return choices
 
-    def _ask(self) -> None:
-        """Ask the registry for the images that it was not asked for yet."""
+    def _ask_registry(self) -> None:
+        """Ask the registry for images that it was not asked for yet."""
         unknown = [label for label in self.images if label not in self._entries]
-        shared = self._final.sharing
+        shared = self._final.shared_store
         if shared is None or not unknown:
             return
-        found = transfers.find(shared, self._final.view, unknown)
+        entries = transfers.find(shared, self._final.view, unknown)
         if shared.is_down:  # a build goes on without it; a release must not guess
             raise RegistryUnavailable(
                 f"{self._final.settings.registry} cannot be asked, and a release goes there",
                 fix="release again when it does, or with REGISTRY= for a local release",
             )
-        self._entries |= {label: found.get(label) for label in unknown}
+        self._entries |= {label: entries.get(label) for label in unknown}
 
     def note(self, entries: Mapping[Label, Entry]) -> None:
-        """Take note of what the registry has of some images, after they were published."""
+        """Record entries of the registry, after images were published."""
         self._entries.update(entries)
 
     def forget(self, labels: Iterable[Label]) -> None:
-        """Ask the registry for some images anew: they were built, and may have been published."""
+        """Drop answers of the registry: the images were built, and maybe published."""
         for label in labels:
             self._entries.pop(label, None)
 
 
 def refuse_missing(choices: Mapping[Label, Choice], labels: Iterable[Label]) -> None:
-    """Refuse a release of images that are not there; a release builds nothing but what it stamps.
-
-    Args:
-        choices: What would ship.
-        labels: Images that must be there.
-
-    Raises:
-        ActionError: One is neither in the engine nor in the registry.
-    """
+    """Refuse a release that lacks images; it builds nothing but what it stamps."""
     missing = [label for label in labels if not choices[label].image_id]
     if missing:
         which = f"{missing[0]} is"

@@ -1,9 +1,9 @@
-"""Signatures of images as cosign keeps them: where they lie in a registry, and in what form.
+"""Signatures of images in a registry, in the format of cosign.
 
 The signatures of the image `sha256:abc…` are the layers of an OCI artifact in its repository, under
-the tag `sha256-abc….sig`. A layer is what was signed, a small JSON text that names the digest; the
-signature itself is an annotation of the layer. The form is that of cosign's SIGNATURE_SPEC.md, and
-the bytes are those that cosign 2.4 writes. It must not know keys.
+the tag `sha256-abc….sig`. A layer is the signed payload, a small JSON text that names the digest;
+an annotation of the layer holds the signature. The format is that of cosign's SIGNATURE_SPEC.md,
+the bytes are those of cosign 2.4. This module must not know keys.
 """
 
 from __future__ import annotations
@@ -20,16 +20,15 @@ from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest, Registry
 PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
 ANNOTATION = "dev.cosignproject.cosign/signature"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
-_NO_TIME = "0001-01-01T00:00:00Z"
-_LONGEST = 1 << 20
-"""Bytes of a payload that are read: whoever may write to a repository can put anything there."""
+_ZERO_TIME = "0001-01-01T00:00:00Z"
+_MAX_BYTES = 1 << 20
+"""A larger payload is not read: anyone who can write to the repository may have put it there."""
 
 
 class Signature(NamedTuple):
     """One signature of an image.
 
     Attributes:
-        payload: What was signed.
         signature: In DER, for ECDSA.
     """
 
@@ -38,11 +37,10 @@ class Signature(NamedTuple):
 
 
 def payload(reference: str, digest: str) -> bytes:
-    """What is signed for an image.
+    """The payload that is signed for an image.
 
     Args:
-        reference: The image's name, with its registry, without tag or digest.
-        digest: Of its manifest.
+        reference: Name of the image, with registry, without tag or digest.
     """
     first, slash, _ = reference.partition("/")
     if not slash or (not set(".:") & set(first) and first != "localhost"):
@@ -61,51 +59,30 @@ def payload(reference: str, digest: str) -> bytes:
     )
 
 
-def digest_in(payload: bytes) -> str:
-    """The digest that a payload speaks of; empty where it is no payload of an image."""
-    try:
-        critical = json.loads(payload)["critical"]
-        if critical["type"] != "cosign container image signature":
-            return ""
-        return str(critical["image"]["docker-manifest-digest"])
-    except (KeyError, TypeError, ValueError):
-        return ""
-
-
 def tag(digest: str) -> str:
-    """The tag under which the signatures of an image lie, in its own repository."""
+    """The tag of an image's signatures, in its own repository."""
     return digest.replace(":", "-") + ".sig"
 
 
 def signatures(registry: Registry, repository: str, digest: str) -> list[Signature]:
-    """All signatures that lie beside an image, whoever made them; none of them is checked.
-
-    Raises:
-        ActionError: The registry refuses.
-        RegistryUnavailable: It does not answer.
-    """
+    """All signatures of an image, by any key; none of them is verified."""
     manifest = registry.manifest(repository, tag(digest))
-    found = []
+    result = []
     for layer in _layers(manifest) if manifest else ():
         try:
             text = layer["annotations"][ANNOTATION]
-            if layer["mediaType"] != PAYLOAD or int(layer["size"]) > _LONGEST:
+            if layer["mediaType"] != PAYLOAD or int(layer["size"]) > _MAX_BYTES:
                 continue
             signature = base64.b64decode(text, validate=True)
             blob = str(layer["digest"])
         except (KeyError, TypeError, ValueError, binascii.Error):
             continue
-        found.append(Signature(b"".join(registry.read_blob(repository, blob)), signature))
-    return found
+        result.append(Signature(b"".join(registry.read_blob(repository, blob)), signature))
+    return result
 
 
 def add(registry: Registry, repository: str, digest: str, signed: Signature) -> None:
-    """Put a signature beside an image, behind those that lie there.
-
-    Raises:
-        ActionError: The registry refuses, or something else lies under the tag.
-        RegistryUnavailable: It does not answer.
-    """
+    """Add a signature to those of an image."""
     present = registry.manifest(repository, tag(digest))
     layers = _layers(present) if present else []
     layer = {
@@ -118,8 +95,8 @@ def add(registry: Registry, repository: str, digest: str, signed: Signature) -> 
     config = _json(
         {
             "architecture": "",
-            "created": _NO_TIME,
-            "history": [{"created": _NO_TIME} for _ in layers],
+            "created": _ZERO_TIME,
+            "history": [{"created": _ZERO_TIME} for _ in layers],
             "os": "",
             "rootfs": {"type": "layers", "diff_ids": [layer["digest"] for layer in layers]},
             "config": {},
@@ -142,11 +119,6 @@ def add(registry: Registry, repository: str, digest: str, signed: Signature) -> 
 
 
 def _layers(manifest: Manifest) -> list[dict[str, Any]]:
-    """The layers of an artifact of signatures, as they are written there.
-
-    Raises:
-        ActionError: It is none.
-    """
     layers = manifest.plain.get("layers")
     if not isinstance(layers, list) or not all(
         isinstance(layer, dict) and isinstance(layer.get("digest"), str) for layer in layers
@@ -156,5 +128,5 @@ def _layers(manifest: Manifest) -> list[dict[str, Any]]:
 
 
 def _json(value: object) -> bytes:
-    """As Go writes it: no blanks, and in the order given."""
+    """JSON as Go writes it: without blanks, in the given order."""
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()

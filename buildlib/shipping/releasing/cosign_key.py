@@ -1,11 +1,11 @@
-"""cosign's key pairs: the file of a private key opened, signatures made and checked.
+"""Key pairs of cosign: opening a private key, signing and verifying.
 
-cosign makes ECDSA keys on P-256, and keeps the private one in a PEM whose content is JSON: PKCS8 in
-a NaCl secretbox, under a key that scrypt derives from the passphrase. It must not know what is
-signed, nor where the file and the passphrase come from.
+cosign makes ECDSA keys on P-256. It keeps the private key in a PEM that holds JSON: PKCS8 in a NaCl
+secretbox, under a key that scrypt derives from the passphrase. This module must not know what is
+signed, nor where file and passphrase come from.
 
-Signatures follow RFC 6979: they need no random numbers, so that one text has one signature, and a
-release that is repeated has the same bytes.
+Signatures follow RFC 6979, without random numbers: one text has one signature, and a repeated
+release has the same bytes.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ ASK = "read -rs COSIGN_PASSWORD && export COSIGN_PASSWORD"
 
 
 class PublicKey:
-    """The public half, which checks.
+    """A public key, which verifies signatures.
 
     Args:
-        key: A key on P-256; a private one's public half is taken.
+        key: On P-256; of a private key, the public half is used.
     """
 
     def __init__(self, key: EccKey) -> None:
@@ -43,11 +43,6 @@ class PublicKey:
 
     @classmethod
     def read(cls, pem: str) -> PublicKey:
-        """The key in the text of a `cosign.pub`.
-
-        Raises:
-            InputError: It is none.
-        """
         return cls(_imported(pem.strip(), "the public key"))
 
     @property
@@ -60,8 +55,8 @@ class PublicKey:
         """The sha256 of its DER form, 64 hex digits."""
         return hashlib.sha256(self._key.export_key(format="DER")).hexdigest()
 
-    def signed(self, data: bytes, signature: bytes) -> bool:
-        """Whether a signature (DER) is this key's, of exactly these bytes."""
+    def verifies(self, data: bytes, signature: bytes) -> bool:
+        """Whether a signature (DER) of exactly these bytes is by this key."""
         from Cryptodome.Hash import SHA256
         from Cryptodome.Signature import DSS
 
@@ -73,18 +68,14 @@ class PublicKey:
 
 
 class PrivateKey:
-    """A key that signs. Nothing of it is ever shown.
-
-    Args:
-        key: A private key on P-256.
-    """
+    """A private key, on P-256, which signs. Nothing of it is ever shown."""
 
     def __init__(self, key: EccKey) -> None:
         self._key = key
         self.public = PublicKey(key)
 
     def sign(self, data: bytes) -> bytes:
-        """The signature (DER) of the sha256 of some bytes, always the same one."""
+        """The signature (DER) of the sha256 of some bytes; deterministic."""
         from Cryptodome.Hash import SHA256
         from Cryptodome.Signature import DSS
 
@@ -98,12 +89,7 @@ def open_key(text: str, passphrase: bytes, name: str) -> PrivateKey:
     """Open a private key that `cosign generate-key-pair` or `import-key-pair` wrote.
 
     Args:
-        text: What its file holds.
-        passphrase: What it was encrypted with.
-        name: What to call the file in errors.
-
-    Raises:
-        InputError: It is no such key, or not of this passphrase.
+        name: Name of the file in errors.
     """
     try:
         from nacl.exceptions import CryptoError
@@ -139,14 +125,10 @@ def open_key(text: str, passphrase: bytes, name: str) -> PrivateKey:
 
 
 def _box(text: str, name: str) -> dict[str, Any]:
-    """What the PEM holds.
-
-    Raises:
-        InputError: It is not that of a private key of cosign's.
-    """
-    found = _PEM.search(text)
-    kind = found.group(1) if found else ""
-    if not found or kind not in _NAMES:
+    """The JSON in a PEM of a private key of cosign."""
+    match = _PEM.search(text)
+    kind = match.group(1) if match else ""
+    if not match or kind not in _NAMES:
         if kind == "PUBLIC KEY":
             what, fix = "the public half of a key pair", "name cosign.key, not cosign.pub"
         elif kind.endswith("PRIVATE KEY"):
@@ -155,7 +137,7 @@ def _box(text: str, name: str) -> dict[str, Any]:
             what, fix = "not a private key", MAKE_KEY
         raise InputError(f"{name} is {what}", fix=fix)
     try:
-        box = json.loads(_bytes("".join(found.group(2).split())))
+        box = json.loads(_bytes("".join(match.group(2).split())))
         kinds = box["kdf"]["name"], box["cipher"]["name"]
     except (KeyError, TypeError, ValueError):
         raise _damaged(name) from None
@@ -172,11 +154,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _imported(key: str | bytes, name: str) -> EccKey:
-    """A key in PEM or DER.
-
-    Raises:
-        InputError: It is none, or not on P-256.
-    """
+    """Parse a key on P-256, in PEM or DER."""
     from Cryptodome.PublicKey import ECC
 
     try:

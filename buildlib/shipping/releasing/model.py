@@ -1,4 +1,4 @@
-"""What a release is, as data: the same for those who check, write, sign and publish it."""
+"""The data of a release, for all who check, write, sign and publish it."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from buildlib.outside.registry.protocol import Manifest
 
 
 class Identified(Protocol):
-    """An image that is known by two digests, either of which may be empty."""
+    """An image with two digests, either of which may be empty."""
 
     @property
     def image_id(self) -> str:
-        """Its identity: the digest of its configuration."""
+        """Digest of its configuration."""
 
     @property
     def digest(self) -> str:
-        """Of its manifest."""
+        """Digest of its manifest."""
 
 
 def names_of(image: Identified) -> set[str]:
-    """By what engines call an image: two builds that share a name are one image."""
+    """The IDs that engines give an image: builds that share one are the same image."""
     return {image.image_id, image.digest} - {""}
 
 
@@ -30,18 +30,17 @@ class ReleasedImage(NamedTuple):
     """One image of a release.
 
     Attributes:
-        label: Its target.
-        repository: `registry/organisation/name`, without the registry where none is set.
+        repository: `registry/organisation/name`, or `organisation/name` without a registry.
         tags: The release's tag, then those that are moved to it (`latest`, a version of Spark).
-        digest: Of its manifest, `sha256:…`; empty where that is not known: an engine with graph
-            drivers makes the manifest when the image is published.
-        image_id: Its identity, `sha256:…`: the digest of its configuration.
+        digest: Of its manifest, `sha256:…`; empty if unknown: engines with graph drivers make the
+            manifest when they push the image.
+        image_id: `sha256:…`, the digest of its configuration.
         size: Bytes of its file system, all layers, as the engine says.
         key: Its key, 64 hex digits.
         base: The image it was built on, as `repository` without registry and organisation; empty
             for none.
         platform: Such as `linux/amd64`.
-        stamped: Whether it carries the version, so that it was built for this release.
+        stamped: Whether it carries the version, so it was built for this release.
     """
 
     label: Label
@@ -60,9 +59,7 @@ class Proof(NamedTuple):
     """The report of one proof of a release's images.
 
     Attributes:
-        label: The proof's target.
         image: Target of the image that it proves.
-        key: The proof's key.
         report: What `python -m verify --json` wrote (docs/verify.md): `image_id`, `cases`, ….
     """
 
@@ -76,13 +73,11 @@ class Release(NamedTuple):
     """A release.
 
     Attributes:
-        version: As typed: `2.5.0`.
         organization: First part of its images' names.
-        registry: Where it is published; empty where it is local.
+        registry: Where it is published; empty for a local release.
         commit: The git commit that it was made from, 40 hex digits.
         epoch: Seconds since 1970 of that commit: the only time that release files hold.
         images: In the order of the graph.
-        proofs: What the images passed.
     """
 
     version: str
@@ -95,13 +90,12 @@ class Release(NamedTuple):
 
 
 class Tag(NamedTuple):
-    """One tag of a release, to be put.
+    """One tag of a release.
 
     Attributes:
         repository: Without the registry's host.
-        tag: The tag.
-        manifest: What it shall stand for; it is in the repository by digest already.
-        moves: Whether it may stand for something else now (`latest`). A version never moves.
+        manifest: The target of the tag; it is in the repository by digest already.
+        moves: Whether the tag may be on something else now (`latest`). A version never moves.
         rank: Tags of a higher rank are put after all of a lower one.
     """
 

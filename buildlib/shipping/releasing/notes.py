@@ -1,6 +1,6 @@
-"""CHANGELOG.md, as Keep a Changelog has it: the section of a release, and a section closed by one.
+"""CHANGELOG.md in the form of Keep a Changelog: reading a section, closing the unreleased one.
 
-Texts in, texts out; it knows nothing of workspaces and of git.
+These are functions of texts; they know neither workspaces nor git.
 """
 
 from __future__ import annotations
@@ -17,42 +17,31 @@ _LINKS = re.compile(r"(?:^\[[^\]\n]+\]: .*\n?)+\Z", re.MULTILINE)
 
 
 def section(text: str, version: str) -> str:
-    """What changed in a version: its section, or what is not released yet.
+    """What changed in a version: its section, or else the unreleased one.
 
     Args:
-        text: The changelog.
         version: The version, with or without a section of its own.
 
     Returns:
-        The section without its heading, and no blank lines around it; empty where nothing is noted.
+        The section without its heading and without blank lines around it; maybe empty.
     """
     bodies = _bodies(text)
     return bodies[version] if version in bodies else bodies.get(UNRELEASED, "")
 
 
 def release_notes(text: str, version: str) -> str:
-    """The release notes of a version: the same before and after `roll`.
-
-    Args:
-        text: The changelog.
-        version: The version.
-    """
+    """The release notes of a version: the same before and after `roll`."""
     return f"# {version}\n\n{section(text, version) or NOTHING}\n"
 
 
 def roll(text: str, version: str, date: str) -> str:
-    """Close the section of what is not released: it becomes the version's.
+    """Turn the unreleased section into that of a version.
 
     Args:
-        text: The changelog.
-        version: The version that is released.
         date: Its day, `2026-11-24`.
 
     Returns:
         The changelog, with a new empty section above the version's.
-
-    Raises:
-        InputError: There is no section of what is not released, or there is one of the version.
     """
     for heading in _HEADING.finditer(text):
         if heading.group(1) == version:
@@ -61,25 +50,27 @@ def roll(text: str, version: str, date: str) -> str:
                 where=Location(FILE, _line(text, heading.start())),
                 fix=f"remove it, or move what it says to [{UNRELEASED}]",
             )
-    found = next((it for it in _HEADING.finditer(text) if it.group(1) == UNRELEASED), None)
-    if found is None:
+    unreleased = next(
+        (heading for heading in _HEADING.finditer(text) if heading.group(1) == UNRELEASED), None
+    )
+    if unreleased is None:
         raise InputError(
             f"{FILE} has no section [{UNRELEASED}]",
             where=Location(FILE, 0),
             fix=f"## [{UNRELEASED}]  # above the newest version",
         )
     headings = f"## [{UNRELEASED}]\n\n## [{version}] - {date}"
-    return text[: found.start()] + headings + text[found.end() :]
+    return text[: unreleased.start()] + headings + text[unreleased.end() :]
 
 
 def _bodies(text: str) -> dict[str, str]:
-    """What stands below each heading; the links at the end of the file are no part of one."""
+    """The text below each heading, without the links at the end of the file."""
     text = _LINKS.sub("", text)
-    found = list(_HEADING.finditer(text))
-    ends = [*(heading.start() for heading in found), len(text)][1:]
+    headings = list(_HEADING.finditer(text))
+    ends = [*(heading.start() for heading in headings), len(text)][1:]
     return {
         heading.group(1): text[heading.end() : end].strip()
-        for heading, end in zip(found, ends, strict=True)
+        for heading, end in zip(headings, ends, strict=True)
     }
 
 

@@ -1,8 +1,7 @@
-"""What the builds that ship have passed.
+"""The proofs of the builds that ship.
 
-A proof counts only if its report names the very image that ships: the engine may have one build of
-a key, and a proof may have run another. What is not proved here may be in the registry, which is
-asked for each proof once in a run.
+A proof counts only if its report names the very image that ships: it may have run another build of
+the same key. A proof that this machine lacks may be in the registry, which is asked once a run.
 """
 
 from __future__ import annotations
@@ -23,14 +22,12 @@ from buildlib.shipping.releasing.choose import Choice, Chooser
 from buildlib.shipping.releasing.model import Proof, names_of
 
 
-class _Wanted(NamedTuple):
+class _NeededProof(NamedTuple):
     """A proof that a release needs.
 
     Attributes:
-        label: Its target.
         image: The image that it proves.
-        workspace: In the channel in which it is made.
-        record: Its key record there.
+        workspace: In the channel in which the proof is made.
     """
 
     label: Label
@@ -42,13 +39,12 @@ class _Wanted(NamedTuple):
 class Proofs:
     """The proofs of a release.
 
-    What does not carry the version was proved as it was developed; what does must be proved as it
+    An image without the version was proved under development; one with it must be proved as it
     ships.
 
     Args:
-        dev: The workspace in the channel in which its images were proved.
-        final: The same in the channel of the release.
-        chooser: Says what ships.
+        dev: The workspace under development.
+        final: The workspace in the channel of the release.
     """
 
     def __init__(self, dev: Workspace, final: Workspace, chooser: Chooser) -> None:
@@ -56,36 +52,32 @@ class Proofs:
         self._final = final
         self._chooser = chooser
         self._asked: set[str] = set()
-        """Keys that the registry was asked for."""
+        """Keys of proofs that the registry was asked for."""
 
     def checks_of(self, label: Label) -> list[Label]:
-        """The proofs of an image, of those that exist in this flavour."""
+        """The proofs that are declared for an image in this flavour."""
         checks = self._final.graph.checks.get(label, ())
         return [check for check in checks if check not in self._final.left_out]
 
     def of(self, choices: Mapping[Label, Choice]) -> tuple[list[Proof], list[Label]]:
-        """The proofs of what would ship, and the proofs that are still to be made."""
-        wanted = [
-            self._wanted(image, check) for image in choices for check in self.checks_of(image)
+        """The proofs of what would ship, and the proofs that are missing."""
+        needed = [
+            self._needed(image, check) for image in choices for check in self.checks_of(image)
         ]
-        unproved = [each for each in wanted if _report(each, choices) is None]
+        unproved = [each for each in needed if _report(each, choices) is None]
         self._pull([each for each in unproved if choices[each.image].image_id])
-        found: list[Proof] = []
+        proofs: list[Proof] = []
         missing: list[Label] = []
-        for each in wanted:
+        for each in needed:
             report = _report(each, choices)
             if report is None:
                 missing.append(each.label)
             else:
-                found.append(Proof(each.label, each.image, each.record.key, report))
-        return found, missing
+                proofs.append(Proof(each.label, each.image, each.record.key, report))
+        return proofs, missing
 
     def required(self, choices: Mapping[Label, Choice]) -> list[Proof]:
-        """The proofs of what would ship.
-
-        Raises:
-            ActionError: One is missing; with the commands that make it.
-        """
+        """The proofs of what would ship; refuses a release that lacks one."""
         proofs, missing = self.of(choices)
         if missing:
             more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
@@ -98,34 +90,34 @@ class Proofs:
 
     def by_workspace(self, proofs: Sequence[Proof]) -> dict[Workspace, list[Label]]:
         """Proofs by the workspace in whose channel they were made."""
-        found: dict[Workspace, list[Label]] = {self._dev: [], self._final: []}
+        by_workspace: dict[Workspace, list[Label]] = {self._dev: [], self._final: []}
         for proof in proofs:
-            found[self._workspace_of(proof.image)].append(proof.label)
-        return found
+            by_workspace[self._workspace_of(proof.image)].append(proof.label)
+        return by_workspace
 
     def _workspace_of(self, image: Label) -> Workspace:
         return self._final if self._chooser.is_stamped(image) else self._dev
 
-    def _wanted(self, image: Label, check: Label) -> _Wanted:
+    def _needed(self, image: Label, check: Label) -> _NeededProof:
         workspace = self._workspace_of(image)
-        return _Wanted(check, image, workspace, workspace.keys.record(Reference(check)))
+        return _NeededProof(check, image, workspace, workspace.keys.record(Reference(check)))
 
-    def _pull(self, wanted: Sequence[_Wanted]) -> None:
-        """Bring the reports of proofs that the registry has, in one question for each channel."""
-        new = [each for each in wanted if each.record.key not in self._asked]
+    def _pull(self, needed: Sequence[_NeededProof]) -> None:
+        """Pull reports of proofs from the registry, in one request for each channel."""
+        new = [each for each in needed if each.record.key not in self._asked]
         self._asked.update(each.record.key for each in new)
         for workspace in (self._dev, self._final):
             labels = [each.label for each in new if each.workspace is workspace]
-            shared = workspace.sharing
+            shared = workspace.shared_store
             if shared is not None and labels:
                 entries = transfers.find(shared, workspace.view, labels)
                 transfers.pull(shared, entries, workspace.engine)
 
     def _how_to_prove(self, checks: Sequence[Label], choices: Mapping[Label, Choice]) -> str:
-        """What makes the proofs that are missing.
+        """The commands that make the missing proofs.
 
-        A proof that was made of another build of the same key is up to date for a build; and of
-        two builds of one key, the engine may have the one that does not ship.
+        `--always` is needed if a proof ran another build of the same key: for a build, it is up to
+        date. If the engine has a build that does not ship, that is replaced first.
         """
         image_of = {
             check: dep.ref.label
@@ -135,25 +127,27 @@ class Proofs:
         }
         if any(self._chooser.is_stamped(image) for image in image_of.values()):
             return f"./doitw release verify VERSION={self._final.version}"
-        absent = {str(image): "" for image in image_of.values() if not choices[image].here}
+        absent = {str(image): "" for image in image_of.values() if not choices[image].in_engine}
         commands = [f"./doitw {verb} {' '.join(absent)}" for verb in ("clean", "pull") if absent]
-        made = any(self._dev.records.get(self._dev.keys.key(Reference(check))) for check in checks)
-        again = f" {' '.join(map(str, checks))} --always" if made else ""
+        recorded = any(
+            self._dev.records.get(self._dev.keys.key(Reference(check))) for check in checks
+        )
+        again = f" {' '.join(map(str, checks))} --always" if recorded else ""
         return " && ".join([*commands, f"./doitw verify{again}"])
 
 
-def _report(wanted: _Wanted, choices: Mapping[Label, Choice]) -> Mapping[str, Any] | None:
-    """The report of a proof that is in this machine's store, if it ran the build that ships."""
-    workspace = wanted.workspace
-    record = workspace.records.get(wanted.record.key)
-    made = record.files.get(REPORT) if record else None
-    if made is None or not workspace.store.verify(made.sha256, what="the report of a proof"):
+def _report(needed: _NeededProof, choices: Mapping[Label, Choice]) -> Mapping[str, Any] | None:
+    """The report of a proof from this machine's store, if it ran the build that ships."""
+    workspace = needed.workspace
+    record = workspace.records.get(needed.record.key)
+    output = record.files.get(REPORT) if record else None
+    if output is None or not workspace.store.verify(output.sha256, what="the report of a proof"):
         return None
     try:
-        with open(workspace.store.path(made.sha256), "rb") as file:
+        with open(workspace.store.path(output.sha256), "rb") as file:
             report = json.load(file)
     except (OSError, ValueError):
         return None
     if not isinstance(report, dict) or report.get("verdict") != "works":
         return None
-    return report if has_run(report, names_of(choices[wanted.image])) else None
+    return report if has_run(report, names_of(choices[needed.image])) else None

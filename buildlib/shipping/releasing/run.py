@@ -1,7 +1,6 @@
-"""A release under way: what all of its steps know.
+"""A release under way: what all its steps need.
 
-What a run has asked the registry it remembers (`Chooser`, `Proofs`). Nothing is remembered from run
-to run: each looks at what is there.
+A run remembers answers of the registry (`Chooser`, `Proofs`). Nothing is kept from run to run.
 """
 
 from __future__ import annotations
@@ -22,20 +21,20 @@ from buildlib.outside.registry.protocol import Registry
 from buildlib.shipping.releasing import sign
 from buildlib.shipping.releasing.choose import Choice, Chooser, refuse_missing
 from buildlib.shipping.releasing.model import Release, ReleasedImage
-from buildlib.shipping.releasing.origin import Origin, check_git, refuse_other_keys
+from buildlib.shipping.releasing.preconditions import SourceCommit, check_git, refuse_other_keys
 from buildlib.shipping.releasing.proofs import Proofs
 
 LATEST = "latest"
-"""Tag of the newest final release; pre-releases leave it."""
+"""Tag of the newest final release; pre-releases do not move it."""
 
 
 class Run:
     """One release.
 
     Args:
-        dev: The workspace as it is developed.
-        final: The same in the channel of the release.
-        following: The version under development afterwards; by default the next one.
+        dev: The workspace under development.
+        final: The workspace in the channel of the release.
+        following: The next development version; empty for the usual one.
     """
 
     def __init__(self, dev: Workspace, final: Workspace, *, following: str = "") -> None:
@@ -48,27 +47,25 @@ class Run:
 
     @cached_property
     def registry(self) -> Registry | None:
-        """Where it is published; None for a local release."""
         return self.final.registry
 
     @cached_property
     def signer(self) -> sign.Signer | None:
-        """What signs; None where no key is configured."""
+        """The signer; None if no key is configured."""
         return sign.signer(self.final.settings, os.environ, self.final.root)
 
     @property
     def signed(self) -> str:
-        """What the release says of its signatures; the key is opened for it."""
+        """What the release says of its signatures; opens the key."""
         return self.signer.describe() if self.signer else "unsigned: no key is configured"
 
     @property
     def following(self) -> str:
-        """The version under development afterwards."""
         return next_development(self.version, self._following)
 
     @property
     def folder(self) -> str:
-        """Where its files go, absolute."""
+        """Absolute path of the folder of its files."""
         return self.final.release_folder
 
     def path(self, repository: str) -> str:
@@ -86,36 +83,23 @@ class Run:
 
     # -- what ships ------------------------------------------------------------------------------
 
-    def origin(self, warn: Callable[[str], None] | None = None) -> Origin:
-        """The commit that is released, after git was found fit.
-
-        Raises:
-            InputError: git could not hold the release, or has other sources than this folder.
-            ActionError: The version's tag is on another commit.
-        """
+    def origin(self, warn: Callable[[str], None] | None = None) -> SourceCommit:
+        """The commit that is released; refuses what `check_git` and `refuse_other_keys` refuse."""
         origin = check_git(self.final.root, self.version, following=self.following, warn=warn)
-        if not self._is_of_commit:  # once: what this run sees of the sources does not change
+        if not self._is_of_commit:  # once: a run does not read the sources again
             refuse_other_keys(self.final, origin.commit)
             self._is_of_commit = True
         return origin
 
     def choices(self) -> dict[Label, Choice]:
-        """The builds that ship; all of them are there, built by whomever.
-
-        Raises:
-            ActionError: An image is missing.
-        """
+        """The builds that ship; refuses a release that lacks one."""
         choices = self.chooser.choices()
-        refuse_missing(choices, [it for it in choices if not self.chooser.is_stamped(it)])
+        refuse_missing(choices, [label for label in choices if not self.chooser.is_stamped(label)])
         self.stamped()
         return choices
 
     def stamped(self) -> dict[Label, Choice]:
-        """Of what ships, what carries the version.
-
-        Raises:
-            ActionError: It was not built yet.
-        """
+        """The builds that ship and carry the version; refuses if one is not built."""
         choices = self.chooser.choices()
         stamped = {label: choices[label] for label in self.chooser.stamped_images}
         for label, choice in stamped.items():
@@ -127,19 +111,15 @@ class Run:
         return stamped
 
     def pull(self, labels: Iterable[Label]) -> None:
-        """Have the very builds of some images that ship in the engine, where they are published."""
-        shared, choices = self.final.sharing, self.chooser.choices()
-        entries = {label: choices[label].entry for label in labels if not choices[label].here}
+        """Pull the published builds that ship and that the engine lacks."""
+        shared, choices = self.final.shared_store, self.chooser.choices()
+        entries = {label: choices[label].entry for label in labels if not choices[label].in_engine}
         published = {label: entry for label, entry in entries.items() if entry is not None}
         if shared is not None:
             transfers.pull(shared, published, self.final.engine)
 
     def release(self) -> Release:
-        """The release as it ships; all of it was checked.
-
-        Raises:
-            ActionError: An image or a proof is missing, or a digest.
-        """
+        """The release as it ships; refuses one that lacks an image, a proof or a digest."""
         final, origin, choices = self.final, self.origin(), self.choices()
         for label, choice in choices.items():
             if self.registry is not None and choice.entry is None:
@@ -158,7 +138,6 @@ class Run:
         )
 
     def image(self, label: Label, choice: Choice) -> ReleasedImage:
-        """An image as the release lists it."""
         target = self.final.graph[label]
         moved = () if is_prerelease(self.version) else (LATEST, *target.tags)
         base = next((dep.ref.label for dep in target.deps if dep.kind == BASE), None)

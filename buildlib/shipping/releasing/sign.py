@@ -1,8 +1,8 @@
-"""Signing of releases with a cosign key: which key, and what is signed with it.
+"""Signing releases with a cosign key.
 
-Images are signed by digest, so before they have a release tag; files have their signature beside
-them. Nothing is signed without a key, and the release says so. It must not know steps of a release
-nor who may trust which key. How to check, with cosign and without: docs/signing.md.
+Images are signed by digest, before they have a release tag; files have their signature beside them.
+Without a key nothing is signed, and the release says so. This module must not know the steps of a
+release, nor who trusts which key. docs/signing.md says how to verify, with cosign and without.
 """
 
 from __future__ import annotations
@@ -27,8 +27,7 @@ class Signer:
     """Signs with one key.
 
     Args:
-        key: The key.
-        path: Its file, to be named to people.
+        path: File of the key, for messages.
     """
 
     def __init__(self, key: PrivateKey, path: str) -> None:
@@ -40,50 +39,37 @@ class Signer:
 
     @property
     def public_key(self) -> str:
-        """The text of the `cosign.pub` that checks what is signed here."""
+        """The text of the `cosign.pub` that verifies these signatures."""
         return self._key.public.pem
 
     def describe(self) -> str:
-        """What a release says of its signatures, without its secrets."""
+        """What a release says of its signatures; holds no secret."""
         return f"signed with {self._path}, public key sha256:{self._key.public.fingerprint}"
 
     def sign_image(self, registry: Registry, repository: str, digest: str, reference: str) -> bool:
-        """Put a signature beside an image, unless one of this key is there; others' stay.
+        """Add a signature to an image, unless it has one by this key; others stay.
 
-        No registry changes a tag only if it is still what was read: of two that sign one image in
-        the same moment, only the later one's signature may stay. Signing again mends it.
+        Registries have no compare-and-set for tags: if two sign an image at the same moment, only
+        the later signature may stay. Signing again mends that.
 
         Args:
-            registry: Where the image is.
-            repository: Its name there, without the registry's host.
-            digest: Of its manifest, `sha256:…`.
-            reference: Its name for people, with the registry, without tag or digest. cosign calls
-                it the identity, and does not compare it with where the image is found.
+            repository: Without the registry's host.
+            reference: Name with the registry, without tag or digest. cosign calls it the identity,
+                and does not compare it with the place of the image.
 
         Returns:
             Whether a signature was put.
-
-        Raises:
-            ActionError: The registry refuses.
-            RegistryUnavailable: It does not answer.
         """
         payload = cosign_image.payload(reference, digest)
-        for there in cosign_image.signatures(registry, repository, digest):
-            if there.payload == payload and self._key.public.signed(*there):
+        for present in cosign_image.signatures(registry, repository, digest):
+            if present.payload == payload and self._key.public.verifies(*present):
                 return False
         signature = Signature(payload, self._key.sign(payload))
         cosign_image.add(registry, repository, digest, signature)
         return True
 
     def sign_file(self, path: str) -> str:
-        """Write the signature of a file beside it, as base64: `SHA256SUMS.sig`.
-
-        Args:
-            path: The file.
-
-        Returns:
-            Path of the signature.
-        """
+        """Write the signature of a file beside it, as base64 in `FILE.sig`; returns that path."""
         with open(path, "rb") as file:
             signature = self._key.sign(file.read())
         beside = f"{path}.sig"
@@ -93,11 +79,7 @@ class Signer:
         return beside
 
     def envelope(self, statement: bytes) -> bytes:
-        """Sign an in-toto statement: a DSSE envelope that holds its bytes as they are, as a line.
-
-        Args:
-            statement: JSON, of one statement.
-        """
+        """A DSSE envelope of an in-toto statement, whose bytes it keeps: one line."""
         signature = self._key.sign(pre_authentication(STATEMENT, statement))
         envelope = {
             "payloadType": STATEMENT,
@@ -108,25 +90,18 @@ class Signer:
 
 
 def signer(settings: Settings, environ: Mapping[str, str], root: str) -> Signer | None:
-    """The signer that is configured; its key is opened at once, so that a wrong one is known early.
+    """The configured signer, or None; opens its key at once, so that a wrong one fails early.
 
     Args:
-        settings: `signing.key` names the key, below `root` where it is relative.
-        environ: `COSIGN_KEY` names another; `COSIGN_PASSWORD` is the passphrase, maybe empty.
-        root: The workspace.
-
-    Returns:
-        None where no key is configured.
-
-    Raises:
-        InputError: The key cannot be read or opened.
+        settings: `signing.key` names the file of the key, relative to `root`.
+        environ: `COSIGN_KEY` names another file; `COSIGN_PASSWORD` is the passphrase, maybe empty.
     """
     path, named_by = environ.get("COSIGN_KEY", ""), "COSIGN_KEY"
     if not path:
         path, named_by = os.path.join(root, os.path.expanduser(settings.signing.key)), _SETTING
         if not settings.signing.key:
             return None
-    if "-----BEGIN" in path:  # some services hand keys over so; the text must not be shown
+    if "-----BEGIN" in path:  # some CI services put the key itself there; it must not be shown
         raise InputError(
             f"{named_by} holds a key, and should name the file of one",
             fix="COSIGN_KEY=/path/of/cosign.key",
@@ -150,5 +125,5 @@ def signer(settings: Settings, environ: Mapping[str, str], root: str) -> Signer 
 
 
 def pre_authentication(kind: str, payload: bytes) -> bytes:
-    """What is signed for a DSSE envelope: type and payload, each with its length (DSSE 1.0.2)."""
+    """DSSE pre-authentication encoding: type and payload, each with its length (DSSE 1.0.2)."""
     return b"DSSEv1 %d %s %d %s" % (len(kind), kind.encode(), len(payload), payload)

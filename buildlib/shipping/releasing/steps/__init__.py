@@ -1,6 +1,6 @@
-"""The steps of a release, in their order: `STEPS` is the one list of them.
+"""The steps of a release: `STEPS` lists them in order.
 
-`release` runs them, `plan release` tells what each would do. Nothing that people see changes before
+`release` runs them, `plan release` shows what each would do. Nothing that people see changes before
 `tag`, and nothing in git before `commit`.
 """
 
@@ -25,13 +25,11 @@ STEPS: tuple[type[Step], ...] = (Check, Stamp, Verify, Upload, Artifacts, PutTag
 NAMES = tuple(step.name for step in STEPS)
 
 
-class Told(NamedTuple):
+class StepPlan(NamedTuple):
     """What one step would do.
 
     Attributes:
-        step: Its name.
-        lines: What it would do.
-        problems: What would stop it, as errors are told.
+        problems: What would stop it, in the words of the errors.
     """
 
     step: str
@@ -39,24 +37,16 @@ class Told(NamedTuple):
     problems: list[str]
 
 
-def plan(run: Run) -> list[Told]:
-    """What each step of a release would do, and all that would stop it; nothing is changed."""
-    return [Told(step.name, step.will(), step.problems()) for step in (of(run) for of in STEPS)]
+def plan(run: Run) -> list[StepPlan]:
+    """What each step would do, and all that would stop it; changes nothing."""
+    return [StepPlan(step.name, step.will(), step.problems()) for step in (of(run) for of in STEPS)]
 
 
 def release(run: Run, tools: Tools, names: Sequence[str] = NAMES) -> dict[str, str]:
     """Run some steps, in their order.
 
-    Args:
-        run: The release.
-        tools: What others do.
-        names: Of the steps.
-
     Returns:
-        Step -> what it did, in words.
-
-    Raises:
-        BuildError: One cannot be done; those before it are done.
+        Step -> what it did, in a sentence.
     """
     done = {}
     for step in (of(run) for of in STEPS if of.name in names):

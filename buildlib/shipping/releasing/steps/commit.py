@@ -1,18 +1,18 @@
-"""`commit`: write the release into git, here only."""
+"""`commit`: commit and tag the release in the local git repository."""
 
 from __future__ import annotations
 
 import time
 
 from buildlib.errors import ActionError
-from buildlib.shipping.releasing.git import commit_release
 from buildlib.shipping.releasing.model import Release
+from buildlib.shipping.releasing.release_commits import commit_release
 from buildlib.shipping.releasing.steps.step import Step, Tools
-from buildlib.shipping.releasing.steps.tag import untagged_here
+from buildlib.shipping.releasing.steps.tag import missing_engine_tags
 
 
 class Commit(Step):
-    """Commits and tags the version, and the version under development after it."""
+    """Commits and tags the version, then commits the next development version."""
 
     name = "commit"
 
@@ -31,15 +31,16 @@ class Commit(Step):
                 fix=f"./doitw release tag commit VERSION={run.version}",
             )
         today = time.strftime("%Y-%m-%d", time.gmtime())
-        made = commit_release(run.final.root, run.version, run.following, date=today)
+        commits = commit_release(run.final.root, run.version, run.following, date=today)
         return (
-            f"{made.tag} is on {made.release[:12]}, VERSION is {made.following};"
-            f" to push: git push origin HEAD {made.tag}"
+            f"{commits.tag} is on {commits.release[:12]}, VERSION is {commits.following};"
+            f" to push: git push origin HEAD {commits.tag}"
         )
 
     def _is_visible(self, release: Release) -> bool:
         run = self.run
         if run.registry is not None:
             return run.registry.head(run.releases, run.version) is not None
-        mine = {f"{image.repository}:{run.version}" for image in release.images}
-        return not any(reference in mine for _, reference in untagged_here(run, release))
+        release_tags = {f"{image.repository}:{run.version}" for image in release.images}
+        missing = missing_engine_tags(run, release)
+        return not any(reference in release_tags for _, reference in missing)

@@ -1,4 +1,4 @@
-"""`stamp`: build what carries the version, and nothing else."""
+"""`stamp`: build the targets that carry the version, and nothing else."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from buildlib.shipping.releasing.choose import refuse_missing
 from buildlib.shipping.releasing.steps.step import Step, Tools
 
 _FEW = 8
-"""Targets of a kind that are told by name."""
+"""Targets of a kind that are listed by name; more are counted."""
 
 
 class Stamp(Step):
-    """Builds the targets whose key is another one in the release."""
+    """Builds the targets whose key changes with the version."""
 
     name = "stamp"
 
@@ -33,9 +33,9 @@ class Stamp(Step):
 
     def do(self, tools: Tools) -> str:
         run, chooser = self.run, self.run.chooser
-        others = self._others()
-        if others:
-            refuse_missing(chooser.choices(), others)
+        missing_inputs = self._missing_inputs()
+        if missing_inputs:
+            refuse_missing(chooser.choices(), missing_inputs)
         if run.final.plan(chooser.stamped).steps:
             chooser.forget(chooser.stamped_images)
             if tools.build(run.final, chooser.stamped):
@@ -43,8 +43,8 @@ class Stamp(Step):
         images = len(chooser.stamped_images)
         return f"{len(chooser.stamped)} targets carry {run.version}, {images} of them images"
 
-    def _others(self) -> list[Label]:
-        """Images without the version that a build of what carries it would have to make."""
+    def _missing_inputs(self) -> list[Label]:
+        """Images without the version that building the stamped targets would need to build."""
         chooser = self.run.chooser
         return [
             step.label

@@ -1,7 +1,6 @@
-"""What a step of a release is.
+"""The base class of the steps of a release.
 
-A step looks at what is there and does what is missing, so it can be run again, alone, after
-whatever stopped it. What it would do and what would stop it are told by the object that does it.
+A step is idempotent: it does what is missing, so it can run again, alone, whatever stopped it.
 """
 
 from __future__ import annotations
@@ -16,13 +15,12 @@ from buildlib.shipping.releasing.run import Run
 
 
 class Tools(NamedTuple):
-    """What a release has others do.
+    """Functions of the caller that a release needs.
 
     Attributes:
         build: Brings targets of a workspace up to date; returns an exit code.
-        prove: Makes proofs in a workspace, though they may have been made of other builds of the
-            same keys; returns an exit code.
-        say: Takes lines for people.
+        prove: Runs proofs in a workspace, even if a proof of another build of the same key is
+            recorded; returns an exit code.
     """
 
     build: Callable[[Workspace, Sequence[Label]], int]
@@ -31,11 +29,7 @@ class Tools(NamedTuple):
 
 
 class Step(ABC):
-    """One step of a release.
-
-    Args:
-        run: The release.
-    """
+    """One step of a release."""
 
     name: ClassVar[str]
     """As typed: `release NAME`."""
@@ -45,16 +39,12 @@ class Step(ABC):
 
     @abstractmethod
     def will(self) -> list[str]:
-        """What it would do, in lines; nothing is changed."""
+        """What it would do, in lines; changes nothing."""
 
     def problems(self) -> list[str]:
-        """What would stop it, as far as that can be seen now; as errors are told."""
+        """What would stop it, as far as known now, in the words of the errors."""
         return []
 
     @abstractmethod
     def do(self, tools: Tools) -> str:
-        """Do what is missing; what was done, in words.
-
-        Raises:
-            BuildError: It cannot be done.
-        """
+        """Do what is missing; returns what was done, in a sentence."""

@@ -7,47 +7,50 @@ from collections.abc import Callable, Sequence
 
 from buildlib.errors import ActionError
 from buildlib.outside.registry.protocol import Registry
-from buildlib.shipping.releasing import artifacts, publish
+from buildlib.shipping.releasing import artifacts, claims_and_tags
 from buildlib.shipping.releasing.model import Release, ReleasedImage, Tag, names_of
 from buildlib.shipping.releasing.run import Run
 from buildlib.shipping.releasing.steps.step import Step, Tools
 
 
 class PutTags(Step):
-    """Puts the release's tag on all images, and moves those that follow it."""
+    """Puts the tag of the release on all images, and moves tags such as `latest`."""
 
     name = "tag"
 
     def will(self) -> list[str]:
         where = "" if self.run.registry is not None else " (in the engine only: not published)"
-        return [f"{it.repository}:{tag}{where}" for it in self._images() for tag in it.tags]
+        return [
+            f"{image.repository}:{tag}{where}" for image in self._images() for tag in image.tags
+        ]
 
     def problems(self) -> list[str]:
         problems = []
         for image in self._images():
-            taken = self._taken(image)
+            taken = self._tagged_now(image)
             if taken and taken not in names_of(image):
                 what = f"{image.repository}:{self.run.version} is there and is another image"
                 problems.append(f"{what}; a release tag is never moved")
         return problems
 
     def _images(self) -> list[ReleasedImage]:
-        return [self.run.image(at, it) for at, it in self.run.chooser.choices().items()]
+        choices = self.run.chooser.choices().items()
+        return [self.run.image(label, choice) for label, choice in choices]
 
-    def _taken(self, image: ReleasedImage) -> str:
-        """What the release's tag of an image stands for now: a digest, or here an image ID."""
+    def _tagged_now(self, image: ReleasedImage) -> str:
+        """What the release tag is on: a digest, an image ID without a registry, or empty."""
         run = self.run
         if run.registry is not None:
             return run.registry.head(run.path(image.repository), run.version) or ""
         reference = f"{image.repository}:{run.version}"
-        there = (run.final.presence([reference]) or {}).get(reference)
-        return there.id if there is not None else ""
+        image_info = (run.final.presence([reference]) or {}).get(reference)
+        return image_info.id if image_info is not None else ""
 
     def do(self, tools: Tools) -> str:
         run = self.run
         release = run.release()
-        files = artifacts.written(release, run.folder, signed=run.signer is not None)
-        untagged = untagged_here(run, release)  # at once: a tag taken here must stop all of it
+        files = artifacts.written_files(release, run.folder, signed=run.signer is not None)
+        untagged = missing_engine_tags(run, release)  # first: a taken tag must stop the whole step
         done = f"{len(untagged)} tags set in the engine; not published, since no registry is set"
         if run.registry is not None:
             put = self._publish(run.registry, release, files, tools.say)
@@ -63,19 +66,19 @@ class PutTags(Step):
         files: Sequence[str],
         say: Callable[[str], None],
     ) -> int:
-        """Make the release visible in the registry; how many tags were put."""
+        """Make the release visible in the registry; returns how many tags were put."""
         run = self.run
-        index = publish.put_index(registry, run.releases, run.folder, files)
+        index = claims_and_tags.put_index(registry, run.releases, run.folder, files)
         tags = [tag for image in release.images for tag in self._tags(registry, image)]
         tags.append(Tag(run.releases, run.version, index, moves=False, rank=2))
-        publish.free_or_right(registry, tags)
-        publish.claim(
+        claims_and_tags.missing_tags(registry, tags)
+        claims_and_tags.claim(
             registry, run.releases, run.version, index, claimant=self._claimant(), say=say
         )
-        return publish.put_tags(registry, tags)
+        return claims_and_tags.put_tags(registry, tags)
 
     def _tags(self, registry: Registry, image: ReleasedImage) -> list[Tag]:
-        """The tags of an image, which is signed first."""
+        """Sign an image, and list its tags."""
         run, repository = self.run, self.run.path(image.repository)
         manifest = registry.manifest(repository, image.digest)
         if manifest is None:
@@ -91,28 +94,24 @@ class PutTags(Step):
         ]
 
     def _claimant(self) -> str:
-        """What this workspace is called in claims: a number drawn once."""
+        """The random name of this workspace in claims, drawn once."""
         state = self.run.final.state
-        known = state.lines("claimant")
-        if not known:
-            known = [secrets.token_hex(8)]
-            state.set_lines("claimant", known)
-        return known[0]
+        lines = state.lines("claimant")
+        if not lines:
+            lines = [secrets.token_hex(8)]
+            state.set_lines("claimant", lines)
+        return lines[0]
 
 
-def untagged_here(run: Run, release: Release) -> list[tuple[str, str]]:
-    """Of the images that the engine has, the tags that they lack: image ID and reference.
-
-    Raises:
-        ActionError: The version's tag is on another image.
-    """
-    wanted = {f"{image.repository}:{tag}": image for image in release.images for tag in image.tags}
-    there = run.final.engine.inspect(
-        [*wanted, *(name for image in release.images for name in sorted(names_of(image)))]
+def missing_engine_tags(run: Run, release: Release) -> list[tuple[str, str]]:
+    """The tags that images in the engine lack, as image ID and reference."""
+    by_tag = {f"{image.repository}:{tag}": image for image in release.images for tag in image.tags}
+    infos = run.final.engine.inspect(
+        [*by_tag, *(name for image in release.images for name in sorted(names_of(image)))]
     )
     missing = []
-    for reference, image in wanted.items():
-        taken = there[reference]
+    for reference, image in by_tag.items():
+        taken = infos[reference]
         if taken is not None and taken.id in names_of(image):
             continue
         if taken is not None and reference.endswith(f":{run.version}"):
@@ -120,5 +119,5 @@ def untagged_here(run: Run, release: Release) -> list[tuple[str, str]]:
                 f"{reference} exists and is another image; a release tag is never moved",
                 fix="release under the next version",
             )
-        missing += [(name, reference) for name in names_of(image) if there[name] is not None]
+        missing += [(name, reference) for name in names_of(image) if infos[name] is not None]
     return missing

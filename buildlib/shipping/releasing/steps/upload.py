@@ -1,4 +1,4 @@
-"""`upload`: put the content of every image into the registry, by key, and learn its digest."""
+"""`upload`: push every image by key, which gives its digest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from buildlib.shipping.releasing.steps.step import Step, Tools
 
 
 class Upload(Step):
-    """Publishes images and proofs by key; no tag that people use is put."""
+    """Pushes images and proofs by key; puts no tag that people use."""
 
     name = "upload"
 
@@ -24,8 +24,8 @@ class Upload(Step):
             return ["nothing: no registry is set, so the release is local"]
         choices = run.chooser.choices()
         missing = {label: choice for label, choice in choices.items() if choice.entry is None}
-        there = len(choices) - len(missing)
-        lines = [f"{there} images are in {run.final.settings.registry}"] if there else []
+        present = len(choices) - len(missing)
+        lines = [f"{present} images are in {run.final.settings.registry}"] if present else []
         for label, choice in missing.items():
             size = f"up to {choice.size / 1e6:.0f} MB" if choice.image_id else "not built yet"
             lines.append(f"{run.final.graph.task_names[label]}: upload, {size}")
@@ -33,7 +33,7 @@ class Upload(Step):
 
     def do(self, tools: Tools) -> str:
         run = self.run
-        if run.final.sharing is None:
+        if run.final.shared_store is None:
             return "no registry is set: nothing is uploaded"
         choices = run.choices()
         missing = [label for label, choice in choices.items() if choice.entry is None]
@@ -45,7 +45,7 @@ class Upload(Step):
                     f"another machine has published its own build of {label} just now",
                     fix=f"./doitw release VERSION={run.version}  # ships that one, if proved",
                 )
-        # With them, another machine can release what this one has proved.
+        # With the proofs, another machine can release these images.
         proofs, _ = run.proofs.of(choices)
         for workspace, labels in run.proofs.by_workspace(proofs).items():
             _publish(workspace, labels)
@@ -53,7 +53,7 @@ class Upload(Step):
 
 
 def _publish(workspace: Workspace, labels: Sequence[Label]) -> dict[Label, Entry]:
-    if workspace.sharing is None:
+    if workspace.shared_store is None:
         return {}
-    made = transfers.made_of(workspace.view, workspace.records, labels)
-    return transfers.publish(workspace.sharing, made, workspace.engine, verb="push")
+    outputs = transfers.built_targets(workspace.view, workspace.records, labels)
+    return transfers.publish(workspace.shared_store, outputs, workspace.engine, verb="push")

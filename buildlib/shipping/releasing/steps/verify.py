@@ -1,4 +1,4 @@
-"""`verify`: prove what was stamped, exactly as it will ship."""
+"""`verify`: prove the stamped images exactly as they will ship."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from buildlib.shipping.releasing.steps.step import Step, Tools
 
 
 class Verify(Step):
-    """Makes the proofs of what carries the version that are missing."""
+    """Makes missing proofs of the images that carry the version."""
 
     name = "verify"
 

@@ -1,8 +1,7 @@
-"""The context of one action: its inputs, the store and the builder, and nothing beside them.
+"""The context of one action: its inputs, the store and the builder, and nothing else.
 
-Inputs come out of it as the key saw them: sources are checked against their stamps, downloads and
-the files of other targets against their digests. What each method is for is said where rules read
-it, in `buildlib.core.rules.context`.
+Inputs come out as the key saw them: sources are checked against their stamps, downloads and files
+of other targets against their digests. `buildlib.core.rules.context` documents each method.
 """
 
 from __future__ import annotations
@@ -39,18 +38,17 @@ if TYPE_CHECKING:
     from buildlib.outside.fetch.source import Download
 
 Log = Callable[[str], None]
-_TIDYING = 60.0
-"""Seconds that a proof may take to remove what it started, a swarm included."""
+_PROOF_GRACE = 60.0
+"""Seconds that a stopped proof has to remove what it started, a swarm included."""
 _CHUNK = 1 << 20
-"""Bytes read at a time."""
-_SHOWN = ("COLUMNS", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "TERM")
-"""Variables that say how a child's output looks; no others of the user's reach a proof."""
+_TERMINAL = ("COLUMNS", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "TERM")
+"""Variables that say how a child's output looks; no other variable of the user reaches a proof."""
 _TAIL = 40
 """Lines of a child's output that an error shows."""
 
 
 class Fetch(Protocol):
-    """Brings files into the content store; see `Workspace.fetch`."""
+    """Fetches files into the content store, as `Workspace.fetch` does."""
 
     def __call__(
         self, downloads: Sequence[Download], log: Log, /, *, observer: Observer
@@ -62,18 +60,15 @@ class ActionContext:
 
     Args:
         view: What is declared, with its keys.
-        root: The workspace.
-        store: Files that were built or fetched.
-        records: What was made before.
-        state: Where build contexts and reports are.
-        engine: Gives the engine, which may be asked for late.
-        builder: Gives what builds Dockerfiles.
-        grants: What a build with a network is lent.
-        fetch: Brings files into the store.
-        output_of: What another target (or parts of one) came out as.
+        root: The workspace's folder.
+        state: Holds build contexts and reports.
+        engine: Returns the engine; called only by an action that needs one.
+        builder: Returns the builder; the same.
+        grants: Returns what a build with a network is lent.
+        output_of: Returns the output of another target, or of parts of one.
         log: Takes the lines that a builder prints.
-        waited: Told how many seconds a fetch took.
-        no_cache: Build from the sources, whatever the builder remembers.
+        waited: Takes the seconds that a fetch took.
+        no_cache: Ignore the builder's cache, and build from the sources.
     """
 
     def __init__(
@@ -112,7 +107,7 @@ class ActionContext:
     # -- inputs ------------------------------------------------------------------------------
 
     def source(self, file: File) -> Source:
-        return Source(f"{self._root}/{file.path}", self._view.keys.seen(file.path))
+        return Source(f"{self._root}/{file.path}", self._view.keys.stamp_of(file.path))
 
     def keep_source(self, file: File) -> FileOutput:
         source = self.source(file)
@@ -137,10 +132,10 @@ class ActionContext:
         ]
 
     def fetch(self, target: Target) -> list[Fetched]:
-        wanted = list(pinned_files(self._view.lock, target))
+        files = list(pinned_files(self._view.lock, target))
         started = time.monotonic()
-        # How far it is, is told elsewhere: two lines that stay in place do not fit one terminal.
-        self._fetch([download for _, download in wanted], self._log, observer=_unobserved)
+        # The reporter shows the progress: one terminal has room for one status line.
+        self._fetch([download for _, download in files], self._log, observer=_unobserved)
         self._waited(time.monotonic() - started)
         return [
             Fetched(
@@ -148,7 +143,7 @@ class ActionContext:
                 download.sha256,
                 os.path.getsize(self.store.path(download.sha256)),
             )
-            for section, download in wanted
+            for section, download in files
         ]
 
     @property
@@ -218,22 +213,22 @@ class ActionContext:
     def build_image(
         self, target: Target, request: Request, stage: Staged, *, labels: Mapping[str, str]
     ) -> Output:
-        wanted, builder = self._wanted(target, request, stage, labels), self._builder()
-        self._log("$ " + _shell(builder.command(wanted)))
-        built = builder.build(wanted, self._log)
+        build, builder = self._build_request(target, request, stage, labels), self._builder()
+        self._log("$ " + _shell(builder.command(build)))
+        built = builder.build(build, self._log)
         return Output(built.image, identity=built.identity)
 
     def build_tar(self, target: Target, request: Request, stage: Staged) -> str:
         destination = self._state.path(f"stage/{flat(target.label)}.tar")
-        wanted, builder = self._wanted(target, request, stage, {}), self._builder()
-        self._log("$ " + _shell(builder.command(wanted)))
-        builder.build_tar(wanted, destination, self._log)
+        build, builder = self._build_request(target, request, stage, {}), self._builder()
+        self._log("$ " + _shell(builder.command(build)))
+        builder.build_tar(build, destination, self._log)
         return destination
 
-    def _wanted(
+    def _build_request(
         self, target: Target, request: Request, stage: Staged, labels: Mapping[str, str]
     ) -> BuildRequest:
-        """A build as the builder takes it: with the present names of the images it builds on."""
+        """Make the builder's request, with the present names of the base images."""
         from buildlib.engine.protocol import BuildRequest
 
         bases = {arg: self.image_reference(label) for arg, label in request.bases.items()}
@@ -269,10 +264,10 @@ class ActionContext:
             self._tail.append(line)
             self._log(line)
 
-        kept = {name: os.environ[name] for name in _SHOWN if name in os.environ}
-        kept |= {**client_environ(os.environ), "PYTHONPATH": self._root}
-        environ = find_engine().client_environ(kept)
-        code = stream(command, on_line, environ=environ, cwd=self._root, grace=_TIDYING)
+        own = {name: os.environ[name] for name in _TERMINAL if name in os.environ}
+        own |= {**client_environ(os.environ), "PYTHONPATH": self._root}
+        environ = find_engine().client_environ(own)
+        code = stream(command, on_line, environ=environ, cwd=self._root, grace=_PROOF_GRACE)
         try:
             with open(report, "rb") as file:
                 return code, file.read()
@@ -289,20 +284,20 @@ class ActionContext:
         reference = mirrored(reference, self._view.settings.network.images)
         self._log(f"$ docker pull --platform {platform} {reference}")
         transfer.pull(reference, platform=platform)
-        found = self._engine().inspect([reference])[reference]
-        if found is None:
+        image = self._engine().inspect([reference])[reference]
+        if image is None:
             raise ActionError(f"{reference} was pulled and is not there", fix="./doitw build")
-        if found.triggers:
+        if image.triggers:
             raise ActionError(
                 f"{reference} has ONBUILD triggers, which run in builds on it and are in no key",
-                detail="\n".join(f"ONBUILD {trigger}" for trigger in found.triggers),
+                detail="\n".join(f"ONBUILD {trigger}" for trigger in image.triggers),
                 fix="name an image without triggers, such as the one that it is made of",
             )
-        return found.id
+        return image.id
 
 
 def _unobserved(done: int, total: int, files: int, all_files: int) -> None:
-    """An observer of a fetch that tells nobody."""
+    """Ignore the progress of a fetch."""
 
 
 def _shell(command: Sequence[str]) -> str:

@@ -1,9 +1,9 @@
-"""Refuses values that differ from run to run, where a declaration makes them.
+"""Refuses values that differ from run to run, at the line of the declaration that makes them.
 
-Two things of the checked subset would not be the same in every run: the text of an object (it
-holds an address) and the order of a set (it follows hashes). Neither can be seen in the source, so
-the operations that could make one are wrapped: texts made of other values, and the operators that
-make sets of the keys of dicts.
+Two things of the checked subset would differ between runs: the text of an object (it holds an
+address) and the order of a set (it follows hashes). The source does not show them, so the
+operations that could make one are wrapped: formatting values as text, and the operators that make
+sets of the keys of dicts.
 """
 
 from __future__ import annotations
@@ -18,11 +18,7 @@ _MAKES_SETS_OR_TEXTS = (ast.Mod, ast.BitOr, ast.BitAnd, ast.BitXor, ast.Sub)
 
 
 def steady(value: Any) -> Any:
-    """The same value, where every run gives it.
-
-    Raises:
-        ValueError: It is a set, or a text with an address in it.
-    """
+    """Return the value, or raise a ValueError for a set or a text with an address in it."""
     if isinstance(value, (set, frozenset)):
         raise ValueError("the order of a set is not the same in every run: use [x for x in ...]")  # noqa: TRY004
     if (isinstance(value, str) and _ADDRESS in value) or (
@@ -33,7 +29,7 @@ def steady(value: Any) -> Any:
 
 
 class _TextType(type):
-    """Makes `str(x)` refuse what `steady` refuses; all else is as it is for `str`."""
+    """Makes `str(x)` refuse what `steady` refuses; otherwise it is like `str`."""
 
     def __call__(cls, *args: Any, **more: Any) -> Any:
         return steady(str(*args, **more))
@@ -46,11 +42,11 @@ class _TextType(type):
 
 
 class Text(metaclass=_TextType):
-    """What `str` is in a declaration."""
+    """The `str` of declarations."""
 
 
 def guard(module: ast.Module) -> ast.Module:
-    """Wrap the operations that could make such a value. The tree is changed in place."""
+    """Wrap the operations that could make such a value, in place."""
     ast.fix_missing_locations(_Guard().visit(module))
     return module
 
@@ -80,7 +76,7 @@ class _Guard(ast.NodeTransformer):
         return _wrapped(node)
 
     def _visit_pieces(self, node: ast.JoinedStr) -> None:
-        """The values of an f-string and of the formats in it, which must stay f-strings."""
+        """Visit the values of an f-string and of its formats, which must stay f-strings."""
         for piece in node.values:
             if isinstance(piece, ast.FormattedValue):
                 piece.value = self.visit(piece.value)

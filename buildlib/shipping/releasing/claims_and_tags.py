@@ -1,16 +1,15 @@
-"""Making a release visible: a claim, then all its tags at once.
+"""Publishing a release in a registry: a claim, then all its tags at once.
 
-A registry has no transaction over several repositories, and no compare-and-set. What can be had is
-had so:
+A registry has neither a transaction over several repositories nor compare-and-set. So:
 
-- Everything is there by digest before the first tag is put; putting a tag is one small request.
-- A *claim*, a tag that nobody pulls, names the whole release by one digest. Of two machines that
-  release the same version with different contents, one finds the other's claim and stops.
-- The tags are put by a process of its own (`tagging`), which is handed all of them and then ends on
-  its own: what stops a release cannot stop it between two tags.
-- What refers to other images (the gateway's server) comes after them, and the release's index last.
+- All content is uploaded by digest before the first tag is put; putting a tag is one small request.
+- A *claim*, a tag that nobody pulls, names the whole release by one digest. If two machines release
+  the same version with different contents, one of them finds the other's claim and stops.
+- A detached process (`detached_tags`) puts the tags: what stops a release does not stop it midway.
+- Images that refer to others (the gateway's server) get their tags after those, and the release's
+  index comes last.
 
-It knows manifests and tags, nothing of graphs and engines.
+This module knows manifests and tags, neither graphs nor engines.
 """
 
 from __future__ import annotations
@@ -25,33 +24,30 @@ from buildlib.errors import ActionError
 from buildlib.outside.registry import artifact
 from buildlib.outside.registry.protocol import OCI_MANIFEST, Descriptor, Manifest, Registry
 from buildlib.parallel import map_threads
+from buildlib.shipping.releasing.detached_tags import put_detached
 from buildlib.shipping.releasing.model import Tag
-from buildlib.shipping.releasing.tagging import run_apart
 
 INDEX_TYPE = "application/vnd.buildlib.release.v1+json"
 CLAIM_TYPE = "application/vnd.buildlib.claim.v1+json"
 FILE_TYPE = "application/octet-stream"
-_OF = "buildlib.release.index"
-_BY = "buildlib.release.claim"
+_INDEX = "buildlib.release.index"
+_CLAIMANT = "buildlib.release.claim"
 SETTLE = 2.0
-"""Seconds between putting a claim and relying on it: by then, others have put theirs."""
+"""Seconds to wait after putting a claim, so that others have put theirs."""
 _AT_ONCE = 8
-"""Questions for tags at a time."""
+"""Requests for tags at a time."""
 STALE = 600.0
-"""Seconds after which a claim that led to no tag is taken over: whoever made it is gone."""
+"""Seconds after which a claim without a release may be taken over: its claimant is gone."""
 
 
 def put_index(registry: Registry, repository: str, folder: str, names: Sequence[str]) -> Manifest:
-    """Upload a release's files, and by digest the index that lists them.
+    """Upload the files of a release, and the index that lists them, by digest.
 
     The index is an OCI artifact whose layers are the files, `images.json` first: any OCI client
     can fetch a release (`oras pull`).
 
     Args:
-        registry: Where.
-        repository: Of the releases.
-        folder: The files' folder.
-        names: Their names in it, with forward slashes.
+        names: Names in the folder, with forward slashes.
 
     Returns:
         The index; the same bytes for the same files.
@@ -81,67 +77,55 @@ def claim(
 ) -> None:
     """Make sure that nobody else releases the same version with another content.
 
-    A registry gives no compare-and-set, so this is a protocol of time: look, put, wait, look again.
-    The later of two claims wins, and whoever finds another's claim stops. A claim that was put
-    too long after the look before it is not relied on.
+    Without compare-and-set, the protocol relies on time: read, put our claim, wait, read again.
+    The later of two claims wins, and who finds the other's claim stops. If putting a claim took too
+    long after reading, it starts again.
 
     Args:
-        registry: Where.
-        repository: Of the releases.
-        version: The version.
-        index: The release, whole.
-        claimant: Who releases; what it claimed before, it may claim anew at once.
-        say: Takes a line for people.
+        index: The index of the whole release.
+        claimant: Who releases; it may replace its own claim at once.
         clock: Seconds since 1970.
-        wait: Sleeps some seconds.
-
-    Raises:
-        ActionError: The version is released, or being released, with another content.
     """
     tag = f"claim-{version}"
     while True:
         looked = clock()
-        _refuse_other(registry, repository, version, index)
+        _refuse_other_content(registry, repository, version, index)
         other = registry.manifest(repository, tag)
-        if other is not None and _claimed(other) == index.digest:
-            return  # ours, from a run that was stopped, or of somebody who releases the very same
-        if other is not None and artifact.annotations_of(other).get(_BY) != claimant:
+        if other is not None and _claimed_index(other) == index.digest:
+            return  # by a stopped run of ours, or for the very same content
+        if other is not None and artifact.annotations_of(other).get(_CLAIMANT) != claimant:
             age = looked - (artifact.created(other) or 0.0)
             if age < STALE:
                 raise _taken(version, other)
             say(f"a claim of {version} that led to nothing in {age / 60:.0f} minutes is taken over")
-        mine = _artifact(
+        own = _artifact(
             registry,
             repository,
             CLAIM_TYPE,
             [],
-            {_OF: index.digest, _BY: claimant, artifact.CREATED: artifact.stamp(clock())},
+            {_INDEX: index.digest, _CLAIMANT: claimant, artifact.CREATED: artifact.stamp(clock())},
         )
-        registry.put_manifest(repository, tag, mine)
-        if clock() - looked >= SETTLE / 2:  # too slow to know that nobody came between
+        registry.put_manifest(repository, tag, own)
+        if clock() - looked >= SETTLE / 2:  # too slow to rule out another claim in between
             continue
         wait(SETTLE)
         now = registry.manifest(repository, tag)
-        if now is not None and _claimed(now) == index.digest:
-            _refuse_other(registry, repository, version, index)
+        if now is not None and _claimed_index(now) == index.digest:
+            _refuse_other_content(registry, repository, version, index)
             return
         raise _taken(version, now)
 
 
-def free_or_right(registry: Registry, tags: Sequence[Tag]) -> list[Tag]:
-    """The tags that are yet to be put.
-
-    Raises:
-        ActionError: A tag that never moves stands for something else.
-    """
+def missing_tags(registry: Registry, tags: Sequence[Tag]) -> list[Tag]:
+    """The tags that are yet to be put; refuses if a tag that never moves is on something else."""
     missing = []
-    for tag, there in zip(tags, _stands_for(registry, tags), strict=True):
-        if there == tag.manifest.digest:
+    for tag, digest in zip(tags, _digests_of(registry, tags), strict=True):
+        if digest == tag.manifest.digest:
             continue
-        if there is not None and not tag.moves:
+        if digest is not None and not tag.moves:
             raise ActionError(
                 f"{registry.host}/{tag.repository}:{tag.tag} is there and is another image"
-                f" ({there[:19]}…); a release tag is never moved",
+                f" ({digest[:19]}…); a release tag is never moved",
                 fix="release under the next version",
             )
         missing.append(tag)
@@ -149,23 +133,16 @@ def free_or_right(registry: Registry, tags: Sequence[Tag]) -> list[Tag]:
 
 
 def put_tags(registry: Registry, tags: Sequence[Tag]) -> int:
-    """Put all tags of a release at once, by a process that ends on its own; then look at them.
+    """Put all tags of a release in a detached process, then check them; returns how many were put.
 
     Args:
-        registry: Where.
-        tags: All of them, those that are there too.
-
-    Returns:
-        How many were put.
-
-    Raises:
-        ActionError: A tag is taken, or was not put.
+        tags: All of them, also those that exist.
     """
-    missing = free_or_right(registry, tags)
+    missing = missing_tags(registry, tags)
     if missing:
-        run_apart(registry.host, missing)
-    for tag, there in zip(tags, _stands_for(registry, tags), strict=True):
-        if there != tag.manifest.digest:
+        put_detached(registry.host, missing)
+    for tag, digest in zip(tags, _digests_of(registry, tags), strict=True):
+        if digest != tag.manifest.digest:
             raise ActionError(
                 f"{registry.host}/{tag.repository}:{tag.tag} is not what was just put",
                 fix="run the release again",
@@ -173,17 +150,19 @@ def put_tags(registry: Registry, tags: Sequence[Tag]) -> int:
     return len(missing)
 
 
-def _stands_for(registry: Registry, tags: Sequence[Tag]) -> list[str | None]:
-    """The digest that each tag is on now; None where it is not there."""
+def _digests_of(registry: Registry, tags: Sequence[Tag]) -> list[str | None]:
+    """The digest that each tag is on now; None if it does not exist."""
     return map_threads(lambda tag: registry.head(tag.repository, tag.tag), tags, threads=_AT_ONCE)
 
 
-def _refuse_other(registry: Registry, repository: str, version: str, index: Manifest) -> None:
-    there = registry.head(repository, version)
-    if there is not None and there != index.digest:
+def _refuse_other_content(
+    registry: Registry, repository: str, version: str, index: Manifest
+) -> None:
+    digest = registry.head(repository, version)
+    if digest is not None and digest != index.digest:
         raise ActionError(
             f"{version} is released at {registry.host}/{repository}, with another content"
-            f" ({there[:19]}…); a release is never changed",
+            f" ({digest[:19]}…); a release is never changed",
             fix="release under the next version",
         )
 
@@ -203,7 +182,7 @@ def _artifact(
     layers: Sequence[Mapping[str, object]],
     annotations: Mapping[str, str],
 ) -> Manifest:
-    """An artifact whose layers were uploaded; its configuration is now."""
+    """The manifest of an artifact whose layers were uploaded; uploads its empty configuration."""
     registry.put_blob(repository, artifact.EMPTY)
     plain = {
         "schemaVersion": 2,
@@ -216,5 +195,5 @@ def _artifact(
     return Manifest(OCI_MANIFEST, json.dumps(plain, sort_keys=True).encode())
 
 
-def _claimed(manifest: Manifest) -> str:
-    return str(artifact.annotations_of(manifest).get(_OF, ""))
+def _claimed_index(manifest: Manifest) -> str:
+    return str(artifact.annotations_of(manifest).get(_INDEX, ""))

@@ -1,7 +1,7 @@
-"""What must hold before a release: of git, of the version, of the sources.
+"""Checks before a release: git, the version, the sources.
 
-Every check looks and changes nothing. What is found is told with what would mend it; whether it
-stops the release is decided by who asks.
+A check changes nothing. Its error says how to mend what is wrong; the caller decides whether that
+stops the release.
 """
 
 from __future__ import annotations
@@ -14,47 +14,43 @@ from buildlib.core.model.version import after, check_release, is_greater, next_d
 from buildlib.core.model.version import newest as newest_of
 from buildlib.core.view import view_of_commit
 from buildlib.errors import InputError
-from buildlib.shipping.releasing.git import (
+from buildlib.shipping.releasing.git_repository import GitRepository
+from buildlib.shipping.releasing.release_commits import (
     changelog_of,
     refuse_edits,
     refuse_taken,
     release_commit,
     releases,
 )
-from buildlib.shipping.releasing.repository import Repository
 
 _SHOWN = 10
 
 
-class Origin(NamedTuple):
-    """What a release is made of.
+class SourceCommit(NamedTuple):
+    """The commit that a release is made from.
 
     Attributes:
-        commit: The commit it is made from, a whole hash; it holds the version under development.
+        commit: A whole hash; it holds the version under development.
         epoch: Seconds since 1970 of that commit.
-        newest: The newest release before, by order of versions; empty for none.
-        committed: The release's own commit, where a run before this one made it; else empty.
+        newest: The greatest version released before; empty for none.
     """
 
     commit: str
     epoch: int
     newest: str
-    committed: str
 
 
 def check_git(
     root: str, version: str, *, following: str = "", warn: Callable[[str], None] | None = None
-) -> Origin:
-    """Refuse a release that git could not hold, or that could not be made again from it.
+) -> SourceCommit:
+    """Refuse a release that git could not hold, or that its commit could not reproduce.
 
-    A release of the same version that was stopped goes on: what it has written, committed and
-    tagged is no edit, and no earlier release.
+    A stopped release of the same version goes on: its own files, commit and tag do not count as
+    edits or as an earlier release.
 
     Args:
-        root: The workspace.
-        version: What is to be released.
         following: The version to go on with; empty for the usual.
-        warn: Takes a line on what is odd, and stops nothing.
+        warn: Takes a line about something odd that stops nothing.
 
     Raises:
         InputError: There is no commit or no branch, files are edited, the version is not greater
@@ -63,11 +59,11 @@ def check_git(
     """
     check_release(version)
     next_development(version, following)
-    git = Repository(root)
+    git = GitRepository(root)
     refuse_taken(git, version)
-    made = release_commit(git, version)
+    released = release_commit(git, version)
     newest = newest_of([other for other in releases(git) if other != version])
-    if not made:
+    if not released:
         _refuse_unknown_past(git, newest)
         if newest and not is_greater(version, newest):
             raise InputError(
@@ -77,19 +73,19 @@ def check_git(
         if not newest and warn is not None:
             warn(f"git has no tag of a release (v1.2.3): {version} is the first")
     refuse_edits(git, version)
-    if not made:
-        changelog_of(git, version, "1970-01-01")  # that its end will not be refused
+    if not released:
+        changelog_of(git, version, "1970-01-01")  # fails now rather than at the end
     if not git.branch():
         raise InputError(
             "HEAD is on no branch, so the commits of a release would be lost",
             fix=f"git switch -c release-{version}",
         )
     git.check_identity()
-    commit = git.commit(f"{made}^") if made else git.commit("HEAD")
-    return Origin(commit, git.epoch(commit), newest, made)
+    commit = git.commit(f"{released}^") if released else git.commit("HEAD")
+    return SourceCommit(commit, git.epoch(commit), newest)
 
 
-def _refuse_unknown_past(git: Repository, newest: str) -> None:
+def _refuse_unknown_past(git: GitRepository, newest: str) -> None:
     if git.is_shallow() and not newest:
         raise InputError(
             "only the last commits are here, and no tags: what was released is not known",
@@ -98,19 +94,16 @@ def _refuse_unknown_past(git: Repository, newest: str) -> None:
 
 
 def refuse_other_keys(workspace: Workspace, revision: str) -> None:
-    """Refuse a workspace whose targets are not those of its commit, though git finds it clean.
+    """Refuse a workspace whose keys are not those of its commit, though git finds it clean.
 
-    A file that git ignores, or was told not to look at, may be a source here. Who builds from the
-    release's tag would not have it.
-
-    Raises:
-        InputError: Targets have other keys; they are listed, the first causes first.
+    A source may be a file that git ignores or was told not to look at. A build from the release's
+    tag would lack it.
     """
     root, overrides, version = workspace.root, workspace.overrides, workspace.version
     with view_of_commit(root, revision, overrides, version) as commit:
-        there = commit.key_of_each()
-    here = workspace.view.key_of_each()
-    other = [label for label, key in here.items() if there.get(label) != key]
+        committed = commit.key_of_each()
+    present = workspace.view.key_of_each()
+    other = [label for label, key in present.items() if committed.get(label) != key]
     if other:
         raise InputError(
             f"{other[0]} is not what the commit {revision[:12]} makes of it: a source is not in git"

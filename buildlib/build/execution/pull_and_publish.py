@@ -1,8 +1,8 @@
-"""A build and the registry: what is there is pulled first, what was built is published at the end.
+"""A build and the registry: pull what it has first, publish what was built at the end.
 
-Nothing here fails a build. What cannot be pulled is built, what cannot be published is told; a
-registry that does not answer costs one warning. How entries look and when they count is
-`buildlib.build.sharing`'s business.
+Nothing here fails a build. A target that cannot be pulled is built, one that cannot be published
+costs a warning, as does a registry that does not answer. `buildlib.build.sharing` knows what
+entries look like and when they are valid.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from buildlib.text import duration
 if TYPE_CHECKING:
     from buildlib.build.execution.executor import Executor
     from buildlib.build.sharing.entry import Entry
-    from buildlib.build.sharing.shared import SharedStore
+    from buildlib.build.sharing.shared_store import SharedStore
     from buildlib.build.workspace import Workspace
 
 Say = Callable[[str], None]
@@ -31,19 +31,17 @@ class RegistryLookup:
     """Asks the registry for keys, each once.
 
     Args:
-        workspace: The workspace.
-        shared: The registry.
-        say: Takes a line where it refuses.
+        say: Takes a warning where the registry refuses.
     """
 
     def __init__(self, workspace: Workspace, shared: SharedStore, say: Say) -> None:
         self._workspace = workspace
         self._shared = shared
         self._say = say
-        self._answers = workspace.answers
+        self._answers = workspace.registry_answers
 
     def __call__(self, wanted: Sequence[tuple[Target, KeyRecord]]) -> dict[str, Entry]:
-        """Key -> entry, of those that the registry has; for `Planner.plan`."""
+        """Return the valid entries by key; for `Planner.plan`."""
         new = [
             (target, record)
             for target, record in wanted
@@ -52,7 +50,7 @@ class RegistryLookup:
         if new and self._workspace.asks_registry:
             try:
                 found = self._shared.find(new)
-            except BuildError as error:  # it answers, and does not let us in
+            except BuildError as error:  # it answers, and refuses us
                 self._workspace.asks_registry = False
                 found = {}
                 self._say(f"warning: {error.what}; going on without the shared store")
@@ -61,15 +59,15 @@ class RegistryLookup:
         return {key: entry for key, entry in answers.items() if entry is not None}
 
     def give_up(self, key: str) -> None:
-        """Take it that the registry lacks a key."""
+        """Treat a key as missing from the registry from now on."""
         self._answers[key] = None
 
     def _may_be_shared(self, target: Target) -> bool:
-        """Whether it is worth a question: what nobody has made here may have taken its time."""
-        from buildlib.build.sharing.shared import is_shared
+        """Whether the registry is worth asking; a target never built here may have taken long."""
+        from buildlib.build.sharing.shared_store import is_worth_sharing
 
         last = self._workspace.state.last_key(target.label)
-        return is_shared(target, self._workspace.records.get(last) if last else None)
+        return is_worth_sharing(target, self._workspace.records.get(last) if last else None)
 
 
 def pull_all(
@@ -77,17 +75,12 @@ def pull_all(
 ) -> tuple[Plan, list[Label]]:
     """Pull what is stale here and valid in the registry.
 
-    Args:
-        workspace: The workspace.
-        roots: The targets wanted.
-        executor: Names what was pulled.
-        force: The roots are to be built, whatever there is.
-        say: Takes lines for the person who waits.
+    With `force` the roots are built, whatever the registry has. The executor names what was pulled.
 
     Returns:
-        The plan of what is left, in which nothing is to be pulled; and what was pulled.
+        The plan of the other targets, with nothing left to pull; and what was pulled.
     """
-    shared = workspace.shared
+    shared = workspace.shared_for_builds
     if shared is None:
         return workspace.plan(roots, force=force), []
     lookup = RegistryLookup(workspace, shared, say)
@@ -97,13 +90,13 @@ def pull_all(
         steps = [step for step in plan.steps if step.action == PULL]
         if not steps:
             return plan, pulled
-        entries = lookup([_asked_for(workspace, step.label) for step in steps])
+        entries = lookup([_with_key_record(workspace, step.label) for step in steps])
         pulled += _pull(workspace, steps, entries, shared, executor, say)
-        for step in steps:  # what came is here; what did not come is built
+        for step in steps:  # a target that was pulled is fresh now; any other is built
             lookup.give_up(step.key)
 
 
-def _asked_for(workspace: Workspace, label: Label) -> tuple[Target, KeyRecord]:
+def _with_key_record(workspace: Workspace, label: Label) -> tuple[Target, KeyRecord]:
     return workspace.graph[label], workspace.keys.record(Reference(label))
 
 
@@ -115,7 +108,7 @@ def _pull(
     executor: Executor,
     say: Say,
 ) -> list[Label]:
-    """Pull some targets at once; those that came."""
+    """Pull some targets at once; return those that came."""
     from buildlib.build.sharing import transfers
 
     total = sum(step.size for step in steps)
@@ -123,7 +116,7 @@ def _pull(
     say(f"pulling {_targets(len(steps))}, {total / 1e6:.1f} MB, from {host}")
     started = time.monotonic()
     failed: dict[Label, Exception] = {}
-    came = transfers.pull(
+    pulled = transfers.pull(
         shared,
         {step.label: entries[step.key] for step in steps},
         workspace.engine,
@@ -131,21 +124,21 @@ def _pull(
         adopt=executor.adopt,
         failed=failed,
     )
-    if came:
+    if pulled:
         took = duration(time.monotonic() - started)
-        say(f"pulled {_names(workspace, came)} in {took}")
-    _tell_failed(workspace, failed, "pulled", say)
-    return came
+        say(f"pulled {_names(workspace, pulled)} in {took}")
+    _warn_failed(workspace, failed, "pulled", say)
+    return pulled
 
 
 def warn_if_refused(workspace: Workspace, *, say: Say) -> None:
-    """Tell before a build that its registry takes nothing; the end of the build tells it again.
+    """Warn before a build that its registry takes nothing; the end of the build warns again.
 
-    One that does not answer was told of already, and may be there again at the end.
+    A registry that does not answer was reported already, and may answer again by the end.
     """
     from buildlib.outside.registry.protocol import RegistryUnavailable
 
-    shared = workspace.sharing
+    shared = workspace.shared_store
     if shared is None or not workspace.asks_registry or shared.is_down:
         return
     try:
@@ -159,57 +152,52 @@ def warn_if_refused(workspace: Workspace, *, say: Say) -> None:
 
 
 def publish_all(workspace: Workspace, labels: Iterable[Label], *, say: Say) -> None:
-    """Publish what was built: images, and files that took their time, as proofs do.
-
-    Args:
-        workspace: The workspace.
-        labels: Targets that this run has made.
-        say: Takes lines for the person who waits, warnings among them.
-    """
+    """Publish what this run built: images, and files that took their time, as proofs do."""
     from buildlib.build.sharing import transfers
 
     worth = _worth_sharing(workspace, labels)
-    shared = workspace.sharing if worth else None
+    shared = workspace.shared_store if worth else None
     if shared is None:
         return
     host = workspace.settings.registry
     try:
-        # What is sent is sent with patience; that it is not there at all is found out in a hurry.
+        # Uploads are retried for long; whether the registry answers at all is found out at once.
         workspace.connect(host, quick=True).ping()
     except BuildError as error:
         say(f"warning: {_names(workspace, worth)} cannot be published: {error.what}")
         return
-    made = transfers.made_of(workspace.view, workspace.records, worth)
-    say(f"publishing {_targets(len(made))} to {host}")
+    built = transfers.built_targets(workspace.view, workspace.records, worth)
+    say(f"publishing {_targets(len(built))} to {host}")
     began, started = int(time.time()), time.monotonic()
     failed: dict[Label, Exception] = {}
-    entries = transfers.publish(shared, made, workspace.engine, verb="publish", failed=failed)
-    there = [label for label, entry in entries.items() if entry.pushed < began]
-    new = [label for label in entries if label not in there]
-    if there:
-        say(f"{_names(workspace, there)}: another build has published the same keys")
+    entries = transfers.publish(shared, built, workspace.engine, verb="publish", failed=failed)
+    existing = [label for label, entry in entries.items() if entry.pushed < began]
+    new = [label for label in entries if label not in existing]
+    if existing:
+        say(f"{_names(workspace, existing)}: another build has published the same keys")
     if new:
         took = duration(time.monotonic() - started)
         say(f"published {_names(workspace, new)} in {took}")
-    _tell_failed(workspace, failed, "published", say)
+    _warn_failed(workspace, failed, "published", say)
 
 
 def _worth_sharing(workspace: Workspace, labels: Iterable[Label]) -> list[Label]:
-    """Of what was made, what others shall have."""
-    from buildlib.build.sharing.shared import is_shared
+    from buildlib.build.sharing.shared_store import is_worth_sharing
 
-    kept = {label: workspace.records.get(workspace.keys.key(Reference(label))) for label in labels}
+    records = {
+        label: workspace.records.get(workspace.keys.key(Reference(label))) for label in labels
+    }
     return [
         label
-        for label, record in kept.items()
-        if record is not None and is_shared(workspace.graph[label], record)
+        for label, record in records.items()
+        if record is not None and is_worth_sharing(workspace.graph[label], record)
     ]
 
 
-def _tell_failed(
+def _warn_failed(
     workspace: Workspace, failed: Mapping[Label, Exception], what: str, say: Say
 ) -> None:
-    """Say which targets could not be moved, and the reason of the first."""
+    """Say which targets could not be moved, and why the first could not."""
     from buildlib.outside.registry.protocol import RegistryUnavailable
 
     if not failed:

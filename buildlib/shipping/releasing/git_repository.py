@@ -1,7 +1,7 @@
-"""The git program: what a release asks of it, and the few things that it changes with it.
+"""The git repository of a workspace: what a release reads from it and writes to it.
 
-All of it is local: nothing is fetched, nothing is pushed. What a person set up for commits counts:
-hooks, signatures, identity. It knows nothing of versions.
+It is local: nothing is fetched or pushed. The hooks, signatures and identity that a person set up
+apply. This module knows nothing of versions.
 """
 
 from __future__ import annotations
@@ -16,26 +16,23 @@ from buildlib.errors import ActionError, InputError
 _IDENTITY = 'git config user.name "Your Name" && git config user.email you@example.com'
 
 
-class Repository:
-    """The git repository that a workspace is in.
+class GitRepository:
+    """The git repository that contains a workspace.
 
     Args:
         root: The workspace: the top of the repository, or a folder in it.
-
-    Raises:
-        InputError: It is in none, or there is no commit yet.
     """
 
     def __init__(self, root: str) -> None:
         self.root = root
-        found = self._run("rev-parse", "--show-prefix")
-        if found.code:
+        prefix = self._run("rev-parse", "--show-prefix")
+        if prefix.code:
             raise InputError(
                 "the workspace is in no git repository, and a release is made of a commit",
-                detail=found.err.strip(),
+                detail=prefix.err.strip(),
                 fix="git init && git add . && git commit",
             )
-        self._prefix = found.out.rstrip("\n")
+        self._prefix = prefix.out.rstrip("\n")
         if not self.commit("HEAD"):
             raise InputError(
                 "there is no commit yet, and a release is made of one",
@@ -45,66 +42,64 @@ class Repository:
     # -- questions ---------------------------------------------------------------------------------
 
     def commit(self, revision: str) -> str:
-        """The commit that something names, as a whole hash; empty for none."""
-        return self._answer("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
+        """The commit of a revision, as a whole hash; empty for none."""
+        return self._one_line("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
 
     def epoch(self, commit: str) -> int:
-        """Seconds since 1970 of a commit, by its committer."""
-        return int(self._must("show", "--no-patch", "--format=%ct", commit))
+        """Committer time, in seconds since 1970."""
+        return int(self._output("show", "--no-patch", "--format=%ct", commit))
 
     def branch(self) -> str:
-        """The branch that commits are added to; empty where there is none."""
-        return self._answer("symbolic-ref", "--short", "--quiet", "HEAD")
+        """The branch of HEAD; empty for a detached HEAD."""
+        return self._one_line("symbolic-ref", "--short", "--quiet", "HEAD")
 
-    def text(self, revision: str, name: str) -> str | None:
-        """A file of a commit; None where it has none."""
-        found = self._run("show", f"{revision}:./{name}")
-        return None if found.code else found.out
+    def file_at(self, revision: str, name: str) -> str | None:
+        """A file of a commit; None if the commit lacks it."""
+        answer = self._run("show", f"{revision}:./{name}")
+        return None if answer.code else answer.out
 
-    def written(self, name: str) -> str:
-        """A file as it is in the workspace now; empty where it is not, or is no text."""
+    def file_now(self, name: str) -> str:
+        """A file of the working tree; empty if it is missing or is no text."""
         try:
             with open(f"{self.root}/{name}", encoding="utf-8", newline="") as file:
                 return file.read()
         except (FileNotFoundError, UnicodeDecodeError):
             return ""
 
-    def changed(self, revision: str) -> set[str]:
-        """The files that a commit changed, against the first before it; none for the very first."""
+    def changed_files(self, revision: str) -> set[str]:
+        """The files that a commit changed against its first parent; none for a root commit."""
         listed = self._run("diff", "--name-only", "-z", f"{revision}^", revision).out
         return {path.removeprefix(self._prefix) for path in listed.split("\0") if path}
 
-    def unclean(self) -> list[str]:
-        """Files of the workspace that are not as the last commit has them, or that it has not.
+    def edited_files(self) -> list[str]:
+        """Files of the working tree that HEAD lacks or has otherwise.
 
-        What git ignores is not told, nor what no tree of ours shows.
+        Files that git ignores are left out, and so are those that `Tree` leaves out.
         """
-        listed = self._must("status", "--porcelain", "-z", "--no-renames", "--untracked-files", ".")
+        listed = self._output(
+            "status", "--porcelain", "-z", "--no-renames", "--untracked-files", "."
+        )
         paths = [row[3:].removeprefix(self._prefix) for row in listed.split("\0") if row]
         return [path for path in paths if not any(is_junk(part) for part in path.split("/"))]
 
     def tags(self, pattern: str) -> dict[str, str]:
-        """Tags of a form, each with what it is on."""
+        """Tags that match a pattern, each with its commit."""
         form = "%(objectname) %(*objectname) %(refname:strip=2)"
-        found = {}
-        for row in self._must("for-each-ref", f"--format={form}", f"refs/tags/{pattern}").split(
+        tags = {}
+        for row in self._output("for-each-ref", f"--format={form}", f"refs/tags/{pattern}").split(
             "\n"
         ):
             if row:
                 own, peeled, tag = row.split(" ", 2)
-                found[tag] = peeled or own
-        return found
+                tags[tag] = peeled or own
+        return tags
 
     def is_shallow(self) -> bool:
-        """Whether only the last commits are here."""
-        return self._answer("rev-parse", "--is-shallow-repository") == "true"
+        """Whether the clone lacks older commits."""
+        return self._one_line("rev-parse", "--is-shallow-repository") == "true"
 
     def check_identity(self) -> None:
-        """Refuse where git knows nobody to make a commit by.
-
-        Raises:
-            InputError: It does not.
-        """
+        """Refuse if git has no identity to commit with."""
         for who in ("GIT_AUTHOR_IDENT", "GIT_COMMITTER_IDENT"):
             if self._run("var", who).code:
                 raise InputError("git knows nobody to make the release's commit by", fix=_IDENTITY)
@@ -112,7 +107,7 @@ class Repository:
     # -- effects -----------------------------------------------------------------------------------
 
     def write(self, name: str, text: str) -> None:
-        """Write a file of the workspace, whole or not at all."""
+        """Write a file of the working tree atomically."""
         path, temporary = f"{self.root}/{name}", f"{self.root}/{FOLDER}/{name}.{os.getpid()}"
         os.makedirs(os.path.dirname(temporary), exist_ok=True)
         with open(temporary, "w", encoding="utf-8", newline="") as file:
@@ -121,21 +116,12 @@ class Repository:
         os.replace(temporary, path)
 
     def add_commit(self, message: str, names: list[str]) -> str:
-        """Commit just these files; returns the commit.
-
-        Raises:
-            ActionError: git or a hook refuses.
-        """
-        self._must("commit", "--quiet", "--only", "--message", message, "--", *names)
+        """Commit only these files; returns the commit."""
+        self._output("commit", "--quiet", "--only", "--message", message, "--", *names)
         return self.commit("HEAD")
 
     def add_tag(self, tag: str, commit: str, message: str) -> None:
-        """Put an annotated tag.
-
-        Raises:
-            ActionError: git refuses, or there is such a tag.
-        """
-        self._must("tag", "--annotate", "--message", message, tag, commit)
+        self._output("tag", "--annotate", "--message", message, tag, commit)
 
     # -- git ---------------------------------------------------------------------------------------
 
@@ -145,24 +131,20 @@ class Repository:
         except NoGit:
             raise NoGit("there is no git here, and a release is made of a commit") from None
 
-    def _answer(self, *words: str) -> str:
-        """What git says, in one line; empty where it fails."""
-        found = self._run(*words)
-        return "" if found.code else found.out.strip()
+    def _one_line(self, *words: str) -> str:
+        """Output of git, stripped; empty if it fails."""
+        answer = self._run(*words)
+        return "" if answer.code else answer.out.strip()
 
-    def _must(self, *words: str) -> str:
-        """What git says.
-
-        Raises:
-            ActionError: It fails.
-        """
-        done = self._run(*words)
-        if not done.code:
-            return done.out
-        locked = "index.lock" in done.err
+    def _output(self, *words: str) -> str:
+        """Output of git, which must not fail."""
+        answer = self._run(*words)
+        if not answer.code:
+            return answer.out
+        locked = "index.lock" in answer.err
         raise ActionError(
             f"git {words[0]} failed",
-            detail=(done.err or done.out).strip() or None,
+            detail=(answer.err or answer.out).strip() or None,
             fix="rm .git/index.lock  # if no other git runs here"
             if locked
             else "mend what git says; the release then goes on from here",

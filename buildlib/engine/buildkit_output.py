@@ -1,8 +1,8 @@
-"""BuildKit's plain progress output (`--progress=plain`), line by line, as events.
+"""Read BuildKit's plain progress output (`--progress=plain`), line by line, as events.
 
 BuildKit calls a node of its graph a vertex, and numbers those it shows: a step of a Dockerfile, or
-work of its own such as `[internal] load build context`. Client 20.10 and every buildx print alike;
-what is no line of a vertex is `Other`. Pure: lines in, events out.
+work of its own such as `[internal] load build context`. Client 20.10 and every buildx print the
+same; a line of no vertex is `Other`. Pure: lines in, events out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ _DONE = re.compile(r"DONE(?: (\d+(?:\.\d+)?)s)?$")
 _ERROR = re.compile(r"ERROR:?(?: (.*))?$", re.DOTALL)
 _INSTRUCTION = re.compile(r"\[(?:[^\]]* )?\d+/\d+\] (.*)", re.DOTALL)
 _CANCELLED = "context canceled"
-"""How an error ends that another one caused (Go's context.Canceled)."""
+"""The end of an error that another one caused (Go's context.Canceled)."""
 
 
 class Started(NamedTuple):
@@ -27,7 +27,7 @@ class Started(NamedTuple):
 
 
 class Resumed(NamedTuple):
-    """The output comes back to a vertex, after another one."""
+    """The output returns to a vertex, after another one."""
 
     vertex: int
     name: str
@@ -41,20 +41,20 @@ class Output(NamedTuple):
 
 
 class Status(NamedTuple):
-    """What BuildKit says of its work: `transferring context: 30.01MB 0.5s done`."""
+    """BuildKit describes its own work: `transferring context: 30.01MB 0.5s done`."""
 
     vertex: int
     text: str
 
 
 class Cached(NamedTuple):
-    """Nothing had to be done."""
+    """A cache hit: nothing had to be done."""
 
     vertex: int
 
 
 class Done(NamedTuple):
-    """A vertex has ended well."""
+    """A vertex succeeded."""
 
     vertex: int
     seconds: float
@@ -67,14 +67,14 @@ class Cancelled(NamedTuple):
 
 
 class Failed(NamedTuple):
-    """A vertex has failed."""
+    """A vertex failed."""
 
     vertex: int
     reason: str
 
 
 class Other(NamedTuple):
-    """A line of no vertex: the client's own words, or a failed step told once more."""
+    """A line of no vertex: the client's own words, or a failed step repeated."""
 
     text: str
 
@@ -93,17 +93,17 @@ class Progress:
         self.names: dict[int, str] = {}
 
     def feed(self, line: str) -> Event | None:
-        """What a line says; None where it says nothing."""
-        found = _LINE.match(line)
-        if found is None:
+        """Return the event of a line; None where it says nothing."""
+        match = _LINE.match(line)
+        if match is None:
             return Other(line) if line.strip() else None
-        vertex, text = int(found[1]), found[2]
+        vertex, text = int(match[1]), match[2]
         if text == "...":  # another vertex comes next
             return None
-        return _told(vertex, text) or self._named(vertex, text)
+        return _common_event(vertex, text) or self._named(vertex, text)
 
     def _named(self, vertex: int, text: str) -> Event:
-        """The name of a vertex stands in its first line, and again when the output comes back."""
+        """Read a line that may name its vertex: its first line, or one where its output resumes."""
         name = self.names.get(vertex)
         if name == text:
             return Resumed(vertex, text)
@@ -114,13 +114,13 @@ class Progress:
 
 
 def instruction_of(name: str) -> str:
-    """The instruction of the Dockerfile that a vertex carries out, or an empty text."""
-    found = _INSTRUCTION.match(name)
-    return found[1] if found else ""
+    """Return the Dockerfile's instruction that a vertex runs; empty if it runs none."""
+    match = _INSTRUCTION.match(name)
+    return match[1] if match else ""
 
 
-def _told(vertex: int, text: str) -> Event | None:
-    """What a line says that is of the same form for all vertices."""
+def _common_event(vertex: int, text: str) -> Event | None:
+    """Return the event of a line whose form is the same for all vertices."""
     if output := _OUTPUT.match(text):
         return Output(vertex, output[1] or "")
     if done := _DONE.match(text):

@@ -1,8 +1,8 @@
-"""A dict in a file that only ever saves time: read whole, written whole, never trusted damaged.
+"""Cache files: a dict in a file that is read and written whole, and ignored if damaged.
 
-`marshal` is built in and loads faster than anything else, but what it reads must be what it
-wrote: a magic line (with the version of Python, whose code objects may be in it) and a CRC stand
-before the data, and whatever does not fit is an empty dict.
+`marshal` is built in and loads faster than anything else, but it may only read its own output. So a
+magic line (with the version of Python, as values may hold code objects) and a CRC precede the data,
+and a file that does not fit is an empty dict.
 """
 
 from __future__ import annotations
@@ -18,12 +18,7 @@ _PYTHON = f"{sys.implementation.cache_tag} {sys.hexversion:x}"
 
 
 def load(file: str, kind: str) -> dict[Any, Any]:
-    """What `save` wrote to a file; empty where there is none, or it is damaged or foreign.
-
-    Args:
-        file: Its path.
-        kind: What is in it and in which form; another kind is foreign.
-    """
+    """The dict that `save` wrote; empty if the file is missing, damaged or of another kind."""
     try:
         with open(file, "rb") as opened:
             data = opened.read()
@@ -35,18 +30,14 @@ def load(file: str, kind: str) -> dict[Any, Any]:
     if data[:head] != magic or data[head : head + 4] != zlib.crc32(payload).to_bytes(4, "big"):
         return {}
     try:
-        found = marshal.loads(payload)  # noqa: S302 - our own file, checked by its CRC
+        entries = marshal.loads(payload)  # noqa: S302 - our own file, checked by its CRC
     except (ValueError, EOFError, TypeError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return entries if isinstance(entries, dict) else {}
 
 
 def save(file: str, kind: str, entries: dict[Any, Any]) -> bool:
-    """Write a dict of plain values, by rename; that it cannot be written is no error.
-
-    Returns:
-        Whether it was written.
-    """
+    """Write a dict of plain values by rename; returns False if it cannot be written."""
     payload = marshal.dumps(entries)
     temporary = f"{file}.{os.getpid()}"
     try:

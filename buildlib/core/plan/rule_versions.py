@@ -1,7 +1,7 @@
-"""What the build system in a tree says of its keys: the versions of its rules, and of their form.
+"""The build system in a tree: the versions of its rules, and of the form of its keys.
 
-The keys of two commits are computed by the present code. Where a commit has the build system
-itself, and that has another version of a rule, its keys were others: the versions tell.
+The present code computes the keys of both trees. If a tree holds a build system with another
+version of a rule, its own keys were different, which only these versions show.
 """
 
 from __future__ import annotations
@@ -16,49 +16,36 @@ from buildlib.core.model.tree import Tree
 _HOME = "buildlib"
 _RULE_VERSION = re.compile(r"^    version(?:: int)? = (\d+)$", re.MULTILINE)
 _FIRST = "1"
-"""The version of a rule that does not say another."""
+"""The version of a rule that sets none."""
 _SCHEMA = re.compile(r'^SCHEMA = "(\w+)"$', re.MULTILINE)
 
 
 class _Code(NamedTuple):
-    """What a build system says of its keys.
-
-    Attributes:
-        schema: The version of the form of key records.
-        rules: The version of each rule.
-    """
+    """Versions of the form of key records, and of each rule."""
 
     schema: str
     rules: dict[str, str]
 
 
 def changed_rules(old: Tree, new: Tree, kinds: Iterable[str]) -> dict[str, Change]:
-    """The rules that make other keys in one of two trees than in the other.
+    """The rules that make different keys in two trees, each with the change.
 
-    Args:
-        old: The tree before.
-        new: The tree now.
-        kinds: Names of rules.
-
-    Returns:
-        Kind -> what has changed. None where a tree does not hold its build system: then nothing
-        is known of it.
+    Empty if a tree does not hold its build system: then its versions are unknown.
     """
     before, after = _read(old), _read(new)
     if before is None or after is None:
         return {}
     if before.schema != after.schema:
         return dict.fromkeys(kinds, Change("schema", before.schema, after.schema))
-    found = {}
+    changes = {}
     for kind in kinds:
         one, other = (f"{kind} {code.rules.get(kind, _FIRST)}" for code in (before, after))
         if one != other:
-            found[kind] = Change("rule", one, other)
-    return found
+            changes[kind] = Change("rule", one, other)
+    return changes
 
 
 def _read(tree: Tree) -> _Code | None:
-    """The versions in a tree; None where it holds no build system."""
     schema = ""
     rules: dict[str, str] = {}
     for folder, names in tree.files(_HOME):

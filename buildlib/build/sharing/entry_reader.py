@@ -1,12 +1,12 @@
-"""Entries as they are in the registry, read with distrust: one at a time, and their history.
+"""Read entries of the registry, and doubt them: one at a time, and their history.
 
-It writes nothing and asks no engine. Questions that a registry does not answer are errors; an
-answer that cannot be used is `Invalid`, with the sentence of what is wrong.
+It writes nothing and asks no engine. A registry that does not answer is an error; an answer that
+cannot be used is `Invalid`, with a message.
 """
 
 from __future__ import annotations
 
-from buildlib.build.sharing.checks import check_asked, check_image, check_platform
+from buildlib.build.sharing.checks import check_image, check_key, check_platform
 from buildlib.build.sharing.entry import LABEL, LARGEST, Entry, Invalid, decode, record_layer
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.settings import Settings
@@ -18,20 +18,22 @@ from buildlib.outside.registry.protocol import Descriptor, Manifest, Registry, R
 from buildlib.parallel import map_threads
 
 STORE = "store"
-"""Repository, below the organisation, of what is no image."""
-ASKING = 8
-"""Questions to the registry at a time."""
+"""Repository, below the organisation, of entries without an image."""
+REQUESTS = 8
+"""Requests to the registry at a time."""
 _LISTED = 500
-"""Records of one repository that are looked at for a comparison."""
+"""Records of one repository that are read for a comparison, at most."""
 
 
 class EntryReader:
-    """The entries of one organisation in one registry, for reading.
+    """Reads the entries of one organisation in one registry.
+
+    All methods raise `RegistryUnavailable` when it does not answer, and `ActionError` when it
+    refuses.
 
     Args:
-        registry: The registry of the settings.
-        settings: Names of images.
-        platform: What images are built for, where a target does not say.
+        settings: Say how images are named.
+        platform: The platform of images whose target names none.
     """
 
     def __init__(self, registry: Registry, settings: Settings, platform: str) -> None:
@@ -40,37 +42,29 @@ class EntryReader:
         self._platform = platform
 
     def repository(self, target: Target) -> str:
-        """Where a target's entries are, as `names.repository` gives it."""
+        """Return where a target's entries are, as `names.repository` gives it."""
         if target.rule.is_image:
             return names.repository(self._settings, image_name(target))
         return names.repository(self._settings, STORE)
 
     def path(self, repository: str) -> str:
-        """A repository without the registry's host."""
+        """Return a repository without the registry's host."""
         return names.without_host(repository, self.registry.host)
 
-    def valid(self, target: Target, wanted: KeyRecord) -> Entry | None:
-        """The entry of a target, checked whole; None where there is none.
+    def valid(self, target: Target, record: KeyRecord) -> Entry | None:
+        """Return the entry of a target, checked with all it names; None where there is none.
 
         Raises:
             Invalid: There is one, and it cannot be used.
-            RegistryUnavailable: The registry does not answer.
-            ActionError: It refuses.
         """
-        entry = self.read(self.repository(target), names.record_tag(wanted.key))
+        entry = self.read(self.repository(target), names.record_tag(record.key))
         if entry is not None:
-            self.check(entry, target, wanted)
+            self.check(entry, target, record)
         return entry
 
-    def check(self, entry: Entry, target: Target, wanted: KeyRecord) -> None:
-        """Hold an entry that was read against what was asked for, and all that it names.
-
-        Raises:
-            Invalid: It cannot be used.
-            RegistryUnavailable: The registry does not answer.
-            ActionError: It refuses.
-        """
-        check_asked(entry, wanted)
+    def check(self, entry: Entry, target: Target, record: KeyRecord) -> None:
+        """Check an entry against target and key, and all that it names; raise `Invalid`."""
+        check_key(entry, record)
         path = self.path(entry.repository)
         if bool(entry.image_id) != target.rule.is_image:
             raise Invalid(f"its record is that of {'an image' if entry.image_id else 'files'}")
@@ -79,15 +73,15 @@ class EntryReader:
             tagged = self.registry.head(path, names.key_tag(entry.key))
             image = self._manifest(path, entry.digest) if tagged == entry.digest else None
             check_image(entry, tagged, image, self._config(path, image))
-            missing = [blob.digest for blob in (image.blobs if image else ())]
+            digests = [blob.digest for blob in (image.blobs if image else ())]
         else:
-            missing = [f"sha256:{made.sha256}" for made in entry.files.values()]
-        for digest in dict.fromkeys(missing):
+            digests = [f"sha256:{file.sha256}" for file in entry.files.values()]
+        for digest in dict.fromkeys(digests):
             if not self.registry.has_blob(path, digest):
                 raise Invalid(f"its blob {digest[:19]} is gone")
 
     def read(self, repository: str, reference: str) -> Entry | None:
-        """A record, checked as far as it goes by itself; None where there is none."""
+        """Read a record, and check it by itself; None where there is none."""
         path = self.path(repository)
         manifest = self._manifest(path, reference)
         if manifest is None:
@@ -96,10 +90,10 @@ class EntryReader:
         return decode(manifest, self._small(path, layer, "record"), repository)
 
     def _manifest(self, path: str, reference: str) -> Manifest | None:
-        """A manifest; None where there is none.
+        """Return a manifest; None where there is none.
 
-        Of a tag, a registry refuses to tell anything. What it has under a digest may also be
-        something else than the digest says, and then it is the entry that is wrong.
+        An error about a tag is the registry's refusal. Under a digest, a registry may also have
+        something else than the digest says, and then the entry is invalid.
         """
         try:
             return self.registry.manifest(path, reference)
@@ -109,7 +103,7 @@ class EntryReader:
             raise Invalid(f"its manifest cannot be had: {error.what}") from None
 
     def _config(self, path: str, image: Manifest | None) -> bytes:
-        """The configuration of an image; empty where it cannot be had."""
+        """Return an image's configuration; empty where it cannot be had."""
         try:
             return self._small(path, image.config, "configuration") if image else b""
         except ActionError as error:
@@ -118,7 +112,7 @@ class EntryReader:
             return b""
 
     def _small(self, path: str, blob: Descriptor, what: str) -> bytes:
-        """A small blob, whole."""
+        """Return a whole blob that must be small."""
         if not self.registry.has_blob(path, blob.digest):
             raise Invalid(f"its {what} is gone")
         data = b""
@@ -134,18 +128,10 @@ class EntryReader:
         return data
 
     def history(self, target: Target, *, limit: int = 50) -> list[Entry]:
-        """The records of a target that the registry has, the youngest first.
+        """Return at most `limit` records of a target in the registry, the youngest first.
 
-        What they name is not looked at: they are for comparing keys (`why --against`). Records
+        They are for comparing keys (`why --against`), so what they name is not checked. Records
         that cannot be read are left out.
-
-        Args:
-            target: The target.
-            limit: How many records are read at most.
-
-        Raises:
-            RegistryUnavailable: It does not answer.
-            ActionError: It refuses.
         """
         repository = self.repository(target)
         path = self.path(repository)
@@ -153,8 +139,8 @@ class EntryReader:
 
         def read(tag: str) -> tuple[str, str, str]:
             manifest = self._manifest(path, tag)
-            said = artifact.annotations_of(manifest) if manifest else {}
-            return str(said.get(artifact.CREATED, "")), str(said.get(LABEL, "")), tag
+            annotations = artifact.annotations_of(manifest) if manifest else {}
+            return str(annotations.get(artifact.CREATED, "")), str(annotations.get(LABEL, "")), tag
 
         def entry(tag: str) -> Entry | None:
             try:
@@ -162,12 +148,12 @@ class EntryReader:
             except Invalid:
                 return None
 
-        # What lies in the repository of files is of all targets: whose is in the annotations.
-        ours = [
+        # All targets with files share a repository; the annotations say whose a record is.
+        own = [
             (created, tag)
-            for created, label, tag in map_threads(read, tags[:_LISTED], threads=ASKING)
+            for created, label, tag in map_threads(read, tags[:_LISTED], threads=REQUESTS)
             if label == str(target.label) or (label and target.rule.is_image)
         ]
-        youngest = [tag for _, tag in sorted(ours, reverse=True)[:limit]]
-        found = map_threads(entry, youngest, threads=ASKING)
-        return [each for each in found if each is not None]
+        youngest = [tag for _, tag in sorted(own, reverse=True)[:limit]]
+        entries = map_threads(entry, youngest, threads=REQUESTS)
+        return [each for each in entries if each is not None]

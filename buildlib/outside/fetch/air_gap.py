@@ -1,7 +1,7 @@
-"""A folder of files by sha256, to carry into a site without a network.
+"""A folder of downloads to carry to a site without a network (air gap).
 
-It has the layout of the store, so such a folder can *be* the store (BUILDLIB_STORE). What comes
-from a folder into another is hashed on the way: media fail, and hands are many.
+The folder has the layout of the store, so it can *be* the store there (BUILDLIB_STORE). Files are
+hashed while they are copied, as media fail.
 """
 
 from __future__ import annotations
@@ -17,26 +17,16 @@ if TYPE_CHECKING:
 
 
 def export_to(store: ContentStore, downloads: Iterable[Download], folder: str) -> int:
-    """Fill a folder with downloads that the store has.
+    """Copy downloads, which the store must have, to a folder; returns how many it lacked.
 
-    Args:
-        store: Where they are.
-        downloads: What to take along; fetch them before.
-        folder: Made if it does not exist; what it has already is not copied again.
-
-    Returns:
-        How many files were copied.
-
-    Raises:
-        ActionError: The store does not have one, or not as its name says (`HashMismatch`; that
-            file is moved aside, so fetching again mends it).
+    A file that does not match its digest is moved aside, so that the next fetch replaces it.
     """
     target = ContentStore(folder)
     return sum(_export(store, download, target) for download in downloads)
 
 
 def _export(store: ContentStore, download: Download, target: ContentStore) -> bool:
-    """Copy one download unless it is there; whether it was copied."""
+    """Copy one download unless the target has it; returns whether it was copied."""
     if target.check(download.sha256, download.size, what=download.filename):
         return False
     try:

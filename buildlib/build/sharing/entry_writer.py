@@ -1,7 +1,7 @@
-"""What was built for one key, put into the registry: blobs, then names, then the record.
+"""Publish what was built for one key: blobs, then tags, then the record.
 
-The order makes a publication whole or a miss: without its record, nobody uses what lies there. The
-first writer wins. Knows nothing of several at once, nor how far a transfer is shown.
+The order makes a publication complete or a cache miss: without its record, nobody uses the rest.
+The first writer wins. `transfers` runs several at once, and shows their progress.
 """
 
 from __future__ import annotations
@@ -10,14 +10,14 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildlib.build.sharing.entry import Entry, Invalid, encode
-from buildlib.build.sharing.reader import EntryReader
+from buildlib.build.sharing.entry_reader import EntryReader
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.output import Output
 from buildlib.core.model.target import Target
 from buildlib.core.store import names
 from buildlib.core.store.content import ContentStore
 from buildlib.core.store.records import Record, Records
-from buildlib.engine.protocol import any_of
+from buildlib.engine.protocol import first_image
 from buildlib.errors import ActionError
 from buildlib.outside.registry import artifact
 from buildlib.outside.registry.protocol import Descriptor, Manifest
@@ -27,13 +27,12 @@ if TYPE_CHECKING:
     from buildlib.engine.transfer import ImageTransport, Observe
 
 
-class Made(NamedTuple):
+class BuiltTarget(NamedTuple):
     """What was built for a key, to be published.
 
     Attributes:
-        target: The target.
         record: Its key record.
-        output: What was built; an image must be in the engine.
+        output: An image must be in the engine.
         closure: The key record and all below it: `Keys.closure`.
     """
 
@@ -47,12 +46,8 @@ class EntryWriter:
     """Puts entries of one organisation into one registry. Safe for several threads.
 
     Args:
-        reader: The same entries, for reading.
-        records: Where records of this machine are.
-        store: Where files of this machine are.
-        transport: Moves images.
+        reader: Reads the same entries.
         warn: Takes a line about an entry that is replaced.
-        clock: Seconds since 1970.
     """
 
     def __init__(
@@ -72,69 +67,67 @@ class EntryWriter:
         self._warn = warn
         self._clock = clock
 
-    def publish(self, made: Made, engine: Engine, observe: Observe) -> Entry:
-        """See `SharedStore.publish`."""
-        target, record = made.target, made.record
+    def publish(self, built: BuiltTarget, engine: Engine, observe: Observe) -> Entry:
+        target, record = built.target, built.record
         try:
-            there = self._reader.valid(target, record)
-        except Invalid as wrong:
-            there = None
+            existing = self._reader.valid(target, record)
+        except Invalid as error:
+            existing = None
             self._warn(
                 f"warning: {target.label} in {self._registry.host} is replaced"
-                f" (key {record.key[:12]}): {wrong}"
+                f" (key {record.key[:12]}): {error}"
             )
-        if there is not None:
-            return there
-        kept = self._records.get(record.key)
+        if existing is not None:
+            return existing
+        local = self._records.get(record.key)
         repository = self._reader.repository(target)
         path = self._reader.path(repository)
         entry = Entry(
             label=str(target.label),
             key=record.key,
-            image_id=made.output.identity or made.output.image,
+            image_id=built.output.identity or built.output.image,
             digest="",
-            size=sum(file.size for file in made.output.files.values()),
-            files=made.output.files,
+            size=sum(file.size for file in built.output.files.values()),
+            files=built.output.files,
             pushed=int(self._clock()),
-            seconds=kept.seconds if kept else 0.0,
+            seconds=local.seconds if local else 0.0,
             repository=repository,
-            records={each.key: each for each in made.closure},
+            records={each.key: each for each in built.closure},
         )
         subject = None
-        if made.output.image:
-            entry, subject = self._push(entry, made.output, kept, engine, observe)
+        if built.output.image:
+            entry, subject = self._push(entry, built.output, local, engine, observe)
         else:
             self._upload(target, entry, observe)
         manifest, data = encode(entry, subject)
         self._registry.put_blob(path, artifact.EMPTY)
         self._registry.put_blob(path, data)
         self._registry.put_manifest(path, names.record_tag(record.key), manifest)
-        return self._settled(target, record)
+        return self._read_back(target, record)
 
     def _push(
-        self, entry: Entry, output: Output, kept: Record | None, engine: Engine, observe: Observe
+        self, entry: Entry, output: Output, local: Record | None, engine: Engine, observe: Observe
     ) -> tuple[Entry, Descriptor]:
-        """Push that of the images built for a key which the engine has, under the key's tag.
+        """Push the image of a key that the engine has, under the key's tag.
 
         Returns:
-            The entry with what the registry made of the image, and the image's manifest.
+            The entry with the registry's digests, and a descriptor of the image's manifest.
         """
-        image, here = self._pushed(
-            entry, (output.image, *(kept.images if kept else ())), engine, observe
-        )
-        identity = image.config.digest
-        self._records.identify(entry.key, here.id, identity)
+        images = (output.image, *(local.images if local else ()))
+        manifest, info = self._pushed(entry, images, engine, observe)
+        identity = manifest.config.digest
+        self._records.identify(entry.key, info.id, identity)
         entry = entry._replace(
-            image_id=identity, digest=image.digest, size=image.size, platform=here.platform
+            image_id=identity, digest=manifest.digest, size=manifest.size, platform=info.platform
         )
-        return entry, Descriptor(image.media_type, image.digest, len(image.data))
+        return entry, Descriptor(manifest.media_type, manifest.digest, len(manifest.data))
 
     def _pushed(
-        self, entry: Entry, built: Sequence[str], engine: Engine, observe: Observe
+        self, entry: Entry, images: Sequence[str], engine: Engine, observe: Observe
     ) -> tuple[Manifest, ImageInfo]:
-        """Push the image; the manifest it got, and what the engine says of it."""
+        """Push the image; return the manifest it got, and what the engine says of it."""
         content = f"{entry.repository}:{names.key_tag(entry.key)}"
-        image = any_of(engine, *built)
+        image = first_image(engine, *images)
         if image is None:
             raise ActionError(
                 f"the image of {entry.label} is gone from the engine",
@@ -143,7 +136,7 @@ class EntryWriter:
         engine.tag(image.id, content)
         digest = self._transport().push(content, observe=observe)
         manifest = self._registry.manifest(self._reader.path(entry.repository), digest)
-        # What the engine calls the image is either digest, as its store has it.
+        # The engine's id is one of the two digests; which one depends on its store.
         if manifest is None or image.id not in (manifest.config.digest, manifest.digest):
             what = manifest.config.digest[:19] if manifest else "nothing"
             raise ActionError(
@@ -153,43 +146,42 @@ class EntryWriter:
         return manifest, image
 
     def _upload(self, target: Target, entry: Entry, observe: Observe) -> None:
-        """Upload the files of a target, each read once more: what leaves here must be right."""
+        """Upload the files of a target, each verified by reading it once more."""
         done = 0
         path = self._reader.path(entry.repository)
-        for name, made in entry.files.items():
-            if not self._store.verify(made.sha256, what=f"{name} of {entry.label}"):
+        for name, file in entry.files.items():
+            if not self._store.verify(file.sha256, what=f"{name} of {entry.label}"):
                 raise ActionError(
                     f"{name} of {entry.label} is not in the content store as it was made",
                     fix=f"./doitw {target.rule.verb} {entry.label} && ./doitw push {entry.label}",
                 )
-            self._registry.put_file(path, self._store.path(made.sha256), f"sha256:{made.sha256}")
-            done += made.size
+            self._registry.put_file(path, self._store.path(file.sha256), f"sha256:{file.sha256}")
+            done += file.size
             observe(done, entry.size)
 
-    def _settled(self, target: Target, record: KeyRecord) -> Entry:
-        """The entry as it is in the registry after it was put.
+    def _read_back(self, target: Target, record: KeyRecord) -> Entry:
+        """Return the entry as the registry has it after the upload.
 
-        Two who publish one key at once may leave the tag of one and the record of the other: the
-        record counts, and the tag is put where it says.
+        Two builds that publish one key at once may leave the tag of one and the record of the
+        other: the record counts, and the tag is moved to its image.
         """
         repository = self._reader.repository(target)
-        wrong = "its record is gone"
+        reason = "its record is gone"
         try:
-            found = self._reader.read(repository, names.record_tag(record.key))
-            if found is not None:
-                if found.image_id:
-                    self.put_tag(repository, names.key_tag(record.key), found.digest)
-                self._reader.check(found, target, record)
-                return found
+            entry = self._reader.read(repository, names.record_tag(record.key))
+            if entry is not None:
+                if entry.image_id:
+                    self.put_tag(repository, names.key_tag(record.key), entry.digest)
+                self._reader.check(entry, target, record)
+                return entry
         except Invalid as error:
-            wrong = str(error)
+            reason = str(error)
         raise ActionError(
-            f"{self._registry.host} took {target.label} and did not keep it: {wrong}",
+            f"{self._registry.host} took {target.label} and did not keep it: {reason}",
             fix=f"./doitw push {target.label}",
         )
 
     def put_tag(self, repository: str, tag: str, digest: str) -> bool:
-        """See `SharedStore.put_tag`."""
         path = self._reader.path(repository)
         if self._registry.head(path, tag) == digest:
             return False

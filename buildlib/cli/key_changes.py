@@ -1,4 +1,4 @@
-"""Changed parts of a key, told to people and to programs."""
+"""Changed parts of a key, for people and for programs."""
 
 from __future__ import annotations
 
@@ -13,13 +13,7 @@ _DIGEST_SHOWN = 12
 
 
 def leaf_lines(leaves: Iterable[Leaf], old: str, new: str) -> list[str]:
-    """Changed parts for people.
-
-    Args:
-        leaves: The parts.
-        old: What the value before is called.
-        new: What the value now is called.
-    """
+    """Changed parts for people; `old` and `new` name the two values."""
     out: list[str] = []
     width = max(len(old), len(new)) + 1
     for leaf in leaves:
@@ -32,7 +26,7 @@ def leaf_lines(leaves: Iterable[Leaf], old: str, new: str) -> list[str]:
 
 
 def _shown(value: str | None) -> str:
-    """A part's value, with digests cut to what a person compares."""
+    """A value, with digests shortened to what a person compares."""
     if value is None:
         return "(not there)"
     words = [

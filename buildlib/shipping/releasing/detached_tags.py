@@ -1,12 +1,11 @@
-"""Puts the tags of a release: a process of its own, which nothing that stops a release stops.
+"""Puts the tags of a release in a detached process, which outlives the release that started it.
 
-Between the first and the last tag a release is half there, for as long as some small requests take.
-A process that is killed in that time would leave it so. Therefore the tags are put by a child
-that leads a session of its own and was told everything before it begins: if its parent is killed
-meanwhile, it still puts the rest. (The machine itself may fail in that time; the next run of the
-release then puts what is missing.)
+Between the first and the last tag a release is half visible, for the time of some small requests. A
+process that is killed in that time would leave it so. Therefore a child process in a session of its
+own puts the tags, and begins when it has the whole request: if its parent is killed, it still puts
+the rest. (If the machine itself fails then, the next run of the release puts what is missing.)
 
-    python -I -m buildlib.shipping.releasing.tagging < what-to-put.json
+    python -I -m buildlib.shipping.releasing.detached_tags < what-to-put.json
 """
 
 from __future__ import annotations
@@ -26,22 +25,18 @@ from buildlib.parallel import map_threads
 from buildlib.shipping.releasing.model import Tag
 
 _AT_ONCE = 8
-_END = "\n.\n"
-"""Ends what the child is told: half of it is never acted on."""
-_REFUSED = 1
+_END_OF_REQUEST = "\n.\n"
+"""Marks the end of a request: the child never acts on half of one."""
+_FAILED = 1
 
 
-def run_apart(host: str, tags: Sequence[Tag]) -> None:
-    """Put tags in a process that outlives this one; wait for its end.
+def put_detached(host: str, tags: Sequence[Tag]) -> None:
+    """Put tags in a process that outlives this one, and wait for it.
 
     Args:
-        host: The registry; the child finds its credentials as this process did.
-        tags: What to put.
-
-    Raises:
-        ActionError: One could not be put.
+        host: The registry; the child finds the credentials by itself.
     """
-    told = {
+    request = {
         "host": host,
         "tags": [
             {
@@ -55,15 +50,15 @@ def run_apart(host: str, tags: Sequence[Tag]) -> None:
         ],
     }
     child = subprocess.Popen(
-        # -I: no module of the cwd
-        [sys.executable, "-I", "-m", "buildlib.shipping.releasing.tagging"],
+        # -I: imports nothing from the current folder
+        [sys.executable, "-I", "-m", "buildlib.shipping.releasing.detached_tags"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    _, errors = child.communicate(json.dumps(told) + _END)
+    _, errors = child.communicate(json.dumps(request) + _END_OF_REQUEST)
     if child.returncode:
         raise ActionError(
             "not all tags of the release could be put",
@@ -76,11 +71,10 @@ def put_all(registry: Registry, tags: Sequence[dict[str, Any]]) -> None:
     """Put tags, several at once, those of a lower rank first.
 
     Args:
-        registry: Where.
-        tags: As `run_apart` writes them.
+        tags: As `put_detached` writes them.
 
     Raises:
-        BuildError: One could not be put; those of its rank were all tried.
+        BuildError: A tag could not be put; all others of its rank were tried.
     """
 
     def put(tag: Mapping[str, Any]) -> Exception | None:
@@ -93,8 +87,8 @@ def put_all(registry: Registry, tags: Sequence[dict[str, Any]]) -> None:
 
     registry.ping()  # the login and a connection are made before the first tag is visible
     for rank in sorted({tag["rank"] for tag in tags}):
-        ended = map_threads(put, [tag for tag in tags if tag["rank"] == rank], threads=_AT_ONCE)
-        failed = next((error for error in ended if error), None)
+        results = map_threads(put, [tag for tag in tags if tag["rank"] == rank], threads=_AT_ONCE)
+        failed = next((error for error in results if error), None)
         if failed:
             raise failed
 
@@ -106,27 +100,20 @@ def _connect(host: str) -> Registry:
 
 
 def main(connect: Callable[[str], Registry] | None = None) -> int:
-    """Put the tags that standard input holds.
-
-    Args:
-        connect: Makes the registry's client.
-
-    Returns:
-        The exit code.
-    """
+    """Put the tags of the request on standard input; returns the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
     text = sys.stdin.read()
-    if not text.endswith(_END):
-        return _REFUSED  # whoever started this was stopped before all was told
-    told = json.loads(text.removesuffix(_END))
+    if not text.endswith(_END_OF_REQUEST):
+        return _FAILED  # the parent was stopped while it sent the request
+    request = json.loads(text.removesuffix(_END_OF_REQUEST))
     try:
-        put_all((connect or _connect)(told["host"]), told["tags"])
+        put_all((connect or _connect)(request["host"]), request["tags"])
     except BuildError as error:
-        with suppress(OSError):  # nobody may be there any more to read it
+        with suppress(OSError):  # the parent may be gone
             sys.stderr.write(error.render() + "\n")
             sys.stderr.flush()
-        return _REFUSED
+        return _FAILED
     return 0
 
 

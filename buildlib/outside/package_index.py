@@ -1,8 +1,8 @@
-"""Package indexes (PEP 503 and 691): which one to ask, and what its pages list.
+"""Package indexes (PEP 503 and 691): which one to use, and parsing its pages.
 
-Set-up, fetching, locking and the steps of a build that have a network all choose by `index_url`, so
-that they ask the same index. Set-up runs before any package is there, so the standard library has
-to do. Nothing here asks the network.
+Set-up, fetching, locking and build steps with a network all call `index_url`, so that they use the
+same index. Set-up runs before any package is installed, so this needs the standard library alone.
+Sends no request.
 """
 
 from __future__ import annotations
@@ -23,18 +23,17 @@ ACCEPT = (
     "application/vnd.pypi.simple.v1+html;q=0.2, "
     "text/html;q=0.1"
 )
-"""What to accept of an index: the header of a request for a page."""
+"""The Accept header of a request for a page."""
 _VARIABLES = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL")
 
 
 class File(NamedTuple):
-    """One file that a page of an index lists.
+    """One wheel or archive that a page of an index lists.
 
     Attributes:
-        name: Name of the wheel or archive.
-        url: Its whole address.
-        sha256: What the page says of its content; empty where it says nothing.
-        size: Bytes, or 0 where the page does not say.
+        url: Absolute.
+        sha256: "" where the page does not tell.
+        size: In bytes; 0 where the page does not tell.
     """
 
     name: str
@@ -47,14 +46,11 @@ class File(NamedTuple):
 
 
 def index_url(configured: str, environ: Mapping[str, str] = os.environ) -> str:
-    """The index to ask, without a trailing slash; user and password may be part of it.
+    """URL of the index to use, without a trailing slash; it may hold user and password.
 
-    The first that is found of: the environment (`UV_DEFAULT_INDEX`, `UV_INDEX_URL`,
-    `PIP_INDEX_URL`), the workspace's settings, pip's configuration, uv's, the public index.
-
-    Args:
-        configured: `pypi` of the settings; empty or the public index where they name none.
-        environ: Environment of the process.
+    The first one set of: the environment (`UV_DEFAULT_INDEX`, `UV_INDEX_URL`, `PIP_INDEX_URL`),
+    the workspace's settings (`configured`, if not the public index), pip's configuration, uv's
+    configuration. Else the public index.
     """
     for name in _VARIABLES:
         if value := environ.get(name, "").strip():
@@ -66,18 +62,18 @@ def index_url(configured: str, environ: Mapping[str, str] = os.environ) -> str:
 
 
 def configured_in(pyproject: str) -> str:
-    """`pypi` of `[tool.buildlib.network]` in the text of a pyproject.toml, empty where it is none.
+    """`pypi` of `[tool.buildlib.network]` in the text of a pyproject.toml; "" if it is not a text.
 
-    For set-up, which has no settings yet; whoever reads them in earnest says what is wrong there.
+    For set-up, which has no settings yet; errors are reported later, when the settings are loaded.
     """
-    found: Any = _toml(pyproject)
+    value: Any = _toml(pyproject)
     for name in ("tool", "buildlib", "network", "pypi"):
-        found = found.get(name) if isinstance(found, dict) else None
-    return found.rstrip("/") if isinstance(found, str) else ""
+        value = value.get(name) if isinstance(value, dict) else None
+    return value.rstrip("/") if isinstance(value, str) else ""
 
 
 def _index_of_pip(environ: Mapping[str, str]) -> str:
-    """`index-url` of pip's configuration: the user's before the machine's, as pip has it."""
+    """`index-url` of pip's configuration, the user's before the machine's as in pip."""
     from configparser import Error, RawConfigParser
 
     named, home = environ.get("PIP_CONFIG_FILE", ""), _home(environ)
@@ -104,7 +100,7 @@ def _index_of_pip(environ: Mapping[str, str]) -> str:
 
 
 def _index_of_uv(environ: Mapping[str, str]) -> str:
-    """The default index of uv's configuration: the user's before the machine's, as uv has it."""
+    """The default index of uv's configuration, the user's before the machine's as in uv."""
     if environ.get("UV_NO_CONFIG"):
         return ""
     named = environ.get("UV_CONFIG_FILE", "")
@@ -140,7 +136,7 @@ def _user_configuration(environ: Mapping[str, str]) -> str:
 
 
 def _toml(text: str) -> dict[str, Any]:
-    """A TOML document; an empty one where it cannot be read."""
+    """Parse TOML; an invalid document counts as empty."""
     if sys.version_info < (3, 11):
         return toml_by_line(text)
     import tomllib
@@ -156,9 +152,9 @@ _VALUE = re.compile(r"""\s*([\w.-]+)\s*=\s*(?:"([^"\\]*)"|'([^']*)'|(true)\b)"""
 
 
 def toml_by_line(text: str) -> dict[str, Any]:
-    """What of a TOML document lines say by themselves: tables, and texts or `true` in them.
+    """Parse TOML line by line: tables, and texts or `true` in them; all else is ignored.
 
-    Python 3.10 has no reader of TOML, and set-up no package of one. It is enough for an index.
+    Python 3.10 has no TOML parser, and set-up cannot import a package with one.
     """
     document: dict[str, Any] = {}
     table = document
@@ -176,12 +172,12 @@ def toml_by_line(text: str) -> dict[str, Any]:
 
 
 def _inner(table: dict[str, Any], path: Iterable[str]) -> dict[str, Any]:
-    """The table at a path; of several with one name the last."""
+    """The table at a path; of an array of tables the last."""
     for name in path:
-        found = table.setdefault(name, {})
-        if isinstance(found, list):
-            found = found[-1]
-        table = found if isinstance(found, dict) else {}
+        inner = table.setdefault(name, {})
+        if isinstance(inner, list):
+            inner = inner[-1]
+        table = inner if isinstance(inner, dict) else {}
     return table
 
 
@@ -189,20 +185,20 @@ def _inner(table: dict[str, Any], path: Iterable[str]) -> dict[str, Any]:
 
 
 def project_page(index: str, project: str) -> str:
-    """The address of a project's page (PEP 503, "Normalized Names")."""
+    """URL of a project's page (PEP 503, "Normalized Names")."""
     return f"{index}/{re.sub(r'[-_.]+', '-', project).lower()}/"
 
 
 def files_of(page: str, media_type: str, address: str) -> list[File]:
-    """The files that a page lists. That one was yanked (PEP 592) does not matter to who locked it.
+    """The files that a page lists, yanked ones (PEP 592) too, as a lock may pin them.
 
     Args:
         page: Its text.
         media_type: JSON (PEP 691) or HTML (PEP 503).
-        address: Where it came from, after redirects: addresses of files may be relative to it.
+        address: The page's URL after redirects; URLs of files may be relative to it.
 
     Raises:
-        ValueError: It is no page of an index.
+        ValueError: It is not a page of an index.
     """
     if "json" not in media_type:
         return _links(page, address)
@@ -226,7 +222,7 @@ def _links(page: str, address: str) -> list[File]:
     base, files = address, []
 
     class Links(HTMLParser):
-        """Takes note of the files that the anchors of a page lead to."""
+        """Collects the files that the anchors of a page link to."""
 
         def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
             nonlocal base

@@ -1,8 +1,8 @@
-"""Fetching beside a build: what targets will ask for, in the order in which they will.
+"""Prefetch: fetch what targets will read while others are built, in the order of the plan.
 
-A thread of its own brings group after group into the content store. A target that asks for a file
-on its way waits for it (`outside.fetch.part` lets one at a time write a file); one whose files
-failed here asks again, and tells what went wrong as its own failure.
+One thread brings group after group into the content store. A target that needs a file that is on
+its way waits for it (`outside.fetch.part` lets one writer at a time write a file). A target whose
+files failed here asks for them again, and reports the error as its own.
 """
 
 from __future__ import annotations
@@ -18,16 +18,13 @@ if TYPE_CHECKING:
     from buildlib.outside.fetch.source import Download
 
 
-class Ahead:
+class Prefetcher:
     """Fetches groups of downloads, one after the other, from the moment it is made.
 
-    Args:
-        workspace: For the store and the mirrors.
-        groups: What to fetch.
-        say: Takes a line when it starts, and one if a group fails.
+    `say` takes a line at the start, and one for each group that fails.
 
     Attributes:
-        state: How far it is, in a few words; empty when it is over.
+        state: The progress in a few words; empty when all is done.
     """
 
     def __init__(
@@ -44,11 +41,10 @@ class Ahead:
         self.state = self._words(0)
         files = sum(map(len, groups))
         say(f"fetching {files} files, {self._total / 1e6:.0f} MB, while targets are made")
-        self._thread = threading.Thread(target=self._run, name="fetch ahead", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="prefetch", daemon=True)
         self._thread.start()
 
     def join(self) -> None:
-        """Wait for the end."""
         self._thread.join()
 
     def _run(self) -> None:

@@ -1,0 +1,65 @@
+"""Automatic pruning: the engine keeps the newest few images of each target.
+
+It runs after a build that made images, so that a month of edits does not fill the disk. Usually it
+costs one request to the engine. It never removes an image that a container uses, that has another
+tag, or that the working tree needs. `prune`, which a person runs, also considers git's history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from buildlib.engine.protocol import split_ref
+from buildlib.errors import BuildError
+from buildlib.shipping.pruning import local, policy
+from buildlib.shipping.pruning.references import present_keys
+
+if TYPE_CHECKING:
+    from buildlib.build.workspace import Workspace
+
+
+def after_build(workspace: Workspace, say: Callable[[str], None]) -> None:
+    """Prune after a build, and report it in one line; a failure is a warning, never an error."""
+    try:
+        removed = bound(workspace)
+    except BuildError as error:
+        say(f"warning: old images were not looked for: {error.what}")
+        return
+    if removed:
+        images = "1 old image" if len(removed) == 1 else f"{len(removed)} old images"
+        count = workspace.settings.keep_images
+        say(f"removed {images}: the engine keeps the newest {count} of each target (keep_images)")
+
+
+def bound(workspace: Workspace) -> list[policy.Content]:
+    """Remove old content tags of targets that have more than `keep_images` of the settings.
+
+    Returns the removed ones; 0 for `keep_images` means no limit.
+
+    Raises:
+        EngineUnavailable: No engine answers.
+    """
+    count = workspace.settings.keep_images
+    if not count:
+        return []
+    engine = workspace.engine
+    tags = local.content_tags(engine, workspace.settings)
+    tag_counts: dict[str, int] = {}
+    for ref in tags:
+        repository = split_ref(ref)[0]
+        tag_counts[repository] = tag_counts.get(repository, 0) + 1
+    crowded = {ref: image for ref, image in tags.items() if tag_counts[split_ref(ref)[0]] > count}
+    if not crowded:
+        return []
+    present = dict.fromkeys(present_keys(workspace), "the working tree needs it")
+    candidates = local.contents(crowded.items(), workspace.records)
+    rules = [policy.recorded, policy.newest(candidates, count), policy.keys(present)]
+    old = [each for each, reason in policy.decide(candidates, rules) if not reason]
+    if not old:
+        return []
+    images = engine.inspect(list(dict.fromkeys(each.digest for each in old)))
+    rules = local.in_use(engine, images)
+    unused = [each for each, reason in policy.decide(old, rules) if not reason]
+    failed = local.remove(engine, unused)
+    return [each for each in unused if each not in failed]
