@@ -16,12 +16,13 @@ _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 def stamp(*names: str) -> str:
     """Fingerprint of the stat data of files: cheap at each start.
 
-    It differs between checkouts, and changes with each edit, even if that is reverted.
+    It differs between checkouts, and changes with each edit, even if that is reverted. By which path
+    a checkout was reached (through a symlink, say) makes no difference.
     """
     stats = [
-        (path, info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino)
-        for path in _sources(names)
-        for info in (os.stat(path),)
+        (name, info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino, info.st_dev)
+        for name in _sources(names)
+        for info in (os.stat(f"{_HOME}/{name}"),)
     ]
     return str(openssl_sha256(repr(stats).encode()).hexdigest())
 
@@ -29,16 +30,17 @@ def stamp(*names: str) -> str:
 def digest(*names: str) -> str:
     """The sha256 of the contents of files, equal in all checkouts of the same code."""
     state = openssl_sha256()
-    for path in _sources(names):
-        with open(path, "rb") as file:
-            state.update(f"{os.path.relpath(path, _HOME)}\0".encode() + file.read())
+    for name in _sources(names):
+        with open(f"{_HOME}/{name}", "rb") as file:
+            state.update(f"{name}\0".encode() + file.read())
     return str(state.hexdigest())
 
 
 def _sources(names: tuple[str, ...]) -> Iterator[str]:
+    """The source files that some names stand for, relative to `buildlib`."""
     for name in names:
         if name.endswith(".py"):
-            yield f"{_HOME}/{name}"
+            yield name
         else:
             files = sorted(os.listdir(f"{_HOME}/{name}"))
-            yield from (f"{_HOME}/{name}/{file}" for file in files if file.endswith(".py"))
+            yield from (f"{name}/{file}" for file in files if file.endswith(".py"))
