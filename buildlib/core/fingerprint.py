@@ -16,8 +16,8 @@ _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 def stamp(*names: str) -> str:
     """Fingerprint of the stat data of files: cheap at each start.
 
-    It differs between checkouts, and changes with each edit, even if that is reverted. It is the same
-    by whichever path a checkout is reached, such as through a symlink.
+    It differs between checkouts, and changes with each edit, even if that is reverted. By whichever
+    path a checkout is reached, such as through a symlink, it is the same.
     """
     stats = [
         (name, info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino, info.st_dev)
