@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from buildlib.core.keys.record import Change
     from buildlib.core.plan.explain import Leaf
 
 _DIGEST_LENGTH = 64
@@ -39,11 +40,10 @@ def _shown(value: str | None) -> str:
 def plain_leaves(leaves: Iterable[Leaf]) -> list[dict[str, Any]]:
     """Changed parts for programs."""
     return [
-        {
-            "part": leaf.change.name,
-            "old": leaf.change.old,
-            "new": leaf.change.new,
-            "path": [str(ref) for ref in leaf.path],
-        }
-        for leaf in leaves
+        {**plain_change(leaf.change), "path": [str(ref) for ref in leaf.path]} for leaf in leaves
     ]
+
+
+def plain_change(change: Change) -> dict[str, Any]:
+    """A changed part for programs."""
+    return {"part": change.name, "old": change.old, "new": change.new}

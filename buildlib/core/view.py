@@ -137,7 +137,7 @@ class View:
             return reasons
         for label in self.graph.order:
             target = self.graph[label]
-            needed = (dep.ref.label for dep in target.deps if not dep.by_name)
+            needed = (ref.label for ref in self.graph.needs(Reference(label)))
             missing = next((other for other in needed if other in reasons), None)
             if target.flavours and flavour not in target.flavours:
                 reasons[label] = f"it exists in the flavour {' and '.join(target.flavours)} only"

@@ -349,7 +349,7 @@ def downloads_of(workspace: Workspace, labels: Iterable[Label]) -> list[Download
         downloads += [download for _, download in pinned_files(workspace.lock, target)]
         # A target with a step of its own fetches for itself. Groups of files and parts of archives
         # have none: the target that takes them fetches what they need.
-        below = [dep.ref for dep in graph.deps(ref) if not dep.by_name]
+        below = graph.needs(ref)
         pending += [other for other in below if other.parts or not graph[other.label].rule.is_built]
     return downloads
 

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from buildlib.cli.common import open_workspace, print_json, say
+from buildlib.cli.key_changes import plain_change
 from buildlib.cli.targets import plain_targets
 from buildlib.cli.verb import JSON, SINCE, Call, Option, Verb
 from buildlib.core.view import View, view_of_commit
@@ -104,10 +105,7 @@ def _json(difference: Difference, why: bool) -> None:
     rows = [
         {
             **target,
-            "changes": [
-                {"part": change.name, "old": change.old, "new": change.new}
-                for change in affected.changes
-            ],
+            "changes": [plain_change(change) for change in affected.changes],
             "path": [str(ref) for ref in affected.path],
         }
         for target, affected in zip(targets, difference.affected, strict=True)

@@ -67,6 +67,10 @@ class Graph:
     def deps(self, ref: Reference) -> tuple[Dep, ...]:
         return self.targets[ref.label].deps_of(ref.parts)
 
+    def needs(self, ref: Reference) -> list[Reference]:
+        """The dependencies whose keys are in that of a target: not images that it only names."""
+        return [dep.ref for dep in self.deps(ref) if not dep.by_name]
+
     def parents(self, target: Target) -> Iterator[Target]:
         """The parent images of a target, nearest first."""
         while target.parent is not None:
@@ -86,14 +90,14 @@ class Graph:
     def _find_build_deps(self, label: Label) -> dict[Label, None]:
         deps: dict[Label, None] = {}
         visited: set[Reference] = set()
-        pending = deque(dep.ref for dep in self.targets[label].deps if not dep.by_name)
+        pending = deque(self.needs(Reference(label)))
         while pending:
             ref = pending.popleft()
             if ref in visited:
                 continue
             visited.add(ref)
             if ref.parts or not self.targets[ref.label].rule.is_built:
-                pending.extend(dep.ref for dep in self.deps(ref) if not dep.by_name)
+                pending.extend(self.needs(ref))
             else:
                 deps[ref.label] = None
         return deps
@@ -106,8 +110,7 @@ class Graph:
             label = pending.pop()
             if label not in needed:
                 needed.add(label)
-                deps = self.targets[label].deps
-                pending += [dep.ref.label for dep in deps if not dep.by_name]
+                pending += [ref.label for ref in self.needs(Reference(label))]
         return sorted(needed, key=self._rank.__getitem__)
 
     def stamped(self) -> set[Label]:
@@ -123,8 +126,7 @@ class Graph:
         stamped: set[Reference] = set()
         for label in self.order:
             for ref in refs_of[label]:
-                below = (dep.ref for dep in self.deps(ref) if not dep.by_name)
-                if self._is_stamped(ref) or not stamped.isdisjoint(below):
+                if self._is_stamped(ref) or not stamped.isdisjoint(self.needs(ref)):
                     stamped.add(ref)
         return {label for label in self.order if Reference(label) in stamped}
 
@@ -223,28 +225,24 @@ class Graph:
                 continue
             path: list[Label] = [root]
             on_path = {root}
-            waiting = [self._needs(root)]
+            waiting = [iter(self.needs(Reference(root)))]
             while waiting:
-                dep = next(waiting[-1], None)
-                if dep is None:
+                ref = next(waiting[-1], None)
+                if ref is None:
                     waiting.pop()
                     label = path.pop()
                     on_path.remove(label)
                     done.add(label)
                     order.append(label)
                     continue
-                label = dep.ref.label
+                label = ref.label
                 if label in on_path:
                     raise self._cycle([*path[path.index(label) :], label])
                 if label not in done:
                     path.append(label)
                     on_path.add(label)
-                    waiting.append(self._needs(label))
+                    waiting.append(iter(self.needs(Reference(label))))
         return tuple(order)
-
-    def _needs(self, label: Label) -> Iterator[Dep]:
-        """The edges of a target, without those to images that it only names."""
-        return (dep for dep in self.targets[label].deps if not dep.by_name)
 
     def _cycle(self, path: list[Label]) -> InputError:
         steps = [f"{label}  ({self.targets[label].where})" for label in path]

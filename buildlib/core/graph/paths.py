@@ -53,7 +53,7 @@ class Paths:
     def _edges(self, ref: Reference) -> list[Reference]:
         edges = self._needs.get(ref)
         if edges is None:
-            edges = [dep.ref for dep in self._graph.deps(ref) if not dep.by_name]
+            edges = self._graph.needs(ref)
             self._needs[ref] = edges
         return edges
 

@@ -79,11 +79,7 @@ class Keys:
             if current in self._records:
                 pending.pop()
                 continue
-            missing = [
-                dep.ref
-                for dep in self._graph.deps(current)
-                if dep.ref not in self._records and not dep.by_name
-            ]
+            missing = [ref for ref in self._graph.needs(current) if ref not in self._records]
             if missing:
                 pending += missing
                 continue
@@ -109,7 +105,7 @@ class Keys:
             if record.key not in met:
                 met.add(record.key)
                 records.append(record)
-                pending += [dep.ref for dep in self._graph.deps(current) if not dep.by_name]
+                pending += self._graph.needs(current)
         return records
 
     def _compute(self, ref: Reference) -> KeyRecord:

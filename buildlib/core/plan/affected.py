@@ -108,7 +108,7 @@ def _cause(
     pending = [ref]
     while ref not in causes:
         current = pending[-1]
-        needs = [dep.ref for dep in new.graph.deps(current) if not dep.by_name]
+        needs = new.graph.needs(current)
         missing = [other for other in needs if other not in causes]
         if missing:
             pending += missing

@@ -8,9 +8,12 @@ from the arguments of `declare` (buildlib/core/model/target.py).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from buildlib.core.model.output import FileOutput
 from buildlib.core.model.section import SECTIONS
-from buildlib.core.model.target import BASE, SRC, Request, Rule, Target, Targets
+from buildlib.core.model.target import BASE, SRC, Dep, Request, Rule, Target, Targets
+from buildlib.core.rules.context import Context
 from buildlib.errors import InputError
 
 
@@ -28,6 +31,18 @@ def place(files: dict[str, FileOutput], name: str, output: FileOutput, target: T
             fix="rename one of them, or take it out",
         )
     files[name] = output
+
+
+def files_of(dep: Dep, target: Target, context: Context) -> Mapping[str, FileOutput]:
+    """The files of a dependency; an error if `dep.name` is the path of one and it has others."""
+    files = context.output(dep.ref).files
+    if not dep.name.endswith("/") and len(files) != 1:
+        raise InputError(
+            f"{dep.ref} has {len(files)} files, but {dep.name} is one",
+            where=target.where,
+            fix=f'end the path with "/": "{dep.name}/"',
+        )
+    return files
 
 
 class DockerfileRule(Rule):

@@ -13,7 +13,7 @@ from buildlib.core.dsl.declare import current, declare, label, leads_out, source
 from buildlib.core.model.label import Reference, is_label, parse_reference
 from buildlib.core.model.output import FileOutput, Output
 from buildlib.core.model.target import MEMBER, Dep, File, Rule, Target, Targets
-from buildlib.core.rules.base import place
+from buildlib.core.rules.base import files_of, place
 from buildlib.errors import InputError
 
 if TYPE_CHECKING:
@@ -122,15 +122,8 @@ class Kernelspec(Rule):
             if dep.by_name:
                 config[dep.kind] = context.channel_tag(dep.ref.label)
             else:
-                path = dep.name
-                made = context.output(dep.ref).files
-                if not path.endswith("/") and len(made) != 1:
-                    raise InputError(
-                        f"{dep.ref} has {len(made)} files, but {path} is one",
-                        where=target.where,
-                        fix=f'end the path with "/": "{path}/"',
-                    )
-                for name, one in zip(_places(folder, path, made), made.values(), strict=True):
+                made = files_of(dep, target, context)
+                for name, one in zip(_places(folder, dep.name, made), made.values(), strict=True):
                     place(files, name, one, target)
         for file in target.files:
             place(files, f"{folder}/{file.name}", context.keep_source(file), target)

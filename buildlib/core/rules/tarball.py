@@ -26,6 +26,7 @@ from buildlib.core.model.target import (
     Target,
     Targets,
 )
+from buildlib.core.rules.base import files_of
 from buildlib.errors import InputError, Location
 
 if TYPE_CHECKING:
@@ -153,15 +154,8 @@ class Tarball(Rule):
                 add(file.name, context.store.path(context.keep_source(file).sha256))
         for dep in target.deps_of(parts):
             path = dep.name
-            output = context.output(dep.ref).files
-            if not path.endswith("/") and len(output) != 1:
-                raise InputError(
-                    f"{dep.ref} has {len(output)} files, but {path} is one",
-                    where=target.where,
-                    fix=f'end the path with "/": "{path}/"',
-                )
             folder = path.removeprefix("./")
-            for name, made in output.items():
+            for name, made in files_of(dep, target, context).items():
                 where = folder + name if path.endswith("/") else path
                 add(where, context.store.path(made.sha256))
         absent = executables - {member.path for member in members}

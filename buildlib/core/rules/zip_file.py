@@ -13,6 +13,7 @@ from buildlib.core.dsl.declare import current, declare, leads_out, source
 from buildlib.core.model.label import is_label, parse_reference
 from buildlib.core.model.output import Output
 from buildlib.core.model.target import MEMBER, Dep, File, Rule, Target, Targets
+from buildlib.core.rules.base import files_of
 from buildlib.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,15 +68,8 @@ class ZipFile(Rule):
         members = {file.name: context.keep_source(file) for file in target.files}
         for dep in target.deps:
             path = dep.name
-            made = context.output(dep.ref).files
-            if not path.endswith("/") and len(made) != 1:
-                raise InputError(
-                    f"{dep.ref} has {len(made)} files, but {path} is one",
-                    where=target.where,
-                    fix=f'end the path with "/": "{path}/"',
-                )
             folder = path.removeprefix("./")
-            for name, output in made.items():
+            for name, output in files_of(dep, target, context).items():
                 place = folder + name if path.endswith("/") else path
                 if place in members:
                     raise InputError(

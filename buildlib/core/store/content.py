@@ -369,12 +369,6 @@ def hash_file(file: IO[bytes]) -> HASH:
     return state
 
 
-def sha256_of(path: str) -> str:
-    """The sha256 of a file, in hex."""
-    with open(path, "rb") as file:
-        return str(hash_file(file).hexdigest())
-
-
 def _to_stderr(line: str) -> None:
     sys.stderr.write(line + "\n")
     sys.stderr.flush()

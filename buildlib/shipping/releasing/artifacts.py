@@ -14,10 +14,10 @@ from collections.abc import Callable
 from typing import IO
 
 from buildlib.build.workspace import Workspace
+from buildlib.core.keys.index import file_sha256
 from buildlib.core.model.label import Reference
 from buildlib.core.model.output import DIST, FileOutput
 from buildlib.core.rules.kernel_check import REPORT
-from buildlib.core.store.content import sha256_of
 from buildlib.errors import ActionError
 from buildlib.shipping.releasing import attest, notes
 from buildlib.shipping.releasing.model import Release
@@ -268,6 +268,6 @@ def _bytes(path: str) -> bytes:
 def _sha256(path: str) -> str:
     """The sha256 of a file; empty if it is missing."""
     try:
-        return sha256_of(path)
+        return file_sha256(path)
     except FileNotFoundError:
         return ""

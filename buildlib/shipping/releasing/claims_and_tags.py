@@ -19,7 +19,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from buildlib.core.store.content import sha256_of
+from buildlib.core.keys.index import file_sha256
 from buildlib.errors import ActionError
 from buildlib.outside.registry import artifact
 from buildlib.outside.registry.protocol import OCI_MANIFEST, Descriptor, Manifest, Registry
@@ -55,7 +55,7 @@ def put_index(registry: Registry, repository: str, folder: str, names: Sequence[
     layers = []
     for name in names:
         path = f"{folder}/{name}"
-        digest = f"sha256:{sha256_of(path)}"
+        digest = f"sha256:{file_sha256(path)}"
         registry.put_file(repository, path, digest)
         blob = Descriptor(FILE_TYPE, digest, os.path.getsize(path))
         layers.append({**artifact.descriptor(blob), "annotations": {artifact.TITLE: name}})

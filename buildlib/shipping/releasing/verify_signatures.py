@@ -13,7 +13,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from buildlib.core.store.content import sha256_of
+from buildlib.core.keys.index import file_sha256
 from buildlib.errors import ActionError, Location
 from buildlib.shipping.releasing.cosign_key import PublicKey
 from buildlib.shipping.releasing.sign import STATEMENT, pre_authentication
@@ -48,7 +48,7 @@ def check_folder(folder: str, public_key: str = "") -> list[str]:
     for name, digest in listed.items():
         if name not in present:
             raise _error(name, f"is not there, but has a line in {SUMS}")
-        if sha256_of(f"{folder}/{name}") != digest:
+        if file_sha256(f"{folder}/{name}") != digest:
             raise _error(name, f"is not what {SUMS} says")
         if key is not None and name.endswith((_ENVELOPE, f"{_ENVELOPE}l")):
             _check_envelopes(folder, name, key)
