@@ -1,31 +1,30 @@
-"""A family of 20 images of 200 files, and what is timed in it.
+"""A family of 20 images of 200 files, for us and, as plain build contexts, for docker alone.
 
 Images are `FROM scratch`, so that what is measured is the build system and not a distribution.
-The first takes its launchers from an archive, as the kernel images do.
+The first takes its launchers from an archive of its own, the next three share one, as the kernel
+images do.
 """
 
 from __future__ import annotations
 
-import os
+import io
+import json
 import shutil
 import tarfile
-import time
 from functools import cached_property
 from itertools import count
 from pathlib import Path
 
 from lab import Lab
-from measure import Case, Goal, Side
 
 IMAGES = 20
 FILES = 200
 """In each image."""
+LEAST = 4
+"""Images that the cases need."""
 _FOLDERS = 10
-_KERNEL = "image00"
-_LAUNCHER = "python/launcher.py"
-_A_MOMENT = 0.1
-"""Seconds between a change and the next command. What is younger than a clock tick is hashed
-twice, since an edit could follow unseen (buildlib/core/keys/index.py); no person is that quick."""
+_FIRST, _SHARED = "first", "shared"
+"""Archives of launchers: of the first image, of the three after it."""
 
 _BUILD = """\
 from buildlib.rules import docker_image, glob
@@ -34,22 +33,16 @@ docker_image(name="{name}", srcs=glob(["files/**"]){more}, doc="one of many")
 """
 _DOCKERFILE = "FROM scratch\nCOPY files /files/\n"
 _LAUNCHERS = """\
-from buildlib.rules import glob, tarball
+from buildlib.rules import tarball
 
-tarball(
-    name="scripts",
-    parts={
-        "bootstrap": {"bootstrap.sh": "bootstrap.sh"},
-        "python": {path: path for path in glob(["python/**"])},
-    },
-    executables=["bootstrap.sh"],
-    prefix="usr/local/bin",
-    doc="what runs inside",
-)
+for name in ("first", "shared"):
+    tarball(
+        name=name,
+        parts={"all": {f"{name}.sh": f"{name}.sh"}},
+        prefix="usr/local/bin",
+        doc="what runs inside",
+    )
 """
-
-DOITW = ["./doitw", "build"]
-DOIT = ["doit", "build"]
 
 
 class Family:
@@ -57,171 +50,110 @@ class Family:
 
     Args:
         lab: Where it lies.
-        images: How many.
+        images: How many, `LEAST` or more.
         files: How many each image has.
     """
 
     def __init__(self, lab: Lab, images: int = IMAGES, files: int = FILES) -> None:
-        self._lab = lab
-        self._images = [f"image{number:02}" for number in range(images)]
-        self._files = files
+        self.lab = lab
+        self.names = [f"image{number:02}" for number in range(images)]
+        self.files = files
         self._edits = count(1)
+
+    @property
+    def alone(self) -> str:
+        """The image that has an archive of launchers to itself."""
+        return self.names[0]
+
+    @property
+    def sharing(self) -> list[str]:
+        """The three images that share one."""
+        return self.names[1:LEAST]
+
+    def _archive(self, name: str) -> str:
+        """The archive of launchers that an image takes, or nothing."""
+        return _FIRST if name == self.alone else _SHARED if name in self.sharing else ""
 
     @cached_property
     def folder(self) -> Path:
         """The workspace, with nothing to build in it."""
-        folder = self._lab.workspace("family")
-        for name in self._images:
+        folder = self.lab.workspace("family")
+        for name in self.names:
             self._write_image(folder / f"images/{name}")
         launchers = folder / "launchers"
-        (launchers / "python").mkdir(parents=True)
+        launchers.mkdir()
         (launchers / "BUILD.py").write_text(_LAUNCHERS, encoding="utf-8")
-        (launchers / "bootstrap.sh").write_text("#!/bin/sh\n", encoding="utf-8")
-        (launchers / _LAUNCHER).write_text("print('hello')\n", encoding="utf-8")
-        self._lab.ask(DOITW, folder)
-        for command in (DOITW, DOIT):
-            self._lab.expect(command, folder, f"nothing to build: {len(self._images) + 1}")
+        for archive in (_FIRST, _SHARED):
+            (launchers / f"{archive}.sh").write_text(self._new_text(), encoding="utf-8")
+        self.lab.ask(["./doitw", "build"], folder)
+        for command in (["./doitw", "build"], ["doit", "build"]):
+            self.lab.expect(command, folder, f"nothing to build: {len(self.names) + 2}")
         return folder
 
     def _write_image(self, home: Path) -> None:
-        name = home.name
-        for number in range(self._files):
+        for number in range(self.files):
             file = home / f"files/{number % _FOLDERS}/{number:03}.txt"
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(f"{self._lab.token} {name} {number}\n" * 40, encoding="utf-8")
-        is_kernel = name == _KERNEL
-        more = ' + ["//launchers:scripts[bootstrap, python]"]' if is_kernel else ""
-        (home / "BUILD.py").write_text(_BUILD.format(name=name, more=more), encoding="utf-8")
-        last = "ADD scripts.tar /\n" if is_kernel else ""
+            file.write_text(f"{self.lab.token} {home.name} {number}\n" * 40, encoding="utf-8")
+        archive = self._archive(home.name)
+        more = f' + ["//launchers:{archive}"]' if archive else ""
+        last = f"ADD {archive}.tar /\n" if archive else ""
+        (home / "BUILD.py").write_text(_BUILD.format(name=home.name, more=more), encoding="utf-8")
         (home / "Dockerfile").write_text(_DOCKERFILE + last, encoding="utf-8")
 
     @cached_property
-    def _stages(self) -> Path:
-        """A copy of the contexts the images were built from, for docker alone."""
-        stages = self._lab.root / "stages"
-        shutil.copytree(self.folder / ".buildlib/stage", stages, symlinks=True)
-        return stages
+    def contexts(self) -> Path:
+        """A build context for each image, for docker alone."""
+        contexts = self.lab.root / "contexts"
+        for name in self.names:
+            shutil.copytree(self.folder / f"images/{name}", contexts / name)
+            if archive := self._archive(name):
+                _write_archive(contexts / name, archive, self._new_text())
+        return contexts
 
-    def _stage(self, image: str) -> Path:
-        files = [file.relative_to(self._stages) for file in self._stages.rglob("Dockerfile")]
-        found = [self._stages / file.parent for file in files if image in str(file)]
-        if len(found) != 1:
-            raise SystemExit(f"error: {image} has {len(found)} staged contexts in {self._stages}")
-        return found[0]
+    def edit_launcher(self, name: str) -> None:
+        """Edit what the images of an archive run: ours."""
+        file = self.folder / f"launchers/{self._archive(name)}.sh"
+        file.write_text(self._new_text(), encoding="utf-8")
 
-    def noop(self) -> Case:
-        """Nothing to do, against doit with nothing at all."""
-        empty = self._lab.root / "empty"
-        empty.mkdir()
-        (empty / "dodo.py").touch()
-        return Case(
-            "noop",
-            f"no-op of {len(self._images)} images and {len(self._images) * self._files:,} files"
-            " / `doit list` of nothing",
-            (
-                Side("doit build", self._lab.command(DOIT, self.folder)),
-                Side("./doitw build", self._lab.command(DOITW, self.folder)),
-                Side("doit list", self._lab.command(["doit", "list"], empty)),
-            ),
-            (Goal("doit build", "doit list", 1.6), Goal("./doitw build", "doit list", None)),
-            rounds=15,
-        )
+    def edit_launcher_of_context(self, *names: str) -> None:
+        """The same in the contexts of some images, to the same text."""
+        text = self._new_text()
+        for name in names:
+            _write_archive(self.contexts / name, self._archive(name), text)
 
-    def docker(self) -> Case:
-        """Nothing to do, against docker asked for the same images, which it all has cached."""
-        builds = [
-            self._lab.command(self._lab.docker_build(stage, f"{name}:peer"), self.folder)
-            for name, stage in ((name, self._stage(name)) for name in self._images)
-        ]
-
-        def one_by_one() -> None:
-            for build in builds:
-                build()
-
-        peer = f"{len(self._images)} cached docker builds"
-        return Case(
-            "docker",
-            f"no-op of {len(self._images)} images / cached `docker build` of each",
-            (
-                Side("doit build", self._lab.command(DOIT, self.folder)),
-                Side("./doitw build", self._lab.command(DOITW, self.folder)),
-                Side(peer, one_by_one),
-            ),
-            (Goal("doit build", peer, 1 / 12), Goal("./doitw build", peer, 1 / 12)),
-            rounds=7,
-        )
-
-    def edit(self) -> Case:
-        """One launcher edited, until the image that has it is there under its name."""
-        stage = self._stage(_KERNEL)
-        launcher = self.folder / "launchers" / _LAUNCHER
-        peer = "docker build"
-
-        def edit_source() -> None:
-            launcher.write_text(self._new_text(), encoding="utf-8")
-
-        def edit_stage() -> None:
-            _replace_member(stage / "scripts.tar", _LAUNCHER, self._new_text().encode())
-
-        build = self._lab.docker_build(stage, f"{_KERNEL}:peer")
-        return Case(
-            "edit",
-            "one edited launcher to updated image / bare `docker build` of the staged context",
-            (
-                Side("doit build", self._lab.command(DOIT, self.folder), edit_source),
-                Side("./doitw build", self._lab.command(DOITW, self.folder), edit_source),
-                Side(peer, self._lab.command(build, self.folder), edit_stage),
-            ),
-            (Goal("doit build", peer, 1.5), Goal("./doitw build", peer, 1.5)),
-            rounds=15,
-        )
+    def edit_files(self, homes: Path, names: list[str]) -> None:
+        """Edit a file of some images: below `folder / "images"` ours, below `contexts` docker's."""
+        for name in names:
+            (homes / name / "files/0/000.txt").write_text(self._new_text(), encoding="utf-8")
 
     def _new_text(self) -> str:
-        """A launcher that no builder has seen."""
-        return f"print('{self._lab.token} {next(self._edits)}')\n"
+        """A text that no builder has seen."""
+        return f"#!/bin/sh\necho {self.lab.token} {next(self._edits)}\n"
 
-    def touch(self) -> Case:
-        """The second run after all files were touched, against a run where none was.
+    def docker_builds(self, names: list[str]) -> list[list[str]]:
+        """The bare command for each of some images."""
+        return [self.lab.docker_build(self.contexts / name, f"{name}:peer") for name in names]
 
-        Both sides are the second of two runs, in two clones of one workspace.
-        """
-        touched = self._lab.root / "touched"
-        shutil.copytree(self.folder, touched, symlinks=True)
-        shutil.rmtree(touched / ".buildlib")
-        plain = self._lab.command(DOITW, self.folder)
-        again = self._lab.command(DOITW, touched)
-
-        def touch_and_run() -> None:
-            for here, folders, names in os.walk(touched):
-                folders[:] = [name for name in folders if name not in (".buildlib", ".venv")]
-                for name in names:
-                    os.utime(f"{here}/{name}")
-            time.sleep(_A_MOMENT)
-            again()
-
-        return Case(
-            "touch",
-            "second run after all files were touched / plain no-op",
-            (
-                Side("second run after touch", again, touch_and_run),
-                Side("plain no-op", plain, plain),
-            ),
-            (Goal("second run after touch", "plain no-op", 1.1),),
-            rounds=15,
-        )
+    def bake(self, buildx: str) -> list[str]:
+        """The command that builds all images at once with bake."""
+        file = self.lab.root / "bake.json"
+        targets = {
+            name: {
+                "context": str(self.contexts / name),
+                "tags": [self.lab.image(f"{name}:baked")],
+                "labels": self.lab.labels,
+            }
+            for name in self.names
+        }
+        plan = {"group": {"default": {"targets": self.names}}, "target": targets}
+        file.write_text(json.dumps(plan), encoding="utf-8")
+        return [buildx, "bake", "--load", "--progress=quiet", f"--file={file}"]
 
 
-def _replace_member(archive: Path, ending: str, content: bytes) -> None:
-    """Write an archive anew with another content for one of its files."""
-    import io
-
-    with tarfile.open(archive) as old:
-        members = [(info, old.extractfile(info)) for info in old]
-        contents = [(info, file.read() if file else None) for info, file in members]
-    archive.unlink()  # it is read-only, as all that comes from a store
-    with tarfile.open(archive, "w") as new:
-        for info, kept in contents:
-            data = content if info.name.endswith(ending) else kept
-            if data is not None:
-                info.size = len(data)
-            new.addfile(info, io.BytesIO(data) if data is not None else None)
+def _write_archive(context: Path, archive: str, text: str) -> None:
+    content = text.encode()
+    info = tarfile.TarInfo(f"usr/local/bin/{archive}.sh")
+    info.size, info.mode = len(content), 0o755
+    with tarfile.open(context / f"{archive}.tar", "w") as tar:
+        tar.addfile(info, io.BytesIO(content))

@@ -15,6 +15,7 @@ import sys
 import tempfile
 import uuid
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[1]
 _LOCK = "requirements.lock"
 _LABEL = "benchmark"
+_PLUGINS = ("/usr/libexec/docker/cli-plugins", "/usr/local/lib/docker/cli-plugins")
 _SETTINGS = re.compile(r"^\[tool\.buildlib[.\]].*?(?=^\[|\Z)", re.MULTILINE | re.DOTALL)
 """Every table of settings, to the next table."""
 
@@ -55,6 +57,7 @@ class Lab:
             "PATH": f"{self.environment}/bin{os.pathsep}{kept.get('PATH', os.defpath)}",
             "BUILDLIB_STORE": str(self.store),
             "DOCKER_BUILDKIT": "1",
+            "BUILDX_BAKE_ENTITLEMENTS_FS": "0",  # contexts lie beside the file that names them
         }
 
     def workspace(self, name: str) -> Path:
@@ -124,10 +127,42 @@ class Lab:
         """The bare command for an image, with the docker client that the build system picks."""
         client = self._client()
         verb = ["buildx", "build", "--load"] if client.buildx else ["build"]
-        name = f"{self.organization}/{tag}"
-        label = f"{_LABEL}={self.organization}"
-        options = ["--quiet", "--network=none", "--label", label, "--tag", name]
+        labels = [f"--label={name}={value}" for name, value in self.labels.items()]
+        options = ["--quiet", "--network=none", *labels, f"--tag={self.image(tag)}"]
         return [client.path, *verb, *options, str(context)]
+
+    def image(self, tag: str) -> str:
+        """The full name of an image that is made without us."""
+        return f"{self.organization}/{tag}"
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The labels of all that is made without us, by which it is removed."""
+        return {_LABEL: self.organization}
+
+    @cached_property
+    def buildx(self) -> str | None:
+        """The program `docker-buildx`, which is also a program of its own."""
+        plugins = [Path.home() / ".docker/cli-plugins", *map(Path, _PLUGINS)]
+        path = os.pathsep.join([self.environ["PATH"], *map(str, plugins)])
+        return shutil.which("docker-buildx", path=path)
+
+    def need_buildx(self) -> str:
+        """`buildx`, for a case that was asked for by name.
+
+        Raises:
+            SystemExit: There is none.
+        """
+        if self.buildx is None:
+            sys.exit(
+                "error: there is no docker-buildx, the peer of this case\n"
+                "  fix: apt-get install -y docker-buildx  # Debian 13, Ubuntu"
+            )
+        return self.buildx
+
+    def buildx_version(self) -> str:
+        """What buildx calls itself, or nothing where there is none."""
+        return self.ask([self.buildx, "version"]).split()[1] if self.buildx else ""
 
     def _client(self) -> Client:
         """The docker client that the build system picks."""

@@ -104,12 +104,8 @@ def _ratio(goal: Goal, times: dict[str, list[float]]) -> dict[str, Any]:
     }
 
 
-def machine(engine: str) -> dict[str, Any]:
-    """What the figures were taken on.
-
-    Args:
-        engine: Version of the Docker Engine, as it says itself.
-    """
+def machine() -> dict[str, Any]:
+    """What the figures were taken on."""
     model = ""
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -123,7 +119,6 @@ def machine(engine: str) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "system": _system(),
         "python": platform.python_version(),
-        "engine": engine,
         "load": round(os.getloadavg()[0], 1),
     }
 

@@ -1,6 +1,7 @@
 """All benchmarks, or one: `.venv/bin/python benchmarks/run.py [--only NAME] [--small] [--json]`.
 
-Prints ratios of commands that ran in turn; docs/performance.md says how to read them.
+Prints ratios of commands that ran in turn; docs/performance.md says how to read them, and
+`--write` puts them there.
 """
 
 from __future__ import annotations
@@ -9,21 +10,29 @@ import argparse
 import json
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
-from family import Family
+import builds
+import page
+from family import LEAST, Family
 from lab import Lab
 from many import Many
 from measure import Case, machine, measure
 
 CASES: dict[str, Callable[[Family, Many], Case]] = {
-    "noop": lambda family, _: family.noop(),
-    "docker": lambda family, _: family.docker(),
-    "edit": lambda family, _: family.edit(),
-    "touch": lambda family, _: family.touch(),
+    "noop": lambda family, _: builds.noop(family),
+    "docker": lambda family, _: builds.docker(family),
+    "bake": lambda family, _: builds.bake(family),
+    "one": lambda family, _: builds.one(family),
+    "every": lambda family, _: builds.every(family),
+    "edit": lambda family, _: builds.edit(family),
+    "launcher": lambda family, _: builds.launcher(family),
+    "touch": lambda family, _: builds.touch(family),
     "many": lambda _, many: many.load(),
 }
+NEEDS_BUILDX = frozenset(("bake", "one", "every"))
 
 
 def main() -> int:
@@ -42,6 +51,8 @@ def main() -> int:
     if options.json:
         json.dump(report, sys.stdout, indent=2)
         print()
+    if options.write:
+        page.write(report, _machine_line(report["machine"]), time.strftime("%Y-%m-%d"))
     return 0
 
 
@@ -55,19 +66,28 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--small", action="store_true", help="see that all of it runs; the figures say nothing"
     )
-    return parser.parse_args()
+    parser.add_argument(
+        "--write", action="store_true", help="put the ratios into docs/performance.md"
+    )
+    options = parser.parse_args()
+    if options.write and options.small:
+        parser.error("--small measures nothing that could be written")
+    return options
 
 
 def _report(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
     """Run the cases; for people, each is shown as it ends."""
-    found = machine(lab.engine_version())
+    found = machine() | {"engine": lab.engine_version(), "buildx": lab.buildx_version()}
     if not options.json:
-        print(_machine_line(found), flush=True)
+        print(f"{_machine_line(found)}; load {found['load']}", flush=True)
     small = options.small
-    family = Family(lab, images=3, files=20) if small else Family(lab)
+    family = Family(lab, images=LEAST, files=20) if small else Family(lab)
     many = Many(lab, packages=1) if small else Many(lab)
+    left_out = NEEDS_BUILDX if lab.buildx is None and not options.only else frozenset()
+    if left_out and not options.json:
+        print(f"left out, since there is no buildx here: {', '.join(sorted(left_out))}")
     results = []
-    for name in options.only or CASES:
+    for name in options.only or (name for name in CASES if name not in left_out):
         case = CASES[name](family, many)
         if small:  # one round of little is nothing to judge
             case = case._replace(
@@ -80,6 +100,7 @@ def _report(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
         "schema": 1,
         "organization": lab.organization,
         "machine": found,
+        "left_out": sorted(left_out),
         "cases": results,
     }
 
@@ -87,7 +108,7 @@ def _report(lab: Lab, options: argparse.Namespace) -> dict[str, Any]:
 def _machine_line(found: dict[str, Any]) -> str:
     return (
         f"{found['cpu']}, {found['cores']} cores; {found['system']}; Python {found['python']}; "
-        f"engine {found['engine']}; load {found['load']}"
+        f"engine {found['engine']}; buildx {found['buildx'] or 'none'}"
     )
 
 
