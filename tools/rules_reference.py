@@ -96,7 +96,7 @@ def section(name: str) -> str:
 
 def _about(name: str) -> list[str]:
     """The docstring of the module of a rule, and what the rule makes."""
-    module = importlib.import_module(f"buildlib.core.rules.{name}")
+    module = importlib.import_module(registry.function(name).__module__)
     rule = getattr(module, "RULE", None)
     if not isinstance(rule, Rule):
         return []

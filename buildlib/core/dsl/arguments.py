@@ -1,8 +1,7 @@
 """Checks of a rule's arguments against its signature.
 
 A rule's parameters are keyword-only and annotated. A wrong name or a value of another type is an
-error at the declaration, before the rule runs. Rules check lists themselves: they have a better fix
-for a text in place of a list.
+error at the declaration, before the rule runs. What a list holds, rules check themselves.
 """
 
 from __future__ import annotations
@@ -11,27 +10,21 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
-from buildlib.core.dsl.declare import current
 from buildlib.errors import InputError
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_mapping(value: Any) -> bool:
-    return isinstance(value, Mapping)
+from buildlib.suggest import did_you_mean, nearest
 
 
 def _is_mapping_of_texts(value: Any) -> bool:
-    return _is_mapping(value) and all(map(_is_text, (*value, *value.values())))
+    texts = (*value, *value.values()) if isinstance(value, Mapping) else (None,)
+    return all(isinstance(text, str) for text in texts)
 
 
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    "str": ("a text", _is_text),
+    "str": ("a text", lambda value: isinstance(value, str)),
     "bool": ("True or False", lambda value: isinstance(value, bool)),
+    "Sequence[str]": ("a list", lambda value: isinstance(value, (list, tuple))),
     "Mapping[str, str]": ("a dict of texts", _is_mapping_of_texts),
-    "Mapping[str, Any]": ("a dict", _is_mapping),
+    "Mapping[str, Any]": ("a dict", lambda value: isinstance(value, Mapping)),
 }
 """Annotation -> its name for people, and the check of a value."""
 
@@ -41,7 +34,7 @@ def checked(name: str, rule: Callable[..., Any]) -> Callable[..., Any]:
     code = rule.__code__
     known = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     defaults = rule.__kwdefaults__ or {}
-    required = frozenset(known) - frozenset(defaults)
+    required = [parameter for parameter in known if parameter not in defaults]
     kinds = {
         parameter: _KINDS[annotation.removesuffix(" | None")]
         for parameter, annotation in rule.__annotations__.items()
@@ -50,47 +43,38 @@ def checked(name: str, rule: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(rule)
     def call(*positional: Any, **arguments: Any) -> Any:
-        if positional or not required <= arguments.keys() <= frozenset(known):
-            raise _misfit(name, known, required, positional, arguments)
+        for word in arguments:
+            if word not in known:
+                raise _unknown(name, word, known)
+        missing = [parameter for parameter in required if parameter not in arguments]
+        if positional:
+            first = (missing or known)[0]
+            raise InputError(
+                f"the arguments of {name} have names", fix=f"{first} = {positional[0]!r}"
+            )
+        if missing:
+            raise InputError(f"{name} needs {', '.join(missing)}", fix=f"{missing[0]} = …")
         for parameter, value in arguments.items():
-            kind = kinds.get(parameter)
-            if (
-                kind
-                and not kind[1](value)
-                and not (value is None and defaults.get(parameter) is None)
-            ):
-                raise InputError(
-                    f"{parameter} is {value!r}, not {kind[0]}",
-                    where=current().where(),
-                    fix=f"docs/rules.md tells what {parameter} of {name} is",
-                )
+            kind, fits = kinds.get(parameter, ("", None))
+            if fits and not fits(value) and (value, defaults.get(parameter)) != (None, None):
+                raise _misfit(name, parameter, value, kind)
         return rule(**arguments)
 
     return call
 
 
-def _misfit(
-    name: str,
-    known: tuple[str, ...],
-    required: frozenset[str],
-    positional: tuple[Any, ...],
-    arguments: Mapping[str, Any],
-) -> InputError:
-    from buildlib.suggest import did_you_mean, nearest
+def _unknown(rule: str, word: str, known: tuple[str, ...]) -> InputError:
+    meant = nearest(word, known)
+    return InputError(
+        f"{rule} has no argument {word}{did_you_mean(word, known)}",
+        fix=f"{meant} = …" if meant else f"docs/rules.md lists the arguments of {rule}",
+    )
 
-    where = current().where()
-    for word in arguments:
-        if word not in known:
-            meant = nearest(word, known)
-            return InputError(
-                f"{name} has no argument {word}{did_you_mean(word, known)}",
-                where=where,
-                fix=f"{meant} = …" if meant else f"docs/rules.md lists the arguments of {name}",
-            )
-    missing = [parameter for parameter in known if parameter in required - arguments.keys()]
-    if positional:
-        first = missing[0] if missing else known[0]
-        return InputError(
-            f"the arguments of {name} have names", where=where, fix=f"{first} = {positional[0]!r}"
-        )
-    return InputError(f"{name} needs {', '.join(missing)}", where=where, fix=f"{missing[0]} = …")
+
+def _misfit(rule: str, parameter: str, value: Any, kind: str) -> InputError:
+    if kind == "a list" and isinstance(value, str):
+        return InputError(f"{parameter} is a text, not a list", fix=f'{parameter} = ["{value}"]')
+    return InputError(
+        f"{parameter} is {value!r}, not {kind}",
+        fix=f"docs/rules.md tells what {parameter} of {rule} is",
+    )

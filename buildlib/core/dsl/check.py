@@ -15,35 +15,14 @@ from buildlib.errors import InputError, Location
 
 RULES_MODULE = "buildlib.rules"
 
-SAFE_BUILTINS = [
-    "abs",
-    "all",
-    "any",
-    "bool",
-    "dict",
-    "enumerate",
-    "filter",
-    "float",
-    "int",
-    "isinstance",
-    "len",
-    "list",
-    "map",
-    "max",
-    "min",
-    "range",
-    "reversed",
-    "round",
-    "sorted",
-    "str",
-    "sum",
-    "tuple",
-    "zip",
-    "True",
-    "False",
-    "None",
-    "ValueError",
-]
+DEFS = "defs.py"
+"""The name of a file of macros."""
+
+SAFE_BUILTINS = (
+    "abs", "all", "any", "bool", "dict", "enumerate", "filter", "float", "int", "isinstance", "len",
+    "list", "map", "max", "min", "range", "reversed", "round", "sorted", "str", "sum", "tuple",
+    "zip", "ValueError",
+)  # fmt: skip
 
 ANNOTATION_MODULES = {
     "__future__": ("annotations",),
@@ -60,18 +39,39 @@ _ALLOWED = (
     ast.GeneratorExp, ast.comprehension, ast.JoinedStr, ast.FormattedValue, ast.ImportFrom,
     ast.alias, ast.Pass, ast.Continue, ast.Break,
 )  # fmt: skip
-_ALLOWED_IN_DEFS = (ast.FunctionDef, ast.arguments, ast.arg, ast.Return)
+_ALLOWED_IN_DEFS = (*_ALLOWED, ast.FunctionDef, ast.arguments, ast.arg, ast.Return)
 
+_NO_SET = "use a list: the order of a set is not the same in every run"
+_NOT_THE_SAME = "leave it out: it is not the same in every run"
+_VALUE = "write the value itself"
 _HINTS = {
     "Import": "from buildlib.rules import docker_image",
-    "Set": "write a list: the order of a set is not the same in every run",
-    "SetComp": "write a list: the order of a set is not the same in every run",
+    "Set": _NO_SET,
+    "SetComp": _NO_SET,
     "While": "write a for loop over a list",
     "FunctionDef": "move the function to a defs.py and import it",
     "Lambda": "move a function to a defs.py and import it",
     "With": "declare the file in srcs; a BUILD.py opens nothing",
     "Try": "leave it out; a BUILD.py has nothing that could fail",
 }
+"""What to do instead of a kind of syntax."""
+_FORBIDDEN = {
+    "open": "declare the file in srcs; a BUILD.py opens nothing",
+    "print": "leave it out; `./doitw list` shows what is declared",
+    "set": _NO_SET,
+    "frozenset": _NO_SET,
+    "hash": _NOT_THE_SAME,
+    "id": _NOT_THE_SAME,
+    **dict.fromkeys(("eval", "exec", "compile", "getattr", "setattr", "vars"), _VALUE),
+}
+"""Names that no declaration may use -> what to do instead."""
+_METHODS = frozenset(
+    name for kind in (str, bytes, list, tuple, dict, int) for name in dir(kind) if name[0] != "_"
+) - {"format", "format_map"}
+"""Methods of data types. Frames, code and types also have attributes without underscores."""
+
+_Problem = tuple[str, str] | None
+"""What is wrong with a node, and the fix."""
 
 
 def check(source: str, file: str) -> ast.Module:
@@ -83,20 +83,12 @@ def check(source: str, file: str) -> ast.Module:
         module = ast.parse(source, file)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise _no_python(error, source, file) from None
-    allowed = _ALLOWED + _ALLOWED_IN_DEFS if is_defs(file) else _ALLOWED
+    in_defs = file.rpartition("/")[2] == DEFS
     for node in ast.walk(module):
-        if not isinstance(node, allowed):
-            _refuse_node(node, file)
-        if isinstance(node, ast.ImportFrom):
-            _check_import(node, file)
-        elif isinstance(node, ast.Name):
-            _check_name(node.id, node, file)
-        elif isinstance(node, ast.Attribute):
-            _check_attribute(node, file)
-        elif isinstance(node, ast.FunctionDef):
-            _check_name(node.name, node, file)
-        elif isinstance(node, ast.arg):
-            _check_name(node.arg, node, file)
+        problem = _syntax_problem(node, in_defs=in_defs) or _problem(node)
+        if problem:
+            where = Location(file, getattr(node, "lineno", 1))
+            raise InputError(problem[0], where=where, fix=problem[1])
     return module
 
 
@@ -120,102 +112,57 @@ def _no_python(error: Exception, source: str, file: str) -> InputError:
     )
 
 
-def is_defs(file: str) -> bool:
-    """Whether a path is a file of macros."""
-    return file == "defs.py" or file.endswith("/defs.py")
+def _syntax_problem(node: ast.AST, *, in_defs: bool) -> _Problem:
+    if isinstance(node, _ALLOWED_IN_DEFS if in_defs else _ALLOWED):
+        return None
+    kind = type(node).__name__
+    shown = {"FunctionDef": "a function", "ClassDef": "a class"}.get(kind, kind)
+    if isinstance(node, ast.Import):
+        shown = f"'{ast.unparse(node)}'"
+    what = f"{shown} is not part of what {'a defs.py' if in_defs else 'a BUILD.py'} may say"
+    return what, _HINTS.get(kind, "docs/build-files.md lists what is allowed")
 
 
-def _line(node: ast.AST, file: str) -> Location:
-    return Location(file, getattr(node, "lineno", 1))
+def _problem(node: ast.AST) -> _Problem:
+    match node:
+        case ast.ImportFrom():
+            return _import_problem(node)
+        case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.arg(arg=name):
+            return _name_problem(name)
+        case ast.Attribute(attr=name) if name not in _METHODS:
+            fix = "use an f-string" if name.startswith("format") else _VALUE
+            return f".{name} is not part of what a declaration may use", fix
+        case ast.Attribute(attr=name, ctx=ast.Store()):
+            what = f".{name} cannot be set: a declaration changes nothing outside of it"
+            return what, "give the value a name of its own"
+    return None
 
 
-def _refuse_node(node: ast.AST, file: str) -> None:
-    name = type(node).__name__
-    kind = "a defs.py" if is_defs(file) else "a BUILD.py"
-    words = {"Import": "'import x'", "FunctionDef": "a function", "ClassDef": "a class"}
-    raise InputError(
-        f"{words.get(name, name)} is not part of what {kind} may say",
-        where=_line(node, file),
-        fix=_HINTS.get(name, "docs/build-files.md lists what is allowed"),
-    )
-
-
-def _check_import(node: ast.ImportFrom, file: str) -> None:
+def _import_problem(node: ast.ImportFrom) -> _Problem:
     module = node.module or ""
     if node.level:
-        raise InputError(
-            "relative imports are not allowed",
-            where=_line(node, file),
-            fix="from images.defs import kernel_image",
-        )
-    if module in ANNOTATION_MODULES:
-        for alias in node.names:
-            _check_name(alias.asname or "", node, file)
-            if alias.name not in ANNOTATION_MODULES[module]:
-                raise InputError(
-                    f"{alias.name} cannot be imported from {module}",
-                    where=_line(node, file),
-                    fix="leave it out",
-                )
-        return
-    if module != RULES_MODULE and not module.endswith(".defs") and module != "defs":
-        raise InputError(
+        return "relative imports are not allowed", "from images.defs import kernel_image"
+    annotations = ANNOTATION_MODULES.get(module)
+    if annotations is None and module != RULES_MODULE and f".{module}".rpartition(".")[2] != "defs":
+        return (
             f"{module} cannot be imported: only {RULES_MODULE} and the workspace's defs.py files",
-            where=_line(node, file),
-            fix=f"from {RULES_MODULE} import …, or from images.defs import …",
+            f"from {RULES_MODULE} import …, or from images.defs import …",
         )
     for alias in node.names:
-        _check_name(alias.name, node, file)
-        _check_name(alias.asname or "", node, file)
+        if annotations is not None and alias.name not in annotations:
+            return f"{alias.name} cannot be imported from {module}", "leave it out"
         if alias.name == "*":
-            raise InputError(
-                "import the names that are used, not *",
-                where=_line(node, file),
-                fix=f"from {module} import docker_image",
-            )
+            what = "import the names that are used, not *"
+            return what, f"from {module} import docker_image"
+        names = (alias.name if annotations is None else "", alias.asname or "")
+        problem = next(filter(None, map(_name_problem, names)), None)
+        if problem:
+            return problem
+    return None
 
 
-_FORBIDDEN = {
-    "open": "declare the file in srcs; a BUILD.py opens nothing",
-    "print": "leave it out; `./doitw list` shows what is declared",
-    "set": "use a list: the order of a set is not the same in every run",
-    "frozenset": "use a tuple: the order of a set is not the same in every run",
-    "hash": "leave it out: it is not the same in every run",
-    "id": "leave it out: it is not the same in every run",
-}
-
-
-def _check_name(name: str, node: ast.AST, file: str) -> None:
-    if name in _FORBIDDEN or name in ("eval", "exec", "compile", "getattr", "setattr", "vars"):
-        raise InputError(
-            f"{name} is not part of what a declaration may use",
-            where=_line(node, file),
-            fix=_FORBIDDEN.get(name, "write the value itself"),
-        )
-    if name.startswith("__"):
-        raise InputError(
-            f"{name} is not part of what a declaration may use",
-            where=_line(node, file),
-            fix="write the value itself",
-        )
-
-
-_METHODS = frozenset(
-    name for kind in (str, bytes, list, tuple, dict, int) for name in dir(kind) if name[0] != "_"
-) - {"format", "format_map"}
-"""Methods of data types. Frames, code and types also have attributes without underscores."""
-
-
-def _check_attribute(node: ast.Attribute, file: str) -> None:
-    if node.attr not in _METHODS:
-        raise InputError(
-            f".{node.attr} is not part of what a declaration may use",
-            where=_line(node, file),
-            fix="use an f-string" if node.attr.startswith("format") else "write the value itself",
-        )
-    if not isinstance(node.ctx, ast.Load):
-        raise InputError(
-            f".{node.attr} cannot be set: a declaration changes nothing outside of it",
-            where=_line(node, file),
-            fix="give the value a name of its own",
-        )
+def _name_problem(name: str) -> _Problem:
+    if name not in _FORBIDDEN and not name.startswith("__"):
+        return None
+    what = f"{name} is not part of what a declaration may use"
+    return what, _FORBIDDEN.get(name, _VALUE)

@@ -11,36 +11,17 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from buildlib.core.dsl import glob as globs
-from buildlib.core.model.label import (
-    Label,
-    Reference,
-    is_label,
-    is_name,
-    parse_label,
-    parse_reference,
-)
-from buildlib.core.model.settings import FILE as SETTINGS_FILE
-from buildlib.core.model.settings import FLAVOURS, Settings, refuse_choice
-from buildlib.core.model.target import SRC, Dep, File, Pin, Rule, Target
+from buildlib.core.dsl.glob import is_glob
+from buildlib.core.model.label import Label, Reference, is_label, is_name, parse_reference
+from buildlib.core.model.settings import FLAVOURS, Settings
+from buildlib.core.model.target import MEMBER, SRC, Dep, File, Pin, Rule, Target
 from buildlib.core.model.tree import Tree
 from buildlib.errors import InputError, Location
+from buildlib.suggest import did_you_mean, nearest
 
 BUILD_FILE = "BUILD.py"
 _REPOSITORY = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
-_NOT_IN_REPOSITORY = re.compile(r"[^a-z0-9]+")
-
-
-def _line_of(ending: str) -> Location | None:
-    """The innermost running line of a file whose path ends like this."""
-    frame = sys._getframe(1)  # noqa: SLF001 - the only way to a caller's line
-    while frame is not None:
-        file = frame.f_code.co_filename
-        if file == ending or file.endswith("/" + ending):
-            return Location(file, frame.f_lineno)
-        frame = frame.f_back  # type: ignore[assignment]
-    return None
 
 
 class Package:
@@ -64,7 +45,10 @@ class Package:
 
     def where(self) -> Location:
         """The line of this `BUILD.py` that runs now."""
-        return _line_of(self.build_file) or Location(self.build_file, 0)
+        frame = sys._getframe(1)  # noqa: SLF001 - the only way to a caller's line
+        while frame.f_code.co_filename != self.build_file and frame.f_back:
+            frame = frame.f_back
+        return Location(self.build_file, frame.f_lineno)
 
     def in_workspace(self, name: str) -> str:
         """The path in the workspace of a file of the package."""
@@ -90,66 +74,13 @@ def current() -> Package:
     if _current is None:
         raise InputError(
             "rules are called while a BUILD.py is read, not by the file of macros itself",
-            where=_line_of("defs.py"),
             fix="move the call into a function, and call that in a BUILD.py",
         )
     return _current
 
 
-def glob(
-    include: Sequence[str],
-    *,
-    exclude: Sequence[str] = (),
-    allow_empty: bool = False,
-) -> list[str]:
-    """Names of the package's files that match, sorted.
-
-    Args:
-        include: Patterns: `*` within a folder, `**` across folders. Packages below are left out.
-        exclude: Patterns of what to leave out.
-        allow_empty: Do not insist that something matches.
-    """
-    package = current()
-    if isinstance(include, str) or isinstance(exclude, str):
-        raise InputError(
-            "glob takes lists of patterns", where=package.where(), fix=f'glob(["{include}"])'
-        )
-    for pattern in (*include, *exclude):
-        if pattern.startswith("/") or ".." in pattern.split("/"):
-            raise InputError(
-                f"pattern {pattern!r} leads out of the package",
-                where=package.where(),
-                fix="make a filegroup there",
-            )
-        if not globs.is_valid(pattern):
-            raise InputError(
-                f"pattern {pattern!r} has a class that means nothing",
-                where=package.where(),
-                fix="a class is [abc], [a-z] or [!abc]",
-            )
-    matching = globs.match(package.names, include, (BUILD_FILE, *exclude))
-    if not matching and not allow_empty:
-        raise InputError(
-            f"glob({list(include)!r}) matches nothing in {package.path or 'the workspace root'}",
-            where=package.where(),
-            fix="correct the pattern, or say allow_empty=True",
-        )
-    return matching
-
-
-def sources(
-    srcs: Iterable[str],
-    *,
-    attribute: str = "srcs",
-) -> tuple[list[File], list[Dep]]:
+def sources(srcs: Iterable[str], *, attribute: str = "srcs") -> tuple[list[File], list[Dep]]:
     """Split a list of sources into files of the package and edges to other targets."""
-    package = current()
-    if isinstance(srcs, str):
-        raise InputError(
-            f"{attribute} is a text, not a list",
-            where=package.where(),
-            fix=f'{attribute} = ["{srcs}"]',
-        )
     files: list[File] = []
     deps: list[Dep] = []
     seen: set[str | Reference] = set()
@@ -157,23 +88,37 @@ def sources(
         if not isinstance(src, str):
             raise InputError(
                 f"{attribute} holds {src!r}, which is no text",
-                where=package.where(),
                 fix=f'{attribute} = ["file", "//label"]',
             )
-        ref = None
-        if is_label(src):  # which can be written in several ways: the key has one of them
-            ref = parse_reference(src, package=package.path, where=package.where())
-        if (ref or src) in seen:
-            raise InputError(
-                f"{src} stands twice in {attribute}",
-                where=package.where(),
-                fix=f"remove one {src!r}",
-            )
+        ref = reference(src) if is_label(src) else None
+        if (ref or src) in seen:  # a label can be written in several ways
+            raise InputError(f"{src} stands twice in {attribute}", fix=f"remove one {src!r}")
         seen.add(ref or src)
         if ref is not None:
             deps.append(Dep(SRC, str(ref), ref))
         else:
             files.append(source(src, attribute=attribute))
+    return files, deps
+
+
+def members(
+    given: Mapping[str, str], *, attribute: str, whole: str
+) -> tuple[list[File], list[Dep]]:
+    """Split the members of a target into files of the package and edges to other targets.
+
+    Args:
+        given: Path in the target -> file or label.
+        whole: What the paths are in, for messages.
+    """
+    files: list[File] = []
+    deps: list[Dep] = []
+    for path, origin in given.items():
+        if leads_out(path):
+            raise InputError(f"{path!r} leads out of the {whole}", fix="write a relative path")
+        if is_label(origin):
+            deps.append(Dep(MEMBER, path, reference(origin)))
+        else:
+            files.append(source(origin, attribute=attribute, as_name=path))
     return files, deps
 
 
@@ -193,42 +138,27 @@ def source(
 
 
 def _refuse_missing(package: Package, name: str, attribute: str, *, makes: bool) -> None:
-    from buildlib.suggest import did_you_mean, nearest
-
-    where = package.where()
-    if globs.is_glob(name):
+    if is_glob(name):
         raise InputError(
             f"{attribute} holds the pattern {name!r}, but takes names",
-            where=where,
             fix=f'{attribute} = glob(["{name}"])',
         )
-    if name.startswith("/") or ".." in name.split("/"):
-        raise InputError(
-            f"{name!r} in {attribute} leads out of the package",
-            where=where,
-            fix="name a target of the other package: //folder:name",
-        )
-    if package.tree.exists(package.in_workspace(name)):
-        inside = [known for known in package.names if known.startswith(name.rstrip("/") + "/")]
-        if inside:
-            raise InputError(
-                f"{name!r} in {attribute} is a folder",
-                where=where,
-                fix=f'glob(["{name.rstrip("/")}/**"])',
-            )
-        raise InputError(
-            f"{name!r} in {attribute} belongs to another package, or is a tool's leaving",
-            where=where,
-            fix="name a target of the other package: //folder:name",
-        )
-    raise InputError(
-        f"{name!r} in {attribute} does not exist in {package.path or 'the workspace root'}"
-        f"{did_you_mean(name, package.names)}",
-        where=where,
-        fix=f"write {package.in_workspace(name)}"
-        if makes and not nearest(name, package.names)
-        else f"{attribute}: {nearest(name, package.names) or 'remove ' + name}",
-    )
+    if leads_out(name):
+        what, fix = "leads out of the package", "name a target of the other package: //folder:name"
+    elif package.tree.exists(package.in_workspace(name)):
+        folder = name.rstrip("/") + "/"
+        if any(known.startswith(folder) for known in package.names):
+            what, fix = "is a folder", f'glob(["{folder}**"])'
+        else:
+            what = "belongs to another package, or is a tool's leaving"
+            fix = "name a target of the other package: //folder:name"
+    else:
+        home, meant = package.path or "the workspace root", nearest(name, package.names)
+        what = f"does not exist in {home}{did_you_mean(name, package.names)}"
+        fix = f"{attribute}: {meant or 'remove ' + name}"
+        if makes and not meant:
+            fix = f"write {package.in_workspace(name)}"
+    raise InputError(f"{name!r} in {attribute} {what}", fix=fix)
 
 
 def leads_out(path: str) -> bool:
@@ -238,34 +168,33 @@ def leads_out(path: str) -> bool:
 
 def label(text: str) -> Label:
     """Parse a label of the package being loaded."""
-    package = current()
+    ref = reference(text)
+    if ref.parts:
+        raise InputError(f"{text!r} is not a label", fix=str(ref.label))
+    return ref.label
+
+
+def reference(text: str) -> Reference:
+    """Parse a label of the package being loaded, with an optional list of parts."""
     if not isinstance(text, str):
-        raise InputError(f"{text!r} is not a label", where=package.where(), fix='"//images/x"')
-    return parse_label(text, package=package.path, where=package.where())
+        raise InputError(f"{text!r} is not a label", fix='"//images/x"')
+    return parse_reference(text, package=current().path)
 
 
 def image_repository(name: str) -> str:
     """Check the name of an image (OCI distribution specification, "name")."""
     if not _REPOSITORY.match(name):
-        raise InputError(
-            f"{name!r} cannot be the name of an image",
-            where=current().where(),
-            fix=f'repository = "{_NOT_IN_REPOSITORY.sub("-", name.lower()).strip("-")}"',
-        )
+        plain = re.sub("[^a-z0-9]+", "-", name.lower()).strip("-")
+        raise InputError(f"{name!r} cannot be the name of an image", fix=f'repository = "{plain}"')
     return name
 
 
 def image_tags(tags: Sequence[str]) -> tuple[str, ...]:
     """Check further tags of an image (OCI distribution specification, "tag")."""
-    if isinstance(tags, str):
-        raise InputError(
-            "tags is a text, not a list", where=current().where(), fix=f'tags = ["{tags}"]'
-        )
     for tag in tags:
         if not isinstance(tag, str) or not _TAG.match(tag):
             raise InputError(
                 f"{tag!r} cannot be a tag",
-                where=current().where(),
                 fix="letters, digits and _ . -, at most 128, the first a letter, digit or _",
             )
     return tuple(tags)
@@ -273,73 +202,14 @@ def image_tags(tags: Sequence[str]) -> tuple[str, ...]:
 
 def known_flavours(flavours: Iterable[str]) -> tuple[str, ...]:
     """Check names of flavours."""
-    from buildlib.suggest import did_you_mean
-
-    if isinstance(flavours, str):
-        raise InputError(
-            "flavours is a text, not a list",
-            where=current().where(),
-            fix=f'flavours = ["{flavours}"]',
-        )
     names = tuple(flavours)
     for flavour in names:
         if flavour not in FLAVOURS:
             raise InputError(
                 f"unknown flavour {flavour!r}{did_you_mean(str(flavour), FLAVOURS)}",
-                where=current().where(),
                 fix=f"flavours: {', '.join(FLAVOURS)}",
             )
     return names
-
-
-def setting(name: str, choices: Sequence[str] = ()) -> str:
-    """A value of the family's own tables in `[tool.buildlib]` of pyproject.toml.
-
-    Args:
-        name: Table and name, such as `spark.version`.
-        choices: What it may be; by default any text.
-    """
-    from buildlib.suggest import did_you_mean, nearest
-
-    package = current()
-    package.settings_read.add(name)
-    known = package.settings.family
-    if name not in known:
-        table, _, word = str(name).rpartition(".")
-        meant = nearest(str(name), sorted(known))
-        missing = f'{word} = "…", in the table [tool.buildlib.{table or "TABLE"}] of pyproject.toml'
-        raise InputError(
-            f"pyproject.toml has no setting {name}{did_you_mean(str(name), sorted(known))}",
-            where=package.where(),
-            fix=f'setting("{meant}")' if meant else missing,
-        )
-    if choices and known[name] not in choices:
-        refuse_choice(name, known[name], choices, package.tree.read(SETTINGS_FILE).decode())
-    return known[name]
-
-
-def select(by_flavour: Mapping[str, Any]) -> Any:
-    """One of several values: that for the flavour of the workspace.
-
-    Args:
-        by_flavour: Flavour -> value.
-    """
-    package = current()
-    if not isinstance(by_flavour, Mapping):
-        raise InputError(
-            f"select takes a value for each flavour, not {by_flavour!r}",
-            where=package.where(),
-            fix='select({"debian": …, "docker-stacks": …})',
-        )
-    known_flavours(by_flavour)
-    flavour = package.settings.flavour
-    if flavour not in by_flavour:
-        raise InputError(
-            f"select has no value for the flavour {flavour}",
-            where=package.where(),
-            fix=f'select({{"{flavour}": …, …}})',
-        )
-    return by_flavour[flavour]
 
 
 def freeze(value: Any, attribute: str) -> Any:
@@ -355,7 +225,6 @@ def freeze(value: Any, attribute: str) -> Any:
         return {key: freeze(value[key], attribute) for key in sorted(value)}
     raise InputError(
         f"{attribute} holds {value!r}, which is no text, number, truth value, list or dict of them",
-        where=current().where(),
         fix=f"correct {attribute}",
     )
 
@@ -377,32 +246,26 @@ def declare(
 ) -> Label:
     """Add a target to the package being loaded; arguments as for `Target`."""
     package = current()
-    where = package.where()
     if not isinstance(name, str) or not name:
-        raise InputError(f"{rule.kind} has no name", where=where, fix='name = "kernel-py"')
+        raise InputError(f"{rule.kind} has no name", fix='name = "kernel-py"')
     parts = tuple(parts)
     for word in (name, *parts):
         if not is_name(word):
-            raise InputError(
-                f"{word!r} cannot be a name", where=where, fix="letters, digits and _ . + -"
-            )
+            raise InputError(f"{word!r} cannot be a name", fix="letters, digits and _ . + -")
     own = Label(package.path, name)
     taken = package.targets.get(name)
     if taken is not None:
         raise InputError(
             f"{own} is declared twice; first at {taken.where}",
-            where=where,
             fix=f'give one of them another name than "{name}"',
         )
     first_line, _, more = doc.partition("\n")
     if more:
-        raise InputError(
-            f"doc of {own} has more than one line", where=where, fix=f'doc = "{first_line}"'
-        )
+        raise InputError(f"doc of {own} has more than one line", fix=f'doc = "{first_line}"')
     package.targets[name] = Target(
         label=own,
         rule=rule,
-        where=where,
+        where=package.where(),
         doc=doc,
         attrs={key: freeze(value, key) for key, value in sorted((attrs or {}).items())},
         files=tuple(sorted(files)),

@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
+from buildlib.errors import InputError
+
 
 @lru_cache(maxsize=4096)
 def compile_patterns(patterns: tuple[str, ...]) -> re.Pattern[str]:
@@ -18,60 +20,47 @@ def compile_patterns(patterns: tuple[str, ...]) -> re.Pattern[str]:
     return re.compile("(?:" + "|".join(_translate(pattern) for pattern in patterns) + r")\Z")
 
 
+_PIECE = r"\[(!|(?!!))(.[^]]*)\]|."
+"""One character, or a class: `!` or not, and what it holds, of which the first may be `]`."""
+
+
 def _translate(pattern: str) -> str:
-    out: list[str] = []
-    pieces = pattern.split("/")
-    for position, piece in enumerate(pieces):
-        last = position == len(pieces) - 1
-        if piece == "**":
-            out.append("(?:[^/]+/)*[^/]+" if last else "(?:[^/]+/)*")
-        else:
-            out.append(_translate_piece(piece) + ("" if last else "/"))
-    return "".join(out)
+    *folders, last = pattern.split("/")
+    out = ["(?:[^/]+/)*" if name == "**" else _translate_name(name) + "/" for name in folders]
+    return "".join(out) + ("(?:[^/]+/)*[^/]+" if last == "**" else _translate_name(last))
 
 
-def _translate_piece(piece: str) -> str:
-    out: list[str] = []
-    position = 0
-    while position < len(piece):
-        char = piece[position]
-        first = position + (2 if piece[position + 1 : position + 2] == "!" else 1)
-        end = piece.find("]", first + 1) if char == "[" else -1
-        if char == "*":
-            out.append("[^/]*")
-        elif char == "?":
-            out.append("[^/]")
-        elif end > 0:
-            inside = piece[position + 1 : end]
-            negated = inside.startswith("!")
-            body = re.escape(inside[1:] if negated else inside).replace(r"\-", "-")
-            body = body.replace("--", r"-\-")  # a range that ends in "-", and no set difference
-            out.append(f"(?!/)[{'^' if negated else ''}{body}]")
-            position = end
-        else:
-            out.append(re.escape(char))
-        position += 1
-    return "".join(out)
+def _translate_name(name: str) -> str:
+    return re.sub(_PIECE, _translate_token, name, flags=re.DOTALL)
+
+
+def _translate_token(token: re.Match[str]) -> str:
+    negated, inside = token.groups()
+    if inside is not None:
+        body = re.escape(inside).replace(r"\-", "-")
+        body = body.replace("--", r"-\-")  # a range that ends in "-", and no set difference
+        return f"(?!/)[{'^' if negated else ''}{body}]"
+    return {"*": "[^/]*", "?": "[^/]"}.get(token[0]) or re.escape(token[0])
 
 
 def match(names: Iterable[str], include: Sequence[str], exclude: Sequence[str] = ()) -> list[str]:
     """The names that match a pattern of `include` and none of `exclude`, sorted."""
-    included = compile_patterns(tuple(include)).match if include else None
-    if included is None:
-        return []
-    if exclude:
-        excluded = compile_patterns(tuple(exclude)).match
-        return sorted(name for name in names if included(name) and not excluded(name))
-    return sorted(name for name in names if included(name))
+    # No pattern gives an expression that matches no name.
+    included = compile_patterns(tuple(include)).match
+    excluded = compile_patterns(tuple(exclude)).match
+    return sorted(name for name in names if included(name) and not excluded(name))
 
 
-def is_valid(pattern: str) -> bool:
-    """Whether a pattern's classes are valid: `[z-a]` is not."""
-    try:
-        compile_patterns((pattern,))
-    except re.error:
-        return False
-    return True
+def check(patterns: Iterable[str]) -> None:
+    """Refuse a pattern with a class that means nothing, such as `[z-a]`."""
+    for pattern in patterns:
+        try:
+            compile_patterns((pattern,))
+        except re.error:
+            raise InputError(
+                f"pattern {pattern!r} has a class that means nothing",
+                fix="a class is [abc], [a-z] or [!abc]",
+            ) from None
 
 
 def is_glob(text: str) -> bool:

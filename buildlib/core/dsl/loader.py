@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from types import CodeType
+from types import CodeType, SimpleNamespace
 from typing import Any
 
 from buildlib.core.dsl import check, declare, registry
-from buildlib.core.dsl.check import ANNOTATION_MODULES, RULES_MODULE, SAFE_BUILTINS
+from buildlib.core.dsl.check import ANNOTATION_MODULES, DEFS, RULES_MODULE, SAFE_BUILTINS
+from buildlib.core.dsl.declare import BUILD_FILE
 from buildlib.core.dsl.deterministic import GUARD, Text, steady
 from buildlib.core.model.label import Label
 from buildlib.core.model.settings import FILE as SETTINGS
@@ -22,16 +23,7 @@ from buildlib.core.model.tree import Tree
 from buildlib.errors import BuildError, InputError, Location
 from buildlib.suggest import did_you_mean
 
-_SAFE = {
-    name: getattr(builtins, name) for name in SAFE_BUILTINS if name not in ("True", "False", "None")
-} | {"str": Text, GUARD: steady}
-
-
-class _Module:
-    """The result of an import inside a declaration: names only."""
-
-    def __init__(self, names: Mapping[str, Any]) -> None:
-        self.__dict__.update(names)
+_SAFE = {name: getattr(builtins, name) for name in SAFE_BUILTINS} | {"str": Text, GUARD: steady}
 
 
 class Loader:
@@ -41,7 +33,7 @@ class Loader:
         self._tree = tree
         self._settings = settings
         self._memo = memo if memo is not None else {}
-        self._macros: dict[str, _Module] = {}
+        self._macros: dict[str, SimpleNamespace] = {}
         self._loading: list[str] = []
 
     def load(self) -> dict[Label, Target]:
@@ -51,7 +43,7 @@ class Loader:
             for folder, names in self._tree.files("")
             if folder != "dist" and not folder.startswith("dist/")
         }
-        homes = sorted(folder for folder, names in folders.items() if declare.BUILD_FILE in names)
+        homes = sorted(folder for folder, names in folders.items() if BUILD_FILE in names)
         contents = _package_files(folders, frozenset(homes))
         targets: dict[Label, Target] = {}
         read: set[str] = set()
@@ -83,10 +75,10 @@ class Loader:
         try:
             exec(code, namespace)  # noqa: S102 - checked above to be a declaration
         except BuildError as error:
-            error.where = error.where or _place(error, file)
+            error.where = error.where or _place(error, (file,))
             raise
         except Exception as error:
-            raise _as_input_error(error, _place(error, file)) from error
+            raise self._as_input_error(error, _place(error, (file, BUILD_FILE, DEFS))) from error
         return namespace
 
     def _compile(self, file: str) -> CodeType:
@@ -122,49 +114,33 @@ class Loader:
         """`from NAME import FROMLIST` inside a declaration, which `check` has passed."""
         if name in ANNOTATION_MODULES:
             return __import__(name, fromlist=fromlist)
-        if name == RULES_MODULE:
-            for word in fromlist:
-                if word not in registry.names():
-                    raise InputError(
-                        f"{RULES_MODULE} has no {word}{did_you_mean(word, registry.names())}",
-                        where=self._importer(name),
-                        fix="docs/rules.md lists the rules",
-                    )
-            return _Module({word: registry.function(word) for word in fromlist})
-        module = self._macro(name)
+        is_rules = name == RULES_MODULE
+        known = registry.names() if is_rules else vars(self._macro(name))
         for word in fromlist:
-            if word not in vars(module):
+            if word not in known:
                 raise InputError(
-                    f"{name} has no {word}{did_you_mean(word, vars(module))}",
-                    where=self._importer(name),
-                    fix=f"define {word} in {name.replace('.', '/')}.py",
+                    f"{name} has no {word}{did_you_mean(word, known)}",
+                    fix="docs/rules.md lists the rules"
+                    if is_rules
+                    else f"define {word} in {_file_of(name)}",
                 )
-        return module
+        if is_rules:
+            return SimpleNamespace(**{word: registry.function(word) for word in fromlist})
+        return self._macro(name)
 
-    def _importer(self, name: str) -> Location:
-        """The line that imports `name`, in the running file."""
-        file = self._loading[-1] if self._loading else declare.current().build_file
-        for number, line in enumerate(self._tree.read(file).decode().splitlines(), 1):
-            if line.startswith(f"from {name} "):
-                return Location(file, number)
-        return Location(file, 0)
-
-    def _macro(self, name: str) -> _Module:
+    def _macro(self, name: str) -> SimpleNamespace:
         """The names that a `defs.py` defines; it runs once per load."""
         if name not in self._macros:
-            file = name.replace(".", "/") + ".py"
+            file = _file_of(name)
             if file in self._loading:
                 loop = " -> ".join([*self._loading[self._loading.index(file) :], file])
                 raise InputError(
                     f"macros import each other in a circle: {loop}",
-                    where=self._importer(name),
                     fix=f"remove one of the imports of {loop}",
                 )
             if not self._tree.exists(file):
                 raise InputError(
-                    f"there is no {file} to import",
-                    where=self._importer(name),
-                    fix=f"write {file}, or correct the import",
+                    f"there is no {file} to import", fix=f"write {file}, or correct the import"
                 )
             self._loading.append(file)
             package = declare.peek()
@@ -174,10 +150,34 @@ class Loader:
             finally:
                 declare.enter(package)
                 self._loading.pop()
-            self._macros[name] = _Module(
-                {key: value for key, value in names.items() if not key.startswith("__")}
+            self._macros[name] = SimpleNamespace(
+                **{key: value for key, value in names.items() if not key.startswith("__")}
             )
         return self._macros[name]
+
+    def _as_input_error(self, error: Exception, place: Location) -> InputError:
+        what, fix = str(error), f"correct line {place.line} of {place.file}"
+        if isinstance(error, TypeError):
+            fix = self._signature(what.partition("(")[0]) or "docs/rules.md lists the arguments"
+        elif not isinstance(error, ValueError):
+            what = f"{type(error).__name__}: {what}"
+        return InputError(what, where=place, fix=fix)
+
+    def _signature(self, function: str) -> str:
+        """How a macro is called; empty if no macro has the name."""
+        for module in self._macros.values():
+            macro: Any = vars(module).get(function)
+            code = getattr(macro, "__code__", None)
+            if code is not None and code.co_filename.endswith(DEFS):
+                import inspect
+
+                where = Location(code.co_filename, code.co_firstlineno)
+                return f"{function}{inspect.signature(macro)}  # {where}"
+        return ""
+
+
+def _file_of(module: str) -> str:
+    return module.replace(".", "/") + ".py"
 
 
 def _package_files(folders: Mapping[str, list[str]], homes: frozenset[str]) -> dict[str, list[str]]:
@@ -194,26 +194,17 @@ def _package_files(folders: Mapping[str, list[str]], homes: frozenset[str]) -> d
     return contents
 
 
-def _place(error: BaseException, file: str) -> Location:
-    """The innermost line of a declaration that an exception went through."""
-    place = Location(file, 0)
+def _place(error: BaseException, files: tuple[str, ...]) -> Location:
+    """The innermost line that an exception went through, of files with one of these names.
+
+    Args:
+        files: The first is the one that ran.
+    """
+    place = Location(files[0], 0)
     trace = error.__traceback__
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
-        if (
-            name == file
-            or name.endswith(("/BUILD.py", "/defs.py"))
-            or name in ("BUILD.py", "defs.py")
-        ):
+        if name.endswith(files):
             place = Location(name, trace.tb_lineno)
         trace = trace.tb_next
     return place
-
-
-def _as_input_error(error: Exception, place: Location) -> InputError:
-    what = str(error).replace("'__import__'", "import")
-    if isinstance(error, TypeError):
-        return InputError(what, where=place, fix="docs/rules.md lists the arguments")
-    if not isinstance(error, ValueError):
-        what = f"{type(error).__name__}: {what}"
-    return InputError(what, where=place, fix=f"correct line {place.line} of {place.file}")

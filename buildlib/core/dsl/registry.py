@@ -9,10 +9,9 @@ from functools import cache
 from typing import Any
 
 from buildlib.core.dsl.arguments import checked
+from buildlib.core.dsl.functions import FUNCTIONS
 
 _NOT_RULES = frozenset({"__init__", "base", "context"})
-_NO_TARGETS = frozenset({"glob", "select", "setting"})
-"""Functions that declare nothing, but return a value for a declaration."""
 
 
 @cache
@@ -20,12 +19,13 @@ def names() -> tuple[str, ...]:
     """All names a `BUILD.py` may import from `buildlib.rules`, sorted."""
     folder = os.path.join(os.path.dirname(os.path.dirname(__file__)), "rules")
     modules = {entry[:-3] for entry in os.listdir(folder) if entry.endswith(".py")}
-    return tuple(sorted(modules - _NOT_RULES))
+    return tuple(sorted({*modules - _NOT_RULES, *FUNCTIONS}))
 
 
 @cache
 def function(name: str) -> Callable[..., Any]:
-    """The function that declares a target of this rule; its module is imported on first use."""
+    """The function of one of the names; a rule's module is imported on first use."""
+    if name in FUNCTIONS:
+        return FUNCTIONS[name]
     module = importlib.import_module(f"buildlib.core.rules.{name}")
-    rule: Callable[..., Any] = getattr(module, name)
-    return rule if name in _NO_TARGETS else checked(name, rule)
+    return checked(name, getattr(module, name))

@@ -8,11 +8,11 @@ from the arguments of `declare` (buildlib/core/model/target.py).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from buildlib.core.model.output import FileOutput
 from buildlib.core.model.section import SECTIONS
-from buildlib.core.model.target import BASE, SRC, Dep, Request, Rule, Target, Targets
+from buildlib.core.model.target import BASE, MEMBER, SRC, Dep, Request, Rule, Target, Targets
 from buildlib.core.rules.context import Context
 from buildlib.errors import InputError
 
@@ -43,6 +43,21 @@ def files_of(dep: Dep, target: Target, context: Context) -> Mapping[str, FileOut
             fix=f'end the path with "/": "{dep.name}/"',
         )
     return files
+
+
+def member_path(dep: Dep, name: str) -> str:
+    """The path in a target of a file of a `MEMBER` dependency; a folder's ends in `/`."""
+    return dep.name.removeprefix("./") + name if dep.name.endswith("/") else dep.name
+
+
+def member_files(target: Target, context: Context) -> Iterator[tuple[str, FileOutput]]:
+    """The files of a target's members, with their paths in it: those of dependencies first."""
+    for dep in target.deps:
+        if dep.kind == MEMBER:
+            for name, output in files_of(dep, target, context).items():
+                yield member_path(dep, name), output
+    for file in target.files:
+        yield file.name, context.keep_source(file)
 
 
 class DockerfileRule(Rule):

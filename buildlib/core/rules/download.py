@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from buildlib.core.dsl.declare import current, declare, label
+from buildlib.core.dsl.declare import declare, label
 from buildlib.core.model.output import FileOutput, Output
 from buildlib.core.model.section import DOWNLOAD
 from buildlib.core.model.target import ELSEWHERE, Pin, Rule, Target, Targets
@@ -30,17 +30,12 @@ def download(*, name: str, urls: Sequence[str], filename: str = "", doc: str = "
         filename: What it is called where it is used; by default the end of the first address.
         doc: One line for `doit list`.
     """
-    where = current().where()
-    if isinstance(urls, str) or not urls:
-        raise InputError(
-            "urls is a list of addresses, and not empty", where=where, fix=f"urls = [{urls!r}]"
-        )
+    if not urls:
+        raise InputError("urls is empty", fix='urls = ["https://…"]')
     for url in urls:
         if not url.startswith(("https://", "http://")) and not _IN_INDEX.match(url):
             raise InputError(
-                f"{url!r} is not an address that can be fetched",
-                where=where,
-                fix='urls = ["https://…"]',
+                f"{url!r} is not an address that can be fetched", fix='urls = ["https://…"]'
             )
     own = label(f":{name}")
     declare(

@@ -40,17 +40,13 @@ def external_image(
         flavours: Where it exists, if not in all; elsewhere it is left out, and `plan` says so.
         doc: One line for `doit list`.
     """
-    where = current().where()
     if "@" in image or ":" not in image.rsplit("/", 1)[-1]:
         raise InputError(
             f"{image!r} is not a reference with a tag; the digest stands in the lock",
-            where=where,
             fix=f'image = "{image.partition("@")[0]}:TAG"',
         )
     if python and not _PYTHON.match(python):
-        raise InputError(
-            f"python is {python!r}, not a version such as 3.13", where=where, fix='python = "3.13"'
-        )
+        raise InputError(f"python is {python!r}, not a version such as 3.13", fix='python = "3.13"')
     chosen = platform or current().settings.platform
     declare(
         RULE,

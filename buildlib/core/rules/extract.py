@@ -57,17 +57,7 @@ def extract(
             where=where,
             fix='archive = ":download", with download(name="download", urls=["…"])',
         )
-    if isinstance(exclude, str):
-        raise InputError(
-            "exclude is a text, not a list", where=where, fix=f'exclude = ["{exclude}"]'
-        )
-    bad = next((pattern for pattern in exclude if not globs.is_valid(pattern)), None)
-    if bad is not None:
-        raise InputError(
-            f"pattern {bad!r} has a class that means nothing",
-            where=where,
-            fix="a class is [abc], [a-z] or [!abc]",
-        )
+    globs.check(exclude)
     _check_files(files, name, folders=bool(out))
     if "/" in out or out.startswith("."):
         raise InputError(f"out is {out!r}, not a file's name", where=where, fix=f'"{name}.tar"')

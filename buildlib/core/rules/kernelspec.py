@@ -6,14 +6,14 @@ does not contain it: a new kernel image does not change the kernelspec.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from buildlib.core.dsl.declare import current, declare, label, leads_out, source
-from buildlib.core.model.label import Reference, is_label, parse_reference
+from buildlib.core.dsl.declare import declare, label, members
+from buildlib.core.model.label import Reference
 from buildlib.core.model.output import FileOutput, Output
-from buildlib.core.model.target import MEMBER, Dep, File, Rule, Target, Targets
-from buildlib.core.rules.base import files_of, place
+from buildlib.core.model.target import Dep, Rule, Target, Targets
+from buildlib.core.rules.base import member_files, member_path, place
 from buildlib.errors import InputError
 
 if TYPE_CHECKING:
@@ -54,25 +54,10 @@ def kernelspec(
             takes all files of a label.
         doc: One line for `doit list`.
     """
-    where = current().where()
-    files: list[File] = []
-    deps: list[Dep] = []
-    for path, origin in (resources or {}).items():
-        if leads_out(path):
-            raise InputError(
-                f"{path!r} leads out of the kernelspec", where=where, fix="write a relative path"
-            )
-        if path == KERNEL_JSON:
-            raise InputError(
-                "kernel.json is made from the declaration",
-                where=where,
-                fix="remove it from resources",
-            )
-        if is_label(origin):
-            ref = parse_reference(origin, package=current().path, where=where)
-            deps.append(Dep(MEMBER, path, ref))
-        else:
-            files.append(source(origin, attribute="resources", as_name=path))
+    resources = resources or {}
+    if KERNEL_JSON in resources:
+        raise InputError("kernel.json is made from the declaration", fix="remove it from resources")
+    files, deps = members(resources, attribute="resources", whole="kernelspec")
     for field, text in (("image_name", image), ("executor_image_name", executor_image)):
         if text:
             deps.append(Dep(field, "", Reference(label(text)), by_name=True))
@@ -102,13 +87,13 @@ class Kernelspec(Rule):
     product = "files"
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        folder = target.label.name
-        names = [f"{folder}/{KERNEL_JSON}", *(f"{folder}/{file.name}" for file in target.files)]
+        names = [KERNEL_JSON, *(file.name for file in target.files)]
         for dep in target.deps:
             if not dep.by_name:
                 other = targets[dep.ref.label]
-                names += _places(folder, dep.name, other.rule.output_names(other, targets))
-        return names
+                made = other.rule.output_names(other, targets)
+                names += [member_path(dep, name) for name in made]
+        return [f"{target.label.name}/{name}" for name in names]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
         import json
@@ -116,17 +101,12 @@ class Kernelspec(Rule):
         del parts
         folder = target.label.name
         attrs = target.attrs
-        config = dict(attrs["config"])
+        names = {dep.kind: dep.ref.label for dep in target.deps if dep.by_name}
+        images = {kind: context.channel_tag(label) for kind, label in names.items()}
+        config = {**attrs["config"], **images}
         files: dict[str, FileOutput] = {}
-        for dep in target.deps:
-            if dep.by_name:
-                config[dep.kind] = context.channel_tag(dep.ref.label)
-            else:
-                made = files_of(dep, target, context)
-                for name, one in zip(_places(folder, dep.name, made), made.values(), strict=True):
-                    place(files, name, one, target)
-        for file in target.files:
-            place(files, f"{folder}/{file.name}", context.keep_source(file), target)
+        for path, output in member_files(target, context):
+            place(files, f"{folder}/{path}", output, target)
         proxy = {"class_name": PROXIES + attrs["process_proxy"], "config": config}
         spec = {
             "language": attrs["language"],
@@ -141,12 +121,6 @@ class Kernelspec(Rule):
 
 
 PROXIES = "enterprise_gateway.services.processproxies."
-
-
-def _places(folder: str, path: str, names: Iterable[str]) -> list[str]:
-    return [
-        f"{folder}/{path}{name}" if path.endswith("/") else f"{folder}/{path}" for name in names
-    ]
 
 
 RULE = Kernelspec()

@@ -48,18 +48,15 @@ def rendered(
         values: Placeholder -> text.
         doc: One line for `doit list`.
     """
-    where = current().where()
     if leads_out(out) or out == template:
         raise InputError(
             f"{out!r} is no file to write beside {template}",
-            where=where,
             fix=f'out = "{template.removesuffix(".in").lstrip("/")}"',
         )
     for key, texts in (names or {}).items():
         if isinstance(texts, str):
             raise InputError(
                 f"names: {key} is a text, not a list of labels",
-                where=where,
                 fix=f'names = {{"{key}": ["{texts}"]}}',
             )
     file = source(template, attribute="template", makes=True)
@@ -83,10 +80,9 @@ def rendered(
 
 def _check_placeholders(template: str, given: Iterable[str]) -> None:
     """Refuse a placeholder without a value, and a value without a placeholder."""
-    package = current()
     given = list(given)
     try:
-        lines = package.tree.read(template).decode().split("\n")
+        lines = current().tree.read(template).decode().split("\n")
     except UnicodeDecodeError:
         raise InputError(
             "not UTF-8 text", where=Location(template, 1), fix=f"save {template} as UTF-8"
@@ -104,14 +100,11 @@ def _check_placeholders(template: str, given: Iterable[str]) -> None:
             used.add(key)
     for key in given:
         if given.count(key) > 1:
-            raise InputError(
-                f"{key} is given twice", where=package.where(), fix=f"remove one {key}"
-            )
+            raise InputError(f"{key} is given twice", fix=f"remove one {key}")
         if key not in used:
             meant = nearest(key, used)
             raise InputError(
                 f"{key} is given, but no @{key}@ stands in {template}{did_you_mean(key, used)}",
-                where=package.where(),
                 fix=f"remove {key}, or write @{key}@ in {template}",
             )
 

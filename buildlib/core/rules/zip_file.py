@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from buildlib.core.dsl.declare import current, declare, leads_out, source
-from buildlib.core.model.label import is_label, parse_reference
-from buildlib.core.model.output import Output
-from buildlib.core.model.target import MEMBER, Dep, File, Rule, Target, Targets
-from buildlib.core.rules.base import files_of
+from buildlib.core.dsl.declare import declare
+from buildlib.core.dsl.declare import members as split_members
+from buildlib.core.model.output import FileOutput, Output
+from buildlib.core.model.target import Rule, Target, Targets
+from buildlib.core.rules.base import member_files, place
 from buildlib.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,24 +29,9 @@ def zip_file(*, name: str, members: Mapping[str, str], doc: str = "") -> None:
             that ends in `/` is the folder its files go to, `./` the root.
         doc: One line for `doit list`.
     """
-    package = current()
-    where = package.where()
-    files: list[File] = []
-    deps: list[Dep] = []
     if not members:
-        raise InputError(
-            "a zip needs a member", where=where, fix='members = {"path/in/zip": "file"}'
-        )
-    for path, origin in members.items():
-        if leads_out(path):
-            raise InputError(
-                f"{path!r} leads out of the zip", where=where, fix="write a relative path"
-            )
-        if is_label(origin):
-            ref = parse_reference(origin, package=package.path, where=where)
-            deps.append(Dep(MEMBER, path, ref))
-        else:
-            files.append(source(origin, attribute="members", as_name=path))
+        raise InputError("a zip needs a member", fix='members = {"path/in/zip": "file"}')
+    files, deps = split_members(members, attribute="members", whole="zip")
     declare(RULE, name=name, doc=doc, attrs={"name": name}, files=files, deps=deps)
 
 
@@ -65,19 +50,9 @@ class ZipFile(Rule):
         import io
         import zipfile
 
-        members = {file.name: context.keep_source(file) for file in target.files}
-        for dep in target.deps:
-            path = dep.name
-            folder = path.removeprefix("./")
-            for name, output in files_of(dep, target, context).items():
-                place = folder + name if path.endswith("/") else path
-                if place in members:
-                    raise InputError(
-                        f"{place} would stand twice in the zip",
-                        where=target.where,
-                        fix=f"remove one of the two; the other is of {dep.ref}",
-                    )
-                members[place] = output
+        members: dict[str, FileOutput] = {}
+        for path, output in member_files(target, context):
+            place(members, path, output, target)
         data = io.BytesIO()
         with zipfile.ZipFile(data, "w") as archive:
             for path in sorted(members):
