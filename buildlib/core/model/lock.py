@@ -9,17 +9,18 @@ with tomllib and written with `toml`, sorted, so that the diff of a refresh show
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from buildlib.core.model.toml_text import parse_toml
 from buildlib.errors import InputError, Location
 
 FILE = "images.lock"
 SCHEMA = 1
 NO_PINS = f"schema = {SCHEMA}\n"
 """The text that an absent lock file stands for."""
+_RESTORE = f"git checkout HEAD -- {FILE}  # then ./doitw lock TARGET, for what you changed"
 _SHA256 = re.compile(r"[0-9a-f]{64}\Z")
 _ON = re.compile(r"\S+ [0-9a-f]+\Z")
 _SIZE = re.compile(r"(0|[1-9][0-9]*)\Z", re.ASCII)
@@ -63,20 +64,7 @@ Lock = Mapping[str, Mapping[str, Entry]]
 
 def parse_lock(text: str) -> dict[str, dict[str, Entry]]:
     """Read the text of an images.lock."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        match = re.search(r"at line (\d+)", str(error))
-        raise InputError(
-            f"{FILE} is not valid TOML: {error}",
-            where=Location(FILE, int(match.group(1)) if match else 1),
-            fix=f"git checkout HEAD -- {FILE}  # then ./doitw lock TARGET, for what you changed",
-        ) from None
+    document = parse_toml(text, FILE, _RESTORE)
     schema = document.pop("schema", None)
     if schema != SCHEMA or isinstance(schema, bool):
         raise InputError(
@@ -117,7 +105,7 @@ def _damaged(section: str, name: str, text: str) -> InputError:
     return InputError(
         f"{name} of section {section} is damaged",
         where=Location(FILE, line),
-        fix=f"git checkout HEAD -- {FILE}  # then ./doitw lock TARGET, for what you changed",
+        fix=_RESTORE,
     )
 
 
@@ -144,12 +132,8 @@ def to_plain(lock: Lock) -> Any:
     """The lock as plain tuples and dicts, which the memo can keep."""
     return {
         section: {
-            name: (
-                entry.asked,
-                {item: tuple(pin) for item, pin in entry.items.items()},
-                *([dict(entry.on)] if entry.on else []),  # without: the form of older memos
-            )
-            for name, entry in entries.items()
+            name: (asked, {item: tuple(pin) for item, pin in items.items()}, dict(on))
+            for name, (asked, items, on) in entries.items()
         }
         for section, entries in lock.items()
     }
@@ -160,8 +144,8 @@ def from_plain(plain: Any) -> dict[str, dict[str, Entry]]:
     make = Item._make
     return {
         section: {
-            name: Entry(asked, {item: make(pin) for item, pin in items.items()}, *on)
-            for name, (asked, items, *on) in entries.items()
+            name: Entry(asked, {item: make(pin) for item, pin in items.items()}, on)
+            for name, (asked, items, on) in entries.items()
         }
         for section, entries in plain.items()
     }

@@ -8,10 +8,10 @@ wherever it was fetched from.
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, NoReturn
 
+from buildlib.core.model.toml_text import parse_toml
 from buildlib.errors import InputError, Location
 from buildlib.suggest import did_you_mean, nearest
 
@@ -23,8 +23,6 @@ HUB = "docker.io"
 """Docker Hub, as images are named for it."""
 _HUB_SERVERS = ("index.docker.io", "registry-1.docker.io")
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*\Z")
-_PLATFORM = re.compile(r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?\Z")
-_ORGANIZATION = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*\Z")
 
 
 class Network(NamedTuple):
@@ -106,22 +104,7 @@ def _refuse(text: str, what: str, word: str, fix: str, *, within: str = "") -> I
 
 def table_of(text: str) -> dict[str, Any]:
     """The unchecked table `[tool.buildlib]` of the text of a pyproject.toml."""
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib
-
-    try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        match = re.search(r"at line (\d+)", str(error))
-        line = int(match.group(1)) if match else max(1, len(text.splitlines()))
-        raise InputError(
-            f"{FILE} is not valid TOML: {error}",
-            where=Location(FILE, line),
-            fix=f"correct line {line} of {FILE}",
-        ) from None
-    tool = document.get("tool", {})
+    tool = parse_toml(text, FILE, f"correct line {{line}} of {FILE}").get("tool", {})
     table = tool.get("buildlib", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
         raise _refuse(text, "[tool.buildlib] is not a table", "buildlib", "[tool.buildlib]")
@@ -135,33 +118,28 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
         InputError: A setting is unknown or of the wrong form.
     """
     values = dict(table)
-    network = values.pop("network", {})
-    if not isinstance(network, dict):
-        name = "[tool.buildlib.network]"
-        raise _refuse(text, f"{name} is not a table", "network", name)
-    network = dict(network)
-    share = _share(values, text)
-    signing = _signing(values, text)
-    family = _family(values, text)
-    _check_names(values, _OWN, "[tool.buildlib]", text)
-    _check_names(network, Network._fields, "[tool.buildlib.network]", text)
+    network = _take_table(values, "network", text, 'apt = "http://deb.debian.org"')
+    share = _take_table(values, "share", text, 'default = "read"')
+    signing = _take_table(values, "signing", text, 'key = "cosign.key"')
     images = _images(network, text)
-    for name, value in {**values, **network}.items():
-        expected = type(Settings._field_defaults.get(name, ""))
-        # `True` is an int for Python, and no number for people.
-        if type(value) is not expected or (expected is int and value < 0):
-            kind, right = _FORMS.get(expected, ("a text in quotes", f'"{value}"'))
-            raise _refuse(
-                text, f"setting {name} is {value!r}, not {kind}", name, f"{name} = {right}"
-            )
+    family = _family(values, text)
+    _check_values(values, Settings(), "", text)
+    _check_values(network, Network(), "network", text)
+    _check_values(share, Share(), "share", text, choices=ROLES)
+    _check_values(signing, Signing(), "signing", text)
     for name, value in network.items():
         if "://" not in value:
             raise _refuse(
                 text, f"{name} is {value!r}, not an address", name, f'{name} = "https://{value}"'
             )
-    addresses = {name: value.rstrip("/") for name, value in network.items()}
-    mirrors = Network(**addresses, images=images)
-    settings = Settings(**values, network=mirrors, share=share, signing=signing, family=family)
+    mirrors = {name: value.rstrip("/") for name, value in network.items()}
+    settings = Settings(
+        **values,
+        network=Network(**mirrors, images=images),
+        share=Share(**share),
+        signing=Signing(**signing),
+        family=family,
+    )
     settings = settings._replace(registry=canonical_registry(settings.registry))
     check_names(settings, text)
     return settings
@@ -173,28 +151,55 @@ def canonical_registry(registry: str) -> str:
     return f"{HUB}{slash}{path}" if host.lower() in (HUB, *_HUB_SERVERS) else registry
 
 
-def _share(values: dict[str, Any], text: str) -> Share:
-    table = values.pop("share", {})
-    name = "[tool.buildlib.share]"
+def _take_table(values: dict[str, Any], name: str, text: str, example: str) -> dict[str, Any]:
+    table = values.pop(name, {})
     if not isinstance(table, dict):
-        raise _refuse(text, f"{name} is not a table", "share", f'{name}  # then: default = "read"')
-    _check_names(table, Share._fields, name, text, within="share")
-    for who, role in table.items():
-        if role not in ROLES:
-            near = did_you_mean(role, ROLES) if isinstance(role, str) else ""
+        full = f"[tool.buildlib.{name}]"
+        raise _refuse(text, f"{full} is not a table", name, f"{full}  # then: {example}")
+    return dict(table)
+
+
+_FORMS: dict[type, tuple[str, str]] = {
+    bool: ("true or false", "true"),
+    int: ("a number from 0", "5"),
+    str: ("a text in quotes", '"{}"'),
+}
+"""For each type of a value: its form, as people see it, and an example."""
+
+
+def _check_values(
+    values: Mapping[str, Any], defaults: Any, table: str, text: str, choices: Collection[str] = ()
+) -> None:
+    """Refuse names that a table does not have, and values of another form than its defaults.
+
+    Args:
+        table: Its name in `[tool.buildlib]`; empty for that itself.
+    """
+    forms = {name: type(value) for name, value in defaults._asdict().items()}
+    known = [name for name, form in forms.items() if form in _FORMS]
+    full = f"tool.buildlib.{table}" if table else "tool.buildlib"
+    for name, value in values.items():
+        path = f"{table}.{name}" if table else name
+        if name not in known:
             raise _refuse(
                 text,
-                f"setting share.{who} is {role!r}, and can be {', '.join(ROLES[:-1])} or"
-                f" {ROLES[-1]}{near}",
-                who,
-                f'{who} = "{nearest(str(role), ROLES) or getattr(Share(), who)}"',
-                within="share",
+                f"unknown setting {name!r} in [{full}]{did_you_mean(name, known)}",
+                name,
+                f"known settings: {', '.join(known)}",
+                within=table,
             )
-    return Share(**table)
-
-
-_FORMS = {bool: ("true or false", "true"), int: ("a number from 0", "5")}
-"""For each type of a value: its form, as people see it, and an example."""
+        if choices and value not in choices:
+            refuse_choice(path, value, choices, text, default=getattr(defaults, name))
+        # `True` is an int for Python, and no number for people.
+        if type(value) is not forms[name] or (forms[name] is int and value < 0):
+            kind, example = _FORMS[forms[name]]
+            raise _refuse(
+                text,
+                f"setting {path} is {value!r}, not {kind}",
+                name,
+                f"{name} = {example.format(value)}",
+                within=table,
+            )
 
 
 def _images(network: dict[str, Any], text: str) -> dict[str, str]:
@@ -208,24 +213,6 @@ def _images(network: dict[str, Any], text: str) -> dict[str, str]:
                 what = f"network.images: {word!r} is not a host name with an optional port and path"
                 raise _refuse(text, what, str(registry), example)
     return dict(images)
-
-
-def _signing(values: dict[str, Any], text: str) -> Signing:
-    table = values.pop("signing", {})
-    name = "[tool.buildlib.signing]"
-    if not isinstance(table, dict):
-        raise _refuse(text, f"{name} is not a table", "signing", name)
-    _check_names(table, Signing._fields, name, text, within="signing")
-    for word, value in table.items():
-        if not isinstance(value, str):
-            what = f"setting signing.{word} is {value!r}, not a text in quotes"
-            raise _refuse(text, what, word, f'{word} = "{value}"', within="signing")
-    return Signing(**table)
-
-
-_OWN = tuple(
-    name for name in Settings._fields if name not in ("network", "share", "signing", "family")
-)
 
 
 def _family(values: dict[str, Any], text: str) -> dict[str, str]:
@@ -259,40 +246,57 @@ def refuse_unread(settings: Settings, read: Collection[str], text: str) -> None:
             )
 
 
-def refuse_choice(name: str, value: str, choices: Collection[str], text: str) -> NoReturn:
-    """Refuse a value of the family that a declaration does not offer.
+def refuse_choice(
+    name: str, value: object, choices: Collection[str], text: str, default: str = ""
+) -> NoReturn:
+    """Refuse a value of a setting that is none of its choices.
 
     Args:
-        name: Table and name, such as `spark.source`.
+        name: With its table, such as `spark.source`.
+        default: What to write if no choice is like the value; the first choice if empty.
     """
     table, _, word = name.rpartition(".")
-    meant = nearest(value, choices) or next(iter(choices))
-    others = ", ".join(choice for choice in choices if choice != meant)
+    meant = nearest(str(value), choices)
+    write = meant or default or next(iter(choices))
+    *most, last = choices
+    allowed = f"{', '.join(most)} or {last}" if most else last
+    others = ", ".join(choice for choice in choices if choice != write)
     raise _refuse(
         text,
-        f"setting {name} is {value!r}, and can be {' or '.join(choices)}",
+        f"setting {name} is {value!r}, and can be {allowed}"
+        + (f"; did you mean {meant}?" if meant else ""),
         word,
-        f'{word} = "{meant}"' + (f"  # or {others}" if others else ""),
+        f'{word} = "{write}"' + (f"  # or {others}" if others else ""),
         within=table,
     )
 
 
+_NAMES = {
+    "organization": (
+        r"[a-z0-9]+([._-]+[a-z0-9]+)*\Z",
+        "cannot be part of an image name",
+        'organization = "elyra"  # lower-case letters, digits, and . _ - between them',
+    ),
+    "registry": (
+        r"([A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*)?\Z",
+        "is not a host name with an optional port",
+        'registry = "registry.example.com:5000"',
+    ),
+    "platform": (
+        r"[a-z0-9]+/[a-z0-9_]+(/[a-z0-9]+)?\Z",
+        "is not a system and a machine",
+        'platform = "linux/amd64"',
+    ),
+}
+"""For each setting that Docker takes as a name: its form, what is wrong otherwise, and the fix."""
+
+
 def check_names(settings: Settings, text: str = "") -> None:
     """Refuse an organisation, registry, platform or flavour that Docker or the graph cannot use."""
-    if not _ORGANIZATION.match(settings.organization):
-        raise _refuse(
-            text,
-            f"organization {settings.organization!r} cannot be part of an image name",
-            "organization",
-            'organization = "elyra"  # lower-case letters, digits, and . _ - between them',
-        )
-    if settings.registry and not _REGISTRY.match(settings.registry):
-        raise _refuse(
-            text,
-            f"registry {settings.registry!r} is not a host name with an optional port",
-            "registry",
-            'registry = "registry.example.com:5000"',
-        )
+    for name, (form, wrong, fix) in _NAMES.items():
+        value = getattr(settings, name)
+        if not re.match(form, value):
+            raise _refuse(text, f"{name} {value!r} {wrong}", name, fix)
     host = settings.registry.partition("/")[0]
     if host and host != "localhost" and not {".", ":"} & set(host):
         raise _refuse(
@@ -302,31 +306,5 @@ def check_names(settings: Settings, text: str = "") -> None:
             "registry",
             f'registry = "{host}:5000"  # or "{host}.example.com", or "docker.io/{host}"',
         )
-    if not _PLATFORM.match(settings.platform):
-        raise _refuse(
-            text,
-            f"platform {settings.platform!r} is not a system and a machine",
-            "platform",
-            'platform = "linux/amd64"',
-        )
     if settings.flavour not in FLAVOURS:
-        raise _refuse(
-            text,
-            f"unknown flavour {settings.flavour!r}{did_you_mean(settings.flavour, FLAVOURS)}",
-            "flavour",
-            'flavour = "debian"',
-        )
-
-
-def _check_names(
-    values: dict[str, Any], known: tuple[str, ...], table: str, text: str, *, within: str = ""
-) -> None:
-    for name in values:
-        if name not in known:
-            raise _refuse(
-                text,
-                f"unknown setting {name!r} in {table}{did_you_mean(name, known)}",
-                name,
-                f"known settings: {', '.join(known)}",
-                within=within,
-            )
+        refuse_choice("flavour", settings.flavour, FLAVOURS, text)

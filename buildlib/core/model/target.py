@@ -189,22 +189,18 @@ class Rule:
 
     def attrs_of(self, target: Target, parts: tuple[str, ...]) -> Mapping[str, Any]:
         """The attributes that enter the key of some parts (at least one) of a target."""
-        del parts
         return target.attrs
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
         """Names of the target's files, as far as declarations tell."""
-        del target, targets
         return []
 
     def request(self, target: Target) -> Request | None:
         """The request to build the target's Dockerfile; None for a rule without one."""
-        del target
         return None
 
     def staged_names(self, target: Target, targets: Targets) -> list[str]:
         """Paths in the build context of the target's Dockerfile; those of folders end in `/`."""
-        del target, targets
         return []
 
     def from_name(self, target: Target) -> str:
@@ -213,7 +209,6 @@ class Rule:
 
     def export(self, target: Target, version: str) -> Export | None:
         """The target's file that is also written into the workspace (at a relative path)."""
-        del target, version
         return None
 
     def build(self, target: Target, parts: tuple[str, ...], context: Any) -> Output:

@@ -161,14 +161,10 @@ def _wrong(text: str) -> str:
 
 def _is_plain(text: str) -> bool:
     """Whether a text is three numbers, with an optional `.devN`: nearly every version is."""
-    numbers = text.split(".")
-    if len(numbers) > _NUMBERS and numbers[-1].startswith(DEV):
-        numbers[-1] = numbers[-1][len(DEV) :]
-    elif len(numbers) > _NUMBERS:
-        return False
-    return _NUMBERS <= len(numbers) <= _NUMBERS + 1 and all(
-        number.isascii() and number.isdigit() and (number == "0" or number[0] != "0")
-        for number in numbers
+    numbers, dev, count = text.partition(f".{DEV}")
+    words = [*numbers.split("."), *([count] if dev else ())]
+    return len(words) == _NUMBERS + bool(dev) and all(
+        word.isascii() and word.isdigit() and (word == "0" or word[0] != "0") for word in words
     )
 
 

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from typing import IO
 
-_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"  # no name, no time, no system
 _LEVEL = 6
 _BLOCK = 1 << 20
 
 
 def compress(source: IO[bytes], out: IO[bytes]) -> None:
     """Write a file in gzip format."""
-    import zlib
+    import gzip
+    import shutil
 
-    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, -zlib.MAX_WBITS)
-    check = size = 0
-    out.write(_HEADER)
-    while block := source.read(_BLOCK):
-        check = zlib.crc32(block, check)
-        size += len(block)
-        out.write(compressor.compress(block))
-    out.write(compressor.flush())
-    out.write(check.to_bytes(4, "little") + (size & 0xFFFFFFFF).to_bytes(4, "little"))
+    with gzip.GzipFile("", "wb", _LEVEL, out, mtime=0) as packed:
+        shutil.copyfileobj(source, packed, _BLOCK)
 
 
 def unpacked_sha256(path: str) -> str:

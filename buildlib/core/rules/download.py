@@ -54,11 +54,9 @@ class Download(Rule):
     origin = ELSEWHERE
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        del targets
         return [target.attrs["filename"]]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        del parts
         (fetched,) = context.fetch(target)
         return Output(files={target.attrs["filename"]: FileOutput(fetched.sha256, fetched.size)})
 

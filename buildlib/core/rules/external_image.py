@@ -75,7 +75,6 @@ class ExternalImage(Rule):
         return str(target.attrs["image"])
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        del parts
         pin = context.pins(target)[0][1]
         reference = target.attrs["image"].rsplit(":", 1)[0] + "@sha256:" + pin.sha256
         return Output(image=context.pull(reference, target.attrs["platform"]))

@@ -98,7 +98,6 @@ class Kernelspec(Rule):
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
         import json
 
-        del parts
         folder = target.label.name
         attrs = target.attrs
         names = {dep.kind: dep.ref.label for dep in target.deps if dep.by_name}

@@ -116,15 +116,12 @@ class Rendered(Rule):
     product = "files"
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        del targets
         return [str(target.attrs["out"])]
 
     def export(self, target: Target, version: str) -> Export | None:
-        del version
         return Export(target.attrs["out"], target.label.path(target.attrs["out"]))
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        del parts
         values = dict(target.attrs["values"])
         named: dict[str, str] = {}
         for dep in target.deps:

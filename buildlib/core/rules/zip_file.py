@@ -42,11 +42,9 @@ class ZipFile(Rule):
     product = "files"
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        del targets
         return [f"{target.label.name}.zip"]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        del parts
         import io
         import zipfile
 
