@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from buildlib.build.workspace import Workspace, find_root
@@ -33,6 +35,24 @@ def open_workspace(call: Call, *, version: str = "") -> Workspace:
     return workspace
 
 
+def with_workspace(
+    run: Callable[[Workspace, Call], int | None],
+) -> Callable[[Call], int]:
+    """Let a verb have the workspace of its call, which is saved when the verb returns.
+
+    A verb that returns nothing has succeeded.
+    """
+
+    @wraps(run)
+    def run_in_workspace(call: Call) -> int:
+        workspace = open_workspace(call)
+        code = run(workspace, call)
+        workspace.save()
+        return code or 0
+
+    return run_in_workspace
+
+
 def say(line: str) -> None:
     """Print a line to standard output, at once."""
     sys.stdout.write(line + "\n")
@@ -50,6 +70,15 @@ def print_json(value: Any) -> None:
     import json
 
     say(json.dumps(value, indent=2))
+
+
+def answer(call: Call, plain: Callable[[], Any], lines: Iterable[str]) -> None:
+    """Print an answer: as JSON if the call asks for it, else the lines for people."""
+    if call.flag("json"):
+        print_json(plain())
+    else:
+        for line in lines:
+            say(line)
 
 
 def task_name(workspace: Workspace, label: Label) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -13,16 +13,26 @@ _DIGEST_LENGTH = 64
 _DIGEST_SHOWN = 12
 
 
-def leaf_lines(leaves: Iterable[Leaf], old: str, new: str) -> list[str]:
-    """Changed parts for people; `old` and `new` name the two values."""
+def plain_leaves(leaves: Iterable[Leaf]) -> list[dict[str, Any]]:
+    """Changed parts for programs."""
+    return [{**plain_change(leaf.change), "path": list(map(str, leaf.path))} for leaf in leaves]
+
+
+def plain_change(change: Change) -> dict[str, Any]:
+    """A changed part for programs."""
+    return {"part": change.name, "old": change.old, "new": change.new}
+
+
+def change_lines(changes: Iterable[Mapping[str, Any]], old: str, new: str) -> list[str]:
+    """Plain changed parts for people; `old` and `new` name the two values."""
     out: list[str] = []
     width = max(len(old), len(new)) + 1
-    for leaf in leaves:
-        out.append(f"  {leaf.change.name}")
-        out.append(f"    {f'{old}:':{width}} {_shown(leaf.change.old)}")
-        out.append(f"    {f'{new}:':{width}} {_shown(leaf.change.new)}")
-        if len(leaf.path) > 1:
-            out.append("    path: " + " <- ".join(str(ref) for ref in leaf.path))
+    for change in changes:
+        out.append(f"  {change['part']}")
+        out.append(f"    {f'{old}:':{width}} {_shown(change['old'])}")
+        out.append(f"    {f'{new}:':{width}} {_shown(change['new'])}")
+        if len(change["path"]) > 1:
+            out.append("    path: " + " <- ".join(change["path"]))
     return out
 
 
@@ -35,15 +45,3 @@ def _shown(value: str | None) -> str:
         for word in value.split(" ")
     ]
     return " ".join(words) or "(empty)"
-
-
-def plain_leaves(leaves: Iterable[Leaf]) -> list[dict[str, Any]]:
-    """Changed parts for programs."""
-    return [
-        {**plain_change(leaf.change), "path": [str(ref) for ref in leaf.path]} for leaf in leaves
-    ]
-
-
-def plain_change(change: Change) -> dict[str, Any]:
-    """A changed part for programs."""
-    return {"part": change.name, "old": change.old, "new": change.new}

@@ -7,18 +7,24 @@ the registry itself, so `--remote` needs neither an engine nor the images.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING
 
 from buildlib.build.execution import signals
-from buildlib.cli.common import open_workspace, print_json, say, short_name, warn
-from buildlib.cli.push_pull import is_image, registry_of, shareable_targets
+from buildlib.cli.common import answer, short_name, warn, with_workspace
+from buildlib.cli.push_pull import (
+    is_image,
+    line_of,
+    plain_entry,
+    refuse_missing,
+    registry_of,
+    shareable_targets,
+    stale_targets,
+)
 from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.target import image_name
-from buildlib.core.plan.plan import BUILD, UNKNOWN
 from buildlib.core.store import names
 from buildlib.core.store.names import DEV
-from buildlib.errors import ActionError
 
 if TYPE_CHECKING:
     from buildlib.build.sharing.entry import Entry
@@ -26,20 +32,10 @@ if TYPE_CHECKING:
     from buildlib.build.workspace import Workspace
 
 
-class _Row(NamedTuple):
-    """A target that is in the registry now."""
-
-    label: Label
-    entry: Entry
-    pushed: bool
-    tags: list[str]
-    moved: list[str]
-
-
-def run(call: Call) -> int:
+@with_workspace
+def run(workspace: Workspace, call: Call) -> None:
     from buildlib.build.sharing import transfers
 
-    workspace = open_workspace(call)
     signals.install(workspace.save)
     registry, store = registry_of(workspace, "push")
     labels = shareable_targets(workspace, call)
@@ -47,63 +43,49 @@ def run(call: Call) -> int:
     missing = [label for label in labels if label not in entries]
     pushed: dict[Label, Entry] = {}
     if call.flag("remote"):
-        _refuse_absent(workspace, [label for label in missing if is_image(workspace, label)])
+        refuse_missing(
+            workspace,
+            [label for label in missing if is_image(workspace, label)],
+            "not in the registry at the present key",
+            "./doitw push {}  # without --remote, where it is built",
+        )
     else:
         pushable = _pushable(workspace, missing, named=bool(call.words))
         outputs = transfers.built_targets(workspace.view, workspace.records, pushable)
         pushed = transfers.publish(store, outputs, workspace.engine, verb="push")
         _warn_of_others(workspace, pushed)
-    rows = []
+    rows, lines = [], []
     for label in labels:
         entry = pushed.get(label) or entries.get(label)
         if entry is not None:
             tags, moved = _tag(workspace, store, label, entry)
-            rows.append(_Row(label, entry, label in pushed, tags, moved))
-    if call.flag("json"):
-        targets = [_plain(row) for row in rows]
-        print_json({"schema": 1, "registry": registry.host, "targets": targets})
-    else:
-        for row in rows:
-            say(_line(workspace, row))
-        say(f"{len(pushed)} pushed, {len(rows) - len(pushed)} were in {registry.host} already")
-    workspace.save()
-    return 0
+            row = {"pushed": label in pushed, "tags": tags, "moved": moved}
+            rows.append({**plain_entry(label, entry), **row})
+            line = line_of(workspace, "pushed" if label in pushed else "there", label, entry)
+            lines.append(line + (f"  tagged {', '.join(moved)}" if moved else ""))
+    lines.append(f"{len(pushed)} pushed, {len(rows) - len(pushed)} were in {registry.host} already")
+    answer(call, lambda: {"schema": 1, "registry": registry.host, "targets": rows}, lines)
 
 
 def _pushable(workspace: Workspace, missing: list[Label], *, named: bool) -> list[Label]:
     """The missing targets that are worth a push; refuses if one is not up to date here."""
     from buildlib.build.sharing.shared_store import is_worth_sharing
 
-    records = {label: workspace.records.get(_key(workspace, label)) for label in missing}
+    keys = workspace.keys
+    records = {label: workspace.records.get(keys.key(Reference(label))) for label in missing}
     for label, record in records.items():
         if record is not None:  # reports every damaged file, and makes its target stale
             workspace.damaged(record, Reference(label))
-    plan = workspace.plan(missing)
-    if any(step.action == UNKNOWN for step in plan.steps):
-        workspace.engine.ping()  # raises, and says what is wrong
-    stale = [label for label in missing if (step := plan.step(label)) and step.action == BUILD]
+    stale = stale_targets(workspace, missing)
     if not named:  # files that are built fast are not shared, so they need not be up to date
         stale = [label for label in stale if is_image(workspace, label)]
-    if stale:
-        shown = [short_name(workspace, label) for label in stale]
-        raise ActionError(
-            f"not up to date, neither here nor in the registry: {', '.join(shown)}",
-            fix=f"./doitw build {' '.join(shown)}",
-        )
+    missing_text = "not up to date, neither here nor in the registry"
+    refuse_missing(workspace, stale, missing_text, "./doitw build {}")
     return [
         label
         for label, record in records.items()
         if record is not None and (named or is_worth_sharing(workspace.graph[label], record))
     ]
-
-
-def _refuse_absent(workspace: Workspace, labels: list[Label]) -> None:
-    if labels:
-        shown = [short_name(workspace, label) for label in labels]
-        raise ActionError(
-            f"not in the registry at the present key: {', '.join(shown)}",
-            fix=f"./doitw push {' '.join(shown)}  # without --remote, where it is built",
-        )
 
 
 def _warn_of_others(workspace: Workspace, pushed: Mapping[Label, Entry]) -> None:
@@ -128,31 +110,6 @@ def _tag(
     repository = names.repository(workspace.settings, image_name(target))
     tags = [DEV, *target.tags]
     return tags, [tag for tag in tags if store.put_tag(repository, tag, entry.digest)]
-
-
-def _key(workspace: Workspace, label: Label) -> str:
-    return workspace.keys.key(Reference(label))
-
-
-def _line(workspace: Workspace, row: _Row) -> str:
-    what = "pushed" if row.pushed else "there "
-    size = f"{row.entry.size / 1e6:.1f} MB"
-    tags = f"  tagged {', '.join(row.moved)}" if row.moved else ""
-    return f"{what}  {short_name(workspace, row.label)}  {size}  {row.entry.digest}{tags}"
-
-
-def _plain(row: _Row) -> dict[str, Any]:
-    return {
-        "label": str(row.label),
-        "key": row.entry.key,
-        "repository": row.entry.repository,
-        "digest": row.entry.digest,
-        "image_id": row.entry.image_id,
-        "size": row.entry.size,
-        "pushed": row.pushed,
-        "tags": row.tags,
-        "moved": row.moved,
-    }
 
 
 VERB = Verb(

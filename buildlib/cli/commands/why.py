@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from buildlib.cli.common import open_workspace, print_json, say
-from buildlib.cli.key_changes import leaf_lines, plain_leaves
+from buildlib.cli.common import answer, say, with_workspace
+from buildlib.cli.key_changes import change_lines, plain_leaves
 from buildlib.cli.verb import JSON, SINCE, Call, Option, Verb
 from buildlib.core.model.label import Reference
 from buildlib.errors import InputError
@@ -17,96 +17,89 @@ from buildlib.errors import InputError
 if TYPE_CHECKING:
     from buildlib.build.workspace import Workspace
     from buildlib.core.model.label import Label
-    from buildlib.core.plan.explain import Leaf
+    from buildlib.core.plan.plan import Plan
+
+_VERBS = {"build": "would be built", "restore": "would get its name back"}
 
 
-def run(call: Call) -> int:
-    workspace = open_workspace(call)
+@with_workspace
+def run(workspace: Workspace, call: Call) -> None:
     if not call.words:
         raise InputError("why needs a target", fix="./doitw why //images/kernel-py")
     labels = workspace.resolve(call.words, folder=call.folder)
     against = call.options.get("against")
+    names = ("theirs", "ours") if against else ("old", "new")
+    asks_engine = False
     if against:
-        from buildlib.cli import against as comparison
+        from buildlib.cli.against import compare
 
-        comparison.run(workspace, labels, against, as_json=call.flag("json"))
-        workspace.save()
-        return 0
-    if since := str(call.options.get("since", "")):
-        _since(workspace, labels, since, as_json=call.flag("json"))
-        workspace.save()
-        return 0
-    plan = workspace.plan(labels)
-    answers = []
-    for label in labels:
-        step = plan.look_up(label)
-        leaves = workspace.explainer.changes(label)
-        answers.append((label, step, leaves))
-    if call.flag("json"):
-        print_json([_as_json(label, step, leaves) for label, step, leaves in answers])
+        not_built = [label for label in labels if not workspace.graph[label].rule.is_built]
+        answers = compare(workspace, [label for label in labels if label not in not_built], against)
+        if not call.flag("json"):
+            for label in not_built:
+                say(_nothing_built(workspace, label))
+    elif since := str(call.options.get("since", "")):
+        answers = _since(workspace, labels, since)
     else:
-        for label, step, leaves in answers:
-            action = step.action if step else "fresh"
-            reason = step.reason if step else ""
-            _tell(workspace, label, action, reason, leaves)
-        if not plan.engine_asked:
-            say("no engine answers: whether images are still there is not known")
-    workspace.save()
-    return 0
+        plan = workspace.plan(labels)
+        asks_engine = not plan.engine_asked
+        answers = [_present(workspace, plan, label) for label in labels]
+    lines = [
+        line
+        for headline, facts in answers
+        for line in (headline, *change_lines(facts["changes"] or (), *names))
+    ]
+    if asks_engine:
+        lines.append("no engine answers: whether images are still there is not known")
+    answer(call, lambda: [facts for _, facts in answers], lines)
 
 
-def _since(workspace: Workspace, labels: list[Label], since: str, *, as_json: bool) -> None:
+def _present(workspace: Workspace, plan: Plan, label: Label) -> tuple[str, dict[str, Any]]:
+    """What a build would do with a target, and what changed since its last build."""
+    step, leaves = plan.look_up(label), workspace.explainer.changes(label)
+    action = step.action if step else "fresh"
+    reason = step.reason if step else ""
+    headline = f"{label} {_VERBS.get(action, 'may have to be built')}: {reason}"
+    if not workspace.graph[label].rule.is_built:
+        headline = _nothing_built(workspace, label)
+    elif action == "fresh":
+        headline = f"{label} is up to date"
+    return headline, {
+        "label": str(label),
+        "action": action,
+        "reason": reason,
+        "key": step.key if step else "",
+        "changes": None if leaves is None else plain_leaves(leaves),
+    }
+
+
+def _since(
+    workspace: Workspace, labels: list[Label], since: str
+) -> list[tuple[str, dict[str, Any]]]:
     """Compare with a commit; reads neither the engine nor records."""
     from buildlib.core.plan.affected import changes
     from buildlib.core.view import view_of_commit
 
     new = workspace.view
+    answers = []
     with view_of_commit(workspace.root, since, workspace.overrides) as old:
-        leaves_by_label = {label: changes(old, new, label) for label in labels}
-    if as_json:
-        print_json(
-            [
-                {
-                    "label": str(label),
-                    "since": since,
-                    "key": new.keys.key(Reference(label)),
-                    "changes": None if leaves is None else plain_leaves(leaves),
-                }
-                for label, leaves in leaves_by_label.items()
-            ]
-        )
-        return
-    for label, leaves in leaves_by_label.items():
-        if leaves is None:
-            say(f"{label} is new since {since}")
-        else:
-            say(f"{label} {'is not' if leaves else 'is'} what it was at {since}")
-            for line in leaf_lines(leaves, "old", "new"):
-                say(line)
+        for label in labels:
+            leaves = changes(old, new, label)
+            headline = f"{label} {'is not' if leaves else 'is'} what it was at {since}"
+            if leaves is None:
+                headline = f"{label} is new since {since}"
+            facts = {
+                "label": str(label),
+                "since": since,
+                "key": new.keys.key(Reference(label)),
+                "changes": None if leaves is None else plain_leaves(leaves),
+            }
+            answers.append((headline, facts))
+    return answers
 
 
-def _tell(
-    workspace: Workspace, label: Label, action: str, reason: str, leaves: list[Leaf] | None
-) -> None:
-    if not workspace.graph[label].rule.is_built:
-        say(f"{label} is a {workspace.graph[label].rule.kind}: nothing is built of it")
-    elif action == "fresh":
-        say(f"{label} is up to date")
-    else:
-        verb = {"build": "would be built", "restore": "would get its name back"}
-        say(f"{label} {verb.get(action, 'may have to be built')}: {reason}")
-    for line in leaf_lines(leaves or (), "old", "new"):
-        say(line)
-
-
-def _as_json(label: Label, step: Any, leaves: list[Leaf] | None) -> dict[str, Any]:
-    return {
-        "label": str(label),
-        "action": step.action if step else "fresh",
-        "reason": step.reason if step else "",
-        "key": step.key if step else "",
-        "changes": None if leaves is None else plain_leaves(leaves),
-    }
+def _nothing_built(workspace: Workspace, label: Label) -> str:
+    return f"{label} is a {workspace.graph[label].rule.kind}: nothing is built of it"
 
 
 VERB = Verb(
