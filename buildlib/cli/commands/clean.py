@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from buildlib.build.execution.cleaning import clean
-from buildlib.cli.common import open_workspace, say
+from buildlib.build.workspace import Workspace
+from buildlib.cli.common import say, with_workspace
 from buildlib.cli.verb import DRY_RUN, Call, Verb
 
 
-def run(call: Call) -> int:
-    workspace = open_workspace(call)
+@with_workspace
+def run(workspace: Workspace, call: Call) -> None:
     labels = reversed(workspace.resolve(call.words, folder=call.folder))
     for line in clean(workspace, labels, dry_run=call.flag("dry-run")):
         say(line)
-    workspace.save()
-    return 0
 
 
 VERB = Verb(

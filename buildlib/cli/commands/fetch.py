@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from buildlib.build.execution import signals
 from buildlib.build.execution.session import downloads_of
-from buildlib.cli.common import open_workspace, say
+from buildlib.build.workspace import Workspace
+from buildlib.cli.common import say, with_workspace
 from buildlib.cli.verb import OFFLINE, Call, Option, Verb
 
 
-def run(call: Call) -> int:
-    workspace = open_workspace(call)
+@with_workspace
+def run(workspace: Workspace, call: Call) -> None:
     signals.install(workspace.save)
     labels = workspace.resolve(call.words, folder=call.folder, verb="build")
     entries = downloads_of(workspace, workspace.graph.closure(labels))
@@ -24,8 +25,6 @@ def run(call: Call) -> int:
 
         export_to(workspace.store, files, str(folder))
         say(f"they are in {folder}, too: carry it, and set BUILDLIB_STORE to it there")
-    workspace.save()
-    return 0
 
 
 VERB = Verb(

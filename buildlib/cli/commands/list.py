@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from buildlib.cli.common import open_workspace, print_json, say
+from buildlib.build.workspace import Workspace
+from buildlib.cli.common import answer, with_workspace
 from buildlib.cli.targets import plain_targets
 from buildlib.cli.verb import JSON, Call, Verb
 
 
-def run(call: Call) -> int:
-    workspace = open_workspace(call)
+@with_workspace
+def run(workspace: Workspace, call: Call) -> None:
     labels = sorted(workspace.resolve(call.words, folder=call.folder, left_out=True))
-    if call.flag("json"):
-        print_json(plain_targets(workspace.graph, labels))
-    else:
-        stamped = workspace.graph.stamped()
-        width = max((len(str(label)) for label in labels), default=0)
-        for label in labels:
-            target = workspace.graph[label]
-            note = "  [stamped]" if label in stamped else ""
-            say(f"{str(label).ljust(width)}  {target.doc or target.rule.kind}{note}")
-    workspace.save()
-    return 0
+    rows = plain_targets(workspace.graph, labels)
+    width = max((len(row["label"]) for row in rows), default=0)
+    lines = (
+        f"{row['label'].ljust(width)}  {row['doc'] or row['rule']}"
+        + ("  [stamped]" if row["stamped"] else "")
+        for row in rows
+    )
+    answer(call, lambda: rows, lines)
 
 
 VERB = Verb("list", "the targets, with a line on each", run, words="[TARGET…]", options=(JSON,))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from buildlib.build.execution import signals
 from buildlib.build.lock.refresh import Refresh
-from buildlib.cli.common import open_workspace, print_json, say, warn
+from buildlib.build.workspace import Workspace
+from buildlib.cli.common import answer, say, warn, with_workspace
 from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.core.model.section import SECTIONS
 from buildlib.errors import InputError, UnknownTarget
 from buildlib.suggest import nearest
 
 
-def run(call: Call) -> int:
-    workspace = open_workspace(call)
+@with_workspace
+def run(workspace: Workspace, call: Call) -> int:
     signals.install(workspace.save)
     sections = [word for word in call.words if word in SECTIONS]
     words = [word for word in call.words if word not in SECTIONS]
@@ -27,25 +28,20 @@ def run(call: Call) -> int:
             f"{error.word} is no section of the lock, nor a target; did you mean {meant}?",
             fix=f"./doitw lock {meant}",
         ) from None
-    as_json = call.flag("json")
     refresh = Refresh(
         workspace,
-        say=warn if as_json else say,
+        say=warn if call.flag("json") else say,
         upgrade=call.flag("upgrade"),
         image=str(call.options.get("image", "")),
     )
-    moved = refresh.run(sections or SECTIONS, labels, write=not call.flag("check"))
-    if as_json:
-        print_json([change._asdict() for change in moved])
-    else:
-        for change in moved:
-            say(f"  {change}")
-        if call.flag("check"):
-            say(f"{len(moved)} pins have drifted" if moved else "the lock is up to date")
-        else:
-            say(f"{len(moved)} pins moved" if moved else "no pin moved")
-    workspace.save()
-    return 1 if moved and call.flag("check") else 0
+    check = call.flag("check")
+    moved = refresh.run(sections or SECTIONS, labels, write=not check)
+    summary = "the lock is up to date" if check else "no pin moved"
+    if moved:
+        summary = f"{len(moved)} pins {'have drifted' if check else 'moved'}"
+    lines = [*(f"  {change}" for change in moved), summary]
+    answer(call, lambda: [change._asdict() for change in moved], lines)
+    return int(check and bool(moved))
 
 
 VERB = Verb(

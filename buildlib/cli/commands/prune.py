@@ -8,17 +8,17 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from buildlib.cli.common import open_workspace, say, warn
+from buildlib.cli.common import answer, say, warn, with_workspace
 from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.text import size
 
 if TYPE_CHECKING:
     from buildlib.build.workspace import Workspace
     from buildlib.shipping.pruning.policy import Content, Decision, Keep
-    from buildlib.shipping.pruning.references import BrokenCommit, References
+    from buildlib.shipping.pruning.references import References
 
 KEEP_COMMITS = 10
 YOUNG_DAYS = 7
@@ -26,13 +26,12 @@ _DAY = 86400.0
 _REPORT = "reports/prune.json"
 
 
-def run(call: Call) -> int:
+@with_workspace
+def run(workspace: Workspace, call: Call) -> int:
     count = call.number("keep-commits", KEEP_COMMITS, least=0)
     days = call.number("younger-than", YOUNG_DAYS, least=0)
-    as_json, really = call.flag("json"), call.flag("yes")
-    workspace = open_workspace(call)
-    tell = warn if as_json else say
-    if call.flag("remote"):
+    really, in_registry = call.flag("yes"), call.flag("remote")
+    if in_registry:
         from buildlib.shipping.pruning import remote
 
         remote.check(workspace)
@@ -40,24 +39,31 @@ def run(call: Call) -> int:
     from buildlib.shipping.pruning import policy, references
 
     now = time.time()
-    refs = references.references(workspace, count, tell)
+    refs = references.references(workspace, count, warn if call.flag("json") else say)
     rules = [
         *rules_of(refs, days),
         policy.made_since(now - days * _DAY, f"it is younger than {days} days"),
     ]
-    decisions, remove = (_remote if call.flag("remote") else _local)(workspace, refs, rules)
+    decisions, remove = (_remote if in_registry else _local)(workspace, refs, rules)
     going = [content for content, reason in decisions if not reason]
     failed = remove(going) if really else {}
-    report = as_plain(decisions, failed, refs.unknown, really=really, remote=call.flag("remote"))
+    report = {
+        "schema": 1,
+        "where": "registry" if in_registry else "engine",
+        "dry_run": not really,
+        **_outcomes(decisions, failed, really=really),
+        "not_loaded": [
+            {"commit": each.commit.id, "name": each.commit.name, "why": each.why}
+            for each in refs.unknown
+        ],
+    }
     _write(workspace, report)
-    if as_json:
-        say(json.dumps(report, indent=2))
-    else:
-        for line in lines(decisions, failed, refs.unknown, now, really=really):
-            say(line)
-        if really and call.flag("remote") and len(failed) < len(going):
-            say("the registry frees the disk in its garbage collection, which is its operator's")
-    workspace.save()
+    lines = [*_lines(report, now)]
+    if really and in_registry and len(failed) < len(going):
+        lines.append(
+            "the registry frees the disk in its garbage collection, which is its operator's"
+        )
+    answer(call, lambda: report, lines)
     return int(bool(failed))
 
 
@@ -84,11 +90,10 @@ def rules_of(refs: References, days: float) -> list[Keep]:
 _Decided = tuple[Sequence["Decision"], Callable[[Sequence["Content"]], dict["Content", str]]]
 
 
-def _local(workspace: Workspace, refs: References, rules: Sequence[Keep]) -> _Decided:
+def _local(workspace: Workspace, _refs: References, rules: Sequence[Keep]) -> _Decided:
     """Decisions about the engine's content tags, and the function that removes them."""
     from buildlib.shipping.pruning import local, policy
 
-    del refs
     engine = workspace.engine
     contents, always = local.look(engine, workspace.settings, workspace.records)
     decisions = policy.decide(contents, [*always, *rules])
@@ -106,78 +111,48 @@ def _remote(workspace: Workspace, refs: References, rules: Sequence[Keep]) -> _D
     return decisions, lambda going: remote.remove(registry, going)
 
 
-def as_plain(
-    decisions: Iterable[Decision],
-    failed: dict[Content, str],
-    unknown: Iterable[BrokenCommit],
-    *,
-    really: bool,
-    remote: bool,
-) -> dict[str, Any]:
-    plain: dict[str, Any] = {
-        "schema": 1,
-        "where": "registry" if remote else "engine",
-        "dry_run": not really,
+def _outcomes(
+    decisions: Sequence[Decision], failed: dict[Content, str], *, really: bool
+) -> dict[str, list[dict[str, Any]]]:
+    """What became of each content, for programs."""
+    rows: dict[str, list[dict[str, Any]]] = {
         "deleted": [],
         "would_delete": [],
         "failed": [],
         "kept": [],
-        "not_loaded": [
-            {"commit": each.commit.id, "name": each.commit.name, "why": each.why}
-            for each in unknown
-        ],
     }
     for content, reason in decisions:
-        row = {
-            "name": content.name,
-            "key": content.key,
-            "digest": content.digest,
-            "size": content.size,
-            "made": content.made,
-        }
+        row = {name: getattr(content, name) for name in ("name", "key", "digest", "size", "made")}
         if reason:
-            plain["kept"].append({**row, "reason": reason})
+            rows["kept"].append({**row, "reason": reason})
         elif content in failed:
-            plain["failed"].append({**row, "why": failed[content]})
+            rows["failed"].append({**row, "why": failed[content]})
         else:
-            plain["deleted" if really else "would_delete"].append(row)
-    return plain
+            rows["deleted" if really else "would_delete"].append(row)
+    return rows
 
 
-def lines(
-    decisions: Sequence[Decision],
-    failed: dict[Content, str],
-    unknown: Iterable[BrokenCommit],
-    now: float,
-    *,
-    really: bool,
-) -> list[str]:
-    output = [
-        f"warning: {each.commit.name} ({each.commit.id[:9]}) cannot be loaded: {each.why}"
-        for each in unknown
-    ]
-    removed = [content for content, reason in decisions if not reason and content not in failed]
-    for content, reason in sorted(decisions, key=lambda each: (not each[1], each[0].name)):
-        if reason:
-            output.append(f"keep    {_row(content, now)}  {reason}")
-        elif content in failed:
-            output.append(f"FAILED  {_row(content, now)}  {failed[content]}")
-        else:
-            output.append(f"{'removed' if really else 'remove '} {_row(content, now)}")
-    total = sum({each.digest: each.size for each in removed}.values())
-    kept = len(decisions) - len(removed)
-    what = f"{len(removed)} {'removed' if really else 'to remove'}, {kept} stay"
+def _lines(report: dict[str, Any], now: float) -> Iterator[str]:
+    """The report for people."""
+    for each in report["not_loaded"]:
+        yield f"warning: {each['name']} ({each['commit'][:9]}) cannot be loaded: {each['why']}"
+    groups = [("keep   ", "kept"), ("FAILED ", "failed")]
+    groups += [("remove ", "would_delete"), ("removed", "deleted")]
+    for what, group in groups:
+        for row in sorted(report[group], key=lambda row: str(row["name"])):
+            age = "?" if row["made"] is None else f"{(now - row['made']) / _DAY:.0f} days"
+            why = row.get("reason") or row.get("why", "")
+            line = f"{what} {row['name']}  {size(row['size']):>9}  {age:>8}  {why}"
+            yield line.rstrip()
+    removed = report["deleted"] or report["would_delete"]
+    stay = len(report["kept"]) + len(report["failed"])
+    what = f"{len(removed)} {'to remove' if report['dry_run'] else 'removed'}, {stay} stay"
     if removed:
+        total = sum({row["digest"]: row["size"] for row in removed}.values())
         what += f"; {size(total)} at most, with layers that others share"
-    output.append(what)
-    if removed and not really:
-        output.append("nothing was removed; add --yes to do it")
-    return output
-
-
-def _row(content: Content, now: float) -> str:
-    age = f"{(now - content.made) / _DAY:.0f} days" if content.made is not None else "?"
-    return f"{content.name}  {size(content.size):>9}  {age:>8}"
+    yield what
+    if report["would_delete"]:
+        yield "nothing was removed; add --yes to do it"
 
 
 def _write(workspace: Workspace, report: dict[str, Any]) -> None:

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from buildlib.cli.common import open_workspace, print_json, say
+from buildlib.build.workspace import Workspace
+from buildlib.cli.common import answer, with_workspace
 from buildlib.cli.targets import plain_targets
 from buildlib.cli.verb import JSON, Call, Verb
 from buildlib.errors import InputError
 
 
-def run(call: Call) -> int:
+@with_workspace
+def run(workspace: Workspace, call: Call) -> None:
     from buildlib.core.graph.query import EXAMPLE, query
 
     if not call.words:
         raise InputError("query needs an expression", fix=EXAMPLE)
-    workspace = open_workspace(call)
     view = workspace.view
     labels = query(
         view.graph, " ".join(call.words), lambda word: view.resolve([word], folder=call.folder)
     )
-    if call.flag("json"):
-        print_json(plain_targets(view.graph, labels))
-    else:
-        for label in labels:
-            say(str(label))
-    workspace.save()
-    return 0
+    answer(call, lambda: plain_targets(view.graph, labels), map(str, labels))
 
 
 VERB = Verb(

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from buildlib.cli.building import build
-from buildlib.cli.common import caller_folder, open_workspace, print_json, say, warn
+from buildlib.cli.common import answer, caller_folder, open_workspace, print_json, say, warn
 from buildlib.cli.verb import DRY_RUN, JSON, VARIABLES, Call, Option, Verb
 from buildlib.core.model.version import before, check_release
 from buildlib.errors import InputError
@@ -60,18 +60,15 @@ def _print_plan(call: Call) -> int:
 
     release = _open(call)
     step_plans = steps.plan(release)
-    if call.flag("json"):
-        plain = [
-            {"step": each.step, "will": each.lines, "problems": each.problems}
-            for each in step_plans
-        ]
-        print_json({"schema": 1, "version": release.version, "steps": plain})
-    else:
-        for each in step_plans:
-            for number, line in enumerate(
-                [*each.lines, *(f"PROBLEM: {problem}" for problem in each.problems)]
-            ):
-                say(f"{each.step if not number else '':10}{line}")
+    plain = [
+        {"step": each.step, "will": each.lines, "problems": each.problems} for each in step_plans
+    ]
+    lines = (
+        f"{'' if number else each.step:10}{line}"
+        for each in step_plans
+        for number, line in enumerate([*each.lines, *map("PROBLEM: {}".format, each.problems)])
+    )
+    answer(call, lambda: {"schema": 1, "version": release.version, "steps": plain}, lines)
     return 1 if any(each.problems for each in step_plans) else 0
 
 
@@ -87,16 +84,15 @@ def _check_files(call: Call, given: str) -> int:
     signature = "none"
     if os.path.exists(f"{folder}/{SIGNATURE}"):
         signature = "right" if key else "not checked"
-    if call.flag("json"):
-        print_json({"schema": 1, "folder": given, "files": files, "signature": signature})
-        return 0
     texts = {
         "none": "it is not signed",
         "right": f"it is signed with {key}",
         "not checked": "its signature was not checked, which takes --key cosign.pub",
     }
     listed = len(files) - 1  # which has no line for itself
-    say(f"{listed} files of {given} are as {SUMS} says; {texts[signature]}")
+    line = f"{listed} files of {given} are as {SUMS} says; {texts[signature]}"
+    plain = {"schema": 1, "folder": given, "files": files, "signature": signature}
+    answer(call, lambda: plain, [line])
     return 0
 
 

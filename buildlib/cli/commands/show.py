@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from buildlib.cli.common import open_workspace, print_json, say
+from buildlib.cli.common import answer, with_workspace
 from buildlib.cli.targets import plain_targets
 from buildlib.cli.verb import JSON, Call, Verb
 from buildlib.core.model.label import Reference
@@ -20,27 +20,20 @@ from buildlib.text import duration
 if TYPE_CHECKING:
     from buildlib.build.workspace import Workspace
     from buildlib.core.model.label import Label
-    from buildlib.core.model.target import Dep, Target
+    from buildlib.core.model.target import Target
 
 _WIDTH = 12
 _MANY = 8
 """Entries of a list that are shown to people; the rest is counted."""
 
 
-def run(call: Call) -> int:
+@with_workspace
+def run(workspace: Workspace, call: Call) -> None:
     if not call.words:
         raise InputError("show needs a target", fix="./doitw show //images/kernel-py")
-    workspace = open_workspace(call)
     labels = workspace.resolve(call.words, folder=call.folder, left_out=True)
     targets = [facts(workspace, label) for label in labels]
-    if call.flag("json"):
-        print_json(targets)
-    else:
-        for each in targets:
-            for line in _lines(each):
-                say(line)
-    workspace.save()
-    return 0
+    answer(call, lambda: targets, (line for each in targets for line in _lines(each)))
 
 
 def facts(workspace: Workspace, label: Label) -> dict[str, Any]:
@@ -57,7 +50,10 @@ def facts(workspace: Workspace, label: Label) -> dict[str, Any]:
         "attributes": {name: _plain(value) for name, value in target.attrs.items()},
         "parts": list(target.parts),
         "files": [file.path for file in target.files],
-        "needs": [_edge(dep) for dep in target.deps],
+        "needs": [
+            {"role": dep.role, "target": str(dep.ref), "by_name": dep.by_name}
+            for dep in target.deps
+        ],
         "needed_by": [
             str(other)
             for other in graph.order
@@ -81,10 +77,6 @@ def _built_facts(workspace: Workspace, target: Target) -> dict[str, Any]:
         files = {name: [file.sha256, file.size] for name, file in record.files.items()}
         facts["built"] = {"seconds": record.seconds, "images": list(record.images), "files": files}
     return facts
-
-
-def _edge(dep: Dep) -> dict[str, Any]:
-    return {"role": dep.role, "target": str(dep.ref), "by_name": dep.by_name}
 
 
 def _pinned(workspace: Workspace, section: str, name: str) -> dict[str, str]:
