@@ -61,61 +61,44 @@ class _WordReader:
         self.at = 0
 
     def read(self, stop: str) -> str:
-        """Everything up to the character `stop`, or to the end if that is empty."""
+        """Everything up to the character `stop`, or to the end if that is empty.
+
+        Up to a double quote, a single one is plain, and so is an escape before most characters.
+        """
         out: list[str] = []
-        word = self.word
-        while self.at < len(word):
-            character = word[self.at]
+        quoted = stop == '"'
+        while self.at < len(self.word):
+            character = self.take()
             if character == stop:
-                self.at += 1
                 return "".join(out)
             if character == "$":
-                out.append(self.dollar())
-            elif character == "'":
-                out.append(self.single_quoted())
-            elif character == '"':
-                out.append(self.double_quoted())
+                character = self.dollar()
             elif character == self.escape:
-                out.append(word[self.at + 1 : self.at + 2])
-                self.at += 2
-            else:
-                out.append(character)
-                self.at += 1
+                if not quoted or self.word[self.at : self.at + 1] in ('"', "$", self.escape):
+                    character = self.take()
+            elif character == "'" and not quoted:
+                character = self.single_quoted()
+            elif character == '"':
+                character = self.read('"')
+            out.append(character)
         if stop:
             raise self.error(f"has no closing {stop}", f"close it with {stop}")
         return "".join(out)
 
+    def take(self) -> str:
+        """The next character; empty at the end."""
+        self.at += 1
+        return self.word[self.at - 1 : self.at]
+
     def single_quoted(self) -> str:
-        end = self.word.find("'", self.at + 1)
-        if end < 0:
+        text, end, rest = self.word[self.at :].partition("'")
+        if not end:
             raise self.error("has no closing '", "close it with '")
-        text = self.word[self.at + 1 : end]
-        self.at = end + 1
+        self.at = len(self.word) - len(rest)
         return text
 
-    def double_quoted(self) -> str:
-        out: list[str] = []
-        word = self.word
-        self.at += 1
-        while self.at < len(word):
-            character = word[self.at]
-            if character == '"':
-                self.at += 1
-                return "".join(out)
-            if character == "$":
-                out.append(self.dollar())
-                continue
-            follower = word[self.at + 1 : self.at + 2]
-            if character == self.escape and follower in ('"', "$", self.escape):
-                character = follower
-                self.at += 1
-            out.append(character)
-            self.at += 1
-        raise self.error('has no closing "', 'close it with "')
-
     def dollar(self) -> str:
-        """The value of the substitution that starts here."""
-        self.at += 1
+        """The value of the substitution whose `$` was read."""
         braces = self.word[self.at : self.at + 1] == "{"
         self.at += braces
         match = _NAME.match(self.word, self.at)
@@ -127,21 +110,19 @@ class _WordReader:
         self.at = match.end()
         if not braces:
             return self.value(name)
-        operator = self.word[self.at : self.at + 1]
-        self.at += 1
+        operator = self.take()
         if operator == "}":
             return self.value(name)
         if not operator:
             raise self.error("has no closing }", f"write ${{{name}}}")
         if operator == "?":
             return self.required(name, "is not set", empty=True)
-        modifier = self.word[self.at : self.at + 1]
+        modifier = self.take()
         if operator != ":" or modifier not in ("-", "+", "?"):
             raise self.error(
                 f"has a substitution that engine 20.10 does not know (${{{name}{operator}...}})",
                 f"write ${{{name}}}, ${{{name}:-default}} or ${{{name}:+value}}",
             )
-        self.at += 1
         if modifier == "?":
             return self.required(name, "is not set or empty", empty=False)
         alternative = self.read("}")

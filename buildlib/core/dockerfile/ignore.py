@@ -44,18 +44,14 @@ class IgnoreRule(NamedTuple):
 class IgnoreRules:
     """The compiled rules of one ignore file, in its order."""
 
-    __slots__ = ("_groups", "_only", "rules")
-
     def __init__(self, rules: tuple[IgnoreRule, ...]) -> None:
         self.rules = rules
-        groups: list[tuple[list[str], bool]] = []
-        for rule in rules:
-            if not groups or groups[-1][1] != (not rule.keep):
-                groups.append(([], not rule.keep))
-            groups[-1][0].append(rule.regex)
-        # From the last line to the first: the first match then is Docker's answer.
-        self._groups = [(_compile(parts), verdict) for parts, verdict in reversed(groups)]
-        self._only = self._groups[0][0] if len(groups) == 1 and groups[0][1] else None
+        # A rule matches paths and the folders above them; from the last line to the first, the
+        # first match is Docker's answer.
+        self._rules = [
+            (re.compile(f"(?:{rule.regex})(?:/|\\Z)").match, not rule.keep)
+            for rule in reversed(rules)
+        ]
 
     @classmethod
     def parse(cls, text: str, file: str = DEFAULT) -> IgnoreRules:
@@ -63,12 +59,7 @@ class IgnoreRules:
 
     def excludes(self, path: str) -> bool:
         """Whether a path (relative to the context, with slashes, no `./`) is excluded."""
-        if self._only is not None:
-            return self._only.match(path) is not None
-        for regex, verdict in self._groups:
-            if regex.match(path) is not None:
-                return verdict
-        return False
+        return next((verdict for matches, verdict in self._rules if matches(path)), False)
 
 
 def ignore_file(dockerfile: str, exists: Callable[[str], bool]) -> str | None:
@@ -76,10 +67,7 @@ def ignore_file(dockerfile: str, exists: Callable[[str], bool]) -> str | None:
 
     Paths are relative to the build context.
     """
-    for name in (f"{dockerfile}{DEFAULT}", DEFAULT):
-        if exists(name):
-            return name
-    return None
+    return next(filter(exists, (f"{dockerfile}{DEFAULT}", DEFAULT)), None)
 
 
 def pattern_regex(pattern: str) -> str:
@@ -158,11 +146,6 @@ def _escaped(pattern: str, at: int) -> str:
     return character
 
 
-def _compile(parts: list[str]) -> re.Pattern[str]:
-    """One expression for several patterns, which matches paths and the folders above them."""
-    return re.compile(f"(?:{'|'.join(parts)})(?:/|\\Z)")
-
-
 def _clean(pattern: str) -> str:
     """Go's `filepath.Clean`, without the slash at the beginning."""
     if pattern.startswith("/"):
@@ -180,7 +163,7 @@ def _rules(text: str, file: str) -> list[IgnoreRule]:
             continue
         if pattern[0] == "!":
             inner = pattern[1:].strip(_SPACE)
-            pattern = "!" + _clean(inner) if inner else "!"
+            pattern = "!" + (_clean(inner) if inner else "")
         else:
             pattern = _clean(pattern)
         # Another part of Docker then trims and cleans the pattern again.
