@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from buildlib.core.dockerfile.lines import Instruction, fields, read_lines
 from buildlib.core.model.settings import Network
 from buildlib.engine.protocol import Grant
-from buildlib.errors import Location
 from buildlib.outside.web.trust import find_ca
 
 CA = "buildlib-ca"
@@ -95,7 +94,7 @@ def lend(text: str, grants: Sequence[Grant], file: str = "Dockerfile") -> str:
         changed += lines[done : instruction.line - 1]
         body = lines[instruction.line - 1 : instruction.end]
         if instruction.name == "RUN":
-            _add_flags(body, "".join(_mounts(instruction, grants, file)))
+            _add_flags(body, "".join(_mounts(instruction, grants)))
         changed += body
         if instruction.name == "FROM" and variables:
             changed.append("ARG " + " ".join(variables))
@@ -103,9 +102,8 @@ def lend(text: str, grants: Sequence[Grant], file: str = "Dockerfile") -> str:
     return "\n".join([*changed, *lines[done:]])
 
 
-def _mounts(run: Instruction, grants: Sequence[Grant], file: str) -> Iterable[str]:
-    where = Location(file, run.line)
-    mounts = [fields(value, where) for key, value in run.flags if key == "mount"]
+def _mounts(run: Instruction, grants: Sequence[Grant]) -> Iterable[str]:
+    mounts = [fields(value) for key, value in run.flags if key == "mount"]
     own = {field.partition("=")[2] for mount in mounts for field in mount if _is_target(field)}
     for grant in grants:
         if grant.target not in own:

@@ -171,7 +171,6 @@ def test_words_are_expanded_as_the_engine_does(folder):
     found = json.loads(docker("image", "inspect", image).stdout)[0]["Config"]["Labels"]
     docker("image", "rm", image)
     env = {"A": "value", "EMPTY": "", "PATH": "/bin"}
-    where = Location("Dockerfile", 1)
-    assert [expand(word, env, where) for word in WORDS] == [
+    assert [expand(word, env) for word in WORDS] == [
         found[f"k{index}"] for index in range(len(WORDS))
     ]

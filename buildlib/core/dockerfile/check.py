@@ -23,23 +23,21 @@ def check_sources(
     provided: Collection[str],
     exists: Callable[[str], bool],
     where: Location,
-    ignored: Callable[[str], bool] | None = None,
+    ignored: Callable[[str], bool] = lambda _: False,
 ) -> None:
     """Require every path that the Dockerfile reads to be a declared source.
 
     Args:
         provided: Declared paths (files, or whole folders), relative to the build context.
         exists: Whether the package's folder has this path, declared or not.
-        ignored: Whether the ignore file excludes a path; given if `provided` has such paths.
+        ignored: Whether the ignore file excludes a path.
     """
-    sent = provided if ignored is None else {path for path in provided if not ignored(path)}
-    if not isinstance(sent, (set, frozenset, dict)):
-        sent = set(sent)
+    sent = {path for path in provided if not ignored(path)}
     for stage in dockerfile.stages:
         for source in stage.reads:
             if source.path in sent or _matches(source, sent, dockerfile):
                 continue
-            if ignored is not None and _matches(source, provided, dockerfile):
+            if _matches(source, provided, dockerfile):
                 raise InputError(
                     f"{source.path} is in srcs, but the ignore file leaves it out "
                     f"({_at(dockerfile, source.line)} reads it)",
@@ -64,14 +62,11 @@ def _matches(source: Source, paths: Collection[str], dockerfile: Dockerfile) -> 
                 fix=f"{source.by} {path.partition('[')[0]}*",
             ) from None
         return any(regex.match(other) for other in paths)
-    if path in paths or any(other.startswith(path + "/") for other in paths):
+    if any(other.startswith(path + "/") for other in paths):
         return True
-    parent = path.rpartition("/")[0]
-    while parent:  # below a declared folder, or behind a declared link to one
-        if parent in paths:
-            return True
-        parent = parent.rpartition("/")[0]
-    return False
+    while path and path not in paths:  # below a declared folder, or behind a declared link to one
+        path = path.rpartition("/")[0]
+    return bool(path)
 
 
 def _not_provided(

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from buildlib.errors import InputError, Location
+from buildlib.errors import InputError
 
 _SPECIAL = re.compile(r"[$'\"\\`]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[@*#?$!-]")
@@ -26,7 +26,6 @@ def variables(word: str) -> tuple[str, ...]:
 def expand(
     word: str,
     env: Mapping[str, str],
-    where: Location,
     escape: str = "\\",
     unset: list[str] | None = None,
 ) -> str:
@@ -37,25 +36,23 @@ def expand(
     """
     if _SPECIAL.search(word) is None:
         return word
-    return _WordReader(word, env, where, escape, unset).read("")
+    return _WordReader(word, env, escape, unset).read("")
 
 
 class _WordReader:
     """Reads a word from left to right; `at` is the next character."""
 
-    __slots__ = ("at", "env", "escape", "unset", "where", "word")
+    __slots__ = ("at", "env", "escape", "unset", "word")
 
     def __init__(
         self,
         word: str,
         env: Mapping[str, str],
-        where: Location,
         escape: str,
         unset: list[str] | None,
     ) -> None:
         self.word = word
         self.env = env
-        self.where = where
         self.escape = escape
         self.unset = unset
         self.at = 0
@@ -146,4 +143,4 @@ class _WordReader:
         return value
 
     def error(self, problem: str, fix: str) -> InputError:
-        return InputError(f"{self.word} {problem}", where=self.where, fix=fix)
+        return InputError(f"{self.word} {problem}", fix=fix)

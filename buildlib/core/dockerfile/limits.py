@@ -37,7 +37,7 @@ def check_engine_limits(dockerfile: Dockerfile) -> None:
         for instruction in stage.instructions:
             where = Location(file, instruction.line)
             for part in (instruction, instruction.trigger):
-                problem = part and (_instruction_limit(part) or _flag_limit(part, where))
+                problem = part and (_instruction_limit(part) or _flag_limit(part))
                 if problem:
                     raise InputError(problem[0], where=where, fix=problem[1])
 
@@ -60,7 +60,7 @@ def _instruction_limit(instruction: Instruction) -> tuple[str, str] | None:
     return None
 
 
-def _flag_limit(instruction: Instruction, where: Location) -> tuple[str, str] | None:
+def _flag_limit(instruction: Instruction) -> tuple[str, str] | None:
     """The error and fix if engine 20.10 does not know a flag of an instruction."""
     name, rest = instruction.name, instruction.rest
     for flag, value in instruction.flags:
@@ -72,7 +72,7 @@ def _flag_limit(instruction: Instruction, where: Location) -> tuple[str, str] | 
                 f"{name} --chmod=0755 {rest}",
             )
         if flag == "mount":
-            keyed = [(field.partition("=")[0].lower(), field) for field in fields(value, where)]
+            keyed = [(field.partition("=")[0].lower(), field) for field in fields(value)]
             newer = next((key for key, _ in keyed if key in _NEWER_MOUNT_KEYS), "")
             if newer:
                 kept = ",".join(field for key, field in keyed if key != newer)

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from buildlib.errors import InputError, Location
-from buildlib.suggest import nearest
+from buildlib.suggest import did_you_mean, nearest
 
 _COPY_FLAGS = ("from", "chown", "chmod", "link", "parents", "exclude")
 _ADD_FLAGS = ("chown", "chmod", "link", "checksum", "keep-git-dir", "exclude", "unpack")
@@ -107,25 +107,32 @@ def read_lines(text: str, file: str) -> Lines:
     escape, syntax, syntax_line = _directives(lines, file)
     instructions: list[Instruction] = []
     at = 0
-    total = len(lines)
-    while at < total:
+    while at < len(lines):
         line = lines[at].strip()
-        at += 1
         if not line or line[0] == "#":
+            at += 1
             continue
-        start = at
-        if line[-1] == escape:
-            line, at = _join(lines, start - 1, escape, Location(file, start))
-        instruction = _instruction(start, line, file)
-        inner = instruction.trigger or instruction
-        if "<<" in inner.rest and inner.name in _WITH_HEREDOC:
-            where = Location(file, start)
-            bodies = _heredocs(line, inner.rest, where)
-            instruction = instruction._replace(heredocs=tuple(name for name, _ in bodies))
-            for name, indented in bodies:
-                at = _skip_body(lines, at, name, indented=indented, where=where)
-        instructions.append(instruction._replace(end=at))
+        try:
+            instruction = _instruction_at(lines, at, escape)
+        except InputError as error:
+            error.where = Location(file, at + 1)
+            raise
+        instructions.append(instruction)
+        at = instruction.end
     return Lines(escape, syntax, syntax_line, instructions)
+
+
+def _instruction_at(lines: list[str], start: int, escape: str) -> Instruction:
+    """The instruction that begins at an index."""
+    text, at = _join(lines, start, escape)
+    instruction = _instruction(start + 1, text)
+    inner = instruction.trigger or instruction
+    if "<<" in inner.rest and inner.name in _WITH_HEREDOC:
+        bodies = _heredocs(text, inner.rest)
+        instruction = instruction._replace(heredocs=tuple(name for name, _ in bodies))
+        for name, indented in bodies:
+            at = _skip_body(lines, at, name, indented=indented)
+    return instruction._replace(end=at)
 
 
 def words(rest: str, escape: str) -> list[str]:
@@ -135,7 +142,7 @@ def words(rest: str, escape: str) -> list[str]:
     return re.findall(_WORDS[escape], rest)
 
 
-def fields(value: str, where: Location) -> list[str]:
+def fields(value: str) -> list[str]:
     """The fields of a flag such as `--mount`, whose value is a line of CSV."""
     if '"' not in value:
         return value.split(",")
@@ -146,7 +153,6 @@ def fields(value: str, where: Location) -> list[str]:
     except csv.Error as error:
         raise InputError(
             f"{value} is no list of fields: {error}",
-            where=where,
             fix="--mount=type=bind,source=PATH,target=/PATH",
         ) from None
 
@@ -186,8 +192,8 @@ def _directives(lines: list[str], file: str) -> tuple[str, str, int]:
     return escape, syntax, syntax_line
 
 
-def _join(lines: list[str], first: int, escape: str, where: Location) -> tuple[str, int]:
-    """Join a line that ends in the escape character with those that continue it.
+def _join(lines: list[str], first: int, escape: str) -> tuple[str, int]:
+    """Join a line with those that continue it, as it ends in the escape character.
 
     Comments and empty lines in between are dropped, as in Docker.
 
@@ -195,37 +201,29 @@ def _join(lines: list[str], first: int, escape: str, where: Location) -> tuple[s
         The joined text, and the index of the line after it.
     """
     parts: list[str] = []
-    at = first
-    while at < len(lines):
+    for at in range(first, len(lines)):
         line = lines[at].rstrip(" \t\r")
-        at += 1
         inner = line.lstrip()
-        if at - 1 > first and (not inner or inner[0] == "#"):
+        if at > first and (not inner or inner[0] == "#"):
             continue
         if line[-1] != escape or line[-2:-1] == escape:
-            parts.append(line)
-            return "".join(parts).strip(), at
+            return "".join([*parts, line]).strip(), at + 1
         parts.append(line[:-1])
     raise InputError(
         f"the instruction ends in {escape}, but no line follows that continues it",
-        where=where,
         fix=f"remove the {escape} at the end of the last line",
     )
 
 
-def _instruction(line: int, text: str, file: str) -> Instruction:
-    name, _, rest = text.partition(" ")
-    if "\t" in name:
-        name, _, rest = text.partition("\t")
-    rest = rest.lstrip(" \t")
+def _instruction(line: int, text: str) -> Instruction:
+    name = re.split(r"[ \t]", text, maxsplit=1)[0]
+    rest = text[len(name) :].lstrip(" \t")
     upper = name.upper()
     known = FLAGS.get(upper)
-    where = Location(file, line)
     if known is None:
         guess = nearest(upper, FLAGS)
         raise InputError(
-            f"unknown instruction {name}" + (f"; did you mean {guess}?" if guess else ""),
-            where=where,
+            f"unknown instruction {name}{did_you_mean(upper, FLAGS)}",
             fix=f"{guess} {rest}".rstrip()
             if guess
             else f"remove line {line}, or make it a comment",
@@ -236,7 +234,7 @@ def _instruction(line: int, text: str, file: str) -> Instruction:
         match = _FLAG.match(rest, at)
         if match is None:
             raise InputError(
-                f"a quote in the flags of {upper} is not closed", where=where, fix="close the quote"
+                f"a quote in the flags of {upper} is not closed", fix="close the quote"
             )
         at = match.end()
         text = match.group().strip()
@@ -245,51 +243,42 @@ def _instruction(line: int, text: str, file: str) -> Instruction:
         if "\\" in text or "`" in text:  # some frontends escape with one of them, some with both
             raise InputError(
                 f"a flag of {upper} holds \\ or `, which not all builders take for an escape",
-                where=where,
                 fix=f"{upper} --FLAG='VALUE'",
             )
         if "'" in text or '"' in text:
             text = re.sub(_QUOTED, r"\1\2", text)
-        flags.append(_flag(upper, text, known, {key for key, _ in flags}, where))
-    trigger = _trigger(rest[at:], where) if upper == "ONBUILD" else None
+        flags.append(_flag(upper, text, known, {key for key, _ in flags}))
+    trigger = _trigger(line, rest[at:]) if upper == "ONBUILD" else None
     return Instruction(line, line, upper, tuple(flags), rest[at:].strip(), (), trigger)
 
 
-def _trigger(text: str, where: Location) -> Instruction:
+def _trigger(line: int, text: str) -> Instruction:
     name = text.split(maxsplit=1)[0].upper() if text else "nothing"
     if not text or name in _NO_TRIGGER:
         raise InputError(
             f"{name} cannot stand behind ONBUILD",
-            where=where,
-            fix=f"remove line {where.line}, or write ONBUILD RUN COMMAND",
+            fix=f"remove line {line}, or write ONBUILD RUN COMMAND",
         )
-    return _instruction(where.line, text, where.file)
+    return _instruction(line, text)
 
 
-def _flag(
-    name: str, text: str, known: tuple[str, ...], before: set[str], where: Location
-) -> tuple[str, str]:
+def _flag(name: str, text: str, known: tuple[str, ...], before: set[str]) -> tuple[str, str]:
     key, equals, value = text[2:].partition("=")
     if key not in known:
         guess = nearest(key, known)
         have = "has no flags" if not known else f"knows {', '.join('--' + flag for flag in known)}"
         raise InputError(
             f"{name} has no flag --{key}" + (f"; did you mean --{guess}?" if guess else ""),
-            where=where,
             fix=f"{name} --{guess}{equals}{value}" if guess else f"remove --{key}: {name} {have}",
         )
     if not value and (equals or key not in _WITHOUT_VALUE):
-        raise InputError(
-            f"--{key} of {name} has no value", where=where, fix=f"{name} --{key}=VALUE"
-        )
+        raise InputError(f"--{key} of {name} has no value", fix=f"{name} --{key}=VALUE")
     if key in before and key not in _REPEATED:
-        raise InputError(
-            f"{name} has --{key} twice", where=where, fix=f"remove one --{key} of the two"
-        )
+        raise InputError(f"{name} has --{key} twice", fix=f"remove one --{key} of the two")
     return key, value
 
 
-def _heredocs(line: str, rest: str, where: Location) -> list[tuple[str, bool]]:
+def _heredocs(line: str, rest: str) -> list[tuple[str, bool]]:
     """Name of each heredoc that an instruction opens, and whether its body is indented by tabs.
 
     BuildKit splits the line like its shell, always with backslash as the escape character, and sees
@@ -302,7 +291,7 @@ def _heredocs(line: str, rest: str, where: Location) -> list[tuple[str, bool]]:
         with suppress(ValueError):  # no list: the shell form, as in `RUN [ -e x ] || cat <<EOF`
             _, end = json.JSONDecoder().raw_decode(rest)
             if "<<" in rest[end:]:
-                raise _ambiguous("<< behind a list", '["sh", "-c", "COMMAND"]', where)
+                raise _ambiguous("<< behind a list", '["sh", "-c", "COMMAND"]')
             return []
     if re.fullmatch(_BALANCED, line) is None:  # a quote is not closed
         return []
@@ -310,20 +299,18 @@ def _heredocs(line: str, rest: str, where: Location) -> list[tuple[str, bool]]:
     split = words(line, "\\")
     for word, following in zip(split, [*split[1:], ""], strict=True):
         if word.endswith("<<") and following:
-            raise _ambiguous(f"{word} {following}", f"{word}{following}", where)
+            raise _ambiguous(f"{word} {following}", f"{word}{following}")
         match = re.fullmatch(_HEREDOC, word)
         if match and (name := _unquoted(match[2])):
             heredocs.append((name, match[1] == "-"))
     doubtful = re.search(_DOUBTFUL, line) if heredocs else None
     if doubtful:
-        raise _ambiguous(line[doubtful.start() :].split(maxsplit=1)[0], "$NAME", where)
+        raise _ambiguous(line[doubtful.start() :].split(maxsplit=1)[0], "$NAME")
     return heredocs
 
 
-def _ambiguous(text: str, fix: str, where: Location) -> InputError:
-    return InputError(
-        f"with {text} in the line, not all builders see the same heredocs", where=where, fix=fix
-    )
+def _ambiguous(text: str, fix: str) -> InputError:
+    return InputError(f"with {text} in the line, not all builders see the same heredocs", fix=fix)
 
 
 def _unquoted(word: str) -> str:
@@ -337,12 +324,10 @@ def _unquoted(word: str) -> str:
     return re.sub(r"""'([^']*)'|"((?:[^"\\]|\\.)*)"|\\(.)""", plain, word)
 
 
-def _skip_body(lines: list[str], at: int, name: str, *, indented: bool, where: Location) -> int:
+def _skip_body(lines: list[str], at: int, name: str, *, indented: bool) -> int:
     """The index of the line after the one that ends a heredoc."""
     for index in range(at, len(lines)):
         line = lines[index].rstrip("\r")
         if (line.lstrip("\t") if indented else line) == name:
             return index + 1
-    raise InputError(
-        f"the heredoc {name} is not closed", where=where, fix=f"add a line that is just {name}"
-    )
+    raise InputError(f"the heredoc {name} is not closed", fix=f"add a line that is just {name}")

@@ -8,13 +8,15 @@ two.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from posixpath import normpath
+from typing import TypeVar
 
 from buildlib.core.dockerfile.expand import expand, variables
 from buildlib.core.dockerfile.glob import is_wild
-from buildlib.core.dockerfile.lines import Instruction, fields, read_lines, words
+from buildlib.core.dockerfile.lines import Instruction, read_lines, words
 from buildlib.core.dockerfile.model import Arg, Dockerfile, Outside, Source, Stage, StageReference
+from buildlib.core.dockerfile.mounts import read_mount
 from buildlib.errors import InputError, Location
 from buildlib.suggest import did_you_mean
 
@@ -35,12 +37,7 @@ _STAGE_NAME = re.compile(r"[a-z][a-z0-9._-]*\Z")
 _REMOTE = re.compile(r"[A-Za-z][\w+.-]*://|[\w.-]+@[\w.-]+:")
 """An address, or one of git over ssh, for some released frontend."""
 
-_MOUNT_TYPES = ("bind", "cache", "tmpfs", "secret", "ssh")
-_MOUNT_SWITCHES = ("readonly", "ro", "readwrite", "rw", "required")
-_MOUNT_KEYS = (
-    *("type", "from", "source", "src", "target", "dst", "destination", *_MOUNT_SWITCHES),
-    *("id", "sharing", "mode", "uid", "gid", "env", "size"),
-)
+_Result = TypeVar("_Result")
 _FROM_WORDS = (1, 3)
 
 
@@ -52,7 +49,6 @@ def parse(text: str, file: str, args: Mapping[str, str] | None = None) -> Docker
         args: Build arguments of the build, including those of the platform (`TARGETARCH`, ...).
     """
     lines = read_lines(text, file)
-    given = args or {}
     instructions = lines.instructions
     first = next(
         (i for i, instruction in enumerate(instructions) if instruction.name != "ARG"), None
@@ -61,64 +57,72 @@ def parse(text: str, file: str, args: Mapping[str, str] | None = None) -> Docker
         at = instructions[first].line if first is not None else max(text.count("\n"), 1)
         what = f"{instructions[first].name} stands before" if first is not None else "there is no"
         raise InputError(f"{what} FROM", where=Location(file, at), fix="FROM IMAGE")
-    scope = _Scope(file, lines.escape, given)
-    declared = scope.declare(instructions[:first])
+    scope = _Scope(lines.escape, args or {})
+    declared = tuple(arg for each in instructions[:first] for arg in _at(file, each, scope.declare))
     starts = [i for i, instruction in enumerate(instructions) if instruction.name == "FROM"]
     stages: list[Stage] = []
     for start, end in zip(starts, [*starts[1:], len(instructions)], strict=True):
-        stages.append(_stage(instructions[start], instructions[start + 1 : end], stages, scope))
-    outside = tuple(scope.outside)
-    return Dockerfile(file, lines.syntax, lines.syntax_line, declared, tuple(stages), outside)
+        reader = _at(file, instructions[start], _StageReader(scope, stages).start)
+        for instruction in instructions[start + 1 : end]:
+            _at(file, instruction, reader.read)
+        stages.append(reader.stage())
+    return Dockerfile(
+        file, lines.syntax, lines.syntax_line, declared, tuple(stages), tuple(scope.outside)
+    )
+
+
+def _at(file: str, instruction: Instruction, read: Callable[[Instruction], _Result]) -> _Result:
+    """Read an instruction; its errors are at its line."""
+    try:
+        return read(instruction)
+    except InputError as error:
+        error.where = Location(file, instruction.line)
+        raise
 
 
 class _Scope:
-    """The common state of all stages: file name, escape character and global variables."""
+    """The common state of all stages: escape character and global variables."""
 
-    def __init__(self, file: str, escape: str, given: Mapping[str, str]) -> None:
-        self.file = file
+    def __init__(self, escape: str, given: Mapping[str, str]) -> None:
         self.escape = escape
         self.given = given
         self.globals = {name: given[name] for name in PLATFORM_ARGS if name in given}
+        self.defaults = dict(self.globals)
         self.declared: set[str] = set(PLATFORM_ARGS)
         self.outside: list[Outside] = []
 
-    def declare(self, instructions: list[Instruction]) -> tuple[Arg, ...]:
-        """Read the `ARG`s before the first `FROM`."""
+    def declare(self, instruction: Instruction) -> list[Arg]:
+        """Read an `ARG` before the first `FROM`."""
         args: list[Arg] = []
-        defaults = dict(self.globals)
-        for instruction in instructions:
-            line = instruction.line
-            where = Location(self.file, line)
-            for word in words(instruction.rest, self.escape):
-                name, equals, text = word.partition("=")
-                self.use((name, *variables(text)), line, "ARG")
-                default = None
-                if equals:
-                    default = defaults[name] = expand(text, defaults, where, self.escape)
-                    self.globals[name] = expand(text, self.globals, where, self.escape)
-                if name in self.given:
-                    self.globals[name] = self.given[name]
-                self.declared.add(name)
-                args.append(Arg(name, default, line))
-        return tuple(args)
+        for word in words(instruction.rest, self.escape):
+            name, equals, text = word.partition("=")
+            self.use((name, *variables(text)), instruction)
+            default = None
+            if equals:
+                default = self.defaults[name] = expand(text, self.defaults, self.escape)
+                self.globals[name] = expand(text, self.globals, self.escape)
+            if name in self.given:
+                self.globals[name] = self.given[name]
+            self.declared.add(name)
+            args.append(Arg(name, default, instruction.line))
+        return args
 
-    def use(self, names: Iterable[str], line: int, by: str, *, trigger: bool = False) -> None:
+    def use(self, names: Iterable[str], by: Instruction, *, trigger: bool = False) -> None:
         """Note variables whose values depend on the builder's machine."""
         for name in names:
             if name in _BUILDERS_ARGS and (trigger or name not in self.given):
-                self.outside.append(Outside("variable", name, line, by, trigger))
+                self.outside.append(Outside("variable", name, by.line, by.name, trigger))
 
-    def base(self, text: str, where: Location) -> str:
+    def base(self, text: str) -> str:
         """The image of a `FROM` with variables replaced; empty if one has no value."""
         unset: list[str] = []
-        image = expand(text, self.globals, where, self.escape, unset)
+        image = expand(text, self.globals, self.escape, unset)
         for name in unset:
             if name not in self.declared:
                 known = self.declared - PLATFORM_ARGS
                 raise InputError(
                     f"FROM {text} uses {name}, but no ARG above it declares that"
                     f"{did_you_mean(name, known)}",
-                    where=where,
                     fix=f"ARG {name}=IMAGE",
                 )
         return "" if unset else image
@@ -133,7 +137,6 @@ class _Scope:
         sure: set[str] = set()
         for instruction in chain:
             name, rest = instruction.name, instruction.rest
-            where = Location(self.file, instruction.line)
             pairs = [word.partition("=") for word in words(rest, self.escape)]
             before, known = dict(env), frozenset(sure)
             if name == "ENV" and pairs and not pairs[0][1]:
@@ -141,7 +144,7 @@ class _Scope:
                 pairs = [(key, "=", value.strip())]
             for key, equals, value in pairs:
                 if name == "ENV" or equals:
-                    env[key] = expand(value, before, where, self.escape)
+                    env[key] = expand(value, before, self.escape)
                     sure = sure | {key} if known.issuperset(variables(value)) else sure - {key}
                 if name == "ARG" and (key in self.given or (not equals and key in self.globals)):
                     env[key] = self.given.get(key, self.globals.get(key, ""))
@@ -149,185 +152,137 @@ class _Scope:
         return env, sure
 
 
-def _stage(
-    start: Instruction, body: list[Instruction], before: list[Stage], scope: _Scope
-) -> Stage:
-    """Read one stage; `before` are the stages above it."""
-    where = Location(scope.file, start.line)
-    parts = start.rest.split()
-    if len(parts) not in _FROM_WORDS or (len(parts) > 1 and parts[1].upper() != "AS"):
-        raise InputError(
-            f"FROM {start.rest} is not an image with an optional name",
-            where=where,
-            fix="FROM IMAGE AS NAME",
-        )
-    name = parts[2].lower() if len(parts) > 1 else ""
-    if name and not _STAGE_NAME.match(name):
-        raise InputError(
-            f"a stage cannot be named {parts[2]}",
-            where=where,
-            fix=f"FROM {parts[0]} AS {re.sub('[^a-z0-9._-]|^[^a-z]+', '', name) or 'build'}",
-        )
-    base, platform = parts[0], start.flag("platform")
-    scope.use(variables(platform), start.line, "FROM")
-    image = scope.base(base, where)
-    reader = _StageReader(scope, before, _index(image, before, exact=True))
-    for instruction in body:
-        handle = _HANDLERS.get(instruction.name)
-        if handle is not None:
-            handle(reader, instruction)
-    return Stage(
-        name,
-        base,
-        image,
-        variables(base),
-        reader.parent,
-        platform,
-        start.line,
-        tuple(reader.reads),
-        tuple(reader.references),
-        reader.user,
-        tuple(body),
-    )
-
-
-def _index(name: str, stages: list[Stage], *, exact: bool = False) -> int | None:
-    """Index of the last stage with a name; `FROM` compares it as written, `--from` does not."""
-    searched = name if exact else name.lower()
-    for index in range(len(stages) - 1, -1, -1):
-        if searched and stages[index].name == searched:
-            return index
-    return None
-
-
 class _StageReader:
-    """Collects what the instructions of one stage read."""
+    """Collects what one stage is and reads; `before` are the stages above it."""
 
     trigger = False
     """Whether the instructions are after `ONBUILD`."""
 
-    def __init__(self, scope: _Scope, before: list[Stage], parent: int | None) -> None:
+    def __init__(self, scope: _Scope, before: list[Stage]) -> None:
         self.scope = scope
         self.before = before
-        self.parent = parent
         self.reads: list[Source] = []
         self.references: list[StageReference] = []
-        self.settings: list[Instruction] = []
         self.user = ""
+        self.instructions: list[Instruction] = []
 
-    def setting(self, instruction: Instruction) -> None:
-        self.settings.append(instruction)
+    def start(self, instruction: Instruction) -> _StageReader:
+        """Read the `FROM`."""
+        parts = instruction.rest.split()
+        if len(parts) not in _FROM_WORDS or (len(parts) > 1 and parts[1].upper() != "AS"):
+            raise InputError(
+                f"FROM {instruction.rest} is not an image with an optional name",
+                fix="FROM IMAGE AS NAME",
+            )
+        name = parts[2].lower() if len(parts) > 1 else ""
+        if name and not _STAGE_NAME.match(name):
+            raise InputError(
+                f"a stage cannot be named {parts[2]}",
+                fix=f"FROM {parts[0]} AS {re.sub('[^a-z0-9._-]|^[^a-z]+', '', name) or 'build'}",
+            )
+        self.name, self.base, self.line = name, parts[0], instruction.line
+        self.platform = instruction.flag("platform")
+        self.scope.use(variables(self.platform), instruction)
+        self.image = self.scope.base(self.base)
+        self.parent = _index(self.image, self.before, exact=True)
+        return self
+
+    def stage(self) -> Stage:
+        return Stage(
+            self.name,
+            self.base,
+            self.image,
+            variables(self.base),
+            self.parent,
+            self.platform,
+            self.line,
+            tuple(self.reads),
+            tuple(self.references),
+            self.user,
+            tuple(self.instructions),
+        )
+
+    def read(self, instruction: Instruction) -> None:
+        """Read an instruction below the `FROM`."""
+        self.instructions.append(instruction)
+        match instruction.name:
+            case "ADD" | "COPY":
+                self.copy(instruction)
+            case "ARG":
+                self.argument(instruction)
+            case "ONBUILD":  # its instruction runs in another build, whose stages are unknown
+                if instruction.trigger:
+                    _TriggerReader(self.scope, []).read(instruction.trigger)
+            case "RUN":
+                self.run(instruction)
+            case "USER":
+                self.user = instruction.rest
 
     def argument(self, instruction: Instruction) -> None:
-        scope, where = self.scope, Location(self.scope.file, instruction.line)
-        texts = (word.partition("=")[0] for word in words(instruction.rest, scope.escape))
-        names = [expand(text, {}, where, scope.escape) for text in texts]
-        scope.use(names, where.line, "ARG", trigger=self.trigger)
-        self.settings.append(instruction)
-
-    def switch_user(self, instruction: Instruction) -> None:
-        self.user = instruction.rest
-
-    def on_build(self, instruction: Instruction) -> None:
-        """`ONBUILD`: its instruction runs in another build, whose stages are unknown."""
-        trigger = instruction.trigger
-        handle = _HANDLERS.get(trigger.name) if trigger is not None else None
-        if trigger is not None and handle is not None:
-            handle(_TriggerReader(self.scope, [], None), trigger)
+        escape = self.scope.escape
+        texts = (word.partition("=")[0] for word in words(instruction.rest, escape))
+        names = [expand(text, {}, escape) for text in texts]
+        self.scope.use(names, instruction, trigger=self.trigger)
 
     def copy(self, instruction: Instruction) -> None:
-        line, by, rest = instruction.line, instruction.name, instruction.rest
-        where = Location(self.scope.file, line)
-        paths = _list(rest, where)
+        by = instruction.name
+        paths = _list(instruction.rest)
         if not paths[1:]:
-            raise InputError(
-                f"{by} needs a source and a destination", where=where, fix=f"{by} SOURCE /TARGET"
-            )
-        origin = instruction.flag("from") if instruction.flags else ""
-        if origin:
-            self.refer(origin, by, where)
+            raise InputError(f"{by} needs a source and a destination", fix=f"{by} SOURCE /TARGET")
+        if origin := instruction.flag("from"):
+            self.refer(origin, instruction)
             return
         for text in paths[:-1]:
             if instruction.heredocs and "<<" in text:
                 continue
             path = self.expanded(text, instruction)
             if by == "ADD" and self.is_address(path):
-                self.note("address", path, by, line)
+                self.note("address", path, instruction)
             else:
-                self.read(path, by, where, glob=is_wild(path))
+                self.read_path(path, instruction, glob=is_wild(path))
 
     def run(self, instruction: Instruction) -> None:
         for key, value in instruction.flags:
             if key == "mount":
-                self.mount(value, Location(self.scope.file, instruction.line))
+                mount = read_mount(value)
+                kind, origin = mount["type"], mount.get("from", "")
+                if kind == "cache":
+                    self.note("cache", f"--mount={value}", instruction)
+                if origin and kind in ("bind", "cache"):
+                    self.refer(origin, instruction)
+                elif kind == "bind":
+                    self.read_path(mount["source"] or ".", instruction, glob=False)
 
-    def mount(self, text: str, where: Location) -> None:
-        options: dict[str, str] = {}
-        for field in fields(text, where):
-            key, equals, value = field.partition("=")
-            key = key.lower()
-            if key not in _MOUNT_KEYS or not (equals or key in _MOUNT_SWITCHES):
-                raise InputError(
-                    f"--mount has no key {key}{did_you_mean(key, _MOUNT_KEYS)}"
-                    if key not in _MOUNT_KEYS
-                    else f"{key} of --mount has no value",
-                    where=where,
-                    fix="--mount=type=bind,source=PATH,target=/PATH",
-                )
-            options[key] = value
-        kind = options.get("type", "bind").lower()
-        if kind not in _MOUNT_TYPES:
-            raise InputError(
-                f"--mount has no type {kind}{did_you_mean(kind, _MOUNT_TYPES)}",
-                where=where,
-                fix=f"--mount=type={{{','.join(_MOUNT_TYPES)}}}",
-            )
-        if kind == "cache":
-            self.note("cache", f"--mount={text}", "RUN", where.line)
-        origin = options.get("from", "")
-        if origin and kind in ("bind", "cache"):
-            self.refer(origin, "RUN", where)
-        elif kind == "bind":
-            source = options.get("source", options.get("src", ""))
-            if "$" in source:
-                raise InputError(
-                    f"RUN mounts {source}, but engine 20.10 replaces no variables there",
-                    where=where,
-                    fix="--mount=type=bind,source=PATH,target=/PATH",
-                )
-            self.read(source or ".", "RUN", where, glob=False)
-
-    def note(self, kind: str, name: str, by: str, line: int) -> None:
+    def note(self, kind: str, name: str, by: Instruction) -> None:
         """Note an input that no key holds."""
-        self.scope.outside.append(Outside(kind, name, line, by, self.trigger))
+        self.scope.outside.append(Outside(kind, name, by.line, by.name, self.trigger))
 
-    def refer(self, name: str, by: str, where: Location) -> None:
+    def refer(self, name: str, by: Instruction) -> None:
         if "$" in name:
+            flag = "from" if by.name == "RUN" else "--from"
             raise InputError(
-                f"{by} takes from {name}, but variables are not replaced there",
-                where=where,
-                fix=f"FROM {name} AS NAME, then {'from' if by == 'RUN' else '--from'}=NAME",
+                f"{by.name} takes from {name}, but variables are not replaced there",
+                fix=f"FROM {name} AS NAME, then {flag}=NAME",
             )
         stage = _index(name, self.before)
-        if stage is None and by == "COPY" and _is_number(name):
+        if stage is None and by.name == "COPY" and _is_number(name):
             stage = int(name)
             if stage >= len(self.before):
                 raise InputError(
                     f"--from={name} is no stage above this one",
-                    where=where,
                     fix="COPY --from=NAME, with FROM IMAGE AS NAME above",
                 )
-        self.references.append(StageReference(name, where.line, by, stage))
+        self.references.append(StageReference(name, by.line, by.name, stage))
 
-    def read(self, text: str, by: str, where: Location, *, glob: bool) -> None:
+    def read_path(self, text: str, by: Instruction, *, glob: bool) -> None:
         path = normpath(text.lstrip("/") or ".")
         if path == ".." or path.startswith("../"):
+            inner = path.rpartition("../")[2] or "SOURCE"
             raise InputError(
-                f"{by} reads {text}, which is outside the folder of the image",
-                where=where,
-                fix=f"{by} {path.rpartition('../')[2] or 'SOURCE'}, with the file in srcs",
+                f"{by.name} reads {text}, which is outside the folder of the image",
+                fix=f"{by.name} {inner}, with the file in srcs",
             )
-        self.reads.append(Source(path, where.line, by, glob, text.endswith("/")))
+        self.reads.append(Source(path, by.line, by.name, glob, text.endswith("/")))
 
     def is_address(self, text: str) -> bool:
         return _REMOTE.match(text) is not None
@@ -335,25 +290,22 @@ class _StageReader:
     def expanded(self, text: str, instruction: Instruction) -> str:
         """A source with its variables replaced; all must have a value."""
         scope = self.scope
-        where = Location(scope.file, instruction.line)
         if "$" not in text:
-            return expand(text, {}, where, scope.escape)
-        chain = list(self.settings)
+            return expand(text, {}, scope.escape)
+        chain = list(self.instructions)
         parent = self.parent
         while parent is not None:
-            above = self.before[parent]
-            chain[:0] = [each for each in above.instructions if each.name in ("ARG", "ENV")]
-            parent = above.parent
+            chain[:0] = self.before[parent].instructions
+            parent = self.before[parent].parent
         unset: list[str] = []
-        env, sure = scope.environment(chain)
-        path = expand(text, env, where, scope.escape, unset)
+        env, sure = scope.environment([each for each in chain if each.name in ("ARG", "ENV")])
+        path = expand(text, env, scope.escape, unset)
         if instruction.name == "ADD":  # a variable of the base may hold an address
             unset += [name for name in variables(text) if name not in sure]
         if unset:
             raise InputError(
                 f"{instruction.name} reads {text}, but nothing above it sets "
                 f"{unset[0]}{did_you_mean(unset[0], env)}",
-                where=where,
                 fix=f"ARG {unset[0]}=VALUE",
             )
         return path
@@ -364,12 +316,12 @@ class _TriggerReader(_StageReader):
 
     trigger = True
 
-    def refer(self, name: str, by: str, where: Location) -> None:
+    def refer(self, name: str, by: Instruction) -> None:
         """A number is a stage of the child; a name may be any image."""
-        if name != "scratch" and not (by == "COPY" and _is_number(name)):
-            self.note("image", name, by, where.line)
+        if name != "scratch" and not (by.name == "COPY" and _is_number(name)):
+            self.note("image", name, by)
 
-    def read(self, text: str, by: str, where: Location, *, glob: bool) -> None:
+    def read_path(self, text: str, by: Instruction, *, glob: bool) -> None:
         """Ignore a path of the child's context: the child's key holds it."""
 
     def is_address(self, text: str) -> bool:
@@ -381,18 +333,16 @@ class _TriggerReader(_StageReader):
         return text if "$" in text else super().expanded(text, instruction)
 
 
-_HANDLERS = {
-    "ADD": _StageReader.copy,
-    "ARG": _StageReader.argument,
-    "COPY": _StageReader.copy,
-    "ENV": _StageReader.setting,
-    "ONBUILD": _StageReader.on_build,
-    "RUN": _StageReader.run,
-    "USER": _StageReader.switch_user,
-}
+def _index(name: str, stages: list[Stage], *, exact: bool = False) -> int | None:
+    """Index of the last stage with a name; `FROM` compares it as written, `--from` does not."""
+    searched = name if exact else name.lower()
+    for index in range(len(stages) - 1, -1, -1):
+        if searched and stages[index].name == searched:
+            return index
+    return None
 
 
-def _list(rest: str, where: Location) -> list[str]:
+def _list(rest: str) -> list[str]:
     if not rest.startswith("["):
         return rest.split()
     import json
@@ -402,9 +352,7 @@ def _list(rest: str, where: Location) -> list[str]:
     except ValueError:
         return rest.split()  # as Docker does: a name may begin with a bracket
     if not all(isinstance(word, str) for word in items):
-        raise InputError(
-            "the list holds something that is no text", where=where, fix='["SOURCE", "/TARGET"]'
-        )
+        raise InputError("the list holds something that is no text", fix='["SOURCE", "/TARGET"]')
     return [str(word) for word in items]
 
 
