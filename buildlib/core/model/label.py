@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from buildlib.errors import InputError, Location
+from buildlib.errors import InputError
 
 _PACKAGE = re.compile(r"[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+)*\Z")
 _NAME = re.compile(r"[A-Za-z0-9_.+-]+\Z")
@@ -62,7 +62,7 @@ def is_label(text: str) -> bool:
     return text.startswith(("//", ":"))
 
 
-def parse_label(text: str, *, package: str = "", where: Location | None = None) -> Label:
+def parse_label(text: str, *, package: str = "") -> Label:
     """Parse a label; `:name` is a target of `package`."""
     if text.startswith(":"):
         folder, name = package, text[1:]
@@ -74,23 +74,22 @@ def parse_label(text: str, *, package: str = "", where: Location | None = None) 
     fits = _NAME.match(name) and (not folder or _PACKAGE.match(folder))
     if not fits or any(not piece.strip(".") for piece in (name, *folder.split("/")) if piece):
         stem = text.strip("/:") or "images/kernel-py"
-        raise InputError(f"{text!r} is not a label", where=where, fix=f"write it as //{stem}")
+        raise InputError(f"{text!r} is not a label", fix=f"write it as //{stem}")
     return Label(folder, name)
 
 
-def parse_reference(text: str, *, package: str = "", where: Location | None = None) -> Reference:
+def parse_reference(text: str, *, package: str = "") -> Reference:
     """Parse a label with an optional list of parts: `//x:y[a, b]`. Parts are sorted."""
     match = _PARTS.match(text)
     if not match:
-        return Reference(parse_label(text, package=package, where=where))
+        return Reference(parse_label(text, package=package))
     parts = [part.strip() for part in match["parts"].split(",")]
     if not all(_NAME.match(part) for part in parts):
         raise InputError(
             f"{text!r} names no parts in its brackets",
-            where=where,
             fix=f"{match['label']}[part, part], or {match['label']} for the whole",
         )
-    label = parse_label(match["label"], package=package, where=where)
+    label = parse_label(match["label"], package=package)
     return Reference(label, tuple(sorted(set(parts))))
 
 

@@ -49,19 +49,13 @@ def container_files(
         platform: Such as `linux/amd64`; by default the workspace's.
         doc: One line for `doit list`.
     """
-    where = current().where()
-    if isinstance(outputs, str) or not outputs:
-        raise InputError(
-            "outputs is a list of paths, and not empty",
-            where=where,
-            fix=f"outputs = [{outputs or 'opt/jre/'!r}]",
-        )
+    if not outputs:
+        raise InputError("outputs is a list of paths, and not empty", fix="outputs = ['opt/jre/']")
     named = [_output_name(path) for path in outputs]
     twice = next((name for name in named if named.count(name) > 1), "")
     if twice:
         raise InputError(
             f"two outputs would both be called {twice}",
-            where=where,
             fix="give one of them another name in the Dockerfile's last stage",
         )
     files, deps = sources(srcs)
@@ -93,11 +87,9 @@ class ContainerFiles(DockerfileRule):
     uses_engine = True
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        del targets
         return [_output_name(path) for path in target.attrs["outputs"]]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        del parts
         import os
         import tarfile
 

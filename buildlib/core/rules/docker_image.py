@@ -81,8 +81,6 @@ def docker_image(
         licenses: SPDX expression for the OCI label.
         doc: One line for `doit list`; not part of the key.
     """
-    package = current()
-    where = package.where()
     files, deps = sources(srcs)
     files = [
         *without_ignored(files, dockerfile),
@@ -95,20 +93,15 @@ def docker_image(
     if chosen and PARENT_ARG in parents:
         raise InputError(
             f"{PARENT_ARG} stands in bases and is the parent too",
-            where=where,
             fix=f"remove {PARENT_ARG} from bases",
         )
     if chosen:
         parents[PARENT_ARG] = chosen
     deps += [Dep(BASE, arg, Reference(label(text))) for arg, text in parents.items()]
-    if isinstance(apt, str):
-        raise InputError("apt is a text, not a list", where=where, fix=f'apt = ["{apt}"]')
     if apt:
         if not chosen:
             raise InputError(
-                "apt needs a parent to add packages to",
-                where=where,
-                fix='parent = "//images/bases/os"',
+                "apt needs a parent to add packages to", fix='parent = "//images/bases/os"'
             )
         pins.append(Pin(APT.name, own, tuple(sorted(set(apt)))))
     if python:
@@ -126,10 +119,10 @@ def docker_image(
             "licenses": licenses,
             "network": network,
             "python": python,
-            "platform": platform or package.settings.platform,
+            "platform": platform or current().settings.platform,
             "repository": image_repository(repository or name),
         },
-        files=_unique(files),
+        files=list(dict.fromkeys(files)),  # the Dockerfile may be in srcs too
         deps=deps,
         pins=pins,
         flavours=flavours,
@@ -144,7 +137,6 @@ def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
     if not python.endswith(".in"):
         raise InputError(
             f"python is {python!r}, not a requirements file that ends in .in",
-            where=package.where(),
             fix='python = "requirements.in"',
         )
     file = source(python, attribute="python")
@@ -166,11 +158,6 @@ def python_entry_name(own: str, python: str) -> str:
     return own if python == "requirements.in" else f"{own} {python}"
 
 
-def _unique(files: list[File]) -> list[File]:
-    """Drop repeated files: the Dockerfile or a requirements file may be in srcs too."""
-    return list(dict.fromkeys(files))
-
-
 def _by_flavour(parent: str | Mapping[str, str] | None, flavours: Sequence[str]) -> str | None:
     """The parent for the workspace's flavour, or for the image's own if it is left out."""
     if parent is None or isinstance(parent, str):
@@ -182,7 +169,6 @@ def _by_flavour(parent: str | Mapping[str, str] | None, flavours: Sequence[str])
     if flavour not in parent:
         raise InputError(
             f"there is no parent for the flavour {flavour}",
-            where=current().where(),
             fix=f'parent = {{"{flavour}": "//…", …}}',
         )
     return parent[flavour]
@@ -211,7 +197,6 @@ class DockerImage(DockerfileRule):
     product = "image"
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        del parts
         stage = stage_image(target, context)
         labels = oci_labels(target, context)
         return context.build_image(target, self.request(target), stage, labels=labels)

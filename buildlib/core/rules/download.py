@@ -31,7 +31,7 @@ def download(*, name: str, urls: Sequence[str], filename: str = "", doc: str = "
         doc: One line for `doit list`.
     """
     if not urls:
-        raise InputError("urls is empty", fix='urls = ["https://…"]')
+        raise InputError("urls is a list of addresses, and not empty", fix='urls = ["https://…"]')
     for url in urls:
         if not url.startswith(("https://", "http://")) and not _IN_INDEX.match(url):
             raise InputError(

@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from buildlib.core.dsl import glob as globs
-from buildlib.core.dsl.declare import current, declare, leads_out
-from buildlib.core.model.label import is_label, parse_reference
+from buildlib.core.dsl.declare import declare, leads_out, reference
+from buildlib.core.model.label import is_label
 from buildlib.core.model.output import FileOutput, Output
 from buildlib.core.model.target import ARCHIVE, Dep, Rule, Target, Targets
 from buildlib.errors import InputError
@@ -49,50 +49,40 @@ def extract(
             each file is laid into the build context by itself, and `files` names no folders.
         doc: One line for `doit list`.
     """
-    package = current()
-    where = package.where()
     if not is_label(archive):
         raise InputError(
             f"archive is {archive!r}, which is no label of a target",
-            where=where,
             fix='archive = ":download", with download(name="download", urls=["…"])',
         )
     globs.check(exclude)
     _check_files(files, name, folders=bool(out))
     if "/" in out or out.startswith("."):
-        raise InputError(f"out is {out!r}, not a file's name", where=where, fix=f'"{name}.tar"')
+        raise InputError(f"out is {out!r}, not a file's name", fix=f'"{name}.tar"')
     declare(
         RULE,
         name=name,
         doc=doc,
         attrs={"exclude": sorted(exclude), "files": files, "out": out},
-        deps=[Dep(ARCHIVE, "", parse_reference(archive, package=package.path, where=where))],
+        deps=[Dep(ARCHIVE, "", reference(archive))],
     )
 
 
 def _check_files(files: Mapping[str, str], name: str, *, folders: bool) -> None:
     """Refuse a mapping that is empty, or leads out of the archive or the result."""
-    where = current().where()
     if not files:
-        raise InputError(
-            "extract takes nothing out", where=where, fix='files = {"folder/": "opt/folder/"}'
-        )
+        raise InputError("extract takes nothing out", fix='files = {"folder/": "opt/folder/"}')
     for inside, outside in files.items():
         if inside.endswith("/") != outside.endswith("/"):
             raise InputError(
                 f"{inside} -> {outside}: one is a folder and the other a file",
-                where=where,
                 fix="end both with / for a folder, or neither",
             )
         for path in (inside, outside):
             if leads_out(path):
-                raise InputError(
-                    f"{path!r} leads out of the archive", where=where, fix="write a relative path"
-                )
+                raise InputError(f"{path!r} leads out of the archive", fix="write a relative path")
         if inside.endswith("/") and not folders:
             raise InputError(
                 f"{inside} is a folder, and folders come out as one tar",
-                where=where,
                 fix=f'out = "{name}.tar"',
             )
 
@@ -104,11 +94,9 @@ class Extract(Rule):
     product = "files"
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        del targets
         return [target.attrs["out"]] if target.attrs["out"] else [*target.attrs["files"].values()]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        del parts
         (dep,) = target.deps
         output = context.output(dep.ref).files
         if len(output) != 1:

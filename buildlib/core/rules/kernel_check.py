@@ -72,11 +72,9 @@ class KernelCheck(Rule):
     uses_engine = True
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        del target, targets
         return [REPORT]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        del parts
         (image,) = (dep.ref.label for dep in target.deps if dep.kind == IMAGE)
         others = {dep.name: dep.ref.label for dep in target.deps if dep.kind == WITH}
         arguments = [*target.attrs["arguments"], context.image_reference(image)]

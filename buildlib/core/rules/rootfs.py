@@ -58,7 +58,6 @@ def rootfs(
     if foreign:
         raise InputError(
             f"files holds {foreign[0].ref}, but takes files of the package only",
-            where=current().where(),
             fix=f"remove {foreign[0].ref} from files",
         )
     declare(
@@ -95,11 +94,9 @@ class Rootfs(DockerfileRule):
 
     def staged_names(self, target: Target, targets: Targets) -> list[str]:
         laid = set(target.attrs["files"])
-        del targets
         return [TAR, *(file.name for file in target.files if file.name not in laid)]
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
-        del parts
         stage = context.stage(target)
         laid = set(target.attrs["files"])
         prefix = target.attrs["strip_prefix"]

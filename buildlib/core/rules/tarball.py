@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from buildlib.core.dsl.declare import current, declare, freeze, leads_out, source
-from buildlib.core.model.label import is_label, parse_reference
+from buildlib.core.dsl.declare import declare, freeze, leads_out, reference, source
+from buildlib.core.model.label import is_label
 from buildlib.core.model.output import DIST, EXPORT, Export, Output
 from buildlib.core.model.target import (
     MEMBER,
@@ -26,8 +26,8 @@ from buildlib.core.model.target import (
     Target,
     Targets,
 )
-from buildlib.core.rules.base import files_of
-from buildlib.errors import InputError, Location
+from buildlib.core.rules.base import files_of, member_path
+from buildlib.errors import InputError
 
 if TYPE_CHECKING:
     from buildlib.core.pack.tar import Member
@@ -60,15 +60,12 @@ def tarball(
             A development version reads `2.5.0.SNAPSHOT` there.
         doc: One line for `doit list`.
     """
-    package = current()
-    where = package.where()
     files: list[File] = []
     deps: list[Dep] = []
     taken: dict[str, str] = {}
     if not parts:
         raise InputError(
             "a tarball needs at least one part",
-            where=where,
             fix='parts = {"all": {"path/in/archive": "file"}}',
         )
     for part, members in parts.items():
@@ -76,28 +73,23 @@ def tarball(
             if path in taken and not path.endswith("/"):
                 raise InputError(
                     f"{path} stands in the parts {taken[path]} and {part}",
-                    where=where,
                     fix=f"remove it from {part}",
                 )
             if leads_out(path):
-                raise InputError(
-                    f"{path!r} leads out of the archive", where=where, fix="write a relative path"
-                )
+                raise InputError(f"{path!r} leads out of the archive", fix="write a relative path")
             taken[path] = part
             if is_label(origin):
-                ref = parse_reference(origin, package=package.path, where=where)
-                deps.append(Dep(MEMBER, path, ref, part))
+                deps.append(Dep(MEMBER, path, reference(origin), part))
             else:
                 files.append(source(origin, attribute="parts", part=part, as_name=path))
     unknown = [path for path in executables if not _below(path, taken)]
     if unknown:
         raise InputError(
             f"executables names {unknown[0]}, which is not in the archive",
-            where=where,
             fix="write a path that stands in parts",
         )
     renamed = dict(release_names or {})
-    _check_renamed(renamed, taken, archive, where)
+    _check_renamed(renamed, taken, archive)
     declare(
         RULE,
         name=name,
@@ -132,7 +124,6 @@ class Tarball(Rule):
         return attrs
 
     def output_names(self, target: Target, targets: Targets) -> list[str]:
-        del targets
         return [f"{target.label.name}.tar"]
 
     def export(self, target: Target, version: str) -> Export | None:
@@ -153,11 +144,8 @@ class Tarball(Rule):
             if not parts or file.part in parts:
                 add(file.name, context.store.path(context.keep_source(file).sha256))
         for dep in target.deps_of(parts):
-            path = dep.name
-            folder = path.removeprefix("./")
             for name, made in files_of(dep, target, context).items():
-                where = folder + name if path.endswith("/") else path
-                add(where, context.store.path(made.sha256))
+                add(member_path(dep, name), context.store.path(made.sha256))
         absent = executables - {member.path for member in members}
         if absent and not parts:  # below the folder of a label, which may have no such file
             raise InputError(
@@ -186,33 +174,27 @@ class Tarball(Rule):
         return [member._replace(path=names.get(member.path, member.path)) for member in members]
 
 
-def _check_renamed(
-    renamed: Mapping[str, str], taken: Mapping[str, str], archive: str, where: Location
-) -> None:
+def _check_renamed(renamed: Mapping[str, str], taken: Mapping[str, str], archive: str) -> None:
     """Refuse names for missing members, and names that lead out of the release file."""
     if renamed and not archive:
         raise InputError(
             f"{RELEASE_NAMES} are for a release file, and this archive has none",
-            where=where,
             fix='archive = "NAME"',
         )
     for path, name in renamed.items():
         if not _below(path, taken):
             raise InputError(
                 f"{RELEASE_NAMES} names {path}, which is not in the archive",
-                where=where,
                 fix="write a path that stands in parts",
             )
         if leads_out(name) or name.endswith("/"):
             raise InputError(
                 f"{name!r} cannot be a file of the archive",
-                where=where,
                 fix="write a relative path",
             )
         if "{" in name.replace(VERSION_FIELD, ""):
             raise InputError(
                 f"{name!r} holds a placeholder other than {VERSION_FIELD}",
-                where=where,
                 fix=f"write {VERSION_FIELD}",
             )
 
