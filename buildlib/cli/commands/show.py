@@ -5,6 +5,7 @@ It reads only files of this machine; `plan` says whether an image is still in th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +48,7 @@ def facts(workspace: Workspace, label: Label) -> dict[str, Any]:
         "left_out": workspace.left_out.get(label),
         **{name: True for name in ("manual", "internal") if getattr(target, name)},
         "flavours": list(target.flavours),
-        "attributes": {name: _plain(value) for name, value in target.attrs.items()},
+        "attributes": json.loads(json.dumps(target.attrs)),  # lists of tuples
         "parts": list(target.parts),
         "files": [file.path for file in target.files],
         "needs": [
@@ -83,12 +84,6 @@ def _pinned(workspace: Workspace, section: str, name: str) -> dict[str, str]:
     """The versions that one section of the lock has for a target."""
     entry = workspace.lock.get(section, {}).get(name)
     return {item: pin.version for item, pin in sorted(entry.items.items())} if entry else {}
-
-
-def _plain(value: object) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, (tuple, list)) else value
 
 
 def _lines(target: Mapping[str, Any]) -> list[str]:

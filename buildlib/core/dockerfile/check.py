@@ -37,14 +37,14 @@ def check_sources(
         for source in stage.reads:
             if source.path in sent or _matches(source, sent, dockerfile):
                 continue
+            what, fix = _not_provided(source, dockerfile, provided, exists)
             if _matches(source, provided, dockerfile):
-                raise InputError(
+                what = (
                     f"{source.path} is in srcs, but the ignore file leaves it out "
-                    f"({_at(dockerfile, source.line)} reads it)",
-                    where=where,
-                    fix=f"!{source.path}",
+                    f"({_at(dockerfile, source.line)} reads it)"
                 )
-            raise _not_provided(source, dockerfile, provided, exists, where)
+                fix = f"!{source.path}"
+            raise InputError(what, where=where, fix=fix)
 
 
 def _matches(source: Source, paths: Collection[str], dockerfile: Dockerfile) -> bool:
@@ -74,33 +74,21 @@ def _not_provided(
     dockerfile: Dockerfile,
     provided: Collection[str],
     exists: Callable[[str], bool],
-    where: Location,
-) -> InputError:
+) -> tuple[str, str]:
+    """What is wrong with a source, and the fix."""
     path, at = source.path, _at(dockerfile, source.line)
     if path == ".":
-        return InputError(
-            f"{at} reads the whole folder, but srcs is empty",
-            where=where,
-            fix='srcs = glob(["**"])',
-        )
+        return f"{at} reads the whole folder, but srcs is empty", 'srcs = glob(["**"])'
     if source.glob:
-        return InputError(
-            f"{path} matches nothing in srcs ({at} reads it)",
-            where=where,
-            fix=f'srcs = [..., *glob(["{path}"])]',
-        )
+        fix = f'srcs = [..., *glob(["{path}"])]'
+        return f"{path} matches nothing in srcs ({at} reads it)", fix
     if exists(path):
         entry = f'*glob(["{path}/**"])' if source.folder else f'"{path}"'
-        return InputError(
-            f"{path} exists, but is not in srcs ({at} reads it)",
-            where=where,
-            fix=f"srcs = [..., {entry}]",
-        )
+        return f"{path} exists, but is not in srcs ({at} reads it)", f"srcs = [..., {entry}]"
     guess = nearest(path, provided)
-    return InputError(
-        f"{path} does not exist ({at} reads it)" + (f"; did you mean {guess}?" if guess else ""),
-        where=where,
-        fix=f"{at}: {source.by} {guess}" if guess else f"create {path}, or remove it from {at}",
+    return (
+        f"{path} does not exist ({at} reads it){did_you_mean(path, provided)}",
+        f"{at}: {source.by} {guess}" if guess else f"create {path}, or remove it from {at}",
     )
 
 
@@ -143,7 +131,8 @@ def _used_bases(dockerfile: Dockerfile, bases: Mapping[str, str], where: Locatio
             alone = _ALONE.match(stage.base)
             name = (alone[1] or alone[2]) if alone else ""
             if name not in bases:
-                raise _undeclared_base(stage, dockerfile, bases, where)
+                what, fix = _undeclared_base(stage, dockerfile, bases)
+                raise InputError(what, where=where, fix=fix)
             used.add(name)
         for reference in stage.references:
             if reference.stage is None and reference.name != "scratch":
@@ -170,31 +159,30 @@ def _renamed(image: str, name: str) -> str:
 
 
 def _undeclared_base(
-    stage: Stage, dockerfile: Dockerfile, bases: Mapping[str, str], where: Location
-) -> InputError:
+    stage: Stage, dockerfile: Dockerfile, bases: Mapping[str, str]
+) -> tuple[str, str]:
+    """What is wrong with the base of a stage, and the fix."""
     at = _at(dockerfile, stage.line)
     later = [other.name for other in dockerfile.stages if other.line > stage.line and other.name]
     if stage.image in later:
-        return InputError(
-            f"{at} builds on the stage {stage.image}, which stands below it",
-            where=where,
-            fix=f"move FROM ... AS {stage.image} above {at}",
-        )
-    what = f"{at} builds on {stage.image or stage.base}"
-    same = [name for name, expected in bases.items() if expected == repository(stage.image)]
-    mentioned = [name for name in stage.variables if name in bases]
+        what = f"{at} builds on the stage {stage.image}, which stands below it"
+        return what, f"move FROM ... AS {stage.image} above {at}"
+    name = repository(stage.image)
+    guess = next(iter([*(arg for arg in bases if bases[arg] == name), *bases]), "")
+    mentioned = next((variable for variable in stage.variables if variable in bases), "")
     if mentioned:
-        guess = mentioned[0]
         what = f"{at} builds on {stage.base}, which is more than the declared base"
+        guess = mentioned
     elif stage.variables:
-        hint = did_you_mean(stage.variables[0], bases)
-        what += f" (FROM {stage.base}), but {stage.variables[0]} is no declared base{hint}"
-        guess = nearest(stage.variables[0], bases) or next(iter(same or bases), "")
+        first = stage.variables[0]
+        what = (
+            f"{at} builds on {stage.image or stage.base} (FROM {stage.base}), but {first} is no "
+            f"declared base{did_you_mean(first, bases)}"
+        )
+        guess = nearest(first, bases) or guess
     else:
-        what += ", which is not a declared base"
-        guess = next(iter(same or bases), "")
-    fix = f"FROM ${{{guess}}}" if guess else f'parent = "//FOLDER/OF/{repository(stage.image)}"'
-    return InputError(what, where=where, fix=fix)
+        what = f"{at} builds on {stage.image or stage.base}, which is not a declared base"
+    return what, f"FROM ${{{guess}}}" if guess else f'parent = "//FOLDER/OF/{name}"'
 
 
 def _at(dockerfile: Dockerfile, line: int) -> str:

@@ -102,13 +102,14 @@ def sources(srcs: Iterable[str], *, attribute: str = "srcs") -> tuple[list[File]
 
 
 def members(
-    given: Mapping[str, str], *, attribute: str, whole: str
+    given: Mapping[str, str], *, attribute: str, whole: str, part: str = ""
 ) -> tuple[list[File], list[Dep]]:
     """Split the members of a target into files of the package and edges to other targets.
 
     Args:
         given: Path in the target -> file or label.
         whole: What the paths are in, for messages.
+        part: The part of the target that they belong to.
     """
     files: list[File] = []
     deps: list[Dep] = []
@@ -116,9 +117,9 @@ def members(
         if leads_out(path):
             raise InputError(f"{path!r} leads out of the {whole}", fix="write a relative path")
         if is_label(origin):
-            deps.append(Dep(MEMBER, path, reference(origin)))
+            deps.append(Dep(MEMBER, path, reference(origin), part))
         else:
-            files.append(source(origin, attribute=attribute, as_name=path))
+            files.append(source(origin, attribute=attribute, part=part, as_name=path))
     return files, deps
 
 
@@ -268,7 +269,7 @@ def declare(
         where=package.where(),
         doc=doc,
         attrs={key: freeze(value, key) for key, value in sorted((attrs or {}).items())},
-        files=tuple(sorted(files)),
+        files=tuple(sorted(set(files))),  # srcs may name a Dockerfile, too
         deps=tuple(sorted(deps, key=lambda dep: dep.role)),
         pins=tuple(sorted(pins)),
         parts=tuple(sorted(parts)),

@@ -73,7 +73,7 @@ def container_files(
             "outputs": sorted(path.lstrip("/") for path in outputs),
             "platform": platform or current().settings.platform,
         },
-        files=list(dict.fromkeys(files)),
+        files=files,
         deps=deps,
     )
 

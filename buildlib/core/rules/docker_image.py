@@ -122,7 +122,7 @@ def docker_image(
             "platform": platform or current().settings.platform,
             "repository": image_repository(repository or name),
         },
-        files=list(dict.fromkeys(files)),  # the Dockerfile may be in srcs too
+        files=files,
         deps=deps,
         pins=pins,
         flavours=flavours,

@@ -75,11 +75,7 @@ def rootfs(
             "repository": image_repository(repository or name),
             "strip_prefix": strip_prefix,
         },
-        files=list(
-            dict.fromkeys(
-                [*declared, *laid, source(dockerfile, attribute="dockerfile", makes=True)]
-            )
-        ),
+        files=[*declared, *laid, source(dockerfile, attribute="dockerfile", makes=True)],
         deps=deps,
         pins=[Pin(ROOTFS.name, str(label(f":{name}")), tuple(sorted(set(packages))))],
     )

@@ -13,11 +13,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from buildlib.core.dsl.declare import declare, freeze, leads_out, reference, source
-from buildlib.core.model.label import is_label
+from buildlib.core.dsl.declare import declare, freeze, leads_out, members
 from buildlib.core.model.output import DIST, EXPORT, Export, Output
 from buildlib.core.model.target import (
-    MEMBER,
     RELEASE_NAMES,
     VERSION_FIELD,
     Dep,
@@ -68,20 +66,17 @@ def tarball(
             "a tarball needs at least one part",
             fix='parts = {"all": {"path/in/archive": "file"}}',
         )
-    for part, members in parts.items():
-        for path, origin in members.items():
+    for part, given in parts.items():
+        for path in given:
             if path in taken and not path.endswith("/"):
                 raise InputError(
                     f"{path} stands in the parts {taken[path]} and {part}",
                     fix=f"remove it from {part}",
                 )
-            if leads_out(path):
-                raise InputError(f"{path!r} leads out of the archive", fix="write a relative path")
             taken[path] = part
-            if is_label(origin):
-                deps.append(Dep(MEMBER, path, reference(origin), part))
-            else:
-                files.append(source(origin, attribute="parts", part=part, as_name=path))
+        own_files, own_deps = members(given, attribute="parts", whole="archive", part=part)
+        files += own_files
+        deps += own_deps
     unknown = [path for path in executables if not _below(path, taken)]
     if unknown:
         raise InputError(
