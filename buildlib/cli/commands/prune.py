@@ -6,9 +6,9 @@ Without `--yes` it only shows what it would remove. It writes what it did to `.b
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from buildlib.cli.common import answer, say, warn, with_workspace
@@ -44,7 +44,8 @@ def run(workspace: Workspace, call: Call) -> int:
         *rules_of(refs, days),
         policy.made_since(now - days * _DAY, f"it is younger than {days} days"),
     ]
-    decisions, remove = (_remote if in_registry else _local)(workspace, refs, rules)
+    contents, always, remove = (_in_registry if in_registry else _in_engine)(workspace, refs)
+    decisions = policy.decide(contents, [*always, *rules])
     going = [content for content, reason in decisions if not reason]
     failed = remove(going) if really else {}
     report = {
@@ -57,7 +58,7 @@ def run(workspace: Workspace, call: Call) -> int:
             for each in refs.unknown
         ],
     }
-    _write(workspace, report)
+    workspace.state.set_lines(_REPORT, json.dumps(report, indent=2).splitlines())
     lines = [*_lines(report, now)]
     if really and in_registry and len(failed) < len(going):
         lines.append(
@@ -87,28 +88,28 @@ def rules_of(refs: References, days: float) -> list[Keep]:
     return rules
 
 
-_Decided = tuple[Sequence["Decision"], Callable[[Sequence["Content"]], dict["Content", str]]]
+_Found = tuple[
+    Sequence["Content"], Sequence["Keep"], Callable[[Sequence["Content"]], dict["Content", str]]
+]
+"""Contents, what keeps any of them, and the function that removes some."""
 
 
-def _local(workspace: Workspace, _refs: References, rules: Sequence[Keep]) -> _Decided:
-    """Decisions about the engine's content tags, and the function that removes them."""
-    from buildlib.shipping.pruning import local, policy
+def _in_engine(workspace: Workspace, _refs: References) -> _Found:
+    """The engine's content tags."""
+    from buildlib.shipping.pruning import local
 
     engine = workspace.engine
-    contents, always = local.look(engine, workspace.settings, workspace.records)
-    decisions = policy.decide(contents, [*always, *rules])
-    return decisions, lambda going: local.remove(engine, going)
+    return *local.look(engine, workspace.settings, workspace.records), partial(local.remove, engine)
 
 
-def _remote(workspace: Workspace, refs: References, rules: Sequence[Keep]) -> _Decided:
-    """Decisions about the registry's content and records, and the function that removes them."""
-    from buildlib.shipping.pruning import policy, remote
+def _in_registry(workspace: Workspace, refs: References) -> _Found:
+    """The registry's content and records."""
+    from buildlib.shipping.pruning import remote
 
     registry = workspace.registry
     assert registry is not None  # noqa: S101  # `remote.check` refuses that
-    contents, always = remote.look(registry, workspace.settings, refs.images)
-    decisions = policy.decide(contents, [*always, *rules])
-    return decisions, lambda going: remote.remove(registry, going)
+    found = remote.look(registry, workspace.settings, refs.images)
+    return *found, partial(remote.remove, registry)
 
 
 def _outcomes(
@@ -153,14 +154,6 @@ def _lines(report: dict[str, Any], now: float) -> Iterator[str]:
     yield what
     if report["would_delete"]:
         yield "nothing was removed; add --yes to do it"
-
-
-def _write(workspace: Workspace, report: dict[str, Any]) -> None:
-    path = workspace.state.path(_REPORT)
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(f"{path}.{os.getpid()}", "w", encoding="utf-8") as file:
-        json.dump(report, file, indent=2)
-    os.replace(f"{path}.{os.getpid()}", path)
 
 
 VERB = Verb(
