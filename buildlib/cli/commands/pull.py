@@ -8,16 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildlib.build.execution import signals
+from buildlib.cli import push_pull
 from buildlib.cli.common import answer, warn, with_workspace
-from buildlib.cli.push_pull import (
-    is_image,
-    line_of,
-    plain_entry,
-    refuse_missing,
-    registry_of,
-    shareable_targets,
-    stale_targets,
-)
 from buildlib.cli.verb import JSON, VARIABLES, Call, Verb
 from buildlib.core.model.version import check_release
 from buildlib.errors import InputError
@@ -40,9 +32,9 @@ def _pull_present(workspace: Workspace, call: Call) -> None:
     from buildlib.build.execution.executor import Executor
     from buildlib.build.sharing import transfers
 
-    registry, store = registry_of(workspace, "pull")
-    labels = shareable_targets(workspace, call)
-    stale = stale_targets(workspace, labels)
+    registry, store = push_pull.registry_of(workspace, "pull")
+    labels = push_pull.shareable_targets(workspace, call)
+    stale = push_pull.stale_targets(workspace, labels)
     entries = transfers.find(store, workspace.view, stale)
     adopt = Executor(workspace, say=warn).adopt
     transfers.pull(store, entries, workspace.engine, verb="pull", adopt=adopt)
@@ -50,21 +42,23 @@ def _pull_present(workspace: Workspace, call: Call) -> None:
         label
         for label in stale
         # Small files are not shared, so the registry need not have them.
-        if label not in entries and (call.words or is_image(workspace, label))
+        if label not in entries and (call.words or push_pull.is_image(workspace, label))
     ]
     up_to_date = [label for label in labels if label not in stale]
     plain = {
         "schema": 1,
         "registry": registry.host,
-        "pulled": [plain_entry(label, entry) for label, entry in entries.items()],
+        "pulled": [push_pull.plain_entry(label, entry) for label, entry in entries.items()],
         "here": list(map(str, up_to_date)),
         "absent": list(map(str, absent)),
     }
-    lines = [line_of(workspace, "pulled", label, entry) for label, entry in entries.items()]
+    lines = [
+        push_pull.line_of(workspace, "pulled", label, entry) for label, entry in entries.items()
+    ]
     lines.append(f"{len(entries)} pulled, {len(up_to_date)} are up to date here")
     answer(call, lambda: plain, lines)
     missing = f"{registry.host} does not have, at the present keys"
-    refuse_missing(workspace, absent, missing, "./doitw build {}")
+    push_pull.refuse_missing(workspace, absent, missing, "./doitw build {}")
 
 
 def _pull_release(workspace: Workspace, call: Call) -> None:
@@ -81,7 +75,7 @@ def _pull_release(workspace: Workspace, call: Call) -> None:
             f"a release is pulled whole, and {call.words[0]} was given",
             fix=f"./doitw pull VERSION={version}",
         )
-    registry, store = registry_of(workspace, "pull")
+    registry, store = push_pull.registry_of(workspace, "pull")
     images = images_of(registry, workspace.settings, version)
     pulled = pull(registry, store, workspace.engine, images, version)
     rows = [{**image._asdict(), "pulled": image in pulled} for image in images]

@@ -10,16 +10,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from buildlib.build.execution import signals
+from buildlib.cli import push_pull
 from buildlib.cli.common import answer, short_name, warn, with_workspace
-from buildlib.cli.push_pull import (
-    is_image,
-    line_of,
-    plain_entry,
-    refuse_missing,
-    registry_of,
-    shareable_targets,
-    stale_targets,
-)
 from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.target import image_name
@@ -37,15 +29,15 @@ def run(workspace: Workspace, call: Call) -> None:
     from buildlib.build.sharing import transfers
 
     signals.install(workspace.save)
-    registry, store = registry_of(workspace, "push")
-    labels = shareable_targets(workspace, call)
+    registry, store = push_pull.registry_of(workspace, "push")
+    labels = push_pull.shareable_targets(workspace, call)
     entries = transfers.find(store, workspace.view, labels)
     missing = [label for label in labels if label not in entries]
     pushed: dict[Label, Entry] = {}
     if call.flag("remote"):
-        refuse_missing(
+        push_pull.refuse_missing(
             workspace,
-            [label for label in missing if is_image(workspace, label)],
+            [label for label in missing if push_pull.is_image(workspace, label)],
             "not in the registry at the present key",
             "./doitw push {}  # without --remote, where it is built",
         )
@@ -60,8 +52,10 @@ def run(workspace: Workspace, call: Call) -> None:
         if entry is not None:
             tags, moved = _tag(workspace, store, label, entry)
             row = {"pushed": label in pushed, "tags": tags, "moved": moved}
-            rows.append({**plain_entry(label, entry), **row})
-            line = line_of(workspace, "pushed" if label in pushed else "there", label, entry)
+            rows.append({**push_pull.plain_entry(label, entry), **row})
+            line = push_pull.line_of(
+                workspace, "pushed" if label in pushed else "there", label, entry
+            )
             lines.append(line + (f"  tagged {', '.join(moved)}" if moved else ""))
     lines.append(f"{len(pushed)} pushed, {len(rows) - len(pushed)} were in {registry.host} already")
     answer(call, lambda: {"schema": 1, "registry": registry.host, "targets": rows}, lines)
@@ -76,11 +70,11 @@ def _pushable(workspace: Workspace, missing: list[Label], *, named: bool) -> lis
     for label, record in records.items():
         if record is not None:  # reports every damaged file, and makes its target stale
             workspace.damaged(record, Reference(label))
-    stale = stale_targets(workspace, missing)
+    stale = push_pull.stale_targets(workspace, missing)
     if not named:  # files that are built fast are not shared, so they need not be up to date
-        stale = [label for label in stale if is_image(workspace, label)]
+        stale = [label for label in stale if push_pull.is_image(workspace, label)]
     missing_text = "not up to date, neither here nor in the registry"
-    refuse_missing(workspace, stale, missing_text, "./doitw build {}")
+    push_pull.refuse_missing(workspace, stale, missing_text, "./doitw build {}")
     return [
         label
         for label, record in records.items()
@@ -104,7 +98,7 @@ def _tag(
     workspace: Workspace, store: SharedStore, label: Label, entry: Entry
 ) -> tuple[list[str], list[str]]:
     """Put the tags that people use; returns all of them, and the moved ones."""
-    if not is_image(workspace, label):
+    if not push_pull.is_image(workspace, label):
         return [], []
     target = workspace.graph[label]
     repository = names.repository(workspace.settings, image_name(target))

@@ -19,6 +19,7 @@ from buildlib.core.model.label import Label
 from buildlib.core.model.settings import FILE as SETTINGS
 from buildlib.core.model.settings import Settings, refuse_unread
 from buildlib.core.model.target import Target
+from buildlib.core.model.text_file import decode
 from buildlib.core.model.tree import Tree
 from buildlib.errors import BuildError, InputError, Location
 from buildlib.suggest import did_you_mean
@@ -93,14 +94,7 @@ class Loader:
         memo_key = ("code", file, source)
         code: CodeType | None = self._memo.get(memo_key)
         if code is None:
-            try:
-                text = source.decode()
-            except UnicodeDecodeError:
-                raise InputError(
-                    "not UTF-8 text", where=Location(file, 1), fix=f"save {file} as UTF-8"
-                ) from None
-            code = check.compile_file(text, file)
-            self._memo[memo_key] = code
+            code = self._memo[memo_key] = check.compile_file(decode(source, file), file)
         return code
 
     def _import(

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from buildlib.core.model.toml_text import parse_toml
+from buildlib.core.model.text_file import parse_toml
 from buildlib.errors import InputError, Location
 
 FILE = "images.lock"

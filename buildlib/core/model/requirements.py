@@ -11,6 +11,7 @@ import re
 from _hashlib import openssl_sha256
 from collections.abc import Iterator, Mapping
 
+from buildlib.core.model.text_file import decode
 from buildlib.core.model.tree import Tree
 from buildlib.errors import InputError, Location
 
@@ -71,13 +72,7 @@ def _includes(path: str, data: bytes) -> Iterator[tuple[str, Location]]:
     Every line that uv reads as an include counts, and some more: pip and uv differ in what is white
     space and what ends a line.
     """
-    try:
-        text = data.removeprefix(_BOM).decode()
-    except UnicodeDecodeError:
-        raise InputError(
-            "not UTF-8 text", where=Location(path, 1), fix=f"save {path} as UTF-8"
-        ) from None
-    for number, row in enumerate(text.splitlines(), 1):
+    for number, row in enumerate(decode(data.removeprefix(_BOM), path).splitlines(), 1):
         line = row.strip()
         if line.startswith("-"):
             if not line.startswith("--hash="):  # of the requirement on the lines before

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple, NoReturn
 
-from buildlib.core.model.toml_text import parse_toml
+from buildlib.core.model.text_file import parse_toml
 from buildlib.errors import InputError, Location
 from buildlib.suggest import did_you_mean, nearest
 

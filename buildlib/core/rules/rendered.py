@@ -16,6 +16,7 @@ from buildlib.core.dsl.declare import current, declare, label, leads_out, source
 from buildlib.core.model.label import Reference
 from buildlib.core.model.output import Export, Output
 from buildlib.core.model.target import IMAGE, NAME, Dep, Rule, Target, Targets, image_name
+from buildlib.core.model.text_file import decode
 from buildlib.errors import InputError, Location
 from buildlib.suggest import did_you_mean, nearest
 
@@ -81,12 +82,7 @@ def rendered(
 def _check_placeholders(template: str, given: Iterable[str]) -> None:
     """Refuse a placeholder without a value, and a value without a placeholder."""
     given = list(given)
-    try:
-        lines = current().tree.read(template).decode().split("\n")
-    except UnicodeDecodeError:
-        raise InputError(
-            "not UTF-8 text", where=Location(template, 1), fix=f"save {template} as UTF-8"
-        ) from None
+    lines = decode(current().tree.read(template), template).split("\n")
     used: set[str] = set()
     for number, line in enumerate(lines, 1):
         for key in _PLACEHOLDER.findall(line):

@@ -1,4 +1,4 @@
-"""Reading TOML, with an error at the line that is wrong."""
+"""Texts and TOML documents of files, with an error at the line that is wrong."""
 
 from __future__ import annotations
 
@@ -7,6 +7,16 @@ import sys
 from typing import Any
 
 from buildlib.errors import InputError, Location
+
+
+def decode(data: bytes, file: str) -> str:
+    """The text of a file that people write."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise InputError(
+            "not UTF-8 text", where=Location(file, 1), fix=f"save {file} as UTF-8"
+        ) from None
 
 
 def parse_toml(text: str, file: str, fix: str) -> dict[str, Any]:
