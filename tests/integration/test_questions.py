@@ -109,6 +109,14 @@ def test_a_commit_has_its_own_settings(asked: Workshop, verb: Verbs) -> None:
     assert verb("affected", "--since", "HEAD~1", "ORGANIZATION=else").out == "", "the same in both"
 
 
+def test_what_is_removed_existed_in_the_flavour(asked: Workshop, verb: Verbs) -> None:
+    asked.image("images/gpu", 'flavours=["docker-stacks"]').image("images/late", "")
+    asked.commit_all()
+    asked.remove("images/gpu").image("images/late", 'flavours=["docker-stacks"]')
+    told = json.loads(verb("affected", "--since", "HEAD", "--json").out)
+    assert told["removed"] == ["//images/late"]
+
+
 @pytest.mark.parametrize(
     ("words", "what", "fix"),
     [

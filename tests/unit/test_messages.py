@@ -166,6 +166,7 @@ MESSAGES: dict[str, Make] = {
     "missing-attribute": one('filegroup(name="a")'),
     "text-where-a-truth-value-belongs": one('docker_image(name="a", network="False")'),
     "number-where-a-text-belongs": one('docker_image(name="a", description=1)'),
+    "number-where-a-list-belongs": one('docker_image(name="a", tags=3)'),
     "text-where-a-mapping-belongs": one('docker_image(name="a", build_args="A=1")'),
     "number-in-a-mapping-of-texts": one('docker_image(name="a", build_args={"A": 1.5})'),
     "doc-of-two-lines": one('filegroup(name="a", srcs=[], doc="one\\ntwo")'),
