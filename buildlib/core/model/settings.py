@@ -81,25 +81,36 @@ class Settings(NamedTuple):
     family: Mapping[str, str] = {}
 
 
-def _refuse(text: str, what: str, word: str, fix: str, *, within: str = "") -> InputError:
-    """An error at the line of `[tool.buildlib]` that sets `word`.
+class _WrongSetting(InputError):
+    """A setting is wrong.
 
     Args:
-        word: A key or a table.
+        word: Its key, or a table.
         within: The subtable that holds the key, as other tables may have a key of that name.
     """
-    table = ""
-    key = re.compile(rf"""\s*(?:[\w.-]+\.)?["']?{re.escape(word)}["']?\s*[=.]""")
-    for number, content in enumerate(text.splitlines(), 1):
-        header = re.match(r"\s*\[\s*([\w.\s-]+?)\s*\]", content)
-        if header:
-            table = header.group(1).replace(" ", "")
-        inside = table.startswith("tool.buildlib") or (table == "tool" and "buildlib" in content)
-        if within and not table.endswith(f".{within}") and f"{within}." not in content:
-            continue
-        if inside and (table.endswith(f".{word}") if header else key.match(content)):
-            return InputError(what, where=Location(FILE, number), fix=fix)
-    return InputError(what, where=Location(FILE, 0), fix=fix)
+
+    def __init__(self, what: str, fix: str, word: str, within: str = "") -> None:
+        super().__init__(what, where=Location(FILE, 0), fix=fix)
+        self.word = word
+        self.within = within
+
+    def find(self, text: str) -> _WrongSetting:
+        """Say in which line of the text of a pyproject.toml it is."""
+        table = ""
+        key = re.compile(rf"""\s*(?:[\w.-]+\.)?["']?{re.escape(self.word)}["']?\s*[=.]""")
+        for number, content in enumerate(text.splitlines(), 1):
+            header = re.match(r"\s*\[\s*([\w.\s-]+?)\s*\]", content)
+            if header:
+                table = header[1].replace(" ", "")
+            inside = table.startswith("tool.buildlib") or (
+                table == "tool" and "buildlib" in content
+            )
+            if self.within:
+                inside &= table.endswith(f".{self.within}") or f"{self.within}." in content
+            if inside and (table.endswith(f".{self.word}") if header else key.match(content)):
+                self.where = Location(FILE, number)
+                break
+        return self
 
 
 def table_of(text: str) -> dict[str, Any]:
@@ -107,7 +118,8 @@ def table_of(text: str) -> dict[str, Any]:
     tool = parse_toml(text, FILE, f"correct line {{line}} of {FILE}").get("tool", {})
     table = tool.get("buildlib", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
-        raise _refuse(text, "[tool.buildlib] is not a table", "buildlib", "[tool.buildlib]")
+        name = "[tool.buildlib]"
+        raise _WrongSetting(f"{name} is not a table", name, "buildlib").find(text)
     return table
 
 
@@ -117,21 +129,28 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
     Raises:
         InputError: A setting is unknown or of the wrong form.
     """
-    values = dict(table)
-    network = _take_table(values, "network", text, 'apt = "http://deb.debian.org"')
-    share = _take_table(values, "share", text, 'default = "read"')
-    signing = _take_table(values, "signing", text, 'key = "cosign.key"')
-    images = _images(network, text)
-    family = _family(values, text)
-    _check_values(values, Settings(), "", text)
-    _check_values(network, Network(), "network", text)
-    _check_values(share, Share(), "share", text, choices=ROLES)
-    _check_values(signing, Signing(), "signing", text)
+    try:
+        settings = _settings_from(dict(table))
+        check_names(settings)
+    except _WrongSetting as error:
+        raise error.find(text) from None
+    return settings
+
+
+def _settings_from(values: dict[str, Any]) -> Settings:
+    network = _take_table(values, "network", 'apt = "http://deb.debian.org"')
+    share = _take_table(values, "share", 'default = "read"')
+    signing = _take_table(values, "signing", 'key = "cosign.key"')
+    images = _images(network)
+    family = _family(values)
+    _check_values(values, Settings())
+    _check_values(network, Network(), "network")
+    _check_values(share, Share(), "share", choices=ROLES)
+    _check_values(signing, Signing(), "signing")
     for name, value in network.items():
         if "://" not in value:
-            raise _refuse(
-                text, f"{name} is {value!r}, not an address", name, f'{name} = "https://{value}"'
-            )
+            what = f"{name} is {value!r}, not an address"
+            raise _WrongSetting(what, f'{name} = "https://{value}"', name)
     mirrors = {name: value.rstrip("/") for name, value in network.items()}
     settings = Settings(
         **values,
@@ -140,9 +159,7 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
         signing=Signing(**signing),
         family=family,
     )
-    settings = settings._replace(registry=canonical_registry(settings.registry))
-    check_names(settings, text)
-    return settings
+    return settings._replace(registry=canonical_registry(settings.registry))
 
 
 def canonical_registry(registry: str) -> str:
@@ -151,11 +168,11 @@ def canonical_registry(registry: str) -> str:
     return f"{HUB}{slash}{path}" if host.lower() in (HUB, *_HUB_SERVERS) else registry
 
 
-def _take_table(values: dict[str, Any], name: str, text: str, example: str) -> dict[str, Any]:
+def _take_table(values: dict[str, Any], name: str, example: str) -> dict[str, Any]:
     table = values.pop(name, {})
     if not isinstance(table, dict):
         full = f"[tool.buildlib.{name}]"
-        raise _refuse(text, f"{full} is not a table", name, f"{full}  # then: {example}")
+        raise _WrongSetting(f"{full} is not a table", f"{full}  # then: {example}", name)
     return dict(table)
 
 
@@ -168,7 +185,7 @@ _FORMS: dict[type, tuple[str, str]] = {
 
 
 def _check_values(
-    values: Mapping[str, Any], defaults: Any, table: str, text: str, choices: Collection[str] = ()
+    values: Mapping[str, Any], defaults: Any, table: str = "", choices: Collection[str] = ()
 ) -> None:
     """Refuse names that a table does not have, and values of another form than its defaults.
 
@@ -177,54 +194,47 @@ def _check_values(
     """
     forms = {name: type(value) for name, value in defaults._asdict().items()}
     known = [name for name, form in forms.items() if form in _FORMS]
-    full = f"tool.buildlib.{table}" if table else "tool.buildlib"
     for name, value in values.items():
-        path = f"{table}.{name}" if table else name
         if name not in known:
-            raise _refuse(
-                text,
-                f"unknown setting {name!r} in [{full}]{did_you_mean(name, known)}",
-                name,
-                f"known settings: {', '.join(known)}",
-                within=table,
-            )
+            full = f"[tool.buildlib.{table}]" if table else "[tool.buildlib]"
+            what = f"unknown setting {name!r} in {full}{did_you_mean(name, known)}"
+            raise _WrongSetting(what, f"known settings: {', '.join(known)}", name, table)
+        path = f"{table}.{name}" if table else name
         if choices and value not in choices:
-            refuse_choice(path, value, choices, text, default=getattr(defaults, name))
-        # `True` is an int for Python, and no number for people.
-        if type(value) is not forms[name] or (forms[name] is int and value < 0):
-            kind, example = _FORMS[forms[name]]
-            raise _refuse(
-                text,
-                f"setting {path} is {value!r}, not {kind}",
-                name,
-                f"{name} = {example.format(value)}",
-                within=table,
-            )
+            raise _wrong_choice(path, value, choices, default=getattr(defaults, name))
+        _check_form(path, value, forms[name])
 
 
-def _images(network: dict[str, Any], text: str) -> dict[str, str]:
+def _check_form(path: str, value: object, form: type) -> None:
+    # `True` is an int for Python, and no number for people.
+    if type(value) is not form or (isinstance(value, int) and value < 0):
+        kind, example = _FORMS[form]
+        table, _, name = path.rpartition(".")
+        what = f"setting {path} is {value!r}, not {kind}"
+        raise _WrongSetting(what, f"{name} = {example.format(value)}", name, table)
+
+
+def _images(network: dict[str, Any]) -> dict[str, str]:
     images = network.pop("images", {})
     example = '[tool.buildlib.network.images]  # then: "quay.io" = "registry.example.com/quay"'
     if not isinstance(images, dict):
-        raise _refuse(text, "network.images is not a table of registries", "images", example)
+        raise _WrongSetting("network.images is not a table of registries", example, "images")
     for registry, mirror in images.items():
         for word in (registry, mirror):
             if not isinstance(word, str) or not _REGISTRY.match(word):
                 what = f"network.images: {word!r} is not a host name with an optional port and path"
-                raise _refuse(text, what, str(registry), example)
+                raise _WrongSetting(what, example, registry)
     return dict(images)
 
 
-def _family(values: dict[str, Any], text: str) -> dict[str, str]:
+def _family(values: dict[str, Any]) -> dict[str, str]:
     """Take the family's own tables out of the settings, as `{"spark.version": …}`."""
     tables = [name for name, value in values.items() if isinstance(value, dict)]
-    family: dict[str, str] = {}
-    for table in tables:
-        for name, value in values.pop(table).items():
-            if not isinstance(value, str):
-                what = f"setting {table}.{name} is {value!r}, not a text in quotes"
-                raise _refuse(text, what, name, f'{name} = "{value}"', within=table)
-            family[f"{table}.{name}"] = value
+    family = {
+        f"{table}.{name}": value for table in tables for name, value in values.pop(table).items()
+    }
+    for path, value in family.items():
+        _check_form(path, value, str)
     return family
 
 
@@ -237,37 +247,36 @@ def refuse_unread(settings: Settings, read: Collection[str], text: str) -> None:
     for name in settings.family:
         if name not in read:
             table, _, word = name.rpartition(".")
-            raise _refuse(
-                text,
-                f"no declaration asks for the setting {name}{did_you_mean(name, sorted(read))}",
-                word,
-                f"remove {word} from [tool.buildlib.{table}], or correct it",
-                within=table,
-            )
+            what = f"no declaration asks for the setting {name}{did_you_mean(name, sorted(read))}"
+            fix = f"remove {word} from [tool.buildlib.{table}], or correct it"
+            raise _WrongSetting(what, fix, word, table).find(text)
 
 
-def refuse_choice(
-    name: str, value: object, choices: Collection[str], text: str, default: str = ""
-) -> NoReturn:
-    """Refuse a value of a setting that is none of its choices.
+def refuse_choice(name: str, value: str, choices: Collection[str], text: str) -> NoReturn:
+    """Refuse a value of the family that a declaration does not offer."""
+    raise _wrong_choice(name, value, choices).find(text)
+
+
+def _wrong_choice(
+    path: str, value: object, choices: Collection[str], default: str = ""
+) -> _WrongSetting:
+    """A value is none of the choices.
 
     Args:
-        name: With its table, such as `spark.source`.
         default: What to write if no choice is like the value; the first choice if empty.
     """
-    table, _, word = name.rpartition(".")
+    table, _, name = path.rpartition(".")
     meant = nearest(str(value), choices)
     write = meant or default or next(iter(choices))
     *most, last = choices
     allowed = f"{', '.join(most)} or {last}" if most else last
     others = ", ".join(choice for choice in choices if choice != write)
-    raise _refuse(
-        text,
-        f"setting {name} is {value!r}, and can be {allowed}"
-        + (f"; did you mean {meant}?" if meant else ""),
-        word,
-        f'{word} = "{write}"' + (f"  # or {others}" if others else ""),
-        within=table,
+    what = f"setting {path} is {value!r}, and can be {allowed}"
+    return _WrongSetting(
+        f"{what}; did you mean {meant}?" if meant else what,
+        f'{name} = "{write}"' + (f"  # or {others}" if others else ""),
+        name,
+        table,
     )
 
 
@@ -291,20 +300,19 @@ _NAMES = {
 """For each setting that Docker takes as a name: its form, what is wrong otherwise, and the fix."""
 
 
-def check_names(settings: Settings, text: str = "") -> None:
+def check_names(settings: Settings) -> None:
     """Refuse an organisation, registry, platform or flavour that Docker or the graph cannot use."""
     for name, (form, wrong, fix) in _NAMES.items():
         value = getattr(settings, name)
         if not re.match(form, value):
-            raise _refuse(text, f"{name} {value!r} {wrong}", name, fix)
+            raise _WrongSetting(f"{name} {value!r} {wrong}", fix, name)
     host = settings.registry.partition("/")[0]
     if host and host != "localhost" and not {".", ":"} & set(host):
-        raise _refuse(
-            text,
+        raise _WrongSetting(
             f"registry {settings.registry!r} would be an owner at Docker Hub for Docker: a"
             " registry's host has a dot or a port",
-            "registry",
             f'registry = "{host}:5000"  # or "{host}.example.com", or "docker.io/{host}"',
+            "registry",
         )
     if settings.flavour not in FLAVOURS:
-        refuse_choice("flavour", settings.flavour, FLAVOURS, text)
+        raise _wrong_choice("flavour", settings.flavour, FLAVOURS)
