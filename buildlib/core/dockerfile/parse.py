@@ -8,9 +8,8 @@ two.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from posixpath import normpath
-from typing import TypeVar
 
 from buildlib.core.dockerfile.expand import expand, variables
 from buildlib.core.dockerfile.glob import is_wild
@@ -37,7 +36,6 @@ _STAGE_NAME = re.compile(r"[a-z][a-z0-9._-]*\Z")
 _REMOTE = re.compile(r"[A-Za-z][\w+.-]*://|[\w.-]+@[\w.-]+:")
 """An address, or one of git over ssh, for some released frontend."""
 
-_Result = TypeVar("_Result")
 _FROM_WORDS = (1, 3)
 
 
@@ -49,35 +47,31 @@ def parse(text: str, file: str, args: Mapping[str, str] | None = None) -> Docker
         args: Build arguments of the build, including those of the platform (`TARGETARCH`, ...).
     """
     lines = read_lines(text, file)
-    instructions = lines.instructions
-    first = next(
-        (i for i, instruction in enumerate(instructions) if instruction.name != "ARG"), None
-    )
-    if first is None or instructions[first].name != "FROM":
-        at = instructions[first].line if first is not None else max(text.count("\n"), 1)
-        what = f"{instructions[first].name} stands before" if first is not None else "there is no"
-        raise InputError(f"{what} FROM", where=Location(file, at), fix="FROM IMAGE")
     scope = _Scope(lines.escape, args or {})
-    declared = tuple(arg for each in instructions[:first] for arg in _at(file, each, scope.declare))
-    starts = [i for i, instruction in enumerate(instructions) if instruction.name == "FROM"]
-    stages: list[Stage] = []
-    for start, end in zip(starts, [*starts[1:], len(instructions)], strict=True):
-        reader = _at(file, instructions[start], _StageReader(scope, stages).start)
-        for instruction in instructions[start + 1 : end]:
-            _at(file, instruction, reader.read)
-        stages.append(reader.stage())
+    declared: list[Arg] = []
+    stages: list[_StageReader] = []
+    for instruction in lines.instructions:
+        try:
+            if instruction.name == "FROM":
+                stages.append(_StageReader(scope, list(stages)).start(instruction))
+            elif stages:
+                stages[-1].read(instruction)
+            else:
+                declared += scope.declare(instruction)
+        except InputError as error:
+            error.where = Location(file, instruction.line)
+            raise
+    if not stages:
+        end = Location(file, max(text.count("\n"), 1))
+        raise InputError("there is no FROM", where=end, fix="FROM IMAGE")
     return Dockerfile(
-        file, lines.syntax, lines.syntax_line, declared, tuple(stages), tuple(scope.outside)
+        file,
+        lines.syntax,
+        lines.syntax_line,
+        tuple(declared),
+        tuple(each.stage() for each in stages),
+        tuple(scope.outside),
     )
-
-
-def _at(file: str, instruction: Instruction, read: Callable[[Instruction], _Result]) -> _Result:
-    """Read an instruction; its errors are at its line."""
-    try:
-        return read(instruction)
-    except InputError as error:
-        error.where = Location(file, instruction.line)
-        raise
 
 
 class _Scope:
@@ -92,7 +86,9 @@ class _Scope:
         self.outside: list[Outside] = []
 
     def declare(self, instruction: Instruction) -> list[Arg]:
-        """Read an `ARG` before the first `FROM`."""
+        """Read an `ARG` before the first `FROM`, where nothing else may be."""
+        if instruction.name != "ARG":
+            raise InputError(f"{instruction.name} stands before FROM", fix="FROM IMAGE")
         args: list[Arg] = []
         for word in words(instruction.rest, self.escape):
             name, equals, text = word.partition("=")
@@ -158,7 +154,7 @@ class _StageReader:
     trigger = False
     """Whether the instructions are after `ONBUILD`."""
 
-    def __init__(self, scope: _Scope, before: list[Stage]) -> None:
+    def __init__(self, scope: _Scope, before: Sequence[_StageReader]) -> None:
         self.scope = scope
         self.before = before
         self.reads: list[Source] = []
@@ -333,13 +329,11 @@ class _TriggerReader(_StageReader):
         return text if "$" in text else super().expanded(text, instruction)
 
 
-def _index(name: str, stages: list[Stage], *, exact: bool = False) -> int | None:
+def _index(name: str, stages: Sequence[_StageReader], *, exact: bool = False) -> int | None:
     """Index of the last stage with a name; `FROM` compares it as written, `--from` does not."""
     searched = name if exact else name.lower()
-    for index in range(len(stages) - 1, -1, -1):
-        if searched and stages[index].name == searched:
-            return index
-    return None
+    places = reversed(range(len(stages) if name else 0))
+    return next((place for place in places if stages[place].name == searched), None)
 
 
 def _list(rest: str) -> list[str]:
