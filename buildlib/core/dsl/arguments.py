@@ -6,7 +6,7 @@ error at the declaration, before the rule runs. What a list holds, rules check t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from typing import Any
 
@@ -32,7 +32,9 @@ _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 def checked(name: str, rule: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a rule's function so that it refuses unknown, missing and misfitting arguments."""
     code = rule.__code__
-    known = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    known = dict.fromkeys(
+        code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    )
     defaults = rule.__kwdefaults__ or {}
     required = [parameter for parameter in known if parameter not in defaults]
     kinds = {
@@ -48,7 +50,7 @@ def checked(name: str, rule: Callable[..., Any]) -> Callable[..., Any]:
                 raise _unknown(name, word, known)
         missing = [parameter for parameter in required if parameter not in arguments]
         if positional:
-            first = (missing or known)[0]
+            first = [*missing, *known][0]
             raise InputError(
                 f"the arguments of {name} have names", fix=f"{first} = {positional[0]!r}"
             )
@@ -63,7 +65,7 @@ def checked(name: str, rule: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
-def _unknown(rule: str, word: str, known: tuple[str, ...]) -> InputError:
+def _unknown(rule: str, word: str, known: Collection[str]) -> InputError:
     meant = nearest(word, known)
     return InputError(
         f"{rule} has no argument {word}{did_you_mean(word, known)}",
