@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from buildlib.cli.common import short_name
+from buildlib.cli.common import no_registry, short_name
 from buildlib.core.model.label import Label
-from buildlib.core.model.settings import FILE
 from buildlib.core.plan.plan import BUILD, UNKNOWN
 from buildlib.errors import ActionError, InputError
 
@@ -23,10 +22,7 @@ def registry_of(workspace: Workspace, verb: str) -> tuple[Registry, SharedStore]
     """The registry of the settings, and the shared store in it; refuses if there is none."""
     registry, store = workspace.registry, workspace.shared_store
     if registry is None or store is None:
-        raise InputError(
-            f"there is nothing to {verb} {'to' if verb == 'push' else 'from'}: no registry is set",
-            fix=f'registry = "registry.example.com:5000"  # in [tool.buildlib] of {FILE}',
-        )
+        raise no_registry(verb)
     if workspace.offline:
         raise InputError(
             f"{verb} needs the registry, and --offline was given", fix=f"./doitw {verb}"

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 from buildlib.errors import InputError
 
-_PACKAGE = re.compile(r"[A-Za-z0-9_.+-]+(/[A-Za-z0-9_.+-]+)*\Z")
 _NAME = re.compile(r"[A-Za-z0-9_.+-]+\Z")
 _PARTS = re.compile(r"(?P<label>[^\[\]]+)\[(?P<parts>[^\[\]]*)\]\Z")
 HOME = "images/"
@@ -71,8 +70,8 @@ def parse_label(text: str, *, package: str = "") -> Label:
         name = name or (folder.rsplit("/", 1)[-1] if ":" not in text else "")
     else:
         folder, name = "", ""
-    fits = _NAME.match(name) and (not folder or _PACKAGE.match(folder))
-    if not fits or any(not piece.strip(".") for piece in (name, *folder.split("/")) if piece):
+    pieces = [name, *folder.split("/")] if folder else [name]
+    if not all(map(is_name, pieces)):
         stem = text.strip("/:") or "images/kernel-py"
         raise InputError(f"{text!r} is not a label", fix=f"write it as //{stem}")
     return Label(folder, name)
