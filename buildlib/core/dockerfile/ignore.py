@@ -81,50 +81,38 @@ def pattern_regex(pattern: str) -> str:
     Raises:
         PatternError: Docker refuses or misreads the pattern.
     """
+    start = next(text for text in ("**/", "**", "") if pattern.startswith(text))
+    end = "**" if not start and pattern.endswith("**") else ""
+    plain = pattern[len(start) : len(pattern) - len(end)]
+    if not set("*?[]\\") & set(plain):
+        before = {"**/": f"(?:{_ALL}/)?", "**": _ALL, "": ""}[start]
+        return before + re.escape(plain) + (_ALL if end else "")
     out: list[str] = []
-    plain = True  # no wildcard so far but ** at an end
-    misread = ""
-    at, end = 0, len(pattern)
-    while at < end:
+    at = 0
+    while at < len(pattern):
         character = pattern[at]
-        first = at == 0
         at += 1
         if pattern.startswith("**", at - 1):
             at += 1
             at += pattern.startswith("/", at)
-            out.append("(?:.*/)?" if at < end else ".*")
-            plain = first or (plain and at == end and not pattern.startswith("**"))
+            out.append("(?:.*/)?" if at < len(pattern) else ".*")
         elif character in "*?":
             out.append("[^/]*" if character == "*" else "[^/]")
-            plain = False
         elif character == "[":
             expression, after = read_class(pattern, at - 1)
             _check_class(pattern[at:after])
             out.append(expression)
-            at, plain = after, False
+            at = after
         elif character == "\\":
             out.append(re.escape(_escaped(pattern, at)))
-            at, plain = at + 1, False
+            at += 1
         elif character == "^":
             out.append("^")  # as in Docker's own expression: nothing can come before it
+        elif character in "{|}":
+            raise PatternError(f"Docker does not take {character} beside a wildcard as it is")
         else:
-            misread = misread or (character if character in "{|}" else "")
             out.append(re.escape(character))
-            plain = plain and character != "]"
-    if misread and not plain:
-        raise PatternError(f"Docker does not take {misread} beside a wildcard as it is")
-    return _plain_regex(pattern) if plain else "".join(out)
-
-
-def _plain_regex(pattern: str) -> str:
-    """A pattern whose only wildcard, if any, is `**` at its beginning or its end."""
-    if pattern.startswith("**/"):
-        return f"(?:{_ALL}/)?{re.escape(pattern[3:])}"
-    if pattern.startswith("**"):
-        return _ALL + re.escape(pattern[2:])
-    if pattern.endswith("**"):
-        return re.escape(pattern[:-2]) + _ALL
-    return re.escape(pattern)
+    return "".join(out)
 
 
 def _check_class(inside: str) -> None:
