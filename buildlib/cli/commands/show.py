@@ -6,7 +6,7 @@ It reads only files of this machine; `plan` says whether an image is still in th
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from buildlib.cli.common import answer, with_workspace
@@ -86,15 +86,14 @@ def _pinned(workspace: Workspace, section: str, name: str) -> dict[str, str]:
     return {item: pin.version for item, pin in sorted(entry.items.items())} if entry else {}
 
 
-def _lines(target: Mapping[str, Any]) -> list[str]:
+def _lines(target: Mapping[str, Any]) -> Iterator[str]:
     """The facts for people, without empty ones."""
     built = target.get("built")
     when = f"in {duration(built['seconds'])}" if built else "not here, at this key"
-    marks = [name for name in ("stamped", "manual", "internal") if target.get(name)]
     rows = {
         "rule": [f"{target['rule']} (version {target['rule_version']}), {target['where']}"],
         "task": [target["task"]],
-        "marks": marks,
+        "marks": [name for name in ("stamped", "manual", "internal") if target.get(name)],
         "flavours": target["flavours"],
         "left out": [target["left_out"]] if target["left_out"] else [],
         "attributes": [f"{it} = {value!r}" for it, value in target["attributes"].items() if value],
@@ -110,11 +109,10 @@ def _lines(target: Mapping[str, Any]) -> list[str]:
         "names": target.get("names", []),
         "built": [when, *(built["images"] if built else ())] if "key" in target else [],
     }
-    out = [f"{target['label']}: {target['doc']}" if target["doc"] else target["label"]]
+    yield f"{target['label']}: {target['doc']}" if target["doc"] else target["label"]
     for name, values in rows.items():
         for number, value in enumerate(_some(values)):
-            out.append(f"  {'' if number else name:{_WIDTH}}{value}")
-    return out
+            yield f"  {'' if number else name:{_WIDTH}}{value}"
 
 
 def _role(dep: Mapping[str, Any]) -> str:
@@ -123,9 +121,8 @@ def _role(dep: Mapping[str, Any]) -> str:
     return f"{role}, by name" if dep["by_name"] else role
 
 
-def _some(values: Iterable[str]) -> list[str]:
+def _some(values: list[str]) -> list[str]:
     """The first entries, and how many more there are."""
-    values = list(values)
     more = [f"… {len(values) - _MANY} more"] if len(values) > _MANY else []
     return values[:_MANY] + more
 
