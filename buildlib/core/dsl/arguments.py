@@ -58,7 +58,8 @@ def checked(name: str, rule: Callable[..., Any]) -> Callable[..., Any]:
             raise InputError(f"{name} needs {', '.join(missing)}", fix=f"{missing[0]} = …")
         for parameter, value in arguments.items():
             kind, fits = kinds.get(parameter, ("", None))
-            if fits and not fits(value) and (value, defaults.get(parameter)) != (None, None):
+            is_left_out = value is None and defaults.get(parameter) is None
+            if fits and not fits(value) and not is_left_out:
                 raise _misfit(name, parameter, value, kind)
         return rule(**arguments)
 

@@ -77,8 +77,7 @@ def _of_tar(archive: str) -> Iterator[tuple[str, ArchiveEntry]]:
     with tarfile.open(archive) as tar:
         later: list[tuple[str, ArchiveEntry]] = []
         for info in tar:
-            special = not (info.isreg() or info.islnk())
-            kind = "special" if special else "file"
+            kind = "file" if info.isreg() or info.islnk() else "special"
             kind = "dir" if info.isdir() else "link" if info.issym() else kind
             entry = ArchiveEntry(
                 _plain(info.name),
