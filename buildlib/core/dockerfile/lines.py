@@ -8,8 +8,7 @@ meaning.
 from __future__ import annotations
 
 import re
-from contextlib import suppress
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from buildlib.errors import InputError, Location
 from buildlib.suggest import did_you_mean, nearest
@@ -140,6 +139,22 @@ def words(rest: str, escape: str) -> list[str]:
     if "'" not in rest and '"' not in rest and escape not in rest:
         return rest.split()
     return re.findall(_WORDS[escape], rest)
+
+
+def json_list(rest: str) -> tuple[list[Any], int] | None:
+    """The list that a text begins with, and where it ends; None for other texts.
+
+    As for Docker, `[ -e x ] || cat` and `[x] /` are no lists.
+    """
+    if not rest.startswith("["):
+        return None
+    import json
+
+    try:
+        items, end = json.JSONDecoder().raw_decode(rest)
+    except ValueError:
+        return None
+    return items, end
 
 
 def fields(value: str) -> list[str]:
@@ -285,14 +300,10 @@ def _heredocs(line: str, rest: str) -> list[tuple[str, bool]]:
     no heredoc in a line that it cannot split. A line that released frontends read differently is an
     error.
     """
-    if rest.startswith("["):
-        import json
-
-        with suppress(ValueError):  # no list: the shell form, as in `RUN [ -e x ] || cat <<EOF`
-            _, end = json.JSONDecoder().raw_decode(rest)
-            if "<<" in rest[end:]:
-                raise _ambiguous("<< behind a list", '["sh", "-c", "COMMAND"]')
-            return []
+    if listed := json_list(rest):
+        if "<<" in rest[listed[1] :]:
+            raise _ambiguous("<< behind a list", '["sh", "-c", "COMMAND"]')
+        return []
     if re.fullmatch(_BALANCED, line) is None:  # a quote is not closed
         return []
     heredocs = []

@@ -13,7 +13,7 @@ from posixpath import normpath
 
 from buildlib.core.dockerfile.expand import expand, variables
 from buildlib.core.dockerfile.glob import is_wild
-from buildlib.core.dockerfile.lines import Instruction, read_lines, words
+from buildlib.core.dockerfile.lines import Instruction, json_list, read_lines, words
 from buildlib.core.dockerfile.model import Arg, Dockerfile, Outside, Source, Stage, StageReference
 from buildlib.core.dockerfile.mounts import read_mount
 from buildlib.errors import InputError, Location
@@ -222,7 +222,7 @@ class _StageReader:
 
     def copy(self, instruction: Instruction) -> None:
         by = instruction.name
-        paths = _list(instruction.rest)
+        paths = _paths(instruction.rest)
         if not paths[1:]:
             raise InputError(f"{by} needs a source and a destination", fix=f"{by} SOURCE /TARGET")
         if origin := instruction.flag("from"):
@@ -336,18 +336,11 @@ def _index(name: str, stages: Sequence[_StageReader], *, exact: bool = False) ->
     return next((place for place in places if stages[place].name == searched), None)
 
 
-def _list(rest: str) -> list[str]:
-    if not rest.startswith("["):
-        return rest.split()
-    import json
-
-    try:
-        items, _ = json.JSONDecoder().raw_decode(rest)
-    except ValueError:
-        return rest.split()  # as Docker does: a name may begin with a bracket
+def _paths(rest: str) -> list[str]:
+    items, _ = json_list(rest) or (rest.split(), 0)
     if not all(isinstance(word, str) for word in items):
         raise InputError("the list holds something that is no text", fix='["SOURCE", "/TARGET"]')
-    return [str(word) for word in items]
+    return items
 
 
 def _is_number(name: str) -> bool:
