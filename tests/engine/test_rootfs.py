@@ -36,7 +36,7 @@ from buildlib.outside.debian.apt import (
 )
 from buildlib.outside.debian.package import DebPackage
 from buildlib.outside.debian.rootfs import ExtraFile, write_rootfs
-from buildlib.outside.fetch.source import DebianPath, Download
+from buildlib.outside.fetch.source import Download
 from tests.support.settings import parse_settings
 
 pytestmark = pytest.mark.engine
@@ -71,7 +71,7 @@ def fetch(workspace: Workspace, packages: list[DebPackage], folder: Path) -> lis
     names = [package.path.rpartition("/")[2] for package in packages]
     workspace.fetch(
         [
-            Download(package.sha256, package.size, name, DebianPath(package.path))
+            Download(package.sha256, package.size, name, (f"debian:{package.path}",))
             for package, name in zip(packages, names, strict=True)
         ]
     )

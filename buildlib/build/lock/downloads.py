@@ -9,7 +9,6 @@ from buildlib.core.model.target import Pin, Target
 from buildlib.core.store.content import ContentStore, Stored
 from buildlib.errors import ActionError
 from buildlib.outside.fetch.locate import Locator
-from buildlib.outside.fetch.source import Urls
 from buildlib.outside.web.errors import HttpError
 from buildlib.outside.web.http import HttpClient
 from buildlib.outside.web.retry import Retry
@@ -35,7 +34,7 @@ def download_entry(workspace: Workspace, target: Target, pin: Pin) -> Entry:
 def _address_of(network: Network, url: str) -> str:
     """Return where a declared address leads at this site (the index resolves `pypi:` ones)."""
     try:
-        return Locator(network, HttpClient(Retry())).find(Urls((url,)))[0]
+        return Locator(network, HttpClient(Retry())).find([url])[0]
     except HttpError as error:
         raise _unreadable(url, error) from None
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from buildlib.errors import ActionError
-from buildlib.outside.fetch.source import DebianPath, PyPIFile
+from buildlib.outside.fetch.source import DEBIAN, PYPI
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,9 +115,9 @@ def _permission(error: HttpError) -> str:
 
 def _another_way(download: Download) -> str:
     """The fix for a host that cannot be reached or does not work."""
-    if isinstance(download.source, DebianPath):
+    if download.is_of(DEBIAN):
         where = 'set apt = "http://MIRROR" in [tool.buildlib.network] of pyproject.toml'
-    elif isinstance(download.source, PyPIFile):
+    elif download.is_of(PYPI):
         where = 'set pypi = "https://INDEX/simple" in [tool.buildlib.network] of pyproject.toml'
     else:
         where = "export https_proxy=http://PROXY:PORT if your network has one"

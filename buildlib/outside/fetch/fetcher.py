@@ -172,7 +172,7 @@ class _Task:
         errors: list[HttpError] = []
         complete = part.digest() == self.download.sha256  # killed just before the last step
         try:
-            for url in () if complete else self._locator.find(self.download.source):
+            for url in () if complete else self._locator.find(self.download.addresses):
                 fetch = partial(transfer, self._client, url, part, self.download)
                 try:
                     self._client.retrying(fetch, lambda: part.size)
