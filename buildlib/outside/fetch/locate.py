@@ -6,18 +6,14 @@ project's page in the package index has it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 from urllib.parse import quote
 
+from buildlib.core.model.settings import Network
 from buildlib.outside.fetch import source
 from buildlib.outside.package_index import ACCEPT, files_of, index_url, project_page
 from buildlib.outside.web.errors import HttpError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from buildlib.core.model.settings import Network
-    from buildlib.outside.web.http import HttpClient
+from buildlib.outside.web.http import HttpClient
 
 
 class Locator:

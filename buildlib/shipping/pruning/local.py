@@ -9,17 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
 
+from buildlib.core.model.settings import Settings
 from buildlib.core.store import names
-from buildlib.engine.protocol import split_ref
+from buildlib.core.store.records import Records
+from buildlib.engine.protocol import Engine, ImageInfo, split_ref
 from buildlib.errors import BuildError
 from buildlib.shipping.pruning.policy import Content, Keep, digests, recorded
-
-if TYPE_CHECKING:
-    from buildlib.core.model.settings import Settings
-    from buildlib.core.store.records import Records
-    from buildlib.engine.protocol import Engine, ImageInfo
 
 _CONTENT = re.compile(r"key-([0-9a-f]{32})\Z")
 

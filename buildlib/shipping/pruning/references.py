@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from buildlib.build.workspace import Workspace
 from buildlib.core import fingerprint
 from buildlib.core.keys.compute import Keys
 from buildlib.core.model.label import Reference
@@ -26,9 +27,6 @@ from buildlib.core.store.names import key_digits
 from buildlib.core.trees.gitrun import NoGit, git
 from buildlib.core.view import View, view_of_commit
 from buildlib.errors import BuildError, InputError
-
-if TYPE_CHECKING:
-    from buildlib.build.workspace import Workspace
 
 _WORKSPACE = ("dodo.py", "VERSION", SETTINGS_FILE)
 """A commit that lacks one of these is not of a workspace, so it has no images."""

@@ -11,20 +11,18 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from buildlib.build.sharing.entry import ARTIFACT
 from buildlib.build.sharing.entry_reader import STORE
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.settings import Settings
 from buildlib.core.store import names
 from buildlib.errors import BuildError, InputError
 from buildlib.outside.registry.artifact import created
+from buildlib.outside.registry.protocol import Manifest, Registry
 from buildlib.parallel import map_threads
 from buildlib.shipping.pruning.policy import Content, Keep, digests, recorded
-
-if TYPE_CHECKING:
-    from buildlib.build.workspace import Workspace
-    from buildlib.core.model.settings import Settings
-    from buildlib.outside.registry.protocol import Manifest, Registry
 
 _OURS = re.compile(r"(key|record)-([0-9a-f]{32})\Z")
 _AT_ONCE = 8

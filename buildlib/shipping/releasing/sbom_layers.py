@@ -11,18 +11,19 @@ image, and reads a tenth. This module does not know how syft is called.
 
 from __future__ import annotations
 
+import io
+import json
 import struct
+import tarfile
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any, cast
+from hashlib import sha1, sha256
+from typing import IO, Any, cast
 
+from buildlib.build.workspace import Workspace
 from buildlib.core.keys.record import KeyRecord, make_record
 from buildlib.core.model.output import FileOutput, Output
-
-if TYPE_CHECKING:
-    import tarfile
-
-    from buildlib.build.workspace import Workspace
-    from buildlib.core.store.content import Writer
+from buildlib.core.store.content import Writer
 
 VERSION = 2
 """Raise it if outlines change."""
@@ -69,7 +70,6 @@ def keep(
     Returns:
         Diff ID -> outline, without layers that the engine sent in an unknown format.
     """
-    import tarfile
     import zlib
     from gzip import BadGzipFile
 
@@ -115,10 +115,6 @@ def write_image(
         detail: The engine's answer to `inspect`.
         outlines: By diff ID, of all its layers.
     """
-    import io
-    import json
-    import tarfile
-
     layers = detail["RootFS"]["Layers"]
     config = {
         "architecture": detail["Architecture"],
@@ -141,8 +137,6 @@ def write_image(
 
 def jars(workspace: Workspace, outlines: Iterable[Outline]) -> dict[str, str]:
     """SHA-1 of the outline of each jar in some layers -> SHA-1 of the jar."""
-    import json
-
     digests: dict[str, str] = {}
     for outline in outlines:
         path = workspace.store.require(outline[JARS].sha256, what="a list of jars")
@@ -166,9 +160,6 @@ def _stored_outline(workspace: Workspace, diff_id: str) -> Outline | None:
 
 def _read(workspace: Workspace, archive: IO[bytes], outlines: dict[str, Outline]) -> None:
     """Store the outline of each layer of an archive of images, and add it to `outlines`."""
-    import json
-    import tarfile
-
     with tarfile.open(fileobj=archive, mode="r|", bufsize=_CHUNK) as members:
         for member in members:
             content = members.extractfile(member) if member.isreg() else None
@@ -189,7 +180,6 @@ class _Layer:
     """A layer that is being read, uncompressed."""
 
     def __init__(self, content: Any) -> None:
-        from hashlib import sha256
 
         self._content = _Peeked(content)
         self._hash = sha256()
@@ -233,8 +223,6 @@ def _outline(layer: _Layer, out: Writer) -> dict[str, str]:
     Returns:
         SHA-1 of the outline of each jar -> SHA-1 of the jar.
     """
-    import tarfile
-
     jars: dict[str, str] = {}
     with tarfile.open(fileobj=cast("IO[bytes]", layer), mode="r|", bufsize=_CHUNK) as entries:
         for entry in entries:
@@ -270,10 +258,6 @@ def _jar(data: bytes) -> tuple[bytes, dict[str, str]]:
     syft compares 40 names of licenses with each entry, and most entries are classes. A file that is
     no plain jar stays as it is.
     """
-    import io
-    import zipfile
-    from hashlib import sha1
-
     from buildlib.core.pack.unpack import BROKEN
 
     digest, out = sha1(data, usedforsecurity=False).hexdigest(), io.BytesIO()
