@@ -95,7 +95,7 @@ def run(
 def compare(workspace: Workspace, shared: SharedStore, label: Label) -> RegistryComparison:
     """Compare a target with the records that a registry has of it."""
     target, record = workspace.graph[label], workspace.keys.record(Reference(label))
-    history = shared.history(target, limit=_MAX_RECORDS)
+    history = shared.reader.history(target, limit=_MAX_RECORDS)
     comparison = Comparison(workspace.graph, workspace.keys, _RegistryRecords(history))
     ranked = [(comparison.leaves(label, entry.key), -entry.pushed, entry) for entry in history]
     leaves, _, nearest = min(ranked, key=lambda row: (len(row[0]), row[1]), default=([], 0, None))

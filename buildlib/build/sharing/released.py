@@ -9,19 +9,17 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from buildlib.build.sharing.entry import LARGEST
+from buildlib.build.sharing.shared_store import SharedStore
 from buildlib.build.sharing.transfers import transfer
 from buildlib.core.model.settings import Settings
 from buildlib.core.store import names
+from buildlib.engine.protocol import Engine, ImageInfo
+from buildlib.engine.transfer import Observe
 from buildlib.errors import ActionError, BuildError
 from buildlib.outside.registry.protocol import Registry
-
-if TYPE_CHECKING:
-    from buildlib.build.sharing.shared_store import SharedStore
-    from buildlib.engine.protocol import Engine, ImageInfo
-    from buildlib.engine.transfer import Observe
 
 RELEASES = "releases"
 """Repository, below the organisation, of the indexes."""
