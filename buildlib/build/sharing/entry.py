@@ -25,7 +25,6 @@ ARTIFACT = "application/vnd.buildlib.record.v1+json"
 """The artifact's type: `artifactType` in the OCI image specification 1.1."""
 LAYER = "application/vnd.buildlib.record.v1+json+gzip"
 """The type of its first layer, the record; further layers are the files of the target."""
-FILE = "application/octet-stream"
 LARGEST = 16 << 20
 """Limit, in bytes, for a compressed record or a configuration; no real one is near it."""
 _LARGEST_PLAIN = 128 << 20
@@ -95,21 +94,13 @@ def encode(entry: Entry, subject: Descriptor | None) -> tuple[Manifest, bytes]:
     }
     data = gzip.compress(json.dumps(plain).encode(), mtime=0)
     layers = [artifact.descriptor(Descriptor(LAYER, _sha256(data), len(data)))]
-    for name, file in sorted(entry.files.items()):
-        layer = artifact.descriptor(Descriptor(FILE, f"sha256:{file.sha256}", file.size))
-        layers.append({**layer, "annotations": {artifact.TITLE: name}})
-    manifest: dict[str, Any] = {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "artifactType": ARTIFACT,
-        "config": artifact.empty(),
-        "layers": layers,
-        "annotations": {
-            artifact.CREATED: artifact.stamp(entry.pushed),
-            LABEL: entry.label,
-            _KEY: entry.key,
-        },
-    }
+    layers += [
+        artifact.file_layer(name, f"sha256:{file.sha256}", file.size)
+        for name, file in sorted(entry.files.items())
+    ]
+    created = artifact.stamp(entry.pushed)
+    annotations = {artifact.CREATED: created, LABEL: entry.label, _KEY: entry.key}
+    manifest = artifact.manifest(ARTIFACT, layers, annotations)
     if subject is not None:
         manifest["subject"] = artifact.descriptor(subject)
     return Manifest(OCI_MANIFEST, json.dumps(manifest, indent=1).encode()), data
