@@ -11,6 +11,7 @@ image, and reads a tenth. This module does not know how syft is called.
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 import struct
@@ -71,7 +72,6 @@ def keep(
         Diff ID -> outline, without layers that the engine sent in an unknown format.
     """
     import zlib
-    from gzip import BadGzipFile
 
     from urllib3.exceptions import HTTPError
 
@@ -91,7 +91,7 @@ def keep(
                 raise refused("hand over images", message_of(answer.content))
             try:
                 _read(workspace, answer.raw, outlines)
-            except (tarfile.TarError, EOFError, zlib.error, BadGzipFile, HTTPError) as error:
+            except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, HTTPError) as error:
                 raise ActionError(
                     f"the engine stopped while it handed over images: {error}",
                     fix=f"docker save {names[0]} >/dev/null  # does the engine have the space?",
@@ -163,11 +163,16 @@ def _read(workspace: Workspace, archive: IO[bytes], outlines: dict[str, Outline]
     with tarfile.open(fileobj=archive, mode="r|", bufsize=_CHUNK) as members:
         for member in members:
             content = members.extractfile(member) if member.isreg() else None
-            layer = _Layer(content) if content and member.size else None
-            if layer is None or not layer.is_tar:
+            if content is None:
                 continue
-            with workspace.store.writer() as out:
-                jars = json.dumps(_outline(layer, out)).encode()
+            layer = _Layer(content)
+            try:
+                file = cast("IO[bytes]", layer)
+                entries = tarfile.open(fileobj=file, mode="r|", bufsize=_CHUNK)  # noqa: SIM115
+            except tarfile.ReadError:
+                continue  # a list in the archive, or a layer in an unknown form
+            with entries, workspace.store.writer() as out:
+                jars = json.dumps(_outline(entries, out)).encode()
                 diff_id = layer.diff_id()
                 outline_file = FileOutput(*out.commit())
             jars_file = FileOutput(workspace.store.add_bytes(jars), len(jars))
@@ -180,16 +185,9 @@ class _Layer:
     """A layer that is being read, uncompressed."""
 
     def __init__(self, content: Any) -> None:
-
-        self._content = _Peeked(content)
+        is_packed = content.peek(len(_GZIP)).startswith(_GZIP)
+        self._content = gzip.GzipFile(fileobj=content) if is_packed else content
         self._hash = sha256()
-        if self._content.head.startswith(_GZIP):
-            import gzip
-
-            packed = cast("IO[bytes]", self._content)
-            self._content = _Peeked(gzip.GzipFile(fileobj=packed))
-        head = self._content.head
-        self.is_tar = head[257:262] == b"ustar" or head == bytes(_BLOCK)  # the latter: empty
 
     def read(self, size: int) -> bytes:
         data = self._content.read(size)
@@ -203,41 +201,26 @@ class _Layer:
         return f"sha256:{self._hash.hexdigest()}"
 
 
-class _Peeked:
-    """A file of which `head` is the first block."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self.head: bytes = file.read(_BLOCK)
-        self._rest = self.head
-
-    def read(self, size: int) -> bytes:
-        """May return fewer bytes than asked for."""
-        data, self._rest = self._rest[:size], self._rest[size:]
-        return data or cast("bytes", self._file.read(size))
-
-
-def _outline(layer: _Layer, out: Writer) -> dict[str, str]:
+def _outline(entries: tarfile.TarFile, out: Writer) -> dict[str, str]:
     """Write the outline of a layer.
 
     Returns:
         SHA-1 of the outline of each jar -> SHA-1 of the jar.
     """
     jars: dict[str, str] = {}
-    with tarfile.open(fileobj=cast("IO[bytes]", layer), mode="r|", bufsize=_CHUNK) as entries:
-        for entry in entries:
-            name = entry.name.rpartition("/")[2]
-            skip = name.endswith(_IRRELEVANT) and not name.startswith((_REMOVED, *_CLASSIFIED))
-            if entry.isreg() and skip:
-                continue
-            content = _content(entries, entry)
-            if entry.name.endswith(".jar"):
-                content, digest = _jar(content)
-                jars |= digest
-            entry.size = len(content)
-            entry.pax_headers = {}
-            out.write(entry.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
-            out.write(content + bytes(-len(content) % _BLOCK))
+    for entry in entries:
+        name = entry.name.rpartition("/")[2]
+        skip = name.endswith(_IRRELEVANT) and not name.startswith((_REMOVED, *_CLASSIFIED))
+        if entry.isreg() and skip:
+            continue
+        content = _content(entries, entry)
+        if entry.name.endswith(".jar"):
+            content, digest = _jar(content)
+            jars |= digest
+        entry.size = len(content)
+        entry.pax_headers = {}
+        out.write(entry.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
+        out.write(content + bytes(-len(content) % _BLOCK))
     out.write(bytes(2 * _BLOCK))
     return jars
 
