@@ -77,7 +77,8 @@ def _print_plan(call: Call) -> int:
 
 def _check_files(call: Call, given: str) -> int:
     """Verify that a folder holds the files of a release as they were published."""
-    from buildlib.shipping.releasing.verify_signatures import SIGNATURE, SUMS, check_folder
+    from buildlib.shipping.releasing.artifacts import CHECKSUMS
+    from buildlib.shipping.releasing.verify_signatures import SIGNATURE, check_folder
 
     folder = os.path.join(caller_folder(), given)
     if not os.path.isdir(folder):
@@ -96,7 +97,7 @@ def _check_files(call: Call, given: str) -> int:
         "not checked": "its signature was not checked, which takes --key cosign.pub",
     }
     listed = len(files) - 1  # which has no line for itself
-    say(f"{listed} files of {given} are as {SUMS} says; {texts[signature]}")
+    say(f"{listed} files of {given} are as {CHECKSUMS} says; {texts[signature]}")
     return 0
 
 

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from buildlib.build.sharing.entry import ARTIFACT
 from buildlib.build.sharing.entry_reader import STORE
@@ -55,11 +55,6 @@ def repository_of(settings: Settings, name: str) -> str:
     return names.without_host(names.repository(settings, name), host_of(settings))
 
 
-class _Tagged(NamedTuple):
-    tag: str
-    manifest: Manifest
-
-
 def look(
     registry: Registry, settings: Settings, images: Iterable[str]
 ) -> tuple[list[Content], list[Keep]]:
@@ -75,7 +70,7 @@ def look(
         tags = registry.tags(repository)
         manifests = map_threads(partial(registry.manifest, repository), tags, threads=_AT_ONCE)
         tagged = [
-            _Tagged(tag, manifest)
+            (tag, manifest)
             for tag, manifest in zip(tags, manifests, strict=True)
             if manifest is not None  # None: deleted just now
         ]
@@ -84,7 +79,9 @@ def look(
     return contents, [recorded, digests(reasons)]
 
 
-def _user_tagged(repository: str, tagged: Iterable[_Tagged]) -> dict[tuple[str, str], str]:
+def _user_tagged(
+    repository: str, tagged: Sequence[tuple[str, Manifest]]
+) -> dict[tuple[str, str], str]:
     """Digests under tags that are not ours, and digests in an index under such a tag."""
     reasons: dict[tuple[str, str], str] = {}
     for tag, manifest in tagged:
@@ -97,12 +94,12 @@ def _user_tagged(repository: str, tagged: Iterable[_Tagged]) -> dict[tuple[str, 
     return reasons
 
 
-def _contents(host: str, repository: str, tagged: Sequence[_Tagged]) -> list[Content]:
+def _contents(host: str, repository: str, tagged: Sequence[tuple[str, Manifest]]) -> list[Content]:
     """The content and records of a repository, with what each record says."""
     records = {
         tag.partition("-")[2]: manifest
         for tag, manifest in tagged
-        if tag.startswith("record-") and _is_record(manifest)
+        if tag.startswith("record-") and manifest.plain.get("artifactType") == ARTIFACT
     }
     contents = []
     for tag, manifest in tagged:
@@ -123,10 +120,6 @@ def _contents(host: str, repository: str, tagged: Sequence[_Tagged]) -> list[Con
         size = _size(manifest)
         contents.append(Content(name, repository, key, manifest.digest, group, size, pushed_at))
     return contents
-
-
-def _is_record(manifest: Manifest) -> bool:
-    return manifest.plain.get("artifactType") == ARTIFACT
 
 
 def _subject(record: Manifest) -> str:

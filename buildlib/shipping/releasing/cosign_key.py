@@ -46,11 +46,6 @@ class PublicKey:
         return cls(_imported(pem.strip(), "the public key"))
 
     @property
-    def pem(self) -> str:
-        """The text of a `cosign.pub`."""
-        return f"{self._key.export_key(format='PEM')}\n"
-
-    @property
     def fingerprint(self) -> str:
         """The sha256 of its DER form, 64 hex digits."""
         return hashlib.sha256(self._key.export_key(format="DER")).hexdigest()
