@@ -9,7 +9,7 @@ partial files in `part/`.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import threading
@@ -33,28 +33,18 @@ def missing(store: ContentStore, downloads: Iterable[Download]) -> list[Download
     return [d for d in distinct if not store.check(d.sha256, d.size, what=d.filename)]
 
 
-class Fetcher:
+class Fetcher(NamedTuple):
     """Fetches downloads into a store, `jobs` at a time.
 
     The observer is called ten times a second, in the thread that called `fetch`.
     """
 
-    def __init__(
-        self,
-        store: ContentStore,
-        network: Network,
-        *,
-        jobs: int = 8,
-        observer: Observer | None = None,
-        offline: bool = False,
-        retry: Retry | None = None,
-    ) -> None:
-        self._store = store
-        self._network = network
-        self._jobs = jobs
-        self._observer = observer
-        self._offline = offline
-        self._retry = retry
+    store: ContentStore
+    network: Network
+    jobs: int = 8
+    observer: Observer | None = None
+    offline: bool = False
+    retry: Retry | None = None
 
     def fetch(self, downloads: Iterable[Download]) -> None:
         """Fetch what the store lacks; when one download fails, the others go on.
@@ -64,12 +54,12 @@ class Fetcher:
             FetchFailed: Some downloads failed.
             NotInStore: Some are missing, but this is offline.
         """
-        absent = missing(self._store, downloads)
+        absent = missing(self.store, downloads)
         if not absent:
             return
         from buildlib.outside.fetch.failures import NotInStore, fetch_error
 
-        if self._offline:
+        if self.offline:
             raise NotInStore(absent)
         failures = self._run(absent)
         if failures:
@@ -85,13 +75,13 @@ class Fetcher:
         from buildlib.parallel import map_threads
 
         stop = threading.Event()
-        client = HttpClient(self._retry or Retry(), stop, keep=self._jobs)
-        locator = Locator(self._network, client)
-        items = [_Task(self._store, download, client, locator, stop) for download in downloads]
+        client = HttpClient(self.retry or Retry(), stop, keep=self.jobs)
+        locator = Locator(self.network, client)
+        items = [_Task(self.store, download, client, locator, stop) for download in downloads]
         largest_first = sorted(items, key=lambda item: item.download.size or 0, reverse=True)
         try:
             map_threads(
-                _Task.run, largest_first, threads=self._jobs, tick=lambda: self._observe(items)
+                _Task.run, largest_first, threads=self.jobs, tick=lambda: self._observe(items)
             )
             self._observe(items)
         finally:
@@ -99,10 +89,10 @@ class Fetcher:
         return [item.failure for item in items if item.failure is not None]
 
     def _observe(self, items: list[_Task]) -> None:
-        if self._observer is not None:
+        if self.observer is not None:
             done = sum(item.done for item in items)
             total = sum(item.total for item in items)
-            self._observer(done, total, sum(item.ended for item in items), len(items))
+            self.observer(done, total, sum(item.ended for item in items), len(items))
 
 
 class _Task:
