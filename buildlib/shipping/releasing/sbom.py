@@ -52,9 +52,7 @@ def sboms(
     to_read: dict[str, tuple[KeyRecord, str, str]] = {}
     for image, name in images:
         record = key_record(image, name, syft)
-        recorded = workspace.records.get(record.key)
-        file = recorded.files.get(FILE) if recorded else None
-        if file and workspace.store.verify(file.sha256, what=f"the SBOM of {name}"):
+        if file := stored(workspace, record):
             files[name] = file
         else:
             to_read[name] = (record, image.image_id, _in_engine(workspace, image))
@@ -70,6 +68,14 @@ def sboms(
         engine_ids = {name: engine_id for name, (_, _, engine_id) in to_read.items()}
         _scan(workspace, engine_ids, say, keep)
     return [files[name] for _, name in images]
+
+
+def stored(workspace: Workspace, record: KeyRecord) -> FileOutput | None:
+    """The SBOM of a key record; None if it is not in the store."""
+    recorded = workspace.records.get(record.key)
+    file = recorded.files.get(FILE) if recorded else None
+    whole = file and workspace.store.verify(file.sha256, what="an SBOM")
+    return file if whole else None
 
 
 def _in_engine(workspace: Workspace, image: ReleasedImage) -> str:
