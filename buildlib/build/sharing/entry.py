@@ -19,7 +19,7 @@ from buildlib.core.keys.record import KeyRecord, make_record
 from buildlib.core.model.output import FileOutput
 from buildlib.errors import BuildError
 from buildlib.outside.registry import artifact
-from buildlib.outside.registry.protocol import OCI_MANIFEST, Descriptor, Manifest
+from buildlib.outside.registry.protocol import OCI_MANIFEST, Descriptor, Manifest, digest_of
 
 ARTIFACT = "application/vnd.buildlib.record.v1+json"
 """The artifact's type: `artifactType` in the OCI image specification 1.1."""
@@ -93,7 +93,7 @@ def encode(entry: Entry, subject: Descriptor | None) -> tuple[Manifest, bytes]:
         "records": {key: entry.records[key].parts for key in sorted(entry.records)},
     }
     data = gzip.compress(json.dumps(plain).encode(), mtime=0)
-    layers = [artifact.descriptor(Descriptor(LAYER, _sha256(data), len(data)))]
+    layers = [artifact.descriptor(Descriptor(LAYER, digest_of(data), len(data)))]
     layers += [
         artifact.file_layer(name, f"sha256:{file.sha256}", file.size)
         for name, file in sorted(entry.files.items())
@@ -104,12 +104,6 @@ def encode(entry: Entry, subject: Descriptor | None) -> tuple[Manifest, bytes]:
     if subject is not None:
         manifest["subject"] = artifact.descriptor(subject)
     return Manifest(OCI_MANIFEST, json.dumps(manifest, indent=1).encode()), data
-
-
-def _sha256(data: bytes) -> str:
-    import hashlib
-
-    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 # -- reading -----------------------------------------------------------------------------------

@@ -12,7 +12,13 @@ from contextlib import suppress
 from typing import Any
 
 from buildlib.errors import BuildError
-from buildlib.outside.registry.protocol import OCI_EMPTY, OCI_MANIFEST, Descriptor, Manifest
+from buildlib.outside.registry.protocol import (
+    OCI_EMPTY,
+    OCI_MANIFEST,
+    Descriptor,
+    Manifest,
+    digest_of,
+)
 
 EMPTY = b"{}"
 """The configuration of an artifact ("empty descriptor"); it must be uploaded, too."""
@@ -30,7 +36,7 @@ def descriptor(blob: Descriptor) -> dict[str, Any]:
 
 def empty() -> dict[str, Any]:
     """The descriptor of `EMPTY`."""
-    return descriptor(Descriptor(OCI_EMPTY, Manifest("", EMPTY).digest, len(EMPTY)))
+    return descriptor(Descriptor(OCI_EMPTY, digest_of(EMPTY), len(EMPTY)))
 
 
 def file_layer(name: str, digest: str, size: int) -> dict[str, Any]:

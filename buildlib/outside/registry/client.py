@@ -9,6 +9,7 @@ Importing this module loads urllib3, so import it only where a registry is about
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import time
@@ -27,6 +28,7 @@ from buildlib.outside.registry.protocol import (
     OCI_MANIFEST,
     Manifest,
     Registry,
+    digest_of,
 )
 from buildlib.outside.registry.upload import Pieces, Upload
 from buildlib.outside.web.connections import PIECE, Body, Request, Response, body_of, pieces
@@ -133,11 +135,10 @@ class HttpRegistry:
                 raise HttpError(f"has {actual} in its place", "content")
 
     def put_blob(self, repository: str, data: bytes) -> str:
-        digest = "sha256:" + hashlib.sha256(data).hexdigest()
-
         def part(start: int, length: int) -> Iterator[bytes]:
             return body_of(data[start : start + length]).pieces()
 
+        digest = digest_of(data)
         self._put(repository, digest, len(data), part)
         return digest
 
@@ -149,8 +150,6 @@ class HttpRegistry:
         self._put(repository, digest, size, lambda *part: _pieces_of(path, *part))
 
     def tags(self, repository: str) -> list[str]:
-        import json
-
         tags: set[str] = set()
         request = self._request("GET", repository, "tags", f"list?n={_PAGE}")
         visited: set[str] = set()

@@ -176,8 +176,8 @@ class _ReleaseFiles:
     ) -> None:
         from buildlib.shipping.releasing.sbom import sboms
 
-        named = [(image, attest.name_of(release, image)) for image in release.images]
-        for (_, name), sbom in zip(named, sboms(workspace, named, say), strict=True):
+        images = {attest.name_of(release, image): image for image in release.images}
+        for name, sbom in sorted(sboms(workspace, images, say).items()):
             with open(workspace.store.path(sbom.sha256), "rb") as file:
                 self.add(f"{SBOMS}/{name.replace('/', '-')}{SBOM_ENDING}", file.read())
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 from typing import Any, NamedTuple
 
 from buildlib.errors import ActionError
-from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest, Registry
+from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest, Registry, digest_of
 
 PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
 ANNOTATION = "dev.cosignproject.cosign/signature"
@@ -110,7 +109,7 @@ def add(registry: Registry, repository: str, digest: str, signed: Signature) -> 
             "config": {
                 "mediaType": _CONFIG,
                 "size": len(config),
-                "digest": "sha256:" + hashlib.sha256(config).hexdigest(),
+                "digest": digest_of(config),
             },
             "layers": layers,
         }

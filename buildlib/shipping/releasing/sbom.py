@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from typing import Any
 
@@ -38,9 +38,9 @@ symbols of all libraries, so such an image is read as a whole."""
 
 def sboms(
     workspace: Workspace,
-    images: Sequence[tuple[ReleasedImage, str]],
+    images: Mapping[str, ReleasedImage],
     say: Callable[[str], None],
-) -> list[FileOutput]:
+) -> dict[str, FileOutput]:
     """The SBOMs of some images, in the content store.
 
     Args:
@@ -50,7 +50,7 @@ def sboms(
     syft = syft_version()
     files: dict[str, FileOutput] = {}
     to_read: dict[str, tuple[KeyRecord, str, str]] = {}
-    for image, name in images:
+    for name, image in images.items():
         record = key_record(image, name, syft)
         if file := stored(workspace, record):
             files[name] = file
@@ -67,7 +67,7 @@ def sboms(
 
         engine_ids = {name: engine_id for name, (_, _, engine_id) in to_read.items()}
         _scan(workspace, engine_ids, say, keep)
-    return [files[name] for _, name in images]
+    return files
 
 
 def stored(workspace: Workspace, record: KeyRecord) -> FileOutput | None:
