@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from buildlib.build.sharing.checks import check_image, check_key, check_platform
+from buildlib.build.sharing.checks import check_image
 from buildlib.build.sharing.entry import LABEL, LARGEST, Entry, Invalid, decode, record_layer
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.settings import Settings
@@ -65,12 +65,15 @@ class EntryReader(NamedTuple):
 
     def check(self, entry: Entry, target: Target, record: KeyRecord) -> None:
         """Check an entry against target and key, and all that it names; raise `Invalid`."""
-        check_key(entry, record)
+        if entry.key != record.key:
+            raise Invalid(f"its record is that of another key, {entry.key[:12]} of {entry.label}")
         path = self.path(entry.repository)
         if bool(entry.image_id) != target.rule.is_image:
             raise Invalid(f"its record is that of {'an image' if entry.image_id else 'files'}")
         if entry.image_id:
-            check_platform(entry, target.platform or self.platform)
+            platform = target.platform or self.platform
+            if entry.platform != platform:
+                raise Invalid(f"its image is for {entry.platform}, not {platform}")
             tagged = self.registry.head(path, names.key_tag(entry.key))
             image = self._manifest(path, entry.digest) if tagged == entry.digest else None
             check_image(entry, tagged, image, self._config(path, image))

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from buildlib.build.sharing.entry import LARGEST
@@ -16,8 +17,7 @@ from buildlib.build.sharing.shared_store import SharedStore
 from buildlib.build.sharing.transfers import transfer
 from buildlib.core.model.settings import Settings
 from buildlib.core.store import names
-from buildlib.engine.protocol import Engine, ImageInfo
-from buildlib.engine.transfer import Observe
+from buildlib.engine.protocol import Engine
 from buildlib.errors import ActionError, BuildError
 from buildlib.outside.registry.protocol import Registry
 
@@ -131,11 +131,13 @@ def pull(
     infos = {image: answers[image.image_id] or answers[image.digest] for image in images}
     missing = [image for image, info in infos.items() if info is None]
 
-    def work(image: Image) -> Callable[[Observe], ImageInfo]:
-        reference = f"{image.repository}@{image.digest}"
-        return lambda observe: store.pull_image(reference, image.image_id, engine, observe)
-
-    infos |= transfer("pull", {image: work(image) for image in missing})
+    works = {
+        image: partial(
+            store.pull_image, f"{image.repository}@{image.digest}", image.image_id, engine
+        )
+        for image in missing
+    }
+    infos |= transfer("pull", works)
     for image, info in infos.items():
         assert info is not None  # noqa: S101 - the engine had it, or it was pulled
         path = names.without_host(image.repository, registry.host)

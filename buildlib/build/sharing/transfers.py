@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TypeVar
 
 from buildlib.build.sharing.entry import Entry
@@ -134,11 +135,7 @@ def publish(
     Returns:
         The entries that count; the first writer wins, so another build may have made them.
     """
-
-    def work(each: BuiltTarget) -> Callable[[Observe], Entry]:
-        return lambda observe: store.writer.publish(each, engine, observe)
-
-    works = {label: work(each) for label, each in built.items()}
+    works = {label: partial(store.writer.publish, each, engine) for label, each in built.items()}
     return transfer(verb, works, failed=failed)
 
 
@@ -160,14 +157,9 @@ def pull(
         The names of those that came.
     """
 
-    def work(name: Name, entry: Entry) -> Callable[[Observe], object]:
-        def one(observe: Observe) -> object:
-            def bring() -> object:
-                return store.pull(entry, engine, observe)
+    def bring(name: Name, observe: Observe) -> object:
+        pull_one = partial(store.pull, entries[name], engine, observe)
+        return adopt(name, pull_one) if adopt else pull_one()
 
-            return adopt(name, bring) if adopt else bring()
-
-        return one
-
-    works = {name: work(name, entry) for name, entry in entries.items()}
+    works = {name: partial(bring, name) for name in entries}
     return [*transfer(verb, works, failed=failed)]

@@ -58,9 +58,10 @@ class Locator:
     def _in_index(self, project: str, filename: str) -> str:
         page = project_page(self._index, project)
         if page not in self._pages:
-            final, kind, data = self._client.page(page, ACCEPT)
+            final, answer = self._client.page(page, ACCEPT)
+            kind = answer.headers.get("Content-Type", "")
             try:
-                files = files_of(data.decode(), kind, final)
+                files = files_of(answer.data.decode(), kind, final)
             except ValueError:
                 raise HttpError("is not a page of a simple index", "broken", url=page) from None
             self._pages[page] = {file.name: file.url for file in files}

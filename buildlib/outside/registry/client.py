@@ -30,7 +30,7 @@ from buildlib.outside.registry.protocol import (
     Registry,
     digest_of,
 )
-from buildlib.outside.registry.upload import Pieces, Upload
+from buildlib.outside.registry.upload import Blob, Pieces, Upload
 from buildlib.outside.web.connections import PIECE, Body, Request, Response, body_of, pieces
 from buildlib.outside.web.errors import HttpError
 from buildlib.outside.web.retry import PATIENT, Attempts, Retry, retrying
@@ -191,16 +191,15 @@ class HttpRegistry:
         with self._explaining(f"upload a blob to {repository}", repository):
             if self._has(self._http.ask, repository, digest, PUSH):
                 return
-            upload = Upload(
-                self._http,
-                self._request("POST", repository, "blobs", "uploads/", body=body_of(b"")),
-                self._scope(repository, PUSH),
+            blob = Blob(
                 digest,
                 size,
                 pieces,
+                self._request("POST", repository, "blobs", "uploads/", body=body_of(b"")),
+                self._scope(repository, PUSH),
                 lambda: self._has(self._http.ask_once, repository, digest, PUSH),
             )
-            upload.run()
+            Upload(self._http, blob).run()
 
     def _has(self, ask: Ask, repository: str, digest: str, actions: str) -> bool:
         request = self._request("HEAD", repository, "blobs", digest)

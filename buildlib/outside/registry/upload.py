@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import quote, urljoin
 
 from buildlib.outside.registry.http import RegistryHttp
@@ -29,39 +29,44 @@ Pieces = Callable[[int, int], Iterator[bytes]]
 """Reads (offset, length) of the blob, in pieces."""
 
 
-@dataclass
-class Upload:
-    """The upload of one blob.
+class Blob(NamedTuple):
+    """A blob to be uploaded.
 
     Attributes:
-        http: Sends the requests.
-        start: The request that begins an upload.
-        scope: As for `RegistryAuth.header`.
         digest: Of the whole blob.
         size: Of the whole blob, in bytes.
         pieces: Reads the blob.
+        start: The request that begins an upload.
+        scope: As for `RegistryAuth.header`.
         exists: Whether the registry has the blob; called when a response may have been lost.
     """
 
-    http: RegistryHttp
-    start: Request
-    scope: str
     digest: str
     size: int
     pieces: Pieces
+    start: Request
+    scope: str
     exists: Callable[[], bool]
-    _location: str = ""
-    _offset: int = 0
-    _continued: bool = False  # after a failure: the parts may not fit together
+
+
+class Upload:
+    """The upload of one blob."""
+
+    def __init__(self, http: RegistryHttp, blob: Blob) -> None:
+        self._http = http
+        self._blob = blob
+        self._location = ""
+        self._offset = 0
+        self._continued = False  # after a failure: the parts may not fit together
 
     def run(self) -> None:
-        retrying(self._attempt, self.http.retry, self.http.wait, lambda: self._offset)
+        retrying(self._attempt, self._http.retry, self._http.wait, lambda: self._offset)
 
     def _attempt(self) -> None:
         if self._continued and self._is_complete():
             return
         if not self._location:
-            self._keep_location(self._ask(self.start))
+            self._keep_location(self._ask(self._blob.start))
         try:
             self._send_all()
         except HttpError as error:
@@ -78,16 +83,16 @@ class Upload:
                 self._start_over()
             else:
                 self._keep_location(response)
-                self._offset = min(_received(response, otherwise=0), self.size)
+                self._offset = min(_received(response, otherwise=0), self._blob.size)
                 return False
-        return self.exists()
+        return self._blob.exists()
 
     def _send_all(self) -> None:
-        while self._offset < self.size and (self._offset or self.size > CHUNK):
-            self._send_chunk(min(CHUNK, self.size - self._offset))
+        while self._offset < self._blob.size and (self._offset or self._blob.size > CHUNK):
+            self._send_chunk(min(CHUNK, self._blob.size - self._offset))
         join = "&" if "?" in self._location else "?"
-        url = f"{self._location}{join}digest={quote(self.digest)}"
-        rest = self._part(self.size - self._offset)  # a small blob is sent with this request
+        url = f"{self._location}{join}digest={quote(self._blob.digest)}"
+        rest = self._part(self._blob.size - self._offset)  # a small blob is sent with this request
         self._ask(Request("PUT", url, {"Content-Type": _BINARY}, rest))
 
     def _send_chunk(self, length: int) -> None:
@@ -95,13 +100,13 @@ class Upload:
         headers = {"Content-Type": _BINARY, "Content-Range": f"{start}-{end - 1}"}
         response = self._ask(Request("PATCH", self._location, headers, self._part(length)))
         self._keep_location(response)
-        arrived = min(_received(response, otherwise=end), self.size)
+        arrived = min(_received(response, otherwise=end), self._blob.size)
         if arrived <= start:
             raise HttpError("takes nothing of an upload", "content", transient=True)
         self._offset = arrived
 
     def _ask(self, request: Request) -> Response:
-        return self.http.ask_once(request, self.scope)
+        return self._http.ask_once(request, self._blob.scope)
 
     def _classified(self, error: HttpError) -> HttpError:
         """Mark the error transient if a new upload may succeed."""
@@ -124,11 +129,11 @@ class Upload:
         location = response.headers.get("Location", "") or self._location
         if not location:
             raise HttpError("does not say where to upload", "content")
-        self._location = urljoin(self.http.root, location)
+        self._location = urljoin(self._http.root, location)
 
     def _part(self, length: int) -> Body:
         start = self._offset
-        return Body(length, lambda: self.pieces(start, length))
+        return Body(length, lambda: self._blob.pieces(start, length))
 
 
 def _received(response: Response, *, otherwise: int) -> int:

@@ -70,11 +70,8 @@ class Run:
 
     def path(self, repository: str) -> str:
         """A repository without the registry's host."""
-        return (
-            repository
-            if self.registry is None
-            else names.without_host(repository, self.registry.host)
-        )
+        host = self.registry.host if self.registry is not None else ""
+        return names.without_host(repository, host)
 
     @property
     def releases(self) -> str:
