@@ -1,36 +1,29 @@
 """Fetches the downloads that the store lacks, in parallel.
 
-Cheap to import: threads, urllib3 and the rest of the package are loaded only when something is
-missing. The largest file is fetched first, so that none runs alone at the end. Threads are daemons
-that watch one event: after ^C nothing waits for a slow server, and the next fetch resumes the
-partial files in `part/`.
+The largest file is fetched first, so that none runs alone at the end. Threads are daemons that
+watch one event: after ^C nothing waits for a slow server, and the next fetch resumes the partial
+files in `part/`. It loads urllib3: `source.missing` says whether there is anything to fetch.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import Iterable
-
-    from buildlib.core.model.settings import Network
-    from buildlib.core.store.content import ContentStore
-    from buildlib.outside.fetch.failures import Failure
-    from buildlib.outside.fetch.locate import Locator
-    from buildlib.outside.fetch.part import PartFile
-    from buildlib.outside.fetch.progress import Observer
-    from buildlib.outside.fetch.source import Download
-    from buildlib.outside.web.errors import HttpError
-    from buildlib.outside.web.http import HttpClient
-    from buildlib.outside.web.retry import Retry
-
-
-def missing(store: ContentStore, downloads: Iterable[Download]) -> list[Download]:
-    """The downloads that a store lacks, each digest once. Sends no request."""
-    distinct = {download.sha256: download for download in downloads}.values()
-    return [d for d in distinct if not store.check(d.sha256, d.size, what=d.filename)]
+from buildlib.core.model.settings import Network
+from buildlib.core.store.content import ContentStore, unwritable
+from buildlib.outside.fetch.failures import Failure, NotInStore, fetch_error
+from buildlib.outside.fetch.locate import Locator
+from buildlib.outside.fetch.part import PartFile
+from buildlib.outside.fetch.progress import Observer
+from buildlib.outside.fetch.source import Download, missing
+from buildlib.outside.fetch.transfer import transfer
+from buildlib.outside.web.errors import HttpError
+from buildlib.outside.web.http import HttpClient
+from buildlib.outside.web.retry import Retry, Stopped
+from buildlib.parallel import map_threads
 
 
 class Fetcher(NamedTuple):
@@ -44,7 +37,7 @@ class Fetcher(NamedTuple):
     jobs: int = 8
     observer: Observer | None = None
     offline: bool = False
-    retry: Retry | None = None
+    retry: Retry = Retry()
 
     def fetch(self, downloads: Iterable[Download]) -> None:
         """Fetch what the store lacks; when one download fails, the others go on.
@@ -57,8 +50,6 @@ class Fetcher(NamedTuple):
         absent = missing(self.store, downloads)
         if not absent:
             return
-        from buildlib.outside.fetch.failures import NotInStore, fetch_error
-
         if self.offline:
             raise NotInStore(absent)
         failures = self._run(absent)
@@ -67,15 +58,8 @@ class Fetcher(NamedTuple):
 
     def _run(self, downloads: list[Download]) -> list[Failure]:
         """Fetch in threads; returns the failures in the order of `downloads`."""
-        import threading
-
-        from buildlib.outside.fetch.locate import Locator
-        from buildlib.outside.web.http import HttpClient
-        from buildlib.outside.web.retry import Retry
-        from buildlib.parallel import map_threads
-
         stop = threading.Event()
-        client = HttpClient(self.retry or Retry(), stop, keep=self.jobs)
+        client = HttpClient(self.retry, stop, keep=self.jobs)
         locator = Locator(self.network, client)
         items = [_Task(self.store, download, client, locator, stop) for download in downloads]
         largest_first = sorted(items, key=lambda item: item.download.size or 0, reverse=True)
@@ -130,8 +114,6 @@ class _Task:
 
     def run(self) -> None:
         """Fetch the file, or set `failure`. An error of the store stops all tasks."""
-        from buildlib.outside.web.retry import Stopped
-
         try:
             if not self._stop.is_set():
                 self._fetch()
@@ -142,9 +124,6 @@ class _Task:
             raise
 
     def _fetch(self) -> None:
-        from buildlib.core.store.content import unwritable
-        from buildlib.outside.fetch.part import PartFile
-
         try:
             with PartFile(self._store, self.download.sha256, self._stop) as part:
                 self._part = part
@@ -155,10 +134,6 @@ class _Task:
         self.ended = True
 
     def _download(self, part: PartFile) -> None:
-        from buildlib.outside.fetch.failures import Failure
-        from buildlib.outside.fetch.transfer import transfer
-        from buildlib.outside.web.errors import HttpError
-
         errors: list[HttpError] = []
         complete = part.digest() == self.download.sha256  # killed just before the last step
         try:

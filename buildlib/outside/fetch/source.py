@@ -1,8 +1,14 @@
-"""What a download is: a digest and addresses. Plain data from the lock, without URLs of mirrors."""
+"""What a download is: a digest and addresses, as the lock has them, without URLs of mirrors.
+
+It loads nothing that sends a request.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
+
+from buildlib.core.store.content import ContentStore
 
 DEBIAN = "debian:"
 """`debian:PATH` is a file below the apt mirror's root: `debian/pool/main/d/dash/dash_1_all.deb`."""
@@ -28,3 +34,9 @@ class Download(NamedTuple):
     def is_of(self, scheme: str) -> bool:
         """Whether it is fetched by `DEBIAN` or `PYPI` first."""
         return "".join(self.addresses[:1]).startswith(scheme)
+
+
+def missing(store: ContentStore, downloads: Iterable[Download]) -> list[Download]:
+    """The downloads that a store lacks, each digest once. Sends no request."""
+    distinct = {download.sha256: download for download in downloads}.values()
+    return [d for d in distinct if not store.check(d.sha256, d.size, what=d.filename)]
