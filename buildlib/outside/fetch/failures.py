@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from buildlib.errors import ActionError
-from buildlib.outside.fetch.source import DEBIAN, PYPI
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from buildlib.outside.fetch.source import Download
-    from buildlib.outside.web.errors import HttpError
+from buildlib.outside.fetch.source import DEBIAN, PYPI, Download
+from buildlib.outside.web.errors import HttpError
 
 _MOST = 20  # files named in one message; all are in `FetchFailed.failures`
 

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from buildlib.build.workspace import Workspace
 from buildlib.engine.protocol import split_ref
 from buildlib.errors import BuildError
 from buildlib.shipping.pruning import local, policy
 from buildlib.shipping.pruning.references import present_keys
-
-if TYPE_CHECKING:
-    from buildlib.build.workspace import Workspace
 
 
 def after_build(workspace: Workspace, say: Callable[[str], None]) -> None:

