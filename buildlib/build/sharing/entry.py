@@ -32,7 +32,7 @@ _SCHEMA = 1
 LABEL = "org.buildlib.label"
 _KEY = "org.buildlib.key"
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 
 class Invalid(Exception):
@@ -173,7 +173,7 @@ def decode(manifest: Manifest, data: bytes, repository: str) -> Entry:
         raise Invalid("its record tells a time or a size that cannot be")
     if bool(entry.image_id) == bool(entry.files):
         raise Invalid("its record names neither an image nor files, or both")
-    if entry.image_id and not (_DIGEST.match(entry.image_id) and _DIGEST.match(entry.digest)):
+    if entry.image_id and not (DIGEST.match(entry.image_id) and DIGEST.match(entry.digest)):
         raise Invalid("its record names no image")
     _check_files(entry, manifest)
     return entry

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
-from buildlib.build.sharing.entry import LARGEST
+from buildlib.build.sharing.entry import DIGEST, LARGEST
 from buildlib.build.sharing.shared_store import SharedStore
 from buildlib.build.sharing.transfers import transfer
 from buildlib.core.model.settings import Settings
@@ -23,7 +23,6 @@ from buildlib.outside.registry.protocol import Registry
 
 RELEASES = "releases"
 """Repository, below the organisation, of the indexes."""
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
 _NAME = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*\Z")
 
@@ -78,7 +77,7 @@ def _image(plain: Any, settings: Settings) -> Image:
     # The index in a copy of a registry still names the host of the first one.
     name = plain["repository"].rpartition("/")[2]
     tags, digest, image_id = plain["tags"], plain["digest"], plain["image_id"]
-    good = _NAME.match(name) and _DIGEST.match(digest) and _DIGEST.match(image_id)
+    good = _NAME.match(name) and DIGEST.match(digest) and DIGEST.match(image_id)
     if not (good and tags and all(_TAG.match(tag) for tag in tags)):
         raise ValueError
     return Image(names.repository(settings, name), tuple(tags), digest, image_id)
