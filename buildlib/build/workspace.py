@@ -374,7 +374,7 @@ class Workspace:
 
     def missing(self, downloads: Iterable[Download]) -> list[Download]:
         """Return the downloads that the content store lacks, each digest once."""
-        from buildlib.outside.fetch.fetcher import missing
+        from buildlib.outside.fetch.source import missing
 
         return missing(self.store, downloads)
 

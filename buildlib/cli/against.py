@@ -67,7 +67,7 @@ def _compare(workspace: Workspace, shared: SharedStore, label: Label) -> dict[st
         several. `changes`: the parts that differ from it: `old` is the registry's, `new` is ours.
     """
     target, record = workspace.graph[label], workspace.keys.record(Reference(label))
-    history = shared.history(target, limit=_MAX_RECORDS)
+    history = shared.reader.history(target, limit=_MAX_RECORDS)
     known = {key: parts for entry in history for key, parts in entry.records.items()}
     comparison = Comparison(workspace.graph, workspace.keys, _RegistryRecords(known))
     ranked = [(comparison.leaves(label, entry.key), -entry.pushed, entry) for entry in history]

@@ -11,11 +11,9 @@ import json
 import os
 import re
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
 
 PUBLIC = "https://pypi.org/simple"
 ACCEPT = (

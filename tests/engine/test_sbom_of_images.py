@@ -89,7 +89,7 @@ def opened(folder: Path) -> Workspace:
 
 
 def read(workspace: Workspace, image: str, say: Callable[[str], None]) -> FileOutput:
-    (made,) = sbom.sboms(workspace, [(released(image), "a")], say)
+    (made,) = sbom.sboms(workspace, {"a": released(image)}, say).values()
     return made
 
 
@@ -129,9 +129,9 @@ def test_layers_that_were_read_are_not_asked_for_again(
     image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = opened(tmp_path)
-    (first,) = sbom.sboms(workspace, [(released(image), "a")], lambda line: None)
+    (first,) = sbom.sboms(workspace, {"a": released(image)}, lambda line: None).values()
     monkeypatch.setattr(sbom_layers, "_read", None)
-    (other,) = sbom.sboms(workspace, [(released(image), "b")], lambda line: None)
+    (other,) = sbom.sboms(workspace, {"b": released(image)}, lambda line: None).values()
     assert first != other, "it is called otherwise"
 
 
@@ -146,4 +146,4 @@ def test_an_image_whose_layers_are_not_understood_is_read_as_a_whole(
 def test_an_image_that_the_engine_has_not_is_told(tmp_path: Path) -> None:
     absent = released("sha256:" + "0" * 64)
     with pytest.raises(ActionError, match=r"//images/a is not in the engine"):
-        sbom.sboms(opened(tmp_path), [(absent, "a")], lambda line: None)
+        sbom.sboms(opened(tmp_path), {"a": absent}, lambda line: None)

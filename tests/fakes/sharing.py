@@ -78,16 +78,17 @@ class FakeShared:
         self._workspace = workspace
         self._registry = registry
         self._warn = warn
-        self._down = False
+        self.is_down = False
+        self.reader = self.writer = self
 
     def find(self, wanted: Sequence[tuple[Target, KeyRecord]]) -> dict[str, Entry]:
-        if self._down:
+        if self.is_down:
             return {}
         self._shelf.asked += [str(target.label) for target, _ in wanted]
         if self._shelf.refuses:
             raise ActionError(f"{self._registry} does not let you in", fix="docker login")
         if self._shelf.down:
-            self._down = True
+            self.is_down = True
             self._warn(f"warning: {self._registry} does not answer; going on without it")
             return {}
         found = {}
@@ -97,10 +98,6 @@ class FakeShared:
             elif record.key in self._shelf.entries:
                 found[record.key] = self._shelf.entries[record.key]
         return found
-
-    @property
-    def is_down(self) -> bool:
-        return self._down
 
     def try_writing(self) -> None:
         self._answer("")

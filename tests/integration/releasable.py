@@ -219,12 +219,12 @@ class Releasable:
             def __init__(self, *_: object, **__: object) -> None:
                 self.returncode = -1
 
-            def communicate(self, text: str) -> tuple[str, str]:
+            def communicate(self, request: bytes) -> tuple[bytes, bytes]:
                 errors = io.StringIO()
                 with pytest.MonkeyPatch.context() as within, contextlib.redirect_stderr(errors):
-                    within.setattr(sys, "stdin", io.StringIO(text))
+                    within.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(request)))
                     self.returncode = detached_tags.main(lambda _: shop.registry)
-                return "", errors.getvalue()
+                return b"", errors.getvalue().encode()
 
         patch.setattr(
             detached_tags, "subprocess", SimpleNamespace(Popen=Child, PIPE=-1, DEVNULL=-3)

@@ -15,7 +15,6 @@ from buildlib.cli.commands.deploy import in_engine
 from buildlib.core.model.label import Label, Reference, parse_label
 from buildlib.core.view import view_of_commit
 from buildlib.errors import ActionError, InputError
-from buildlib.shipping.releasing import release_commits
 from buildlib.shipping.releasing.preconditions import check_git, refuse_other_keys
 from buildlib.shipping.releasing.release_commits import commit_release
 
@@ -52,9 +51,6 @@ def product(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Workshop:
     shop.commit()
     shop.git("config", "user.name", "Ada")
     shop.git("config", "user.email", "ada@example.org")
-    monkeypatch.setattr(
-        release_commits, "_roll", lambda text, version, date: f"{text}\n## {version} - {date}\n"
-    )
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)

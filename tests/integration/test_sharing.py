@@ -61,7 +61,7 @@ class Machine:
         assert kept is not None
         output = Output(kept.images[0] if kept.images else "", kept.files)
         closure = self.workspace.keys.closure(Reference(target.label))
-        return self.store.publish(
+        return self.store.writer.publish(
             BuiltTarget(target, record, output, closure), self.shop.engine, silent
         )
 
@@ -165,7 +165,7 @@ def test_the_first_writer_wins(two: Workshop) -> None:
     other = two.engine.add("other:1", content="built elsewhere")
     target, record = machine.wanted(A)
     closure = machine.workspace.keys.closure(Reference(target.label))
-    kept = machine.store.publish(
+    kept = machine.store.writer.publish(
         BuiltTarget(target, record, Output(other), closure), two.engine, silent
     )
     assert kept.image_id == again.image_id
@@ -188,10 +188,10 @@ def test_history_has_the_records_of_a_target_the_youngest_first(two: Workshop) -
     machine.store._clock = lambda: 1_900_000_000.0
     second = machine.publish(A)
     target, _ = machine.wanted(A)
-    assert [entry.key for entry in machine.store.history(target)] == [second.key, first.key]
-    assert [entry.key for entry in machine.store.history(target, limit=1)] == [second.key]
+    assert [entry.key for entry in machine.store.reader.history(target)] == [second.key, first.key]
+    assert [entry.key for entry in machine.store.reader.history(target, limit=1)] == [second.key]
     files, _ = machine.wanted(FILES)
-    assert [entry.label for entry in machine.store.history(files)] == [FILES]
+    assert [entry.label for entry in machine.store.reader.history(files)] == [FILES]
 
 
 def test_a_prefix_of_the_registry_is_part_of_the_repository(two: Workshop) -> None:
@@ -235,12 +235,12 @@ def test_a_tag_is_put_in_the_registry_alone(two: Workshop) -> None:
     machine = Machine(two)
     entry = machine.publish(A)
     moved = len(two.transport.moved)
-    assert machine.store.put_tag(entry.repository, "dev", entry.digest)
-    assert not machine.store.put_tag(REPOSITORY, "dev", entry.digest), "it is there"
+    assert machine.store.writer.put_tag(entry.repository, "dev", entry.digest)
+    assert not machine.store.writer.put_tag(REPOSITORY, "dev", entry.digest), "it is there"
     assert two.registry.head(REPOSITORY, "dev") == entry.digest
     assert len(two.transport.moved) == moved
     with pytest.raises(ActionError, match="has no sha256:00"):
-        machine.store.put_tag(REPOSITORY, "dev", "sha256:" + "00" * 32)
+        machine.store.writer.put_tag(REPOSITORY, "dev", "sha256:" + "00" * 32)
 
 
 # -- what is wrong is told, and is a miss --------------------------------------------------------
@@ -519,7 +519,7 @@ def test_two_that_publish_one_key_at_once_end_with_one_valid_entry(two: Workshop
 
     two.registry.before = between
     made = BuiltTarget(target, record, Output(str(mine)), closure)
-    entry = machine.store.publish(made, two.engine, silent)
+    entry = machine.store.writer.publish(made, two.engine, silent)
     assert entry.image_id == mine
     assert Machine(two).found(A) == entry, "the record counts, and the tag is where it says"
 
@@ -589,5 +589,5 @@ def test_a_file_of_the_same_name_keeps_its_mode(two: Workshop, tmp_path: Path) -
     target, record = machine.wanted(FILES)
     sha256 = machine.workspace.store.add_bytes(b"#!/bin/sh\n")
     output = Output("", {"bin/run": FileOutput(sha256, 10, executable=True)})
-    machine.store.publish(BuiltTarget(target, record, output, [record]), two.engine, silent)
+    machine.store.writer.publish(BuiltTarget(target, record, output, [record]), two.engine, silent)
     assert machine.found(FILES).files == output.files

@@ -10,7 +10,7 @@ import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from buildlib.outside.fetch.source import Download, Urls
+from buildlib.outside.fetch.source import Download
 
 
 def sha(data):
@@ -52,7 +52,7 @@ class Server:
         """Serve `data` at `path`, after the behaviours; returns the download of it."""
         self.files[path] = data
         self.script[path] = list(script)
-        return Download(sha(data), len(data), path.rsplit("/", 1)[-1], Urls((f"{self.url}{path}",)))
+        return Download(sha(data), len(data), path.rsplit("/", 1)[-1], (f"{self.url}{path}",))
 
     def seen(self, path):
         """The headers of each request for a path."""

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from buildlib.core.model.lock import Item
 from buildlib.core.model.settings import Network
 from buildlib.errors import ActionError, InputError
 from buildlib.outside.debian import apt
-from buildlib.outside.debian.apt import Archive, Suite
-from buildlib.outside.debian.package import DebPackage
+from buildlib.outside.debian.apt import Archive
 
 MIRROR = "https://mirror.example.com/linux"
 ARCHIVE = Archive(MIRROR)
@@ -26,23 +26,11 @@ end of answer
 
 
 def test_name_epoch_version_and_path_are_exact() -> None:
-    assert apt.parse_answer(ANSWER, MIRROR).packages == [
-        DebPackage(
-            "dmsetup",
-            "2:1.02~1",
-            "amd64",
-            SHA,
-            8,
-            "debian-security/pool/updates/main/l/lvm2/dmsetup_1.02~1_amd64.deb",
-        ),
-        DebPackage(
-            "tini",
-            "0.19.0-1+b3",
-            "amd64",
-            SHA,
-            9,
-            "debian/pool/main/t/tini/tini_0.19.0-1+b3_amd64.deb",
-        ),
+    dmsetup = "debian-security/pool/updates/main/l/lvm2/dmsetup_1.02~1_amd64.deb"
+    tini = "debian/pool/main/t/tini/tini_0.19.0-1+b3_amd64.deb"
+    assert list(apt.parse_answer(ANSWER, MIRROR).packages.items()) == [
+        ("dmsetup", Item("2:1.02~1", SHA, 8, dmsetup)),
+        ("tini", Item("0.19.0-1+b3", SHA, 9, tini)),
     ]
 
 
@@ -61,7 +49,7 @@ def test_an_answer_that_is_not_apts_is_refused(old: str, new: str) -> None:
 
 
 def test_an_empty_answer_is_not_an_empty_list() -> None:
-    assert apt.parse_answer("end of answer\n", MIRROR) == ([], [])
+    assert apt.parse_answer("end of answer\n", MIRROR) == ({}, [])
     with pytest.raises(ActionError, match="cut off"):
         apt.parse_answer("", MIRROR)
 
@@ -230,6 +218,6 @@ def test_the_image_installs_from_the_suites_the_lock_reads() -> None:
     for paragraph in (image / "debian.sources").read_text().split("\n\n"):
         fields = dict(line.split(": ") for line in paragraph.strip().splitlines())
         root = fields["URIs"].removeprefix(f"{Network().apt}/")
-        found += [Suite(root, name) for name in fields["Suites"].split()]
+        found += [f"{root} {name}" for name in fields["Suites"].split()]
         assert fields["Components"] == "main"
     assert tuple(found) == apt.BOOKWORM

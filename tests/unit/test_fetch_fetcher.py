@@ -31,7 +31,7 @@ from buildlib.errors import ActionError, InputError
 from buildlib.outside.fetch.air_gap import export_to
 from buildlib.outside.fetch.failures import FetchFailed, NotInStore, NotServed
 from buildlib.outside.fetch.fetcher import Fetcher
-from buildlib.outside.fetch.source import DebianPath, Download, PyPIFile, Urls
+from buildlib.outside.fetch.source import Download
 from buildlib.outside.web.retry import Retry
 
 FAST = Retry(first_delay=0.01, longest_delay=2.0, connect_timeout=2.0, read_timeout=0.5)
@@ -271,7 +271,7 @@ def test_404_is_not_asked_twice_and_carries_the_download(server, store):
 
 def test_wrong_bytes_are_an_error_and_not_kept(server, store):
     wanted = sha(b"what was locked")
-    download = Download(wanted, 15, "tool.tgz", Urls((f"{server.url}/tool.tgz?token=s3cret",)))
+    download = Download(wanted, 15, "tool.tgz", (f"{server.url}/tool.tgz?token=s3cret",))
     server.files["/tool.tgz?token=s3cret"] = b"what is served!"
     with pytest.raises(FetchFailed) as error:
         fetch(store, download)
@@ -320,7 +320,7 @@ def test_the_next_address_is_tried(server, store):
     download = server.add("/good", b"good")
     server.files["/bad"] = b"evil"
     urls = [f"{server.url}{path}" for path in ("/gone", "/bad", "/good")]
-    fetch(store, download._replace(source=Urls(tuple(urls))))
+    fetch(store, download._replace(addresses=tuple(urls)))
     assert [path for path, _ in server.requests] == ["/gone", "/bad", "/good"]
     assert content(store, download) == b"good"
 
@@ -329,7 +329,7 @@ def test_redirects_are_followed(server, store):
     download = server.add("/there", BIG)
     server.script["/a"] = [status(302, Location="/b?x=1")]
     server.script["/b?x=1"] = [status(308, Location=f"{server.url}/there")]
-    fetch(store, download._replace(source=Urls((f"{server.url}/a",))))
+    fetch(store, download._replace(addresses=(f"{server.url}/a",)))
     assert content(store, download) == BIG
     assert server.connections == 1
 
@@ -346,7 +346,7 @@ def test_a_login_goes_to_its_origin_only(server, store):
         server.script["/a"] = [status(302, Location="/b")]
         server.script["/b"] = [status(302, Location=f"{other.url}/file")]
         address = server.url.replace("//", "//ada:pass%20word@") + "/a"
-        fetch(store, download._replace(source=Urls((address,))))
+        fetch(store, download._replace(addresses=(address,)))
         assert [h.get("Authorization") for _, h in server.requests] == [
             "Basic YWRhOnBhc3Mgd29yZA==",
             "Basic YWRhOnBhc3Mgd29yZA==",
@@ -374,8 +374,8 @@ def test_no_message_shows_a_secret(server, store, behaviour, tmp_path, monkeypat
     first = server.add("/a", b"aaa", *[behaviour] * 9)
     second = server.add("/b?key=t0ken", b"bbb", *[behaviour] * 9)
     downloads = [
-        first._replace(source=Urls((f"{with_login}/a",))),
-        second._replace(filename="b", source=Urls((f"{with_login}/b?key=t0ken",))),
+        first._replace(addresses=(f"{with_login}/a",)),
+        second._replace(filename="b", addresses=(f"{with_login}/b?key=t0ken",)),
     ]
     with pytest.raises(FetchFailed) as error:
         fetch(store, *downloads)
@@ -397,7 +397,7 @@ def test_a_host_that_does_not_answer_is_given_up_once(server, store):
     good = server.add("/good", b"good")
     with Server() as gone:
         dead = gone.url
-    downloads = [Download(sha(b"%d" % n), 1, f"f{n}", Urls((f"{dead}/f{n}",))) for n in range(100)]
+    downloads = [Download(sha(b"%d" % n), 1, f"f{n}", (f"{dead}/f{n}",)) for n in range(100)]
     patience = FAST._replace(first_delay=0.1, attempts=4)  # at least 0.35 s until given up
     start = time.monotonic()
     with pytest.raises(FetchFailed, match="cannot fetch 100 files") as error:
@@ -411,12 +411,12 @@ def test_a_host_that_does_not_answer_is_given_up_once(server, store):
 @pytest.mark.parametrize("url", ["ftp://localhost/f", "no address", "http://", "http://[::1"])
 def test_what_is_no_address_is_said_at_once(store, url):
     with pytest.raises(FetchFailed, match="is not an http or https address"):
-        fetch(store, Download(sha(b"x"), 1, "f", Urls((url,))))
+        fetch(store, Download(sha(b"x"), 1, "f", (url,)))
 
 
 def test_no_address_at_all(store):
     with pytest.raises(FetchFailed, match="no address is given"):
-        fetch(store, Download(sha(b"x"), 1, "f", Urls(())))
+        fetch(store, Download(sha(b"x"), 1, "f", ()))
 
 
 def test_debian_and_python_files_through_the_mirrors(server, store):
@@ -428,8 +428,8 @@ def test_debian_and_python_files_through_the_mirrors(server, store):
     path = "debian/pool/main/g/gcc/libstdc++6_12.2~1_amd64.deb"
     fetch(
         store,
-        deb._replace(source=DebianPath(path)),
-        wheel._replace(source=PyPIFile("Nice.Thing", "Nice_Thing-1.0-py3-none-any.whl")),
+        deb._replace(addresses=(f"debian:{path}",)),
+        wheel._replace(addresses=("pypi:Nice.Thing/Nice_Thing-1.0-py3-none-any.whl",)),
         network=Network(apt=f"{server.url}/mirror", pypi=f"{server.url}/simple"),
     )
     assert content(store, deb) == b"deb"
@@ -525,7 +525,7 @@ def test_a_proxy_from_the_environment(server, store, monkeypatch):
     monkeypatch.setenv("http_proxy", server.url.replace("//", "//ada:hunter2@"))
     monkeypatch.setenv("no_proxy", "inside.example")
     server.files["http://outside.example/f"] = b"x"
-    download = Download(sha(b"x"), 1, "f", Urls(("http://outside.example/f",)))
+    download = Download(sha(b"x"), 1, "f", ("http://outside.example/f",))
     fetch(store, download)
     asked = server.seen("http://outside.example/f")[0]
     assert asked["Proxy-Authorization"] == "Basic YWRhOmh1bnRlcjI="
@@ -538,7 +538,7 @@ def test_a_proxy_from_the_environment(server, store, monkeypatch):
 def test_a_proxy_that_cannot_be_used(store, monkeypatch):
     monkeypatch.setenv("http_proxy", "socks5://ada:hunter2@localhost:1")
     with pytest.raises(InputError, match="kind 'socks5'") as error:
-        fetch(store, Download(sha(b"x"), 1, "f", Urls(("http://outside.example/f",))))
+        fetch(store, Download(sha(b"x"), 1, "f", ("http://outside.example/f",)))
     assert "hunter2" not in error.value.render()
 
 
@@ -590,7 +590,7 @@ def test_tls_through_a_proxy(server, secure, trust, store, monkeypatch):
 CHILD = textwrap.dedent("""
     import signal, sys
     from buildlib.outside.fetch.fetcher import Fetcher
-    from buildlib.outside.fetch.source import Download, Urls
+    from buildlib.outside.fetch.source import Download
     from buildlib.outside.web.retry import Retry
     from buildlib.core.model.settings import Network
     from buildlib.core.store.content import ContentStore
@@ -598,12 +598,12 @@ CHILD = textwrap.dedent("""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     root, sha256, url = sys.argv[1:]
     fetcher = Fetcher(ContentStore(root), Network(), retry=Retry(first_delay=0.01))
-    fetcher.fetch([Download(sha256, None, "f", Urls((url,)))])
+    fetcher.fetch([Download(sha256, None, "f", (url,))])
 """)
 
 
 def child(store, download):
-    arguments = [store.root, download.sha256, download.source.urls[0]]
+    arguments = [store.root, download.sha256, download.addresses[0]]
     return subprocess.Popen(
         [sys.executable, "-c", CHILD, *arguments], stderr=subprocess.PIPE, text=True
     )
@@ -674,12 +674,10 @@ def test_nothing_heavy_is_loaded_while_nothing_is_missing(store):
     store.save()
     code = (
         "import sys\n"
-        "from buildlib.outside.fetch.fetcher import Fetcher\n"
-        "from buildlib.outside.fetch.source import Download, Urls\n"
-        "from buildlib.core.model.settings import Network\n"
+        "from buildlib.outside.fetch.source import Download, missing\n"
         "from buildlib.core.store.content import ContentStore\n"
-        "download = Download(sys.argv[2], 1, 'x', Urls(()))\n"
-        "Fetcher(ContentStore(sys.argv[1]), Network()).fetch([download])\n"
+        "download = Download(sys.argv[2], 1, 'x', ())\n"
+        "assert missing(ContentStore(sys.argv[1]), [download]) == []\n"
         "print(*sys.modules)\n"
     )
     loaded = subprocess.check_output([sys.executable, "-c", code, store.root, digest], text=True)

@@ -10,7 +10,6 @@ from fetch_server import Server, page
 
 from buildlib.core.model.settings import Network
 from buildlib.outside.fetch.locate import Locator
-from buildlib.outside.fetch.source import DebianPath, PyPIFile, Urls
 from buildlib.outside.web.address import parse_url, redacted
 from buildlib.outside.web.errors import HttpError
 from buildlib.outside.web.http import HttpClient
@@ -35,19 +34,19 @@ def find(server, monkeypatch):
 
 
 def test_debian_is_below_the_mirror(find):
-    assert find(DebianPath("debian/pool/main/d/dash/dash_0.5.12-2_amd64.deb")) == [
+    assert find(("debian:debian/pool/main/d/dash/dash_0.5.12-2_amd64.deb",)) == [
         "http://deb.example/debian/pool/main/d/dash/dash_0.5.12-2_amd64.deb"
     ]
 
 
 def test_debian_names_are_quoted_as_object_stores_want_it(find):
-    assert find(DebianPath("debian/g++_1%3a2~3.deb")) == [
+    assert find(("debian:debian/g++_1%3a2~3.deb",)) == [
         "http://deb.example/debian/g%2B%2B_1%253a2~3.deb"
     ]
 
 
 def test_addresses_of_its_own(find):
-    assert find(Urls(("http://a/x", "http://b/x"))) == ["http://a/x", "http://b/x"]
+    assert find(("http://a/x", "http://b/x")) == ["http://a/x", "http://b/x"]
 
 
 @pytest.mark.parametrize(
@@ -65,7 +64,7 @@ def test_json_page(server, find, address, expected):
         {"filename": WHEEL, "url": address, "hashes": {}, "yanked": "broken"},
     ]
     server.script["/simple/demo/"] = [page(json.dumps({"files": files}), JSON)]
-    assert find(PyPIFile("demo", WHEEL)) == [expected.format(server=server.url)]
+    assert find((f"pypi:demo/{WHEEL}",)) == [expected.format(server=server.url)]
     assert JSON in server.requests[0][1]["Accept"]
 
 
@@ -89,7 +88,7 @@ def test_json_page(server, find, address, expected):
 )
 def test_html_page(server, find, html, expected):
     server.script["/simple/demo/"] = [page(f"<!DOCTYPE html><html>{html}", "text/html")]
-    found = find(PyPIFile("demo", WHEEL))
+    found = find((f"pypi:demo/{WHEEL}",))
     assert [url.partition("#")[0] for url in found] == [expected.format(server=server.url)]
 
 
@@ -97,20 +96,20 @@ def test_an_address_in_the_index_is_where_the_page_says(server, find):
     sdist = "demo-1.0.tar.gz"
     server.script["/simple/demo/"] = [page(f'<a href="../../p/{sdist}">', "text/html")]
     server.script["/simple/other/"] = [page("", "text/html")]
-    found = find(Urls((f"pypi:Other/{sdist}", f"pypi:Demo/{sdist}", "http://b/x")))
+    found = find((f"pypi:Other/{sdist}", f"pypi:Demo/{sdist}", "http://b/x"))
     assert found == [f"{server.url}/p/{sdist}", "http://b/x"]
 
 
 def test_an_address_that_the_index_lacks_is_told(server, find):
     server.script["/simple/demo/"] = [page("", "text/html")]
     with pytest.raises(HttpError, match=r"does not list demo-1\.0\.tar\.gz"):
-        find(Urls(("pypi:demo/demo-1.0.tar.gz",)))
+        find(("pypi:demo/demo-1.0.tar.gz",))
 
 
 @pytest.mark.parametrize("name", ["Typing_Extensions", "typing.extensions", "typing-_.extensions"])
 def test_project_names_are_normalised(server, find, name):
     server.script["/simple/typing-extensions/"] = [page(f'<a href="{WHEEL}">', "text/html")]
-    assert find(PyPIFile(name, WHEEL)) == [f"{server.url}/simple/typing-extensions/{WHEEL}"]
+    assert find((f"pypi:{name}/{WHEEL}",)) == [f"{server.url}/simple/typing-extensions/{WHEEL}"]
 
 
 @pytest.mark.parametrize(
@@ -125,23 +124,23 @@ def test_relative_to_where_the_page_came_from(server, find, text, kind):
         lambda handler, _: handler.head(301, Content_Length=0, Location="/other/demo/")
     ]
     server.script["/other/demo/"] = [page(text, kind)]
-    assert find(PyPIFile("demo", WHEEL)) == [f"{server.url}/other/demo/{WHEEL}"]
+    assert find((f"pypi:demo/{WHEEL}",)) == [f"{server.url}/other/demo/{WHEEL}"]
 
 
 def test_a_page_is_read_once(server, find):
     server.script["/simple/demo/"] = [page('<a href="a.whl"><a href="b.whl">', "text/html")]
-    find(PyPIFile("demo", "a.whl"))
-    find(PyPIFile("demo", "b.whl"))
+    find(("pypi:demo/a.whl",))
+    find(("pypi:demo/b.whl",))
     assert len(server.requests) == 1
 
 
 def test_what_the_index_does_not_have(server, find):
     server.script["/simple/demo/"] = [page('<a href="a.whl">', "text/html")]
     with pytest.raises(HttpError, match=r"does not list b\.whl") as error:
-        find(PyPIFile("demo", "b.whl"))
+        find(("pypi:demo/b.whl",))
     assert error.value.kind == "absent"
     with pytest.raises(HttpError, match="answers 404") as error:
-        find(PyPIFile("nothing", "b.whl"))
+        find(("pypi:nothing/b.whl",))
     assert error.value.kind == "absent"
 
 
@@ -149,7 +148,7 @@ def test_what_the_index_does_not_have(server, find):
 def test_a_page_that_is_none(server, find, text):
     server.script["/simple/demo/"] = [page(text, JSON)]
     with pytest.raises(HttpError, match="is not a page of a simple index"):
-        find(PyPIFile("demo", WHEEL))
+        find((f"pypi:demo/{WHEEL}",))
 
 
 def test_a_login_in_the_index_address_reaches_files_and_no_message(server, monkeypatch):
@@ -158,11 +157,11 @@ def test_a_login_in_the_index_address_reaches_files_and_no_message(server, monke
     web = HttpClient(Retry(attempts=1), Event())
     server.script["/simple/demo/"] = [page(f'<a href="{server.url}/f/{WHEEL}">', "text/html")]
     server.files[f"/f/{WHEEL}"] = b"x"
-    url = Locator(Network(), web).find(PyPIFile("demo", WHEEL))[0]
+    url = Locator(Network(), web).find((f"pypi:demo/{WHEEL}",))[0]
     web.get(url, {}).response.close()
     assert [h["Authorization"] for _, h in server.requests] == ["Basic YWRhOmh1bnRlcjI="] * 2
     with pytest.raises(HttpError) as error:
-        Locator(Network(), web).find(PyPIFile("gone", WHEEL))
+        Locator(Network(), web).find((f"pypi:gone/{WHEEL}",))
     assert "hunter2" not in str(error.value)
 
 

@@ -15,7 +15,6 @@ from fetch_server import Server, page
 from buildlib.core.model.settings import Network
 from buildlib.engine.secrets import grants_for
 from buildlib.outside.fetch.locate import Locator
-from buildlib.outside.fetch.source import PyPIFile
 from buildlib.outside.package_index import (
     PUBLIC,
     File,
@@ -130,7 +129,7 @@ def test_set_up_and_fetching_and_steps_ask_the_same_index(tmp_path, monkeypatch,
         assert f'url = "{chosen}"\n' in lent["buildlib-uv.toml"]
         server.script[f"/{part}/demo/"] = [page('<a href="demo.whl">', "text/html")]
         find = Locator(network, HttpClient(Retry(attempts=1), Event())).find
-        assert find(PyPIFile("demo", "demo.whl")) == [f"{chosen}/demo/demo.whl"]
+        assert find(("pypi:demo/demo.whl",)) == [f"{chosen}/demo/demo.whl"]
 
 
 def test_the_public_index_is_the_one_of_the_settings():

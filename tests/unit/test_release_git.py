@@ -10,20 +10,14 @@ from pathlib import Path
 import pytest
 
 from buildlib.errors import ActionError, BuildError, InputError
-from buildlib.shipping.releasing import release_commits
 from buildlib.shipping.releasing.git_repository import GitRepository
+from buildlib.shipping.releasing.notes import roll
 from buildlib.shipping.releasing.preconditions import SourceCommit, check_git
 from buildlib.shipping.releasing.release_commits import commit_release, releases
 from tests.support.workspace import WorkspaceBuilder
 
 CHANGELOG = "# Changelog\n\n## [Unreleased]\n\n- new\n\n## [2.4.0] - 2026-01-01\n\n- old\n"
 DAY = "2026-11-23"
-
-
-def rolled(text: str, version: str, date: str) -> str:
-    """What stands in for the changelog's own rules, which are tested elsewhere."""
-    heading = "## [Unreleased]\n"
-    return text.replace(heading, f"{heading}\n## [{version}] - {date}\n", 1)
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +27,6 @@ def _surroundings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
-    monkeypatch.setattr(release_commits, "_roll", rolled)
 
 
 @pytest.fixture
@@ -76,7 +69,7 @@ def test_a_release_is_a_commit_a_tag_and_a_commit_to_go_on(made: WorkspaceBuilde
     assert made.git("rev-parse", "v2.5.0^{commit}") == done.release
     assert made.git("cat-file", "-t", "v2.5.0") == "tag", "annotated"
     assert made.git("show", "v2.5.0:VERSION") == "2.5.0"
-    assert made.git("show", "v2.5.0:CHANGELOG.md") == rolled(CHANGELOG, "2.5.0", DAY).strip()
+    assert made.git("show", "v2.5.0:CHANGELOG.md") == roll(CHANGELOG, "2.5.0", DAY).strip()
     assert made.git("diff", "--name-only", "v2.5.0^", "v2.5.0").split() == [
         "CHANGELOG.md",
         "VERSION",
@@ -111,7 +104,7 @@ def test_line_ends_and_permissions_stay(made: WorkspaceBuilder) -> None:
     made.file("CHANGELOG.md", text.encode(), mode=0o755)
     made.commit()
     release(made)
-    assert (made.root / "CHANGELOG.md").read_bytes() == rolled(text, "2.5.0", DAY).encode()
+    assert (made.root / "CHANGELOG.md").read_bytes() == roll(text, "2.5.0", DAY).encode()
     assert (made.root / "CHANGELOG.md").stat().st_mode & 0o777 == 0o755
 
 
@@ -201,7 +194,7 @@ def test_there_are_no_more_effects_than_were_stopped_at(
 def test_edits_are_not_taken_for_those_of_a_stopped_release(made: WorkspaceBuilder) -> None:
     made.file("VERSION", "2.5.0\n")
     check(made)
-    made.file("CHANGELOG.md", rolled(CHANGELOG, "2.5.0", DAY) + "- mine\n")
+    made.file("CHANGELOG.md", roll(CHANGELOG, "2.5.0", DAY) + "- mine\n")
     assert refused(lambda: release(made)).detail == "CHANGELOG.md"
     made.file("CHANGELOG.md", CHANGELOG).file("VERSION", "2.6.0\n")
     assert refused(lambda: release(made)).detail == "VERSION"
@@ -399,11 +392,8 @@ def test_a_release_from_within_a_hook_finds_its_own_repository(
     ids=["no section", "twice"],
 )
 def test_a_changelog_that_cannot_be_closed_is_told_before_anything_is_done(
-    made: WorkspaceBuilder, monkeypatch: pytest.MonkeyPatch, text: str
+    made: WorkspaceBuilder, text: str
 ) -> None:
-    from buildlib.shipping.releasing.notes import roll
-
-    monkeypatch.setattr(release_commits, "_roll", roll)
     made.file("CHANGELOG.md", text).commit()
     for act in (check, release):
         assert "CHANGELOG.md" in refused(lambda act=act: act(made)).what
@@ -414,9 +404,6 @@ def test_a_changelog_that_cannot_be_closed_is_told_before_anything_is_done(
 def test_the_changelogs_section_is_closed_once_wherever_it_stops(
     made: WorkspaceBuilder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from buildlib.shipping.releasing.notes import roll
-
-    monkeypatch.setattr(release_commits, "_roll", roll)
     for count in range(6):
         with pytest.MonkeyPatch.context() as patch:
             stop_after(patch, count)

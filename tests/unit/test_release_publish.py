@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import pickle
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -166,7 +168,6 @@ def test_tags_are_put_by_a_process_of_its_own(
     registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What the parent tells and what the child does, without a process between them."""
-    told: list[str] = []
 
     class Child:
         returncode = 0
@@ -174,11 +175,10 @@ def test_tags_are_put_by_a_process_of_its_own(
         def __init__(self, *_: object, **options: object) -> None:
             assert options["start_new_session"]
 
-        def communicate(self, text: str) -> tuple[str, str]:
-            told.append(text)
-            monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        def communicate(self, request: bytes) -> tuple[bytes, bytes]:
+            monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(request)))
             self.returncode = detached_tags.main(lambda _: registry)
-            return "", ""
+            return b"", b""
 
     monkeypatch.setattr(detached_tags.subprocess, "Popen", Child)
     monkeypatch.setattr(detached_tags.signal, "signal", lambda *_: None)
@@ -203,9 +203,11 @@ def test_the_process_takes_no_modules_of_the_callers_folder(
 def test_half_of_what_a_child_is_told_is_never_done(
     registry: FakeRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sys.stdin", io.StringIO('{"host": "registry.test", "tags": []}'))
     monkeypatch.setattr(detached_tags.signal, "signal", lambda *_: None)
-    assert detached_tags.main(lambda _: registry) == 1
+    request = pickle.dumps((registry.host, [tag("a")]))
+    for end in range(len(request)):
+        monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(request[:end])))
+        assert detached_tags.main(lambda _: registry) == 1
 
 
 def test_a_higher_rank_waits_for_the_lower(registry: FakeRegistry) -> None:
@@ -218,16 +220,8 @@ def test_a_higher_rank_waits_for_the_lower(registry: FakeRegistry) -> None:
 
     registry.put_manifest = noting  # type: ignore[method-assign]
     tags = [("elyra/releases", 2), ("elyra/server", 1), ("elyra/a", 0), ("elyra/b", 0)]
-    plain = [
-        {
-            "repository": name,
-            "tag": "2.5.0",
-            "media_type": OCI_MANIFEST,
-            "data": "e30=",
-            "rank": rank,
-        }
-        for name, rank in tags
-    ]
-    detached_tags.put_all(registry, plain)
+    manifest = Manifest(OCI_MANIFEST, b"{}")
+    ranked = [Tag(name, "2.5.0", manifest, moves=False, rank=rank) for name, rank in tags]
+    detached_tags.put_all(registry, ranked)
     assert set(order[:2]) == {"elyra/a", "elyra/b"}
     assert order[2:] == ["elyra/server", "elyra/releases"]

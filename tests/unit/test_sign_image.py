@@ -183,7 +183,7 @@ def test_the_signature_of_another_image_does_not_pass(shelf: FakeRegistry) -> No
 def test_a_signed_text_that_is_not_of_an_image_does_not_pass(
     shelf: FakeRegistry, payload: bytes
 ) -> None:
-    signed = Signature(payload, signer_for_tests()._key.sign(payload))
+    signed = Signature(payload, signer_for_tests().key.sign(payload))
     cosign_image.add(shelf, "acme/a", DIGEST, signed)
     with pytest.raises(ActionError, match="not signed"):
         check(shelf)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import threading
+from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import pytest
 
-from buildlib.build.sharing.progress import TransferProgress
+from buildlib.build.sharing import transfers
 from buildlib.engine import transfer
 from buildlib.engine.transfer import Layers, is_transient
 from buildlib.errors import ActionError
-from buildlib.outside.fetch.progress import Progress
 from buildlib.parallel import map_threads
 
 
@@ -174,19 +173,30 @@ def test_a_push_without_a_digest_is_none(waits: list[int]) -> None:
         transfer.push("r.test/a:1")
 
 
-def test_transfers_share_a_line() -> None:
-    now = 0.0
-    stream = io.StringIO()
-    show = Progress(stream, live=True, clock=lambda: now, verb="push", things="targets")
-    transfers = TransferProgress(2, show)
-    first, second = transfers.observer("a"), transfers.observer("b")
-    first(1_000_000, 4_000_000)
-    now = 1.0
-    second(1_000_000, 6_000_000)
-    assert "push  0/2 targets  2.0/10.0 MB  1.0 MB/s  0:08 left" in stream.getvalue()
-    first(4_000_000, 4_000_000)
-    transfers.end("a")
-    assert "push  1/2 targets  5.0/10.0 MB" in stream.getvalue()
+def test_transfers_share_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, ...]] = []
+    shown = threading.Event()
+
+    def show(*numbers: int) -> None:
+        told.append(numbers)
+        if numbers == (5_000_000, 10_000_000, 1, 2):
+            shown.set()
+
+    def first(observe: transfer.Observe) -> str:
+        observe(1_000_000, 4_000_000)
+        observe(4_000_000, 4_000_000)
+        return "first"
+
+    def second(observe: transfer.Observe) -> str:
+        observe(1_000_000, 6_000_000)
+        assert shown.wait(30)
+        observe(6_000_000, 6_000_000)
+        return "second"
+
+    monkeypatch.setattr(transfers, "_shown", lambda _: nullcontext(show))
+    done = transfers.transfer("push", {"a": first, "b": second})
+    assert done == {"a": "first", "b": "second"}
+    assert told[-1] == (10_000_000, 10_000_000, 2, 2)
 
 
 def test_map_threads_keeps_the_order_and_the_limit() -> None:

@@ -136,8 +136,9 @@ def test_a_server_without_tls_is_told_as_such_and_asked_once(server):
 def test_a_page_that_redirects_says_where_it_came_from(server):
     server.script["/a"] = [status(301, Location="/b")]
     server.script["/b"] = [page("text", "text/plain")]
-    found = HttpClient(Retry()).page(f"{server.url}/a", "*/*")
-    assert found == (f"{server.url}/b", "text/plain", b"text")
+    url, found = HttpClient(Retry()).page(f"{server.url}/a", "*/*")
+    assert (url, found.data) == (f"{server.url}/b", b"text")
+    assert found.headers["Content-Type"] == "text/plain"
 
 
 # what is trusted

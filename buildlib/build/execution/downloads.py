@@ -8,7 +8,8 @@ from buildlib.core.keys.compute import pinned
 from buildlib.core.model.lock import Item, Lock
 from buildlib.core.model.section import ADDRESS, DEBIAN, SECTIONS, Section
 from buildlib.core.model.target import Pin, Target
-from buildlib.outside.fetch.source import DebianPath, Download, PyPIFile, Source, Urls
+from buildlib.outside.fetch import source
+from buildlib.outside.fetch.source import Download
 
 
 def pinned_files(lock: Lock, target: Target) -> Iterator[tuple[Section, Download]]:
@@ -22,13 +23,13 @@ def pinned_files(lock: Lock, target: Target) -> Iterator[tuple[Section, Download
         if section.is_fetched:
             for name, item in sorted(pinned(lock, pin, target).items.items()):
                 filename = section.file_name(name, item.where)
-                source = _source(section, pin, name, item)
-                yield section, Download(item.sha256, item.size or None, filename, source)
+                addresses = _addresses(section, pin, name, item)
+                yield section, Download(item.sha256, item.size or None, filename, addresses)
 
 
-def _source(section: Section, pin: Pin, name: str, item: Item) -> Source:
-    if section.source == DEBIAN:
-        return DebianPath(item.where)
+def _addresses(section: Section, pin: Pin, name: str, item: Item) -> tuple[str, ...]:
     if section.source == ADDRESS:
-        return Urls(pin.asked)
-    return PyPIFile(item.where, name)
+        return pin.asked
+    if section.source == DEBIAN:
+        return (f"{source.DEBIAN}{item.where}",)
+    return (f"{source.PYPI}{item.where}/{name}",)

@@ -254,14 +254,14 @@ class Session:
         if not missing:
             return
         from buildlib.outside.fetch.failures import NotServed  # with urllib and http: 3 ms
-        from buildlib.outside.fetch.source import DebianPath
+        from buildlib.outside.fetch.source import DEBIAN
 
         first, later = missing, []
         size = sum(entry.size or 0 for entry in missing)
         if size > _PREFETCH_ABOVE and not self.workspace.offline:
             # A Debian package that is no longer served is locked anew, which changes the plan.
-            first = [entry for entry in missing if isinstance(entry.source, DebianPath)]
-            later = [entry for entry in missing if not isinstance(entry.source, DebianPath)]
+            first = [entry for entry in missing if entry.is_of(DEBIAN)]
+            later = [entry for entry in missing if not entry.is_of(DEBIAN)]
         try:
             self.workspace.fetch(first, self.say)
         except NotServed as error:

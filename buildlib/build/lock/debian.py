@@ -13,7 +13,7 @@ from functools import cached_property
 
 from buildlib.build.workspace import SUITE, Workspace
 from buildlib.core.model.label import Label, Reference
-from buildlib.core.model.lock import Entry, Item
+from buildlib.core.model.lock import Entry
 from buildlib.core.model.target import ELSEWHERE, Pin, Target, image_name
 from buildlib.core.store import names
 from buildlib.engine.mirror import mirrored
@@ -149,11 +149,7 @@ class Apt:
                 self._say(
                     f"warning: {suite} of {mirror} is past its Valid-Until: is it a live mirror?"
                 )
-        items = {
-            package.name: Item(package.version, package.sha256, package.size, package.path)
-            for package in answer.packages
-        }
-        return Entry(pin.asked, items)
+        return Entry(pin.asked, answer.packages)
 
     @cached_property
     def _archive(self) -> Archive:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from buildlib.build.workspace import Workspace
 from buildlib.core.model.lock import Entry, Item
-from buildlib.core.model.settings import Network
 from buildlib.core.model.target import Pin, Target
 from buildlib.core.store.content import ContentStore, Stored
 from buildlib.errors import ActionError
 from buildlib.outside.fetch.locate import Locator
-from buildlib.outside.fetch.source import Urls
 from buildlib.outside.web.errors import HttpError
 from buildlib.outside.web.http import HttpClient
 from buildlib.outside.web.retry import Retry
@@ -21,31 +19,31 @@ def download_entry(workspace: Workspace, target: Target, pin: Pin) -> Entry:
     Raises:
         ActionError: None answers.
     """
+    client = HttpClient(Retry())
+    locator = Locator(workspace.settings.network, client)
     failures: list[ActionError] = []
     for url in pin.asked:
+        address = url
         try:
-            sha256, size = _download(workspace.store, _address_of(workspace.settings.network, url))
-        except ActionError as error:
-            failures.append(error)
+            (address,) = locator.find([url])  # the index resolves `pypi:` ones
+            sha256, size = _download(client, workspace.store, address)
+        except HttpError as error:
+            failures.append(
+                ActionError(
+                    f"{address} cannot be read: {error}",
+                    fix="check [tool.buildlib.network] of pyproject.toml",
+                )
+            )
             continue
         return Entry(pin.asked, {target.attrs["filename"]: Item("-", sha256, size, url)})
     raise failures[0]
 
 
-def _address_of(network: Network, url: str) -> str:
-    """Return where a declared address leads at this site (the index resolves `pypi:` ones)."""
-    try:
-        return Locator(network, HttpClient(Retry())).find(Urls((url,)))[0]
-    except HttpError as error:
-        raise _unreadable(url, error) from None
-
-
-def _download(content: ContentStore, url: str) -> Stored:
+def _download(client: HttpClient, content: ContentStore, url: str) -> Stored:
     """Put the file at an address into the store, byte for byte as the fetcher will get it.
 
     A page may be decompressed on the way; a `.tgz` that is served as "encoded" must not be.
     """
-    client = HttpClient(Retry())
 
     def once() -> Stored:
         opened = client.get(url, {})
@@ -54,13 +52,4 @@ def _download(content: ContentStore, url: str) -> Stored:
                 out.write(chunk)
             return out.commit()
 
-    try:
-        return client.retrying(once)
-    except HttpError as error:
-        raise _unreadable(url, error) from None
-
-
-def _unreadable(url: str, error: HttpError) -> ActionError:
-    return ActionError(
-        f"{url} cannot be read: {error}", fix="check [tool.buildlib.network] of pyproject.toml"
-    )
+    return client.retrying(once)

@@ -109,7 +109,9 @@ def python_entry(workspace: Workspace, target: Target, *, write: bool, upgrade: 
     items = _wheels(uv, path, text)
     locked = next(pin.asked[1] for pin in target.pins if pin.section == PYTHON.name)
     if write:
-        _write_if_changed(f"{workspace.root}/{path}", text)
+        with open(f"{workspace.root}/{path}.new", "w", encoding="utf-8") as file:
+            file.write(text)
+        os.replace(f"{workspace.root}/{path}.new", f"{workspace.root}/{path}")
         workspace.renew()
         locked = hashlib.sha256(text.encode()).hexdigest()
     # The files may have been edited meanwhile: the request describes what uv was given and made.
@@ -215,15 +217,3 @@ def _constraints(workspace: Workspace, parent: Target) -> str:
             fix=f"./doitw lock python {parent.label}",
         )
     return path
-
-
-def _write_if_changed(path: str, text: str) -> None:
-    try:
-        with open(path, encoding="utf-8") as file:
-            if file.read() == text:
-                return
-    except FileNotFoundError:
-        pass
-    with open(f"{path}.new", "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(f"{path}.new", path)

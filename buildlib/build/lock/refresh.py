@@ -60,13 +60,14 @@ class Refresh:
     ) -> None:
         self.workspace = workspace
         self.say = say
-        self.upgrade = upgrade
         self.write = True
         apt = Apt(workspace, say, image=image)
         self._makers: dict[str, Callable[[Target, Pin], Entry]] = {
             ROOTFS.name: apt.rootfs_entry,
             APT.name: apt.apt_entry,
-            PYTHON.name: self._python,
+            PYTHON.name: lambda target, _: python.python_entry(
+                workspace, target, write=self.write, upgrade=upgrade
+            ),
             IMAGE.name: lambda _, pin: images.image_entry(workspace, pin),
             DOWNLOAD.name: lambda target, pin: downloads.download_entry(workspace, target, pin),
         }
@@ -136,16 +137,14 @@ class Refresh:
             others.pop(flavour, None)
             new = new._replace(on=others if on in others.values() else {**others, flavour: on})
             if old and on not in old.on.values():
-                changes.append(_base_change(section, target.label, old.on.get(flavour), on))
+                was = old.on.get(flavour)
+                what = section, str(target.label), "resolved on"
+                changes.append(PinChange(*what, was and was[:12], on[:12]))
         if self.write and new != old:
             lock = {name: dict(entries) for name, entries in self.workspace.lock.items()}
             lock.setdefault(section, {})[pin.name] = new
             write_lock(self.workspace, lock)
         return changes
-
-    def _python(self, target: Target, pin: Pin) -> Entry:
-        del pin
-        return python.python_entry(self.workspace, target, write=self.write, upgrade=self.upgrade)
 
 
 def write_lock(workspace: Workspace, lock: Lock) -> None:
@@ -196,10 +195,6 @@ def _differences(section: str, name: str, old: Entry | None, new: Entry) -> list
             same = was is not None and now is not None and was.version == now.version
             changes.append(PinChange(section, name, item, _shown(was, same), _shown(now, same)))
     return changes
-
-
-def _base_change(section: str, label: Label, before: str | None, on: str) -> PinChange:
-    return PinChange(section, str(label), "resolved on", before and before[:12], on[:12])
 
 
 def _shown(item: Item | None, with_digest: bool) -> str | None:

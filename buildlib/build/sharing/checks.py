@@ -8,16 +8,9 @@ from __future__ import annotations
 import json
 
 from buildlib.build.sharing.entry import Entry, Invalid
-from buildlib.core.keys.record import KeyRecord
 from buildlib.engine.protocol import platform_of
 from buildlib.errors import BuildError
 from buildlib.outside.registry.protocol import DOCKER_MANIFEST, OCI_MANIFEST, Manifest
-
-
-def check_key(entry: Entry, record: KeyRecord) -> None:
-    """Refuse the record of another key, which the tag should not name."""
-    if entry.key != record.key:
-        raise Invalid(f"its record is that of another key, {entry.key[:12]} of {entry.label}")
 
 
 def check_image(entry: Entry, tagged: str | None, image: Manifest | None, config: bytes) -> None:
@@ -53,9 +46,3 @@ def check_image(entry: Entry, tagged: str | None, image: Manifest | None, config
         raise Invalid(f"its image is for {platform}, and its record says {entry.platform}")
     if unpacked != len(layers):
         raise Invalid(f"its image has {len(layers)} layers, and its configuration {unpacked}")
-
-
-def check_platform(entry: Entry, platform: str) -> None:
-    """Refuse an image for another platform."""
-    if entry.image_id and entry.platform != platform:
-        raise Invalid(f"its image is for {entry.platform}, not {platform}")

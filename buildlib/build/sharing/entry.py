@@ -19,13 +19,12 @@ from buildlib.core.keys.record import KeyRecord, make_record
 from buildlib.core.model.output import FileOutput
 from buildlib.errors import BuildError
 from buildlib.outside.registry import artifact
-from buildlib.outside.registry.protocol import OCI_MANIFEST, Descriptor, Manifest
+from buildlib.outside.registry.protocol import OCI_MANIFEST, Descriptor, Manifest, digest_of
 
 ARTIFACT = "application/vnd.buildlib.record.v1+json"
 """The artifact's type: `artifactType` in the OCI image specification 1.1."""
 LAYER = "application/vnd.buildlib.record.v1+json+gzip"
 """The type of its first layer, the record; further layers are the files of the target."""
-FILE = "application/octet-stream"
 LARGEST = 16 << 20
 """Limit, in bytes, for a compressed record or a configuration; no real one is near it."""
 _LARGEST_PLAIN = 128 << 20
@@ -33,7 +32,7 @@ _SCHEMA = 1
 LABEL = "org.buildlib.label"
 _KEY = "org.buildlib.key"
 _HEX = re.compile(r"[0-9a-f]{64}\Z")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 
 
 class Invalid(Exception):
@@ -94,31 +93,17 @@ def encode(entry: Entry, subject: Descriptor | None) -> tuple[Manifest, bytes]:
         "records": {key: entry.records[key].parts for key in sorted(entry.records)},
     }
     data = gzip.compress(json.dumps(plain).encode(), mtime=0)
-    layers = [artifact.descriptor(Descriptor(LAYER, _sha256(data), len(data)))]
-    for name, file in sorted(entry.files.items()):
-        layer = artifact.descriptor(Descriptor(FILE, f"sha256:{file.sha256}", file.size))
-        layers.append({**layer, "annotations": {artifact.TITLE: name}})
-    manifest: dict[str, Any] = {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "artifactType": ARTIFACT,
-        "config": artifact.empty(),
-        "layers": layers,
-        "annotations": {
-            artifact.CREATED: artifact.stamp(entry.pushed),
-            LABEL: entry.label,
-            _KEY: entry.key,
-        },
-    }
+    layers = [artifact.descriptor(Descriptor(LAYER, digest_of(data), len(data)))]
+    layers += [
+        artifact.file_layer(name, f"sha256:{file.sha256}", file.size)
+        for name, file in sorted(entry.files.items())
+    ]
+    created = artifact.stamp(entry.pushed)
+    annotations = {artifact.CREATED: created, LABEL: entry.label, _KEY: entry.key}
+    manifest = artifact.manifest(ARTIFACT, layers, annotations)
     if subject is not None:
         manifest["subject"] = artifact.descriptor(subject)
     return Manifest(OCI_MANIFEST, json.dumps(manifest, indent=1).encode()), data
-
-
-def _sha256(data: bytes) -> str:
-    import hashlib
-
-    return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
 # -- reading -----------------------------------------------------------------------------------
@@ -188,7 +173,7 @@ def decode(manifest: Manifest, data: bytes, repository: str) -> Entry:
         raise Invalid("its record tells a time or a size that cannot be")
     if bool(entry.image_id) == bool(entry.files):
         raise Invalid("its record names neither an image nor files, or both")
-    if entry.image_id and not (_DIGEST.match(entry.image_id) and _DIGEST.match(entry.digest)):
+    if entry.image_id and not (DIGEST.match(entry.image_id) and DIGEST.match(entry.digest)):
         raise Invalid("its record names no image")
     _check_files(entry, manifest)
     return entry

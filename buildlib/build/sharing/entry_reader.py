@@ -6,7 +6,9 @@ cannot be used is `Invalid`, with a message.
 
 from __future__ import annotations
 
-from buildlib.build.sharing.checks import check_image, check_key, check_platform
+from typing import NamedTuple
+
+from buildlib.build.sharing.checks import check_image
 from buildlib.build.sharing.entry import LABEL, LARGEST, Entry, Invalid, decode, record_layer
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.settings import Settings
@@ -25,27 +27,26 @@ _LISTED = 500
 """Records of one repository that are read for a comparison, at most."""
 
 
-class EntryReader:
+class EntryReader(NamedTuple):
     """Reads the entries of one organisation in one registry.
 
     All methods raise `RegistryUnavailable` when it does not answer, and `ActionError` when it
     refuses.
 
-    Args:
+    Attributes:
         settings: Say how images are named.
         platform: The platform of images whose target names none.
     """
 
-    def __init__(self, registry: Registry, settings: Settings, platform: str) -> None:
-        self.registry = registry
-        self._settings = settings
-        self._platform = platform
+    registry: Registry
+    settings: Settings
+    platform: str
 
     def repository(self, target: Target) -> str:
         """Return where a target's entries are, as `names.repository` gives it."""
         if target.rule.is_image:
-            return names.repository(self._settings, image_name(target))
-        return names.repository(self._settings, STORE)
+            return names.repository(self.settings, image_name(target))
+        return names.repository(self.settings, STORE)
 
     def path(self, repository: str) -> str:
         """Return a repository without the registry's host."""
@@ -64,12 +65,15 @@ class EntryReader:
 
     def check(self, entry: Entry, target: Target, record: KeyRecord) -> None:
         """Check an entry against target and key, and all that it names; raise `Invalid`."""
-        check_key(entry, record)
+        if entry.key != record.key:
+            raise Invalid(f"its record is that of another key, {entry.key[:12]} of {entry.label}")
         path = self.path(entry.repository)
         if bool(entry.image_id) != target.rule.is_image:
             raise Invalid(f"its record is that of {'an image' if entry.image_id else 'files'}")
         if entry.image_id:
-            check_platform(entry, target.platform or self._platform)
+            platform = target.platform or self.platform
+            if entry.platform != platform:
+                raise Invalid(f"its image is for {entry.platform}, not {platform}")
             tagged = self.registry.head(path, names.key_tag(entry.key))
             image = self._manifest(path, entry.digest) if tagged == entry.digest else None
             check_image(entry, tagged, image, self._config(path, image))

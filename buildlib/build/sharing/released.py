@@ -8,24 +8,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
-from buildlib.build.sharing.entry import LARGEST
+from buildlib.build.sharing.entry import DIGEST, LARGEST
+from buildlib.build.sharing.shared_store import SharedStore
 from buildlib.build.sharing.transfers import transfer
 from buildlib.core.model.settings import Settings
 from buildlib.core.store import names
+from buildlib.engine.protocol import Engine
 from buildlib.errors import ActionError, BuildError
 from buildlib.outside.registry.protocol import Registry
 
-if TYPE_CHECKING:
-    from buildlib.build.sharing.shared_store import SharedStore
-    from buildlib.engine.protocol import Engine, ImageInfo
-    from buildlib.engine.transfer import Observe
-
 RELEASES = "releases"
 """Repository, below the organisation, of the indexes."""
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}\Z")
 _NAME = re.compile(r"[a-z0-9]+([._-]+[a-z0-9]+)*\Z")
 
@@ -80,7 +77,7 @@ def _image(plain: Any, settings: Settings) -> Image:
     # The index in a copy of a registry still names the host of the first one.
     name = plain["repository"].rpartition("/")[2]
     tags, digest, image_id = plain["tags"], plain["digest"], plain["image_id"]
-    good = _NAME.match(name) and _DIGEST.match(digest) and _DIGEST.match(image_id)
+    good = _NAME.match(name) and DIGEST.match(digest) and DIGEST.match(image_id)
     if not (good and tags and all(_TAG.match(tag) for tag in tags)):
         raise ValueError
     return Image(names.repository(settings, name), tuple(tags), digest, image_id)
@@ -133,11 +130,13 @@ def pull(
     infos = {image: answers[image.image_id] or answers[image.digest] for image in images}
     missing = [image for image, info in infos.items() if info is None]
 
-    def work(image: Image) -> Callable[[Observe], ImageInfo]:
-        reference = f"{image.repository}@{image.digest}"
-        return lambda observe: store.pull_image(reference, image.image_id, engine, observe)
-
-    infos |= transfer("pull", {image: work(image) for image in missing})
+    works = {
+        image: partial(
+            store.pull_image, f"{image.repository}@{image.digest}", image.image_id, engine
+        )
+        for image in missing
+    }
+    infos |= transfer("pull", works)
     for image, info in infos.items():
         assert info is not None  # noqa: S101 - the engine had it, or it was pulled
         path = names.without_host(image.repository, registry.host)

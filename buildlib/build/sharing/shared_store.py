@@ -10,11 +10,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
 
 from buildlib.build.sharing.entry import Entry, Invalid
 from buildlib.build.sharing.entry_reader import REQUESTS, STORE, EntryReader
-from buildlib.build.sharing.entry_writer import BuiltTarget, EntryWriter
+from buildlib.build.sharing.entry_writer import EntryWriter
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.output import Output
 from buildlib.core.model.settings import Settings
@@ -22,15 +21,12 @@ from buildlib.core.model.target import HERE, Target
 from buildlib.core.store import names
 from buildlib.core.store.content import ContentStore
 from buildlib.core.store.records import Record, Records
-from buildlib.engine.protocol import first_image
+from buildlib.engine import transfer
+from buildlib.engine.protocol import Engine, ImageInfo, first_image
+from buildlib.engine.transfer import ImageTransport, Observe
 from buildlib.errors import ActionError, BuildError
+from buildlib.outside.registry.protocol import Registry
 from buildlib.parallel import map_threads
-
-if TYPE_CHECKING:
-    from buildlib.engine.protocol import Engine, ImageInfo
-    from buildlib.engine.transfer import ImageTransport, Observe
-    from buildlib.outside.registry.protocol import Registry
-
 
 _TIMEOUT = 30.0
 """Seconds that a build waits for the registry's answers; then it goes on without them."""
@@ -66,30 +62,17 @@ class SharedStore:
         transport: ImageTransport | None = None,
         quick: Registry | None = None,
     ) -> None:
-        self._registry = registry
-        self._settings = settings
-        self._reader = EntryReader(registry, settings, platform)
+        self.reader = EntryReader(registry, settings, platform)
         self._quick = EntryReader(quick or registry, settings, platform)
-        self._writer = EntryWriter(self._reader, records, store, self._transport, warn, clock)
+        self._transport = transport or transfer
+        self.writer = EntryWriter(self.reader, records, store, self._transport, warn, clock)
         self._records = records
         self._store = store
         self._warn = warn
-        self._given_transport = transport
-        self._down = False
-
-    def _transport(self) -> ImageTransport:
-        if self._given_transport is None:
-            from buildlib.engine import transfer
-
-            self._given_transport = transfer
-        return self._given_transport
+        self.is_down = False
+        """Whether the registry did not answer, so that `find` may have missed entries."""
 
     # -- finding ---------------------------------------------------------------------------------
-
-    @property
-    def is_down(self) -> bool:
-        """Whether the registry did not answer, so that `find` may have missed entries."""
-        return self._down
 
     def find(self, targets: Sequence[tuple[Target, KeyRecord]]) -> dict[str, Entry]:
         """Return the valid entries for some targets at their keys, by key.
@@ -97,42 +80,39 @@ class SharedStore:
         Where the registry does not answer (in time), one warning says so, and this and all later
         answers are empty.
         """
-        if self._down or not targets:
+        if self.is_down or not targets:
             return {}
         try:
-            answers = map_threads(
-                lambda each: _valid_or_reason(self._quick, *each),
-                targets,
-                threads=REQUESTS,
-                timeout=_TIMEOUT,
-            )
+            answers = map_threads(self._look, targets, threads=REQUESTS, timeout=_TIMEOUT)
         except BuildError as error:
             return self._go_on_without(error.what, error.fix)
         except TimeoutError:
             return self._go_on_without(
-                f"{self._registry.host} has not answered in {_TIMEOUT:.0f} s"
+                f"{self.reader.registry.host} has not answered in {_TIMEOUT:.0f} s"
             )
         entries = {}
-        for (target, record), (entry, reason) in zip(targets, answers, strict=True):
-            if entry is not None:
-                entries[record.key] = entry
-            elif reason:
+        for (target, record), answer in zip(targets, answers, strict=True):
+            if isinstance(answer, Entry):
+                entries[record.key] = answer
+            elif answer is not None:
                 self._warn(
-                    f"warning: {target.label} in {self._registry.host} is not used"
-                    f" (key {record.key[:12]}): {reason}"
+                    f"warning: {target.label} in {self.reader.registry.host} is not used"
+                    f" (key {record.key[:12]}): {answer}"
                 )
         return entries
 
+    def _look(self, target: tuple[Target, KeyRecord]) -> Entry | Invalid | None:
+        try:
+            return self._quick.valid(*target)
+        except Invalid as error:
+            return error
+
     def _go_on_without(self, what: str, fix: str | None = None) -> dict[str, Entry]:
         """Ask the registry no more, and say so."""
-        self._down = True
+        self.is_down = True
         end = f"\n  fix: {fix}" if fix else ""
         self._warn(f"warning: {what}; going on without the shared store{end}")
         return {}
-
-    def history(self, target: Target, *, limit: int = 50) -> list[Entry]:
-        """Return the records of a target that the registry has, as `EntryReader.history` does."""
-        return self._reader.history(target, limit=limit)
 
     # -- pulling ---------------------------------------------------------------------------------
 
@@ -167,7 +147,7 @@ class SharedStore:
         digest = reference.partition("@")[2]
         image = first_image(engine, image_id, digest)
         if image is None:
-            self._transport().pull(reference, platform=platform, observe=observe)
+            self._transport.pull(reference, platform=platform, observe=observe)
             image = first_image(engine, image_id, digest)
         if image is None:
             engine.untag(reference)  # nobody else would remove it
@@ -179,11 +159,11 @@ class SharedStore:
 
     def _pull_files(self, entry: Entry, observe: Observe) -> Output:
         done = 0
-        path = self._reader.path(entry.repository)
+        path = self.reader.path(entry.repository)
         for name, file in entry.files.items():
             if not self._store.check(file.sha256, file.size, what=f"{name} of {entry.label}"):
                 with self._store.writer() as out:
-                    for piece in self._registry.read_blob(path, f"sha256:{file.sha256}"):
+                    for piece in self.reader.registry.read_blob(path, f"sha256:{file.sha256}"):
                         out.write(piece)
                         done += len(piece)
                         observe(done, entry.size)
@@ -201,35 +181,8 @@ class SharedStore:
         The blob is new each time, since a registry takes one that it has without a check of rights.
         No manifest names it, so the registry's garbage collection removes it.
         """
-        store = names.repository(self._settings, STORE)
+        store = names.repository(self.reader.settings, STORE)
         self._quick.registry.put_blob(self._quick.path(store), os.urandom(16))
-
-    def publish(self, built: BuiltTarget, engine: Engine, observe: Observe) -> Entry:
-        """Publish what was built for a key; return the entry that counts.
-
-        The first writer wins: a valid entry stays as it is, and is returned. Its image may differ
-        from that of `built` where a build is not reproducible: compare identities. The image's
-        identity in the registry is recorded. For files, no engine is asked.
-        """
-        return self._writer.publish(built, engine, observe)
-
-    def put_tag(self, repository: str, tag: str, digest: str) -> bool:
-        """Put a tag on a manifest of the repository; return False where it is there already.
-
-        A tag on another manifest is moved. `repository` is as `names.repository` gives it, with or
-        without the registry's host.
-        """
-        return self._writer.put_tag(repository, tag, digest)
-
-
-def _valid_or_reason(
-    reader: EntryReader, target: Target, record: KeyRecord
-) -> tuple[Entry | None, str]:
-    """Return the entry of a target, or what is wrong with the one in the registry."""
-    try:
-        return reader.valid(target, record), ""
-    except Invalid as error:
-        return None, str(error)
 
 
 def may_be_shared(target: Target) -> bool:

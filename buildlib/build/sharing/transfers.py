@@ -9,24 +9,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TypeVar
 
+from buildlib.build.sharing.entry import Entry
 from buildlib.build.sharing.entry_writer import BuiltTarget
-from buildlib.build.sharing.progress import TransferProgress
+from buildlib.build.sharing.shared_store import SharedStore
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.output import Output
+from buildlib.core.store.records import Records
+from buildlib.core.view import View
+from buildlib.engine.protocol import Engine
+from buildlib.engine.transfer import Observe
 from buildlib.errors import BuildError
+from buildlib.outside.fetch.progress import Observer
 from buildlib.outside.registry.protocol import RegistryUnavailable
 from buildlib.parallel import map_threads
-
-if TYPE_CHECKING:
-    from buildlib.build.sharing.entry import Entry
-    from buildlib.build.sharing.shared_store import SharedStore
-    from buildlib.core.store.records import Records
-    from buildlib.core.view import View
-    from buildlib.engine.protocol import Engine
-    from buildlib.engine.transfer import Observe
-    from buildlib.outside.fetch.progress import Observer
 
 Name = TypeVar("Name")
 Result = TypeVar("Result")
@@ -60,23 +58,31 @@ def transfer(
     done: dict[Name, Result] = {}
     errors: dict[Name, Exception] = {}
     unanswered: list[RegistryUnavailable] = []
+    moved = dict.fromkeys(works, (0, 0))
+
+    def run(name: Name) -> None:
+        def observe(now: int, total: int) -> None:
+            moved[name] = now, total
+
+        try:
+            if unanswered:
+                raise unanswered[0]
+            done[name] = works[name](observe)
+        except (BuildError, OSError) as error:
+            if failed is None:
+                raise
+            errors[name] = error
+            if isinstance(error, RegistryUnavailable):
+                unanswered.append(error)
+
     with _shown(verb) as show:
-        transfers = TransferProgress(len(works), show)
 
-        def run(name: Name) -> None:
-            try:
-                if unanswered:
-                    raise unanswered[0]
-                done[name] = works[name](transfers.observer(str(name)))
-            except (BuildError, OSError) as error:
-                if failed is None:
-                    raise
-                errors[name] = error
-                if isinstance(error, RegistryUnavailable):
-                    unanswered.append(error)
-            transfers.end(str(name))
+        def tell() -> None:
+            now, total = map(sum, zip(*moved.values(), strict=True))
+            show(now, total, len(done) + len(errors), len(works))
 
-        map_threads(run, works, threads=AT_ONCE)
+        map_threads(run, works, threads=AT_ONCE, tick=tell)
+        tell()
     if failed is not None:
         failed.update({name: errors[name] for name in works if name in errors})
     return {name: done[name] for name in works if name in done}
@@ -129,11 +135,7 @@ def publish(
     Returns:
         The entries that count; the first writer wins, so another build may have made them.
     """
-
-    def work(each: BuiltTarget) -> Callable[[Observe], Entry]:
-        return lambda observe: store.publish(each, engine, observe)
-
-    works = {label: work(each) for label, each in built.items()}
+    works = {label: partial(store.writer.publish, each, engine) for label, each in built.items()}
     return transfer(verb, works, failed=failed)
 
 
@@ -155,14 +157,9 @@ def pull(
         The names of those that came.
     """
 
-    def work(name: Name, entry: Entry) -> Callable[[Observe], object]:
-        def one(observe: Observe) -> object:
-            def bring() -> object:
-                return store.pull(entry, engine, observe)
+    def bring(name: Name, observe: Observe) -> object:
+        pull_one = partial(store.pull, entries[name], engine, observe)
+        return adopt(name, pull_one) if adopt else pull_one()
 
-            return adopt(name, bring) if adopt else bring()
-
-        return one
-
-    works = {name: work(name, entry) for name, entry in entries.items()}
+    works = {name: partial(bring, name) for name in entries}
     return [*transfer(verb, works, failed=failed)]

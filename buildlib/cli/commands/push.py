@@ -103,7 +103,7 @@ def _tag(
     target = workspace.graph[label]
     repository = names.repository(workspace.settings, image_name(target))
     tags = [DEV, *target.tags]
-    return tags, [tag for tag in tags if store.put_tag(repository, tag, entry.digest)]
+    return tags, [tag for tag in tags if store.writer.put_tag(repository, tag, entry.digest)]
 
 
 VERB = Verb(

@@ -74,7 +74,8 @@ def _print_plan(call: Call) -> int:
 
 def _check_files(call: Call, given: str) -> int:
     """Verify that a folder holds the files of a release as they were published."""
-    from buildlib.shipping.releasing.verify_signatures import SIGNATURE, SUMS, check_folder
+    from buildlib.shipping.releasing.artifacts import CHECKSUMS
+    from buildlib.shipping.releasing.verify_signatures import SIGNATURE, check_folder
 
     folder = os.path.join(caller_folder(), given)
     if not os.path.isdir(folder):
@@ -90,7 +91,7 @@ def _check_files(call: Call, given: str) -> int:
         "not checked": "its signature was not checked, which takes --key cosign.pub",
     }
     listed = len(files) - 1  # which has no line for itself
-    line = f"{listed} files of {given} are as {SUMS} says; {texts[signature]}"
+    line = f"{listed} files of {given} are as {CHECKSUMS} says; {texts[signature]}"
     plain = {"schema": 1, "folder": given, "files": files, "signature": signature}
     answer(call, lambda: plain, [line])
     return 0

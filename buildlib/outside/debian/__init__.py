@@ -2,7 +2,6 @@
 
 The package knows Debian's formats, but not targets, keys or the engine.
 
-    package   one locked package of `images.lock`
     apt       scripts that ask apt, and its answer   (lock only)
     deb       the members of a .deb
     dpkgdb    the dpkg database of unpacked packages

@@ -17,8 +17,8 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from buildlib.core.model.lock import Item
 from buildlib.errors import ActionError, InputError
-from buildlib.outside.debian.package import DebPackage
 from buildlib.suggest import did_you_mean
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
@@ -29,24 +29,13 @@ _REQUIRED = ("?priority(required)", "?essential")
 """Patterns (apt-patterns(7)) for the packages that every Debian system has."""
 
 
-class Suite(NamedTuple):
-    """One suite of an archive.
-
-    Attributes:
-        root: The archive's folder below the mirror root: `debian`, `debian-security`.
-        name: Folder below `dists/`.
-    """
-
-    root: str
-    name: str
-
-
 BOOKWORM = (
-    Suite("debian", "bookworm"),
-    Suite("debian", "bookworm-updates"),
-    Suite("debian-security", "bookworm-security"),
+    "debian bookworm",
+    "debian bookworm-updates",
+    "debian-security bookworm-security",
 )
-"""The suites of `/etc/apt/sources.list.d/debian.sources` in `//images/bases/os`."""
+"""The suites of `/etc/apt/sources.list.d/debian.sources` in `//images/bases/os`: the folder of each
+one's archive below the mirror's root, and its name."""
 
 
 class Archive(NamedTuple):
@@ -60,19 +49,20 @@ class Archive(NamedTuple):
 
     mirror: str
     ca: str = ""
-    suites: Sequence[Suite] = BOOKWORM
+    suites: Sequence[str] = BOOKWORM
 
 
 class Answer(NamedTuple):
     """What apt would install.
 
     Attributes:
-        packages: Sorted by name.
+        packages: By name, sorted; each lies below the mirror's root, so that the mirror can change
+            without the lock.
         expired: Suites whose signed `Valid-Until` is past: the mirror is frozen, or withholds
             updates. Worth a warning and no more, as companies often freeze mirrors on purpose.
     """
 
-    packages: list[DebPackage]
+    packages: dict[str, Item]
     expired: list[str]
 
 
@@ -169,8 +159,7 @@ def _script(
         if not _NAME.match(name):
             raise InputError(f"{name!r} is not a Debian package name")
     sources = [
-        f"deb [signed-by={KEYRING}] {archive.mirror}/{suite.root} {suite.name} main"
-        for suite in archive.suites
+        f"deb [signed-by={KEYRING}] {archive.mirror}/{suite} main" for suite in archive.suites
     ]
     trust = [f'Acquire::https::CAInfo "{archive.ca}";'] if archive.ca else []
     quoted = [shlex.quote(name) for name in sorted(names)]
@@ -196,26 +185,27 @@ def parse_answer(output: str, mirror: str) -> Answer:
     if not lines or lines.pop() != _END:
         raise ActionError("apt's answer is cut off", detail="\n".join(lines[-3:]))
     reported: dict[str, list[str]] = {"expired": [], "unknown": [], "known": []}
-    packages = []
+    packages = {}
     for line in lines:
         word, _, rest = line.partition(" ")
         if word in reported:
             reported[word].append(rest)
         elif line:
-            packages.append(_package(line, mirror))
+            name, item = _package(line, mirror)
+            packages[name] = item
     if reported["unknown"]:
         name = reported["unknown"][0]
         raise InputError(f"Debian has no package {name!r}{did_you_mean(name, reported['known'])}")
-    return Answer(sorted(packages), sorted(reported["expired"]))
+    return Answer(dict(sorted(packages.items())), sorted(reported["expired"]))
 
 
-def _package(line: str, mirror: str) -> DebPackage:
+def _package(line: str, mirror: str) -> tuple[str, Item]:
     """One line of --print-uris: `'URI' name_version_arch.deb size SHA256:hex`."""
     match = _URI.fullmatch(line)
     # apt quotes underscores and colons in the parts of the file name, so the split is exact.
     parts = match["file"].split("_") if match else []
     if match is None or len(parts) != 3 or not match["uri"].startswith(f"{mirror}/"):  # noqa: PLR2004
         raise ActionError("apt's answer cannot be read", detail=line)
-    name, version, arch = map(unquote, parts)
+    name, version, _ = map(unquote, parts)
     path = unquote(match["uri"].removeprefix(f"{mirror}/"))
-    return DebPackage(name, version, arch, match["sha256"], int(match["size"]), path)
+    return name, Item(version, match["sha256"], int(match["size"]), path)

@@ -41,11 +41,11 @@ class Deb:
         self.path = path
         parts = dict(_ar_members(path))
         self._data = _one(parts, "data.tar", path)
-        self.control = list(_tar_members(*_one(parts, "control.tar", path), path))
-        texts = [member.data for member in self.control if member.name == "control"]
-        if not texts:
+        control = _tar_members(*_one(parts, "control.tar", path), path)
+        self.control = {member.name: member for member in control}
+        if "control" not in self.control:
             raise _damaged(path, "it has no control file")
-        self.text = texts[0].decode().strip("\n")
+        self.text = self.control["control"].data.decode().strip("\n")
         self.fields = dict(
             line.split(": ", 1) for line in self.text.splitlines() if ": " in line and line[0] > " "
         )

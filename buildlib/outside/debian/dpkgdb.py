@@ -38,11 +38,9 @@ class Entry(NamedTuple):
 
 def conffiles(deb: Deb) -> list[str]:
     """Paths of a package's configuration files, without their leading slash."""
-    for member in deb.control:
-        if member.name == "conffiles":
-            # A line that starts with a flag (remove-on-upgrade) names a file that does not exist.
-            return [line[1:] for line in member.data.decode().split("\n") if line[:1] == "/"]
-    return []
+    text = deb.control["conffiles"].data.decode() if "conffiles" in deb.control else ""
+    # A line that starts with a flag (remove-on-upgrade) names a file that does not exist.
+    return [line[1:] for line in text.split("\n") if line[:1] == "/"]
 
 
 def entry(deb: Deb, paths: Sequence[str], conffile_md5: Mapping[str, str]) -> Entry:
@@ -61,7 +59,7 @@ def entry(deb: Deb, paths: Sequence[str], conffile_md5: Mapping[str, str]) -> En
     info = {f"{stem}.list": (listed.encode(errors="surrogateescape"), 0o644)}
     interests: dict[str, str] = {}
     laid = {*paths}
-    for member in deb.control:
+    for member in deb.control.values():
         if not member.info.isfile() or member.name == "control":
             continue
         data = member.data

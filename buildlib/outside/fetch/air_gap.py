@@ -6,14 +6,10 @@ hashed while they are copied, as media fail.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from buildlib.core.store.content import ContentStore, HashMismatch, absent
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from buildlib.outside.fetch.source import Download
+from buildlib.outside.fetch.source import Download
 
 
 def export_to(store: ContentStore, downloads: Iterable[Download], folder: str) -> int:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from buildlib.errors import ActionError
-from buildlib.outside.fetch.source import DebianPath, PyPIFile
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from buildlib.outside.fetch.source import Download
-    from buildlib.outside.web.errors import HttpError
+from buildlib.outside.fetch.source import DEBIAN, PYPI, Download
+from buildlib.outside.web.errors import HttpError
 
 _MOST = 20  # files named in one message; all are in `FetchFailed.failures`
 
@@ -115,9 +111,9 @@ def _permission(error: HttpError) -> str:
 
 def _another_way(download: Download) -> str:
     """The fix for a host that cannot be reached or does not work."""
-    if isinstance(download.source, DebianPath):
+    if download.is_of(DEBIAN):
         where = 'set apt = "http://MIRROR" in [tool.buildlib.network] of pyproject.toml'
-    elif isinstance(download.source, PyPIFile):
+    elif download.is_of(PYPI):
         where = 'set pypi = "https://INDEX/simple" in [tool.buildlib.network] of pyproject.toml'
     else:
         where = "export https_proxy=http://PROXY:PORT if your network has one"

@@ -1,60 +1,43 @@
 """Fetches the downloads that the store lacks, in parallel.
 
-Cheap to import: threads, urllib3 and the rest of the package are loaded only when something is
-missing. The largest file is fetched first, so that none runs alone at the end. Threads are daemons
-that watch one event: after ^C nothing waits for a slow server, and the next fetch resumes the
-partial files in `part/`.
+The largest file is fetched first, so that none runs alone at the end. Threads are daemons that
+watch one event: after ^C nothing waits for a slow server, and the next fetch resumes the partial
+files in `part/`. It loads urllib3: `source.missing` says whether there is anything to fetch.
 """
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    import threading
-    from collections.abc import Iterable
-
-    from buildlib.core.model.settings import Network
-    from buildlib.core.store.content import ContentStore
-    from buildlib.outside.fetch.failures import Failure
-    from buildlib.outside.fetch.locate import Locator
-    from buildlib.outside.fetch.part import PartFile
-    from buildlib.outside.fetch.progress import Observer
-    from buildlib.outside.fetch.source import Download
-    from buildlib.outside.web.errors import HttpError
-    from buildlib.outside.web.http import HttpClient
-    from buildlib.outside.web.retry import Retry
+from buildlib.core.model.settings import Network
+from buildlib.core.store.content import ContentStore, unwritable
+from buildlib.outside.fetch.failures import Failure, NotInStore, fetch_error
+from buildlib.outside.fetch.locate import Locator
+from buildlib.outside.fetch.part import PartFile
+from buildlib.outside.fetch.progress import Observer
+from buildlib.outside.fetch.source import Download, missing
+from buildlib.outside.fetch.transfer import transfer
+from buildlib.outside.web.errors import HttpError
+from buildlib.outside.web.http import HttpClient
+from buildlib.outside.web.retry import Retry, Stopped
+from buildlib.parallel import map_threads
 
 
-def missing(store: ContentStore, downloads: Iterable[Download]) -> list[Download]:
-    """The downloads that a store lacks, each digest once. Sends no request."""
-    distinct = {download.sha256: download for download in downloads}.values()
-    return [d for d in distinct if not store.check(d.sha256, d.size, what=d.filename)]
-
-
-class Fetcher:
+class Fetcher(NamedTuple):
     """Fetches downloads into a store, `jobs` at a time.
 
     The observer is called ten times a second, in the thread that called `fetch`.
     """
 
-    def __init__(
-        self,
-        store: ContentStore,
-        network: Network,
-        *,
-        jobs: int = 8,
-        observer: Observer | None = None,
-        offline: bool = False,
-        retry: Retry | None = None,
-    ) -> None:
-        self._store = store
-        self._network = network
-        self._jobs = jobs
-        self._observer = observer
-        self._offline = offline
-        self._retry = retry
+    store: ContentStore
+    network: Network
+    jobs: int = 8
+    observer: Observer | None = None
+    offline: bool = False
+    retry: Retry = Retry()
 
     def fetch(self, downloads: Iterable[Download]) -> None:
         """Fetch what the store lacks; when one download fails, the others go on.
@@ -64,12 +47,10 @@ class Fetcher:
             FetchFailed: Some downloads failed.
             NotInStore: Some are missing, but this is offline.
         """
-        absent = missing(self._store, downloads)
+        absent = missing(self.store, downloads)
         if not absent:
             return
-        from buildlib.outside.fetch.failures import NotInStore, fetch_error
-
-        if self._offline:
+        if self.offline:
             raise NotInStore(absent)
         failures = self._run(absent)
         if failures:
@@ -77,21 +58,14 @@ class Fetcher:
 
     def _run(self, downloads: list[Download]) -> list[Failure]:
         """Fetch in threads; returns the failures in the order of `downloads`."""
-        import threading
-
-        from buildlib.outside.fetch.locate import Locator
-        from buildlib.outside.web.http import HttpClient
-        from buildlib.outside.web.retry import Retry
-        from buildlib.parallel import map_threads
-
         stop = threading.Event()
-        client = HttpClient(self._retry or Retry(), stop, keep=self._jobs)
-        locator = Locator(self._network, client)
-        items = [_Task(self._store, download, client, locator, stop) for download in downloads]
+        client = HttpClient(self.retry, stop, keep=self.jobs)
+        locator = Locator(self.network, client)
+        items = [_Task(self.store, download, client, locator, stop) for download in downloads]
         largest_first = sorted(items, key=lambda item: item.download.size or 0, reverse=True)
         try:
             map_threads(
-                _Task.run, largest_first, threads=self._jobs, tick=lambda: self._observe(items)
+                _Task.run, largest_first, threads=self.jobs, tick=lambda: self._observe(items)
             )
             self._observe(items)
         finally:
@@ -99,10 +73,10 @@ class Fetcher:
         return [item.failure for item in items if item.failure is not None]
 
     def _observe(self, items: list[_Task]) -> None:
-        if self._observer is not None:
+        if self.observer is not None:
             done = sum(item.done for item in items)
             total = sum(item.total for item in items)
-            self._observer(done, total, sum(item.ended for item in items), len(items))
+            self.observer(done, total, sum(item.ended for item in items), len(items))
 
 
 class _Task:
@@ -140,8 +114,6 @@ class _Task:
 
     def run(self) -> None:
         """Fetch the file, or set `failure`. An error of the store stops all tasks."""
-        from buildlib.outside.web.retry import Stopped
-
         try:
             if not self._stop.is_set():
                 self._fetch()
@@ -152,9 +124,6 @@ class _Task:
             raise
 
     def _fetch(self) -> None:
-        from buildlib.core.store.content import unwritable
-        from buildlib.outside.fetch.part import PartFile
-
         try:
             with PartFile(self._store, self.download.sha256, self._stop) as part:
                 self._part = part
@@ -165,14 +134,10 @@ class _Task:
         self.ended = True
 
     def _download(self, part: PartFile) -> None:
-        from buildlib.outside.fetch.failures import Failure
-        from buildlib.outside.fetch.transfer import transfer
-        from buildlib.outside.web.errors import HttpError
-
         errors: list[HttpError] = []
         complete = part.digest() == self.download.sha256  # killed just before the last step
         try:
-            for url in () if complete else self._locator.find(self.download.source):
+            for url in () if complete else self._locator.find(self.download.addresses):
                 fetch = partial(transfer, self._client, url, part, self.download)
                 try:
                     self._client.retrying(fetch, lambda: part.size)

@@ -6,19 +6,14 @@ project's page in the package index has it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 from urllib.parse import quote
 
-from buildlib.outside.fetch.source import INDEX_SCHEME, DebianPath, PyPIFile, Urls
+from buildlib.core.model.settings import Network
+from buildlib.outside.fetch import source
 from buildlib.outside.package_index import ACCEPT, files_of, index_url, project_page
 from buildlib.outside.web.errors import HttpError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from buildlib.core.model.settings import Network
-    from buildlib.outside.fetch.source import Source
-    from buildlib.outside.web.http import HttpClient
+from buildlib.outside.web.http import HttpClient
 
 
 class Locator:
@@ -30,46 +25,43 @@ class Locator:
         self._client = client
         self._pages: dict[str, dict[str, str]] = {}
 
-    def find(self, source: Source) -> list[str]:
+    def find(self, addresses: Iterable[str]) -> list[str]:
         """URLs to try, best first; they may hold credentials.
+
+        Files that the index does not list are left out if another address remains.
 
         Raises:
             HttpError: The index cannot be read, or does not have the file (kind "absent").
         """
-        match source:
-            case DebianPath(path):
-                # Some mirrors are object stores, which take a plain + for a space.
-                return [f"{self._mirror}/{quote(path, safe='/~')}"]
-            case PyPIFile(project, filename):
-                return [self._in_index(project, filename)]
-            case Urls(()):
-                raise HttpError("no address is given for it", "absent")
-            case Urls(urls):
-                return self._addresses(urls)
-
-    def _addresses(self, urls: Sequence[str]) -> list[str]:
-        """The given URLs; those that the index does not list are left out if others remain."""
-        addresses: list[str] = []
-        unknown: HttpError | None = None
-        for url in urls:
-            if not url.startswith(INDEX_SCHEME):
-                addresses.append(url)
-                continue
-            project, _, filename = url.removeprefix(INDEX_SCHEME).partition("/")
+        urls: list[str] = []
+        failures: list[HttpError] = []
+        for address in addresses:
             try:
-                addresses.append(self._in_index(project, filename))
+                urls.append(self._located(address))
             except HttpError as error:
-                unknown = unknown or error
-        if unknown is not None and not addresses:
-            raise unknown
-        return addresses
+                failures.append(error)
+        if not urls:
+            raise failures[0] if failures else HttpError("no address is given for it", "absent")
+        return urls
+
+    def _located(self, address: str) -> str:
+        scheme, _, rest = address.partition(":")
+        match f"{scheme}:":
+            case source.DEBIAN:
+                # Some mirrors are object stores, which take a plain + for a space.
+                return f"{self._mirror}/{quote(rest, safe='/~')}"
+            case source.PYPI:
+                return self._in_index(*rest.split("/", 1))
+            case _:
+                return address
 
     def _in_index(self, project: str, filename: str) -> str:
         page = project_page(self._index, project)
         if page not in self._pages:
-            final, kind, data = self._client.page(page, ACCEPT)
+            final, answer = self._client.page(page, ACCEPT)
+            kind = answer.headers.get("Content-Type", "")
             try:
-                files = files_of(data.decode(), kind, final)
+                files = files_of(answer.data.decode(), kind, final)
             except ValueError:
                 raise HttpError("is not a page of a simple index", "broken", url=page) from None
             self._pages[page] = {file.name: file.url for file in files}

@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import threading
 from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from buildlib.core.store.content import hash_file
+from buildlib.core.store.content import ContentStore, hash_file
 from buildlib.outside.web.retry import Stopped
 
 if TYPE_CHECKING:
-    import threading
-    from types import TracebackType
-
     from typing_extensions import Self
-
-    from buildlib.core.store.content import ContentStore
 
 _POLL = 0.05  # seconds between looks at a lock that another process holds
 
@@ -59,12 +55,7 @@ class PartFile:
         self.resumed = self.size > 0
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if not self.size and _is_file(self._fd, self._path):
             self._remove()
         os.close(self._fd)

@@ -1,38 +1,19 @@
-"""What a download is: a digest and a source. Plain data from the lock, without URLs of mirrors."""
+"""What a download is: a digest and addresses, as the lock has them, without URLs of mirrors.
+
+It loads nothing that sends a request.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
+from buildlib.core.store.content import ContentStore
 
-class DebianPath(NamedTuple):
-    """A file of the Debian archive.
-
-    Attributes:
-        path: Below the apt mirror's root: `debian/pool/main/d/dash/dash_0.5.12-2_amd64.deb`.
-    """
-
-    path: str
-
-
-class PyPIFile(NamedTuple):
-    """A wheel or source distribution of a Python project, whose name may be in any spelling."""
-
-    project: str
-    filename: str
-
-
-INDEX_SCHEME = "pypi:"
-"""`pypi:PROJECT/FILENAME` stands for the URL that the package index has for a file."""
-
-
-class Urls(NamedTuple):
-    """A file with its own http, https or `INDEX_SCHEME` URLs, tried in this order."""
-
-    urls: tuple[str, ...]
-
-
-Source = DebianPath | PyPIFile | Urls
+DEBIAN = "debian:"
+"""`debian:PATH` is a file below the apt mirror's root: `debian/pool/main/d/dash/dash_1_all.deb`."""
+PYPI = "pypi:"
+"""`pypi:PROJECT/FILENAME` is a file of the package index; the project may be in any spelling."""
 
 
 class Download(NamedTuple):
@@ -42,9 +23,20 @@ class Download(NamedTuple):
         sha256: In lower-case hexadecimal.
         size: In bytes, or None where the lock does not say.
         filename: For messages.
+        addresses: `debian:`, `pypi:`, http or https, tried in this order.
     """
 
     sha256: str
     size: int | None
     filename: str
-    source: Source
+    addresses: tuple[str, ...]
+
+    def is_of(self, scheme: str) -> bool:
+        """Whether it is fetched by `DEBIAN` or `PYPI` first."""
+        return "".join(self.addresses[:1]).startswith(scheme)
+
+
+def missing(store: ContentStore, downloads: Iterable[Download]) -> list[Download]:
+    """The downloads that a store lacks, each digest once. Sends no request."""
+    distinct = {download.sha256: download for download in downloads}.values()
+    return [d for d in distinct if not store.check(d.sha256, d.size, what=d.filename)]

@@ -8,17 +8,13 @@ it: the sha256 at the end decides, and parts that do not fit together are fetche
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
+from buildlib.outside.fetch.part import PartFile
+from buildlib.outside.fetch.source import Download
 from buildlib.outside.web.address import redacted
 from buildlib.outside.web.errors import HttpError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from buildlib.outside.fetch.part import PartFile
-    from buildlib.outside.fetch.source import Download
-    from buildlib.outside.web.http import HttpClient, OpenResponse
+from buildlib.outside.web.http import HttpClient, OpenResponse
 
 _PARTIAL = 206
 _OK = 200

@@ -9,6 +9,7 @@ Importing this module loads urllib3, so import it only where a registry is about
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import time
@@ -27,8 +28,9 @@ from buildlib.outside.registry.protocol import (
     OCI_MANIFEST,
     Manifest,
     Registry,
+    digest_of,
 )
-from buildlib.outside.registry.upload import Pieces, Upload
+from buildlib.outside.registry.upload import Blob, Pieces, Upload
 from buildlib.outside.web.connections import PIECE, Body, Request, Response, body_of, pieces
 from buildlib.outside.web.errors import HttpError
 from buildlib.outside.web.retry import PATIENT, Attempts, Retry, retrying
@@ -133,11 +135,10 @@ class HttpRegistry:
                 raise HttpError(f"has {actual} in its place", "content")
 
     def put_blob(self, repository: str, data: bytes) -> str:
-        digest = "sha256:" + hashlib.sha256(data).hexdigest()
-
         def part(start: int, length: int) -> Iterator[bytes]:
             return body_of(data[start : start + length]).pieces()
 
+        digest = digest_of(data)
         self._put(repository, digest, len(data), part)
         return digest
 
@@ -149,8 +150,6 @@ class HttpRegistry:
         self._put(repository, digest, size, lambda *part: _pieces_of(path, *part))
 
     def tags(self, repository: str) -> list[str]:
-        import json
-
         tags: set[str] = set()
         request = self._request("GET", repository, "tags", f"list?n={_PAGE}")
         visited: set[str] = set()
@@ -192,16 +191,15 @@ class HttpRegistry:
         with self._explaining(f"upload a blob to {repository}", repository):
             if self._has(self._http.ask, repository, digest, PUSH):
                 return
-            upload = Upload(
-                self._http,
-                self._request("POST", repository, "blobs", "uploads/", body=body_of(b"")),
-                self._scope(repository, PUSH),
+            blob = Blob(
                 digest,
                 size,
                 pieces,
+                self._request("POST", repository, "blobs", "uploads/", body=body_of(b"")),
+                self._scope(repository, PUSH),
                 lambda: self._has(self._http.ask_once, repository, digest, PUSH),
             )
-            upload.run()
+            Upload(self._http, blob).run()
 
     def _has(self, ask: Ask, repository: str, digest: str, actions: str) -> bool:
         request = self._request("HEAD", repository, "blobs", digest)

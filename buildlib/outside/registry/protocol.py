@@ -33,6 +33,11 @@ class Descriptor(NamedTuple):
     size: int
 
 
+def digest_of(data: bytes) -> str:
+    """The digest of a blob or a manifest."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
 class Manifest:
     """A manifest with the exact bytes that its digest is made from.
 
@@ -43,7 +48,7 @@ class Manifest:
     def __init__(self, media_type: str, data: bytes) -> None:
         self.media_type = media_type
         self.data = data
-        self.digest = "sha256:" + hashlib.sha256(data).hexdigest()
+        self.digest = digest_of(data)
 
     @cached_property
     def plain(self) -> dict[str, Any]:

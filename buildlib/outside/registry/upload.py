@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 from urllib.parse import quote, urljoin
 
 from buildlib.outside.registry.http import RegistryHttp
@@ -28,36 +29,32 @@ Pieces = Callable[[int, int], Iterator[bytes]]
 """Reads (offset, length) of the blob, in pieces."""
 
 
-class Upload:
-    """The upload of one blob.
+class Blob(NamedTuple):
+    """A blob to be uploaded.
 
-    Args:
-        http: Sends the requests.
-        start: The request that begins an upload.
-        scope: As for `RegistryAuth.header`.
+    Attributes:
         digest: Of the whole blob.
         size: Of the whole blob, in bytes.
         pieces: Reads the blob.
+        start: The request that begins an upload.
+        scope: As for `RegistryAuth.header`.
         exists: Whether the registry has the blob; called when a response may have been lost.
     """
 
-    def __init__(
-        self,
-        http: RegistryHttp,
-        start: Request,
-        scope: str,
-        digest: str,
-        size: int,
-        pieces: Pieces,
-        exists: Callable[[], bool],
-    ) -> None:
+    digest: str
+    size: int
+    pieces: Pieces
+    start: Request
+    scope: str
+    exists: Callable[[], bool]
+
+
+class Upload:
+    """The upload of one blob."""
+
+    def __init__(self, http: RegistryHttp, blob: Blob) -> None:
         self._http = http
-        self._start = start
-        self._scope = scope
-        self._digest = digest
-        self._size = size
-        self._pieces = pieces
-        self._exists = exists
+        self._blob = blob
         self._location = ""
         self._offset = 0
         self._continued = False  # after a failure: the parts may not fit together
@@ -69,7 +66,7 @@ class Upload:
         if self._continued and self._is_complete():
             return
         if not self._location:
-            self._keep_location(self._ask(self._start))
+            self._keep_location(self._ask(self._blob.start))
         try:
             self._send_all()
         except HttpError as error:
@@ -86,16 +83,16 @@ class Upload:
                 self._start_over()
             else:
                 self._keep_location(response)
-                self._offset = min(_received(response, otherwise=0), self._size)
+                self._offset = min(_received(response, otherwise=0), self._blob.size)
                 return False
-        return self._exists()
+        return self._blob.exists()
 
     def _send_all(self) -> None:
-        while self._offset < self._size and (self._offset or self._size > CHUNK):
-            self._send_chunk(min(CHUNK, self._size - self._offset))
+        while self._offset < self._blob.size and (self._offset or self._blob.size > CHUNK):
+            self._send_chunk(min(CHUNK, self._blob.size - self._offset))
         join = "&" if "?" in self._location else "?"
-        url = f"{self._location}{join}digest={quote(self._digest)}"
-        rest = self._part(self._size - self._offset)  # a small blob is sent with this request
+        url = f"{self._location}{join}digest={quote(self._blob.digest)}"
+        rest = self._part(self._blob.size - self._offset)  # a small blob is sent with this request
         self._ask(Request("PUT", url, {"Content-Type": _BINARY}, rest))
 
     def _send_chunk(self, length: int) -> None:
@@ -103,13 +100,13 @@ class Upload:
         headers = {"Content-Type": _BINARY, "Content-Range": f"{start}-{end - 1}"}
         response = self._ask(Request("PATCH", self._location, headers, self._part(length)))
         self._keep_location(response)
-        arrived = min(_received(response, otherwise=end), self._size)
+        arrived = min(_received(response, otherwise=end), self._blob.size)
         if arrived <= start:
             raise HttpError("takes nothing of an upload", "content", transient=True)
         self._offset = arrived
 
     def _ask(self, request: Request) -> Response:
-        return self._http.ask_once(request, self._scope)
+        return self._http.ask_once(request, self._blob.scope)
 
     def _classified(self, error: HttpError) -> HttpError:
         """Mark the error transient if a new upload may succeed."""
@@ -136,7 +133,7 @@ class Upload:
 
     def _part(self, length: int) -> Body:
         start = self._offset
-        return Body(length, lambda: self._pieces(start, length))
+        return Body(length, lambda: self._blob.pieces(start, length))
 
 
 def _received(response: Response, *, otherwise: int) -> int:

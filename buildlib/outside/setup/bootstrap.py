@@ -18,10 +18,12 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 if __name__ == "__main__":  # run by path under -I: the workspace is not on sys.path yet
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import FrameType
 
 from buildlib.core.store.content import default_root
 from buildlib.errors import ActionError, BuildError
@@ -29,10 +31,6 @@ from buildlib.outside.package_index import PUBLIC, configured_in, index_url
 from buildlib.outside.setup import uv
 from buildlib.outside.setup.fetch import OTHER_INDEX
 from buildlib.outside.web.address import redacted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from types import FrameType
 
 ROOT = Path(__file__).resolve().parents[3]
 RELEASE_LOCK = "requirements-release.lock"

@@ -15,22 +15,17 @@ import sys
 import tempfile
 import time
 import zipfile
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, NamedTuple
 
 from buildlib.core.store.content import default_root
 from buildlib.errors import ActionError, InputError, Location
-from buildlib.outside.package_index import ACCEPT, files_of, project_page
+from buildlib.outside.package_index import ACCEPT, File, files_of, project_page
 from buildlib.outside.setup.fetch import OTHER_INDEX, fetch
-from buildlib.outside.setup.wheels import fitting_wheel, this_machine
+from buildlib.outside.setup.wheels import Machine, fitting_wheel, this_machine
 from buildlib.outside.web.address import redacted
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from buildlib.outside.package_index import File
-    from buildlib.outside.setup.wheels import Machine
 
 LOCK = "requirements.lock"
 

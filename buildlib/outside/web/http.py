@@ -16,6 +16,7 @@ from buildlib.outside.web.connections import (
     ERROR,
     Connections,
     Request,
+    Response,
     address_of,
     follow_redirects,
     pieces,
@@ -38,19 +39,6 @@ class OpenResponse(NamedTuple):
 
     url: str
     response: urllib3.BaseHTTPResponse
-
-
-class Page(NamedTuple):
-    """A page.
-
-    Attributes:
-        url: After redirects, without credentials.
-        media_type: The Content-Type header.
-    """
-
-    url: str
-    media_type: str
-    data: bytes
 
 
 class HttpClient:
@@ -91,13 +79,12 @@ class HttpClient:
             raise status_error(response.status, response.reason or "", url=url, retry_after=after)
         return OpenResponse(address_of(final).url, response)
 
-    def page(self, url: str, accept: str) -> Page:
-        """A whole page, with retries; fails as `get`."""
+    def page(self, url: str, accept: str) -> tuple[str, Response]:
+        """A whole page, with retries, and its URL after redirects; fails as `get`."""
 
-        def once() -> Page:
+        def once() -> tuple[str, Response]:
             opened = self.get(url, {"Accept": accept, "Accept-Encoding": "gzip"})
-            response = read_all(opened.response, url)
-            return Page(opened.url, response.headers.get("Content-Type", ""), response.data)
+            return opened.url, read_all(opened.response, url)
 
         return self.retrying(once)
 

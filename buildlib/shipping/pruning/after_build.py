@@ -7,16 +7,14 @@ tag, or that the working tree needs. `prune`, which a person runs, also consider
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
+from buildlib.build.workspace import Workspace
 from buildlib.engine.protocol import split_ref
 from buildlib.errors import BuildError
 from buildlib.shipping.pruning import local, policy
 from buildlib.shipping.pruning.references import present_keys
-
-if TYPE_CHECKING:
-    from buildlib.build.workspace import Workspace
 
 
 def after_build(workspace: Workspace, say: Callable[[str], None]) -> None:
@@ -45,10 +43,7 @@ def bound(workspace: Workspace) -> list[policy.Content]:
         return []
     engine = workspace.engine
     tags = local.content_tags(engine, workspace.settings)
-    tag_counts: dict[str, int] = {}
-    for ref in tags:
-        repository = split_ref(ref)[0]
-        tag_counts[repository] = tag_counts.get(repository, 0) + 1
+    tag_counts = Counter(split_ref(ref)[0] for ref in tags)
     crowded = {ref: image for ref, image in tags.items() if tag_counts[split_ref(ref)[0]] > count}
     if not crowded:
         return []

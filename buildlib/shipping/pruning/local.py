@@ -8,18 +8,14 @@ names its ID; a tag that merely looks like ours stays. This module knows neither
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
+from buildlib.core.model.settings import Settings
 from buildlib.core.store import names
-from buildlib.engine.protocol import split_ref
+from buildlib.core.store.records import Records
+from buildlib.engine.protocol import Engine, ImageInfo, split_ref
 from buildlib.errors import BuildError
 from buildlib.shipping.pruning.policy import Content, Keep, digests, recorded
-
-if TYPE_CHECKING:
-    from buildlib.core.model.settings import Settings
-    from buildlib.core.store.records import Records
-    from buildlib.engine.protocol import Engine, ImageInfo
 
 _CONTENT = re.compile(r"key-([0-9a-f]{32})\Z")
 
@@ -32,19 +28,20 @@ def content_tags(engine: Engine, settings: Settings) -> dict[str, str]:
 
 
 def contents(
-    tags: Iterable[tuple[str, str]], records: Records, sizes: Callable[[str], int] = lambda _: 0
+    tags: Iterable[tuple[str, str]], records: Records, images: Mapping[str, ImageInfo | None] = {}
 ) -> list[Content]:
     """Content tags with what the records say of them.
 
     Args:
-        sizes: Bytes of an image, by its ID.
+        images: What the engine says of them, by ID; their sizes count as 0 without.
     """
     result = []
     for ref, image in tags:
         repository, tag = split_ref(ref)
         key = tag.removeprefix("key-")
         recorded_at = _recorded_at(records, key, image)
-        result.append(Content(ref, repository, key, image, ref, sizes(image), recorded_at))
+        size = info.size if (info := images.get(image)) else 0
+        result.append(Content(ref, repository, key, image, ref, size, recorded_at))
     return result
 
 
@@ -62,12 +59,7 @@ def look(engine: Engine, settings: Settings, records: Records) -> tuple[list[Con
     """All content tags of an engine, and the rules that apply to each of them."""
     tags = content_tags(engine, settings)
     images = engine.inspect(list(dict.fromkeys(tags.values())))
-    all_contents = contents(tags.items(), records, lambda image: _size(images.get(image)))
-    return all_contents, in_use(engine, images)
-
-
-def _size(info: ImageInfo | None) -> int:
-    return info.size if info else 0
+    return contents(tags.items(), records, images), in_use(engine, images)
 
 
 def in_use(engine: Engine, images: dict[str, ImageInfo | None]) -> list[Keep]:

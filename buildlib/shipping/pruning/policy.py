@@ -97,9 +97,7 @@ def decide(contents: Sequence[Content], rules: Sequence[Keep]) -> list[Decision]
     Returns:
         A decision for each, in the same order.
     """
-    reasons = [
-        next((why for why in (rule(content) for rule in rules) if why), "") for content in contents
-    ]
+    reasons = [next(filter(None, (rule(each) for rule in rules)), "") for each in contents]
     kept_groups: dict[tuple[str, str], str] = {}
     for content, reason in zip(contents, reasons, strict=True):
         if reason:

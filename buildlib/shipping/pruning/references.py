@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from buildlib.build.workspace import Workspace
 from buildlib.core import fingerprint
 from buildlib.core.keys.compute import Keys
 from buildlib.core.model.label import Reference
@@ -26,9 +27,6 @@ from buildlib.core.store.names import key_digits
 from buildlib.core.trees.gitrun import NoGit, git
 from buildlib.core.view import View, view_of_commit
 from buildlib.errors import BuildError, InputError
-
-if TYPE_CHECKING:
-    from buildlib.build.workspace import Workspace
 
 _WORKSPACE = ("dodo.py", "VERSION", SETTINGS_FILE)
 """A commit that lacks one of these is not of a workspace, so it has no images."""
@@ -83,12 +81,6 @@ class References(NamedTuple):
     unknown: tuple[BrokenCommit, ...]
 
 
-class _Loaded(NamedTuple):
-    keys: frozenset[str]
-    images: frozenset[str]
-    failure: str
-
-
 def references(workspace: Workspace, count: int, say: Callable[[str], None]) -> References:
     """What the working tree and the history of a workspace need.
 
@@ -104,21 +96,20 @@ def references(workspace: Workspace, count: int, say: Callable[[str], None]) -> 
     announced = False
     for commit in kept_commits:
         memo_key = (commit.id, tuple(sorted(workspace.overrides.items())))
-        remembered = memo.get(memo_key)
-        if remembered is not None:
-            loaded = _Loaded(frozenset(remembered[0]), frozenset(remembered[1]), "")
-        else:
+        loaded = memo.get(memo_key)
+        if loaded is None:
             if not announced:
                 say("reading what the history refers to")
                 announced = True
-            loaded = _load(workspace, commit.id, parsed)
-            if not loaded.failure:
-                memo[memo_key] = (tuple(sorted(loaded.keys)), tuple(sorted(loaded.images)))
-        if loaded.failure:
-            unknown.append(BrokenCommit(commit, loaded.failure))
-        for key in loaded.keys:
+            *loaded, failures = _load(workspace, commit.id, parsed)
+            if failures:
+                unknown.append(BrokenCommit(commit, failures[0]))
+            else:
+                memo[memo_key] = tuple(loaded)
+        commit_keys, commit_images = loaded
+        for key in commit_keys:
             keys.setdefault(key, f"{commit.name} ({commit.id[:_SHORT]}) needs it")
-        images |= loaded.images
+        images.update(commit_images)
     memo.save()
     return References(keys, frozenset(images), tuple(unknown))
 
@@ -176,14 +167,16 @@ def _git(root: str, *words: str) -> list[str]:
     return [] if answer.code else answer.out.splitlines()
 
 
-def _load(workspace: Workspace, commit: str, memo: Any) -> _Loaded:
-    """The keys of one commit, under its own settings and under those of this run."""
+def _load(
+    workspace: Workspace, commit: str, memo: Any
+) -> tuple[tuple[str, ...], tuple[str, ...], list[str]]:
+    """Keys, images and errors of one commit, under its own settings and under those of this run."""
     keys: set[str] = set()
     images: set[str] = set()
     failures: list[str] = []
     with _collected(failures), view_of_commit(workspace.root, commit, memo=memo) as own:
         if not all(own.tree.exists(name) for name in _WORKSPACE):
-            return _Loaded(frozenset(), frozenset(), "")
+            return (), (), []
         given = View(own.tree, workspace.overrides, memo=memo)
         for view in (own,) if own.settings == given.settings else (own, given):
             flavour = view.settings.flavour
@@ -195,7 +188,7 @@ def _load(workspace: Workspace, commit: str, memo: Any) -> _Loaded:
                     for version in _versions(in_flavour):
                         keys.update(_keys_of(in_flavour, in_flavour.keys_under(version), errors))
                     images |= _images(in_flavour)
-    return _Loaded(frozenset(keys), frozenset(images), failures[0] if failures else "")
+    return tuple(sorted(keys)), tuple(sorted(images)), failures
 
 
 _BROKEN = (OSError, ValueError, LookupError, TypeError, AttributeError)

@@ -11,20 +11,18 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from buildlib.build.sharing.entry import ARTIFACT
 from buildlib.build.sharing.entry_reader import STORE
+from buildlib.build.workspace import Workspace
+from buildlib.core.model.settings import Settings
 from buildlib.core.store import names
 from buildlib.errors import BuildError, InputError
 from buildlib.outside.registry.artifact import created
+from buildlib.outside.registry.protocol import Manifest, Registry
 from buildlib.parallel import map_threads
 from buildlib.shipping.pruning.policy import Content, Keep, digests, recorded
-
-if TYPE_CHECKING:
-    from buildlib.build.workspace import Workspace
-    from buildlib.core.model.settings import Settings
-    from buildlib.outside.registry.protocol import Manifest, Registry
 
 _OURS = re.compile(r"(key|record)-([0-9a-f]{32})\Z")
 _AT_ONCE = 8
@@ -57,11 +55,6 @@ def repository_of(settings: Settings, name: str) -> str:
     return names.without_host(names.repository(settings, name), host_of(settings))
 
 
-class _Tagged(NamedTuple):
-    tag: str
-    manifest: Manifest
-
-
 def look(
     registry: Registry, settings: Settings, images: Iterable[str]
 ) -> tuple[list[Content], list[Keep]]:
@@ -77,7 +70,7 @@ def look(
         tags = registry.tags(repository)
         manifests = map_threads(partial(registry.manifest, repository), tags, threads=_AT_ONCE)
         tagged = [
-            _Tagged(tag, manifest)
+            (tag, manifest)
             for tag, manifest in zip(tags, manifests, strict=True)
             if manifest is not None  # None: deleted just now
         ]
@@ -86,7 +79,9 @@ def look(
     return contents, [recorded, digests(reasons)]
 
 
-def _user_tagged(repository: str, tagged: Iterable[_Tagged]) -> dict[tuple[str, str], str]:
+def _user_tagged(
+    repository: str, tagged: Sequence[tuple[str, Manifest]]
+) -> dict[tuple[str, str], str]:
     """Digests under tags that are not ours, and digests in an index under such a tag."""
     reasons: dict[tuple[str, str], str] = {}
     for tag, manifest in tagged:
@@ -99,12 +94,12 @@ def _user_tagged(repository: str, tagged: Iterable[_Tagged]) -> dict[tuple[str, 
     return reasons
 
 
-def _contents(host: str, repository: str, tagged: Sequence[_Tagged]) -> list[Content]:
+def _contents(host: str, repository: str, tagged: Sequence[tuple[str, Manifest]]) -> list[Content]:
     """The content and records of a repository, with what each record says."""
     records = {
         tag.partition("-")[2]: manifest
         for tag, manifest in tagged
-        if tag.startswith("record-") and _is_record(manifest)
+        if tag.startswith("record-") and manifest.plain.get("artifactType") == ARTIFACT
     }
     contents = []
     for tag, manifest in tagged:
@@ -125,10 +120,6 @@ def _contents(host: str, repository: str, tagged: Sequence[_Tagged]) -> list[Con
         size = _size(manifest)
         contents.append(Content(name, repository, key, manifest.digest, group, size, pushed_at))
     return contents
-
-
-def _is_record(manifest: Manifest) -> bool:
-    return manifest.plain.get("artifactType") == ARTIFACT
 
 
 def _subject(record: Manifest) -> str:

@@ -88,7 +88,7 @@ def written_files(release: Release, folder: str, *, signed: bool) -> list[str]:
     Returns:
         Their names, `images.json` first.
     """
-    names = _names(folder)
+    names = files_below(folder)
     sums = {name: _sha256(f"{folder}/{name}") for name in names}
     listed = {name: sums[name] for name in names if name != CHECKSUMS and not _is_signature(name)}
     wrong = ""
@@ -176,8 +176,8 @@ class _ReleaseFiles:
     ) -> None:
         from buildlib.shipping.releasing.sbom import sboms
 
-        named = [(image, attest.name_of(release, image)) for image in release.images]
-        for (_, name), sbom in zip(named, sboms(workspace, named, say), strict=True):
+        images = {attest.name_of(release, image): image for image in release.images}
+        for name, sbom in sorted(sboms(workspace, images, say).items()):
             with open(workspace.store.path(sbom.sha256), "rb") as file:
                 self.add(f"{SBOMS}/{name.replace('/', '-')}{SBOM_ENDING}", file.read())
 
@@ -196,7 +196,7 @@ class _ReleaseFiles:
 
     def _stale(self) -> list[str]:
         """Files in the folder that the release lacks now: of images or a key that it had before."""
-        foreign = [name for name in _names(self._folder) if name not in self.sha256]
+        foreign = [name for name in files_below(self._folder) if name not in self.sha256]
         foreign = [name for name in foreign if not _is_signature(name)]
         unknown = [
             name
@@ -213,7 +213,7 @@ class _ReleaseFiles:
 
     def _remove_checksums(self) -> None:
         """Remove checksums and their signatures, until all files are in place."""
-        for name in _names(self._folder):
+        for name in files_below(self._folder):
             if name == CHECKSUMS or _is_signature(name):
                 os.unlink(f"{self._folder}/{name}")
 
@@ -248,7 +248,8 @@ def _is_signature(name: str) -> bool:
     return name.startswith(f"{CHECKSUMS}.")
 
 
-def _names(folder: str) -> list[str]:
+def files_below(folder: str) -> list[str]:
+    """The files in a folder and its folders, sorted, relative to it."""
     return sorted(
         os.path.relpath(f"{above}/{name}", folder)
         for above, _, names in os.walk(folder)

@@ -51,19 +51,7 @@ def name_of(release: Release, image: ReleasedImage) -> str:
 def images_json(release: Release) -> bytes:
     """The content of `images.json`: the images, sorted by name."""
     images = [
-        {
-            "name": name_of(release, image),
-            "label": str(image.label),
-            "repository": image.repository,
-            "tags": list(image.tags),
-            "digest": image.digest,
-            "image_id": image.image_id,
-            "size": image.size,
-            "key": image.key,
-            "base": image.base,
-            "platform": image.platform,
-            "stamped": image.stamped,
-        }
+        {"name": name_of(release, image), **image._asdict(), "label": str(image.label)}
         for image in release.images
     ]
     return _json(

@@ -32,6 +32,7 @@ class Choice(NamedTuple):
         digest: Of its manifest; empty if unknown.
         size: Bytes to transfer if the registry has it, else bytes of its file system.
         in_engine: Whether the engine has this very build.
+        stamped: Whether its key changes with the version, so it is built for the release.
         entry: The entry of the registry; None if it has none.
     """
 
@@ -40,6 +41,7 @@ class Choice(NamedTuple):
     digest: str
     size: int
     in_engine: bool
+    stamped: bool
     entry: Entry | None
 
 
@@ -86,8 +88,12 @@ class Chooser:
         ref = Reference(label)
         return self._dev.keys.key(ref) != self._final.keys.key(ref)
 
-    def choices(self) -> dict[Label, Choice]:
-        """The build that would ship now, for each released image."""
+    def choices(self, *, stamped: bool | None = None) -> dict[Label, Choice]:
+        """The build that would ship now, for each released image.
+
+        Args:
+            stamped: Only of images whose key changes with the version, or only of the others.
+        """
         final = self._final
         self._ask_registry()
         keys = {label: final.keys.key(Reference(label)) for label in self.images}
@@ -99,19 +105,22 @@ class Chooser:
         choices: dict[Label, Choice] = {}
         for label, key in keys.items():
             image, record = images.get(tags[label]), final.records.get(key)
-            local = Choice(key, "", "", 0, True, None)
+            choice = Choice(key, "", "", 0, True, self.is_stamped(label), None)
             if image and record and image.id in record.images:
                 identity = record.identities.get(image.id, image.id)
                 digest = "" if identity == image.id else image.id
-                local = local._replace(image_id=identity, digest=digest, size=image.size)
+                choice = choice._replace(image_id=identity, digest=digest, size=image.size)
             entry = self._entries.get(label)
             if entry is not None:
-                published = Choice(key, entry.image_id, entry.digest, entry.size, True, entry)
-                choices[label] = published._replace(
-                    in_engine=bool(names_of(published) & names_of(local))
+                choice = choice._replace(
+                    image_id=entry.image_id,
+                    digest=entry.digest,
+                    size=entry.size,
+                    in_engine=bool(names_of(entry) & names_of(choice)),
+                    entry=entry,
                 )
-            else:
-                choices[label] = local
+            if stamped in (None, choice.stamped):
+                choices[label] = choice
         return choices
 
     def _ask_registry(self) -> None:
@@ -138,9 +147,9 @@ class Chooser:
             self._entries.pop(label, None)
 
 
-def refuse_missing(choices: Mapping[Label, Choice], labels: Iterable[Label]) -> None:
+def refuse_missing(choices: Mapping[Label, Choice]) -> None:
     """Refuse a release that lacks images; it builds nothing but what it stamps."""
-    missing = [label for label in labels if not choices[label].image_id]
+    missing = [label for label, choice in choices.items() if not choice.image_id]
     if missing:
         which = f"{missing[0]} is"
         if len(missing) > 1:

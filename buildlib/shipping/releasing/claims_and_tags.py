@@ -22,14 +22,13 @@ from collections.abc import Callable, Mapping, Sequence
 from buildlib.core.keys.index import file_sha256
 from buildlib.errors import ActionError
 from buildlib.outside.registry import artifact
-from buildlib.outside.registry.protocol import OCI_MANIFEST, Descriptor, Manifest, Registry
+from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest, Registry
 from buildlib.parallel import map_threads
 from buildlib.shipping.releasing.detached_tags import put_detached
 from buildlib.shipping.releasing.model import Tag
 
 INDEX_TYPE = "application/vnd.buildlib.release.v1+json"
 CLAIM_TYPE = "application/vnd.buildlib.claim.v1+json"
-FILE_TYPE = "application/octet-stream"
 _INDEX = "buildlib.release.index"
 _CLAIMANT = "buildlib.release.claim"
 SETTLE = 2.0
@@ -57,8 +56,7 @@ def put_index(registry: Registry, repository: str, folder: str, names: Sequence[
         path = f"{folder}/{name}"
         digest = f"sha256:{file_sha256(path)}"
         registry.put_file(repository, path, digest)
-        blob = Descriptor(FILE_TYPE, digest, os.path.getsize(path))
-        layers.append({**artifact.descriptor(blob), "annotations": {artifact.TITLE: name}})
+        layers.append(artifact.file_layer(name, digest, os.path.getsize(path)))
     index = _artifact(registry, repository, INDEX_TYPE, layers, {})
     registry.put_manifest(repository, index.digest, index)
     return index
@@ -184,14 +182,7 @@ def _artifact(
 ) -> Manifest:
     """The manifest of an artifact whose layers were uploaded; uploads its empty configuration."""
     registry.put_blob(repository, artifact.EMPTY)
-    plain = {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "artifactType": kind,
-        "config": artifact.empty(),
-        "layers": list(layers) or [artifact.empty()],
-        "annotations": dict(annotations),
-    }
+    plain = artifact.manifest(kind, layers, annotations)
     return Manifest(OCI_MANIFEST, json.dumps(plain, sort_keys=True).encode())
 
 

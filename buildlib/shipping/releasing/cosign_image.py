@@ -10,12 +10,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
 import json
 from typing import Any, NamedTuple
 
 from buildlib.errors import ActionError
-from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest, Registry
+from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest, Registry, digest_of
 
 PAYLOAD = "application/vnd.dev.cosign.simplesigning.v1+json"
 ANNOTATION = "dev.cosignproject.cosign/signature"
@@ -66,9 +65,8 @@ def tag(digest: str) -> str:
 
 def signatures(registry: Registry, repository: str, digest: str) -> list[Signature]:
     """All signatures of an image, by any key; none of them is verified."""
-    manifest = registry.manifest(repository, tag(digest))
     result = []
-    for layer in _layers(manifest) if manifest else ():
+    for layer in _layers(registry, repository, digest):
         try:
             text = layer["annotations"][ANNOTATION]
             if layer["mediaType"] != PAYLOAD or int(layer["size"]) > _MAX_BYTES:
@@ -83,15 +81,13 @@ def signatures(registry: Registry, repository: str, digest: str) -> list[Signatu
 
 def add(registry: Registry, repository: str, digest: str, signed: Signature) -> None:
     """Add a signature to those of an image."""
-    present = registry.manifest(repository, tag(digest))
-    layers = _layers(present) if present else []
     layer = {
         "mediaType": PAYLOAD,
         "size": len(signed.payload),
         "digest": registry.put_blob(repository, signed.payload),
         "annotations": {ANNOTATION: base64.b64encode(signed.signature).decode()},
     }
-    layers = [*layers, layer]
+    layers = [*_layers(registry, repository, digest), layer]
     config = _json(
         {
             "architecture": "",
@@ -110,7 +106,7 @@ def add(registry: Registry, repository: str, digest: str, signed: Signature) -> 
             "config": {
                 "mediaType": _CONFIG,
                 "size": len(config),
-                "digest": "sha256:" + hashlib.sha256(config).hexdigest(),
+                "digest": digest_of(config),
             },
             "layers": layers,
         }
@@ -118,7 +114,11 @@ def add(registry: Registry, repository: str, digest: str, signed: Signature) -> 
     registry.put_manifest(repository, tag(digest), Manifest(OCI_MANIFEST, manifest))
 
 
-def _layers(manifest: Manifest) -> list[dict[str, Any]]:
+def _layers(registry: Registry, repository: str, digest: str) -> list[dict[str, Any]]:
+    """The layers of an image's signatures; none if it has none."""
+    manifest = registry.manifest(repository, tag(digest))
+    if manifest is None:
+        return []
     layers = manifest.plain.get("layers")
     if not isinstance(layers, list) or not all(
         isinstance(layer, dict) and isinstance(layer.get("digest"), str) for layer in layers

@@ -15,12 +15,13 @@ import binascii
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from Cryptodome.Hash import SHA256
+from Cryptodome.PublicKey import ECC
+from Cryptodome.Signature import DSS
 
 from buildlib.errors import InputError
-
-if TYPE_CHECKING:
-    from Cryptodome.PublicKey.ECC import EccKey
 
 _CURVE = "NIST P-256"
 _NAMES = ("ENCRYPTED SIGSTORE PRIVATE KEY", "ENCRYPTED COSIGN PRIVATE KEY")
@@ -38,17 +39,12 @@ class PublicKey:
         key: On P-256; of a private key, the public half is used.
     """
 
-    def __init__(self, key: EccKey) -> None:
+    def __init__(self, key: ECC.EccKey) -> None:
         self._key = key.public_key()
 
     @classmethod
     def read(cls, pem: str) -> PublicKey:
         return cls(_imported(pem.strip(), "the public key"))
-
-    @property
-    def pem(self) -> str:
-        """The text of a `cosign.pub`."""
-        return f"{self._key.export_key(format='PEM')}\n"
 
     @property
     def fingerprint(self) -> str:
@@ -57,9 +53,6 @@ class PublicKey:
 
     def verifies(self, data: bytes, signature: bytes) -> bool:
         """Whether a signature (DER) of exactly these bytes is by this key."""
-        from Cryptodome.Hash import SHA256
-        from Cryptodome.Signature import DSS
-
         try:
             DSS.new(self._key, "fips-186-3", encoding="der").verify(SHA256.new(data), signature)
         except ValueError:
@@ -70,15 +63,12 @@ class PublicKey:
 class PrivateKey:
     """A private key, on P-256, which signs. Nothing of it is ever shown."""
 
-    def __init__(self, key: EccKey) -> None:
+    def __init__(self, key: ECC.EccKey) -> None:
         self._key = key
         self.public = PublicKey(key)
 
     def sign(self, data: bytes) -> bytes:
         """The signature (DER) of the sha256 of some bytes; deterministic."""
-        from Cryptodome.Hash import SHA256
-        from Cryptodome.Signature import DSS
-
         signature = DSS.new(self._key, "deterministic-rfc6979", encoding="der").sign(
             SHA256.new(data)
         )
@@ -153,10 +143,8 @@ def _bytes(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
 
 
-def _imported(key: str | bytes, name: str) -> EccKey:
+def _imported(key: str | bytes, name: str) -> ECC.EccKey:
     """Parse a key on P-256, in PEM or DER."""
-    from Cryptodome.PublicKey import ECC
-
     try:
         imported = ECC.import_key(key)
     except (ValueError, binascii.Error):

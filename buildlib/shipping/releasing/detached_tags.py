@@ -5,28 +5,26 @@ process that is killed in that time would leave it so. Therefore a child process
 own puts the tags, and begins when it has the whole request: if its parent is killed, it still puts
 the rest. (If the machine itself fails then, the next run of the release puts what is missing.)
 
-    python -I -m buildlib.shipping.releasing.detached_tags < what-to-put.json
+    python -I -m buildlib.shipping.releasing.detached_tags < HOST-AND-TAGS
+
+The request is a pickle, of which a part is never taken for the whole.
 """
 
 from __future__ import annotations
 
-import base64
-import json
+import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
 
 from buildlib.errors import ActionError, BuildError
-from buildlib.outside.registry.protocol import Manifest, Registry
+from buildlib.outside.registry.protocol import Registry
 from buildlib.parallel import map_threads
 from buildlib.shipping.releasing.model import Tag
 
 _AT_ONCE = 8
-_END_OF_REQUEST = "\n.\n"
-"""Marks the end of a request: the child never acts on half of one."""
 _FAILED = 1
 
 
@@ -36,58 +34,40 @@ def put_detached(host: str, tags: Sequence[Tag]) -> None:
     Args:
         host: The registry; the child finds the credentials by itself.
     """
-    request = {
-        "host": host,
-        "tags": [
-            {
-                "repository": tag.repository,
-                "tag": tag.tag,
-                "media_type": tag.manifest.media_type,
-                "data": base64.b64encode(tag.manifest.data).decode(),
-                "rank": tag.rank,
-            }
-            for tag in tags
-        ],
-    }
     child = subprocess.Popen(
         # -I: imports nothing from the current folder
         [sys.executable, "-I", "-m", "buildlib.shipping.releasing.detached_tags"],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
-        text=True,
         start_new_session=True,
     )
-    _, errors = child.communicate(json.dumps(request) + _END_OF_REQUEST)
+    _, errors = child.communicate(pickle.dumps((host, list(tags))))
     if child.returncode:
         raise ActionError(
             "not all tags of the release could be put",
-            detail=errors.strip(),
+            detail=errors.decode(errors="replace").strip(),
             fix="run the release again: it puts those that are missing",
         )
 
 
-def put_all(registry: Registry, tags: Sequence[dict[str, Any]]) -> None:
+def put_all(registry: Registry, tags: Sequence[Tag]) -> None:
     """Put tags, several at once, those of a lower rank first.
-
-    Args:
-        tags: As `put_detached` writes them.
 
     Raises:
         BuildError: A tag could not be put; all others of its rank were tried.
     """
 
-    def put(tag: Mapping[str, Any]) -> Exception | None:
-        manifest = Manifest(tag["media_type"], base64.b64decode(tag["data"]))
+    def put(tag: Tag) -> Exception | None:
         try:
-            registry.put_manifest(tag["repository"], tag["tag"], manifest)
+            registry.put_manifest(tag.repository, tag.tag, tag.manifest)
         except Exception as error:  # noqa: BLE001  the others of its rank are put all the same
             return error
         return None
 
     registry.ping()  # the login and a connection are made before the first tag is visible
-    for rank in sorted({tag["rank"] for tag in tags}):
-        results = map_threads(put, [tag for tag in tags if tag["rank"] == rank], threads=_AT_ONCE)
+    for rank in sorted({tag.rank for tag in tags}):
+        results = map_threads(put, [tag for tag in tags if tag.rank == rank], threads=_AT_ONCE)
         failed = next((error for error in results if error), None)
         if failed:
             raise failed
@@ -99,16 +79,16 @@ def _connect(host: str) -> Registry:
     return connect(host)
 
 
-def main(connect: Callable[[str], Registry] | None = None) -> int:
+def main(connect: Callable[[str], Registry] = _connect) -> int:
     """Put the tags of the request on standard input; returns the exit code."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE):
         signal.signal(number, signal.SIG_IGN)
-    text = sys.stdin.read()
-    if not text.endswith(_END_OF_REQUEST):
-        return _FAILED  # the parent was stopped while it sent the request
-    request = json.loads(text.removesuffix(_END_OF_REQUEST))
     try:
-        put_all((connect or _connect)(request["host"]), request["tags"])
+        host, tags = pickle.loads(sys.stdin.buffer.read())  # noqa: S301  from our own parent
+    except (EOFError, pickle.UnpicklingError):
+        return _FAILED  # the parent was stopped while it sent the request
+    try:
+        put_all(connect(host), tags)
     except BuildError as error:
         with suppress(OSError):  # the parent may be gone
             sys.stderr.write(error.render() + "\n")

@@ -27,7 +27,7 @@ def names_of(image: Identified) -> set[str]:
 
 
 class ReleasedImage(NamedTuple):
-    """One image of a release.
+    """One image of a release; `images.json` has the attributes, by these names and in this order.
 
     Attributes:
         repository: `registry/organisation/name`, or `organisation/name` without a registry.

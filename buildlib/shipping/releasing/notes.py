@@ -47,7 +47,7 @@ def roll(text: str, version: str, date: str) -> str:
         if heading.group(1) == version:
             raise InputError(
                 f"{FILE} has a section of {version} already",
-                where=Location(FILE, _line(text, heading.start())),
+                where=Location(FILE, text.count("\n", 0, heading.start()) + 1),
                 fix=f"remove it, or move what it says to [{UNRELEASED}]",
             )
     unreleased = next(
@@ -72,7 +72,3 @@ def _bodies(text: str) -> dict[str, str]:
         heading.group(1): text[heading.end() : end].strip()
         for heading, end in zip(headings, ends, strict=True)
     }
-
-
-def _line(text: str, offset: int) -> int:
-    return text.count("\n", 0, offset) + 1

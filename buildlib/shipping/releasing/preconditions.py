@@ -64,7 +64,11 @@ def check_git(
     released = release_commit(git, version)
     newest = newest_of([other for other in releases(git) if other != version])
     if not released:
-        _refuse_unknown_past(git, newest)
+        if git.is_shallow() and not newest:
+            raise InputError(
+                "only the last commits are here, and no tags: what was released is not known",
+                fix="git fetch --tags --unshallow",
+            )
         if newest and not is_greater(version, newest):
             raise InputError(
                 f"version {version} is not greater than the newest release, {newest}",
@@ -83,14 +87,6 @@ def check_git(
     git.check_identity()
     commit = git.commit(f"{released}^") if released else git.commit("HEAD")
     return SourceCommit(commit, git.epoch(commit), newest)
-
-
-def _refuse_unknown_past(git: GitRepository, newest: str) -> None:
-    if git.is_shallow() and not newest:
-        raise InputError(
-            "only the last commits are here, and no tags: what was released is not known",
-            fix="git fetch --tags --unshallow",
-        )
 
 
 def refuse_other_keys(workspace: Workspace, revision: str) -> None:

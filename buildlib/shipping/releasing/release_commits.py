@@ -18,9 +18,10 @@ from buildlib.core.model.version import (
     next_development,
 )
 from buildlib.errors import ActionError, InputError
+from buildlib.shipping.releasing import notes
 from buildlib.shipping.releasing.git_repository import GitRepository
 
-CHANGELOG = "CHANGELOG.md"
+CHANGELOG = notes.FILE
 _DAY = r"\d{4}-\d{2}-\d{2}"
 _SHOWN = 10
 
@@ -100,7 +101,7 @@ def release_commit(git: GitRepository, version: str) -> str:
 def changelog_of(git: GitRepository, version: str, date: str) -> str | None:
     """The changelog as the release will commit it; None if there is no changelog."""
     text = git.file_at("HEAD", CHANGELOG)
-    return None if text is None else _roll(text, version, date)
+    return None if text is None else notes.roll(text, version, date)
 
 
 def version_at(git: GitRepository, revision: str) -> str:
@@ -176,9 +177,3 @@ def _sets_version(git: GitRepository, revision: str, version: str) -> bool:
 def _is_following(text: str, version: str) -> bool:
     """Whether a text is a development version after a release."""
     return is_version(text) and is_development(text) and is_greater(text, version)
-
-
-def _roll(text: str, version: str, date: str) -> str:
-    from buildlib.shipping.releasing.notes import roll
-
-    return roll(text, version, date)

@@ -41,7 +41,7 @@ class Run:
         self.final = final
         self.version = final.version
         self.chooser = Chooser(dev, final)
-        self.proofs = Proofs(dev, final, self.chooser)
+        self.proofs = Proofs(dev, final)
         self._following = following
         self._is_of_commit = False
 
@@ -70,11 +70,8 @@ class Run:
 
     def path(self, repository: str) -> str:
         """A repository without the registry's host."""
-        return (
-            repository
-            if self.registry is None
-            else names.without_host(repository, self.registry.host)
-        )
+        host = self.registry.host if self.registry is not None else ""
+        return names.without_host(repository, host)
 
     @property
     def releases(self) -> str:
@@ -94,14 +91,13 @@ class Run:
     def choices(self) -> dict[Label, Choice]:
         """The builds that ship; refuses a release that lacks one."""
         choices = self.chooser.choices()
-        refuse_missing(choices, [label for label in choices if not self.chooser.is_stamped(label)])
+        refuse_missing({label: each for label, each in choices.items() if not each.stamped})
         self.stamped()
         return choices
 
     def stamped(self) -> dict[Label, Choice]:
         """The builds that ship and carry the version; refuses if one is not built."""
-        choices = self.chooser.choices()
-        stamped = {label: choices[label] for label in self.chooser.stamped_images}
+        stamped = self.chooser.choices(stamped=True)
         for label, choice in stamped.items():
             if not choice.image_id:
                 raise ActionError(
@@ -151,5 +147,5 @@ class Run:
             choice.key,
             image_name(self.final.graph[base]) if base else "",
             target.platform or self.final.settings.platform,
-            self.chooser.is_stamped(label),
+            choice.stamped,
         )

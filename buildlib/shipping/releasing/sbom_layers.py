@@ -11,18 +11,20 @@ image, and reads a tenth. This module does not know how syft is called.
 
 from __future__ import annotations
 
+import gzip
+import io
+import json
 import struct
+import tarfile
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
-from typing import IO, TYPE_CHECKING, Any, cast
+from hashlib import sha1, sha256
+from typing import IO, Any, cast
 
+from buildlib.build.workspace import Workspace
 from buildlib.core.keys.record import KeyRecord, make_record
 from buildlib.core.model.output import FileOutput, Output
-
-if TYPE_CHECKING:
-    import tarfile
-
-    from buildlib.build.workspace import Workspace
-    from buildlib.core.store.content import Writer
+from buildlib.core.store.content import Writer
 
 VERSION = 2
 """Raise it if outlines change."""
@@ -69,9 +71,7 @@ def keep(
     Returns:
         Diff ID -> outline, without layers that the engine sent in an unknown format.
     """
-    import tarfile
     import zlib
-    from gzip import BadGzipFile
 
     from urllib3.exceptions import HTTPError
 
@@ -91,7 +91,7 @@ def keep(
                 raise refused("hand over images", message_of(answer.content))
             try:
                 _read(workspace, answer.raw, outlines)
-            except (tarfile.TarError, EOFError, zlib.error, BadGzipFile, HTTPError) as error:
+            except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, HTTPError) as error:
                 raise ActionError(
                     f"the engine stopped while it handed over images: {error}",
                     fix=f"docker save {names[0]} >/dev/null  # does the engine have the space?",
@@ -115,10 +115,6 @@ def write_image(
         detail: The engine's answer to `inspect`.
         outlines: By diff ID, of all its layers.
     """
-    import io
-    import json
-    import tarfile
-
     layers = detail["RootFS"]["Layers"]
     config = {
         "architecture": detail["Architecture"],
@@ -141,8 +137,6 @@ def write_image(
 
 def jars(workspace: Workspace, outlines: Iterable[Outline]) -> dict[str, str]:
     """SHA-1 of the outline of each jar in some layers -> SHA-1 of the jar."""
-    import json
-
     digests: dict[str, str] = {}
     for outline in outlines:
         path = workspace.store.require(outline[JARS].sha256, what="a list of jars")
@@ -166,17 +160,19 @@ def _stored_outline(workspace: Workspace, diff_id: str) -> Outline | None:
 
 def _read(workspace: Workspace, archive: IO[bytes], outlines: dict[str, Outline]) -> None:
     """Store the outline of each layer of an archive of images, and add it to `outlines`."""
-    import json
-    import tarfile
-
     with tarfile.open(fileobj=archive, mode="r|", bufsize=_CHUNK) as members:
         for member in members:
             content = members.extractfile(member) if member.isreg() else None
-            layer = _Layer(content) if content and member.size else None
-            if layer is None or not layer.is_tar:
+            if content is None:
                 continue
-            with workspace.store.writer() as out:
-                jars = json.dumps(_outline(layer, out)).encode()
+            layer = _Layer(content)
+            try:
+                file = cast("IO[bytes]", layer)
+                entries = tarfile.open(fileobj=file, mode="r|", bufsize=_CHUNK)  # noqa: SIM115
+            except tarfile.ReadError:
+                continue  # a list in the archive, or a layer in an unknown form
+            with entries, workspace.store.writer() as out:
+                jars = json.dumps(_outline(entries, out)).encode()
                 diff_id = layer.diff_id()
                 outline_file = FileOutput(*out.commit())
             jars_file = FileOutput(workspace.store.add_bytes(jars), len(jars))
@@ -189,17 +185,9 @@ class _Layer:
     """A layer that is being read, uncompressed."""
 
     def __init__(self, content: Any) -> None:
-        from hashlib import sha256
-
-        self._content = _Peeked(content)
+        is_packed = content.peek(len(_GZIP)).startswith(_GZIP)
+        self._content = gzip.GzipFile(fileobj=content) if is_packed else content
         self._hash = sha256()
-        if self._content.head.startswith(_GZIP):
-            import gzip
-
-            packed = cast("IO[bytes]", self._content)
-            self._content = _Peeked(gzip.GzipFile(fileobj=packed))
-        head = self._content.head
-        self.is_tar = head[257:262] == b"ustar" or head == bytes(_BLOCK)  # the latter: empty
 
     def read(self, size: int) -> bytes:
         data = self._content.read(size)
@@ -213,43 +201,26 @@ class _Layer:
         return f"sha256:{self._hash.hexdigest()}"
 
 
-class _Peeked:
-    """A file of which `head` is the first block."""
-
-    def __init__(self, file: Any) -> None:
-        self._file = file
-        self.head: bytes = file.read(_BLOCK)
-        self._rest = self.head
-
-    def read(self, size: int) -> bytes:
-        """May return fewer bytes than asked for."""
-        data, self._rest = self._rest[:size], self._rest[size:]
-        return data or cast("bytes", self._file.read(size))
-
-
-def _outline(layer: _Layer, out: Writer) -> dict[str, str]:
+def _outline(entries: tarfile.TarFile, out: Writer) -> dict[str, str]:
     """Write the outline of a layer.
 
     Returns:
         SHA-1 of the outline of each jar -> SHA-1 of the jar.
     """
-    import tarfile
-
     jars: dict[str, str] = {}
-    with tarfile.open(fileobj=cast("IO[bytes]", layer), mode="r|", bufsize=_CHUNK) as entries:
-        for entry in entries:
-            name = entry.name.rpartition("/")[2]
-            skip = name.endswith(_IRRELEVANT) and not name.startswith((_REMOVED, *_CLASSIFIED))
-            if entry.isreg() and skip:
-                continue
-            content = _content(entries, entry)
-            if entry.name.endswith(".jar"):
-                content, digest = _jar(content)
-                jars |= digest
-            entry.size = len(content)
-            entry.pax_headers = {}
-            out.write(entry.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
-            out.write(content + bytes(-len(content) % _BLOCK))
+    for entry in entries:
+        name = entry.name.rpartition("/")[2]
+        skip = name.endswith(_IRRELEVANT) and not name.startswith((_REMOVED, *_CLASSIFIED))
+        if entry.isreg() and skip:
+            continue
+        content = _content(entries, entry)
+        if entry.name.endswith(".jar"):
+            content, digest = _jar(content)
+            jars |= digest
+        entry.size = len(content)
+        entry.pax_headers = {}
+        out.write(entry.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape"))
+        out.write(content + bytes(-len(content) % _BLOCK))
     out.write(bytes(2 * _BLOCK))
     return jars
 
@@ -270,10 +241,6 @@ def _jar(data: bytes) -> tuple[bytes, dict[str, str]]:
     syft compares 40 names of licenses with each entry, and most entries are classes. A file that is
     no plain jar stays as it is.
     """
-    import io
-    import zipfile
-    from hashlib import sha1
-
     from buildlib.core.pack.unpack import BROKEN
 
     digest, out = sha1(data, usedforsecurity=False).hexdigest(), io.BytesIO()

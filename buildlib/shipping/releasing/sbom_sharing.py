@@ -14,7 +14,7 @@ from buildlib.core.model.label import Label
 from buildlib.core.model.target import Rule, Target
 from buildlib.shipping.releasing.attest import name_of
 from buildlib.shipping.releasing.model import Release, ReleasedImage
-from buildlib.shipping.releasing.sbom import key_record, syft_version
+from buildlib.shipping.releasing.sbom import key_record, stored, syft_version
 
 
 class _Sbom(Rule):
@@ -33,16 +33,12 @@ def pull(workspace: Workspace, release: Release) -> list[ReleasedImage]:
     Returns:
         The images that have no SBOM yet; the engine must have them, to make it.
     """
-    unmade = [
-        (image, *_target(workspace, release, image))
-        for image in release.images
-        if not _is_stored(workspace, _target(workspace, release, image)[1])
-    ]
-    shared = workspace.shared_store
-    if shared is None or not unmade:
-        return [image for image, _, _ in unmade]
-    entries = shared.find([(target, record) for _, target, record in unmade])
-    transfers.pull(shared, entries, workspace.engine)
+    targets = [(image, *_target(workspace, release, image)) for image in release.images]
+    unmade = [each for each in targets if stored(workspace, each[2]) is None]
+    shared, entries = workspace.shared_store, {}
+    if shared is not None and unmade:
+        entries = shared.find([(target, record) for _, target, record in unmade])
+        transfers.pull(shared, entries, workspace.engine)
     return [image for image, _, record in unmade if record.key not in entries]
 
 
@@ -67,10 +63,3 @@ def _target(
     label = Label(image.label.package, f"{image.label.name}.sbom")
     target = Target(label, _RULE, declared.where, f"what is in {image.label}", {})
     return target, key_record(image, name_of(release, image), syft_version())
-
-
-def _is_stored(workspace: Workspace, record: KeyRecord) -> bool:
-    recorded = workspace.records.get(record.key)
-    return recorded is not None and all(
-        workspace.store.check(file.sha256, file.size) for file in recorded.files.values()
-    )

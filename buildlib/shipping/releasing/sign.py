@@ -11,6 +11,7 @@ import base64
 import json
 import os
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from buildlib.core.model.settings import Settings
 from buildlib.errors import InputError
@@ -23,28 +24,19 @@ STATEMENT = "application/vnd.in-toto+json"
 _SETTING = "key in [tool.buildlib.signing]"
 
 
-class Signer:
+class Signer(NamedTuple):
     """Signs with one key.
 
-    Args:
+    Attributes:
         path: File of the key, for messages.
     """
 
-    def __init__(self, key: PrivateKey, path: str) -> None:
-        self._key = key
-        self._path = path
-
-    def __repr__(self) -> str:
-        return f"Signer({self._path!r})"
-
-    @property
-    def public_key(self) -> str:
-        """The text of the `cosign.pub` that verifies these signatures."""
-        return self._key.public.pem
+    key: PrivateKey
+    path: str
 
     def describe(self) -> str:
         """What a release says of its signatures; holds no secret."""
-        return f"signed with {self._path}, public key sha256:{self._key.public.fingerprint}"
+        return f"signed with {self.path}, public key sha256:{self.key.public.fingerprint}"
 
     def sign_image(self, registry: Registry, repository: str, digest: str, reference: str) -> bool:
         """Add a signature to an image, unless it has one by this key; others stay.
@@ -62,16 +54,16 @@ class Signer:
         """
         payload = cosign_image.payload(reference, digest)
         for present in cosign_image.signatures(registry, repository, digest):
-            if present.payload == payload and self._key.public.verifies(*present):
+            if present.payload == payload and self.key.public.verifies(*present):
                 return False
-        signature = Signature(payload, self._key.sign(payload))
+        signature = Signature(payload, self.key.sign(payload))
         cosign_image.add(registry, repository, digest, signature)
         return True
 
     def sign_file(self, path: str) -> str:
         """Write the signature of a file beside it, as base64 in `FILE.sig`; returns that path."""
         with open(path, "rb") as file:
-            signature = self._key.sign(file.read())
+            signature = self.key.sign(file.read())
         beside = f"{path}.sig"
         with open(f"{beside}.new", "wb") as out:
             out.write(base64.b64encode(signature) + b"\n")
@@ -80,7 +72,7 @@ class Signer:
 
     def envelope(self, statement: bytes) -> bytes:
         """A DSSE envelope of an in-toto statement, whose bytes it keeps: one line."""
-        signature = self._key.sign(pre_authentication(STATEMENT, statement))
+        signature = self.key.sign(pre_authentication(STATEMENT, statement))
         envelope = {
             "payloadType": STATEMENT,
             "payload": base64.b64encode(statement).decode(),

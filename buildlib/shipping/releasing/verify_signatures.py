@@ -15,11 +15,11 @@ from collections.abc import Iterator
 
 from buildlib.core.keys.index import file_sha256
 from buildlib.errors import ActionError, Location
+from buildlib.shipping.releasing.artifacts import CHECKSUMS, files_below
 from buildlib.shipping.releasing.cosign_key import PublicKey
 from buildlib.shipping.releasing.sign import STATEMENT, pre_authentication
 
-SUMS = "SHA256SUMS"
-SIGNATURE = f"{SUMS}.sig"
+SIGNATURE = f"{CHECKSUMS}.sig"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *](.+)\Z")
 _ENVELOPE, _STATEMENT = ".dsse.json", ".intoto.json"
 
@@ -38,21 +38,21 @@ def check_folder(folder: str, public_key: str = "") -> list[str]:
         Sorted names of the verified files.
     """
     key = PublicKey.read(public_key) if public_key else None
-    sums = _read(folder, SUMS)
+    sums = _read(folder, CHECKSUMS)
     if key is not None and not key.verifies(sums, _signature(_read(folder, SIGNATURE), SIGNATURE)):
-        raise _error(SIGNATURE, f"is not a signature of {SUMS} by this key")
+        raise _error(SIGNATURE, f"is not a signature of {CHECKSUMS} by this key")
     listed = dict(_parse_sums(sums.decode("utf-8", "replace")))
-    present = set(_files(folder)) - {SUMS, SIGNATURE}
+    present = set(files_below(folder)) - {CHECKSUMS, SIGNATURE}
     for name in sorted(present - listed.keys()):
-        raise _error(name, f"has no line in {SUMS}")
+        raise _error(name, f"has no line in {CHECKSUMS}")
     for name, digest in listed.items():
         if name not in present:
-            raise _error(name, f"is not there, but has a line in {SUMS}")
+            raise _error(name, f"is not there, but has a line in {CHECKSUMS}")
         if file_sha256(f"{folder}/{name}") != digest:
-            raise _error(name, f"is not what {SUMS} says")
+            raise _error(name, f"is not what {CHECKSUMS} says")
         if key is not None and name.endswith((_ENVELOPE, f"{_ENVELOPE}l")):
             _check_envelopes(folder, name, key)
-    return sorted([*listed, SUMS])
+    return sorted([*listed, CHECKSUMS])
 
 
 def _check_envelopes(folder: str, name: str, key: PublicKey) -> None:
@@ -92,14 +92,10 @@ def _parse_sums(text: str) -> Iterator[tuple[str, str]]:
         match = _LINE.match(line)
         name = match.group(2) if match else ""
         if not match or os.path.isabs(name) or ".." in name.split("/"):
-            raise ActionError(f"{SUMS} is not what sha256sum writes", where=Location(SUMS, number))
+            raise ActionError(
+                f"{CHECKSUMS} is not what sha256sum writes", where=Location(CHECKSUMS, number)
+            )
         yield name.removeprefix("./"), match.group(1)
-
-
-def _files(folder: str) -> Iterator[str]:
-    for where, _, names in os.walk(folder):
-        for name in names:
-            yield os.path.relpath(os.path.join(where, name), folder).replace(os.sep, "/")
 
 
 def _signature(text: bytes, name: str) -> bytes:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from buildlib.core.model.label import Label
 from buildlib.errors import BuildError
-from buildlib.shipping.releasing.choose import Choice, refuse_missing
+from buildlib.shipping.releasing.choose import refuse_missing
 from buildlib.shipping.releasing.preconditions import check_git
 from buildlib.shipping.releasing.steps.step import Step, Tools
 
@@ -14,14 +13,9 @@ class Check(Step):
 
     name = "check"
 
-    def _unstamped(self) -> dict[Label, Choice]:
-        """The builds that ship as they are, since they do not carry the version."""
-        chooser = self.run.chooser
-        choices = chooser.choices().items()
-        return {label: choice for label, choice in choices if not chooser.is_stamped(label)}
-
     def will(self) -> list[str]:
-        built = {label: choice for label, choice in self._unstamped().items() if choice.image_id}
+        unstamped = self.run.chooser.choices(stamped=False)
+        built = {label: choice for label, choice in unstamped.items() if choice.image_id}
         proofs, _ = self.run.proofs.of(built)
         lines = [f"{len(built)} images ship as they are, proved by {len(proofs)} proofs"]
         task_names = self.run.final.graph.task_names
@@ -36,7 +30,7 @@ class Check(Step):
             check_git(run.final.root, run.version, following=run.following)
         except BuildError as error:
             problems.append(error.render().removeprefix("error: "))
-        unstamped = self._unstamped()
+        unstamped = run.chooser.choices(stamped=False)
         built = {label: choice for label, choice in unstamped.items() if choice.image_id}
         missing = [label for label in unstamped if label not in built]
         problems += [f"{label} is not built as it is declared now" for label in missing]
@@ -50,7 +44,7 @@ class Check(Step):
         if run.registry is not None:
             run.registry.ping()
         signed = run.signed  # opens the key, so that a wrong one fails now
-        unstamped = self._unstamped()
-        refuse_missing(unstamped, unstamped)
+        unstamped = run.chooser.choices(stamped=False)
+        refuse_missing(unstamped)
         proofs = run.proofs.required(unstamped)
         return f"{len(unstamped)} images are as they were proved, by {len(proofs)} proofs; {signed}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from buildlib.core.model.label import Label
 from buildlib.errors import ActionError
 from buildlib.shipping.releasing.choose import refuse_missing
 from buildlib.shipping.releasing.steps.step import Step, Tools
@@ -33,23 +32,14 @@ class Stamp(Step):
 
     def do(self, tools: Tools) -> str:
         run, chooser = self.run, self.run.chooser
-        missing_inputs = self._missing_inputs()
-        if missing_inputs:
-            refuse_missing(chooser.choices(), missing_inputs)
-        if run.final.plan(chooser.stamped).steps:
+        plan = run.final.plan(chooser.stamped)
+        inputs = {step.label for step in plan.steps if step.action == "build"} - {*chooser.stamped}
+        if not inputs.isdisjoint(chooser.images):
+            unstamped = chooser.choices(stamped=False).items()
+            refuse_missing({label: choice for label, choice in unstamped if label in inputs})
+        if plan.steps:
             chooser.forget(chooser.stamped_images)
             if tools.build(run.final, chooser.stamped):
                 raise ActionError("what carries the version could not be built")
         images = len(chooser.stamped_images)
         return f"{len(chooser.stamped)} targets carry {run.version}, {images} of them images"
-
-    def _missing_inputs(self) -> list[Label]:
-        """Images without the version that building the stamped targets would need to build."""
-        chooser = self.run.chooser
-        return [
-            step.label
-            for step in self.run.final.plan(chooser.stamped).steps
-            if step.action == "build"
-            and step.label in chooser.images
-            and not chooser.is_stamped(step.label)
-        ]

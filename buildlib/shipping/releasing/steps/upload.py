@@ -47,7 +47,7 @@ class Upload(Step):
                 )
         # With the proofs, another machine can release these images.
         proofs, _ = run.proofs.of(choices)
-        for workspace, labels in run.proofs.by_workspace(proofs).items():
+        for workspace, labels in run.proofs.by_workspace(proofs, choices).items():
             _publish(workspace, labels)
         return f"{len(missing)} images uploaded, {len(choices) - len(missing)} were there"
 

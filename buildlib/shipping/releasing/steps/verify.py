@@ -13,8 +13,7 @@ class Verify(Step):
 
     def will(self) -> list[str]:
         run = self.run
-        choices = run.chooser.choices()
-        stamped = {label: choices[label] for label in run.chooser.stamped_images}
+        stamped = run.chooser.choices(stamped=True)
         proved = {proof.label for proof in run.proofs.of(stamped)[0]}
         return [
             f"{run.final.graph.task_names[check]}: {'proved already' if check in proved else 'run'}"
