@@ -74,29 +74,28 @@ def run_steps(trial: Trial, steps: Sequence[Step]) -> Iterator[Result]:
 
 def describe() -> dict[str, str]:
     """Versions of engine, client and buildx, and the image store of the engine."""
-    with contextlib.closing(client_of(find_engine(), timeout=60)) as client:
-        version, info = client.version(), client.info()
     endpoint = find_engine()
+    with contextlib.closing(client_of(endpoint, timeout=60)) as client:
+        version, info = client.version(), client.info()
     environ = endpoint.client_environ(client_environ(os.environ))
-    client_program = client_for(endpoint, environ)
-    shown = subprocess.run(
-        [client_program.path, "--version"], capture_output=True, text=True, check=True
-    )
-    number = re.search(r"\d[\w.+~-]*", shown.stdout)
+    program = client_for(endpoint, environ)
+    shown = _output(program.path, "--version")
+    number = re.search(r"\d[\w.+~-]*", shown)
     buildx = ""
-    if client_program.buildx:
-        argv = [client_program.path, "buildx", "version"]
-        buildx = subprocess.run(
-            argv, env=environ, capture_output=True, text=True, check=True
-        ).stdout.split()[1]
+    if program.buildx:
+        buildx = _output(program.path, "buildx", "version", environ=environ).split()[1]
     in_containerd = any("io.containerd" in str(value) for _, value in info["DriverStatus"])
     return {
         "engine": version["Version"].lstrip("v"),
         "api": version["ApiVersion"],
         "store": f"containerd ({info['Driver']})" if in_containerd else f"graph ({info['Driver']})",
-        "client": number[0] if number else shown.stdout.strip(),
+        "client": number[0] if number else shown.strip(),
         "buildx": buildx.lstrip("v"),
     }
+
+
+def _output(*argv: str, environ: Mapping[str, str] | None = None) -> str:
+    return subprocess.run(argv, env=environ, capture_output=True, text=True, check=True).stdout
 
 
 def row(about: Mapping[str, str], results: Sequence[Result], *, small: bool) -> str:

@@ -31,10 +31,10 @@ class Failed(Exception):
     """Why a step failed, if the log does not say it."""
 
 
-class Trial:
+class Trial(NamedTuple):
     """Where the steps of one trial happen.
 
-    Args:
+    Attributes:
         folder: For the clone, its store and the logs.
         organization: First part of image names, used by nobody else.
         targets: To build; empty for the whole family.
@@ -42,22 +42,23 @@ class Trial:
         second_engine: DOCKER_HOST of an engine to pull on; empty for the one that is tried.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        organization: str,
-        *,
-        targets: Sequence[str] = (),
-        registry: str = "",
-        second_engine: str = "",
-    ) -> None:
-        self.clone = folder / "clone"
-        self.store = folder / "store"
-        self.log = folder / "log"
-        self.organization = organization
-        self.targets = targets
-        self.registry = registry
-        self.second_engine = second_engine
+    folder: Path
+    organization: str
+    targets: Sequence[str] = ()
+    registry: str = ""
+    second_engine: str = ""
+
+    @property
+    def clone(self) -> Path:
+        return self.folder / "clone"
+
+    @property
+    def store(self) -> Path:
+        return self.folder / "store"
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
 
     def doitw(self, *words: str, environ: Mapping[str, str] | None = None) -> str:
         """Run a command of the build system; returns standard output."""
