@@ -57,7 +57,9 @@ class PartFile:
 
     def __exit__(self, *_: object) -> None:
         if not self.size and _is_file(self._fd, self._path):
-            self._remove()
+            for path in (self._origin_path, self._path):
+                with suppress(FileNotFoundError):
+                    os.unlink(path)
         os.close(self._fd)
 
     def write(self, data: bytes) -> None:
@@ -117,22 +119,12 @@ class PartFile:
             os.close(fd)
 
     def _wait_for(self, fd: int) -> None:
-        while not _try_lock(fd):
-            if self._stop.wait(_POLL):
-                raise Stopped
-
-    def _remove(self) -> None:
-        for path in (self._origin_path, self._path):
-            with suppress(FileNotFoundError):
-                os.unlink(path)
-
-
-def _try_lock(fd: int) -> bool:
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        while True:
+            try:
+                return fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if self._stop.wait(_POLL):
+                    raise Stopped from None
 
 
 def _is_file(fd: int, path: str) -> bool:
