@@ -1,5 +1,5 @@
-# As Dockerfile, without Debian's libnss-wrapper: users without an entry in /etc/passwd have no name
-# for Hadoop here. docs/flavours.md tells why.
+# As environment.Dockerfile, without Debian's libnss-wrapper: users without an entry in /etc/passwd
+# have no name for Hadoop here. docs/flavours.md tells why.
 ARG BASE_CONTAINER=elyra/kernel-py-environment:dev
 FROM ${BASE_CONTAINER}
 
@@ -25,6 +25,3 @@ USER 1000
 
 ENTRYPOINT ["tini", "-g", "--", "/opt/entrypoint.sh"]
 CMD ["/usr/local/bin/bootstrap-kernel.sh"]
-
-# The launcher changes most often, so it comes last: nothing else is made anew for it.
-ADD kernel_image_files.tar /
