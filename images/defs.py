@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from buildlib.rules import docker_image, kernel_check
 
 LAUNCHERS = "//launchers:kernel_image_files"
+INSTALLER = {"INSTALLER": "//images/installer"}
+"""The base that a step mounts to install its wheels; see docs/images/installer.md."""
 GATEWAY = "//images/enterprise-gateway"
 GATEWAY_PROOF = ["//verify", "//deploy:platforms"]
 """The code of a proof that starts the real gateway."""
@@ -19,6 +21,7 @@ def kernel_environment(
     doc: str,
     description: str,
     dockerfile: str = "environment.Dockerfile",
+    bases: Mapping[str, str] | None = None,
     srcs: Sequence[str] = (),
     apt: Sequence[str] = (),
     python: str = "",
@@ -35,6 +38,7 @@ def kernel_environment(
         doc: One line for `doit list`.
         description: For the OCI label.
         dockerfile: Its Dockerfile.
+        bases: Further images: build argument -> label.
         srcs: What it takes beside packages.
         apt: Debian packages of the kernel.
         python: Requirements of the kernel.
@@ -47,6 +51,7 @@ def kernel_environment(
         internal=True,
         dockerfile=dockerfile,
         parent=parent,
+        bases=bases or {},
         srcs=srcs,
         apt=apt,
         python=python,

@@ -1,7 +1,7 @@
 """The Python kernel, and the environment that it shares with the one that has Spark."""
 
 from buildlib.rules import select
-from images.defs import kernel_environment, kernel_image, kernel_proofs
+from images.defs import INSTALLER, kernel_environment, kernel_image, kernel_proofs
 
 kernel_environment(
     image="kernel-py",
@@ -9,6 +9,7 @@ kernel_environment(
         "debian": "//images/bases/scipy-notebook",
         "docker-stacks": "//images/bases/stacks:scipy-notebook",
     },
+    bases=INSTALLER,
     python=select({"debian": "requirements.in", "docker-stacks": "docker-stacks/requirements.in"}),
     description="What the IPython kernel runs in",
     doc="what the IPython kernel runs in",

@@ -1,6 +1,6 @@
 """The R kernel with Spark."""
 
-from images.defs import kernel_environment, kernel_image, kernel_proofs
+from images.defs import INSTALLER, kernel_environment, kernel_image, kernel_proofs
 
 # reticulate is Debian's; images of others take no packages of Debian.
 FLAVOURS = ["debian"]
@@ -10,6 +10,7 @@ kernel_environment(
     parent="//images/kernel-r:environment",
     srcs=["//images/spark:distribution", "//images/spark:java", "//images/spark:setup"],
     apt=["libnss-wrapper", "libpython3.11", "r-cran-reticulate"],
+    bases=INSTALLER,
     python="requirements.in",
     flavours=FLAVOURS,
     description="What the R kernel with Apache Spark runs in",

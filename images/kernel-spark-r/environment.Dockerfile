@@ -1,7 +1,10 @@
 # What the R kernel with Spark runs in, without launchers: what kernel-r has, Spark at /opt/spark on
 # a Java runtime, and reticulate, by which R uses Spark's Python API. docs/images/kernel-spark-r.md
 # has the details.
+ARG INSTALLER=elyra/installer:dev
 ARG BASE_CONTAINER=elyra/kernel-r-environment:dev
+FROM ${INSTALLER} AS installer
+
 FROM ${BASE_CONTAINER}
 
 ENV JAVA_HOME=/opt/java \
@@ -19,11 +22,11 @@ RUN --mount=type=tmpfs,target=/tmp --mount=type=bind,source=apt,target=/tmp/apt 
 
 USER 1000
 RUN --mount=type=tmpfs,target=/tmp \
+    --mount=type=bind,from=installer,target=/tmp/installer \
     --mount=type=bind,source=wheels,target=/tmp/wheels \
     --mount=type=bind,source=requirements.lock,target=/tmp/requirements.lock \
     umask 002 \
-    && pip install --no-cache-dir --no-index --find-links=/tmp/wheels \
-        --no-deps --require-hashes --requirement=/tmp/requirements.lock
+    && python /tmp/installer/install_wheels.py
 
 USER root
 # The same layers as in all images with Spark.
