@@ -9,6 +9,8 @@ from buildlib.rules import docker_image, kernel_check
 LAUNCHERS = "//launchers:kernel_image_files"
 INSTALLER = {"INSTALLER": "//images/installer"}
 """The base that a step mounts to install its wheels; see docs/images/installer.md."""
+SPARK = {"JAVA": "//images/spark:java-files", "SPARK": "//images/spark:spark-files"}
+"""The bases that an image copies Java and Spark from, each in a layer of its own."""
 GATEWAY = "//images/enterprise-gateway"
 GATEWAY_PROOF = ["//verify", "//deploy:platforms"]
 """The code of a proof that starts the real gateway."""

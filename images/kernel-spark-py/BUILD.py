@@ -1,12 +1,13 @@
 """The Python kernel with Spark."""
 
 from buildlib.rules import select
-from images.defs import kernel_environment, kernel_image, kernel_proofs
+from images.defs import SPARK, kernel_environment, kernel_image, kernel_proofs
 
 kernel_environment(
     image="kernel-spark-py",
     parent="//images/kernel-py:environment",
-    srcs=["//images/spark:distribution", "//images/spark:java", "//images/spark:setup"],
+    bases=SPARK,
+    srcs=["//images/spark:setup"],
     # Images of others are Ubuntu's, which takes no packages of Debian.
     dockerfile=select(
         {"debian": "environment.Dockerfile", "docker-stacks": "docker-stacks.Dockerfile"}

@@ -1,6 +1,12 @@
 # What the Python kernel with Spark runs in, without launchers: what kernel-py has, and Spark at
 # /opt/spark on a Java runtime. docs/images/kernel-spark-py.md has the details.
+ARG JAVA=elyra/java-files:dev
+ARG SPARK=elyra/spark-files:dev
 ARG BASE_CONTAINER=elyra/kernel-py-environment:dev
+FROM ${JAVA} AS java
+
+FROM ${SPARK} AS spark
+
 FROM ${BASE_CONTAINER}
 
 ENV JAVA_HOME=/opt/java \
@@ -16,8 +22,8 @@ RUN --mount=type=tmpfs,target=/tmp --mount=type=bind,source=apt,target=/tmp/apt 
         /var/log/alternatives.log /var/log/apt/* /var/log/dpkg.log
 
 # The same layers as in all images with Spark.
-ADD java.tar /
-ADD spark.tar /
+COPY --from=java / /
+COPY --from=spark / /
 
 # Python keeps no compiled modules of an archive, and Spark brings py4j as one: every start of a
 # driver and of a worker would compile it anew.

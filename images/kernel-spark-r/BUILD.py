@@ -1,6 +1,6 @@
 """The R kernel with Spark."""
 
-from images.defs import INSTALLER, kernel_environment, kernel_image, kernel_proofs
+from images.defs import INSTALLER, SPARK, kernel_environment, kernel_image, kernel_proofs
 
 # reticulate is Debian's; images of others take no packages of Debian.
 FLAVOURS = ["debian"]
@@ -8,9 +8,9 @@ FLAVOURS = ["debian"]
 kernel_environment(
     image="kernel-spark-r",
     parent="//images/kernel-r:environment",
-    srcs=["//images/spark:distribution", "//images/spark:java", "//images/spark:setup"],
+    bases={**INSTALLER, **SPARK},
+    srcs=["//images/spark:setup"],
     apt=["libnss-wrapper", "libpython3.11", "r-cran-reticulate"],
-    bases=INSTALLER,
     python="requirements.in",
     flavours=FLAVOURS,
     description="What the R kernel with Apache Spark runs in",

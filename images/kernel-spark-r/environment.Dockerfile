@@ -1,8 +1,14 @@
 # What the R kernel with Spark runs in, without launchers: what kernel-r has, Spark at /opt/spark on
 # a Java runtime, and reticulate, by which R uses Spark's Python API. docs/images/kernel-spark-r.md
 # has the details.
+ARG JAVA=elyra/java-files:dev
+ARG SPARK=elyra/spark-files:dev
 ARG INSTALLER=elyra/installer:dev
 ARG BASE_CONTAINER=elyra/kernel-r-environment:dev
+FROM ${JAVA} AS java
+
+FROM ${SPARK} AS spark
+
 FROM ${INSTALLER} AS installer
 
 FROM ${BASE_CONTAINER}
@@ -30,8 +36,8 @@ RUN --mount=type=tmpfs,target=/tmp \
 
 USER root
 # The same layers as in all images with Spark.
-ADD java.tar /
-ADD spark.tar /
+COPY --from=java / /
+COPY --from=spark / /
 
 # Python keeps no compiled modules of an archive, and Spark brings py4j as one: every start of a
 # driver and of a worker would compile it anew.
