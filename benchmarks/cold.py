@@ -188,7 +188,7 @@ def _run(argv: list[str], folder: Path, environ: dict[str, str], group: Group | 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        preexec_fn=group.enter if group else None,  # noqa: PLW1509  there are no threads
+        preexec_fn=group.enter if group else None,
     )
     if done.returncode:
         sys.exit(f"error: {' '.join(argv)} failed\n{done.stdout}")

@@ -1,9 +1,9 @@
 """Installs the wheels of a build step into the Python that runs this, and compiles them.
 
-A step mounts `wheels/` and its `.lock` file beside each other at /tmp, and this folder anywhere.
-The files are those that pip makes, but for the scripts' text and the name of the installer. What
-lies outside of the packages' own test suites is byte-compiled by all cores; what has byte code
-already, such as a parent's packages, is passed over.
+A step mounts `wheels/`, its `.lock` file and this folder beside each other. The files are those
+that pip makes, but for the scripts' text and the name of the installer. What lies outside of the
+packages' own test suites is byte-compiled by all cores; what has byte code already, such as a
+parent's packages, is passed over.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-WHEELS = "/tmp/wheels"
-REQUIREMENTS = "/tmp/requirements.lock"
+_HERE = Path(__file__).parent
+_STEP = _HERE.parent
+"""Where the step mounts this folder, `wheels/` and `requirements.lock`."""
 _TESTS = "tests"
 _CACHE = "__pycache__"
 _OWN = "uv_cache.json"
@@ -27,20 +28,21 @@ _OWN = "uv_cache.json"
 
 
 def main() -> int:
-    install(Path(__file__).parent / "uv")
+    """Install what is locked, and compile it."""
+    install()
     # The environment, and not the standard library of the system, which Debian compiles itself.
     compile_missing(sysconfig.get_path("purelib"))
     return 0
 
 
-def install(uv: Path) -> None:
+def install() -> None:
     """Install exactly what is locked, without a network."""
     # Beside the environment: on one file system, files are linked and not copied.
     cache = f"{sys.prefix}/.wheels"
-    command = [str(uv), "pip", "install", "--quiet", "--no-config", "--offline", "--no-index"]
+    command = [f"{_HERE}/uv", "pip", "install", "--quiet", "--no-config", "--offline", "--no-index"]
     command += ["--no-deps", "--require-hashes", "--no-python-downloads", "--link-mode=hardlink"]
-    command += ["--cache-dir", cache, "--find-links", WHEELS, "--requirements", REQUIREMENTS]
-    command += ["--python", sys.executable]
+    command += ["--cache-dir", cache, "--find-links", f"{_STEP}/wheels"]
+    command += ["--requirements", f"{_STEP}/requirements.lock", "--python", sys.executable]
     subprocess.run(command, check=True)
     shutil.rmtree(cache)
     Path(sys.prefix, ".lock").unlink(missing_ok=True)

@@ -107,7 +107,7 @@ for name, archive in {"spark-files": ":distribution", "java-files": ":java"}.ite
     docker_image(
         name=name,
         internal=True,
-        dockerfile="files.Dockerfile",
+        dockerfile=f"{name}.Dockerfile",
         srcs=[archive],
         description="Files for images that carry Spark, and no image of its own",
         licenses="Apache-2.0",

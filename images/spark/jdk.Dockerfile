@@ -16,3 +16,4 @@ RUN --mount=type=tmpfs,target=/tmp --mount=type=bind,source=apt,target=/tmp/apt 
     && rm -f /var/cache/ldconfig/aux-cache
 
 ENV JAVA_HOME=/usr/lib/jvm/java-17
+ENV PATH=${JAVA_HOME}/bin:${PATH}
