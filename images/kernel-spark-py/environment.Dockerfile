@@ -22,7 +22,9 @@ RUN --mount=type=tmpfs,target=/tmp --mount=type=bind,source=apt,target=/tmp/apt 
         /var/log/alternatives.log /var/log/apt/* /var/log/dpkg.log
 
 # The same layers as in all images with Spark.
+# hadolint ignore=DL3067
 COPY --from=java / /
+# hadolint ignore=DL3067
 COPY --from=spark / /
 
 # Python keeps no compiled modules of an archive, and Spark brings py4j as one: every start of a

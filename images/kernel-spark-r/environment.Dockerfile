@@ -36,7 +36,9 @@ RUN --mount=type=tmpfs,target=/tmp \
 
 USER root
 # The same layers as in all images with Spark.
+# hadolint ignore=DL3067
 COPY --from=java / /
+# hadolint ignore=DL3067
 COPY --from=spark / /
 
 # Python keeps no compiled modules of an archive, and Spark brings py4j as one: every start of a
