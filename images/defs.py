@@ -7,45 +7,90 @@ from collections.abc import Mapping, Sequence
 from buildlib.rules import docker_image, kernel_check
 
 LAUNCHERS = "//launchers:kernel_image_files"
+INSTALLER = {"INSTALLER": "//images/installer"}
+"""The base that a step mounts to install its wheels; see docs/images/installer.md."""
+SPARK = {"JAVA": "//images/spark:java-files", "SPARK": "//images/spark:spark-files"}
+"""The bases that an image copies Java and Spark from, each in a layer of its own."""
 GATEWAY = "//images/enterprise-gateway"
 GATEWAY_PROOF = ["//verify", "//deploy:platforms"]
 """The code of a proof that starts the real gateway."""
 
 
+def kernel_environment(
+    *,
+    image: str,
+    parent: str | Mapping[str, str],
+    doc: str,
+    description: str,
+    dockerfile: str = "environment.Dockerfile",
+    bases: Mapping[str, str] | None = None,
+    srcs: Sequence[str] = (),
+    apt: Sequence[str] = (),
+    python: str = "",
+    platform: str = "",
+    flavours: Sequence[str] = (),
+) -> None:
+    """What a kernel runs in: all of a kernel image but its launchers, as the target `environment`.
+
+    So an edited launcher makes one small layer anew, which takes no builder.
+
+    Args:
+        image: Name of the kernel image's target.
+        parent: Label of the image that it adds to, or one for each flavour.
+        doc: One line for `doit list`.
+        description: For the OCI label.
+        dockerfile: Its Dockerfile.
+        bases: Further images: build argument -> label.
+        srcs: What it takes beside packages.
+        apt: Debian packages of the kernel.
+        python: Requirements of the kernel.
+        platform: Where it runs, if not on the workspace's.
+        flavours: Where it exists, if not in all.
+    """
+    docker_image(
+        name="environment",
+        repository=f"{image}-environment",
+        internal=True,
+        dockerfile=dockerfile,
+        parent=parent,
+        bases=bases or {},
+        srcs=srcs,
+        apt=apt,
+        python=python,
+        platform=platform,
+        flavours=flavours,
+        description=f"{description}; a base of kernel images, and no kernel image",
+        licenses="BSD-3-Clause",
+        doc=f"{doc}, without launchers",
+    )
+
+
 def kernel_image(
     *,
     name: str,
-    parent: str | Mapping[str, str],
+    parent: str,
     launchers: list[str],
     description: str,
     doc: str,
-    dockerfile: str = "Dockerfile",
-    python: str = "",
-    srcs: Sequence[str] = (),
-    apt: Sequence[str] = (),
+    platform: str = "",
     flavours: Sequence[str] = (),
 ) -> None:
-    """An image that the gateway can start a kernel in.
+    """An image that the gateway can start a kernel in: launchers on an environment.
 
     Args:
         name: Name of the target and of the image.
-        parent: Label of the image with the kernel's environment, or one for each flavour.
+        parent: Label of the image with the kernel's environment.
         launchers: Parts of the launcher tarball it takes; `bootstrap` is always among them.
         description: For the OCI label.
         doc: One line for `doit list`.
-        dockerfile: Its Dockerfile.
-        python: Requirements of the kernel itself.
-        srcs: What the image takes beside its launchers.
-        apt: Debian packages of the kernel itself.
+        platform: Where it runs, if not on the workspace's.
         flavours: Where it exists, if not in all.
     """
     docker_image(
         name=name,
         parent=parent,
-        dockerfile=dockerfile,
-        srcs=[*srcs, f"{LAUNCHERS}[{', '.join(['bootstrap', *launchers])}]"],
-        python=python,
-        apt=apt,
+        srcs=[f"{LAUNCHERS}[{', '.join(['bootstrap', *launchers])}]"],
+        platform=platform,
         flavours=flavours,
         description=description,
         licenses="BSD-3-Clause",

@@ -1,7 +1,7 @@
 """The gateway's server, with the kernelspecs for Docker, Docker Swarm and Kubernetes."""
 
 from buildlib.rules import docker_image, kernel_check, select
-from images.defs import GATEWAY_PROOF
+from images.defs import GATEWAY_PROOF, INSTALLER, SPARK
 
 # YARN's kernelspecs want a cluster's own Spark and Python: demo images have them, this one has not.
 KERNELSPECS = select(
@@ -22,10 +22,9 @@ docker_image(
         "check-enterprise-gateway.sh",
         "jupyter_enterprise_gateway_config.py",
         "start-enterprise-gateway.sh",
-        "//images/spark:distribution",
-        "//images/spark:java",
         KERNELSPECS,
     ],
+    bases={**INSTALLER, **SPARK},
     python="requirements.in",
     description="Jupyter Enterprise Gateway: starts kernels in containers for remote notebooks",
     licenses="BSD-3-Clause",

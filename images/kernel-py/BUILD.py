@@ -1,21 +1,18 @@
 """The Python kernel, and the environment that it shares with the one that has Spark."""
 
-from buildlib.rules import docker_image, select
-from images.defs import kernel_image, kernel_proofs
+from buildlib.rules import select
+from images.defs import INSTALLER, kernel_environment, kernel_image, kernel_proofs
 
-docker_image(
-    name="environment",
-    repository="kernel-py-environment",
-    internal=True,
-    dockerfile="environment.Dockerfile",
+kernel_environment(
+    image="kernel-py",
     parent={
         "debian": "//images/bases/scipy-notebook",
         "docker-stacks": "//images/bases/stacks:scipy-notebook",
     },
+    bases=INSTALLER,
     python=select({"debian": "requirements.in", "docker-stacks": "docker-stacks/requirements.in"}),
-    description="What the IPython kernel runs in; a base of kernel images, and no kernel image",
-    licenses="BSD-3-Clause",
-    doc="what the IPython kernel runs in, without launchers",
+    description="What the IPython kernel runs in",
+    doc="what the IPython kernel runs in",
 )
 
 kernel_image(

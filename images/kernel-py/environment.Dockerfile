@@ -1,14 +1,17 @@
 # What the Python kernel runs in, without launchers: kernel-py and kernel-spark-py stand on it, so
 # that an edited launcher makes neither of their layers anew.
+ARG INSTALLER=elyra/installer:dev
 ARG BASE_CONTAINER=elyra/scipy-notebook:dev
+FROM ${INSTALLER} AS installer
+
 FROM ${BASE_CONTAINER}
 
 RUN --mount=type=tmpfs,target=/tmp \
+    --mount=type=bind,from=installer,target=/tmp/installer \
     --mount=type=bind,source=wheels,target=/tmp/wheels \
     --mount=type=bind,source=requirements.lock,target=/tmp/requirements.lock \
     umask 002 \
-    && pip install --no-cache-dir --no-index --find-links=/tmp/wheels \
-        --no-deps --require-hashes --requirement=/tmp/requirements.lock
+    && python /tmp/installer/install_wheels.py
 
 # A kernel is watched by the gateway; a check inherited from a notebook image would ask a server
 # that is not there.

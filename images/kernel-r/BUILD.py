@@ -1,20 +1,15 @@
 """The R kernel, and the environment that it shares with the one that has Spark."""
 
-from buildlib.rules import docker_image
-from images.defs import kernel_image, kernel_proofs
+from images.defs import kernel_environment, kernel_image, kernel_proofs
 
-docker_image(
-    name="environment",
-    repository="kernel-r-environment",
-    internal=True,
-    dockerfile="environment.Dockerfile",
+kernel_environment(
+    image="kernel-r",
     parent={
         "debian": "//images/bases/r-notebook",
         "docker-stacks": "//images/bases/stacks:r-notebook",
     },
-    description="What the R kernel runs in; a base of kernel images, and no kernel image",
-    licenses="BSD-3-Clause",
-    doc="what the R kernel runs in, without launchers",
+    description="What the R kernel runs in",
+    doc="what the R kernel runs in",
 )
 
 kernel_image(

@@ -1,6 +1,12 @@
-# As Dockerfile, without Debian's libnss-wrapper: users without an entry in /etc/passwd have no name
-# for Hadoop here. docs/flavours.md tells why.
+# As environment.Dockerfile, without Debian's libnss-wrapper: users without an entry in /etc/passwd
+# have no name for Hadoop here. docs/flavours.md tells why.
+ARG JAVA=elyra/java-files:dev
+ARG SPARK=elyra/spark-files:dev
 ARG BASE_CONTAINER=elyra/kernel-py-environment:dev
+FROM ${JAVA} AS java
+
+FROM ${SPARK} AS spark
+
 FROM ${BASE_CONTAINER}
 
 ENV JAVA_HOME=/opt/java \
@@ -11,8 +17,10 @@ ENV PATH=${PATH}:${SPARK_HOME}/bin:${JAVA_HOME}/bin \
 
 USER root
 # The same layers as in all images with Spark.
-ADD java.tar /
-ADD spark.tar /
+# hadolint ignore=DL3067
+COPY --from=java / /
+# hadolint ignore=DL3067
+COPY --from=spark / /
 
 # Python keeps no compiled modules of an archive, and Spark brings py4j as one: every start of a
 # driver and of a worker would compile it anew.
@@ -25,6 +33,3 @@ USER 1000
 
 ENTRYPOINT ["tini", "-g", "--", "/opt/entrypoint.sh"]
 CMD ["/usr/local/bin/bootstrap-kernel.sh"]
-
-# The launcher changes most often, so it comes last: nothing else is made anew for it.
-ADD kernel_image_files.tar /

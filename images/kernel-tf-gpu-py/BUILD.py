@@ -1,15 +1,26 @@
 """The Python kernel with TensorFlow for NVIDIA GPUs; of the flavour docker-stacks only."""
 
-from buildlib.rules import docker_image
+from images.defs import kernel_environment, kernel_image
 
-docker_image(
-    name="kernel-tf-gpu-py",
+FLAVOURS = ["docker-stacks"]
+PLATFORM = "linux/amd64"
+
+kernel_environment(
+    image="kernel-tf-gpu-py",
     parent={"docker-stacks": "//images/bases/stacks:tensorflow-gpu"},
-    srcs=["//launchers:kernel_image_files[bootstrap, python]"],
     python="requirements.in",
-    platform="linux/amd64",
-    flavours=["docker-stacks"],
+    platform=PLATFORM,
+    flavours=FLAVOURS,
+    description="What the IPython kernel with TensorFlow for GPUs runs in",
+    doc="what the IPython kernel with TensorFlow for GPUs runs in",
+)
+
+kernel_image(
+    name="kernel-tf-gpu-py",
+    parent=":environment",
+    launchers=["python"],
+    platform=PLATFORM,
+    flavours=FLAVOURS,
     description="IPython kernel with TensorFlow for GPUs, for Jupyter Enterprise Gateway",
-    licenses="BSD-3-Clause",
     doc="IPython kernel with TensorFlow for GPUs",
 )

@@ -1,6 +1,7 @@
 """Apache Spark and a Java runtime, as files for many images and as an image of their own."""
 
 from buildlib.rules import container_files, docker_image, download, extract, setting, tarball
+from images.defs import SPARK
 
 VERSION = setting("spark.version")
 SOURCE = setting("spark.source", choices=["pypi", "apache"])
@@ -101,10 +102,23 @@ tarball(
     doc="entrypoint and defaults of all images with Spark",
 )
 
+# Handed to the engine once, and copied there into each image that carries them.
+for name, archive in {"spark-files": ":distribution", "java-files": ":java"}.items():
+    docker_image(
+        name=name,
+        internal=True,
+        dockerfile=f"{name}.Dockerfile",
+        srcs=[archive],
+        description="Files for images that carry Spark, and no image of its own",
+        licenses="Apache-2.0",
+        doc=f"{archive} in the engine, to be copied into images",
+    )
+
 docker_image(
     name="spark",
     parent="//images/bases/os",
-    srcs=[":distribution", ":java", ":setup"],
+    bases=SPARK,
+    srcs=[":setup"],
     apt=["libnss-wrapper", "tini"],
     tags=[VERSION],
     description="Apache Spark on a small Java runtime, for drivers and executors",

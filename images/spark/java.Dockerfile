@@ -12,8 +12,11 @@ FROM ${JDK} AS linked
 ARG MODULES=java.se,jdk.charsets,jdk.crypto.cryptoki,jdk.crypto.ec,jdk.dynalink,jdk.httpserver,\
 jdk.jcmd,jdk.jfr,jdk.localedata,jdk.management,jdk.management.agent,jdk.naming.dns,jdk.net,\
 jdk.nio.mapmode,jdk.random,jdk.security.auth,jdk.security.jgss,jdk.unsupported,jdk.zipfs
-RUN jlink --module-path "${JAVA_HOME}/jmods" --add-modules "${MODULES}" --output /opt/java \
-        --compress=0 --strip-java-debug-attributes --no-header-files --no-man-pages
+
+# A short run: the second compiler of the virtual machine would cost more than it gains.
+RUN jlink -J-XX:TieredStopAtLevel=1 -J-XX:+UseSerialGC --module-path "${JAVA_HOME}/jmods" \
+        --add-modules "${MODULES}" --output /opt/java --compress=0 \
+        --strip-java-debug-attributes --no-header-files --no-man-pages
 
 FROM scratch
 COPY --from=linked /opt/java /java/opt/java

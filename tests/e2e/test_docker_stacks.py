@@ -91,7 +91,7 @@ def locked(family: Family, stand_ins: dict[str, str]) -> Family:
     """The family, with pins for the stand-ins."""
     done = family.run("lock", "image")
     assert done.code == 0, done.text
-    done = family.run("lock", "python", *BUILT, "kernel-py:environment")
+    done = family.run("lock", "python", *(f"{name}:environment" for name in BUILT))
     assert done.code == 0, done.text
     assert len(stand_ins) >= 5
     return family

@@ -43,6 +43,21 @@ def test_python_packages_agree_with_each_other(run, name):
     assert run(name, "pip", "check").strip() == "No broken requirements found."
 
 
+RECORDS = """
+import importlib.metadata, json, pathlib, sys
+missing = [str(file) for package in importlib.metadata.distributions(path=[sys.path[-1]])
+           for file in package.files or () if not file.locate().exists()]
+own = [str(file) for pattern in (".lock", ".wheels", "lib/*/*/*.dist-info/uv_cache.json")
+       for file in pathlib.Path(sys.prefix).glob(pattern)]
+print(json.dumps([missing, own]))
+"""
+
+
+@every_image
+def test_packages_have_the_files_that_they_record_and_none_of_the_installer(python, name):
+    assert python(name, RECORDS) == [[], []]
+
+
 @every_image
 def test_nothing_gains_privileges_that_the_root_file_system_does_not_have(run, name):
     privileged = ("-type", "f", "-perm", "/6000")

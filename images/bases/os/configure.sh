@@ -3,8 +3,8 @@
 # that only this run knows (docs/rootfs.md lists what is left).
 set -eu
 
-# The time of this file is the epoch of the root file system (buildlib/debian/dpkgdb.py). Tools
-# that write dates take it from the environment.
+# The time of this file is the epoch of the root file system (buildlib/outside/debian/dpkgdb.py).
+# Tools that write dates take it from the environment.
 SOURCE_DATE_EPOCH=$(stat -c %Y /var/lib/dpkg/info/format)
 export SOURCE_DATE_EPOCH DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true
 export LC_ALL=C.UTF-8

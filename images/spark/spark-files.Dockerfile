@@ -1,0 +1,3 @@
+# Spark's files as an image: other images copy them from here, inside the engine.
+FROM scratch
+ADD spark.tar /
