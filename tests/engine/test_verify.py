@@ -313,6 +313,27 @@ def test_a_stop_leaves_nothing(number, code, engine, derived):
     assert left(engine, name) == []
 
 
+def test_the_next_run_removes_what_a_killed_one_has_left(engine, derived):
+    image = derived("LABEL another=image")
+    runs = [Engine(), Engine()]
+    dead, alive = runs
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    dead.labels["verify.owner.pid"] = str(child.pid)
+    child.wait()
+    try:
+        for run_ in runs:
+            run_.start(image, f"{run_.run}-one", env={})
+        # As a gateway makes kernels: without a label of ours, on the run's network.
+        engine.containers.run(image, name=f"{dead.run}-kernel", network=dead.run, detach=True)
+        assert len(left(engine, dead.run)) == 3
+        assert dead.run in Engine().remove_dead()
+        assert left(engine, dead.run) == []
+        assert left(engine, alive.run) != []
+    finally:
+        for run_ in runs:
+            run_.clear()
+
+
 def test_an_image_that_is_not_there(engine, capsys):
     assert verify.__main__.main([IMAGE.replace("kernel", "kernle")]) == 3
     assert f"did you mean {IMAGE}?" in capsys.readouterr().err

@@ -193,24 +193,29 @@ def test_json_is_what_it_is_documented_to_be(tmp_path):
         "columns": list(results.TIMES),
         "rows": [
             {
-                "name": "", "cases": 1, "failed": 0, "seconds": 1.5,
+                "name": "", "cases": 1, "failed": 0, "slow": 0, "seconds": 1.5,
                 "times": {"report": 0.5, "idle": 1.0},
             },
-            {"name": "x_docker", "cases": 2, "failed": 2, "seconds": 0.5, "times": {}},
+            {
+                "name": "x_docker", "cases": 2, "failed": 2, "slow": 0, "seconds": 0.5,
+                "times": {},
+            },
         ],
         "cases": [
             {
                 "name": "report", "ok": True, "seconds": 1.5, "rule": "", "message": "",
-                "times": {"idle": 1.0, "report": 0.5}, "tried": True, "document": "",
+                "times": {"idle": 1.0, "report": 0.5}, "tried": True, "slow": [],
+                "document": "",
             },
             {
                 "name": "x_docker/start", "ok": False, "seconds": 0.5, "rule": "stop",
-                "message": "seen", "times": {}, "tried": True,
+                "message": "seen", "times": {}, "tried": True, "slow": [],
                 "document": "docs/verify.md#stop",
             },
             {
                 "name": "x_docker/execute", "ok": False, "seconds": 0.0, "rule": "stop",
                 "message": "no kernel starts", "times": {}, "tried": False,
+                "slow": [],
                 "document": "docs/verify.md#stop",
             },
         ],
