@@ -78,6 +78,7 @@ def output_order(lab: Lab) -> str:
     with lab.shared() as kernel:
         for _ in range(SHORT_CELLS):
             expect(kernel, lab.language.hello, rule="output-order")
+            lab.pace.give_way()
     return f"{SHORT_CELLS} cells"
 
 

@@ -295,6 +295,7 @@ def two_kernels(server: Server, kernelspec: str) -> str:
     language = _language(server, kernelspec)
     first = Session(server, kernelspec)
     with contextlib.closing(first.channels):
+        server.pace.give_way()
         second = Session(server, kernelspec)
         with contextlib.closing(second.channels):
             first.channels.run(language.set_state)
@@ -328,6 +329,7 @@ def connected_twice(server: Server, kernelspec: str) -> str:
         told.append(f"{time.monotonic() - started:.1f}")
         server.rest.call("DELETE", f"/kernels/{kernel_id}")
         server.kernels.pop(kernel_id, None)
+        server.pace.give_way()
     return f"answers after {', '.join(told)} s"
 
 
@@ -341,7 +343,9 @@ def culling(server: Server, kernelspec: str) -> str:
         return not known and not server.kernel_containers(kernel_id)
 
     limit = server.cull_seconds + CULL_INTERVAL + SLACK
-    if not until(gone, limit, server.pace, pause=0.3):
+    with server.pace.resting():
+        culled = until(gone, limit, server.pace, pause=0.3)
+    if not culled:
         message = f"a kernel idle for {limit:.0f} s is still there (limit {server.cull_seconds} s)"
         raise Broken("gateway-culling", message)
     server.kernels.pop(kernel_id, None)

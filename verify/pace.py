@@ -197,6 +197,10 @@ class Pace:
         with self._turns.alone():
             yield
 
+    def give_way(self) -> None:
+        """Let another proof measure first: nothing of this one uses the machine right now."""
+        self._turns.give_way()
+
     @contextlib.contextmanager
     def resting(self) -> Iterator[None]:
         """Leave the machine to others while nothing but time has to pass."""

@@ -117,6 +117,7 @@ def any_user(lab: Lab) -> None:
 def _works(lab: Lab, kernel: Kernel) -> None:
     """`sc` and `spark` do what they are for."""
     expect(kernel, lab.language.spark_sum, "55", rule="spark-execute")
+    lab.pace.give_way()
     expect(kernel, lab.language.spark_sql, rule="spark-execute")
 
 

@@ -81,6 +81,11 @@ class Turns:
         finally:
             self._take(fcntl.LOCK_SH)
 
+    def give_way(self) -> None:
+        """Let somebody go first who waits to be alone; not for who is alone."""
+        if self._lock >= 0 and not self._alone:
+            self._take(fcntl.LOCK_SH)
+
     def _take(self, how: int) -> None:
         """Wait for the lock. Who waits to be alone keeps newcomers at the gate, or would starve."""
         fcntl.flock(self._lock, fcntl.LOCK_UN)

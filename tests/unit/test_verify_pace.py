@@ -199,6 +199,9 @@ def test_proofs_run_side_by_side_but_measure_alone(tmp_path, others):
     with turns.resting():
         assert others("LOCK_EX")
     assert not others("LOCK_EX")
+    turns.give_way()
+    assert others("LOCK_SH")
+    assert not others("LOCK_EX")
     turns.leave()
     assert others("LOCK_EX")
 
