@@ -117,7 +117,7 @@ def shuts_down(kernel: Kernel) -> float:
         ask_to_end(kernel)
         end = kernel.wait_end("shutdown", asked)
     if end.code in KILLED:  # a launcher that has lost its patience with a slow kernel
-        what = f"the container was ended {kernel.last_words()},"
+        what = f"after {end.seconds:.1f} s the container was ended {kernel.last_words()}"
         kernel.pace.excuse("shutdown", what, end.seconds, END_SECONDS, asked)
     elif end.code != 0:
         raise Broken("shutdown", f"the container has ended {kernel.last_words()}")

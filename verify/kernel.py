@@ -235,6 +235,11 @@ class Kernel:
         found = self._container.top(ps_args="-eo pid,args")
         return [line[-1] for line in found["Processes"] or ()]
 
+    def threads(self) -> list[str]:
+        """The threads of all its processes: state and name (its beginning), as `ps` shows them."""
+        found = self._container.top(ps_args="-eLo pid,stat,comm")
+        return [" ".join(line[1:]) for line in found["Processes"] or ()]
+
     # --- Its end ----------------------------------------------------------------------------------
 
     def exit_code(self) -> int | None:

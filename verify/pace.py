@@ -158,19 +158,20 @@ class Pace:
             Late: It is late, and the machine is not the reason.
         """
         if seconds > limit:
+            what = f"{what} after {figure(seconds)}, not {figure(limit)}"
             self.excuse(rule, what, seconds, limit, since)
 
     def excuse(
         self, rule: str, what: str, seconds: float, limit: float, since: Mark | None = None
     ) -> None:
-        """Note something as slow that was late by whatever clock.
+        """Note something as slow that was late by whatever clock; `what` says all of it.
 
         Raises:
             Late: The machine is not the reason.
         """
         lost = min(seconds, max(0.0, since.lost())) if since else 0.0
         self.measure()
-        told = f"{what} after {figure(seconds)}, not {figure(limit)}; {self._machine(lost)}"
+        told = f"{what}; {self._machine(lost)}"
         if not self.busy or (seconds > limit * self.factor and seconds - lost > limit):
             raise Late(rule, told)
         self._notes.append(Slow(told, seconds, limit, self.factor, lost))

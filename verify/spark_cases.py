@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 USERS = ("2000:100", "12345:0")  # neither has a name in the image
 QUIET_SECONDS = 1.0  # in which Spark would start, if it did so by itself
 UP_SECONDS = 60.0  # for Spark to start by itself
-JOB_SECONDS = 2.0  # for a job to be under way once its cell has said that it begins
+JOB_SECONDS = 2.0  # for a job to be under way once its cell has said that it begins, at most
+TASK_THREAD = "Executor task l"  # those of Spark's tasks, as far as Linux keeps their names
 CANCEL_SECONDS = 5.0
 NEXT_SECONDS = 5.0  # a small job; it waits for as long as the cores are taken
 
@@ -125,8 +126,17 @@ def _begin(lab: Lab, kernel: Kernel) -> str:
     """Begin a job that takes hours; returns the id of its cell's message."""
     message_id = kernel.talk.begin(lab.language.spark_job)
     kernel.talk.wait_for_text(message_id)
-    time.sleep(JOB_SECONDS)
+    end, seen = time.monotonic() + JOB_SECONDS, 0
+    while seen < 2 and time.monotonic() < end:  # twice: a task that runs once may be another's  # noqa: PLR2004
+        time.sleep(0.2)
+        seen = seen + 1 if _computes(kernel) else 0
     return message_id
+
+
+def _computes(kernel: Kernel) -> bool:
+    """Whether a task of Spark is running right now."""
+    threads = (thread.partition(" ")[::2] for thread in kernel.threads())
+    return any(state.startswith("R") and name == TASK_THREAD for state, name in threads)
 
 
 def _stays_off(lab: Lab, kernel: Kernel, message: str) -> None:
