@@ -68,7 +68,8 @@ class Engine:
         try:
             return self.client.images.get(reference).attrs
         except (docker.errors.ImageNotFound, docker.errors.APIError) as error:
-            known = [tag for image in self.client.images.list() for tag in image.tags]
+            listed = self.client.api.images()  # all in one answer: an image may go meanwhile
+            known = [tag for image in listed for tag in image["RepoTags"] or ()]
             near = difflib.get_close_matches(reference, known, n=1)
             hint = f"; did you mean {near[0]}?" if near else ""
             fix = f"python -m verify {near[0]}" if near else f"docker pull {reference}"

@@ -20,7 +20,7 @@ TIMES = ("report", "idle", "execute", "task", "interrupt", "restart", "delete", 
 """What is measured, in the order of a kernel's life; docs/verify.md says from when to when."""
 
 
-BEGINS = "… "
+BEGINS = ">> "
 """How a line of progress begins; `buildlib` takes it as what the proof is doing."""
 _COLOURS = {"ok": "32", "slow": "33", "FAILED": "31"}
 

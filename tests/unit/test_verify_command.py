@@ -107,6 +107,17 @@ def test_each_case_has_a_row_and_a_broken_rule_is_named():
     assert results.exit_code(found) == 1
 
 
+def test_a_program_that_asks_is_told_each_case_as_it_begins():
+    out = io.StringIO()
+    cases = [Case(name, "", lambda: None) for name in ("one", "two")]
+    results.run(cases, Board(out, progress=True))
+    lines = out.getvalue().splitlines()
+    assert [line for line in lines if line.startswith(">> ")] == [
+        ">> one, 1 of 2",
+        ">> two, 2 of 2",
+    ]
+
+
 def test_a_fault_of_ours_is_no_broken_rule_and_does_not_end_the_run():
     found, _ = run(("one", lambda: 1 // 0), ("two", lambda: None))
     assert [result.rule for result in found] == [FAULT, ""]

@@ -43,7 +43,7 @@ _PROOF_GRACE = 60.0
 _CHUNK = 1 << 20
 _TERMINAL = ("COLUMNS", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "TERM")
 """Variables that say how a child's output looks; no other variable of the user reaches a proof."""
-_DOES = "… "
+_DOES = ">> "
 """How a line of a child begins that only says what it does at present."""
 _TAIL = 40
 """Lines of a child's output that an error shows."""
