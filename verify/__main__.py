@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from verify.engine import Engine
+    from verify.pace import Pace
     from verify.results import Board, Case, Result
 
 LAUNCH_TIMEOUT = 30.0  # the gateway's EG_KERNEL_LAUNCH_TIMEOUT
@@ -74,6 +75,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--json", metavar="FILE", help="write the results there, too; - for standard output")
     add("--timeout", type=float, default=LAUNCH_TIMEOUT, metavar="S",
         help="seconds a kernel has to report (default: %(default)g, as the gateway's)")  # fmt: skip
+    add("--progress", action="store_true", help=argparse.SUPPRESS)  # for ./doitw verify
     add("--debug", action="store_true", help="show a traceback where verify itself fails")
     options = parser.parse_args(argv)
     if len(options.images) != 1 and not options.gateway and not options.list:
@@ -100,18 +102,19 @@ def _image(options: argparse.Namespace) -> int:
     from verify.lab import Lab
 
     engine = Engine()
+    engine.remove_dead()
     image = options.images[0]
     found = engine.image(image)
     name = _language(options.language, _environment(found))
     spark = _environment(found).get("SPARK_HOME", "") != ""
     chosen = _choose(cases(LANGUAGES[name], None, spark=spark), options.case)
     about = {"image": image, "image_id": found["Id"], "language": name}
-    with _cleared(engine) as at_end:
-        lab = Lab(engine, found["Id"], name, LANGUAGES[name], options.timeout)
+    with _cleared(engine) as at_end, _paced(engine, found["Id"]) as pace:
+        lab = Lab(engine, found["Id"], name, LANGUAGES[name], options.timeout, pace)
         at_end.callback(lab.close)
         every = cases(LANGUAGES[name], lab, spark=spark)
         ready = [case for case in every if case.name in chosen]
-        return _run(ready, options, about, f"{image} ({name})")
+        return _run(ready, options, about, f"{image} ({name})", pace)
 
 
 def _gateway(options: argparse.Namespace) -> int:
@@ -130,6 +133,7 @@ def _gateway(options: argparse.Namespace) -> int:
     from verify.server import Server
 
     engine = Engine()
+    engine.remove_dead()
     found = engine.image(options.gateway)
     about = {
         "image": options.gateway,
@@ -140,34 +144,59 @@ def _gateway(options: argparse.Namespace) -> int:
         "swarm": options.swarm,
     }
     place = SWARM if options.swarm else DOCKER
-    server = Server(engine, place, found, options.timeout, options.images)
-    about["kernel_image_ids"] = dict(server.images.values())
-    if options.kernels_only:
-        server.cull_seconds = 0  # never
-    with _cleared(engine) as at_end:
+    with _cleared(engine) as at_end, _paced(engine, found["Id"]) as pace:
+        server = Server(engine, place, found, options.timeout, pace, options.images)
+        about["kernel_image_ids"] = dict(server.images.values())
+        if options.kernels_only:
+            server.cull_seconds = 0  # never
         at_end.callback(server.close)
         every = cases(server, kernelspecs, **which)
         ready = [case for case in every if case.name in chosen]
-        return _run(ready, options, about, f"{options.gateway} ({', '.join(kernelspecs)})")
+        title = f"{options.gateway} ({', '.join(kernelspecs)})"
+        return _run(ready, options, about, title, pace)
 
 
 def _run(
-    cases: Sequence[Case], options: argparse.Namespace, about: dict[str, Any], title: str
+    cases: Sequence[Case],
+    options: argparse.Namespace,
+    about: dict[str, Any],
+    title: str,
+    pace: Pace,
 ) -> int:
-    board = results.Board(sys.stderr if options.json == "-" else sys.stdout)
+    out = sys.stderr if options.json == "-" else sys.stdout
+    board = results.Board(out, progress=options.progress)
     board.title(title)
-    found: list[Result] = results.run(cases, board, debug=options.debug)
+    found: list[Result] = results.run(cases, board, pace, debug=options.debug)
     _conclude(board, found)
     if options.json:
-        results.write_json(options.json, about, found)
+        machine = {"pace": round(pace.most, 2), "bare_start": round(pace.bare, 3)}
+        results.write_json(options.json, {**about, "machine": machine}, found)
     return results.exit_code(found)
 
 
 def _conclude(board: Board, found: Sequence[Result]) -> None:
     failed = sum(not result.ok for result in found)
+    slow = sum(result.word == "slow" for result in found)
     seconds = sum(result.seconds for result in found)
-    counted = f"{len(found)} cases, {failed} failed, {seconds:.1f} s"
-    board.title(f"{results.verdict(found)}: {counted}")
+    counted = f"{len(found)} cases, {failed} failed" + (f", {slow} slow" if slow else "")
+    board.title(f"{results.verdict(found)}: {counted}, {seconds:.1f} s")
+
+
+@contextlib.contextmanager
+def _paced(engine: Engine, image: str) -> Iterator[Pace]:
+    """Take turns with other proofs, and know the machine's pace from the start."""
+    from verify.pace import Pace
+    from verify.turns import Turns, usual_path
+
+    turns = Turns(usual_path())
+    turns.join()
+    try:
+        pace = Pace(lambda: engine.start_bare(image), turns)
+        with pace.alone():
+            pace.measure()
+        yield pace
+    finally:
+        turns.leave()
 
 
 @contextlib.contextmanager

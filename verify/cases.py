@@ -1,7 +1,8 @@
 """The cases of a kernel image, in the order in which they are run.
 
-First those that talk to one kernel, then those that end it, then those that need containers of
-their own. A case takes the lab, returns a remark or nothing, and raises `Broken`.
+First those that talk to one kernel, then those that start one in some way or end it: what one case
+has started another may end, as starting a kernel is what takes longest. Then those that need
+containers of their own. A case takes the lab, returns a remark or nothing, and raises `Broken`.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from verify.checks import (
     runs_as,
     shows,
     shuts_down,
+    stops,
 )
 from verify.kernel import PATIENCE, Kernel, Wish
 from verify.results import Case, Told
@@ -55,7 +57,7 @@ GARBAGE = (
 
 def report(lab: Lab) -> Told:
     """The report comes in time, is well-formed, and its ports are open; no secret in the log."""
-    with lab.shared() as kernel:
+    with lab.pace.alone(), lab.shared() as kernel:
         reported = time.monotonic() - kernel.started
         kernel.check_ports()
         _ = kernel.talk
@@ -67,7 +69,7 @@ def report(lab: Lab) -> Told:
 
 def execute(lab: Lab) -> Told:
     """Code prints what it should."""
-    with lab.shared() as kernel:
+    with lab.shared() as kernel, lab.pace.alone():
         return Told("", {"execute": expect(kernel, lab.language.hello)})
 
 
@@ -76,6 +78,7 @@ def output_order(lab: Lab) -> str:
     with lab.shared() as kernel:
         for _ in range(SHORT_CELLS):
             expect(kernel, lab.language.hello, rule="output-order")
+            lab.pace.give_way()
     return f"{SHORT_CELLS} cells"
 
 
@@ -121,18 +124,17 @@ def wrong_key(lab: Lab) -> None:
     """Requests with a wrong signature, or none, are not obeyed."""
     with lab.shared() as kernel:
         kernel.talk.run(lab.language.set_state)
-        for key in (secrets.token_hex(32), ""):  # jupyter_client signs nothing with an empty key
-            stranger = kernel.new_talk(key)
-            try:
+        with contextlib.ExitStack() as at_end:
+            for key in (secrets.token_hex(32), ""):  # without a key, nothing is signed
+                stranger = kernel.new_talk(key)
+                at_end.callback(stranger.close)
                 stranger.send_and_forget(lab.language.change_state)
-                time.sleep(0.5)
-            finally:
-                stranger.close()
-            if kernel.exit_code() is not None:
-                raise Broken("wrong-key", "a shutdown request with a wrong key has ended it")
-            outcome = kernel.talk.run(lab.language.get_state)
-            if outcome.printed.strip() != "42":
-                raise Broken("wrong-key", f"code with a wrong key was executed: {outcome}")
+            time.sleep(0.5)
+        if kernel.exit_code() is not None:
+            raise Broken("wrong-key", "a shutdown request with a wrong key has ended it")
+        outcome = kernel.talk.run(lab.language.get_state)
+        if outcome.printed.strip() != "42":
+            raise Broken("wrong-key", f"code with a wrong key was executed: {outcome}")
 
 
 def garbage(lab: Lab) -> str:
@@ -173,19 +175,19 @@ def shutdown(lab: Lab) -> Told:
 
 def restart(lab: Lab) -> Told:
     """A new container under the same id answers, and knows nothing of the old one."""
-    with lab.kernel() as first:
-        _ = first.talk
+    with lab.shared(last=True) as first:
         first.talk.run(lab.language.set_state)
         old_key = first.key
         ask_to_end(first)
-    second = lab.launch(Wish(kernel_id=first.id))
-    lab.adopt(second)  # to be removed on failure, and used on success
+    with lab.pace.alone():
+        lab.adopt(lab.launch(Wish(kernel_id=first.id)))
+        with lab.shared() as second:
+            second.wait_report(lab.timeout)
+            if second.key == old_key:
+                raise Broken("restart", "two kernels have the same key")
+            outcome = second.talk.run(lab.language.get_state)
+            seconds = time.monotonic() - second.started
     with lab.shared():
-        second.wait_report(lab.timeout)
-        if second.key == old_key:
-            raise Broken("restart", "two kernels have the same key")
-        outcome = second.talk.run(lab.language.get_state)
-        seconds = time.monotonic() - second.started
         if outcome.status == "ok":
             raise Broken("restart", f"a variable of the old kernel is still set: {outcome}")
     return Told(f"answers after {seconds:.1f} s", {"restart": seconds})
@@ -195,52 +197,50 @@ def terminate(lab: Lab) -> str:
     """Signum 15 ends the container, in the middle of a cell."""
     with lab.shared(last=True) as kernel:
         kernel.talk.wait_for_text(kernel.talk.begin(lab.language.endless))
-        asked = time.time()
-        kernel.request(signum=15)
-        end = kernel.wait_end("terminate", asked)
+        with lab.pace.alone():
+            asked = lab.pace.mark()
+            kernel.request(signum=15)
+            end = kernel.wait_end("terminate", asked)
         leaves_nothing(kernel)
     return f"ended after {end.seconds:.1f} s, exit code {end.code}"
 
 
 def docker_stop(lab: Lab) -> str:
     """`docker stop` need not kill."""
-    with lab.kernel() as kernel:
+    with lab.shared(last=True) as kernel:
         _ = kernel.talk
-        asked = time.time()
-        kernel.stop()
-        end = kernel.wait_end("stop", asked)
-        leaves_nothing(kernel)
-    return f"ended after {end.seconds:.1f} s, exit code {end.code}"
+        return stops(kernel)
 
 
 def late_report(lab: Lab) -> str:
     """The gateway listens only a few seconds after the kernel's start, and gets the report."""
-    listener = lab.listener_for_later()
-    kernel = lab.launch(listener=listener)
-    try:
-        while time.monotonic() < kernel.started + LATE_SECONDS:
-            if kernel.exit_code() is not None:
-                raise Broken("report-retry", f"the container has ended {kernel.last_words()}")
-            time.sleep(0.1)
-        listener.listen()
-        try:
-            kernel.wait_report(lab.timeout)
-        except Broken as broken:
-            if broken.rule not in {"start", "report-time"}:
-                raise
-            raise Broken("report-retry", broken.message) from broken
-        after = time.monotonic() - kernel.started - LATE_SECONDS
-        expect(kernel, lab.language.hello)
-    finally:
-        kernel.remove()
-        listener.close()
+    with contextlib.closing(lab.listener_for_later()) as listener:
+        lab.adopt(lab.launch(listener=listener))
+        with lab.shared() as kernel:
+            with lab.pace.resting():
+                while time.monotonic() < kernel.started + LATE_SECONDS:
+                    if kernel.exit_code() is not None:
+                        words = kernel.last_words()
+                        raise Broken("report-retry", f"the container has ended {words}")
+                    time.sleep(0.1)
+            listener.listen()
+            try:
+                kernel.wait_report(lab.timeout)
+            except Broken as broken:
+                if broken.rule not in {"start", "report-time"}:
+                    raise
+                raise type(broken)("report-retry", broken.message) from broken
+            after = time.monotonic() - kernel.started - LATE_SECONDS
+            expect(kernel, lab.language.hello)
     return f"{after:.1f} s after it could"
 
 
 def port_range(lab: Lab) -> None:
     """All six ports lie in the range."""
     low, high = PORTS
-    with lab.kernel(Wish(env={"PORT_RANGE": f"{low}..{high}"})) as kernel:
+    lab.adopt(lab.launch(Wish(env={"PORT_RANGE": f"{low}..{high}"})))
+    with lab.shared() as kernel:
+        kernel.wait_report(lab.timeout)
         for name, port in kernel.ports.items():
             if not low <= port <= high:
                 raise Broken("port-range", f"{name} is {port}, PORT_RANGE was {low}..{high}")
@@ -282,7 +282,7 @@ def missing_variable(lab: Lab) -> None:
 
 def _check_refusal(kernel: Kernel, rule: str, name: str, value: str = "") -> str:
     try:
-        code = kernel.wait_end(rule, time.time(), seconds=PATIENCE).code
+        code = kernel.wait_end(rule, kernel.pace.mark(), seconds=PATIENCE).code
         log = kernel.log()
         if code == 0:
             case = f"{name} is {value}" if value else f"{name} is not set"
@@ -312,12 +312,12 @@ _ENTRIES = {
     "wrong-key": _Entry(wrong_key),
     "garbage": _Entry(garbage),
     "spark-none": _Entry(spark_cases.none, "spark_sum"),
-    "shutdown": _Entry(shutdown),
     "restart": _Entry(restart),
-    "terminate": _Entry(terminate),
-    "docker-stop": _Entry(docker_stop),
+    "shutdown": _Entry(shutdown),
     "late-report": _Entry(late_report),
+    "docker-stop": _Entry(docker_stop),
     "port-range": _Entry(port_range),
+    "terminate": _Entry(terminate),
     "any-user": _Entry(any_user),
     "unknown-language": _Entry(unknown_language),
     "missing-variable": _Entry(missing_variable),

@@ -8,6 +8,7 @@ import statistics
 import time
 from typing import TYPE_CHECKING
 
+from verify.kernel import END_SECONDS
 from verify.rules import Broken, Late
 
 if TYPE_CHECKING:
@@ -63,13 +64,12 @@ def runs_as(kernel: Kernel, code: str, user: str) -> None:
 def polls(kernel: Kernel) -> float:
     """Poll as the gateway does; returns the median in seconds. One slow poll is the machine's."""
     try:
-        times = [kernel.send(b'{"signum": 0}') for _ in range(20)]
+        with kernel.pace.alone():
+            times = [kernel.send(b'{"signum": 0}') for _ in range(20)]
     except OSError as error:
         raise Broken("comm-port", f"a poll is refused: {error}") from error
     median = statistics.median(times)
-    if median > CONNECT_SECONDS:
-        message = f"a poll takes {median * 1000:.1f} ms, the gateway waits 5 ms"
-        raise Late("comm-port", message)
+    kernel.pace.judge("comm-port", "a poll is taken", median, CONNECT_SECONDS)
     return median
 
 
@@ -87,15 +87,19 @@ def interrupts(kernel: Kernel, language: Language) -> float:
 
 def interrupted(kernel: Kernel, message_id: str, rule: str = "interrupt") -> tuple[float, str]:
     """Interrupt running code; returns the seconds until it has ended, and the error's name."""
-    started = time.monotonic()
-    kernel.request(signum=2)
-    try:
-        outcome = kernel.talk.finish(message_id, seconds=INTERRUPT_SECONDS)
-    except Broken as broken:
-        raise Broken(rule, f"{broken.message}; {kernel.last_line()}") from broken
+    with kernel.pace.alone():
+        started = time.monotonic()
+        kernel.request(signum=2)
+        try:
+            outcome = kernel.talk.finish(message_id, seconds=INTERRUPT_SECONDS)
+        except Late as late:
+            raise Late(rule, late.message) from late
+        except Broken as broken:
+            raise Broken(rule, f"{broken.message}; {kernel.last_line()}") from broken
+        seconds = time.monotonic() - started
     if outcome.status == "ok":
         raise Broken(rule, f"the cell should have ended with an error: {outcome}")
-    return time.monotonic() - started, outcome.error
+    return seconds, outcome.error
 
 
 def ask_to_end(kernel: Kernel) -> None:
@@ -108,15 +112,27 @@ def ask_to_end(kernel: Kernel) -> None:
 
 def shuts_down(kernel: Kernel) -> float:
     """What the gateway sends ends the container well; returns the seconds that took."""
-    asked = time.time()
-    ask_to_end(kernel)
-    end = kernel.wait_end("shutdown", asked)
-    if end.code != 0:
-        # A launcher that has lost its patience with a slow kernel: the machine may be busy.
-        kind = Late if end.code in KILLED else Broken
-        raise kind("shutdown", f"the container has ended {kernel.last_words()}")
+    with kernel.pace.alone():
+        asked = kernel.pace.mark()
+        ask_to_end(kernel)
+        end = kernel.wait_end("shutdown", asked)
+    if end.code in KILLED:  # a launcher that has lost its patience with a slow kernel
+        what = f"after {end.seconds:.1f} s the container was ended {kernel.last_words()}"
+        kernel.pace.excuse("shutdown", what, end.seconds, END_SECONDS, asked)
+    elif end.code != 0:
+        raise Broken("shutdown", f"the container has ended {kernel.last_words()}")
     leaves_nothing(kernel)
     return end.seconds
+
+
+def stops(kernel: Kernel) -> str:
+    """`docker stop` ends the container, which leaves nothing; returns how, in words."""
+    with kernel.pace.alone():
+        asked = kernel.pace.mark()
+        kernel.stop()
+        end = kernel.wait_end("stop", asked)
+    leaves_nothing(kernel)
+    return f"ended after {end.seconds:.1f} s, exit code {end.code}"
 
 
 def leaves_nothing(kernel: Kernel) -> None:

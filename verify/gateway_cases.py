@@ -19,6 +19,7 @@ from verify.waiting import until
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from verify.pace import Mark
     from verify.rest import Channels
     from verify.server import Server
 
@@ -27,6 +28,7 @@ GONE_SECONDS = 2.0
 REFUSE_SECONDS = 15.0  # half of the launch timeout: the gateway has noticed, not waited
 INTERRUPT_SECONDS = 5.0
 CONNECT_AGAIN = (0.02, 0.08, 0.14, 0.2)  # JupyterLab: after a few hundredths of a second
+ENOUGH = 1.3  # a launch time that is shorter by this only was long enough
 SLACK = 15.0  # for what the gateway does at intervals of its own
 UID = "2000"
 NO_IMAGE = "verify.invalid/no-such-kernel:none"  # a name that is never resolved (RFC 6761)
@@ -47,6 +49,7 @@ class Session:
             Broken: `gateway-start-kernel`.
         """
         self.server = server
+        _ = server.rest  # it runs
         started = time.monotonic()
         self.id = start_kernel(server, kernelspec, **env)
         self.channels: Channels = server.rest.connect(self.id)
@@ -59,9 +62,11 @@ class Session:
         Raises:
             Broken: `gateway-restart`.
         """
+        begun, given = self.server.pace.mark(), self.server.launch_seconds
         reply = self.server.rest.call("POST", f"/kernels/{self.id}/restart")
         if reply.status != OK or reply.body.get("id") != self.id:
-            raise Broken("gateway-restart", f"the restart is answered by {_said(reply)}")
+            message = f"the restart is answered by {_said(reply)}"
+            raise _refused(self.server, "gateway-restart", message, begun, given)
         old, self.channels = self.channels, self.server.rest.connect(self.id)
         old.close()  # not before: a kernel that nobody is connected to may be culled
         try:
@@ -81,16 +86,18 @@ class Session:
         if reply.status != NO_CONTENT:
             raise Broken("gateway-delete", f"the deletion is answered by {_said(reply)}")
         self.server.kernels.pop(self.id, None)
-        started = time.monotonic()
+        begun = self.server.pace.mark()
         reply = self.server.rest.call("GET", f"/kernels/{self.id}")
         if reply.status != NOT_FOUND:
             raise Broken("gateway-delete", "the gateway still knows the kernel")
-        if not until(lambda: not self.server.kernel_containers(self.id), GONE_SECONDS + SLACK):
+        pace = self.server.pace
+        if not until(
+            lambda: not self.server.kernel_containers(self.id), GONE_SECONDS + SLACK, pace
+        ):
             raise Broken("gateway-delete", "the kernel's container is still there")
-        seconds = time.monotonic() - started
-        if seconds > GONE_SECONDS:
-            raise Late("gateway-delete", f"the container is gone after {seconds:.1f} s only")
-        return time.monotonic() - asked
+        seconds, took = begun.seconds(), time.monotonic() - asked
+        pace.judge("gateway-delete", "the container is gone", seconds, GONE_SECONDS, begun)
+        return took
 
     def expect(self, code: str, rule: str) -> float:
         """Execute code that should print 42; returns the seconds it took.
@@ -111,13 +118,34 @@ def start_kernel(server: Server, kernelspec: str, **env: str) -> str:
     Raises:
         Broken: `gateway-start-kernel`.
     """
+    begun, given = server.pace.mark(), server.launch_seconds
     reply = _post(server, kernelspec, **env)
     if reply.status != CREATED:
-        message = f"the start of {kernelspec} is answered by {_said(reply)}"
-        raise Broken("gateway-start-kernel", f"{message}; {server.last_line()}")
+        message = f"the start of {kernelspec} is answered by {_said(reply)}; {server.last_line()}"
+        raise _refused(server, "gateway-start-kernel", message, begun, given)
     kernel_id = str(reply.body["id"])
     server.kernels[kernel_id] = kernelspec
+    what = f"the start of {kernelspec} is answered"
+    server.pace.judge("gateway-start-kernel", what, begun.seconds(), server.timeout, begun)
     return kernel_id
+
+
+def _refused(server: Server, rule: str, message: str, begun: Mark, given: int) -> Broken:
+    """The error for a kernel that the gateway does not start; late, where it had too little time.
+
+    Args:
+        server: The gateway.
+        rule: What is broken.
+        message: What was seen.
+        begun: When the start was asked for.
+        given: Seconds that the gateway gave it.
+    """
+    seconds = begun.seconds()
+    if seconds < given:
+        return Broken(rule, message)
+    server.pace.measure()  # another try gets the time that this machine needs
+    message += f"; after {seconds:.0f} s, the machine's pace is {server.pace.factor:.1f}"
+    return (Late if server.launch_seconds > given * ENOUGH else Broken)(rule, message)
 
 
 class Life:
@@ -131,7 +159,8 @@ class Life:
 
     def start(self) -> Told:
         """A kernel starts and becomes idle; it is the image it should be."""
-        session = self._shared()
+        with self._server.pace.alone():
+            session = self._shared()
         wanted = self._server.image_of(_image_name(self._server, self._kernelspec))
         runs = self._server.kernel_images(session.id)
         if wanted and runs != {wanted.id}:
@@ -141,16 +170,19 @@ class Life:
 
     def execute(self) -> Told:
         """Code prints what it should."""
-        seconds = self._shared().expect(self._language.hello, "gateway-execute")
+        session, language = self._shared(), self._language
+        with self._server.pace.alone():
+            seconds = session.expect(language.hello, "gateway-execute")
         return Told("", {"execute": seconds})
 
     def task(self) -> Told:
         """The kernel does what its kernelspec is there for."""
         task, session = task_of(self._kernelspec), self._shared()
         assert task is not None  # noqa: S101 - the case is listed only where there is one
-        started = time.monotonic()
-        outcome = session.channels.run(task.code)
-        seconds = time.monotonic() - started
+        with self._server.pace.alone():
+            started = time.monotonic()
+            outcome = session.channels.run(task.code)
+            seconds = time.monotonic() - started
         pictures = [shown for shown in outcome.shown if is_png(shown.get("image/png", ""))]
         if task.prints not in outcome.text or (task.picture and not pictures):
             raise Broken("gateway-task", f"{task.about} has not come: {outcome}")
@@ -162,17 +194,18 @@ class Life:
         session.channels.run(language.set_state)
         message_id = session.channels.begin(language.endless)
         session.channels.wait_for_text(message_id)
-        started = time.monotonic()
-        reply = self._server.rest.call("POST", f"/kernels/{session.id}/interrupt")
-        if reply.status != NO_CONTENT:
-            raise Broken("gateway-interrupt", f"it is answered by {_said(reply)}")
-        try:
-            outcome = session.channels.finish(message_id, INTERRUPT_SECONDS)
-        except Broken as broken:
-            raise Broken("gateway-interrupt", broken.message) from broken
+        with self._server.pace.alone():
+            started = time.monotonic()
+            reply = self._server.rest.call("POST", f"/kernels/{session.id}/interrupt")
+            if reply.status != NO_CONTENT:
+                raise Broken("gateway-interrupt", f"it is answered by {_said(reply)}")
+            try:
+                outcome = session.channels.finish(message_id, INTERRUPT_SECONDS)
+            except Broken as broken:
+                raise type(broken)("gateway-interrupt", broken.message) from broken
+            seconds = time.monotonic() - started
         if outcome.status == "ok":
             raise Broken("gateway-interrupt", f"the cell has ended well: {outcome}")
-        seconds = time.monotonic() - started
         session.expect(language.get_state, "gateway-interrupt")
         return Told(f"{seconds:.2f} s", {"interrupt": seconds})
 
@@ -180,9 +213,12 @@ class Life:
         """It answers again under the same id; the state is gone."""
         session, language = self._shared(), self._language
         session.channels.run(language.set_state)
-        started = time.monotonic()
-        session.restart()
-        seconds = time.monotonic() - started
+        self._session = None  # a kernel whose restart fails is of no use to the cases that follow
+        with self._server.pace.alone():
+            started = time.monotonic()
+            session.restart()
+            seconds = time.monotonic() - started
+        self._session = session
         outcome = session.channels.run(language.get_state)
         if outcome.status == "ok":
             raise Broken("gateway-restart", f"a variable is still set: {outcome}")
@@ -192,7 +228,8 @@ class Life:
     def delete(self) -> Told:
         """Kernel and container are gone."""
         session, self._session = self._shared(), None
-        seconds = session.delete()
+        with self._server.pace.alone():
+            seconds = session.delete()
         return Told(f"gone after {seconds:.1f} s", {"delete": seconds})
 
     def user(self) -> str:
@@ -221,7 +258,7 @@ class Life:
         if self._session is None:
             try:
                 self._session = Session(self._server, self._kernelspec)
-            except NotTried:
+            except (NotTried, Late):
                 raise
             except Broken:
                 self._hopeless = True
@@ -258,6 +295,7 @@ def two_kernels(server: Server, kernelspec: str) -> str:
     language = _language(server, kernelspec)
     first = Session(server, kernelspec)
     with contextlib.closing(first.channels):
+        server.pace.give_way()
         second = Session(server, kernelspec)
         with contextlib.closing(second.channels):
             first.channels.run(language.set_state)
@@ -291,6 +329,7 @@ def connected_twice(server: Server, kernelspec: str) -> str:
         told.append(f"{time.monotonic() - started:.1f}")
         server.rest.call("DELETE", f"/kernels/{kernel_id}")
         server.kernels.pop(kernel_id, None)
+        server.pace.give_way()
     return f"answers after {', '.join(told)} s"
 
 
@@ -304,7 +343,9 @@ def culling(server: Server, kernelspec: str) -> str:
         return not known and not server.kernel_containers(kernel_id)
 
     limit = server.cull_seconds + CULL_INTERVAL + SLACK
-    if not until(gone, limit, pause=0.3):
+    with server.pace.resting():
+        culled = until(gone, limit, server.pace, pause=0.3)
+    if not culled:
         message = f"a kernel idle for {limit:.0f} s is still there (limit {server.cull_seconds} s)"
         raise Broken("gateway-culling", message)
     server.kernels.pop(kernel_id, None)
@@ -313,14 +354,13 @@ def culling(server: Server, kernelspec: str) -> str:
 
 def wrong_image(server: Server, kernelspec: str) -> str:
     """An image that does not exist is refused soon, and named."""
-    started = time.monotonic()
+    begun = server.pace.mark()
     reply = _post(server, kernelspec, KERNEL_IMAGE=NO_IMAGE)
-    seconds = time.monotonic() - started
+    seconds = begun.seconds()
     if reply.status == CREATED:
         server.kernels[str(reply.body["id"])] = kernelspec
         raise Broken("gateway-wrong-image", f"a kernel of {NO_IMAGE} has started")
-    if seconds > REFUSE_SECONDS:
-        raise Broken("gateway-wrong-image", f"the error has come after {seconds:.0f} s only")
+    server.pace.judge("gateway-wrong-image", "the error has come", seconds, REFUSE_SECONDS, begun)
     said = _said(reply) + server.log()
     words = ("no such image", "not found", "not in the engine", "does not exist", "cannot")
     lines = [line.lower() for line in said.splitlines() if NO_IMAGE in line]
@@ -337,7 +377,7 @@ def leftovers(server: Server) -> None:
         del server.kernels[kernel_id]
     if server.rest.call("GET", "/kernels").body:
         raise Broken("gateway-leftovers", "the gateway still lists kernels")
-    if not until(lambda: not server.kernel_containers(), SLACK):
+    if not until(lambda: not server.kernel_containers(), SLACK, server.pace):
         names = ", ".join(server.kernel_containers())
         raise Broken("gateway-leftovers", f"containers of kernels are still there: {names}")
 
@@ -387,6 +427,8 @@ def cases(
 def _post(server: Server, kernelspec: str, **env: str) -> Any:
     # The user's name begins the container's: by it, all that is left is found.
     env = {"KERNEL_USERNAME": server.engine.run, **env}
+    if server.pace.busy:
+        env.setdefault("KERNEL_LAUNCH_TIMEOUT", str(server.launch_seconds))
     wanted = server.image_of(_image_name(server, kernelspec))
     if wanted and not wanted.goes_by_its_name:
         env.setdefault("KERNEL_IMAGE", wanted.reference)

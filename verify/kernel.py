@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import docker.errors
 
 from verify import report
-from verify.rules import Broken, Late
+from verify.rules import Broken
 from verify.talk import Talk
 from verify.waiting import until
 
@@ -28,11 +28,13 @@ if TYPE_CHECKING:
 
     from verify.engine import Engine
     from verify.listener import KeyPair, Listener
+    from verify.pace import Mark, Pace
 
 END_SECONDS = 2.0  # a kernel's end, by the rule
 PATIENCE = 10.0  # how long a longer end is watched, to tell "late" from "never"
 USER = "1000:100"  # KERNEL_UID and KERNEL_GID as the gateway sets them by default
 PORT_RANGE_SIZE = 1000  # the gateway's least
+_LOOK_SECONDS = 0.1  # between two looks whether a container still runs
 _SECRET = re.compile(r"(?i)(key\W{1,6})[\w+/=-]{8,}")
 
 
@@ -65,6 +67,7 @@ class Kernel:
 
     Attributes:
         id: The kernel's id.
+        pace: Judges what is late.
         started: Monotonic time of the start.
     """
 
@@ -75,8 +78,10 @@ class Kernel:
         language: str,
         listener: Listener,
         keys: KeyPair,
+        pace: Pace,
         wish: Wish = PLAIN,
     ) -> None:
+        self.pace = pace
         self.id = wish.kernel_id or str(uuid.uuid4())
         self._engine = engine
         self._listener = listener
@@ -131,13 +136,17 @@ class Kernel:
         """
         if self._info:
             return self._info
-        end = self.started + seconds
-        while (message := self._listener.take(self.address)) is None:
+        patience = self.pace.patience(seconds, self.started)
+        looked = 0.0
+        while (message := self._listener.take(self.address, _LOOK_SECONDS)) is None:
+            if time.monotonic() - looked < _LOOK_SECONDS:
+                continue
+            looked = time.monotonic()
             if self.exit_code() is not None:
                 raise Broken("start", f"the container has ended {self.last_words()}")
-            if time.monotonic() > end:
+            if patience.over():
                 raise Broken("report-time", f"no report after {seconds:.0f} s; {self.hint()}")
-            time.sleep(0.02)
+        patience.kept("report-time", "the report has come")
         if not message.ended:
             raise Broken("report-form", "the sender has not closed the connection after 10 s")
         info = report.unseal(message.data, self._keys.private)
@@ -170,7 +179,7 @@ class Kernel:
                     return False
                 return True
 
-            if not until(opens, PATIENCE, pause=0.1):
+            if not until(opens, PATIENCE, self.pace, pause=0.1):
                 message = f"{name} {port} does not accept connections at {self.address}"
                 raise Broken("ports-open", f"{message}; a kernel must bind 0.0.0.0")
 
@@ -197,7 +206,7 @@ class Kernel:
     def new_talk(self, key: str | None = None) -> Talk:
         """Another client; with `key`, one that signs with that instead of the kernel's."""
         changed = {} if key is None else {"key": key}
-        return Talk({**self._info, **changed}, self.address)
+        return Talk({**self._info, **changed}, self.address, self.pace)
 
     def send(self, data: bytes, *, seconds: float = 1.0) -> float:
         """Write to the comm port and close, as the gateway does; returns the seconds it took.
@@ -226,6 +235,11 @@ class Kernel:
         found = self._container.top(ps_args="-eo pid,args")
         return [line[-1] for line in found["Processes"] or ()]
 
+    def threads(self) -> list[str]:
+        """The threads of all its processes: state and name (its beginning), as `ps` shows them."""
+        found = self._container.top(ps_args="-eLo pid,stat,comm")
+        return [" ".join(line[1:]) for line in found["Processes"] or ()]
+
     # --- Its end ----------------------------------------------------------------------------------
 
     def exit_code(self) -> int | None:
@@ -234,24 +248,23 @@ class Kernel:
         ended = state.get("Status") in {"exited", "dead"}
         return int(state["ExitCode"]) if ended else None
 
-    def wait_end(self, rule: str, since: float, *, seconds: float = END_SECONDS) -> End:
+    def wait_end(self, rule: str, since: Mark, *, seconds: float = END_SECONDS) -> End:
         """Wait for the end.
 
         Args:
             rule: What is broken if that takes too long.
-            since: Wall-clock time of what asked for the end.
+            since: When the end was asked for.
             seconds: It may take.
 
         Raises:
             Broken: it has taken longer.
         """
-        code = until(self._ended, seconds + PATIENCE)
+        code = until(self._ended, seconds + PATIENCE, self.pace)
         if code is None:
             message = f"the container still runs {seconds + PATIENCE:.0f} s later"
             raise Broken(rule, f"{message}; {self.last_line()}")
-        took = max(0.0, _timestamp(self._state()["FinishedAt"]) - since)
-        if took > seconds:
-            raise Late(rule, f"the container has ended after {took:.1f} s, not {seconds:.0f} s")
+        took = max(0.0, _timestamp(self._state()["FinishedAt"]) - since.wall)
+        self.pace.judge(rule, "the container has ended", took, seconds, since)
         return End(code[0], took)
 
     def _ended(self) -> tuple[int] | None:  # a code of 0 counts as an answer

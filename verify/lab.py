@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from verify.kernel import PLAIN, USER, Kernel, Wish
 from verify.listener import KeyPair, Listener
-from verify.rules import Broken, NotTried
+from verify.rules import Broken, Late, NotTried
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from verify.engine import Engine
     from verify.languages import Language
+    from verify.pace import Pace
 
 NONE = "none"  # the mode in which Spark is not started
 
@@ -25,14 +26,22 @@ class Lab:
         image: The image, by its id: what is looked at first is what is verified.
         language: The snippets.
         timeout: Seconds a kernel has to report.
+        pace: Judges what is late.
     """
 
     def __init__(
-        self, engine: Engine, image: str, language_name: str, language: Language, timeout: float
+        self,
+        engine: Engine,
+        image: str,
+        language_name: str,
+        language: Language,
+        timeout: float,
+        pace: Pace,
     ) -> None:
         self.image = image
         self.language = language
         self.timeout = timeout
+        self.pace = pace
         self._engine = engine
         self._language_name = language_name
         self._keys = KeyPair()
@@ -66,18 +75,9 @@ class Lab:
             self._language_name,
             listener or self._listener,
             self._keys,
+            self.pace,
             wish,
         )
-
-    @contextlib.contextmanager
-    def kernel(self, wish: Wish = PLAIN) -> Iterator[Kernel]:
-        """A kernel of one's own that has reported; removed at the end."""
-        kernel = self.launch(wish)
-        try:
-            kernel.wait_report(self.timeout)
-            yield kernel
-        finally:
-            kernel.remove()
 
     @contextlib.contextmanager
     def shared(self, mode: str = NONE, *, last: bool = False) -> Iterator[Kernel]:
@@ -97,6 +97,9 @@ class Lab:
             self._shared[mode] = kernel
             try:
                 kernel.wait_report(self.timeout)
+            except Late:
+                self.drop(mode)
+                raise
             except Broken as broken:
                 self._hopeless[mode] = broken
                 self.drop(mode)
@@ -110,7 +113,7 @@ class Lab:
             self.drop(mode)
 
     def adopt(self, kernel: Kernel) -> None:
-        """Share a kernel that was started otherwise."""
+        """Share a kernel that was started otherwise, until a case fails or ends it."""
         self.drop(NONE)
         self._shared[NONE] = kernel
 

@@ -43,6 +43,7 @@ class Listener:
         self._socket.bind((host, 0))
         self.address = f"{host}:{self._socket.getsockname()[1]}"
         self._messages: dict[str, list[Message]] = {}
+        self._came = threading.Condition()
         if not later:
             self.listen()
 
@@ -57,14 +58,17 @@ class Listener:
             self._socket.shutdown(socket.SHUT_RDWR)  # wakes up accept
         self._socket.close()
 
-    def take(self, address: str) -> Message | None:
-        """The oldest message from a container's address, once."""
-        messages = self._messages.get(address)
-        return messages.pop(0) if messages else None
+    def take(self, address: str, seconds: float = 0.0) -> Message | None:
+        """The oldest message from a container's address, once; waits for it for some seconds."""
+        with self._came:
+            self._came.wait_for(lambda: self._messages.get(address), seconds)
+            messages = self._messages.get(address)
+            return messages.pop(0) if messages else None
 
     def forget(self, address: str) -> None:
         """Drop what has come from an address, which another container may get."""
-        self._messages.pop(address, None)
+        with self._came:
+            self._messages.pop(address, None)
 
     def _serve(self) -> None:
         while True:
@@ -75,7 +79,9 @@ class Listener:
             with connection:
                 message = self._read(connection)
             if message.data:  # else somebody has looked whether the port is open
-                self._messages.setdefault(address, []).append(message)
+                with self._came:
+                    self._messages.setdefault(address, []).append(message)
+                    self._came.notify_all()
 
     def _read(self, connection: socket.socket) -> Message:
         connection.settimeout(_READ_SECONDS)

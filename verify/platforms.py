@@ -15,7 +15,7 @@ from deploy.composefile import Project, Service
 from deploy.docker_api import Docker
 from deploy.platform import Platform, Say
 from deploy.swarm import STACK, Swarm
-from verify.engine import LABEL, Engine
+from verify.engine import Engine
 
 PORT = 8888
 SOCKET = "/var/run/docker.sock"
@@ -70,7 +70,7 @@ def _on_docker(engine: Engine, gateway: Gateway) -> Platform:
     }
     service = Service("gateway", body, gateway.image)
     project = Project({"Name": engine.run}, "kernels", [service])
-    return Compose(_docker(engine), engine.run, lambda: project, {LABEL: engine.run})
+    return Compose(_docker(engine), engine.run, lambda: project, engine.labels)
 
 
 def _on_swarm(engine: Engine, gateway: Gateway) -> Platform:
@@ -80,7 +80,7 @@ def _on_swarm(engine: Engine, gateway: Gateway) -> Platform:
     and leaves it at the end.
     """
     docker = _docker(engine)
-    labels = {LABEL: engine.run, STACK: engine.run}
+    labels = {**engine.labels, STACK: engine.run}
 
     def start(say: Say) -> None:
         del say

@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import uuid
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.websocket import WebSocketClosedError, websocket_connect
@@ -20,8 +20,12 @@ from tornado.websocket import WebSocketClosedError, websocket_connect
 from verify.outcome import Outcome
 from verify.rules import Broken
 
+if TYPE_CHECKING:
+    from verify.pace import Pace
+
 REQUEST_SECONDS = 120.0
 RUN_SECONDS = 60.0
+CONNECT_SECONDS = 20.0
 READY_SECONDS = 60.0  # the gateway's EG_KERNEL_INFO_TIMEOUT
 CLOSED = "the gateway has closed the websocket"
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -37,8 +41,9 @@ class Reply(NamedTuple):
 class Rest:
     """The gateway at a URL, such as `http://127.0.0.1:8888`."""
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, pace: Pace) -> None:
         self._url = url
+        self._pace = pace
         self._headers = {"Authorization": f"token {token}"}
 
     def call(
@@ -52,7 +57,7 @@ class Rest:
             headers={**self._headers, "Content-Type": "application/json"},
         )
         try:
-            with _OPENER.open(request, timeout=seconds) as answer:
+            with _OPENER.open(request, timeout=seconds * self._pace.scale) as answer:
                 return Reply(answer.status, _parsed(answer.read()))
         except urllib.error.HTTPError as error:
             return Reply(error.code, _parsed(error.read()))
@@ -75,10 +80,14 @@ class Rest:
         url += f"/api/kernels/{kernel_id}/channels?session_id={session}"
         try:
             # The gateway accepts it when the kernel has answered a kernel_info_request.
+            scale = self._pace.scale
             request = HTTPRequest(
-                url, headers=self._headers, connect_timeout=20, request_timeout=READY_SECONDS
+                url,
+                headers=self._headers,
+                connect_timeout=CONNECT_SECONDS * scale,
+                request_timeout=READY_SECONDS * scale,
             )
-            return Channels(request, session, again)
+            return Channels(request, session, again, self._pace)
         except (HTTPClientError, OSError) as error:
             raise Broken("gateway-start-kernel", f"the websocket is refused: {error}") from error
 
@@ -86,7 +95,8 @@ class Rest:
 class Channels:
     """A kernel's channels on one websocket. The loop runs only while something is awaited."""
 
-    def __init__(self, request: HTTPRequest, session: str, again: float) -> None:
+    def __init__(self, request: HTTPRequest, session: str, again: float, pace: Pace) -> None:
+        self._pace = pace
         self._loop = asyncio.new_event_loop()
         self._session = session
         self._reading: asyncio.Future[str | bytes | None] | None = None
@@ -136,14 +146,15 @@ class Channels:
         Raises:
             Broken: `gateway-start-kernel`.
         """
-        end = time.monotonic() + seconds
-        while time.monotonic() < end:
+        patience = self._pace.patience(seconds)
+        while not patience.over():
             asked = self.send("kernel_info_request", {})
             again = time.monotonic() + 2
             while time.monotonic() < again:
                 message = self._receive(again - time.monotonic())
                 ours = message.get("parent_header", {}).get("msg_id") == asked
                 if ours and message["msg_type"] == "kernel_info_reply":
+                    patience.kept("gateway-start-kernel", "the kernel has answered")
                     return
         raise Broken("gateway-start-kernel", f"no kernel_info_reply within {seconds:.0f} s")
 
@@ -181,16 +192,16 @@ class Channels:
     def _until(
         self, message_id: str, outcome: Outcome, *, to_the_end: bool, seconds: float
     ) -> Outcome:
-        end, idle = time.monotonic() + seconds, False
+        patience, idle = self._pace.patience(seconds), False
         while not ((idle and outcome.status) if to_the_end else outcome.text):
-            left = end - time.monotonic()
-            if left <= 0:
+            if patience.over():
                 raise Broken("gateway-execute", f"code hangs for {seconds:.0f} s: {outcome}")
-            message = self._receive(left)
+            message = self._receive(patience.left)
             if message.get("parent_header", {}).get("msg_id") == message_id:
                 kind, content = message["msg_type"], message["content"]
                 idle = idle or (kind == "status" and content["execution_state"] == "idle")
                 outcome.add(kind, content)
+        patience.kept("gateway-execute", "code has ended" if to_the_end else "code has printed")
         return outcome
 
     async def _write(self, text: str) -> None:

@@ -8,6 +8,7 @@ import time
 import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple, TextIO
 
+from verify.pace import Pace, Slow
 from verify.rules import RULES, Broken, Late, NotTried, document
 
 if TYPE_CHECKING:
@@ -17,6 +18,11 @@ SCHEMA = 1
 FAULT = "fault-of-verify"  # stands where a rule would: the case itself has failed
 TIMES = ("report", "idle", "execute", "task", "interrupt", "restart", "delete", "spark")
 """What is measured, in the order of a kernel's life; docs/verify.md says from when to when."""
+
+
+BEGINS = ">> "
+"""How a line of progress begins; `buildlib` takes it as what the proof is doing."""
+_COLOURS = {"ok": "32", "slow": "33", "FAILED": "31"}
 
 
 class Told(NamedTuple):
@@ -51,6 +57,7 @@ class Result(NamedTuple):
         message: What was seen.
         times: What was measured; see `TIMES`.
         tried: False where something before has failed that it needs.
+        slow: What was late in a case that is well, as the machine was busy.
     """
 
     name: str
@@ -60,13 +67,26 @@ class Result(NamedTuple):
     message: str = ""
     times: Mapping[str, float] = {}
     tried: bool = True
+    slow: Sequence[Slow] = ()
+
+    @property
+    def word(self) -> str:
+        """How it ended, in a word."""
+        return ("slow" if self.slow else "ok") if self.ok else "FAILED"
 
 
 class Board:
-    """The table, a row as each case ends; on a terminal the running case is shown as well."""
+    """The table, a row as each case ends; on a terminal the running case is shown as well.
 
-    def __init__(self, out: TextIO) -> None:
+    Args:
+        out: Where it is written.
+        progress: Write a line for the running case where there is no terminal, for a program that
+            shows it.
+    """
+
+    def __init__(self, out: TextIO, *, progress: bool = False) -> None:
         self._out = out
+        self._progress = progress
         self._live = out.isatty() and os.environ.get("TERM") != "dumb"
         self._explained: set[str] = set()
         self._untried: list[Result] = []
@@ -77,9 +97,11 @@ class Board:
         self._write(text + "\n")
 
     def running(self, name: str, number: int, total: int) -> None:
-        """A case begins; shown on a terminal only."""
+        """A case begins."""
         if self._live:
             self._write(f"{name:<24} {number} of {total} ...")
+        elif self._progress:
+            self._write(f"{BEGINS}{name}, {number} of {total}\n")
 
     def row(self, result: Result) -> None:
         """A case has ended; those that were not tried get one row together."""
@@ -88,11 +110,13 @@ class Board:
             self._untried.append(result)
             return
         self.flush()
-        word = self._paint("ok    ", "32") if result.ok else self._paint("FAILED", "31")
+        word = self._paint(f"{result.word:<6}", _COLOURS[result.word])
         line = f"{result.name:<24} {word} {result.seconds:6.1f} s"
         if result.ok:
             line += f"  {result.message}"
         self._write(("\r\033[K" if self._live else "") + line.rstrip() + "\n")
+        for slow in result.slow:
+            self._write(f"  slow: {slow.what}\n")
         if not result.ok:
             self._write(f"  {result.rule}: {result.message}\n")
             if result.rule in RULES.keys() - self._explained:
@@ -119,15 +143,25 @@ class Board:
         self._out.flush()
 
 
-def run(cases: Sequence[Case], board: Board, *, debug: bool = False) -> list[Result]:
-    """Run cases, one after the other; a case that fails does not keep the others from running."""
+def run(
+    cases: Sequence[Case], board: Board, pace: Pace | None = None, *, debug: bool = False
+) -> list[Result]:
+    """Run cases, one after the other; a case that fails does not keep the others from running.
+
+    Args:
+        cases: The cases.
+        board: Where they are shown.
+        pace: What has judged their lateness; it says which were slow.
+        debug: Show a traceback where a case itself fails.
+    """
     results = []
+    pace = pace or Pace()
     for number, case in enumerate(cases, 1):
         board.running(case.name, number, len(cases))
         started = time.monotonic()
         rule, told, tried = "", Told(""), True
         try:
-            told = _tried(case)
+            told = _tried(case, pace)
         except Broken as broken:
             rule, told = broken.rule, Told(broken.message)
             tried = not isinstance(broken, NotTried)
@@ -139,16 +173,18 @@ def run(cases: Sequence[Case], board: Board, *, debug: bool = False) -> list[Res
             board.abandon()
             raise
         seconds = round(time.monotonic() - started, 3)
-        results.append(Result(case.name, not rule, seconds, rule, *told, tried=tried))
+        slow = pace.notes()
+        results.append(Result(case.name, not rule, seconds, rule, *told, tried=tried, slow=slow))
         board.row(results[-1])
     board.flush()
     return results
 
 
-def _tried(case: Case) -> Told:
+def _tried(case: Case, pace: Pace) -> Told:
     try:
         told = case.run()
     except Late:
+        pace.notes()
         told = case.run()
     return told if isinstance(told, Told) else Told(told or "")
 
@@ -173,10 +209,11 @@ def rows(results: Iterable[Result]) -> list[dict[str, Any]]:
     for result in results:
         name = result.name.rpartition("/")[0]
         row = found.setdefault(
-            name, {"name": name, "cases": 0, "failed": 0, "seconds": 0.0, "times": {}}
+            name, {"name": name, "cases": 0, "failed": 0, "slow": 0, "seconds": 0.0, "times": {}}
         )
         row["cases"] += 1
         row["failed"] += not result.ok
+        row["slow"] += result.word == "slow"
         row["seconds"] = round(row["seconds"] + result.seconds, 3)
         row["times"].update(result.times)
     for row in found.values():
@@ -192,6 +229,7 @@ def write_json(target: str, about: dict[str, Any], results: Iterable[Result]) ->
         {
             **result._asdict(),
             "times": {name: round(seconds, 3) for name, seconds in result.times.items()},
+            "slow": [slow.shown() for slow in result.slow],
             "document": document(result.rule) if result.rule in RULES else "",
         }
         for result in results

@@ -95,7 +95,7 @@ class Broken(Exception):
 
 
 class Late(Broken):
-    """A rule does not hold by the clock; a busy machine may be why, so it is tried once more."""
+    """A rule does not hold by the clock, and the machine does not explain it; tried once more."""
 
 
 class NotTried(Broken):

@@ -6,6 +6,7 @@ It is reached on a free port, with a token nobody else knows. Where it runs is i
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import secrets
 import time
@@ -15,7 +16,7 @@ from buildlib.errors import ActionError, BuildError, InputError
 from deploy.platform import NotUp
 from verify.platforms import PORT, SOCKET, Gateway
 from verify.rest import Rest
-from verify.rules import Broken, NotTried
+from verify.rules import Broken, Late, NotTried
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
 
     from deploy.platform import Platform
     from verify.engine import Engine
+    from verify.pace import Pace
     from verify.platforms import Place
 
 UP_SECONDS = 60.0
+_INFO = 60  # the gateway's EG_KERNEL_INFO_TIMEOUT
 LEAVE_SECONDS = 30
 GRACE = 5  # seconds the gateway has to end its kernels; what is left then is removed all the same
 CULL_INTERVAL = 1
@@ -56,6 +59,7 @@ class Server:
         place: Place,
         image: dict[str, Any],
         timeout: float,
+        pace: Pace,
         images: Sequence[str] = (),
     ) -> None:
         """Look where the engine's socket is.
@@ -65,6 +69,7 @@ class Server:
             place: On which of its platforms.
             image: What `docker image inspect` shows.
             timeout: Seconds a kernel has to report.
+            pace: Judges what is late.
             images: The images that kernelspecs shall run; without any, those they name.
 
         Raises:
@@ -81,7 +86,8 @@ class Server:
         self.socket_group = os.stat(self.socket).st_gid
         self._place = place
         self._platform: Platform | None = None
-        self._timeout = timeout
+        self.timeout = timeout
+        self.pace = pace
         self._token = secrets.token_hex(16)
         self._rest: Rest | None = None
         self._failure: Broken | BuildError | None = None
@@ -98,8 +104,13 @@ class Server:
             raise NotTried(rule, "the gateway does not start")
         if self._rest is None:
             try:
-                rest = Rest(self._launch(), self._token)
+                if self.pace.busy:  # one that starts slowly is not to be culled meanwhile
+                    self.cull_seconds = math.ceil(self.cull_seconds * self.pace.scale)
+                rest = Rest(self._launch(), self._token, self.pace)
                 self._wait_up(rest)
+            except Late:  # it runs, and is tried once more
+                self._rest = rest
+                raise
             except (Broken, BuildError) as failure:
                 self._failure = failure
                 raise
@@ -136,14 +147,21 @@ class Server:
             self.engine.clear(seconds=LEAVE_SECONDS)
             self._platform.down(_unheard, GRACE)
 
+    @property
+    def launch_seconds(self) -> int:
+        """What the gateway gives a kernel to report; more on a busy machine."""
+        return math.ceil(self.timeout * self.pace.scale)
+
     def env(self) -> dict[str, str]:
         """The variables it is started with; all else is as the image has it."""
+        busy = self.pace.busy
         return {
             "EG_DOCKER_NETWORK": self.engine.run,
             "EG_AUTH_TOKEN": self._token,
             "EG_PORT": str(PORT),
             "EG_LIST_KERNELS": "True",
-            "EG_KERNEL_LAUNCH_TIMEOUT": f"{self._timeout:.0f}",
+            "EG_KERNEL_LAUNCH_TIMEOUT": str(self.launch_seconds),
+            **({"EG_KERNEL_INFO_TIMEOUT": str(math.ceil(_INFO * self.pace.scale))} if busy else {}),
             "EG_CULL_IDLE_TIMEOUT": str(self.cull_seconds),
             "EG_CULL_INTERVAL": str(CULL_INTERVAL),
         }
@@ -192,16 +210,17 @@ class Server:
         return platform.url()
 
     def _wait_up(self, rest: Rest) -> None:
-        end = time.monotonic() + UP_SECONDS
+        patience = self.pace.patience(UP_SECONDS)
         while rest.call("GET", "", seconds=5).status != 200:  # noqa: PLR2004
             try:
                 self._running.waiting()
             except NotUp as error:
                 raise Broken("gateway-start", f"{error.what}; {self.last_line()}") from error
-            if time.monotonic() > end:
+            if patience.over():
                 message = f"no answer at /api after {UP_SECONDS:.0f} s; {self.last_line()}"
                 raise Broken("gateway-start", message)
-            time.sleep(0.2)
+            time.sleep(0.05)
+        patience.kept("gateway-start", "the gateway has answered")
 
 
 def _unheard(line: str) -> None:

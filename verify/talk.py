@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import queue
-import time
 from typing import TYPE_CHECKING, Any, cast
 
 from jupyter_client.blocking.client import BlockingKernelClient
@@ -14,6 +13,8 @@ from verify.rules import Broken
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from verify.pace import Pace
+
 READY_SECONDS = 60.0  # the gateway's EG_KERNEL_INFO_TIMEOUT
 RUN_SECONDS = 60.0
 
@@ -21,8 +22,9 @@ RUN_SECONDS = 60.0
 class Talk:
     """A client of one kernel."""
 
-    def __init__(self, info: Mapping[str, Any], address: str) -> None:
+    def __init__(self, info: Mapping[str, Any], address: str, pace: Pace) -> None:
         """Connect as the gateway does: what was reported, at the address it knows itself."""
+        self._pace = pace
         self._client = BlockingKernelClient()
         self._client.load_connection_info(cast("Any", {**info, "ip": address}))
         self._client.start_channels(hb=False)
@@ -37,11 +39,16 @@ class Talk:
         Raises:
             Broken: `execute`.
         """
-        try:
-            self._client.wait_for_ready(timeout=seconds)
-        except RuntimeError as error:
-            message = f"no answer to kernel_info_request within {seconds:.0f} s"
-            raise Broken("execute", message) from error
+        patience = self._pace.patience(seconds)
+        while True:
+            try:
+                self._client.wait_for_ready(timeout=patience.left)
+                break
+            except RuntimeError as error:
+                if patience.over():
+                    message = f"no answer to kernel_info_request within {seconds:.0f} s"
+                    raise Broken("execute", message) from error
+        patience.kept("execute", "the kernel has answered")
 
     def run(self, code: str, *, answer: str = "", seconds: float = RUN_SECONDS) -> Outcome:
         """Execute code to its end.
@@ -66,11 +73,12 @@ class Talk:
         Raises:
             Broken: `execute`.
         """
-        outcome, end = Outcome(), time.monotonic() + seconds
+        outcome, patience = Outcome(), self._pace.patience(seconds)
         while not outcome.text:
-            if time.monotonic() > end:
+            if patience.over():
                 raise Broken("execute", f"code that prints has printed nothing in {seconds:.0f} s")
             self._gather(outcome, message_id)
+        patience.kept("execute", "code has printed")
 
     def finish(self, message_id: str, *, answer: str = "", seconds: float = RUN_SECONDS) -> Outcome:
         """Wait until code has ended: it is idle again and has replied.
@@ -78,9 +86,9 @@ class Talk:
         Raises:
             Broken: `execute`, when that is not so in time.
         """
-        outcome, idle, end = Outcome(), False, time.monotonic() + seconds
+        outcome, idle, patience = Outcome(), False, self._pace.patience(seconds)
         while not (idle and outcome.status):
-            if time.monotonic() > end:
+            if patience.over():
                 raise Broken("execute", f"code has not ended after {seconds:.0f} s: {outcome}")
             idle = self._gather(outcome, message_id) or idle
             if answer and self._ours(self._client.stdin_channel, message_id):
@@ -88,6 +96,7 @@ class Talk:
             reply = self._ours(self._client.shell_channel, message_id)
             if reply:
                 outcome.add(reply["msg_type"], reply["content"])
+        patience.kept("execute", "code has ended")
         return outcome
 
     def send_and_forget(self, code: str) -> None:

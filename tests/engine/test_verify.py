@@ -24,6 +24,7 @@ from buildlib.errors import ActionError
 from tests.engine.fake_spark import command as spark_command
 from verify import stopping
 from verify.engine import Engine
+from verify.pace import Pace
 
 pytestmark = pytest.mark.engine
 
@@ -207,6 +208,8 @@ def test_a_fault_of_spark_is_found(fault, derived, nothing_left, tmp_path, monke
     monkeypatch.setattr(verify.kernel, "PATIENCE", 1.0)
     monkeypatch.setattr(verify.spark_cases, "UP_SECONDS", 3.0)
     monkeypatch.setattr(verify.spark_cases, "JOB_SECONDS", 0.3)
+    if fault == "keeps the cores":  # some seconds, which a busy machine would explain
+        monkeypatch.setattr(Pace, "busy", False)
     expected = BROKEN_SPARK[fault]
     command = spark_command(fault, BOOTSTRAP)
     image = derived("ENV SPARK_HOME=/opt/spark", f"CMD {json.dumps(command)}")
@@ -311,6 +314,27 @@ def test_a_stop_leaves_nothing(number, code, engine, derived):
     assert "has been removed" in error
     assert "Traceback" not in error
     assert left(engine, name) == []
+
+
+def test_the_next_run_removes_what_a_killed_one_has_left(engine, derived):
+    image = derived("LABEL another=image")
+    runs = [Engine(), Engine()]
+    dead, alive = runs
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    dead.labels["verify.owner.pid"] = str(child.pid)
+    child.wait()
+    try:
+        for run_ in runs:
+            run_.start(image, f"{run_.run}-one", env={})
+        # As a gateway makes kernels: without a label of ours, on the run's network.
+        engine.containers.run(image, name=f"{dead.run}-kernel", network=dead.run, detach=True)
+        assert len(left(engine, dead.run)) == 3
+        assert dead.run in Engine().remove_dead()
+        assert left(engine, dead.run) == []
+        assert left(engine, alive.run) != []
+    finally:
+        for run_ in runs:
+            run_.clear()
 
 
 def test_an_image_that_is_not_there(engine, capsys):

@@ -530,6 +530,21 @@ def test_a_proof_sees_nothing_of_the_callers_environment(shop: Workshop, monkeyp
     assert not {"PYTHONOPTIMIZE", "EG_KERNEL_LAUNCH_TIMEOUT", "HTTP_PROXY_PASSWORD"} & set(seen)
 
 
+def test_a_proof_says_what_it_is_doing(shop: Workshop) -> None:
+    shop.build("images/a", 'filegroup(name="a", srcs=["BUILD.py"])')
+    shop.file("proof/__init__.py").file(
+        "proof/__main__.py",
+        "import sys\nprint('>> idle, 2 of 9')\nprint('a line')\nopen(sys.argv[-1], 'w')\n",
+    )
+    said: list[str] = []
+    does: list[str] = []
+    context = Executor(shop.open(), say=print)._context(said.append, None, doing=does.append)
+    context.run_module(shop.open().graph[parse_label("//images/a")], "proof", [])
+    assert does == ["idle, 2 of 9"]
+    assert context.tail() == "a line"
+    assert said[1:] == ["a line"]
+
+
 def test_a_release_does_not_claim_images_of_others(foreign) -> None:
     shop, _ = foreign
     shop.image("images/ours")

@@ -107,6 +107,17 @@ def test_each_case_has_a_row_and_a_broken_rule_is_named():
     assert results.exit_code(found) == 1
 
 
+def test_a_program_that_asks_is_told_each_case_as_it_begins():
+    out = io.StringIO()
+    cases = [Case(name, "", lambda: None) for name in ("one", "two")]
+    results.run(cases, Board(out, progress=True))
+    lines = out.getvalue().splitlines()
+    assert [line for line in lines if line.startswith(">> ")] == [
+        ">> one, 1 of 2",
+        ">> two, 2 of 2",
+    ]
+
+
 def test_a_fault_of_ours_is_no_broken_rule_and_does_not_end_the_run():
     found, _ = run(("one", lambda: 1 // 0), ("two", lambda: None))
     assert [result.rule for result in found] == [FAULT, ""]
@@ -193,24 +204,29 @@ def test_json_is_what_it_is_documented_to_be(tmp_path):
         "columns": list(results.TIMES),
         "rows": [
             {
-                "name": "", "cases": 1, "failed": 0, "seconds": 1.5,
+                "name": "", "cases": 1, "failed": 0, "slow": 0, "seconds": 1.5,
                 "times": {"report": 0.5, "idle": 1.0},
             },
-            {"name": "x_docker", "cases": 2, "failed": 2, "seconds": 0.5, "times": {}},
+            {
+                "name": "x_docker", "cases": 2, "failed": 2, "slow": 0, "seconds": 0.5,
+                "times": {},
+            },
         ],
         "cases": [
             {
                 "name": "report", "ok": True, "seconds": 1.5, "rule": "", "message": "",
-                "times": {"idle": 1.0, "report": 0.5}, "tried": True, "document": "",
+                "times": {"idle": 1.0, "report": 0.5}, "tried": True, "slow": [],
+                "document": "",
             },
             {
                 "name": "x_docker/start", "ok": False, "seconds": 0.5, "rule": "stop",
-                "message": "seen", "times": {}, "tried": True,
+                "message": "seen", "times": {}, "tried": True, "slow": [],
                 "document": "docs/verify.md#stop",
             },
             {
                 "name": "x_docker/execute", "ok": False, "seconds": 0.0, "rule": "stop",
                 "message": "no kernel starts", "times": {}, "tried": False,
+                "slow": [],
                 "document": "docs/verify.md#stop",
             },
         ],

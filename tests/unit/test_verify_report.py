@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from verify.listener import KeyPair, Listener
 from verify.report import check_fields, unseal
 from verify.rules import Broken
-from verify.waiting import until
 
 KEYS = KeyPair()
 OTHER_KEYS = KeyPair()
@@ -135,7 +134,7 @@ def test_the_listener_keeps_messages_apart_and_ignores_scans():
         for sender, data in (("127.0.0.1", b"a" * 5000), ("127.0.0.2", b"b")):
             with socket.create_connection((host, int(port)), source_address=(sender, 0)) as sock:
                 sock.sendall(data)
-        message = until(lambda: listener.take("127.0.0.2"), 5)
+        message = listener.take("127.0.0.2", 5)
         assert message == (b"b", True)
         assert listener.take("127.0.0.1") == (b"a" * 5000, True)
         assert listener.take("127.0.0.1") is None

@@ -43,6 +43,8 @@ _PROOF_GRACE = 60.0
 _CHUNK = 1 << 20
 _TERMINAL = ("COLUMNS", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "TERM")
 """Variables that say how a child's output looks; no other variable of the user reaches a proof."""
+_DOES = ">> "
+"""How a line of a child begins that only says what it does at present."""
 _TAIL = 40
 """Lines of a child's output that an error shows."""
 
@@ -69,6 +71,7 @@ class ActionContext:
         log: Takes the lines that a builder prints.
         waited: Takes the seconds that a fetch took.
         no_cache: Ignore the builder's cache, and build from the sources.
+        doing: Takes what a child says that it does at present.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class ActionContext:
         log: Log,
         waited: Callable[[float], None] = lambda _: None,
         no_cache: bool = False,
+        doing: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._view = view
         self._root = root
@@ -99,6 +103,7 @@ class ActionContext:
         self._log = log
         self._waited = waited
         self._no_cache = no_cache
+        self._doing = doing
         self._tail: list[str] = []
         self.targets: Targets = view.graph.targets
         self.store = store
@@ -257,10 +262,13 @@ class ActionContext:
         os.makedirs(os.path.dirname(report), exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(report)
-        command = [sys.executable, "-m", module, *arguments, "--json", report]
+        command = [sys.executable, "-m", module, *arguments, "--progress", "--json", report]
         self._log("$ " + _shell(command))
 
         def on_line(line: str) -> None:
+            if line.startswith(_DOES):
+                self._doing(line.removeprefix(_DOES))
+                return
             self._tail.append(line)
             self._log(line)
 

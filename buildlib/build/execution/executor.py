@@ -152,18 +152,21 @@ class Executor:
         recorder = SpanRecorder(target.label, self._begin)
         with open(log_path, "w", encoding="utf-8", errors="replace") as log_file:
 
+            def doing(what: str) -> None:
+                self.doing[target.label] = what
+
             def log(line: str) -> None:
                 event = recorder.feed(line)
                 log_file.write(line + "\n")
                 log_file.flush()
                 if isinstance(event, (Started, Resumed)) and (step := instruction_of(event.name)):
                     shown = event.name[: len(event.name) - len(step) + _SHOWN]
-                    self.doing[target.label] = " ".join(shown.split())
+                    doing(" ".join(shown.split()))
                 if self._verbose:
                     self._say(line)
 
             try:
-                context = self._context(log, recorder, no_cache=rebuild)
+                context = self._context(log, recorder, no_cache=rebuild, doing=doing)
                 output = target.rule.build(target, (), context)
             except ActionError as error:
                 shown = os.path.relpath(log_path, workspace.root)
@@ -177,7 +180,12 @@ class Executor:
         )
 
     def _context(
-        self, log: Say, recorder: SpanRecorder | None, *, no_cache: bool = False
+        self,
+        log: Say,
+        recorder: SpanRecorder | None,
+        *,
+        no_cache: bool = False,
+        doing: Say = lambda _: None,
     ) -> Context:
         workspace = self._workspace
 
@@ -198,6 +206,7 @@ class Executor:
             log=log,
             waited=recorder.waited if recorder else lambda _: None,
             no_cache=no_cache,
+            doing=doing,
         )
 
     def _output(self, ref: Reference, log: Say, recorder: SpanRecorder | None) -> Output:

@@ -15,7 +15,7 @@ from typing import Any
 from buildlib.build.execution.session import Session
 from buildlib.build.workspace import Workspace
 from buildlib.cli import plans
-from buildlib.cli.building import build, is_verbose
+from buildlib.cli.building import build, default_jobs, is_verbose
 from buildlib.cli.common import open_workspace, print_json, say, warn
 from buildlib.cli.verb import ALWAYS, DRY_RUN, JOBS, JSON, VERBOSITY, Call, Verb
 from buildlib.core.graph.graph import VERIFY
@@ -23,6 +23,9 @@ from buildlib.core.model.label import Label, Reference
 from buildlib.core.rules.kernel_check import REPORT
 from buildlib.core.store.state import report_path
 from buildlib.errors import InputError
+
+_JOBS = 2
+"""Proofs at a time."""
 
 
 def run(call: Call) -> int:
@@ -50,7 +53,8 @@ def run(call: Call) -> int:
     code = build(
         workspace,
         checks,
-        jobs=call.number("jobs", 1),  # proofs measure times: one at a time, unless asked
+        # What measures takes turns (verify/turns.py); more than two would only wait for each other.
+        jobs=call.number("jobs", min(_JOBS, default_jobs())),
         verbose=verbose,
         force=call.flag("always"),
         quiet=quiet,
@@ -110,9 +114,11 @@ def details(reports: Mapping[str, Any]) -> list[str]:
         cases = report["cases"] if report else []
         width = max((len(case["name"]) for case in cases), default=0)
         for case in cases:
-            verdict = "ok" if case["ok"] else "FAILED" if case["tried"] else "not tried"
+            well = "slow" if case.get("slow") else "ok"
+            verdict = well if case["ok"] else "FAILED" if case["tried"] else "not tried"
             line = f"{name}  {case['name'].ljust(width)}  {verdict:9}  {case['seconds']:6.2f} s"
             lines.append(f"{line}  {case['message']}".rstrip())
+            lines += [f"{name}    slow: {slow['what']}" for slow in case.get("slow", ())]
     return lines
 
 
@@ -131,7 +137,8 @@ def table(reports: Mapping[str, Any]) -> list[str]:
         known_columns.update(dict.fromkeys(report["columns"]))
         for row in report["rows"]:
             failed = f"{row['failed']} of {row['cases']} FAILED"
-            verdict = failed if row["failed"] else f"{row['cases']} well"
+            slow = f", {row['slow']} of them slow" if row.get("slow") else ""
+            verdict = failed if row["failed"] else f"{row['cases']} well{slow}"
             title = f"{name} {row['name']}".rstrip()
             rows.append((title, {**row["times"], "all": row["seconds"]}, verdict))
     measured = {column for _, times, _ in rows for column in times}
@@ -160,7 +167,7 @@ VERB = Verb(
     run,
     words="[TARGET…]",
     options=(
-        JOBS._replace(help="run N proofs at a time; by default one, since they measure times"),
+        JOBS._replace(help="run N proofs at a time; by default 2, and what is measured runs alone"),
         VERBOSITY._replace(help="2 shows each case as it ends, and all of them before the table"),
         ALWAYS._replace(help="prove again what is proved"),
         DRY_RUN._replace(help="show what would be proved"),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
-from buildlib.core.graph.graph import Graph
+from buildlib.core.graph.graph import VERIFY, Graph
 from buildlib.core.keys.compute import Keys
 from buildlib.core.keys.record import Change, KeyRecord, compare
 from buildlib.core.model.label import Label, Reference
@@ -38,6 +38,7 @@ class Explainer:
     """Explains why keys changed since the last builds of this workspace."""
 
     def __init__(self, graph: Graph, keys: Keys, records: Parts, state: State) -> None:
+        self._graph = graph
         self._keys = keys
         self._records = records
         self._state = state
@@ -53,7 +54,7 @@ class Explainer:
         if last == self._keys.key(Reference(label)):
             return "its record is gone"
         if not self._last(label):
-            return "not built yet"
+            return "not proved yet" if self._graph[label].rule.verb == VERIFY else "not built yet"
         return self._comparison.in_a_line(label, last) or "its record is gone"
 
     def _last(self, label: Label) -> str:

@@ -143,7 +143,8 @@ class Context(Protocol):
         Args:
             target: Names the report.
             module: A package at the workspace's root.
-            arguments: `--json FILE` is added.
+            arguments: `--progress --json FILE` is added. A line that it prints and that begins with
+                `>> ` says what it is doing; it is shown meanwhile, and in no log.
 
         Returns:
             Exit code and report.
