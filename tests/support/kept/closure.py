@@ -104,11 +104,18 @@ class Closure:
             roots: dict[str, str] = {}
             first = self._read(module, text, {})
             for source, name in first.taken:
-                for path in self._resolve(source, module):
-                    if path.startswith("tests/") and name in self._of(path).roots:
+                for path in self._tests_of(source, module):
+                    if name in self._of(path).roots:
                         roots[name] = self._of(path).roots[name]
+            for path in {path for name in first.imports for path in self._tests_of(name, module)}:
+                for name, at in self._of(path).roots.items():
+                    roots[f".{name}"] = at if roots.get(f".{name}", at) == at else ALL
             self._facts[module] = self._read(module, text, roots) if roots else first
         return self._facts[module]
+
+    def _tests_of(self, name: str, importer: str) -> list[str]:
+        """The modules of tests that a name may stand for."""
+        return [path for path in self._resolve(name, importer) if path.startswith("tests/")]
 
     def _resolve(self, name: str, importer: str) -> set[str]:
         """The files that a dotted name may stand for, with the packages above them."""

@@ -50,7 +50,8 @@ def read_facts(path: str, text: str, roots: dict[str, str]) -> Facts:
     Args:
         path: Where it lies, from the root of the repository.
         text: The source.
-        roots: Names it imports that stand for a path in the module they come from.
+        roots: Names it imports that stand for a path in the module they come from; with a dot
+            before them, such names of modules that it imports.
     """
     tree = ast.parse(text)
     _drop_types(tree)
@@ -82,13 +83,13 @@ def read_facts(path: str, text: str, roots: dict[str, str]) -> Facts:
             }
     paths = _Paths(path, roots)
     paths.visit(tree)
-    if ALL in paths.used and paths.from_root:
+    if paths.from_root:
         paths.used = paths.used - {ALL} | set(paths.from_root)
     return Facts(
         tuple(sorted(imports)),
         tuple(sorted(told)),
         tuple(sorted(paths.used)),
-        paths.names,
+        {name: at for name, at in paths.names.items() if not name.startswith(".")},
         tuple(sorted(taken)),
         tuple(sorted(words)),
     )
@@ -199,6 +200,8 @@ class _Paths(ast.NodeVisitor):
                 found = self._called(called, args)
             case ast.Attribute(value=inner, attr="parent"):
                 found = self._up(self._follow(inner), 1)
+            case ast.Attribute(value=ast.Name(), attr=name):
+                found = self.names.get(f".{name}")
             case ast.Subscript(
                 value=ast.Attribute(value=inner, attr="parents"), slice=ast.Constant(value=int(n))
             ):

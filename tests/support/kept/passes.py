@@ -76,7 +76,7 @@ class Keys:
         root: The repository.
         tree: Its files.
         images: Name -> ID of the family's images; None where no engine is asked.
-        engine: What engine that is.
+        engine_about: What engine that is.
         organization: By which word its images are named.
     """
 
@@ -85,7 +85,7 @@ class Keys:
         root: str,
         tree: Mapping[str, bytes],
         images: Mapping[str, str] | None = None,
-        engine: str = "",
+        engine_about: str = "",
         organization: str = "elyra",
     ) -> None:
         self._root = root
@@ -93,7 +93,7 @@ class Keys:
         self._closure = Closure(tree, self._remembered)
         self._tree = tree
         self._images = images
-        self._engine = engine
+        self._engine = engine_about
         self._organization = organization
         self._digests = {name: sha256(data).hexdigest() for name, data in tree.items()}
 
@@ -198,9 +198,10 @@ class Passes:
         others = [one for one in self._kept.get(test, ()) if one.key != passed.key]
         self._kept[test] = [passed, *others][:_AT_MOST]
 
-    def drop(self, test: str) -> None:
-        """Forget a file that failed: what passes sometimes has not passed."""
-        self._kept.pop(test, None)
+    def drop(self, test: str, mode: str, keys: Keys) -> None:
+        """Forget the pass of a file that failed since: what passes sometimes has not passed."""
+        while passed := self.find(test, mode, keys):
+            self._kept[test].remove(passed)
 
     def save(self) -> None:
         """Write them."""

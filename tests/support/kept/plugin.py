@@ -151,7 +151,7 @@ class Kept:
         for test, rows in self._outcomes.items():
             about = self._found.get(test, {"tests": -1, "engine": True})
             if not all(rows.values()):
-                self._passes.drop(test)
+                self._passes.drop(test, self._mode, self._keys)
             elif len(rows) == about["tests"] and now.can_tell(
                 engine=about["engine"], mode=self._mode
             ):
