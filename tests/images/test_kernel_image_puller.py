@@ -20,6 +20,7 @@ import pytest
 import requests
 
 from tests.support.containerd import Containerd, containerd
+from tests.support.pace import promptly
 from tests.support.registry import PASSWORD, USER, Registry, registry
 
 pytestmark = pytest.mark.engine
@@ -346,9 +347,8 @@ def test_it_stops_within_two_seconds_in_the_midst_of_a_pull(node, start):
     with serving(hang) as slow:
         puller = start(node, KIP_IMAGES=f"{slow}/never/comes:1")
         assert asked.wait(30), puller.log()
-        begun = time.monotonic()
-        puller.container.stop(timeout=20)
-        assert time.monotonic() - begun < 2
+        with promptly(2):
+            puller.container.stop(timeout=60)
     puller.container.reload()
     assert puller.container.attrs["State"]["ExitCode"] == 0
     assert puller.log().splitlines()[-1].endswith("stopped")
