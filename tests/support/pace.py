@@ -4,8 +4,8 @@
         stop()
 
 Lateness alone fails no test: seconds in which somebody waited for a processor are not counted, as
-Linux tells them (`/proc/pressure/cpu`). Still nothing is prompt that took `BROKEN` seconds: let what is
-broken take longer than that.
+Linux tells them (`/proc/pressure/cpu`). Still nothing is prompt that took `BROKEN` seconds: let
+what is broken take longer than that.
 """
 
 from __future__ import annotations
