@@ -20,6 +20,7 @@ import pytest
 import requests
 
 from tests.support.containerd import Containerd, containerd
+from tests.support.engine_names import forget
 from tests.support.pace import promptly
 from tests.support.registry import PASSWORD, USER, Registry, registry
 
@@ -86,22 +87,14 @@ def node(request, engine, own_containerd) -> Any:
 def open_registry(engine) -> Iterator[Registry]:
     with registry() as there:
         yield there
-        forget(engine, there)
+        forget(engine, f"{there}/")
 
 
 @pytest.fixture(scope="module")
 def private_registry(engine) -> Iterator[Registry]:
     with registry(auth=True) as there:
         yield there
-        forget(engine, there)
-
-
-def forget(engine: docker.DockerClient, there: Registry) -> None:
-    """Remove what a test's registry has brought into the engine."""
-    for image in engine.images.list():
-        names = image.tags + image.attrs["RepoDigests"]
-        if any(name.startswith(f"{there}/") for name in names):
-            engine.images.remove(image.id, force=True)
+        forget(engine, f"{there}/")
 
 
 def push(engine: docker.DockerClient, there: Registry, name: str) -> str:
