@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.chance import USUAL, examples
+
 REASON = "no Docker Engine answers; start one, or let ./doitw build do it"
 
 
@@ -15,6 +17,14 @@ def _engine_answers() -> bool:
     from buildlib.engine.find import find_engine, probe
 
     return probe(find_engine()) is None
+
+
+def pytest_configure() -> None:
+    """What is tried at random is tried a little in each run, and may take its time."""
+    from hypothesis import settings
+
+    settings.register_profile("tests", max_examples=examples(USUAL), deadline=None)
+    settings.load_profile("tests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
