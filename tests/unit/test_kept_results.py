@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.kept.closure import Closure
+from tests.support.kept.facts import Remembered
 from tests.support.kept.passes import Keys, Passed, Passes, read_tree
 from tests.support.kept.watch import LISTING, PROGRAM, Watch
 
@@ -190,6 +192,20 @@ def test_damaged_passes_are_none(tmp_path: Path, damage: str) -> None:
     kept.parent.mkdir(parents=True)
     kept.write_text(damage)
     assert Passes(str(tmp_path)).find("a", "", Keys(os.devnull, STORE)) is None
+
+
+@pytest.mark.parametrize("damage", [b"", b"x", marshal.dumps([]), marshal.dumps({"old": {}})])
+def test_what_sources_say_is_remembered_and_read_anew_where_it_cannot_be(
+    tmp_path: Path, damage: bytes
+) -> None:
+    file = tmp_path / "facts"
+    file.write_bytes(damage)
+    for _ in range(2):
+        reader = Remembered(str(file))
+        assert reader("a.py", "import b", {}).imports == ("b",)
+        assert reader("a.py", "import c", {}).imports == ("c",)
+        reader.save()
+    assert len(marshal.loads(file.read_bytes())) == 1
 
 
 # -- What is seen --------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ class Remembered:
         self._own = sha256(Path(__file__).read_bytes()).hexdigest()
         self._old: dict[str, tuple[Any, ...]] = {}
         self._new: dict[str, tuple[Any, ...]] = {}
-        with contextlib.suppress(OSError, ValueError, EOFError, TypeError, AttributeError):
+        with contextlib.suppress(OSError, ValueError, EOFError, TypeError, LookupError):
             self._old = marshal.loads(Path(path).read_bytes())[self._own]
 
     def __call__(self, path: str, text: str, roots: dict[str, str]) -> Facts:
