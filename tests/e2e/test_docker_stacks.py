@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from e2e_engine import Images
 
 pytestmark = pytest.mark.engine
+FROM_ROOT = (
+    "buildlib", "deploy", "images", "kernelspecs", "launchers", "verify", "doitw", "dodo.py",
+    "VERSION", "images.lock", "pyproject.toml", "requirements.lock", "requirements-release.lock",
+    "benchmarks", "tools", "requirements-dev.lock",
+)  # fmt: skip
+"""What is copied: tests/support/kept."""
 CONTRACT = "elyra/minimal-notebook:dev"
 ROOT_ONLY = f"FROM {CONTRACT}\nUSER root\nENV HOME=/root\nRUN userdel --remove jovyan\n"
 STACKS = "//images/bases/stacks"

@@ -42,6 +42,8 @@ from tests.support.settings import parse_settings
 pytestmark = pytest.mark.engine
 
 ROOT = Path(__file__).parents[2]
+FROM_ROOT = ("dodo.py", "VERSION", "images.lock")
+"""What is copied by name: tests/support/kept."""
 IMAGE = ROOT / "images/bases/os"
 FORGED = Path(__file__).with_name("forged")
 MIRROR = parse_settings((ROOT / "pyproject.toml").read_text()).network.apt

@@ -114,7 +114,8 @@ class Keys:
         inputs = sorted({pair for name in names for pair in self._contents(name)})
         about: list[Any] = [mode if engine else "", self._machine, inputs]
         if engine and not mode:
-            about += [self._engine, self._images_of(test, whole=set(self._tree) <= names)]
+            paths = {name for name, _ in inputs}
+            about += [self._engine, self._images_of(test, any_image=self._declared <= paths)]
         return sha256(json.dumps(about).encode()).hexdigest()
 
     def can_tell(self, *, engine: bool, mode: str) -> bool:
@@ -151,13 +152,20 @@ class Keys:
         except OSError:
             return "none"
 
-    def _images_of(self, test: str, *, whole: bool) -> list[tuple[str, str]]:
-        """The images that a test file can mean: those it names, else all of the organisation."""
+    @cached_property
+    def _declared(self) -> set[str]:
+        return {name for name in self._tree if os.path.basename(name) == "BUILD.py"}
+
+    def _images_of(self, test: str, *, any_image: bool) -> list[tuple[str, str]]:
+        """The images that a test file can mean.
+
+        Those that it names; all of the organisation if it names none, or can read of all.
+        """
         assert self._images is not None
         words = self._closure.words(test)
-        if self._organization not in words and not whole:
+        if self._organization not in words and not any_image:
             return []
-        named = [] if whole else sorted(name for name in self._images if name in words)
+        named = [] if any_image else sorted(name for name in self._images if name in words)
         return [(name, self._images[name]) for name in named or sorted(self._images)]
 
     @cached_property
