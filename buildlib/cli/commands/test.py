@@ -49,9 +49,7 @@ def run(call: Call) -> int:
 
 def _workers(*, fast: bool) -> list[str]:
     """What needs no engine is work; what needs one waits for it half of the time."""
-    cores = (
-        len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
+    cores = os.cpu_count() or 1
     return ["-n", str(cores if fast else 2 * cores), "--dist", "worksteal"]
 
 
