@@ -27,11 +27,13 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ran:
     monkeypatch.setattr(signals, "install", lambda save: None)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
 
     def run(*words: str, code: int = 0, **options: bool) -> list[list[str]]:
         commands: list[list[str]] = []
 
-        def note(command: list[str], **_: object) -> SimpleNamespace:
+        def note(command: list[str], *, env: dict[str, str], **_: object) -> SimpleNamespace:
+            assert "PYTHONDONTWRITEBYTECODE" not in env
             commands.append([os.path.basename(command[0]), *command[1:]])
             return SimpleNamespace(returncode=code)
 

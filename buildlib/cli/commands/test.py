@@ -64,6 +64,8 @@ def _step(workspace: Workspace, name: str, command: tuple[str, ...] | list[str])
     say(f"== {name}: {' '.join([os.path.basename(command[0]), *command[1:]])}")
     tools = os.path.dirname(sys.executable)
     environ = {**os.environ, "PATH": f"{tools}{os.pathsep}{os.environ.get('PATH', '')}"}
+    # pytest would rewrite the assertions of all tests anew, in each of its processes.
+    environ.pop("PYTHONDONTWRITEBYTECODE", None)
     since = time.monotonic()
     code = subprocess.run(command, cwd=workspace.root, env=environ, check=False).returncode
     say(f"== {name}: {'ok' if code == 0 else 'FAILED'} after {duration(time.monotonic() - since)}")
