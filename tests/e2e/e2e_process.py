@@ -27,7 +27,7 @@ FROM_ROOT = ("buildlib", "dodo.py", "pyproject.toml", "VERSION")
 NOWHERE = "unix:///nonexistent/docker.sock"
 """An engine that never answers, and that nobody may install."""
 
-PATIENCE = 90.0
+PATIENCE = 300.0
 """Seconds after which a process is taken to hang."""
 
 

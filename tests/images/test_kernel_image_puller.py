@@ -367,6 +367,6 @@ def test_an_empty_list_pulls_nothing_and_wrong_settings_are_all_named(engine, st
     puller = start(node, KIP_IMAGES="")
     puller.wait("0 images: 0 pulled, 0 there, 0 failed, .* next in 300 s")
     puller = start(node, KIP_INTERVAL="soon", KIP_PULL_POLICY="Never")
-    assert puller.container.wait(timeout=30)["StatusCode"] == 2
+    assert puller.container.wait(timeout=120)["StatusCode"] == 2
     lines = puller.log().splitlines()
     assert [line.split(":")[1].strip() for line in lines] == ["KIP_INTERVAL", "KIP_PULL_POLICY"]

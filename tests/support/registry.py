@@ -119,7 +119,7 @@ class Registry:
             command = self._on_small_disk(command)
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not self._answers():
             said = (self.folder / "log").read_text()
             assert self._process.poll() is None, f"the registry ended: {said}"

@@ -299,12 +299,12 @@ def puller(*argv, **env):
 
 def test_faulty_settings_and_arguments_end_it_with_a_line_each(tmp_path):
     process = puller("-m", "kernel_image_puller", KIP_INTERVAL="x", KIP_NUM_PULLERS="y")
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=120)
     assert process.returncode == 2
     names = [line.split(": ")[1] for line in said.splitlines()]
     assert names == ["KIP_INTERVAL", "KIP_NUM_PULLERS"]
     process = puller("-m", "kernel_image_puller", "--chek")
-    assert "usage" in process.communicate(timeout=20)[0]
+    assert "usage" in process.communicate(timeout=120)[0]
     assert process.returncode == 2
 
 
@@ -313,7 +313,7 @@ def test_the_check_is_quick_as_it_runs_often(tmp_path):
     process = puller(
         "-X", "importtime", "-m", "kernel_image_puller", "--check", KIP_HEARTBEAT_FILE=beat
     )
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=120)
     assert process.returncode == 1
     assert "no round has succeeded yet" in said
     assert not re.search(r"\| +(docker|grpc|google|requests|ssl|asyncio)$", said, re.MULTILINE)
