@@ -100,6 +100,9 @@ HERE = "from pathlib import Path\nROOT = Path(__file__).resolve().parents[2]\n"
         ("from tests.support import helper\nx = list(helper.ROOT.iterdir())", ALL),
         (f"{HERE}FROM_ROOT = ('docs',)\nuse(str(ROOT))", {"docs/page.md"}),
         ("import os\nx = os.path.dirname(__file__)", ALL),
+        ("import tomli as other\nx = other.__file__", set()),
+        ("import buildlib\nx = buildlib.__path__", ALL),
+        ("from buildlib import other as it\nx = it.__file__", ALL),
         ("def test():\n    root = str(Path(__file__).parents[2])\n    use(root)", ALL),
     ],
 )
@@ -339,6 +342,17 @@ def test_workers_tell_what_their_tests_took(tmp_path: Path) -> None:
     made.write("data/a.txt", "another")
     assert made.run("--kept", *workers)[:2] == (0, AGAIN | {"tests/test_data.py"})
     assert made.run("--keep", *workers)[:2] == (0, AGAIN | ONCE)  # all
+
+
+@pytest.mark.parametrize("words", [("-k", "none"), ("tests/test_none.py::test_none",)])
+def test_parts_of_files_are_not_kept(tmp_path: Path, words: tuple[str, ...]) -> None:
+    made = Checkout(tmp_path)
+    assert made.run("--kept", *words)[:2] == (0, {"tests/test_none.py"})
+    assert not (tmp_path / ".buildlib").exists()
+
+
+def test_a_source_that_cannot_be_read_depends_on_everything(tmp_path: Path) -> None:
+    assert Remembered(str(tmp_path / "facts"))("a.py", "def", {}).paths == (".",)
 
 
 def test_nothing_to_run_is_no_failure(tmp_path: Path) -> None:

@@ -47,8 +47,11 @@ class Closure:
         for module in modules:
             if module.startswith("buildlib/"):
                 continue  # works on the folder it is given; who gives it the root says so
-            for path in self._of(module).paths:
+            facts = self._of(module)
+            for path in facts.paths:
                 found |= self.below(path)
+            if any(place == "?" or self._resolve(place, module) for place in facts.places):
+                found |= self.below(ALL)
         return frozenset(found)
 
     def words(self, test: str) -> frozenset[str]:
@@ -100,7 +103,7 @@ class Closure:
     def _of(self, module: str) -> Facts:
         if module not in self._facts:
             self._facts[module] = _NOTHING  # for modules that import each other
-            text = self._texts[module].decode()
+            text = self._texts[module].decode(errors="replace")
             roots: dict[str, str] = {}
             first = self._read(module, text, {})
             for source, name in first.taken:
@@ -156,5 +159,5 @@ class Closure:
         return found
 
 
-_NOTHING = Facts((), (), (), {}, (), ())
+_NOTHING = Facts((), (), (), {}, (), (), ())
 _NO_MODULES = ("__init__", "conftest", "BUILD", "defs")

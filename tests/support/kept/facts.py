@@ -34,6 +34,7 @@ class Facts(NamedTuple):
         roots: Names of the module that other modules may import, and the path of each.
         taken: What it takes from other modules by name: (module, name).
         words: Constants that may name an image.
+        places: Modules that it asks where they lie; `?` where it does not say which.
     """
 
     imports: tuple[str, ...]
@@ -42,6 +43,7 @@ class Facts(NamedTuple):
     roots: dict[str, str]
     taken: tuple[tuple[str, str], ...]
     words: tuple[str, ...]
+    places: tuple[str, ...]
 
 
 def read_facts(path: str, text: str, roots: dict[str, str]) -> Facts:
@@ -59,11 +61,16 @@ def read_facts(path: str, text: str, roots: dict[str, str]) -> Facts:
     told: set[str] = set()
     taken: set[tuple[str, str]] = set()
     words: set[str] = set()
+    places: set[str] = set()
+    plain: dict[str, str] = {}
     folder = path.rpartition("/")[0].split("/")
     documented = _docstrings(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             imports |= {alias.name for alias in node.names}
+            plain |= {alias.asname or alias.name: alias.name for alias in node.names}
+        elif isinstance(node, ast.Attribute) and node.attr in (_SELF, "__path__"):
+            places.add(ast.unparse(node.value))
         elif isinstance(node, ast.ImportFrom):
             above = folder[: len(folder) - node.level + 1] if node.level else []
             module = ".".join([*above, *([node.module] if node.module else [])])
@@ -92,7 +99,12 @@ def read_facts(path: str, text: str, roots: dict[str, str]) -> Facts:
         {name: at for name, at in paths.names.items() if not name.startswith(".")},
         tuple(sorted(taken)),
         tuple(sorted(words)),
+        tuple(sorted(plain.get(place, "?") for place in places)),
     )
+
+
+EVERYTHING = Facts((), (), (ALL,), {}, (), (), ())
+"""What is told by a source that cannot be read."""
 
 
 class Remembered:
@@ -109,7 +121,12 @@ class Remembered:
     def __call__(self, path: str, text: str, roots: dict[str, str]) -> Facts:
         """See `read_facts`."""
         name = sha256(repr((path, text, sorted(roots.items()))).encode()).hexdigest()
-        told = self._old.get(name) or self._new.get(name) or tuple(read_facts(path, text, roots))
+        told = self._old.get(name) or self._new.get(name)
+        if told is None:
+            try:
+                told = tuple(read_facts(path, text, roots))
+            except (SyntaxError, ValueError, RecursionError):
+                told = tuple(EVERYTHING)
         self._new[name] = told
         return Facts(*told)
 

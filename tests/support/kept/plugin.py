@@ -26,11 +26,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Be there only where asked for."""
-    if not (config.option.kept or config.option.keep) or config.option.collectonly:
+    asked = config.option.kept or config.option.keep
+    if not asked or config.option.collectonly or _runs_parts(config):
         return
     worker = getattr(config, "workerinput", None)
     plugin = Kept(config, worker["left_out"] if worker is not None else None)
     config.pluginmanager.register(plugin, "kept results")
+
+
+def _runs_parts(config: pytest.Config) -> bool:
+    """Whether somebody chose tests within files: that those pass says nothing of their files."""
+    chosen = ("keyword", "deselect", "lf", "stepwise")
+    within = any("::" in word for word in config.args) or "PYTEST_ADDOPTS" in os.environ
+    return within or any(getattr(config.option, name, None) for name in chosen)
 
 
 class Kept:
@@ -49,6 +57,7 @@ class Kept:
         self._watch = Watch(self._root)
         self._found: dict[str, dict[str, Any]] = {}
         self._outcomes: dict[str, dict[str, bool]] = defaultdict(dict)
+        self._ended: dict[str, set[str]] = defaultdict(set)
         self._left_out: dict[str, Passed] = {}
         self._ignored = frozenset(left_out or ())
         if self._worker:
@@ -122,8 +131,11 @@ class Kept:
         """One phase of a test."""
         expected = hasattr(report, "wasxfail") or "needs" in report.keywords
         fine = report.passed or (report.skipped and expected)
-        rows = self._outcomes[report.nodeid.split("::", 1)[0]]
+        name = report.nodeid.split("::", 1)[0]
+        rows = self._outcomes[name]
         rows[report.nodeid] = rows.get(report.nodeid, True) and fine
+        if report.when == "teardown":
+            self._ended[name].add(report.nodeid)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -149,19 +161,23 @@ class Kept:
             return
         now = Keys(self._root, tree, *_images(self._mode))
         for test, rows in self._outcomes.items():
-            about = self._found.get(test, {"tests": -1, "engine": True})
             if not all(rows.values()):
                 self._passes.drop(test, self._mode, self._keys)
-            elif len(rows) == about["tests"] and now.can_tell(
-                engine=about["engine"], mode=self._mode
-            ):
-                seen = tuple(sorted(self._watch.seen.get(test, ())))
-                key = self._keys.key(test, self._mode, seen, engine=about["engine"])
-                if key == now.key(test, self._mode, seen, engine=about["engine"]):
-                    passed = Passed(self._mode, key, seen, about["tests"], about["engine"])
-                    self._passes.add(test, passed)
+        for test, about in self._found.items():
+            fine = all(self._outcomes.get(test, {}).values())
+            if fine and len(self._ended[test]) == about["tests"]:
+                self._keep(test, about["tests"], self._keys, now, engine=about["engine"])
         self._passes.save()
         now.save()
+
+    def _keep(self, test: str, tests: int, then: Keys, now: Keys, *, engine: bool) -> None:
+        """Keep a pass, unless what it took was edited meanwhile."""
+        if not now.can_tell(engine=engine, mode=self._mode):
+            return
+        seen = tuple(sorted(self._watch.seen.get(test, ())))
+        key = then.key(test, self._mode, seen, engine=engine)
+        if key == now.key(test, self._mode, seen, engine=engine):
+            self._passes.add(test, Passed(self._mode, key, seen, tests, engine))
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """Say what was left out."""
