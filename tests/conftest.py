@@ -28,7 +28,8 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked `engine` are reported as not run without one; in CI they fail."""
+    """Slow tests first. Without an engine, those marked `engine` are told, and fail in CI."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     wanting = [item for item in items if item.get_closest_marker("engine")]
     if not wanting or _engine_answers():
         return

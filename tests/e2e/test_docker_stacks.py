@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import docker
     from e2e_engine import Images
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 FROM_ROOT = (
     "buildlib", "deploy", "images", "kernelspecs", "launchers", "verify", "doitw", "dodo.py",
     "VERSION", "images.lock", "pyproject.toml", "requirements.lock", "requirements-release.lock",

@@ -35,7 +35,7 @@ from deploy.state import State
 from tests.support.reach import reached
 from verify.rest import Rest
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 ROOT = Path(__file__).resolve().parents[2]
 FROM_ROOT = (

@@ -39,7 +39,7 @@ from buildlib.outside.debian.rootfs import ExtraFile, write_rootfs
 from buildlib.outside.fetch.source import DebianPath, Download
 from tests.support.settings import parse_settings
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 ROOT = Path(__file__).parents[2]
 FROM_ROOT = ("dodo.py", "VERSION", "images.lock")

@@ -25,7 +25,7 @@ from tests.engine.fake_spark import command as spark_command
 from verify import stopping
 from verify.engine import Engine
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 ROOT = Path(__file__).resolve().parents[2]
 FROM_ROOT = ("verify", "deploy", "buildlib", "pyproject.toml")

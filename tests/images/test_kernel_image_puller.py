@@ -24,7 +24,7 @@ from tests.support.engine_names import forget
 from tests.support.pace import promptly
 from tests.support.registry import PASSWORD, USER, Registry, registry
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 NAME = "kernel-image-puller"
 LIMIT = 180_000_000  # bytes
 SOCKET = "/var/run/docker.sock"
