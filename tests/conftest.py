@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.chance import USUAL, examples
+
 REASON = "no Docker Engine answers; start one, or let ./doitw build do it"
 
 
@@ -17,8 +19,17 @@ def _engine_answers() -> bool:
     return probe(find_engine()) is None
 
 
+def pytest_configure() -> None:
+    """What is tried at random is tried a little in each run, and may take its time."""
+    from hypothesis import settings
+
+    settings.register_profile("tests", max_examples=examples(USUAL), deadline=None)
+    settings.load_profile("tests")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests marked `engine` are reported as not run without one; in CI they fail."""
+    """Slow tests first. Without an engine, those marked `engine` are told, and fail in CI."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
     wanting = [item for item in items if item.get_closest_marker("engine")]
     if not wanting or _engine_answers():
         return

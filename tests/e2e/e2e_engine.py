@@ -6,6 +6,8 @@ import io
 import tarfile
 from typing import TYPE_CHECKING
 
+from tests.support.engine_names import names_below
+
 if TYPE_CHECKING:
     import docker
 
@@ -24,11 +26,8 @@ class Images:
 
     def tags(self) -> dict[str, str]:
         """All references of the organisation, each with the ID of its image."""
-        found: dict[str, str] = {}
-        for image in self.client.images.list(filters={"reference": f"{self.organization}/*"}):
-            own = [tag for tag in image.tags if tag.startswith(self.organization + "/")]
-            found |= dict.fromkeys(own, image.id)
-        return found
+        names = names_below(self.client, f"{self.organization}/")
+        return {name: image for name, image in names.items() if "@" not in name}
 
     def id(self, name: str, tag: str = "dev") -> str | None:
         """The ID of an image of the organisation; None where there is none of that name."""

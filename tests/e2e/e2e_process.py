@@ -21,10 +21,13 @@ from typing import Any, NamedTuple
 
 from e2e_sample import ROOT, write_sample
 
+FROM_ROOT = ("buildlib", "dodo.py", "pyproject.toml", "VERSION")
+"""What the processes take of the checkout, which is on their path: tests/support/kept."""
+
 NOWHERE = "unix:///nonexistent/docker.sock"
 """An engine that never answers, and that nobody may install."""
 
-PATIENCE = 90.0
+PATIENCE = 300.0
 """Seconds after which a process is taken to hang."""
 
 

@@ -13,7 +13,7 @@ import docker
 import pytest
 from e2e_sample import ROOT
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 PAGE = ROOT / "docs/performance.md"
 

@@ -26,7 +26,7 @@ from tests.unit.fetch_server import Server
 if TYPE_CHECKING:
     import docker
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 ROUNDS = int(os.environ.get("BUILDLIB_DAMAGE", "8"))
 SEED = os.environ.get("BUILDLIB_DAMAGE_SEED") or secrets.token_hex(4)

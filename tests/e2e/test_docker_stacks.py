@@ -32,7 +32,13 @@ if TYPE_CHECKING:
     import docker
     from e2e_engine import Images
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
+FROM_ROOT = (
+    "buildlib", "deploy", "images", "kernelspecs", "launchers", "verify", "doitw", "dodo.py",
+    "VERSION", "images.lock", "pyproject.toml", "requirements.lock", "requirements-release.lock",
+    "benchmarks", "tools", "requirements-dev.lock",
+)  # fmt: skip
+"""What is copied: tests/support/kept."""
 CONTRACT = "elyra/minimal-notebook:dev"
 ROOT_ONLY = f"FROM {CONTRACT}\nUSER root\nENV HOME=/root\nRUN userdel --remove jovyan\n"
 STACKS = "//images/bases/stacks"

@@ -18,7 +18,7 @@ from e2e_family_check import assert_right, contents
 from e2e_process import Family
 from e2e_sample import REPOSITORIES
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 KILLS = int(os.environ.get("BUILDLIB_KILLS", "6"))
 SEED = os.environ.get("BUILDLIB_KILL_SEED") or secrets.token_hex(4)

@@ -14,7 +14,7 @@ from e2e_engine import Images
 from e2e_process import Family
 from e2e_sample import ROOT, lock_text, pyproject
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 BASE, LEFT, OTHER, RIGHT = (f"//images/{name}" for name in ("base", "left", "other-base", "right"))
 MADE, SCRIPTS, SPEC = "//tools:made", "//launchers:scripts", "//specs:left_spec"

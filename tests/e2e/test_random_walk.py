@@ -18,7 +18,7 @@ from e2e_walk import IMAGES, Sources
 
 from tests.unit.fetch_server import Server
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 ROUNDS = int(os.environ.get("BUILDLIB_WALK", "12"))
 SEED = os.environ.get("BUILDLIB_WALK_SEED") or secrets.token_hex(4)

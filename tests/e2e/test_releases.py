@@ -32,7 +32,7 @@ from e2e_release import (
 from tests.support.registry import Registry
 from tests.support.registry import registry as a_registry
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 KILLS = int(os.environ.get("BUILDLIB_KILLS", "4"))
 SEED = os.environ.get("BUILDLIB_KILL_SEED") or secrets.token_hex(4)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import docker.errors
 import pytest
 from e2e_engine import Images
 from e2e_process import Family
 from e2e_sample import pyproject
 
+from tests.support import engine_names
 from tests.support.registry import Registry
 
 pytestmark = pytest.mark.engine
@@ -42,11 +41,7 @@ def shared(family: Family, images: Images, there: Registry) -> Iterator[Family]:
 
 def forget(images: Images) -> None:
     """Take all names of the images from the engine, so that they are gone from it."""
-    for image in images.client.images.list():
-        for name in [*image.tags, *image.attrs.get("RepoDigests", [])]:
-            if name.startswith(f"{images.organization}/"):
-                with contextlib.suppress(docker.errors.NotFound):  # a digest goes with its tag
-                    images.untag(name)
+    engine_names.forget(images.client, f"{images.organization}/")
 
 
 def another(family: Family, clone: object, images: Images) -> Family:

@@ -35,9 +35,14 @@ from deploy.state import State
 from tests.support.reach import reached
 from verify.rest import Rest
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 ROOT = Path(__file__).resolve().parents[2]
+FROM_ROOT = (
+    "buildlib", "deploy", "images", "kernelspecs", "launchers", "verify", "doitw", "dodo.py",
+    "VERSION", "images.lock", "pyproject.toml", "requirements.lock", "requirements-release.lock",
+)  # fmt: skip
+"""What `./doitw deploy` takes of the checkout: tests/support/kept."""
 KEPT = State(str(ROOT / "deploy"))
 DEBIAN = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "docker-compose"]
 

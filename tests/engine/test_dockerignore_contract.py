@@ -11,6 +11,7 @@ from plain_docker import build, built_files, client
 
 from buildlib.core.dockerfile.ignore import IgnoreRules, ignore_file, pattern_regex
 from buildlib.errors import InputError
+from tests.support.chance import examples
 
 pytestmark = pytest.mark.engine
 
@@ -131,8 +132,7 @@ pattern = st.tuples(
 
 
 @settings(
-    max_examples=30,
-    deadline=None,
+    max_examples=examples(30),
     derandomize=True,
     database=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

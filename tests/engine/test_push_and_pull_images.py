@@ -30,7 +30,7 @@ from tests.support.reach import WAYS, reached
 from tests.support.registry import PASSWORD, USER, Registry, registry
 from tests.support.troubled import Seen, Troubled, troubled
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 UPLOADS = "/blobs/uploads/"
 

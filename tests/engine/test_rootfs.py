@@ -38,9 +38,11 @@ from buildlib.outside.debian.rootfs import ExtraFile, write_rootfs
 from buildlib.outside.fetch.source import Download
 from tests.support.settings import parse_settings
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 ROOT = Path(__file__).parents[2]
+FROM_ROOT = ("dodo.py", "VERSION", "images.lock")
+"""What is copied by name: tests/support/kept."""
 IMAGE = ROOT / "images/bases/os"
 FORGED = Path(__file__).with_name("forged")
 MIRROR = parse_settings((ROOT / "pyproject.toml").read_text()).network.apt

@@ -26,9 +26,11 @@ from verify import stopping
 from verify.engine import Engine
 from verify.pace import Pace
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 ROOT = Path(__file__).resolve().parents[2]
+FROM_ROOT = ("verify", "deploy", "buildlib", "pyproject.toml")
+"""What `python -m verify` takes of the checkout: tests/support/kept."""
 IMAGE = os.environ.get("TEST_IMAGES", "elyra/{name}:dev").format(name="kernel-py")
 GATEWAY = IMAGE.replace("kernel-py", "enterprise-gateway")
 BOOTSTRAP = "/usr/local/bin/bootstrap-kernel.sh"

@@ -17,6 +17,8 @@ import pytest
 
 from verify.hostile import faults, hostile
 
+pytestmark = pytest.mark.slow
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 

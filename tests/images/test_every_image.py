@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 IMAGES = (
     "enterprise-gateway",

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pytest
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 LAUNCHERS = "/usr/local/bin/kernel-launchers"
 PROGRAMS = {

@@ -20,9 +20,11 @@ import pytest
 import requests
 
 from tests.support.containerd import Containerd, containerd
+from tests.support.engine_names import forget
+from tests.support.pace import promptly
 from tests.support.registry import PASSWORD, USER, Registry, registry
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 NAME = "kernel-image-puller"
 LIMIT = 180_000_000  # bytes
 SOCKET = "/var/run/docker.sock"
@@ -85,22 +87,14 @@ def node(request, engine, own_containerd) -> Any:
 def open_registry(engine) -> Iterator[Registry]:
     with registry() as there:
         yield there
-        forget(engine, there)
+        forget(engine, f"{there}/")
 
 
 @pytest.fixture(scope="module")
 def private_registry(engine) -> Iterator[Registry]:
     with registry(auth=True) as there:
         yield there
-        forget(engine, there)
-
-
-def forget(engine: docker.DockerClient, there: Registry) -> None:
-    """Remove what a test's registry has brought into the engine."""
-    for image in engine.images.list():
-        names = image.tags + image.attrs["RepoDigests"]
-        if any(name.startswith(f"{there}/") for name in names):
-            engine.images.remove(image.id, force=True)
+        forget(engine, f"{there}/")
 
 
 def push(engine: docker.DockerClient, there: Registry, name: str) -> str:
@@ -346,9 +340,8 @@ def test_it_stops_within_two_seconds_in_the_midst_of_a_pull(node, start):
     with serving(hang) as slow:
         puller = start(node, KIP_IMAGES=f"{slow}/never/comes:1")
         assert asked.wait(30), puller.log()
-        begun = time.monotonic()
-        puller.container.stop(timeout=20)
-        assert time.monotonic() - begun < 2
+        with promptly(2):
+            puller.container.stop(timeout=60)
     puller.container.reload()
     assert puller.container.attrs["State"]["ExitCode"] == 0
     assert puller.log().splitlines()[-1].endswith("stopped")
@@ -374,6 +367,6 @@ def test_an_empty_list_pulls_nothing_and_wrong_settings_are_all_named(engine, st
     puller = start(node, KIP_IMAGES="")
     puller.wait("0 images: 0 pulled, 0 there, 0 failed, .* next in 300 s")
     puller = start(node, KIP_INTERVAL="soon", KIP_PULL_POLICY="Never")
-    assert puller.container.wait(timeout=30)["StatusCode"] == 2
+    assert puller.container.wait(timeout=120)["StatusCode"] == 2
     lines = puller.log().splitlines()
     assert [line.split(":")[1].strip() for line in lines] == ["KIP_INTERVAL", "KIP_PULL_POLICY"]

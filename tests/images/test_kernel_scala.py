@@ -15,7 +15,7 @@ import pytest
 
 from buildlib.engine.client import find_client
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 NAME = "kernel-scala"
 LIB = "/usr/local/bin/kernel-launchers/scala/lib"

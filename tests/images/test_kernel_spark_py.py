@@ -11,7 +11,7 @@ from verify.kernel import END_SECONDS, Wish
 from verify.lab import Lab
 from verify.languages import LANGUAGES
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 NAME = "kernel-spark-py"
 USERS = ("1000:100", "2000:100", "12345:0")
 SUM = "print(sc.parallelize(range(10)).sum())"

@@ -479,7 +479,7 @@ def test_a_signal_ends_the_children_keeps_what_is_whole_and_gives_its_code(
     assert child.stdout.readline() == "ready\n"
     below = int(child.stdout.readline())
     child.send_signal(number)
-    out, err = child.communicate(timeout=20)
+    out, err = child.communicate(timeout=120)
     assert child.returncode == code
     assert out == "kept\n"
     assert err == "\nstopping; what was finished is kept\n"

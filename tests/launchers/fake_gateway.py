@@ -14,7 +14,7 @@ from Cryptodome.Cipher import AES, PKCS1_v1_5
 from Cryptodome.PublicKey import RSA
 from Cryptodome.Util.Padding import unpad
 
-PATIENCE = 40.0  # seconds, for things that take one on an idle machine
+PATIENCE = 120.0  # seconds, for things that take one on an idle machine
 
 
 def wait_for(what, timeout=PATIENCE):

@@ -25,6 +25,8 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 from fake_gateway import PATIENCE, FakeGateway
 
+from tests.support.pace import promptly
+
 
 class Capability(Enum):
     """What is asked in some cases of the contract, and not honoured by each launcher."""
@@ -285,10 +287,9 @@ class LaunchedKernel(ABC):
     @contextmanager
     def ends_in_time(self, *codes: int) -> Iterator[None]:
         """What is done within ends the launcher, with one of these exit codes, and in time."""
-        began = time.monotonic()
-        yield
-        assert self.wait() in codes
-        assert time.monotonic() - began < self.stop_seconds
+        with promptly(self.stop_seconds):
+            yield
+            assert self.wait() in codes
 
     def processes(self) -> list[int]:
         """All processes that have come from this launcher: they carry its mark."""

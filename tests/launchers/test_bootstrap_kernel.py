@@ -66,7 +66,7 @@ class Image:
             capture_output=True,
             text=True,
             check=False,
-            timeout=30,
+            timeout=120,
         )
 
 
@@ -301,7 +301,7 @@ def test_it_becomes_the_launcher(image):
         stdout=subprocess.PIPE,
         text=True,
     )
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=120)
     assert f"PID={process.pid}" in said.splitlines()
 
 

@@ -11,6 +11,8 @@ import pytest
 from fake_gateway import wait_for
 from launched import Capability, needs
 
+pytestmark = pytest.mark.slow
+
 GATEWAY_PATIENCE = 0.005  # seconds: EG_SOCKET_TIMEOUT, for connecting and for sending
 DROPPED = 1.0  # seconds until the system tries again what a full queue has dropped
 GARBAGE = [

@@ -17,6 +17,8 @@ import pytest
 from fake_gateway import FakeGateway, bound_but_deaf, wait_for
 from launched import Capability, needs
 
+pytestmark = pytest.mark.slow
+
 PORTS = ("shell_port", "iopub_port", "stdin_port", "control_port", "hb_port")
 MESSAGES = needs(Capability.MESSAGES)
 

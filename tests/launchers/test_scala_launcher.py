@@ -12,7 +12,7 @@ import pytest
 from fake_gateway import wait_for
 from scala_kernel import ScalaKernel
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 
 @pytest.fixture

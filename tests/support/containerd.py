@@ -52,7 +52,7 @@ class Containerd:
             program = debian_program("containerd", "usr/bin/containerd")
             command = [program, "--config", str(folder / "config.toml")]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while "containerd successfully booted" not in self.log():
             if self._process.poll() is not None or time.monotonic() > end:
                 self.stop()

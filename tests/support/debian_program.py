@@ -16,10 +16,10 @@ import urllib.request
 from hashlib import sha256
 from pathlib import Path
 
-from buildlib.build.workspace import Workspace
 from buildlib.outside.debian.deb import Deb
+from tests.support.settings import parse_settings
 
-_ROOT = Path(__file__).parents[2]
+_SETTINGS = Path(__file__).parents[2] / "pyproject.toml"
 _POOL = "debian/pool/main/"
 PACKAGES = {
     "containerd": (
@@ -40,7 +40,7 @@ def debian_program(package: str, path: str) -> str:
     installed = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/bin")
     if installed:
         return installed
-    mirror = Workspace(str(_ROOT)).settings.network.apt
+    mirror = parse_settings(_SETTINGS.read_text()).network.apt
     cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     kept = Path(cache, "enterprise-gateway-images", "test-programs", package, name)
     if not kept.exists():

@@ -14,7 +14,6 @@ its images lie on a disk of that size, which is gone with the process: `space="8
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import socket
@@ -34,6 +33,7 @@ import docker.errors
 import trustme
 
 from tests.support.debian_program import debian_program
+from tests.support.engine_names import forget
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -109,17 +109,8 @@ class Registry:
 
     def __exit__(self, *_: object) -> None:
         for client in self._clients:
-            self._forget(client)
+            forget(client, f"{self.host}/")
         self.stop()
-
-    def _forget(self, client: docker.DockerClient) -> None:
-        """Remove what refers to this registry from an engine; images with other names stay."""
-        for image in client.images.list():
-            for reference in [*image.tags, *image.attrs.get("RepoDigests", [])]:
-                if reference.startswith(f"{self.host}/"):
-                    # A digest may be gone with its tag.
-                    with contextlib.suppress(docker.errors.NotFound):
-                        client.images.remove(reference)
 
     def start(self) -> None:
         """Start it, and come back when it answers."""
@@ -128,7 +119,7 @@ class Registry:
             command = self._on_small_disk(command)
         with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while not self._answers():
             said = (self.folder / "log").read_text()
             assert self._process.poll() is None, f"the registry ended: {said}"

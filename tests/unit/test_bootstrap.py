@@ -411,7 +411,7 @@ def test_a_stopped_set_up_ends_its_child_and_is_taken_up_again(workspace, number
         assert time.monotonic() < deadline
         time.sleep(0.01)
     process.send_signal(number)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=120)
     assert process.returncode == code
     assert "Traceback" not in errors
     assert is_gone(int(pid_file.read_text()))

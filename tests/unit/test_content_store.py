@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from buildlib.core.store import content
 from buildlib.core.store.content import EPOCH, ContentStore, HashMismatch, default_root, stamp_ns
 from buildlib.errors import ActionError
+from tests.support.chance import examples
 
 NONE = hashlib.sha256(b"").hexdigest()
 
@@ -439,5 +440,5 @@ class AnyHistory(RuleBasedStateMachine):
                 assert read(self.store.path(digest)) == data
 
 
-AnyHistory.TestCase.settings = settings(max_examples=30, stateful_step_count=15, deadline=None)
+AnyHistory.TestCase.settings = settings(max_examples=examples(30), stateful_step_count=15)
 TestAnyHistory = AnyHistory.TestCase

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from buildlib.core.keys.index import DigestIndex
+from tests.support.chance import examples
 
 SETTLE = 0.06
 """Seconds after which an index may trust a file: a little more than its tick."""
@@ -368,8 +369,7 @@ class Files(RuleBasedStateMachine):
 
 TestFiles = Files.TestCase
 TestFiles.settings = settings(
-    max_examples=30,
+    max_examples=examples(30),
     stateful_step_count=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
 )

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 
 from buildlib.core.dockerfile.lines import Instruction, read_lines
 from buildlib.errors import InputError
+from tests.support.chance import examples
 from tests.support.dockerfiles import dockerfiles
 
 buildkit = pytest.importorskip("dockerfile", reason="BuildKit's parser is built for Linux on amd64")
@@ -42,7 +43,7 @@ def theirs(found: Any) -> tuple[object, ...]:
 
 
 @given(dockerfiles())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(100))
 def test_instructions_begin_and_end_where_buildkit_says(text: str) -> None:
     try:
         commands = buildkit.parse_string(text)

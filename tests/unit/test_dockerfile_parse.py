@@ -323,7 +323,7 @@ def test_sixty_lines_are_read_in_a_fraction_of_a_millisecond():
     parse(text, "Dockerfile")
     best = float("inf")
     for _ in range(50):
-        start = time.perf_counter()
+        start = time.process_time()
         parse(text, "Dockerfile")
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     assert best < 0.001

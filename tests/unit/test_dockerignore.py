@@ -144,8 +144,8 @@ def test_ten_thousand_paths_take_a_moment(exceptions):
     many = [f"src/package{i % 40}/module{i}/file{i}.py" for i in range(10_000)]
     best = float("inf")
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         assert not any(map(rules.excludes, many))
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     assert best < 0.5
     print(f"{best / len(many) * 1e6:.1f} us a path")

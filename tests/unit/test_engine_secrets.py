@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from buildlib.core.model.settings import Network
 from buildlib.engine.protocol import Grant
@@ -106,7 +106,6 @@ def test_nothing_to_lend_changes_nothing() -> None:
 
 
 @given(dockerfiles())
-@settings(deadline=None)
 def test_buildkit_sees_the_flags_at_each_run_and_nothing_else_changed(text: str) -> None:
     buildkit = pytest.importorskip("dockerfile", reason="built for Linux on amd64")
     try:

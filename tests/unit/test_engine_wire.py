@@ -16,6 +16,7 @@ from buildlib.engine.api import EngineClient
 from buildlib.engine.find import Endpoint
 from buildlib.engine.wire import PIPELINE, Connection, ConnectionBrokenError, Pipeline
 from buildlib.errors import ActionError, EngineUnavailable
+from tests.support.chance import examples
 
 
 def plain(body: bytes, status: str = "200 OK", extra: str = "") -> bytes:
@@ -68,7 +69,7 @@ def ask(endpoint: Endpoint, count: int = 1) -> list[bytes]:
     bodies=st.lists(st.tuples(st.binary(max_size=300), st.integers(0, 40)), max_size=5),
     cuts=st.lists(st.integers(1, 50), min_size=1, max_size=30),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_answers_are_read_however_they_are_cut(
     bodies: list[tuple[bytes, int]], cuts: list[int]
 ) -> None:

@@ -19,6 +19,7 @@ from buildlib.core.pack.tar import Member, write_tar
 from buildlib.core.store.content import EPOCH
 from buildlib.errors import ActionError, InputError
 from tests.integration.workshop import Workshop
+from tests.support.chance import examples
 
 TREE = {
     "top-1.0/bin/run": (b"#!/bin/sh\n", 0o755),
@@ -264,7 +265,7 @@ def _has_no_file_above_a_file(tree: Tree) -> bool:
 
 
 @given(trees.filter(_has_no_file_above_a_file), st.randoms(), st.sampled_from(["w:gz", "w", "zip"]))
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_the_order_and_the_format_the_result_is_the_same(
     tmp_path_factory: pytest.TempPathFactory, tree: Tree, random, mode: str
 ) -> None:

@@ -33,6 +33,7 @@ from buildlib.outside.fetch.failures import FetchFailed, NotInStore, NotServed
 from buildlib.outside.fetch.fetcher import Fetcher
 from buildlib.outside.fetch.source import Download
 from buildlib.outside.web.retry import Retry
+from tests.support.pace import promptly
 
 FAST = Retry(first_delay=0.01, longest_delay=2.0, connect_timeout=2.0, read_timeout=0.5)
 BIG = bytes(range(256)) * 4096  # 1 MiB
@@ -226,9 +227,8 @@ def test_retry_after_is_waited_for(server, store):
 def test_retry_after_is_not_waited_for_longer_than_we_would(server, store):
     download = server.add("/f", b"x", status(429, Retry_After=3600))
     patience = FAST._replace(longest_delay=0.1)
-    start = time.monotonic()
-    Fetcher(store, Network(), retry=patience).fetch([download])
-    assert time.monotonic() - start < 1
+    with promptly(1):
+        Fetcher(store, Network(), retry=patience).fetch([download])
 
 
 def test_patience_ends(server, store):
@@ -241,9 +241,8 @@ def test_patience_ends(server, store):
 
 def test_a_silent_server_is_left_and_asked_again(server, store):
     download = server.add("/f", BIG, hang(9), hang(9, after=70_000))
-    start = time.monotonic()
-    fetch(store, download)
-    assert time.monotonic() - start < 8
+    with promptly(8):
+        fetch(store, download)
     assert [headers.get("Range") for headers in server.seen("/f")] == [None, None, "bytes=70000-"]
     assert content(store, download) == BIG
 
@@ -399,10 +398,11 @@ def test_a_host_that_does_not_answer_is_given_up_once(server, store):
         dead = gone.url
     downloads = [Download(sha(b"%d" % n), 1, f"f{n}", (f"{dead}/f{n}",)) for n in range(100)]
     patience = FAST._replace(first_delay=0.1, attempts=4)  # at least 0.35 s until given up
-    start = time.monotonic()
-    with pytest.raises(FetchFailed, match="cannot fetch 100 files") as error:
+    with (
+        promptly(6),  # each in its turn: 9 s and more
+        pytest.raises(FetchFailed, match="cannot fetch 100 files") as error,
+    ):
         Fetcher(store, Network(), retry=patience, jobs=4).fetch([*downloads, good])
-    assert time.monotonic() - start < 6  # each in its turn: 9 s and more
     assert "Connection refused" in error.value.detail
     assert "https_proxy" in error.value.fix
     assert store.has(good.sha256)
@@ -509,10 +509,8 @@ def test_a_fault_in_the_observer_ends_the_fetch(server, store):
     def broken(*_):
         raise KeyError
 
-    start = time.monotonic()
-    with pytest.raises(KeyError):
+    with promptly(3), pytest.raises(KeyError):
         fetch(store, download, observer=broken)
-    assert time.monotonic() - start < 3
 
 
 def test_a_store_that_cannot_be_written(server, tmp_path):
@@ -610,7 +608,7 @@ def child(store, download):
 
 
 def wait_for_bytes(store, download, count):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while time.monotonic() < end:
         try:
             if os.stat(store.partial(download.sha256)).st_size >= count:
@@ -652,10 +650,9 @@ def test_stopped_in_the_middle_then_resumed(server, store, how):
     download = server.add("/f", BIG, slow(30, pieces=60))
     process = child(store, download)
     wait_for_bytes(store, download, 50_000)
-    start = time.monotonic()
-    process.send_signal(how)
-    error = process.communicate(timeout=10)[1]
-    assert time.monotonic() - start < 8  # the server would take 30
+    with promptly(8):  # the server would take 30
+        process.send_signal(how)
+        error = process.communicate(timeout=120)[1]
     assert process.returncode in (-how, 130)
     assert ("KeyboardInterrupt" in error) == (how == signal.SIGINT)
     assert not store.has(download.sha256)

@@ -27,6 +27,8 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import MaxRetryError
 
+from tests.support.chance import examples
+
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "launchers/kubernetes"
 SHARED = ROOT / "launchers/docker"
@@ -323,7 +325,7 @@ def replaced(item: Any, old: Any, new: Any) -> Any:
     return item.replace(old, new) if isinstance(item, str) else item
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=examples(60))
 @given(HOSTILE)
 def test_a_template_puts_any_value_where_it_belongs_and_nowhere_else(tmp_path_factory, value):
     template = tmp_path_factory.getbasetemp() / "any.yaml.j2"
@@ -339,7 +341,7 @@ def test_a_template_puts_any_value_where_it_belongs_and_nowhere_else(tmp_path_fa
     assert rendered[0] == replaced(rendered[1], BENIGN, value)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(40))
 @given(HOSTILE)
 def test_a_variable_nobody_knows_is_one_value_of_the_kernels_environment(value):
     found, benign = pod(KERNEL_ANY=value), pod(KERNEL_ANY=BENIGN)
@@ -349,7 +351,7 @@ def test_a_variable_nobody_knows_is_one_value_of_the_kernels_environment(value):
 KNOWN = [*sorted(values_of.CHECKS), "KERNEL_VOLUMES", "KERNEL_VOLUME_MOUNTS", "KERNEL_USERNAME"]
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=examples(100))
 @given(st.sampled_from(KNOWN), HOSTILE)
 def test_a_known_variable_is_refused_in_a_line_or_changes_its_own_place_only(name, value):
     refused = ""
@@ -589,7 +591,7 @@ def test_only_resources_that_are_known_are_made(name, value):
         application(**{f"KERNEL_CRD_{name}": value})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(40))
 @given(HOSTILE)
 def test_an_application_has_any_value_in_its_place_only(value):
     found, benign = application(KERNEL_ANY=value), application(KERNEL_ANY=BENIGN)

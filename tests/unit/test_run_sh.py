@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.chance import examples
+
 BIN = Path(__file__).parents[2] / "kernelspecs/bin"
 ARGUMENTS = ["--RemoteProcessProxy.kernel-id", "k-1", "--RemoteProcessProxy.port-range", "a b;c"]
 
@@ -270,13 +272,13 @@ def test_a_quote_without_an_end_is_an_error():
 PRINTABLE = st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(PRINTABLE)
 def test_a_value_is_one_piece_of_its_word_whatever_it_is(value):
     assert words("--name x${V}", V=value) == ["--name", f"x{value}"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(PRINTABLE)
 def test_what_a_client_adds_is_split_and_never_run_or_replaced(value):
     try:

@@ -12,6 +12,7 @@ from Cryptodome.Util.Padding import pad
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.chance import examples
 from verify.listener import KeyPair, Listener
 from verify.report import check_fields, unseal
 from verify.rules import Broken
@@ -59,7 +60,7 @@ def test_public_key_is_what_the_gateway_hands_out():
 @given(
     st.dictionaries(st.text(), st.text() | st.integers(), max_size=5), st.sampled_from([16, 24, 32])
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 def test_what_was_sealed_is_read(info, size):
     assert unseal(seal(info, aes_key=b"a" * size), KEYS.private) == info
 
