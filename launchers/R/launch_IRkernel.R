@@ -4,6 +4,7 @@
 # What it does is in `kernel_launcher`, the folder beside it; docs/launchers.md has the picture.
 
 local({
+  compiler::enableJIT(0L) # compiling our few lines takes longer than they do
   file <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[1])
   folder <- file.path(dirname(normalizePath(file)), "kernel_launcher")
   # YARN links a file that it ships into the working folder, and an archive as a folder of its own.

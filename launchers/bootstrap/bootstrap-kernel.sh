@@ -166,8 +166,9 @@ case $language in
         need_file "$script"
         need_command Rscript
         # The launcher itself runs no code of the user's, and loads what it needs: no profile, no
-        # packages (it starts in a quarter of the time). The kernel is another process.
-        exec Rscript --vanilla --default-packages=NULL "$script" "$@"
+        # packages (it starts in a quarter of the time), and no look for garbage before it has loaded
+        # them. The kernel is another process.
+        exec Rscript --vanilla --default-packages=NULL --min-nsize=700k "$script" "$@"
         ;;
     scala)
         for toree in "$launchers"/scala/lib/toree-assembly*.jar; do break; done

@@ -3,6 +3,13 @@
 from buildlib.rules import container_files, download, extract, glob
 
 TOREE = "toree-0.5.0"
+# What our classes in Toree's jar are compiled with: Spark's, whose Scala is the kernel's.
+SCALA = {
+    "scala-compiler": "2.12.18",
+    "scala-library": "2.12.18",
+    "scala-reflect": "2.12.18",
+    "slf4j-api": "2.0.7",
+}
 
 download(
     name="pypi",
@@ -17,13 +24,23 @@ extract(
     doc="Apache Toree with all it needs but Spark, as published",
 )
 
+extract(
+    name="scala",
+    archive="//images/spark:distribution",
+    files={
+        f"opt/spark/jars/{name}-{version}.jar": f"scala/{name}.jar"
+        for name, version in SCALA.items()
+    },
+    doc="Scala, to compile what is added to Toree",
+)
+
 container_files(
     name="toree",
     dockerfile="Dockerfile.toree",
     bases={"JDK": "//images/spark:jdk"},
-    srcs=[":toree_published", "toree/SynchronizedFlush.java"],
+    srcs=[":scala", ":toree_published", *glob(["toree/**/*.java", "toree/reference.conf"])],
     outputs=["toree-assembly.jar"],
-    doc="Apache Toree with all it needs but Spark, and with its output in order",
+    doc="Apache Toree with all it needs but Spark: its output in order, its start quick",
 )
 
 container_files(

@@ -8,17 +8,24 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import time
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from buildlib.engine.client import find_client
+from verify.engine import Engine
+from verify.kernel import Wish
+from verify.lab import Lab
+from verify.languages import LANGUAGES
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
 NAME = "kernel-scala"
 LIB = "/usr/local/bin/kernel-launchers/scala/lib"
+MAGICS = ["%adddeps", "%addjar", "%lsmagic", "%showtypes", "%truncation", "%%dataframe", "%%html"]
+PATIENCE = 120  # seconds; below 5 on a machine that does nothing else
 SOURCES = Path(__file__).parents[2] / "launchers" / "scala"
 
 
@@ -67,3 +74,45 @@ def test_two_builds_of_the_jar_give_the_same_bytes_for_java_8(engine, image, tmp
         assert "launcher/ToreeLauncher.class" in names
         versions = {archive.read(name)[6:8] for name in names}
     assert versions == {b"\x00\x34"}  # 52: Java 8
+
+
+@pytest.fixture(scope="module")
+def lab(image):
+    """Starts kernels of the image as the gateway does."""
+    engine = Engine()
+    lab = Lab(engine, image(NAME), "scala", LANGUAGES["scala"], 60)
+    yield lab
+    lab.close()
+    engine.clear()
+
+
+def test_a_cell_waits_for_the_interpreter_and_magics_are_there(lab):
+    with lab.kernel() as kernel:
+        talk = kernel.talk
+        cells = [talk.begin("val a = 6"), talk.begin("%showtypes on"), talk.begin("a * 7")]
+        said = [talk.finish(cell, seconds=PATIENCE).text for cell in cells]
+        assert "6" in said[0]
+        assert "42" in said[2]
+        listed = talk.run("%lsmagic").text
+        assert [magic for magic in MAGICS if magic not in listed] == []
+        assert talk.run("%%sql\nselect 40 + 2 as answer", seconds=PATIENCE).text.count("42") == 1
+
+
+def test_an_interrupt_ends_a_cell_that_waits_for_the_interpreter_alone(lab):
+    with lab.kernel() as kernel:
+        cell = kernel.talk.begin('println("run")')
+        kernel.request(signum=2)
+        outcome = kernel.talk.finish(cell, seconds=PATIENCE)
+        # Where the interpreter is quick, the cell has run: an interrupt of what has ended is none.
+        assert outcome.status == "error" or outcome.text == "run\n"
+        assert kernel.talk.run("println(spark != null)", seconds=PATIENCE).text == "true\n"
+
+
+def test_eager_makes_a_context_that_the_first_cell_need_not_ask_for(lab):
+    active = "println(org.apache.spark.sql.SparkSession.getDefaultSession.isDefined)"
+    with lab.kernel(Wish(env={"KERNEL_SPARK_CONTEXT_INIT_MODE": "eager"})) as kernel:
+        end = time.monotonic() + PATIENCE
+        while kernel.talk.run(active, seconds=PATIENCE).text != "true\n":
+            assert time.monotonic() < end
+            time.sleep(0.2)
+        assert "6.0" in kernel.talk.run("sc.parallelize(1 to 3).sum", seconds=PATIENCE).text

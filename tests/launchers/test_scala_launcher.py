@@ -35,6 +35,18 @@ def test_lazy_is_the_default(launch):
     kernel.wait_for_line("stub arguments: --spark-context-initialization-mode lazy")
 
 
+@pytest.mark.parametrize(
+    ("master", "told", "eager"), [("local[2]", "lazy", "true"), ("yarn", "eager", "null")]
+)
+def test_eager_is_the_interpreters_affair_where_no_cluster_waits(launch, master, told, eager):
+    kernel = launch(
+        spark_context_initialization_mode="eager",
+        env={"JAVA_TOOL_OPTIONS": f"-Dspark.master={master}"},
+    )
+    kernel.wait_for_line(f"stub arguments: --spark-context-initialization-mode {told}")
+    kernel.wait_for_line(f"stub eager: {eager}")
+
+
 def test_a_toree_that_does_not_listen_is_an_error_in_time(launch):
     kernel = launch(env={"STUB_DEAF": "hb", "EG_KERNEL_LAUNCH_TIMEOUT": "1.5"})
     assert kernel.wait() == 1
@@ -67,6 +79,18 @@ def test_the_number_of_an_interrupt_may_come_from_the_environment(launch):
     cell = kernel.begin_cell("sleep")
     kernel.request(signum=12)  # nobody's
     kernel.request(signum=10)
+    kernel.assert_interrupted(cell)
+
+
+def test_an_interrupt_before_the_interpreter_is_ready_is_for_the_cells_that_wait(launch):
+    kernel = launch()
+    kernel.answer("ready false")
+    cell = kernel.begin_cell("sleep")  # what the interpreter itself runs looks like one
+    kernel.request(signum=2)
+    kernel.wait_for_line("interrupted: cells that wait")
+    kernel.assert_running(cell)
+    kernel.answer("ready true")
+    kernel.request(signum=2)
     kernel.assert_interrupted(cell)
 
 

@@ -3,6 +3,9 @@
 RESOLVER <- "RES_OPTIONS" # resolv.conf(5)
 MARK <- "KERNEL_LAUNCHER_MARK" # in the environment of all that comes from the kernel's process
 SIGNALS <- 0:64
+# Objects (of 56 bytes) until R first looks for garbage. While packages are loaded there is none, and
+# looking for it takes a quarter of the start.
+FIRST_OBJECTS <- "1500k"
 SIGINT <- 2L
 SIGKILL <- 9L
 SIGTERM <- 15L
@@ -17,7 +20,7 @@ SIGTERM <- 15L
 start_r <- function(script, arguments, fds, mark) {
   command <- c(
     file.path(R.home("bin"), "R"), "--no-echo", "--no-restore", "--no-save",
-    paste0("--file=", script), "--args", arguments
+    paste0("--min-nsize=", FIRST_OBJECTS), paste0("--file=", script), "--args", arguments
   )
   # The kernel goes with us even if we are killed: R has no means to see that coming.
   setpriv <- Sys.which("setpriv")

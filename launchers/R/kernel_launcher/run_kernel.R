@@ -4,6 +4,8 @@
 # on which the supervisor takes requests, `temporary` or `given`: the kind of connection file. Interrupts are suspended until then: R would stop loading.
 
 suspendInterrupts(local({
+  # What runs once or twice is not worth compiling: a tenth of the start.
+  jit <- compiler::enableJIT(0L)
   file <- sub("^--file=", "", grep("^--file=", commandArgs(FALSE), value = TRUE)[1])
   arguments <- commandArgs(TRUE)
   # The methods that the kernel inherits look for IRkernel's functions there.
@@ -18,5 +20,6 @@ suspendInterrupts(local({
   # It holds the key, and nobody else needs it (but who has asked for it at a place of his choice).
   if (arguments[5] == "temporary") unlink(arguments[1])
   cat(tempdir(), "\n", sep = "", file = arguments[2])
+  compiler::enableJIT(jit)
   kernel$run()
 }))

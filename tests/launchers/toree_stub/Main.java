@@ -14,6 +14,7 @@ import java.security.Permission;
 import java.util.Arrays;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
+import launcher.toree.BackgroundInterpreter;
 
 /** Stands for Toree in tests: reads the profile, listens, and does what a line to its shell port says. */
 public final class Main {
@@ -21,6 +22,7 @@ public final class Main {
 
     public static void main(String[] args) throws Exception {
         System.out.println("stub arguments: " + String.join(" ", Arrays.copyOfRange(args, 2, args.length)));
+        System.out.println("stub eager: " + System.getProperty("launcher.toree.eager"));
         Thread.sleep(Long.parseLong(System.getenv().getOrDefault("STUB_DELAY", "0")));
         byte[] profile = Files.readAllBytes(Paths.get(args[1]));
         String mode = PosixFilePermissions.toString(Files.getPosixFilePermissions(Paths.get(args[1])));
@@ -62,6 +64,10 @@ public final class Main {
                 break;
             case "keep":
                 kept = words[1];
+                break;
+            case "ready":
+                BackgroundInterpreter.ready = Boolean.parseBoolean(words[1]);
+                System.out.println(line + ": done");
                 break;
             case "kept":
                 System.out.println("kept: " + kept);

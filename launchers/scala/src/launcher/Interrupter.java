@@ -24,9 +24,9 @@ final class Interrupter implements Runnable {
     private static final int LAST_POLL = 500;
 
     private final Semaphore wishes = new Semaphore(0);
-    private final ClassLoader toree;
+    private final Toree toree;
 
-    Interrupter(ClassLoader toree) {
+    Interrupter(Toree toree) {
         this.toree = toree;
         Thread thread = new Thread(this, "interrupter");
         thread.setDaemon(true);
@@ -44,8 +44,10 @@ final class Interrupter implements Runnable {
             try {
                 wishes.acquire();
                 wishes.drainPermits();
-                cancelSparkJobs();
-                interruptCells();
+                if (!toree.interruptWaiting()) {
+                    cancelSparkJobs();
+                    interruptCells();
+                }
             } catch (InterruptedException error) {
                 return;
             } catch (RuntimeException error) {
@@ -104,11 +106,11 @@ final class Interrupter implements Runnable {
 
     private void cancelSparkJobs() {
         try {
-            Class<?> type = Class.forName("org.apache.spark.SparkContext", true, toree);
-            Class<?> companion = Class.forName(type.getName() + "$", true, toree);
+            Class<?> type = Class.forName("org.apache.spark.SparkContext", true, toree.loader());
+            Class<?> companion = Class.forName(type.getName() + "$", true, toree.loader());
             Object contexts = companion.getField("MODULE$").get(null);
             Object active = companion.getMethod("getActive").invoke(contexts);
-            Class<?> option = Class.forName("scala.Option", true, toree);
+            Class<?> option = Class.forName("scala.Option", true, toree.loader());
             if ((Boolean) option.getMethod("isDefined").invoke(active)) {
                 Object context = option.getMethod("get").invoke(active);
                 type.getMethod("cancelAllJobs").invoke(context);

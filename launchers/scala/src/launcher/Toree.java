@@ -13,14 +13,19 @@ import java.util.List;
 final class Toree {
     private static final String MAIN = "org.apache.toree.Main";
     // It logs the connection info, key included, at INFO and DEBUG, cells at DEBUG, and at WARN what
-    // concerns nobody. The second name is the class that tells the key.
+    // concerns nobody. The second name is the class that tells the key, the third what we add to it.
     private static final List<String> LOGGERS =
-            Arrays.asList("org.apache.toree", "org.apache.toree.Main$$anon$1");
+            Arrays.asList("org.apache.toree", "org.apache.toree.Main$$anon$1", "launcher.toree");
+
+    private static final String INTERPRETER = "launcher.toree.BackgroundInterpreter";
+    private static final String EAGER = "launcher.toree.eager"; // which it looks at
 
     private final ClassLoader loader;
+    private final Class<?> interpreter;
 
     private Toree(ClassLoader loader) {
         this.loader = loader;
+        this.interpreter = ourInterpreter(loader);
     }
 
     /**
@@ -54,16 +59,53 @@ final class Toree {
     }
 
     /** Toree's arguments. */
-    static String[] arguments(Options options, ConnectionFile file) {
+    String[] arguments(Options options, ConnectionFile file) {
         List<String> arguments = new ArrayList<>(Arrays.asList("--profile", file.path().toString()));
         if (options.sparkMode.equals("none")) {
             arguments.add("--nosparkcontext");
         } else {
             arguments.add("--spark-context-initialization-mode");
-            arguments.add(options.sparkMode);
+            arguments.add(eagerInBackground(options) ? "lazy" : options.sparkMode);
         }
         arguments.addAll(options.forToree);
         return arguments.toArray(new String[0]);
+    }
+
+    /**
+     * In mode eager Toree makes Spark's context before it answers. On a local master our interpreter
+     * does so, after that; a cluster's application master waits for a context, and not for ever.
+     */
+    private boolean eagerInBackground(Options options) {
+        boolean local = System.getProperty("spark.master", "").startsWith("local");
+        boolean background = options.sparkMode.equals("eager") && local && interpreter != null;
+        if (background) {
+            System.setProperty(EAGER, "true");
+        }
+        return background;
+    }
+
+    /**
+     * Interrupt the cells that wait for the interpreter.
+     *
+     * @return whether it is not ready yet; false where Toree is not ours and makes it ready at once
+     */
+    boolean interruptWaiting() {
+        try {
+            return interpreter != null
+                    && (Boolean) interpreter.getMethod("interruptWaiting").invoke(null);
+        } catch (ReflectiveOperationException error) {
+            Log.line("cannot interrupt waiting cells: " + error.getClass().getSimpleName());
+            return false;
+        }
+    }
+
+    /** Our interpreter's class, which is in Toree's jar as we build it (toree/src); else null. */
+    private static Class<?> ourInterpreter(ClassLoader loader) {
+        try {
+            return Class.forName(INTERPRETER, false, loader);
+        } catch (ClassNotFoundException | LinkageError theirs) {
+            return null;
+        }
     }
 
     /** Run Toree; returns when it has ended. */

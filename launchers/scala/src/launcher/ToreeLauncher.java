@@ -69,7 +69,7 @@ public final class ToreeLauncher {
             int code = SIGNALLED + Signals.number(name);
             Signals.handle(name, () -> Ending.wish(code, 0));
         }
-        interrupter = new Interrupter(toree.loader());
+        interrupter = new Interrupter(toree);
         byte[] payload = null;
         if (options.responseAddress != null) {
             ServerSocketChannel listener = Ports.listen(candidates, CommPort.BACKLOG);
@@ -78,7 +78,7 @@ public final class ToreeLauncher {
         }
         ports.share();
         watch(ports, file, payload);
-        toree.run(Toree.arguments(options, file));
+        toree.run(toree.arguments(options, file));
     }
 
     private byte[] payload(ConnectionFile file, int port) throws LauncherError {
