@@ -16,15 +16,15 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from buildlib.core.dockerfile import plain
 from buildlib.core.dockerfile.parse import parse
 from buildlib.core.dockerfile.plain import NotPlainError
 from buildlib.engine import process
+from buildlib.engine.loader import Layer, Loader, Packed, pack_layer
 from buildlib.engine.parent import FilesOfImage, Parent, describe, timestamp
 from buildlib.engine.protocol import Builder, BuildRequest, Built, Log
 from buildlib.errors import ActionError, EngineUnavailable, InputError
@@ -39,25 +39,6 @@ _PLATFORM = "linux/amd64"
 """The platform for which is known what BuildKit calls an image from scratch."""
 _COMMENT = "buildkit.dockerfile.v0"
 _IGNORE_FILE = ".dockerignore"
-_KEPT = 16 << 20
-"""Bytes of a layer up to which it is kept in memory, and not written twice."""
-
-
-class Layer(NamedTuple):
-    """A layer that was written here."""
-
-    sha256: str
-    size: int
-    files: Files
-    data: bytes | None
-
-    def pieces(self) -> Iterator[bytes]:
-        """Its tar; the engine refuses it if a file is not what it was."""
-        from buildlib.engine.layer import tar_of
-
-        if self.data is not None:
-            return iter((self.data,))
-        return tar_of(self.files)
 
 
 class DirectBuilder:
@@ -75,6 +56,7 @@ class DirectBuilder:
         self._engine = engine
         self._builder = builder
         self._environ = environ
+        self._loader = Loader(engine)
         self._notes = f"{notes}-files" if notes else ""
         self._lock = threading.Lock()
         self._storage: str | None = None
@@ -117,13 +99,13 @@ class DirectBuilder:
         )
         layers = self._layers(found.steps, request.context, parent)
         config = json.dumps(_configuration(found, layers, parent, request.platform)).encode()
-        image = f"sha256:{sha256(config).hexdigest()}"
         new = [layer for layer in layers if layer is not None]
+        packed = Packed(config, parent.layers if parent else (), tuple(new))
         if process.stopping():
             raise process.Stopped
         try:
-            self._load(image, config, [*(parent.layers if parent else ())], new)
-            there = self._engine.inspect([image])[image]
+            self._loader.load(packed)
+            there = self._engine.inspect([packed.id])[packed.id]
         except EngineUnavailable:
             raise
         except ActionError as error:
@@ -133,11 +115,13 @@ class DirectBuilder:
         files = sum(len(layer.files) for layer in new)
         size = sum(layer.size for layer in new)
         log(f"made without a builder: {len(new)} new layers, {files} entries, {size} bytes")
-        return Built(image)
+        return Built(packed.id)
 
     def _check(self, request: BuildRequest, parent: Parent | None) -> None:
         """Refuse what the engine would not take, or not for this platform."""
-        if (parent.storage if parent else self._own_storage()) not in _GRAPH_DRIVERS:
+        if (
+            parent.storage if parent and parent.layers else self._own_storage()
+        ) not in _GRAPH_DRIVERS:
             raise NotPlainError("the engine's storage takes whole images only")
         if parent is None:
             platform = request.platform or self._engine.platform()
@@ -183,64 +167,14 @@ class DirectBuilder:
                     layers.append(None)
                     continue
                 made = layer_of(step.layer, context, look)
-                layers.append(_written(made))
+                layers.append(pack_layer(made))
                 above.update(made)
         return layers
-
-    def _load(
-        self, image: str, config: bytes, below: Sequence[str], layers: Sequence[Layer]
-    ) -> None:
-        """Give an image to the engine; the layers below are named, and not sent."""
-        from buildlib.core.pack.tar import BLOCK, header
-
-        digest = image.partition(":")[2]
-        names = [f"{layer.partition(':')[2]}.tar" for layer in below]
-        names += [f"{layer.sha256}.tar" for layer in layers]
-        manifest = [{"Config": f"{digest}.json", "RepoTags": None, "Layers": names}]
-
-        def member(name: str, size: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
-            yield header(name, kind=b"0", mode=0o644, owner=(0, 0), size=size, mtime=0)
-            yield from pieces
-            yield bytes(-size % BLOCK)
-
-        index = json.dumps(manifest).encode()
-        parts = [
-            ("manifest.json", len(index), iter((index,))),
-            (f"{digest}.json", len(config), iter((config,))),
-            *((f"{layer.sha256}.tar", layer.size, layer.pieces()) for layer in _unique(layers)),
-        ]
-        size = sum(BLOCK + part_size + -part_size % BLOCK for _, part_size, _ in parts)
-
-        def archive() -> Iterator[bytes]:
-            for part in parts:
-                yield from member(*part)
-            yield bytes(2 * BLOCK)
-
-        self._engine.load(archive(), size + 2 * BLOCK)
 
 
 def _starts(request: BuildRequest) -> tuple[str, str]:
     """What an ignore file's name may begin with."""
     return f"{request.context}/", request.dockerfile
-
-
-def _unique(layers: Sequence[Layer]) -> list[Layer]:
-    return list({layer.sha256: layer for layer in layers}.values())
-
-
-def _written(files: Files) -> Layer:
-    from buildlib.engine.layer import tar_of
-
-    digest, size = sha256(), 0
-    kept: list[bytes] | None = []
-    for piece in tar_of(files):
-        digest.update(piece)
-        size += len(piece)
-        if kept is not None:
-            kept.append(piece)
-            if size > _KEPT:
-                kept = None
-    return Layer(digest.hexdigest(), size, files, None if kept is None else b"".join(kept))
 
 
 def _configuration(

@@ -90,7 +90,9 @@ def _history(entries: list[dict[str, Any]], layers: int) -> tuple[dict[str, Any]
     """The history as in the configuration; the engine does not say which lines made a layer."""
     lines = []
     for entry in reversed(entries):
-        line: dict[str, Any] = {"created": timestamp(entry["Created"])}
+        line: dict[str, Any] = {}
+        if entry["Created"] > 0:  # else it has no time
+            line["created"] = timestamp(entry["Created"])
         for name, given in (("created_by", "CreatedBy"), ("comment", "Comment")):
             if entry.get(given):
                 line[name] = entry[given]

@@ -261,6 +261,8 @@ class _Replay:
 
     def workdir(self, instruction: Instruction) -> Step:
         text = self.word(instruction)
+        if text.startswith("/") and text != normpath(text):  # which some builders mend
+            raise _unclear(instruction)
         path = normpath(join("/", self.config.get("WorkingDir") or "/", text))
         path = "/" + path.lstrip("/")
         self.config["WorkingDir"] = path
@@ -321,11 +323,11 @@ class _Replay:
         if kind == "NONE" and not rest and not instruction.flags:
             check["Test"] = ["NONE"]
         elif kind == "CMD" and rest:
-            listed = _json_list(instruction._replace(rest=rest))
+            command = instruction._replace(rest=rest)
+            listed = _json_list(command)
             if listed == []:
                 raise _unclear(instruction)
-            shell = ["CMD-SHELL", _one_line(instruction._replace(rest=rest))]
-            check["Test"] = shell if listed is None else ["CMD", *listed]
+            check["Test"] = ["CMD", *listed] if listed else ["CMD-SHELL", _one_line(command)]
         else:
             raise _unclear(instruction)
         for flag, name in _TIMES.items():
