@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any
 from buildlib.core.dockerfile import plain
 from buildlib.core.dockerfile.parse import parse
 from buildlib.core.dockerfile.plain import NotPlainError
+from buildlib.core.store.content import EPOCH
 from buildlib.engine import process
 from buildlib.engine.loader import Layer, Loader, Packed, pack_layer
 from buildlib.engine.parent import FilesOfImage, Parent, describe, timestamp
@@ -97,8 +98,9 @@ class DirectBuilder:
         found = plain.addition(
             dockerfile, parent.config if parent else None, args, dict(request.labels)
         )
-        layers = self._layers(found.steps, request.context, parent)
-        config = json.dumps(_configuration(found, layers, parent, request.platform)).encode()
+        layers = self._layers(found.steps, request.context, parent, log)
+        created = timestamp(time.time()) if request.no_cache else _time_of(parent)
+        config = json.dumps(_configuration(found, layers, parent, created)).encode()
         new = [layer for layer in layers if layer is not None]
         packed = Packed(config, parent.layers if parent else (), tuple(new))
         if process.stopping():
@@ -140,7 +142,7 @@ class DirectBuilder:
             return self._storage
 
     def _layers(
-        self, steps: Sequence[plain.Step], context: str, parent: Parent | None
+        self, steps: Sequence[plain.Step], context: str, parent: Parent | None, log: Log
     ) -> list[Layer | None]:
         """The layer of each step that makes one, in order; None for the others."""
         from buildlib.engine.layer import FOLDER, layer_of
@@ -163,6 +165,7 @@ class DirectBuilder:
                 return files.look(path) if files else None
 
             for step in steps:
+                log(step.created_by.removesuffix(" # buildkit"))
                 if step.layer is None:
                     layers.append(None)
                     continue
@@ -177,25 +180,29 @@ def _starts(request: BuildRequest) -> tuple[str, str]:
     return f"{request.context}/", request.dockerfile
 
 
+def _time_of(parent: Parent | None) -> str:
+    """When an image was made, for one that says the same wherever it is made."""
+    return parent.created if parent and parent.created else timestamp(EPOCH)
+
+
 def _configuration(
     found: plain.Addition,
     layers: Sequence[Layer | None],
     parent: Parent | None,
-    platform: str | None,
+    created: str,
 ) -> dict[str, Any]:
     """The configuration of an image, as BuildKit writes it."""
-    system, _, architecture = (platform or _PLATFORM).partition("/")
-    now = timestamp(time.time())
+    system, _, architecture = _PLATFORM.partition("/")
     history: list[dict[str, Any]] = list(parent.history) if parent else []
     digests = list(parent.layers) if parent else []
     for step, layer in zip(found.steps, layers, strict=True):
-        line = {"created": now, "created_by": step.created_by, "comment": _COMMENT}
+        line = {"created": created, "created_by": step.created_by, "comment": _COMMENT}
         history.append(line if layer else {**line, "empty_layer": True})
         digests += [f"sha256:{layer.sha256}"] if layer else []
     return {
         **(parent.system if parent else {"architecture": architecture, "os": system}),
         "config": {name: value for name, value in found.config.items() if value},
-        "created": now,
+        "created": created,
         "history": history,
         "rootfs": {"type": "layers", "diff_ids": digests},
     }

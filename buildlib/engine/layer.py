@@ -1,8 +1,9 @@
 """Layers as files: what a `COPY`, an `ADD` or a `WORKDIR` makes of a tree of files, as a tar.
 
 The tar is what the engine itself would write of the same files, byte for byte where names are short
-and owners are root, so that a layer made here and one made by BuildKit are one layer. Folders that
-BuildKit dates with the moment of the build have a constant time here.
+and owners are root, so that a layer made here and one made by BuildKit are one layer. What is
+copied has a constant time, as files of our contexts have; BuildKit dates folders with the moment of
+the build, and so makes another layer each time.
 
 Every folder above an entry is an entry: the engine unpacks a layer by itself, and what has no entry
 would come out as a folder of mode 0600 that hides the parent's.
@@ -71,7 +72,7 @@ def layer_of(step: Copy | MakeFolder, context: str, look: Look) -> Files:
     else:
         for source in step.sources:
             layer.copy(source, context, step)
-    return layer.files
+    return layer.changes()
 
 
 class _Layer:
@@ -82,6 +83,8 @@ class _Layer:
         self._look = look
         self._new: set[str] = set()
         """Folders that the image did not have before."""
+        self._kept: set[str] = set()
+        """Folders that are as they were."""
 
     def _at(self, path: str) -> Entry | None:
         """What is at a path, whose folders were looked at: in this layer, or below it."""
@@ -101,14 +104,24 @@ class _Layer:
                     raise NotPlainError(f"only its parent knows the owner of /{here}")
                 found = Entry(FOLDER, _FOLDER_MODE, *owner, EPOCH)
                 self._new.add(here)
+            elif here not in self.files:
+                self._kept.add(here)
             if found.kind != FOLDER:
                 raise NotPlainError(f"/{here} is a {found.kind} in its parent")
             self.files[here] = found
 
+    def changes(self) -> Files:
+        """The entries, without folders that are as they were and have nothing new in them."""
+        needed = set()
+        for path in self.files.keys() - self._kept:
+            here = path
+            while here:
+                needed.add(here)
+                here = here.rpartition("/")[0]
+        return {path: entry for path, entry in self.files.items() if path in needed}
+
     def make_folder(self, step: MakeFolder) -> None:
         self._folder(step.path.strip("/"), step.owner)
-        if not self._new:  # all of it was there: the layer is empty
-            self.files.clear()
 
     def copy(self, source: str, context: str, step: Copy) -> None:
         origin = f"{context}/{source}" if source != "." else context
@@ -133,7 +146,7 @@ class _Layer:
         self._folder(dest.rpartition("/")[0], step.owner)
         there = self._at(dest)
         if there is not None and there.kind == FOLDER:
-            self.files[dest] = there
+            self._folder(dest, step.owner)
             dest = join(dest, basename(source))
         self._file(origin, info, dest, step.owner)
 
@@ -152,6 +165,7 @@ class _Layer:
             if there is None:
                 self._new.add(path)
             self.files[path] = Entry(FOLDER, stat.S_IMODE(info.st_mode), *owner, EPOCH)
+            self._kept.discard(path)
             self._tree(item.path, path, owner)
 
     def _file(self, origin: str, info: os.stat_result, path: str, owner: tuple[int, int]) -> None:
@@ -159,12 +173,11 @@ class _Layer:
         there = self._at(path)
         if there is not None and there.kind not in (FILE, HARDLINK):
             raise NotPlainError(f"/{path} is a {there.kind} in its parent")
-        mtime = int(info.st_mtime)
         if stat.S_ISLNK(info.st_mode):
-            entry = Entry(LINK, _LINK_MODE, *owner, mtime, os.readlink(origin))
+            entry = Entry(LINK, _LINK_MODE, *owner, EPOCH, os.readlink(origin))
         elif stat.S_ISREG(info.st_mode):
             content = (origin, 0, info.st_size)
-            entry = Entry(FILE, stat.S_IMODE(info.st_mode), *owner, mtime, origin=content)
+            entry = Entry(FILE, stat.S_IMODE(info.st_mode), *owner, EPOCH, origin=content)
         else:
             raise NotPlainError(f"{origin} is neither file nor folder nor link")
         self.files[path] = entry

@@ -47,6 +47,8 @@ class Parent(NamedTuple):
         system: The other fields of its configuration that its children have too.
         layers: Digests of its layers.
         history: As in its configuration.
+        created: When it was made; empty if it does not say.
+        storage: The driver that keeps its layers; empty where none does, or there are none.
     """
 
     id: str
@@ -54,6 +56,7 @@ class Parent(NamedTuple):
     system: dict[str, str]
     layers: tuple[str, ...]
     history: tuple[dict[str, Any], ...]
+    created: str
     storage: str
 
 
@@ -76,12 +79,14 @@ def describe(engine: EngineClient, image: str) -> Parent:
     }
     driver = inspected.get("GraphDriver") or {}
     config = inspected.get("Config") or {}
+    created = inspected.get("Created") or ""
     return Parent(
         inspected["Id"],
         {name: config[name] for name in _CONFIG if config.get(name)},
         {name: value for name, value in system.items() if value},
         layers,
         _history(history, len(layers)),
+        "" if created.startswith("0001-") else created,
         driver.get("Name", "") if driver.get("Data") else "",
     )
 

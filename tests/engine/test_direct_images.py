@@ -17,6 +17,7 @@ import pytest
 
 from buildlib.core.dockerfile.plain import NotPlainError
 from buildlib.core.pack.tar import Member, write_tar
+from buildlib.core.store.content import EPOCH
 from buildlib.errors import BuildError
 from tests.support.same_image import pair
 
@@ -24,13 +25,12 @@ pytestmark = pytest.mark.engine
 
 ROUNDS = int(os.environ.get("BUILDLIB_DIRECT", "6"))
 SEED = int(os.environ.get("BUILDLIB_DIRECT_SEED", "0")) or random.randrange(1, 10**6)
-EPOCH = 1_000_000_000
 _JSON_VOLUME = '["/j v"]'
 _COMMANDS = 'echo $A  "x"', '["a", "b c"]'
 _ENTRYPOINTS = "exec x", '["/t", "--"]'
 _USERS = "0", "1000:100", "7:8", "root"
 _WORKDIRS = "/", "/opt/app", "/w/d", "rel", "/usr/local/", ".."
-PARENT = "buildlib-direct/parent:test"
+PARENT = f"buildlib-direct/parent:{os.getpid()}"
 
 
 class Dockerfiles:
@@ -56,7 +56,7 @@ class Dockerfiles:
         self.file(folder, "one.txt")
         self.file(folder, "two.sh")
         with open(f"{folder}/x.tar", "wb") as out:
-            write_tar(self.members(), out, epoch=EPOCH)
+            write_tar(self.members(), out, epoch=EPOCH - 1)
         for here, _, names in os.walk(folder):
             for name in names:
                 os.utime(f"{here}/{name}", (EPOCH, EPOCH), follow_symlinks=False)
