@@ -158,12 +158,8 @@ class _Layer:
             if not stat.S_ISDIR(info.st_mode):
                 self._file(item.path, info, path, owner)
                 continue
-            there = self._at(path)
-            if there is not None and there.kind != FOLDER:
-                raise NotPlainError(f"/{path} is a {there.kind} in its parent")
             self._check_name(path)
-            if there is None:
-                self._new.add(path)
+            self._check_folder(path)
             self.files[path] = Entry(FOLDER, stat.S_IMODE(info.st_mode), *owner, EPOCH)
             self._kept.discard(path)
             self._tree(item.path, path, owner)
@@ -182,11 +178,19 @@ class _Layer:
             raise NotPlainError(f"{origin} is neither file nor folder nor link")
         self.files[path] = entry
 
+    def _check_folder(self, path: str) -> None:
+        """Refuse a folder that would take the place of something else."""
+        there = self._at(path)
+        if there is None:
+            self._new.add(path)
+        elif there.kind != FOLDER:
+            raise NotPlainError(f"/{path} is a {there.kind} in its parent")
+
     def unpack(self, archive: str) -> None:
         """The content of one of our own archives, in the root.
 
-        Its folders are entries before what is in them, and unpacking sets what each entry says
-        whatever was there. So the image below does not matter.
+        Its folders are entries before what is in them, and unpacking sets what each entry says,
+        whatever was there.
         """
         import tarfile
 
@@ -217,6 +221,8 @@ class _Layer:
         if any(part in ("", ".", "..") for part in path.split("/")):
             raise NotPlainError(f"{basename(archive)} has a member {path}")
         self._check_name(path)
+        if kind == FOLDER:
+            self._check_folder(path)
         mode = _LINK_MODE if kind == LINK else info.mode
         if kind == HARDLINK:
             first = self.files.get(info.linkname)

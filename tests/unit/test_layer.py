@@ -104,7 +104,7 @@ def test_an_archive_of_ours_is_unpacked_whatever_is_below(context):
     with open(context / "x.tar", "wb") as out:
         write_tar(MEMBERS, out, epoch=9)
     step = Copy(("x.tar",), "/", unpack=True)
-    files = made(step, context, {"usr": ETC._replace(kind=LINK)})
+    files = made(step, context, {"usr": ETC})
     assert shown(files)["usr"] == (FOLDER, 0o755, 0, 0, 9)
     with tarfile.open(fileobj=io.BytesIO(b"".join(tar_of(files)))) as tar:
         kinds = {info.name: (info.type, info.linkname) for info in tar}
@@ -114,6 +114,13 @@ def test_an_archive_of_ours_is_unpacked_whatever_is_below(context):
     assert kinds["usr/bin/also"] == (tarfile.REGTYPE, "")  # the first of a file's names has it
     assert kinds["usr/bin/run"] == (tarfile.LNKTYPE, "usr/bin/also")
     assert kinds["usr/bin/link"] == (tarfile.SYMTYPE, "run")
+
+
+def test_an_archive_does_not_take_the_place_of_a_link(context):
+    with open(context / "x.tar", "wb") as out:
+        write_tar(MEMBERS, out, epoch=9)
+    with pytest.raises(NotPlainError, match="/usr is a link"):
+        made(Copy(("x.tar",), "/", unpack=True), context, {"usr": ETC._replace(kind=LINK)})
 
 
 def foreign(path, *infos):
