@@ -6,9 +6,7 @@ in a container that is never started, and remembered: an image of one ID does no
 
 from __future__ import annotations
 
-import io
 import re
-import tarfile
 import threading
 import time
 from contextlib import suppress
@@ -16,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from buildlib.core import cache_file
 from buildlib.core.dockerfile.plain import NotPlainError
+from buildlib.core.pack.tar import BLOCK
 from buildlib.engine.layer import FILE, FOLDER, LINK, Entry
 from buildlib.errors import ActionError
 
@@ -35,7 +34,7 @@ _IMAGES = 100
 """Images whose files are remembered."""
 _QUESTIONS = 100
 """Paths that are asked for at most in one image: beyond that a builder is quicker."""
-_HEADERS = 4 * tarfile.BLOCKSIZE
+_HEADERS = 4 * BLOCK
 """Bytes in which the header of an archive's first entry stands, an extended one before it."""
 
 
@@ -189,6 +188,9 @@ _lock = threading.Lock()
 
 def _first_entry(data: bytes, path: str) -> tuple[Any, ...]:
     """The first entry of an archive, without its name."""
+    import io
+    import tarfile
+
     try:
         with tarfile.open(fileobj=io.BytesIO(data.ljust(_HEADERS, b"\0"))) as tar:
             info = tar.next()

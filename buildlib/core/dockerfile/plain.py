@@ -31,20 +31,21 @@ _SCRATCH_CONFIG: Config = {
 """What BuildKit gives an image that starts from nothing."""
 
 _ESCAPE = "\\"
-_ESCAPE_LINE = re.compile(r"^\s*#\s*escape\s*=", re.IGNORECASE | re.MULTILINE)
-_BUILDERS_OWN = re.compile(r"BUILDKIT_|SOURCE_DATE_EPOCH\Z")
+# Few of these are needed for one image: `re` compiles them at their first use.
+_ESCAPE_LINE = r"(?im)^\s*#\s*escape\s*="
+_BUILDERS_OWN = r"BUILDKIT_|SOURCE_DATE_EPOCH\Z"
 """Build arguments that tell the builder something."""
-_NUMBERS = re.compile(r"(0|[1-9]\d{0,8}):(0|[1-9]\d{0,8})\Z")
-_PORT = re.compile(r"([1-9]\d{0,4})(?:/(tcp|udp|sctp))?\Z")
+_NUMBERS = r"(0|[1-9]\d{0,8}):(0|[1-9]\d{0,8})\Z"
+_PORT = r"([1-9]\d{0,4})(?:/(tcp|udp|sctp))?\Z"
 _LAST_PORT = 65535
-_DURATION = re.compile(r"(?=\d)(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?\Z")
+_DURATION = r"(?=\d)(?:(\d{1,4})h)?(?:(\d{1,5})m)?(?:(\d{1,6})s)?\Z"
 _SECOND = 10**9
 _SIGNALS = frozenset(
     f"SIG{name}" for name in ("HUP", "INT", "QUIT", "KILL", "TERM", "USR1", "USR2", "WINCH")
 )
 _RETRIES = 7
 """Numbers of tries below this are shown as `\\x00` in the history."""
-_VARIABLE_NAME = re.compile(r"[A-Za-z_]\w*\Z", re.ASCII)
+_VARIABLE_NAME = r"[A-Za-z_][A-Za-z0-9_]*\Z"
 
 
 class NotPlainError(Exception):
@@ -105,9 +106,9 @@ def parent_of(dockerfile: Dockerfile, text: str, args: Mapping[str, str]) -> str
     """
     if len(dockerfile.stages) != 1:
         raise NotPlainError("it has several stages")
-    if dockerfile.syntax or _ESCAPE_LINE.search(text):
+    if dockerfile.syntax or re.search(_ESCAPE_LINE, text):
         raise NotPlainError("it has a directive")
-    own = next((name for name in args if _BUILDERS_OWN.match(name)), "")
+    own = next((name for name in args if re.match(_BUILDERS_OWN, name)), "")
     if own:
         raise NotPlainError(f"the build argument {own} is for the builder")
     stage = dockerfile.stages[0]
@@ -223,7 +224,7 @@ class _Replay:
         shown = []
         for word in words(instruction.rest, _ESCAPE):
             name, equals, text = word.partition("=")
-            if not _VARIABLE_NAME.match(name) or name in self.declared:
+            if not re.match(_VARIABLE_NAME, name) or name in self.declared:
                 raise _unclear(instruction)
             if name in PLATFORM_ARGS or name in PROXY_ARGS or name in self.variables():
                 raise NotPlainError(f"line {instruction.line}: the builder may set {name}")
@@ -267,14 +268,14 @@ class _Replay:
         path = "/" + path.lstrip("/")
         self.config["WorkingDir"] = path
         user = self.config.get("User") or "0:0"
-        numbers = _NUMBERS.match("0:0" if user == "0" else user)
+        numbers = re.match(_NUMBERS, "0:0" if user == "0" else user)
         folder = MakeFolder(path, numbers and (int(numbers[1]), int(numbers[2])))
         return Step(f"WORKDIR {path}", folder if path != "/" else None)
 
     def expose(self, instruction: Instruction) -> Step:
         ports = []
         for word in self.list_or_words(instruction):
-            port = _PORT.match(word)
+            port = re.match(_PORT, word)
             if port is None or int(port[1]) > _LAST_PORT:
                 raise _unclear(instruction)
             ports.append(f"{port[1]}/{port[2] or 'tcp'}")
@@ -348,7 +349,7 @@ class _Replay:
     def copy(self, instruction: Instruction) -> Step:
         name = instruction.name
         flags = dict(instruction.flags)
-        owner = _NUMBERS.match(flags.pop("chown", "0:0"))
+        owner = re.match(_NUMBERS, flags.pop("chown", "0:0"))
         if flags or owner is None or instruction.heredocs or "<<" in instruction.rest:
             raise NotPlainError(f"line {instruction.line}: {name} with a flag or a heredoc")
         *sources, dest = self.list_or_words(instruction)
@@ -426,7 +427,7 @@ def _quoted_list(texts: Sequence[str]) -> str:
 
 
 def _nanoseconds(text: str, instruction: Instruction) -> int:
-    match = _DURATION.match(text)
+    match = re.match(_DURATION, text)
     if match is None:
         raise _unclear(instruction)
     hours, minutes, seconds = (int(part or 0) for part in match.groups())
