@@ -1,5 +1,7 @@
 """Calls in several threads: the one runner for work that waits on the network or children.
 
+`Slots` let few of many threads work at a time: one that only waits leaves its slot to another.
+
 `concurrent.futures` joins its threads at exit, so a registry that hangs would delay the end of a
 process that no longer needs it. The threads here are daemons: nothing waits for them at exit.
 """
@@ -8,7 +10,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TypeVar
 
 _TICK = 0.1  # seconds
@@ -75,3 +78,39 @@ def _wait(
         while runner.is_alive() and (end is None or time.monotonic() < end):
             runner.join(_TICK)
             tick()
+
+
+class Slots:
+    """Slots for threads, each of which takes one to work; whoever waits longest gets the next."""
+
+    def __init__(self, count: int) -> None:
+        self._free = threading.Semaphore(count)
+
+    def take(self) -> None:
+        """Wait for a slot for this thread."""
+        self._free.acquire()
+        _own.slots = self
+
+    def give_back(self) -> None:
+        """Give back the slot of this thread, if it has one."""
+        if getattr(_own, "slots", None) is self:
+            _own.slots = None
+            self._free.release()
+
+
+_own = threading.local()
+"""The slots that the present thread has one of."""
+
+
+@contextmanager
+def idle() -> Iterator[None]:
+    """Leave the thread's slot, if it has one, to others while it only waits."""
+    slots: Slots | None = getattr(_own, "slots", None)
+    if slots is None:
+        yield
+        return
+    slots.give_back()
+    try:
+        yield
+    finally:
+        slots.take()

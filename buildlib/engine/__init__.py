@@ -38,12 +38,20 @@ def builder(
     *,
     notes: str = "",
 ) -> Builder:
-    """Return the engine's builder, which looks for a docker client when first used.
+    """Return what makes images, which looks for a docker client when first used.
 
-    The file `notes` keeps which client was found (see `client.find_client`).
+    Images that only add files and configuration take no client (see `direct`). The file `notes`
+    keeps which client was found (see `client.find_client`).
     """
+    import os
+
+    from buildlib.engine.api import EngineClient
     from buildlib.engine.build import CliBuilder
+    from buildlib.engine.direct import DirectBuilder
     from buildlib.engine.find import find_engine
 
+    environ = os.environ if environ is None else environ
     endpoint = endpoint or find_engine(environ)
-    return CliBuilder(endpoint, connect(endpoint), environ, notes=notes)
+    engine = EngineClient(endpoint)
+    buildkit = CliBuilder(endpoint, engine, environ, notes=notes)
+    return DirectBuilder(engine, buildkit, environ, notes)

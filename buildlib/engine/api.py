@@ -10,7 +10,7 @@ since 1.40 have are read (Docker Engine API, "Images" and "Containers").
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from buildlib.engine.find import Endpoint, unavailable
@@ -24,7 +24,7 @@ _SLOW = 600.0
 """Timeout of what may wait for the disk, such as the removal of a large image."""
 
 _PLAIN = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~/:@")
-_OK, _NOT_FOUND = 200, 404
+_OK, _NOT_FOUND, _CONFLICT = 200, 404, 409
 
 
 class EngineClient:
@@ -109,6 +109,61 @@ class EngineClient:
 
         return run_script(self, image, script, network=network, files=files, user=user)
 
+    # -- images that are made here
+
+    def describe(self, image: str) -> tuple[dict[str, Any], list[dict[str, Any]]] | None:
+        """Return all that the engine says of an image, and its history; None if it has none."""
+        path = f"/images/{_quoted(image)}"
+        try:
+            answers = Pipeline(self.endpoint, [f"{path}/json", f"{path}/history"], _QUICK).collect()
+        except OSError as error:
+            raise unavailable(self.endpoint, error) from None
+        if any(answer.status == _NOT_FOUND for answer in answers):
+            return None
+        for answer in answers:
+            if answer.status != _OK:
+                raise refused(f"describe {image}", message_of(answer.body))
+        return json.loads(answers[0].body), json.loads(answers[1].body)
+
+    def storage(self) -> str:
+        """Return the name of the driver that keeps the layers; empty for the containerd store."""
+        info = json.loads(self.call("GET", "/info", what="tell its storage").body)
+        status = dict(row for row in info.get("DriverStatus") or () if len(row) == 2)  # noqa: PLR2004
+        return "" if status.get("driver-type", "").startswith("io.containerd.") else info["Driver"]
+
+    def load(self, archive: Iterable[bytes], size: int) -> None:
+        """Take the images of an archive as `docker save` writes it; layers it has may be left out.
+
+        Args:
+            archive: In pieces.
+            size: Bytes of all pieces.
+        """
+        what, kind = "load an image", "application/x-tar"
+        answer = self.call(
+            "POST", "/images/load?quiet=1", what=what, timeout=_SLOW, body=archive, kind=kind,
+            size=size,
+        )  # fmt: skip
+        if b'"errorDetail"' in answer.body:  # it had begun to answer
+            raise refused(what, answer.body.decode("utf-8", "replace")[:500])
+
+    def create(self, name: str, config: dict[str, Any]) -> None:
+        """Make a container, which is not started."""
+        body = json.dumps(config).encode()
+        path, what = f"/containers/create?name={name}", f"make a container of {config['Image']}"
+        kind = "application/json"
+        self.call("POST", path, what=what, timeout=_SLOW, body=[body], kind=kind, size=len(body))
+
+    def remove(self, container: str) -> None:
+        """Remove a container, whatever it does; it may be gone already."""
+        path, what = f"/containers/{container}?force=1&v=1", f"remove the container {container}"
+        self.call("DELETE", path, what=what, allow=(_NOT_FOUND, _CONFLICT))
+
+    def archive_beginning(self, container: str, path: str, limit: int) -> bytes | None:
+        """Return the first bytes of the archive of a path in a container; None if it has none."""
+        request = f"/containers/{container}/archive?path={_quoted(path)}"
+        answer = self.call("GET", request, what=f"read {path}", allow=(_NOT_FOUND,), limit=limit)
+        return None if answer.status == _NOT_FOUND else answer.body
+
     def call(
         self,
         method: str,
@@ -117,6 +172,10 @@ class EngineClient:
         what: str,
         allow: Sequence[int] = (),
         timeout: float | None = _QUICK,
+        body: Iterable[bytes] = (),
+        kind: str = "",
+        size: int = 0,
+        limit: int = 0,
     ) -> Response:
         """Send one request on a connection of its own.
 
@@ -126,6 +185,8 @@ class EngineClient:
             what: Completes "the engine refused to …".
             allow: Statuses of 400 and more that are answers too.
             timeout: Seconds of silence after which to give up; None for ever.
+            body: What is sent, in pieces; `kind` is its media type and `size` its bytes.
+            limit: Bytes of the answer to read; 0 for all.
 
         Raises:
             EngineUnavailable: It cannot be reached.
@@ -134,8 +195,10 @@ class EngineClient:
         try:
             connection = Connection(self.endpoint, timeout)
             try:
-                connection.send(request_bytes(method, path))
-                answer = connection.receive()
+                connection.send(request_bytes(method, path, kind=kind, size=size))
+                for piece in body:
+                    connection.send(piece)
+                answer = connection.receive_beginning(limit) if limit else connection.receive()
             finally:
                 connection.close()
         except OSError as error:

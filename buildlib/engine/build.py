@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
@@ -62,6 +61,8 @@ class CliBuilder:
     # the protocol
 
     def build(self, request: BuildRequest, log: Log) -> Built:
+        import tempfile  # with shutil and random: not for images that are made without a builder
+
         with tempfile.TemporaryDirectory(prefix="buildlib-") as scratch:
             iid = os.path.join(scratch, "iid")
             metadata = os.path.join(scratch, "metadata")
@@ -86,6 +87,8 @@ class CliBuilder:
         return Built(image.id, "".join(exported[-1:]))
 
     def build_tar(self, request: BuildRequest, dest: str, log: Log) -> None:
+        import tempfile
+
         part = f"{dest}.{os.getpid()}.part"
         try:
             with tempfile.TemporaryDirectory(prefix="buildlib-") as scratch:

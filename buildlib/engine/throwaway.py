@@ -25,8 +25,6 @@ LABEL = "buildlib.throw-away"
 _TAIL = 20
 _SILENCE = 600
 """Timeout, in seconds, for making or starting a container: the engine may wait for its disk."""
-_GONE = (404, 409)
-"""HTTP statuses: the container is gone, or someone else is removing it."""
 
 
 def run_script(
@@ -40,12 +38,11 @@ def run_script(
 ) -> str:
     """Run a script as `protocol.Engine.run` says."""
     # We choose the name, to remove the container even if the answer to its creation never arrives.
-    name = f"buildlib-{os.getpid()}-{os.urandom(4).hex()}"
+    name = new_name()
 
     def remove() -> None:
         # On a connection of its own: it is called in the middle of whatever the SDK does.
-        path, what = f"/containers/{name}?force=1&v=1", f"remove the container {name}"
-        engine.call("DELETE", path, what=what, allow=_GONE)
+        engine.remove(name)
 
     config = {
         "Image": image,
@@ -89,6 +86,11 @@ def run_script(
             detail="\n".join(lines[-_TAIL:]),
         )
     return str(out, "utf-8", "replace")
+
+
+def new_name() -> str:
+    """Return a name for a container that nothing else has."""
+    return f"buildlib-{os.getpid()}-{os.urandom(4).hex()}"
 
 
 def _archive(files: Sequence[tuple[str, bytes]]) -> bytes:

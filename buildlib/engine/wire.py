@@ -72,6 +72,19 @@ class Connection:
         self.open = False
         return Response(status, self._rest())
 
+    def receive_beginning(self, limit: int) -> Response:
+        """Read the next response up to some bytes of its body; the connection ends with it."""
+        status, headers = self._head()
+        self.open = False
+        if "chunked" not in headers.get("transfer-encoding", ""):
+            return Response(status, self._take(min(limit, int(headers.get("content-length", 0)))))
+        data = b""
+        for chunk in self._chunks():
+            data += chunk
+            if len(data) >= limit:
+                break
+        return Response(status, data[:limit])
+
     def _head(self) -> tuple[int, dict[str, str]]:
         text = self._head_bytes().decode("latin-1")
         first, *lines = text.split("\r\n")
@@ -179,10 +192,21 @@ def _over_tls(connection: socket.socket, tls: Tls, host: str) -> socket.socket:
         raise
 
 
-def request_bytes(method: str, path: str) -> bytes:
-    """Return one request without a body: its path holds all that is sent."""
-    length = "Content-Length: 0\r\n" if method == "POST" else ""
-    return f"{method} {path} HTTP/1.1\r\nHost: docker\r\n{length}\r\n".encode()
+def request_bytes(method: str, path: str, *, kind: str = "", size: int = 0) -> bytes:
+    """Return a request up to its body.
+
+    Args:
+        method: HTTP method.
+        path: With its query, quoted.
+        kind: Media type of the body; where there is none, the path holds all that is sent.
+        size: Bytes of the body.
+    """
+    lines = [f"{method} {path} HTTP/1.1", "Host: docker"]
+    if kind:
+        lines.append(f"Content-Type: {kind}")
+    if method == "POST":
+        lines.append(f"Content-Length: {size}")
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 class Pipeline:

@@ -34,8 +34,12 @@ _ACTIONS = (
 _WRITERS = {"write_rootfs": "buildlib.outside.debian.rootfs"}
 """Methods of a context that only some rules call -> what does their work."""
 _LATE = {("buildlib.build.execution.action_context", module) for module in _WRITERS.values()}
-_BUILDERS = ("buildlib.engine.build", "buildlib.engine.secrets", "buildlib.core.dockerfile.lines")
-"""What those work with that hand a Dockerfile to a builder."""
+_BUILDERS = (
+    *("buildlib.engine.build", "buildlib.engine.secrets", "buildlib.engine.direct"),
+    *("buildlib.engine.layer", "buildlib.engine.parent", "buildlib.core.dockerfile.lines"),
+    *("buildlib.core.dockerfile.expand", "buildlib.core.dockerfile.plain"),
+)
+"""What those work with that hand a Dockerfile to a builder, or make its image themselves."""
 
 
 class Code(NamedTuple):

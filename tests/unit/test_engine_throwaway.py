@@ -24,9 +24,8 @@ class Engine:
     def __init__(self) -> None:
         self.removed = 0
 
-    def call(self, method: str, path: str, **_: object) -> None:
-        assert method == "DELETE"
-        assert "force=1" in path
+    def remove(self, container: str) -> None:
+        assert container.startswith("buildlib-")
         self.removed += 1
 
 

@@ -107,8 +107,12 @@ class Reporter:
         """Do nothing: doit calls it before it asks whether a task is up to date."""
 
     def execute_task(self, task: Any) -> None:
-        """Say that a task starts; called on a worker's thread."""
+        """Wait until it is a task's turn, and say that it starts; called on a worker's thread."""
         if not task.meta:
+            return
+        if self.session.slots:  # `tasks` gives it back
+            self.session.slots.take()
+        if self.session.is_over:
             return
         label = task.meta["label"]
         self._labels[task.name] = label

@@ -13,18 +13,28 @@ from buildlib.build.execution import signals
 from buildlib.build.execution.session import Session
 from buildlib.core.model.label import Label
 from buildlib.errors import BuildError
+from buildlib.parallel import Slots
+
+_WAITING = 16
+"""Targets that may wait for the engine, beside those that are worked on."""
 
 
-def doit_config(session: Session, *, jobs: int) -> dict[str, Any]:
-    """Return `DOIT_CONFIG`: the same for every run, from either front door."""
+def doit_config(session: Session, *, jobs: int, waiting: int = _WAITING) -> dict[str, Any]:
+    """Return `DOIT_CONFIG`: the same for every run, from either front door.
+
+    Beside the `jobs` targets that are worked on, some may wait for the engine to take an image: it
+    takes several at once in half the time. That is `waiting`.
+    """
     Reporter.session = session
+    several = jobs > 1 and waiting > 0
+    session.slots = Slots(jobs) if several else None
     return {
         "minversion": "0.37.0",
         "default_tasks": ["build"],
         "backend": "sqlite3",
         "dep_file": ":memory:",  # it would hold nothing of value, and could be damaged or locked
         "reporter": Reporter,
-        "num_process": jobs,
+        "num_process": jobs + waiting if several else jobs,
         "par_type": "thread",  # the work is in the engine; nothing here needs its own process
         "verbosity": 2,
         "subtasks": True,
@@ -54,6 +64,7 @@ def run_session(
     from doit.cmd_base import ModuleTaskLoader
     from doit.doit_cmd import DoitMain
 
+    session.keep_going = keep_going
     config = {**doit_config(session, jobs=jobs), "continue": keep_going}
     module: dict[str, Any] = {"DOIT_CONFIG": config}
     for verb in DOCS:

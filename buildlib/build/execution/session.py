@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from buildlib.build.workspace import Workspace
     from buildlib.outside.fetch.failures import NotServed
     from buildlib.outside.fetch.source import Download
+    from buildlib.parallel import Slots
 
 Say = Callable[[str], None]
 _PREFETCH_ABOVE = 100_000_000
@@ -71,6 +72,11 @@ class Session:
         self._prefetcher: Prefetcher | None = None
         self.pulled: list[Label] = []
         """Targets pulled from the registry instead of being built."""
+        self.slots: Slots | None = None
+        """Of the targets that are worked on, where more than those run at a time."""
+        self.keep_going = False
+        """Whether to go on with other targets after a failure."""
+        self._failed = False
 
     @property
     def spans(self) -> list[Span]:
@@ -193,9 +199,20 @@ class Session:
         shown = os.path.relpath(path, workspace.root)
         return [*timeline.summary(spans, deps, names), f"picture: {shown}"]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether a target failed, so that no other one is begun."""
+        return self._failed and not self.keep_going
+
     def run(self, label: Label) -> bool:
-        """Bring one target up to date; return whether anything was built."""
-        return self._executor.execute(label, force=self.force and label in self._roots)
+        """Bring one target up to date, unless all is over; return whether anything was built."""
+        if self.is_over:
+            return False
+        try:
+            return self._executor.execute(label, force=self.force and label in self._roots)
+        except BaseException:
+            self._failed = True
+            raise
 
     def _ensure_engine(self) -> None:
         """Find an engine if the plan needs one; plan again once it can be asked."""

@@ -92,7 +92,13 @@ gc.disable()  # as in cli.main
 SESSION = _open()
 if os.path.basename(sys.argv[0]) == "doit":
     _leave_if_nothing_to_do(SESSION, sys.argv[1:])
-DOIT_CONFIG = doit_config(SESSION, jobs=default_jobs())
+# Options such as `-n` and `--continue` are doit's: we do not know what they ask for.
+_HAS_OPTIONS = any(word.startswith("-") for word in sys.argv[1:])
+DOIT_CONFIG = (
+    doit_config(SESSION, jobs=default_jobs(), waiting=0)
+    if _HAS_OPTIONS
+    else doit_config(SESSION, jobs=default_jobs())
+)
 
 
 def task_build() -> Iterator[dict[str, Any]]:

@@ -27,6 +27,8 @@ BLOCK = 512
 _CHUNK = 1 << 20
 _TYPES = {"file": b"0", "hardlink": b"1", "link": b"2", "dir": b"5"}
 _NAME, _PREFIX, _LINK = 100, 155, 100
+_NO_NAMES = bytes(64)
+"""The fields for the names of user and group."""
 _IMPURE = re.compile(r"(?:^|/)(?:\.{0,2})(?:/|\Z)|\0")
 
 
@@ -154,7 +156,7 @@ def _write(
 
     for member in members:
         length, content = _content(member)
-        pieces.append(_headers(member, length, root if member.path in added else theirs))
+        pieces.append(_header_of(member, length, root if member.path in added else theirs))
         for chunk in content:
             pieces.append(chunk)
             pending += len(chunk)
@@ -190,45 +192,86 @@ def _pieces(stream: BinaryIO, length: int, source: str) -> Iterator[bytes]:
         raise ActionError(f"{source} changed while it was packed", fix="build again")
 
 
-def _headers(member: Member, length: int, tail: tuple[bytes, bytes]) -> bytes:
-    """The header of a member, after a pax header if a field does not fit into ustar."""
-    path = member.path + "/" if member.kind == "dir" else member.path
+def header(
+    path: str,
+    *,
+    kind: bytes,
+    mode: int,
+    owner: tuple[int, int],
+    size: int,
+    mtime: int,
+    target: str = "",
+    names: tuple[str, str] = ("", ""),
+) -> bytes:
+    """The header of an entry of any mode, owner and time, for an archive that others define.
+
+    Args:
+        path: With a slash at its end if it is a folder.
+        kind: The entry's type in ustar.
+        names: Of user and group.
+    """
+    tail = _field(owner[0], 8) + _field(owner[1], 8), _field(mtime, 12)
+    return _headers(path, kind, mode, size, tail, target, b"".join(_text(n, 32) for n in names))
+
+
+def _header_of(member: Member, length: int, tail: tuple[bytes, bytes]) -> bytes:
+    """The header of a member of our own archives, which have two modes and no names."""
+    folder = member.kind == "dir"
+    executable = folder or member.kind == "link" or member.mode & 0o100
+    path = member.path + "/" if folder else member.path
+    mode = 0o755 if executable else 0o644
+    return _headers(path, _TYPES[member.kind], mode, length, tail, member.target, _NO_NAMES)
+
+
+def _headers(
+    path: str,
+    kind: bytes,
+    mode: int,
+    length: int,
+    tail: tuple[bytes, bytes],
+    target: str,
+    names: bytes,
+) -> bytes:
+    """The header of an entry, after a pax header if a field does not fit into ustar."""
     records: dict[str, str] = {}
     if not path.isascii() or _split(path) is None:
         records["path"] = path
-    if not member.target.isascii() or len(member.target) > _LINK:
-        records["linkpath"] = member.target
+    if not target.isascii() or len(target) > _LINK:
+        records["linkpath"] = target
     if length >= 8**11:
         records["size"] = str(length)
-    header = _header(member, length, tail)
+    block = _block(path, kind, mode, length, tail, target, names)
     if not records:
-        return header
+        return block
     body = b"".join(_record(key, value) for key, value in sorted(records.items()))
-    extended = _header(Member("././@PaxHeader"), len(body), tail, b"x")
-    return extended + body + bytes(-len(body) % BLOCK) + header
+    extended = _block("././@PaxHeader", b"x", 0o644, len(body), tail, "", _NO_NAMES)
+    return extended + body + bytes(-len(body) % BLOCK) + block
 
 
-def _header(
-    member: Member, length: int, tail: tuple[bytes, bytes], kind: bytes | None = None
+def _block(
+    path: str,
+    kind: bytes,
+    mode: int,
+    length: int,
+    tail: tuple[bytes, bytes],
+    target: str,
+    names: bytes,
 ) -> bytes:
     """One ustar header block; fields that do not fit are cut, since a pax record has them."""
-    folder = member.kind == "dir"
-    path = member.path + "/" if folder else member.path
     prefix, name = _split(path) or ("", path)
-    executable = folder or member.kind == "link" or member.mode & 0o100
     owner, time = tail
     block = b"".join(
         (
             _text(name, _NAME),
-            _field(0o755 if executable else 0o644, 8),
+            _field(mode, 8),
             owner,
             _field(length if length < 8**11 else 0, 12),
             time,
             b"        ",
-            kind or _TYPES[member.kind],
-            _text(member.target, _LINK),
+            kind,
+            _text(target, _LINK),
             b"ustar\x0000",
-            bytes(64),  # names of owner and group
+            names,
             _field(0, 8),
             _field(0, 8),
             _text(prefix, _PREFIX),

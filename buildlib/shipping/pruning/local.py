@@ -15,8 +15,11 @@ from buildlib.core.store import names
 from buildlib.core.store.records import Records
 from buildlib.engine.protocol import Engine, ImageInfo, split_ref
 from buildlib.errors import BuildError
+from buildlib.parallel import map_threads
 from buildlib.shipping.pruning.policy import Content, Keep, digests, recorded
 
+_AT_A_TIME = 4
+"""Images that the engine removes at a time: it waits for its disk between."""
 _CONTENT = re.compile(r"key-([0-9a-f]{32})\Z")
 
 
@@ -91,7 +94,8 @@ def remove(engine: Engine, going: Sequence[Content]) -> dict[Content, str]:
         Why, for each that could not be removed.
     """
     failed: dict[Content, str] = {}
-    for content in going:
+
+    def remove_one(content: Content) -> None:
         try:
             info = engine.inspect([content.name])[content.name]
             if info is None:
@@ -104,4 +108,6 @@ def remove(engine: Engine, going: Sequence[Content]) -> dict[Content, str]:
                 engine.untag(content.name)
         except BuildError as error:
             failed[content] = f"{error.what}: {error.detail}" if error.detail else error.what
-    return failed
+
+    map_threads(remove_one, going, threads=_AT_A_TIME)
+    return {content: failed[content] for content in going if content in failed}
