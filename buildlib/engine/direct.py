@@ -152,7 +152,7 @@ class DirectBuilder:
         with ExitStack() as stack:
             files = None
             if parent is not None:
-                files = FilesOfImage(self._engine, parent.id, self._notes)
+                files = FilesOfImage(self._engine, parent, self._notes)
                 stack.enter_context(process.on_stop(files.close))
                 stack.callback(files.close)
 

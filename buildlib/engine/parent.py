@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from buildlib.core import cache_file
 from buildlib.core.dockerfile.plain import NotPlainError
 from buildlib.core.pack.tar import BLOCK
+from buildlib.core.store.content import EPOCH
 from buildlib.engine.layer import FILE, FOLDER, LINK, Entry
 from buildlib.errors import ActionError
 
@@ -29,6 +30,14 @@ _CONFIG = (
     *("OnBuild", "Shell", "StopSignal", "StopTimeout", "User", "Volumes", "WorkingDir"),
 )
 """What BuildKit keeps of a parent's `config`; engines have more for containers."""
+_ETC = "etc"
+_OF_CONTAINERS = frozenset(
+    (
+        *(".dockerenv", "dev", "proc", "sys"),
+        *("etc/hostname", "etc/hosts", "etc/mtab", "etc/resolv.conf"),
+    )
+)
+"""What the engine makes in each container, or may."""
 _KIND = "files of images 1"
 _IMAGES = 100
 """Images whose files are remembered."""
@@ -121,13 +130,14 @@ class FilesOfImage:
     """What an image has at some paths; closed when all was asked.
 
     Args:
-        image: Its ID.
+        parent: The image.
         notes: File that keeps the answers for all images; none when empty.
     """
 
-    def __init__(self, engine: EngineClient, image: str, notes: str) -> None:
+    def __init__(self, engine: EngineClient, parent: Parent, notes: str) -> None:
         self._engine = engine
-        self._image = image
+        self._image = image = parent.id
+        self._volumes = [volume.strip("/") for volume in parent.config.get("Volumes") or ()]
         self._notes = notes
         kept = cache_file.load(notes, _KIND) if notes else {}
         self._known: dict[str, Any] = kept.get(image, {})
@@ -140,16 +150,30 @@ class FilesOfImage:
         Raises:
             NotPlainError: A link leads there, or the engine cannot tell.
         """
+        if path in _OF_CONTAINERS or any(_overlap(path, volume) for volume in self._volumes):
+            raise NotPlainError(f"/{path} is not the same in its parent and in containers of it")
+        if path == _ETC:
+            return self._etc()
         above = path.rpartition("/")[0]
         folder = self.look(above) if above else None
         if above and (folder is None or folder.kind != FOLDER):
             if folder is None:
                 return None
             raise NotPlainError(f"/{above} is a {folder.kind} in its parent")
+        return self._answer(path)
+
+    def _answer(self, path: str) -> Entry | None:
         if path not in self._known:
             self._known[path] = self._asked[path] = self._ask(path)
         found = self._known[path]
         return Entry(*found) if found else None
+
+    def _etc(self) -> Entry | None:
+        """The folder in which the engine makes files for each container."""
+        if self._answer(f"{_ETC}/passwd") is None:
+            raise NotPlainError(f"its parent may not have a folder /{_ETC}")
+        found = self._answer(_ETC)
+        return found and found._replace(mtime=EPOCH)  # the time is that of the container
 
     def close(self) -> None:
         """Remove the container, and keep the answers."""
@@ -175,8 +199,13 @@ class FilesOfImage:
         try:
             if not self._container:
                 self._container = new_name()
-                config = {"Image": self._image, "Cmd": ["-"], "Labels": {LABEL: "1"}}
-                self._engine.create(self._container, {**config, "NetworkDisabled": True})
+                config: dict[str, Any] = {
+                    "Image": self._image,
+                    "Cmd": ["-"],
+                    "Labels": {LABEL: "1"},
+                }
+                config |= {"WorkingDir": "/", "NetworkDisabled": True}  # its own would be made
+                self._engine.create(self._container, config)
             data = self._engine.archive_beginning(self._container, f"/{path}", _HEADERS)
         except ActionError as error:
             raise NotPlainError(f"its parent cannot be looked at: {error.what}") from None
@@ -184,6 +213,11 @@ class FilesOfImage:
 
 
 _lock = threading.Lock()
+
+
+def _overlap(path: str, other: str) -> bool:
+    """Whether two paths are one, or one of them is below the other."""
+    return f"{path}/".startswith(f"{other}/") or f"{other}/".startswith(f"{path}/")
 
 
 def _first_entry(data: bytes, path: str) -> tuple[Any, ...]:
