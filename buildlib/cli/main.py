@@ -59,6 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
+    typed = ("doitw", *words)
     first = first_word(words)
     if first == "help" or (first is None and any(word in ("-h", "--help") for word in words)):
         from buildlib.cli.help import about, overview
@@ -74,7 +75,7 @@ def _dispatch(words: list[str]) -> int:
     else:
         verb = find("build")
         _refuse_misspelt_verb(first)
-    call = parse(verb, words, _folder())
+    call = parse(verb, words, _folder())._replace(typed=typed)
     if call.flag("help"):
         from buildlib.cli.help import about
 

@@ -15,9 +15,12 @@ class WorkingTree:
     def __init__(self, root: str, index_file: str) -> None:
         self.root = root
         self.index = DigestIndex(root, index_file)
+        self.looked_at: set[str] = set()
+        """The files that were read or stamped, and the folders that were listed."""
 
     def read(self, path: str) -> bytes:
         full = f"{self.root}/{path}"
+        self.looked_at.add(path)
         if os.path.islink(full) or ".." in path:
             full = self._inside(path)
         try:
@@ -33,6 +36,7 @@ class WorkingTree:
         except OSError:
             raise FileNotFoundError(path) from None
         root = os.path.realpath(self.root)
+        self.looked_at.add(os.path.relpath(full, root))
         if not full.startswith(root + "/") or os.path.isabs(_link_text(f"{self.root}/{path}")):
             raise FileNotFoundError(path)
         return full
@@ -65,9 +69,12 @@ class WorkingTree:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             folders.append((current, names))
+            self.looked_at.add(current)
         return folders
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
+        paths = list(paths)
+        self.looked_at.update(paths)
         return self.index.stamps(paths)
 
 

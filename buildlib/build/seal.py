@@ -1,0 +1,186 @@
+"""The seal: what the last run with nothing to do looked at, and what it said.
+
+A run depends on its words, on some variables, on files (of the workspace, the store and our own
+code) and on the engine's answers. If all of them are as they were, a run would come to the same
+end, so the same is said again, and nothing is loaded: neither declarations nor keys. In all other
+cases there is no seal, and the run takes its full course; it may then be sealed anew.
+
+Who looks at something says so in a list (`looked_at`) that the workspace hands to `put`. A file is
+what its stat data are, as in the digest index. What changed after the run began, or so shortly
+before that a clock tick may hide a change, is not sealed: it may be other than what the run saw.
+
+Each build starts here. So this module, and those that it imports, import nothing but built-ins.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from _operator import attrgetter
+
+from buildlib.core import cache_file
+from buildlib.engine.wire import Connection, Pipeline, unix_socket
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any
+
+MARKER = "dodo.py"
+VERSION_FILE = "VERSION"
+_SEALED = ("build", "plan", "doit")
+"""What has a seal: two verbs, and the front door of plain doit."""
+_KIND = "seal 1"
+_TIMEOUT = 60.0
+_TICK_NS, _COARSE_TICK_NS = 50_000_000, 2_100_000_000
+"""As in the digest index."""
+_VARIABLES = (
+    "BUILDLIB_STORE", "CI", "DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST",
+    "DOCKER_TLS_VERIFY", "HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR",
+)  # fmt: skip
+"""What a run with nothing to do may read of the environment; a test holds it."""
+_HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_BEGAN = time.time_ns()
+
+_data = attrgetter("st_mtime_ns", "st_ctime_ns", "st_size", "st_ino", "st_mode")
+
+
+def find_root(start: str) -> str | None:
+    """The nearest folder, from `start` upwards, with a `dodo.py` and a `VERSION`."""
+    folder = os.path.realpath(start)
+    while not all(os.path.exists(f"{folder}/{name}") for name in (MARKER, VERSION_FILE)):
+        above = os.path.dirname(folder)
+        if above == folder:
+            return None
+        folder = above
+    return folder
+
+
+def repeat(words: Sequence[str]) -> bool:
+    """Say what these words said the last time, if they would say the same now.
+
+    Args:
+        words: The command line; the first is the front door, `doitw` or `doit`.
+    """
+    name = _name(words)
+    root = find_root(os.getcwd()) if name else None
+    if root is None:
+        return False
+    seal = cache_file.load(_file(root, name), _KIND)
+    if not seal or seal["run"] != _run(words) or not _holds(seal):
+        return False
+    text: bytes = seal["said"].encode()
+    try:
+        while text:
+            text = text[os.write(sys.stdout.fileno(), text) :]
+    except OSError:
+        return False  # the full course tells what is wrong
+    return True
+
+
+def _holds(seal: Mapping[str, Any]) -> bool:
+    """Whether files and engine are as they were; the engine answers while we look at files."""
+    try:
+        pipeline = Pipeline(
+            lambda: Connection(unix_socket(seal["socket"], _TIMEOUT)), list(seal["answers"])
+        )
+        try:
+            for path, state in zip(seal["files"], seal["states"]):  # noqa: B905  checked by `put`
+                if _state(path) != state:
+                    return False
+            for path, size in seal["sizes"].items():
+                if os.stat(path).st_size != size:
+                    return False
+            answers = [(answer.status, answer.body) for answer in pipeline.collect()]
+            return answers == list(seal["answers"].values())
+        finally:
+            pipeline.close()
+    except OSError:
+        return False
+
+
+def put(
+    root: str,
+    words: Sequence[str],
+    said: str,
+    *,
+    began: int,
+    files: Iterable[str],
+    sizes: Mapping[str, int],
+    socket: str,
+    answers: Mapping[str, tuple[int, bytes]],
+) -> None:
+    """Seal a run that found nothing to do, if all that it looked at is old enough.
+
+    Args:
+        began: When it began to look, in nanoseconds.
+        files: What it looked at, absolute; also folders that it listed.
+        sizes: Files of which it asked nothing but the size.
+        socket: Of the engine; `answers` are what that said to which path.
+    """
+    code = _code()
+    paths = sorted({*code, *files})
+    states = [_state(path) for path in paths]
+    old = all(
+        state is None or _is_older(state, min(began, _BEGAN) if path in code else began)
+        for path, state in zip(paths, states, strict=True)
+    )
+    name = _name(words)
+    if name and old:
+        # What changed last may be what changes next.
+        order = sorted(range(len(paths)), key=lambda at: states[at] or (), reverse=True)
+        seal = {
+            "run": _run(words),
+            "said": said,
+            "files": [paths[at] for at in order],
+            "states": [states[at] for at in order],
+            "sizes": dict(sizes),
+            "socket": socket,
+            "answers": dict(answers),
+        }
+        cache_file.save(_file(root, name), _KIND, seal)
+
+
+def remove(root: str, words: Sequence[str]) -> None:
+    """Remove the seal of a run that found something to do: looking at it only costs time."""
+    try:
+        os.unlink(_file(root, _name(words)))
+    except OSError:
+        return
+
+
+def _name(words: Sequence[str]) -> str:
+    name = (words[0] if words[0] == "doit" else [*words, "build"][1]) if words else ""
+    return name if name in _SEALED else ""
+
+
+def _file(root: str, name: str) -> str:
+    return f"{root}/.buildlib/seal-{name}"
+
+
+def _run(words: Sequence[str]) -> Any:
+    """What a run depends on beside files and the engine."""
+    environ = os.environ.get
+    who = (os.geteuid(), sorted(os.getgroups()))
+    return (tuple(words), os.getcwd(), _HOME, who, [environ(name) for name in _VARIABLES])
+
+
+def _state(path: str) -> tuple[int, ...] | None:
+    try:
+        data: tuple[int, ...] = _data(os.lstat(path))
+    except OSError:
+        return None
+    return data
+
+
+def _is_older(state: tuple[int, ...], began: int) -> bool:
+    coarse = state[1] % 1_000_000_000 == 0
+    return max(state[:2]) < began - (_COARSE_TICK_NS if coarse else _TICK_NS)
+
+
+def _code() -> set[str]:
+    """The files of our own code that this process runs, and the folders where they are found."""
+    loaded = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    files = {file for file in loaded if file and file.startswith(f"{_HOME}/")}
+    return files | {os.path.dirname(file) for file in files}
