@@ -84,7 +84,9 @@ def _leave_if_nothing_to_do(session: Session, words: Sequence[str]) -> None:
     except BuildError:
         return  # doit meets the same error, and reports it
     workspace.save()
-    say(lines(workspace, plan)[0])
+    answer = lines(workspace, plan)[0]
+    say(answer)
+    workspace.seal(("doit", *words), plan, [answer])
     os._exit(0)
 
 
