@@ -31,7 +31,6 @@ MARKER = "dodo.py"
 VERSION_FILE = "VERSION"
 _SEALED = ("build", "plan", "doit")
 """What has a seal: two verbs, and the front door of plain doit."""
-_KIND = "seal 1"
 _TIMEOUT = 60.0
 _TICK_NS, _COARSE_TICK_NS = 50_000_000, 2_100_000_000
 """As in the digest index."""
@@ -67,7 +66,7 @@ def repeat(words: Sequence[str]) -> bool:
     root = find_root(os.getcwd()) if name else None
     if root is None:
         return False
-    seal = cache_file.load(_file(root, name), _KIND)
+    seal = cache_file.load(_file(root, name), _kind())
     if not seal or seal["run"] != _run(words) or not _holds(seal):
         return False
     text: bytes = seal["said"].encode()
@@ -86,7 +85,7 @@ def _holds(seal: Mapping[str, Any]) -> bool:
             lambda: Connection(unix_socket(seal["socket"], _TIMEOUT)), list(seal["answers"])
         )
         try:
-            for path, state in zip(seal["files"], seal["states"]):  # noqa: B905  checked by `put`
+            for path, state in seal["files"].items():
                 if _state(path) != state:
                     return False
             for path, size in seal["sizes"].items():
@@ -107,6 +106,7 @@ def put(
     *,
     began: int,
     files: Iterable[str],
+    stamped: Mapping[str, tuple[int, ...]],
     sizes: Mapping[str, int],
     socket: str,
     answers: Mapping[str, tuple[int, bytes]],
@@ -116,30 +116,23 @@ def put(
     Args:
         began: When it began to look, in nanoseconds.
         files: What it looked at, absolute; also folders that it listed.
+        stamped: Files whose content it knows, with the stat data that go with that.
         sizes: Files of which it asked nothing but the size.
         socket: Of the engine; `answers` are what that said to which path.
     """
-    code = _code()
-    paths = sorted({*code, *files})
-    states = [_state(path) for path in paths]
-    old = all(
-        state is None or _is_older(state, min(began, _BEGAN) if path in code else began)
-        for path, state in zip(paths, states, strict=True)
-    )
     name = _name(words)
-    if name and old:
-        # What changed last may be what changes next.
-        order = sorted(range(len(paths)), key=lambda at: states[at] or (), reverse=True)
+    states = {path: _state(path) for path in files}
+    code = {path: _state(path) for path in _code()}
+    if name and _are_older(states, began) and _are_older(code, _BEGAN):
         seal = {
             "run": _run(words),
             "said": said,
-            "files": [paths[at] for at in order],
-            "states": [states[at] for at in order],
+            "files": {**code, **states, **stamped},
             "sizes": dict(sizes),
             "socket": socket,
             "answers": dict(answers),
         }
-        cache_file.save(_file(root, name), _KIND, seal)
+        cache_file.save(_file(root, name), _kind(), seal)
 
 
 def remove(root: str, words: Sequence[str]) -> None:
@@ -159,6 +152,11 @@ def _file(root: str, name: str) -> str:
     return f"{root}/.buildlib/seal-{name}"
 
 
+def _kind() -> str:
+    """What a seal of this code is called: other code may put other things into it."""
+    return f"seal of {_state(__file__)}"
+
+
 def _run(words: Sequence[str]) -> Any:
     """What a run depends on beside files and the engine."""
     environ = os.environ.get
@@ -174,9 +172,13 @@ def _state(path: str) -> tuple[int, ...] | None:
     return data
 
 
-def _is_older(state: tuple[int, ...], began: int) -> bool:
-    coarse = state[1] % 1_000_000_000 == 0
-    return max(state[:2]) < began - (_COARSE_TICK_NS if coarse else _TICK_NS)
+def _are_older(states: Mapping[str, tuple[int, ...] | None], began: int) -> bool:
+    """Whether nothing changed after a moment, nor so shortly before that a tick may hide it."""
+    for mtime, ctime, *_ in filter(None, states.values()):
+        tick = _TICK_NS if ctime % 1_000_000_000 else _COARSE_TICK_NS
+        if max(mtime, ctime) > began - tick:
+            return False
+    return True
 
 
 def _code() -> set[str]:

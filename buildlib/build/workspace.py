@@ -238,7 +238,8 @@ class Workspace:
                 return
             socket, answers = engine.endpoint.path, engine.said
             from_engine = find.looked_at(engine.endpoint)
-        if words and plan.engine_asked:
+        stamped = self.tree.index.states(self.tree.stamped)
+        if words and plan.engine_asked and stamped is not None:
             here = [f"{self.root}/{path}" for path in (seal.MARKER, *self.tree.looked_at)]
             seal.put(
                 self.root,
@@ -246,6 +247,7 @@ class Workspace:
                 "".join(f"{line}\n" for line in said),
                 began=self._began,
                 files=[*here, *self.records.looked_at, *self.state.looked_at, *from_engine],
+                stamped=stamped,
                 sizes=self.store.found,
                 socket=socket,
                 answers=answers,

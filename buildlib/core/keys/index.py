@@ -88,6 +88,17 @@ class DigestIndex:
         except OSError:
             return ""
 
+    def states(self, paths: Iterable[str]) -> dict[str, _StatData] | None:
+        """The stat data of files that were just stamped, by absolute path.
+
+        None if an edit of one of them could go unseen.
+        """
+        entries, before = self._entries, f"{self._root}/"
+        try:
+            return {before + path: entries[path][0] for path in paths}
+        except KeyError:
+            return None
+
     def note(self, path: str, stamp: str, info: os.stat_result) -> None:
         """Put a file that the caller has read or written whole into the index.
 

@@ -16,7 +16,9 @@ class WorkingTree:
         self.root = root
         self.index = DigestIndex(root, index_file)
         self.looked_at: set[str] = set()
-        """The files that were read or stamped, and the folders that were listed."""
+        """The files that were read, and the folders that were listed."""
+        self.stamped: set[str] = set()
+        """The files that were stamped."""
 
     def read(self, path: str) -> bytes:
         full = f"{self.root}/{path}"
@@ -74,7 +76,7 @@ class WorkingTree:
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
         paths = list(paths)
-        self.looked_at.update(paths)
+        self.stamped.update(paths)
         return self.index.stamps(paths)
 
 
