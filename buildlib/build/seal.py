@@ -14,6 +14,7 @@ Each build starts here. So this module, and those that it imports, import nothin
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -59,15 +60,18 @@ def find_root(start: str) -> str | None:
 def repeat(words: Sequence[str]) -> bool:
     """Say what these words said the last time, if they would say the same now.
 
+    Both front doors call it first of all.
+
     Args:
         words: The command line; the first is the front door, `doitw` or `doit`.
     """
+    gc.disable()  # a build with nothing to do ends before anything is worth collecting
     name = _name(words)
     root = find_root(os.getcwd()) if name else None
     if root is None:
         return False
     seal = cache_file.load(_file(root, name), _kind())
-    if not seal or seal["run"] != _run(words) or not _holds(seal):
+    if not seal or seal["run"] != _run(words) or not _holds(seal, root):
         return False
     text: bytes = seal["said"].encode()
     try:
@@ -78,7 +82,7 @@ def repeat(words: Sequence[str]) -> bool:
     return True
 
 
-def _holds(seal: Mapping[str, Any]) -> bool:
+def _holds(seal: Mapping[str, Any], root: str) -> bool:
     """Whether files and engine are as they were; the engine answers while we look at files."""
     try:
         pipeline = Pipeline(
@@ -87,6 +91,9 @@ def _holds(seal: Mapping[str, Any]) -> bool:
         try:
             for path, state in seal["files"].items():
                 if _state(path) != state:
+                    return False
+            for path, state in seal["stamped"].items():
+                if _state(f"{root}/{path}") != state:
                     return False
             for path, size in seal["sizes"].items():
                 if os.stat(path).st_size != size:
@@ -106,17 +113,17 @@ def put(
     *,
     began: int,
     files: Iterable[str],
-    stamped: Mapping[str, tuple[int, ...]],
-    sizes: Mapping[str, int],
+    stamped: dict[str, tuple[int, int, int, int, int]],
+    sizes: dict[str, int],
     socket: str,
-    answers: Mapping[str, tuple[int, bytes]],
+    answers: dict[str, tuple[int, bytes]],
 ) -> None:
     """Seal a run that found nothing to do, if all that it looked at is old enough.
 
     Args:
         began: When it began to look, in nanoseconds.
         files: What it looked at, absolute; also folders that it listed.
-        stamped: Files whose content it knows, with the stat data that go with that.
+        stamped: Files below the root whose content it knows, with the stat data that go with it.
         sizes: Files of which it asked nothing but the size.
         socket: Of the engine; `answers` are what that said to which path.
     """
@@ -127,10 +134,11 @@ def put(
         seal = {
             "run": _run(words),
             "said": said,
-            "files": {**code, **states, **stamped},
-            "sizes": dict(sizes),
+            "files": {**code, **states},
+            "stamped": stamped,
+            "sizes": sizes,
             "socket": socket,
-            "answers": dict(answers),
+            "answers": answers,
         }
         cache_file.save(_file(root, name), _kind(), seal)
 

@@ -6,7 +6,6 @@ refused here, since doit accepts them.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -90,7 +89,6 @@ def _leave_if_nothing_to_do(session: Session, words: Sequence[str]) -> None:
     os._exit(0)
 
 
-gc.disable()  # as in cli.main
 SESSION = _open()
 if os.path.basename(sys.argv[0]) == "doit":
     _leave_if_nothing_to_do(SESSION, sys.argv[1:])

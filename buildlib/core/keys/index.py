@@ -89,13 +89,13 @@ class DigestIndex:
             return ""
 
     def states(self, paths: Iterable[str]) -> dict[str, _StatData] | None:
-        """The stat data of files that were just stamped, by absolute path.
+        """The stat data of files that were just stamped.
 
         None if an edit of one of them could go unseen.
         """
-        entries, before = self._entries, f"{self._root}/"
+        entries = self._entries
         try:
-            return {before + path: entries[path][0] for path in paths}
+            return {path: entries[path][0] for path in paths}
         except KeyError:
             return None
 

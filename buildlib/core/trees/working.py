@@ -17,7 +17,7 @@ class WorkingTree:
         self.index = DigestIndex(root, index_file)
         self.looked_at: set[str] = set()
         """The files that were read, and the folders that were listed."""
-        self.stamped: set[str] = set()
+        self.stamped: list[str] = []
         """The files that were stamped."""
 
     def read(self, path: str) -> bytes:
@@ -76,7 +76,7 @@ class WorkingTree:
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
         paths = list(paths)
-        self.stamped.update(paths)
+        self.stamped += paths
         return self.index.stamps(paths)
 
 
