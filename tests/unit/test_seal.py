@@ -134,6 +134,7 @@ def made(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Made]:
     made = Made(tmp_path, capfd)
+    monkeypatch.setattr(seal.gc, "disable", lambda: None)  # the collector is that of the tests
     monkeypatch.chdir(made.ws.root)
     monkeypatch.setenv("BUILDLIB_STORE", str(made.ws.store))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{made.engine.path}")
