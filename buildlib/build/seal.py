@@ -67,43 +67,38 @@ def repeat(words: Sequence[str]) -> bool:
     """
     gc.disable()  # a build with nothing to do ends before anything is worth collecting
     name = _name(words)
-    root = find_root(os.getcwd()) if name else None
-    if root is None:
-        return False
-    seal = cache_file.load(_file(root, name), _kind())
-    if not seal or seal["run"] != _run(words) or not _holds(seal, root):
-        return False
-    text: bytes = seal["said"].encode()
     try:
+        root = find_root(os.getcwd()) if name else None
+        seal = cache_file.load(_file(root, name), _kind()) if root else {}
+        if not seal or seal["run"] != _run(words) or not _holds(seal, root):
+            return False
+        text: bytes = seal["said"].encode(sys.stdout.encoding)
         while text:
             text = text[os.write(sys.stdout.fileno(), text) :]
-    except OSError:
+    except (AttributeError, OSError, ValueError):  # no folder, no stdout, or one that is full
         return False  # the full course tells what is wrong
     return True
 
 
-def _holds(seal: Mapping[str, Any], root: str) -> bool:
+def _holds(seal: Mapping[str, Any], root: str | None) -> bool:
     """Whether files and engine are as they were; the engine answers while we look at files."""
+    pipeline = Pipeline(
+        lambda: Connection(unix_socket(seal["socket"], _TIMEOUT)), list(seal["answers"])
+    )
     try:
-        pipeline = Pipeline(
-            lambda: Connection(unix_socket(seal["socket"], _TIMEOUT)), list(seal["answers"])
-        )
-        try:
-            for path, state in seal["files"].items():
-                if _state(path) != state:
-                    return False
-            for path, state in seal["stamped"].items():
-                if _state(f"{root}/{path}") != state:
-                    return False
-            for path, size in seal["sizes"].items():
-                if os.stat(path).st_size != size:
-                    return False
-            answers = [(answer.status, answer.body) for answer in pipeline.collect()]
-            return answers == list(seal["answers"].values())
-        finally:
-            pipeline.close()
-    except OSError:
-        return False
+        for path, state in seal["files"].items():
+            if _state(path) != state:
+                return False
+        for path, state in seal["stamped"].items():
+            if _state(f"{root}/{path}") != state:
+                return False
+        for path, size in seal["sizes"].items():
+            if os.stat(path).st_size != size:
+                return False
+        answers = [(answer.status, answer.body) for answer in pipeline.collect()]
+        return answers == list(seal["answers"].values())
+    finally:
+        pipeline.close()
 
 
 def put(
