@@ -6,8 +6,9 @@ end, so the same is said again, and nothing is loaded: neither declarations nor 
 cases there is no seal, and the run takes its full course; it may then be sealed anew.
 
 Who looks at something says so in a list (`looked_at`) that the workspace hands to `put`. A file is
-what its stat data are, as in the digest index. What changed after the run began, or so shortly
-before that a clock tick may hide a change, is not sealed: it may be other than what the run saw.
+what its stat data are; those of sources are in the digest index, so a seal only says which index it
+goes with. What else changed after the run began, or so shortly before that a clock tick may hide a
+change, is not sealed: it may be other than what the run saw.
 
 Each build starts here. So this module, and those that it imports, import nothing but built-ins.
 """
@@ -18,9 +19,9 @@ import gc
 import os
 import sys
 import time
-from _operator import attrgetter
 
 from buildlib.core import cache_file
+from buildlib.core.keys.index import DigestIndex, is_old, stat_data
 from buildlib.engine.wire import Connection, Pipeline, unix_socket
 
 TYPE_CHECKING = False
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Any
 
+    from buildlib.core.keys.index import StatData
+
 MARKER = "dodo.py"
 VERSION_FILE = "VERSION"
 _SEALED = ("build", "plan", "doit")
 """What has a seal: two verbs, and the front door of plain doit."""
 _TIMEOUT = 60.0
-_TICK_NS, _COARSE_TICK_NS = 50_000_000, 2_100_000_000
-"""As in the digest index."""
 _VARIABLES = (
     "BUILDLIB_STORE", "CI", "DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST",
     "DOCKER_TLS_VERIFY", "HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR",
@@ -42,8 +43,8 @@ _VARIABLES = (
 """What a run with nothing to do may read of the environment; a test holds it."""
 _HOME = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 _BEGAN = time.time_ns()
-
-_data = attrgetter("st_mtime_ns", "st_ctime_ns", "st_size", "st_ino", "st_mode")
+_read: dict[str, DigestIndex] = {}
+"""By root: the index that `repeat` has read in vain."""
 
 
 def find_root(start: str) -> str | None:
@@ -70,7 +71,7 @@ def repeat(words: Sequence[str]) -> bool:
     try:
         root = find_root(os.getcwd()) if name else None
         seal = cache_file.load(_file(root, name), _kind()) if root else {}
-        if not seal or seal["run"] != _run(words) or not _holds(seal, root):
+        if root is None or not seal or seal["run"] != _run(words) or not _holds(seal, root):
             return False
         text: bytes = seal["said"].encode(sys.stdout.encoding)
         while text:
@@ -80,7 +81,12 @@ def repeat(words: Sequence[str]) -> bool:
     return True
 
 
-def _holds(seal: Mapping[str, Any], root: str | None) -> bool:
+def index_of(root: str) -> DigestIndex:
+    """The digest index of a workspace, which `repeat` may have read already."""
+    return _read.pop(root, None) or DigestIndex(root, f"{root}/.buildlib/index")
+
+
+def _holds(seal: Mapping[str, Any], root: str) -> bool:
     """Whether files and engine are as they were; the engine answers while we look at files."""
     pipeline = Pipeline(
         lambda: Connection(unix_socket(seal["socket"], _TIMEOUT)), list(seal["answers"])
@@ -89,12 +95,12 @@ def _holds(seal: Mapping[str, Any], root: str | None) -> bool:
         for path, state in seal["files"].items():
             if _state(path) != state:
                 return False
-        for path, state in seal["stamped"].items():
-            if _state(f"{root}/{path}") != state:
-                return False
         for path, size in seal["sizes"].items():
             if os.stat(path).st_size != size:
                 return False
+        index = _read[root] = index_of(root)
+        if index.token != seal["index"] or not index.holds(seal["others"]):
+            return False
         answers = [(answer.status, answer.body) for answer in pipeline.collect()]
         return answers == list(seal["answers"].values())
     finally:
@@ -108,7 +114,8 @@ def put(
     *,
     began: int,
     files: Iterable[str],
-    stamped: dict[str, tuple[int, int, int, int, int]],
+    index: str,
+    others: list[str],
     sizes: dict[str, int],
     socket: str,
     answers: dict[str, tuple[int, bytes]],
@@ -118,19 +125,21 @@ def put(
     Args:
         began: When it began to look, in nanoseconds.
         files: What it looked at, absolute; also folders that it listed.
-        stamped: Files below the root whose content it knows, with the stat data that go with it.
+        index: Token of the digest index, which is saved.
+        others: Files in it that the run did not look at.
         sizes: Files of which it asked nothing but the size.
         socket: Of the engine; `answers` are what that said to which path.
     """
     name = _name(words)
     states = {path: _state(path) for path in files}
     code = {path: _state(path) for path in _code()}
-    if name and _are_older(states, began) and _are_older(code, _BEGAN):
+    if name and _are_old(states, began) and _are_old(code, _BEGAN):
         seal = {
             "run": _run(words),
             "said": said,
             "files": {**code, **states},
-            "stamped": stamped,
+            "index": index,
+            "others": others,
             "sizes": sizes,
             "socket": socket,
             "answers": answers,
@@ -167,21 +176,15 @@ def _run(words: Sequence[str]) -> Any:
     return (tuple(words), os.getcwd(), _HOME, who, [environ(name) for name in _VARIABLES])
 
 
-def _state(path: str) -> tuple[int, ...] | None:
+def _state(path: str) -> StatData | None:
     try:
-        data: tuple[int, ...] = _data(os.lstat(path))
+        return stat_data(os.lstat(path))
     except OSError:
         return None
-    return data
 
 
-def _are_older(states: Mapping[str, tuple[int, ...] | None], began: int) -> bool:
-    """Whether nothing changed after a moment, nor so shortly before that a tick may hide it."""
-    for mtime, ctime, *_ in filter(None, states.values()):
-        tick = _TICK_NS if ctime % 1_000_000_000 else _COARSE_TICK_NS
-        if max(mtime, ctime) > began - tick:
-            return False
-    return True
+def _are_old(states: Mapping[str, StatData | None], began: int) -> bool:
+    return all(is_old(state, began) for state in states.values() if state)
 
 
 def _code() -> set[str]:

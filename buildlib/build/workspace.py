@@ -149,7 +149,7 @@ class Workspace:
 
     @cached_property
     def tree(self) -> WorkingTree:
-        return WorkingTree(self.root, self.state.path("index"))
+        return WorkingTree(self.root, seal.index_of(self.root))
 
     @cached_property
     def view(self) -> View:
@@ -238,8 +238,10 @@ class Workspace:
                 return
             socket, answers = engine.endpoint.path, engine.said
             from_engine = find.looked_at(engine.endpoint)
-        stamped = self.tree.index.states(self.tree.stamped)
-        if words and plan.engine_asked and stamped is not None:
+        index = self.tree.index
+        index.save()
+        others = index.others(self.tree.stamped)
+        if words and plan.engine_asked and others is not None:
             here = [f"{self.root}/{path}" for path in (seal.MARKER, *self.tree.looked_at)]
             seal.put(
                 self.root,
@@ -247,7 +249,8 @@ class Workspace:
                 "".join(f"{line}\n" for line in said),
                 began=self._began,
                 files=[*here, *self.records.looked_at, *self.state.looked_at, *from_engine],
-                stamped=stamped,
+                index=index.token,
+                others=others,
                 sizes=self.store.found,
                 socket=socket,
                 answers=answers,

@@ -12,9 +12,9 @@ from buildlib.core.model.tree import JUNK_ENDINGS, JUNK_NAMES, is_junk
 class WorkingTree:
     """The files below a workspace's root, an absolute path."""
 
-    def __init__(self, root: str, index_file: str) -> None:
+    def __init__(self, root: str, index: DigestIndex) -> None:
         self.root = root
-        self.index = DigestIndex(root, index_file)
+        self.index = index
         self.looked_at: set[str] = set()
         """The files that were read, and the folders that were listed."""
         self.stamped: list[str] = []
