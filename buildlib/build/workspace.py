@@ -14,7 +14,7 @@ from contextlib import nullcontext, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from buildlib.build import seal
+from buildlib.build import noop_cache
 from buildlib.core import fingerprint
 from buildlib.core.graph.graph import Graph
 from buildlib.core.keys.compute import Keys
@@ -57,10 +57,11 @@ def find_root(start: str) -> str:
     Raises:
         InputError: There is none.
     """
-    found = seal.find_root(start)
+    found = noop_cache.find_root(start)
     if found is None:
         raise InputError(
-            f"{start} is in no workspace (no {seal.MARKER} and {seal.VERSION_FILE} above it)",
+            f"{start} is in no workspace"
+            f" (no {noop_cache.MARKER} and {noop_cache.VERSION_FILE} above it)",
             fix="cd to the checkout",
         )
     return found
@@ -149,7 +150,7 @@ class Workspace:
 
     @cached_property
     def tree(self) -> WorkingTree:
-        return WorkingTree(self.root, seal.index_of(self.root))
+        return WorkingTree(self.root, noop_cache.index_of(self.root))
 
     @cached_property
     def view(self) -> View:
@@ -218,15 +219,15 @@ class Workspace:
         self.store.save()
         self._memo.save()
 
-    def seal(self, words: Sequence[str], plan: Plan, said: Sequence[str]) -> None:
+    def cache_noop(self, words: Sequence[str], plan: Plan, said: Sequence[str]) -> None:
         """Let the same words say the same at once, as long as nothing is to be done.
 
         Args:
-            words: The command line, as `seal.repeat` takes it; none for what is not to be repeated.
+            words: The command line, as `noop_cache.repeat` takes it; none for what is not cached.
             said: The lines of its answer.
         """
         if plan.steps:
-            seal.remove(self.root, words)
+            noop_cache.remove(self.root, words)
             return
         engine = self.__dict__.get("engine")
         socket, from_engine, answers = "", [], {}
@@ -242,8 +243,8 @@ class Workspace:
         index.save()
         others = index.others(self.tree.stamped)
         if words and plan.engine_asked and others is not None:
-            here = [f"{self.root}/{path}" for path in (seal.MARKER, *self.tree.looked_at)]
-            seal.put(
+            here = [f"{self.root}/{path}" for path in (noop_cache.MARKER, *self.tree.looked_at)]
+            noop_cache.put(
                 self.root,
                 words,
                 "".join(f"{line}\n" for line in said),

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from buildlib.build import seal
+from buildlib.build import noop_cache
 from buildlib.build.execution.session import Session
 from buildlib.cli import plans
 from buildlib.cli.common import print_json, say, warn
@@ -52,7 +52,7 @@ def build(
     planned = plans.as_json(workspace, plan) if as_json else {}
     code = 0
     if plan.steps or force:
-        seal.remove(workspace.root, typed)
+        noop_cache.remove(workspace.root, typed)
         from buildlib.build.doit_adapter.run import run_session
 
         code = run_session(
@@ -63,7 +63,7 @@ def build(
         if not quiet:
             answer = plans.lines(workspace, plan)[0]
             say(answer)
-            workspace.seal(typed, plan, [*before, answer])
+            workspace.cache_noop(typed, plan, [*before, answer])
     if as_json:
         print_json({**planned, "exit_code": code})
     workspace.save()

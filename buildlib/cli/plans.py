@@ -38,7 +38,7 @@ def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None)
         output += stamped(workspace, plan)
         for line in output:
             say(line)
-        workspace.seal(() if shared else call.typed, plan, output)
+        workspace.cache_noop(() if shared else call.typed, plan, output)
     workspace.save()
     return bool(plan.steps)
 

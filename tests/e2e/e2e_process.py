@@ -225,8 +225,8 @@ class Family:
     def plan(self, *words: str, **env: str) -> dict[str, str]:
         """The stale targets, by label: what would be done to each.
 
-        It is asked for people first: where nothing is to be done, that is sealed, and said again
-        by the next one, which must not say it where JSON, which is never sealed, says otherwise.
+        It is asked for people first: where nothing is to be done, that is cached, and said again
+        by the next one, which must not say it where JSON, which is never cached, says otherwise.
         """
         told = self.run("plan", *words, **env).out
         done = self.run("plan", "--json", *words, **env)

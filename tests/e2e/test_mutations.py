@@ -299,11 +299,11 @@ def built(tmp_path_factory: pytest.TempPathFactory, module_images: Images) -> It
 
 @pytest.fixture
 def fresh(built: Family, request: pytest.FixtureRequest) -> Family:
-    """A clone in which all was found up to date, which is sealed."""
+    """A clone in which all was found up to date, which is cached."""
     number = len(list(built.folder.iterdir()))
     clone = built.clone(f"clone-{number}")
     assert "not built" not in clone.build().out
-    eventually(lambda: clone.plan() == {} and clone.path(".buildlib/seal-plan").exists(), "a seal")
+    eventually(lambda: clone.plan() == {} and clone.path(".buildlib/noop-plan").exists(), "cached")
     return clone
 
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from buildlib.build import seal
+from buildlib.build import noop_cache
 from buildlib.build.execution.session import Session
 from buildlib.build.workspace import Workspace
 from buildlib.core.model.label import Label, Reference
@@ -20,7 +20,7 @@ from tests.support.workspace import WorkspaceBuilder
 
 N = 40
 OLD = 0.1
-"""Seconds after which a change is old enough to be sealed."""
+"""Seconds after which a change is old enough to be cached."""
 MOST = 2.4
 """Times as much for twice as many; what looks at each target for each would take four times."""
 
@@ -138,11 +138,11 @@ def each_step(workspace: Workspace) -> None:
         workspace.step(label)
 
 
-def sealed(workspace: Workspace) -> None:
+def cached(workspace: Workspace) -> None:
     """What a run with nothing to do leaves, and what the next one does with it."""
     plan = workspace.planner.plan(workspace.resolve(()), there)
-    workspace.seal(("doitw", "plan"), plan, ["nothing"])
-    assert seal.repeat(("doitw", "plan"))
+    workspace.cache_noop(("doitw", "plan"), plan, ["nothing"])
+    assert noop_cache.repeat(("doitw", "plan"))
 
 
 def downloads(workspace: Workspace) -> None:
@@ -160,7 +160,7 @@ PHASES: dict[str, tuple[bool, Callable[[Workspace], None]]] = {
     "base changed": (True, base_changed),
     "each step": (False, each_step),
     "downloads": (False, downloads),
-    "sealed": (True, sealed),
+    "cached": (True, cached),
 }
 
 
@@ -177,8 +177,8 @@ def test_twice_as_many_targets_cost_twice_as_much(
             record_all(ws.open())
         if phase == "base changed":
             ws.file("p/base.txt", "2")
-        if phase == "sealed":
-            monkeypatch.setattr(seal.gc, "disable", lambda: None)
+        if phase == "cached":
+            monkeypatch.setattr(noop_cache.gc, "disable", lambda: None)
             monkeypatch.chdir(ws.root)
             time.sleep(OLD)
         workspace = ws.open()

@@ -85,7 +85,7 @@ def _leave_if_nothing_to_do(session: Session, words: Sequence[str]) -> None:
     workspace.save()
     answer = lines(workspace, plan)[0]
     say(answer)
-    workspace.seal(("doit", *words), plan, [answer])
+    workspace.cache_noop(("doit", *words), plan, [answer])
     os._exit(0)
 
 

@@ -1,14 +1,14 @@
-"""The seal: what the last run with nothing to do looked at, and what it said.
+"""The no-op cache: what the last run with nothing to do looked at, and what it said.
 
 A run depends on its words, on some variables, on files (of the workspace, the store and our own
 code) and on the engine's answers. If all of them are as they were, a run would come to the same
 end, so the same is said again, and nothing is loaded: neither declarations nor keys. In all other
-cases there is no seal, and the run takes its full course; it may then be sealed anew.
+cases the run takes its full course, and may be cached anew.
 
 Who looks at something says so in a list (`looked_at`) that the workspace hands to `put`. A file is
-what its stat data are; those of sources are in the digest index, so a seal only says which index it
-goes with. What else changed after the run began, or so shortly before that a clock tick may hide a
-change, is not sealed: it may be other than what the run saw.
+what its stat data are; those of sources are in the digest index, so an entry only says which index
+it goes with. What else changed after the run began, or so shortly before that a clock tick may hide
+a change, is not cached: it may be other than what the run saw.
 
 Each build starts here. So this module, and those that it imports, import nothing but built-ins.
 """
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
 MARKER = "dodo.py"
 VERSION_FILE = "VERSION"
-_SEALED = ("build", "plan", "doit")
-"""What has a seal: two verbs, and the front door of plain doit."""
+_CACHED = ("build", "plan", "doit")
+"""What has an entry: two verbs, and the front door of plain doit."""
 _TIMEOUT = 60.0
 _VARIABLES = (
     "BUILDLIB_STORE", "CI", "DOCKER_CERT_PATH", "DOCKER_CONFIG", "DOCKER_CONTEXT", "DOCKER_HOST",
@@ -70,10 +70,10 @@ def repeat(words: Sequence[str]) -> bool:
     name = _name(words)
     try:
         root = find_root(os.getcwd()) if name else None
-        seal = cache_file.load(_file(root, name), _kind()) if root else {}
-        if root is None or not seal or seal["run"] != _run(words) or not _holds(seal, root):
+        entry = cache_file.load(_file(root, name), _kind()) if root else {}
+        if root is None or not entry or entry["run"] != _run(words) or not _holds(entry, root):
             return False
-        text: bytes = seal["said"].encode(sys.stdout.encoding)
+        text: bytes = entry["said"].encode(sys.stdout.encoding)
         while text:
             text = text[os.write(sys.stdout.fileno(), text) :]
     except (AttributeError, OSError, ValueError):  # no folder, no stdout, or one that is full
@@ -86,23 +86,23 @@ def index_of(root: str) -> DigestIndex:
     return _read.pop(root, None) or DigestIndex(root, f"{root}/.buildlib/index")
 
 
-def _holds(seal: Mapping[str, Any], root: str) -> bool:
+def _holds(entry: Mapping[str, Any], root: str) -> bool:
     """Whether files and engine are as they were; the engine answers while we look at files."""
     pipeline = Pipeline(
-        lambda: Connection(unix_socket(seal["socket"], _TIMEOUT)), list(seal["answers"])
+        lambda: Connection(unix_socket(entry["socket"], _TIMEOUT)), list(entry["answers"])
     )
     try:
-        for path, state in seal["files"].items():
+        for path, state in entry["files"].items():
             if _state(path) != state:
                 return False
-        for path, size in seal["sizes"].items():
+        for path, size in entry["sizes"].items():
             if os.stat(path).st_size != size:
                 return False
         index = _read[root] = index_of(root)
-        if index.token != seal["index"] or not index.holds(seal["others"]):
+        if index.token != entry["index"] or not index.holds(entry["others"]):
             return False
         answers = [(answer.status, answer.body) for answer in pipeline.collect()]
-        return answers == list(seal["answers"].values())
+        return answers == list(entry["answers"].values())
     finally:
         pipeline.close()
 
@@ -120,7 +120,7 @@ def put(
     socket: str,
     answers: dict[str, tuple[int, bytes]],
 ) -> None:
-    """Seal a run that found nothing to do, if all that it looked at is old enough.
+    """Cache a run that found nothing to do, if all that it looked at is old enough.
 
     Args:
         began: When it began to look, in nanoseconds.
@@ -134,7 +134,7 @@ def put(
     states = {path: _state(path) for path in files}
     code = {path: _state(path) for path in _code()}
     if name and _are_old(states, began) and _are_old(code, _BEGAN):
-        seal = {
+        entry = {
             "run": _run(words),
             "said": said,
             "files": {**code, **states},
@@ -144,11 +144,11 @@ def put(
             "socket": socket,
             "answers": answers,
         }
-        cache_file.save(_file(root, name), _kind(), seal)
+        cache_file.save(_file(root, name), _kind(), entry)
 
 
 def remove(root: str, words: Sequence[str]) -> None:
-    """Remove the seal of a run that found something to do: looking at it only costs time."""
+    """Remove the entry of a run that found something to do: looking at it only costs time."""
     try:
         os.unlink(_file(root, _name(words)))
     except OSError:
@@ -157,16 +157,16 @@ def remove(root: str, words: Sequence[str]) -> None:
 
 def _name(words: Sequence[str]) -> str:
     name = (words[0] if words[0] == "doit" else [*words, "build"][1]) if words else ""
-    return name if name in _SEALED else ""
+    return name if name in _CACHED else ""
 
 
 def _file(root: str, name: str) -> str:
-    return f"{root}/.buildlib/seal-{name}"
+    return f"{root}/.buildlib/noop-{name}"
 
 
 def _kind() -> str:
-    """What a seal of this code is called: other code may put other things into it."""
-    return f"seal of {_state(__file__)}"
+    """What an entry of this code is called: other code may put other things into it."""
+    return f"no-op of {_state(__file__)}"
 
 
 def _run(words: Sequence[str]) -> Any:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.build import seal
+from buildlib.build import noop_cache
 from buildlib.build.workspace import Workspace
 from buildlib.cli.main import main
 from buildlib.core.keys import index
@@ -25,7 +25,7 @@ from tests.support.workspace import WorkspaceBuilder
 IMAGE, PACK, GROUP = Label("images/a", "a"), Label("pack", "pack"), Label("images/a", "files")
 NOTHING = "nothing to build: 2 targets are up to date\n"
 OLD = 2 * index._TICK_NS / 1e9
-"""Seconds after which a change is old enough to be sealed."""
+"""Seconds after which a change is old enough to be cached."""
 
 
 class Engine:
@@ -68,7 +68,7 @@ class Engine:
 
 
 class Made:
-    """A built workspace with an image, a release file, and a seal."""
+    """A built workspace with an image, a release file, and an entry."""
 
     def __init__(self, folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
         self.ws = ws = WorkspaceBuilder(folder)
@@ -90,7 +90,7 @@ class Made:
         self.export = ws.root / "dist/release-2.5.0.dev0.tar.gz"
 
     def build(self) -> None:
-        """Make all, and leave a seal."""
+        """Make all, and leave an entry."""
         assert main(["build", "pack"]) == 0
         workspace = self.workspace()
         record = workspace.keys.record(Reference(IMAGE))
@@ -112,8 +112,8 @@ class Made:
     def repeated(self) -> str:
         """What is said again; empty where nothing is."""
         self._capfd.readouterr()
-        again = seal.repeat(("doitw", "plan"))
-        seal._read.clear()
+        again = noop_cache.repeat(("doitw", "plan"))
+        noop_cache._read.clear()
         out = self._capfd.readouterr().out
         assert bool(out) == again
         return out
@@ -121,7 +121,7 @@ class Made:
     def asked(self) -> str:
         """What a run says: the same again, or what it finds with what it has read in vain."""
         self._capfd.readouterr()
-        if not seal.repeat(("doitw", "plan")):
+        if not noop_cache.repeat(("doitw", "plan")):
             main(["plan"])
         return "".join(self._capfd.readouterr())
 
@@ -143,7 +143,9 @@ def made(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Made]:
     made = Made(tmp_path, capfd)
-    monkeypatch.setattr(seal.gc, "disable", lambda: None)  # the collector is that of the tests
+    monkeypatch.setattr(
+        noop_cache.gc, "disable", lambda: None
+    )  # the collector is that of the tests
     monkeypatch.chdir(made.ws.root)
     monkeypatch.setenv("BUILDLIB_STORE", str(made.ws.store))
     monkeypatch.setenv("DOCKER_HOST", f"unix://{made.engine.path}")
@@ -227,7 +229,7 @@ def test_no_answer_of_the_engine_is_a_change_too(made: Made) -> None:
 HARMLESS: dict[str, Callable[[Made], object]] = {
     "nothing": lambda _: None,
     "a file that is no source": lambda made: made.ws.file("pack/README", "second"),
-    "a run without a seal": lambda made: made.full(),
+    "the full course": lambda made: made.full(),
     "another variable": lambda _: os.environ.update(COLUMNS="33"),
     "an image that nobody asks for": lambda made: made.engine.images.update({"sha256:9": ["b:1"]}),
 }
@@ -264,12 +266,12 @@ def test_other_words_or_another_folder_are_not_answered(
 ) -> None:
     made.build()
     for words in (("plan", "--json"), ("plan", "pack"), ("plan", "ORGANIZATION=acme"), ("list",)):
-        assert not seal.repeat(("doitw", *words))
+        assert not noop_cache.repeat(("doitw", *words))
     monkeypatch.chdir(made.ws.root / "pack")
     assert made.repeated() == ""
 
 
-def test_what_changed_while_a_run_looked_is_not_sealed(made: Made) -> None:
+def test_what_changed_while_a_run_looked_is_not_cached(made: Made) -> None:
     made.build()
     made.ws.file("pack/x", "y")
     main(["build", "pack"])
@@ -283,14 +285,14 @@ def test_what_changed_while_a_run_looked_is_not_sealed(made: Made) -> None:
 def test_code_that_changed_gives_no_answer_of_older_code(
     made: Made, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    code = seal._code()
-    assert {Path(file).name for file in code} >= {"seal.py", "plan.py", "tarball.py", "build"}
+    code = noop_cache._code()
+    assert {Path(file).name for file in code} >= {"noop_cache.py", "plan.py", "tarball.py", "build"}
     fake = tmp_path / "code.py"
     fake.touch()
     os.utime(fake, (1, 1))
     time.sleep(OLD)
-    monkeypatch.setattr(seal, "_BEGAN", time.time_ns())
-    monkeypatch.setattr(seal, "_code", lambda: {str(fake)})
+    monkeypatch.setattr(noop_cache, "_BEGAN", time.time_ns())
+    monkeypatch.setattr(noop_cache, "_code", lambda: {str(fake)})
     made.build()
     fake.touch()
     assert made.repeated() == ""
@@ -307,24 +309,24 @@ def test_a_full_disk_is_told_by_the_full_course(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "write", full)
-    assert not seal.repeat(("doitw", "plan"))
+    assert not noop_cache.repeat(("doitw", "plan"))
 
 
-def test_a_damaged_seal_is_none(made: Made) -> None:
+def test_a_damaged_entry_is_none(made: Made) -> None:
     made.build()
-    file = made.ws.root / ".buildlib/seal-plan"
+    file = made.ws.root / ".buildlib/noop-plan"
     file.write_bytes(file.read_bytes()[:-1])
     assert made.repeated() == ""
 
 
-def test_what_finds_something_to_do_removes_the_seal(made: Made) -> None:
+def test_what_finds_something_to_do_removes_the_entry(made: Made) -> None:
     made.build()
     made.ws.file("pack/x", "y")
     assert "1 to do" in made.full()
-    assert not (made.ws.root / ".buildlib/seal-plan").exists()
+    assert not (made.ws.root / ".buildlib/noop-plan").exists()
 
 
-def test_a_run_reads_no_variable_that_the_seal_does_not_hold(
+def test_a_run_reads_no_variable_that_an_entry_does_not_hold(
     made: Made, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made.build()
@@ -338,4 +340,4 @@ def test_a_run_reads_no_variable_that_the_seal_does_not_hold(
     monkeypatch.setattr(type(os.environ), "__getitem__", get)
     assert main(["build", "pack"]) == 0
     assert made.full() == NOTHING
-    assert read <= {*seal._VARIABLES, "COLUMNS", "LINES"}
+    assert read <= {*noop_cache._VARIABLES, "COLUMNS", "LINES"}
