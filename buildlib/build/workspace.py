@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from buildlib.build import noop_cache
 from buildlib.core import fingerprint
 from buildlib.core.graph.graph import Graph
 from buildlib.core.keys.compute import Keys
@@ -22,7 +24,6 @@ from buildlib.core.model.output import DIST, Export
 from buildlib.core.model.settings import OFF, Settings
 from buildlib.core.model.target import Target
 from buildlib.core.model.version import DEV
-from buildlib.core.model.version import FILE as VERSION_FILE
 from buildlib.core.plan.explain import Explainer
 from buildlib.core.plan.plan import Plan, Planner, Presence, Shared, Step
 from buildlib.core.store.content import ContentStore, default_root
@@ -46,7 +47,6 @@ _INSPECTED = "asked"
 """State file: the images that the first plan of the last run inspected."""
 _PARSERS = ("core/dockerfile", "core/dsl", "core/graph", "core/model")
 """The code that makes what the memo holds: parsed declarations, Dockerfiles, settings, lock."""
-MARKER = "dodo.py"
 SUITE = "bookworm"
 """Debian suite of the images of flavour `debian`."""
 
@@ -57,17 +57,14 @@ def find_root(start: str) -> str:
     Raises:
         InputError: There is none.
     """
-    folder = os.path.realpath(start)
-    while True:
-        if all(os.path.exists(f"{folder}/{name}") for name in (MARKER, VERSION_FILE)):
-            return folder
-        above = os.path.dirname(folder)
-        if above == folder:
-            raise InputError(
-                f"{start} is in no workspace (no {MARKER} and {VERSION_FILE} above it)",
-                fix="cd to the checkout",
-            )
-        folder = above
+    found = noop_cache.find_root(start)
+    if found is None:
+        raise InputError(
+            f"{start} is in no workspace"
+            f" (no {noop_cache.MARKER} and {noop_cache.VERSION_FILE} above it)",
+            fix="cd to the checkout",
+        )
+    return found
 
 
 class Outside:
@@ -147,12 +144,13 @@ class Workspace:
         """Whether builds ask the registry; False once it refused or did not answer."""
         self._memo = Memo(self.state.path("memo"), fingerprint.stamp(*_PARSERS))
         self._inspected: list[str] = []
+        self._began = time.time_ns()
 
     # -- what is declared ------------------------------------------------------------------------
 
     @cached_property
     def tree(self) -> WorkingTree:
-        return WorkingTree(self.root, self.state.path("index"))
+        return WorkingTree(self.root, noop_cache.index_of(self.root))
 
     @cached_property
     def view(self) -> View:
@@ -220,6 +218,44 @@ class Workspace:
         self.state.save()
         self.store.save()
         self._memo.save()
+
+    def cache_noop(self, words: Sequence[str], plan: Plan, said: Sequence[str]) -> None:
+        """Let the same words say the same at once, as long as nothing is to be done.
+
+        Args:
+            words: The command line, as `noop_cache.repeat` takes it; none for what is not cached.
+            said: The lines of its answer.
+        """
+        if plan.steps:
+            noop_cache.remove(self.root, words)
+            return
+        engine = self.__dict__.get("engine")
+        socket, from_engine, answers = "", [], {}
+        if engine is not None:
+            from buildlib.engine import find
+            from buildlib.engine.api import EngineClient
+
+            if not isinstance(engine, EngineClient) or engine.endpoint.scheme != "unix":
+                return
+            socket, answers = engine.endpoint.path, engine.said
+            from_engine = find.looked_at(engine.endpoint)
+        index = self.tree.index
+        index.save()
+        others = index.others(self.tree.stamped)
+        if words and plan.engine_asked and others is not None:
+            here = [f"{self.root}/{path}" for path in (noop_cache.MARKER, *self.tree.looked_at)]
+            noop_cache.put(
+                self.root,
+                words,
+                "".join(f"{line}\n" for line in said),
+                began=self._began,
+                files=[*here, *self.records.looked_at, *self.state.looked_at, *from_engine],
+                index=index.token,
+                others=others,
+                sizes=self.store.found,
+                socket=socket,
+                answers=answers,
+            )
 
     # -- engine, registry, plans -----------------------------------------------------------------
 

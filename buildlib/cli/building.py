@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from buildlib.build import noop_cache
 from buildlib.build.execution.session import Session
 from buildlib.cli import plans
 from buildlib.cli.common import print_json, say, warn
@@ -32,6 +33,8 @@ def build(
     as_json: bool = False,
     quiet: bool = False,
     keep_going: bool = False,
+    typed: Sequence[str] = (),
+    before: Sequence[str] = (),
 ) -> int:
     """Bring targets up to date; returns the exit code.
 
@@ -39,6 +42,8 @@ def build(
         jobs: Targets at a time; 0 for the default.
         as_json: Print only the plan and the exit code, as JSON.
         keep_going: After a failure, go on with targets that do not need the failed one.
+        typed: The command line, where all it asks for is this build.
+        before: What was said of it already.
     """
     quiet = quiet or as_json
     tell = warn if quiet else say
@@ -47,6 +52,7 @@ def build(
     planned = plans.as_json(workspace, plan) if as_json else {}
     code = 0
     if plan.steps or force:
+        noop_cache.remove(workspace.root, typed)
         from buildlib.build.doit_adapter.run import run_session
 
         code = run_session(
@@ -55,7 +61,9 @@ def build(
     else:
         session.start(roots)
         if not quiet:
-            say(plans.lines(workspace, plan)[0])
+            answer = plans.lines(workspace, plan)[0]
+            say(answer)
+            workspace.cache_noop(typed, plan, [*before, answer])
     if as_json:
         print_json({**planned, "exit_code": code})
     workspace.save()

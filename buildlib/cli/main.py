@@ -5,7 +5,6 @@ A first word that is no verb is a target to build, as in doit.
 
 from __future__ import annotations
 
-import gc
 import os
 import re
 import sys
@@ -26,7 +25,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code: 0 success, 1 a task failed, 2 a fault of ours, 3 wrong input.
     """
-    gc.disable()  # a build with nothing to do ends before anything is worth collecting
     words = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in words
     try:
@@ -59,6 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _dispatch(words: list[str]) -> int:
+    typed = ("doitw", *words)
     first = first_word(words)
     if first == "help" or (first is None and any(word in ("-h", "--help") for word in words)):
         from buildlib.cli.help import about, overview
@@ -74,7 +73,7 @@ def _dispatch(words: list[str]) -> int:
     else:
         verb = find("build")
         _refuse_misspelt_verb(first)
-    call = parse(verb, words, _folder())
+    call = parse(verb, words, _folder())._replace(typed=typed)
     if call.flag("help"):
         from buildlib.cli.help import about
 

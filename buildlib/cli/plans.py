@@ -35,8 +35,10 @@ def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None)
     else:
         not_built = left_out(workspace) if not call.words else []
         output = [*release_commit(workspace), *lines(workspace, plan), *not_built]
-        for line in [*output, *stamped(workspace, plan)]:
+        output += stamped(workspace, plan)
+        for line in output:
             say(line)
+        workspace.cache_noop(() if shared else call.typed, plan, output)
     workspace.save()
     return bool(plan.steps)
 

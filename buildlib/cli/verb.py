@@ -80,12 +80,14 @@ class Call(NamedTuple):
     Attributes:
         options: Long name without dashes -> value; `True` for a flag.
         folder: The current folder, relative to the workspace.
+        typed: The whole line, behind the name of the front door.
     """
 
     words: tuple[str, ...]
     options: Mapping[str, str | bool]
     variables: Mapping[str, str]
     folder: str
+    typed: tuple[str, ...] = ()
 
     def flag(self, name: str) -> bool:
         return bool(self.options.get(name))

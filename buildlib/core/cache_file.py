@@ -11,8 +11,10 @@ import marshal
 import os
 import sys
 import zlib
-from contextlib import suppress
-from typing import Any
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # a build with nothing to do reads such a file, and has no time for the module
+    from typing import Any
 
 _PYTHON = f"{sys.implementation.cache_tag} {sys.hexversion:x}"
 
@@ -46,7 +48,7 @@ def save(file: str, kind: str, entries: dict[Any, Any]) -> bool:
             opened.write(_magic(kind) + zlib.crc32(payload).to_bytes(4, "big") + payload)
         os.replace(temporary, file)
     except OSError:
-        with suppress(OSError):
+        if os.path.lexists(temporary):
             os.unlink(temporary)
         return False
     return True

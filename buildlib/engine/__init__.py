@@ -10,10 +10,10 @@ Knows nothing of targets, keys or records: it is given images, folders and refer
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from buildlib.engine.find import Endpoint
     from buildlib.engine.protocol import Builder, Engine
 

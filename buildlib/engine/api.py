@@ -15,7 +15,7 @@ from typing import Any
 
 from buildlib.engine.find import Endpoint, unavailable
 from buildlib.engine.protocol import ImageInfo, matches, platform_of, split_ref
-from buildlib.engine.wire import Connection, Pipeline, Response, request_bytes
+from buildlib.engine.wire import Pipeline, Response, connect, request_bytes
 from buildlib.errors import ActionError
 
 _QUICK = 60.0
@@ -32,6 +32,8 @@ class EngineClient:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
+        self.said: dict[str, tuple[int, bytes]] = {}
+        """The answers to `inspect`, as they came, by the path that was asked for."""
 
     # -- questions
 
@@ -42,7 +44,7 @@ class EngineClient:
         names = list(dict.fromkeys(refs))
         paths = [f"/images/{_quoted(name)}/json" for name in names]
         try:
-            pipeline = Pipeline(self.endpoint, paths, _QUICK)
+            pipeline = Pipeline(lambda: connect(self.endpoint, _QUICK), paths)
         except OSError as error:
             raise unavailable(self.endpoint, error) from None
 
@@ -51,6 +53,7 @@ class EngineClient:
                 answers = pipeline.collect()
             except OSError as error:
                 raise unavailable(self.endpoint, error) from None
+            self.said.update(zip(paths, ((a.status, a.body) for a in answers), strict=True))
             return {name: _image(name, answer) for name, answer in zip(names, answers, strict=True)}
 
         return collect
@@ -193,7 +196,7 @@ class EngineClient:
             ActionError: It refused.
         """
         try:
-            connection = Connection(self.endpoint, timeout)
+            connection = connect(self.endpoint, timeout)
             try:
                 connection.send(request_bytes(method, path, kind=kind, size=size))
                 for piece in body:

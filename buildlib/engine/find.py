@@ -102,6 +102,14 @@ def find_engine(environ: Mapping[str, str] | None = None) -> Endpoint:
     return Endpoint("unix://" + _default_socket(env))
 
 
+def looked_at(endpoint: Endpoint, environ: Mapping[str, str] | None = None) -> list[str]:
+    """Return the files that led to an endpoint, beside the environment; also those not there."""
+    env = os.environ if environ is None else environ
+    config = config_folder(env)
+    meta = [_meta(config, endpoint.context)] if endpoint.context else []
+    return [os.path.join(config, "config.json"), *meta, *_sockets(env)]
+
+
 def _from_host(host: str, env: Mapping[str, str]) -> Endpoint:
     url = host if "://" in host else f"tcp://{host}"  # the client takes a bare host:port as well
     scheme = url.partition("://")[0]
@@ -133,12 +141,17 @@ def _current_context(config: str) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _from_context(name: str, config: str, origin: str) -> Endpoint:
+def _meta(config: str, context: str) -> str:
+    """Return the file that describes a docker context."""
     from hashlib import sha256
 
     # Folder names are the digest of the context's name (docker/cli, context store).
-    folder = sha256(name.encode()).hexdigest()
-    meta = os.path.join(config, "contexts", "meta", folder, "meta.json")
+    folder = sha256(context.encode()).hexdigest()
+    return os.path.join(config, "contexts", "meta", folder, "meta.json")
+
+
+def _from_context(name: str, config: str, origin: str) -> Endpoint:
+    meta = _meta(config, name)
     docker = _read_json(meta).get("Endpoints", {}).get("docker", {})
     host = docker.get("Host")
     leave = "unset DOCKER_CONTEXT" if origin.isupper() else "docker context use default"
@@ -153,6 +166,7 @@ def _from_context(name: str, config: str, origin: str) -> Endpoint:
             f"docker context {name!r} (from {origin}) names {host}, which is reached from Windows",
             fix=leave,
         )
+    folder = os.path.basename(os.path.dirname(meta))
     material = os.path.join(config, "contexts", "tls", folder, "docker")
     tls = None
     if host.startswith(("tcp://", "https://")) and (
@@ -184,8 +198,8 @@ def _read_json(path: str) -> dict[str, Any]:
     return document if isinstance(document, dict) else {}
 
 
-def _default_socket(env: Mapping[str, str]) -> str:
-    """Return the first socket that takes a connection, or the best to complain about."""
+def _sockets(env: Mapping[str, str]) -> list[str]:
+    """Return where an engine may listen, the usual place first."""
     home, runtime = _home(env), env.get("XDG_RUNTIME_DIR", "")
     candidates = [
         DEFAULT_SOCKET,
@@ -196,7 +210,12 @@ def _default_socket(env: Mapping[str, str]) -> str:
         os.path.join(home, ".rd/docker.sock"),  # Rancher Desktop
         os.path.join(home, ".orbstack/run/docker.sock"),
     ]
-    present = [path for path in candidates if path and os.path.exists(path)]
+    return [path for path in candidates if path]
+
+
+def _default_socket(env: Mapping[str, str]) -> str:
+    """Return the first socket that takes a connection, or the best to complain about."""
+    present = [path for path in _sockets(env) if os.path.exists(path)]
     if len(present) > 1:  # with one there is nothing to choose, and a connection costs time
         for path in present:
             if probe(Endpoint("unix://" + path)) is None:

@@ -7,11 +7,14 @@ the connection breaks, for its caller to explain.
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+import _socket  # socket itself, and typing, import more than a build with nothing to do can spare
 
-from buildlib.engine.find import Endpoint, Tls
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Callable, Iterator, Sequence
+
+    from buildlib.engine.find import Endpoint, Tls
 
 PIPELINE = 64
 """Requests sent before responses are read. More could fill both directions of the socket, with
@@ -21,11 +24,12 @@ _CHUNK = 1 << 16
 _NO_BODY = (204, 304)
 
 
-class Response(NamedTuple):
+class Response:
     """A response of the engine: HTTP status, and the whole body."""
 
-    status: int
-    body: bytes
+    def __init__(self, status: int, body: bytes) -> None:
+        self.status = status
+        self.body = body
 
 
 class ConnectionBrokenError(ConnectionError):
@@ -33,10 +37,10 @@ class ConnectionBrokenError(ConnectionError):
 
 
 class Connection:
-    """One HTTP connection. Not thread-safe."""
+    """HTTP over a connected socket, which it owns. Not thread-safe."""
 
-    def __init__(self, endpoint: Endpoint, timeout: float | None) -> None:
-        self._socket = open_socket(endpoint, timeout)
+    def __init__(self, connected: _socket.socket) -> None:
+        self._socket = connected
         self._buffer = b""
         self.open = True
         """Whether the engine will take more requests on this connection."""
@@ -139,12 +143,34 @@ class Connection:
         self._buffer += data
 
 
-def open_socket(endpoint: Endpoint, timeout: float | None) -> socket.socket:
-    """Connect to an engine; HTTP goes over the socket, whatever the transport.
+def connect(endpoint: Endpoint, timeout: float | None) -> Connection:
+    """Connect to an engine, to ask it something.
 
     Raises:
         OSError: It cannot be reached, or its certificate is not that of the endpoint.
     """
+    unix = endpoint.scheme == "unix"
+    return Connection(
+        unix_socket(endpoint.path, timeout) if unix else open_socket(endpoint, timeout)
+    )
+
+
+def unix_socket(path: str, timeout: float | None) -> _socket.socket:
+    """Connect to a unix socket; raises an OSError if that cannot be done."""
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    try:
+        connection.settimeout(timeout)
+        connection.connect(path)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
+def open_socket(endpoint: Endpoint, timeout: float | None) -> socket.socket:
+    """Connect to an engine as `connect` does; HTTP goes over the socket, whatever the transport."""
+    import socket
+
     if endpoint.scheme == "ssh":
         from buildlib.engine.ssh import SshSocket
 
@@ -156,13 +182,8 @@ def open_socket(endpoint: Endpoint, timeout: float | None) -> socket.socket:
         return (
             _over_tls(connection, endpoint.tls, endpoint.address[0]) if endpoint.tls else connection
         )
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.settimeout(timeout)
-        connection.connect(endpoint.path)
-    except OSError:
-        connection.close()
-        raise
+    connection = socket.socket(fileno=unix_socket(endpoint.path, timeout).detach())
+    connection.settimeout(timeout)
     return connection
 
 
@@ -212,9 +233,8 @@ def request_bytes(method: str, path: str, *, kind: str = "", size: int = 0) -> b
 class Pipeline:
     """Pipelined GETs: sent on construction, and read, in order, by `collect`."""
 
-    def __init__(self, endpoint: Endpoint, paths: Sequence[str], timeout: float) -> None:
-        self._endpoint = endpoint
-        self._timeout = timeout
+    def __init__(self, connect: Callable[[], Connection], paths: Sequence[str]) -> None:
+        self._connect = connect
         self._waiting = list(paths)
         self._connection: Connection | None = None
         if self._waiting:
@@ -224,7 +244,7 @@ class Pipeline:
         """Send the next batch, on the open connection or a new one."""
         if self._connection is None or not self._connection.open:
             self.close()
-            self._connection = Connection(self._endpoint, self._timeout)
+            self._connection = self._connect()
         self._connection.send(
             b"".join(request_bytes("GET", path) for path in self._waiting[:PIPELINE])
         )

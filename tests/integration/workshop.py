@@ -308,9 +308,8 @@ class Verbs:
         self._capsys = capsys
         self._monkeypatch = monkeypatch
         monkeypatch.chdir(shop.root)
-        # A signal handler of ours would end the tests, and the collector is theirs.
+        # A signal handler of ours would end the tests.
         monkeypatch.setattr("buildlib.build.execution.signals.install", lambda before_exit: None)
-        monkeypatch.setattr("buildlib.cli.main.gc.disable", lambda: None)
         monkeypatch.setattr("buildlib.cli.common.Workspace", shop.lend)
 
     def __call__(self, *words: str) -> Told:

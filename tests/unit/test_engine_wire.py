@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from buildlib.engine.api import EngineClient
 from buildlib.engine.find import Endpoint
-from buildlib.engine.wire import PIPELINE, Connection, ConnectionBrokenError, Pipeline
+from buildlib.engine.wire import PIPELINE, Connection, ConnectionBrokenError, Pipeline, connect
 from buildlib.errors import ActionError, EngineUnavailable
 from tests.support.chance import examples
 
@@ -61,7 +61,8 @@ def served(folder: Path, *answers: bytes, per_link: int = 1000) -> Iterator[Endp
 
 
 def ask(endpoint: Endpoint, count: int = 1) -> list[bytes]:
-    answers = Pipeline(endpoint, [f"/{number}" for number in range(count)], 5).collect()
+    paths = [f"/{number}" for number in range(count)]
+    answers = Pipeline(lambda: connect(endpoint, 5), paths).collect()
     return [answer.body for answer in answers]
 
 
@@ -75,8 +76,7 @@ def test_answers_are_read_however_they_are_cut(
 ) -> None:
     data = b"".join(chunked(body, size) if size else plain(body) for body, size in bodies)
     ours, theirs = socket.socketpair()
-    link = Connection.__new__(Connection)
-    link._socket, link._buffer, link.open = ours, b"", True
+    link = Connection(ours)
 
     def send() -> None:
         at = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import FrameType
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from buildlib.build import noop_cache
 from buildlib.build.execution.session import Session
 from buildlib.build.workspace import Workspace
 from buildlib.core.model.label import Label, Reference
@@ -17,6 +19,8 @@ from buildlib.core.model.output import Output
 from tests.support.workspace import WorkspaceBuilder
 
 N = 40
+OLD = 0.1
+"""Seconds after which a change is old enough to be cached."""
 MOST = 2.4
 """Times as much for twice as many; what looks at each target for each would take four times."""
 
@@ -134,6 +138,13 @@ def each_step(workspace: Workspace) -> None:
         workspace.step(label)
 
 
+def cached(workspace: Workspace) -> None:
+    """What a run with nothing to do leaves, and what the next one does with it."""
+    plan = workspace.planner.plan(workspace.resolve(()), there)
+    workspace.cache_noop(("doitw", "plan"), plan, ["nothing"])
+    assert noop_cache.repeat(("doitw", "plan"))
+
+
 def downloads(workspace: Workspace) -> None:
     workspace.presence = there  # type: ignore[assignment,method-assign]
     session = Session(workspace, say=lambda _: None)
@@ -149,12 +160,15 @@ PHASES: dict[str, tuple[bool, Callable[[Workspace], None]]] = {
     "base changed": (True, base_changed),
     "each step": (False, each_step),
     "downloads": (False, downloads),
+    "cached": (True, cached),
 }
 
 
 @pytest.mark.parametrize("shape", [CHAIN, STAR, TREE], ids=["chain", "star", "tree"])
 @pytest.mark.parametrize("phase", PHASES)
-def test_twice_as_many_targets_cost_twice_as_much(tmp_path: Path, phase: str, shape: str) -> None:
+def test_twice_as_many_targets_cost_twice_as_much(
+    tmp_path: Path, phase: str, shape: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     built, work = PHASES[phase]
     costs = []
     for size in (N, N, 2 * N):  # the first time, modules are imported
@@ -163,6 +177,10 @@ def test_twice_as_many_targets_cost_twice_as_much(tmp_path: Path, phase: str, sh
             record_all(ws.open())
         if phase == "base changed":
             ws.file("p/base.txt", "2")
+        if phase == "cached":
+            monkeypatch.setattr(noop_cache.gc, "disable", lambda: None)
+            monkeypatch.chdir(ws.root)
+            time.sleep(OLD)
         workspace = ws.open()
         if phase != "load":
             assert workspace.graph

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from buildlib.build import noop_cache
 from buildlib.core.model.tree import Tree
 from buildlib.core.trees.git import GitTree
 from buildlib.core.trees.working import WorkingTree
@@ -30,7 +31,7 @@ def made(tmp_path: Path) -> WorkspaceBuilder:
 @pytest.fixture
 def trees(made: WorkspaceBuilder) -> tuple[Tree, Tree]:
     revision = made.commit()
-    return WorkingTree(str(made.root), str(made.root / ".buildlib/index")), GitTree(
+    return WorkingTree(str(made.root), noop_cache.index_of(str(made.root))), GitTree(
         str(made.root), revision
     )
 

@@ -19,6 +19,14 @@ LATE = {
     "buildlib.outside.registry.client", "buildlib.outside.registry.protocol",
     "buildlib.outside.web",
 }  # fmt: skip
+REPEAT = """
+import os, sys
+before = set(sys.modules)
+sys.path.insert(0, sys.argv[1])
+from buildlib.build import noop_cache
+noop_cache.repeat(("doitw", "build"))
+print(*set(sys.modules) - before)
+"""
 LOAD = """
 import sys
 sys.path.insert(0, sys.argv[1])
@@ -45,3 +53,17 @@ def test_what_was_checked_before_is_loaded_without_what_checks_it(tmp_path: Path
     assert loaded & LATE == set()
     verbs = {name for name in loaded if name.startswith("buildlib.cli.commands.")}
     assert verbs == {"buildlib.cli.commands.build"}
+
+
+def test_what_is_said_again_needs_hardly_any_module(tmp_path: Path) -> None:
+    made = WorkspaceBuilder(tmp_path)
+    command = [sys.executable, "-I", "-S", "-c", REPEAT, str(REPOSITORY)]
+    done = subprocess.run(command, cwd=made.root, capture_output=True, text=True, check=True)
+    ours = {name for name in done.stdout.split() if name.startswith("buildlib")}
+    assert ours == {
+        "buildlib", "buildlib.build", "buildlib.build.noop_cache", "buildlib.core",
+        "buildlib.core.cache_file", "buildlib.core.keys", "buildlib.core.keys.index",
+        "buildlib.engine", "buildlib.engine.wire",
+    }  # fmt: skip
+    others = set(done.stdout.split()) - ours
+    assert others <= {"__future__", "_operator", "_socket", "gc", "marshal", "time", "zlib"}

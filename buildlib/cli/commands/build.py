@@ -26,9 +26,11 @@ def run(call: Call) -> int:
     if call.flag("check") or call.flag("dry-run"):
         stale = plans.show(workspace, call)
         return STALE if stale and call.flag("check") else 0
+    before: list[str] = []
     if not call.flag("json"):
-        out = plans.left_out(workspace) if not call.words else []
-        for line in [*plans.release_commit(workspace), *out]:
+        before += plans.release_commit(workspace)
+        before += plans.left_out(workspace) if not call.words else []
+        for line in before:
             say(line)
     return build(
         workspace,
@@ -37,6 +39,8 @@ def run(call: Call) -> int:
         verbose=is_verbose(call),
         force=call.flag("always"),
         as_json=call.flag("json"),
+        typed=call.typed,
+        before=before,
     )
 
 

@@ -6,7 +6,6 @@ refused here, since doit accepts them.
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -84,11 +83,12 @@ def _leave_if_nothing_to_do(session: Session, words: Sequence[str]) -> None:
     except BuildError:
         return  # doit meets the same error, and reports it
     workspace.save()
-    say(lines(workspace, plan)[0])
+    answer = lines(workspace, plan)[0]
+    say(answer)
+    workspace.cache_noop(("doit", *words), plan, [answer])
     os._exit(0)
 
 
-gc.disable()  # as in cli.main
 SESSION = _open()
 if os.path.basename(sys.argv[0]) == "doit":
     _leave_if_nothing_to_do(SESSION, sys.argv[1:])

@@ -5,21 +5,27 @@ mtime, ctime and inode stay the same (ctime catches edits that restore size and 
 timestamps so young that a later edit could fall into the same clock tick is hashed again the next
 time (git calls these racy). A damaged index is thrown away: it only saves time.
 
-The workspace, the content store and each build context have an index.
+The workspace, the content store and each build context have an index. A build with nothing to do
+reads that of the workspace, and has no time for imports.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from _hashlib import openssl_sha256  # hashlib itself imports more than a no-op build can spare
-from collections.abc import Iterable
+from _operator import attrgetter
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 from buildlib.core import cache_file
-from buildlib.errors import InputError, Location
 
-_KIND = "digest index 4"
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable
+
+    StatData = tuple[int, int, int, int, int]
+    _Entry = tuple[StatData, str]  # with the stamp of that state
+
+_KIND = "digest index 5"
 _TICK_NS = 50_000_000
 """More than a kernel's clock tick (up to 10 ms), in nanoseconds."""
 _COARSE_TICK_NS = 2_100_000_000
@@ -28,16 +34,21 @@ _BLOCK = 1 << 20
 _READ_ATTEMPTS = 20
 """How often to read a file that changes while it is read."""
 
-_StatData = tuple[int, int, int, int, int]  # mtime_ns, ctime_ns, size, inode, mode
-_Entry = tuple[_StatData, str]  # with the stamp of that state
+stat_data: Callable[[os.stat_result], StatData] = attrgetter(
+    "st_mtime_ns", "st_ctime_ns", "st_size", "st_ino", "st_mode"
+)
 
 
-def _stat_data(info: os.stat_result) -> _StatData:
-    return info.st_mtime_ns, info.st_ctime_ns, info.st_size, info.st_ino, info.st_mode
+def is_old(data: StatData, now: int) -> bool:
+    """Whether no change until `now` (in nanoseconds) can have left these stat data as they are."""
+    coarse = data[1] % 1_000_000_000 == 0
+    return now - max(data[0], data[1]) > (_COARSE_TICK_NS if coarse else _TICK_NS)
 
 
 def file_sha256(path: str) -> str:
     """The sha256 of a file's content, in hex."""
+    from _hashlib import openssl_sha256  # hashlib itself imports more than it takes to hash a file
+
     digest = openssl_sha256()
     with open(path, "rb", buffering=0) as file:
         while block := file.read(_BLOCK):
@@ -57,8 +68,12 @@ class DigestIndex:
         self._root = root
         self._file = file
         self._shared = shared
-        self._entries: dict[str, _Entry] = cache_file.load(file, _KIND)
+        loaded = cache_file.load(file, _KIND)
+        self._entries: dict[str, _Entry] = loaded.get("entries", {})
+        self.token: str = loaded.get("token", "")
+        """Which index it is: each that is saved has another."""
         self._noted: set[str] = set()
+        self._seen: set[str] = set()
         self._changed = False
         self.hashed = 0
         """How many files were read; tests count it."""
@@ -70,13 +85,17 @@ class DigestIndex:
         entries = dict(self._entries)
         if self._shared:
             own = {path: entries[path] for path in list(self._noted) if path in entries}
-            entries = {**entries, **cache_file.load(self._file, _KIND), **own}
+            entries = {**entries, **cache_file.load(self._file, _KIND).get("entries", {}), **own}
         existing = {
             path: entry
             for path, entry in entries.items()
             if os.path.lexists(f"{self._root}/{path}")
         }
-        self._changed = not cache_file.save(self._file, _KIND, existing)
+        token = f"{time.time_ns()} {os.getpid()}"
+        if cache_file.save(self._file, _KIND, {"entries": existing, "token": token}):
+            self._changed, self.token = False, token
+            for path in entries.keys() - existing.keys():
+                self._entries.pop(path, None)
 
     def unchanged_stamp(self, path: str) -> str:
         """The stamp in the index if the file's stat data are unchanged; else an empty text."""
@@ -84,9 +103,41 @@ class DigestIndex:
         if entry is None:
             return ""
         try:
-            return entry[1] if _stat_data(os.lstat(f"{self._root}/{path}")) == entry[0] else ""
+            return entry[1] if stat_data(os.lstat(f"{self._root}/{path}")) == entry[0] else ""
         except OSError:
             return ""
+
+    def others(self, paths: Iterable[str]) -> list[str] | None:
+        """The files in the index that are not among these.
+
+        None if one of these is not in it: an edit could go unseen.
+        """
+        others = dict.fromkeys(self._entries)
+        try:
+            for path in dict.fromkeys(paths):
+                del others[path]
+        except KeyError:
+            return None
+        return list(others)
+
+    def holds(self, others: Container[str]) -> bool:
+        """Whether all files in the index, but for some, are as they were when they were stamped.
+
+        Where they are not, the first `stamps` need not look again at those that were seen here.
+        """
+        seen: list[str] = []
+        before = f"{self._root}/"
+        for path, entry in self._entries.items():
+            try:
+                same = stat_data(os.lstat(before + path)) == entry[0]
+            except OSError:
+                same = False
+            if same:
+                seen.append(path)
+            elif path not in others:
+                self._seen = set(seen)
+                return False
+        return True
 
     def note(self, path: str, stamp: str, info: os.stat_result) -> None:
         """Put a file that the caller has read or written whole into the index.
@@ -98,9 +149,9 @@ class DigestIndex:
             stamp: What `unchanged_stamp` will return.
             info: Its stat data, from before it was read or after it was written.
         """
-        self._remember(path, _stat_data(info), stamp)
+        self._remember(path, stat_data(info), stamp)
 
-    def _remember(self, path: str, data: _StatData, stamp: str) -> None:
+    def _remember(self, path: str, data: StatData, stamp: str) -> None:
         self._entries[path] = (data, stamp)
         self._noted.add(path)
         self._changed = True
@@ -111,8 +162,13 @@ class DigestIndex:
     def stamps(self, paths: Iterable[str]) -> list[str]:
         """The stamps of files. Hot: every file of a workspace goes through this loop."""
         lstat, entry_of, before = os.lstat, self._entries.get, f"{self._root}/"
+        seen = self._seen
         stamps: list[str] = []
         for path in paths:
+            if path in seen:
+                seen.remove(path)
+                stamps.append(self._entries[path][1])
+                continue
             full = before + path
             try:
                 info = lstat(full)
@@ -120,13 +176,7 @@ class DigestIndex:
                 stamps.append("-")
                 continue
             entry = entry_of(path)
-            if entry is not None and entry[0] == (  # `_stat_data`, without the cost of a call
-                info.st_mtime_ns,
-                info.st_ctime_ns,
-                info.st_size,
-                info.st_ino,
-                info.st_mode,
-            ):
+            if entry is not None and entry[0] == stat_data(info):
                 stamps.append(entry[1])
             else:
                 stamps.append(self._restamp(path, full))
@@ -152,19 +202,19 @@ class DigestIndex:
             except FileNotFoundError:
                 return "-"
             except OSError as error:
+                from buildlib.errors import InputError, Location
+
                 raise InputError(
                     f"{path} cannot be read: {error.strerror}",
                     where=Location(path, 0),
                     fix=f"chmod u+r {path}",
                 ) from None
-            if _stat_data(before) == _stat_data(after):
+            if stat_data(before) == stat_data(after):
                 break
         else:  # it changes all the time: remember nothing, actions look again
             return stamp
-        youngest = max(before.st_mtime_ns, before.st_ctime_ns)
-        coarse = before.st_ctime_ns % 1_000_000_000 == 0
-        if now - youngest > (_COARSE_TICK_NS if coarse else _TICK_NS):
-            self._remember(path, _stat_data(before), stamp)
+        if is_old(stat_data(before), now):
+            self._remember(path, stat_data(before), stamp)
         elif self._entries.pop(path, None) is not None:
             self._changed = True
         return stamp

@@ -102,6 +102,8 @@ class ContentStore:
         self.root = root
         self._warn = warn or _to_stderr
         self._swept = False
+        self.found: dict[str, int] = {}
+        """The files that `has` found, with the sizes that they should have."""
 
     @cached_property
     def _index(self) -> DigestIndex:
@@ -129,9 +131,11 @@ class ContentStore:
         in a damaged record, counts as absent too.
         """
         try:
-            actual = os.stat(self.path(sha256)).st_size
+            path = self.path(sha256)
+            actual = os.stat(path).st_size
         except (OSError, ValueError):
             return False
+        self.found[path] = actual
         return actual == size if size is not None else actual > 0 or sha256 == _EMPTY
 
     def writer(self) -> Writer:

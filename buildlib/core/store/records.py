@@ -54,14 +54,18 @@ class Records:
 
     def __init__(self, root: str) -> None:
         self._root = root
+        self.looked_at: list[str] = []
+        """The files of the keys that were asked for."""
 
     def _path(self, key: str, ending: str) -> str:
         return f"{self._root}/{key[:2]}/{key[2:]}.{ending}"
 
     def get(self, key: str) -> Record | None:
         """The record of a key; None if there is none, or it is damaged."""
+        path = self._path(key, "json")
+        self.looked_at.append(path)
         try:
-            plain = json.loads(_read(self._path(key, "json")))
+            plain = json.loads(_read(path))
             images = tuple(plain["images"])
             files = {name: FileOutput(*file) for name, file in plain["files"].items()}
             seconds = float(plain["seconds"])

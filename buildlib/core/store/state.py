@@ -24,6 +24,8 @@ class State:
     def __init__(self, root: str) -> None:
         self._root = root
         self.folder = f"{root}/{FOLDER}"
+        self.looked_at = [self.path("last")]
+        """The exports that were asked for, and where the last keys are."""
 
     @cached_property
     def _exports(self) -> DigestIndex:
@@ -40,6 +42,7 @@ class State:
             path: Absolute, in the workspace.
             sha256: Of the content, which the file may hold compressed.
         """
+        self.looked_at.append(path)
         if self._exports.unchanged_stamp(os.path.relpath(path, self._root)) == sha256:
             return True
         try:

@@ -12,12 +12,17 @@ from buildlib.core.model.tree import JUNK_ENDINGS, JUNK_NAMES, is_junk
 class WorkingTree:
     """The files below a workspace's root, an absolute path."""
 
-    def __init__(self, root: str, index_file: str) -> None:
+    def __init__(self, root: str, index: DigestIndex) -> None:
         self.root = root
-        self.index = DigestIndex(root, index_file)
+        self.index = index
+        self.looked_at: set[str] = set()
+        """The files that were read, and the folders that were listed."""
+        self.stamped: list[str] = []
+        """The files that were stamped."""
 
     def read(self, path: str) -> bytes:
         full = f"{self.root}/{path}"
+        self.looked_at.add(path)
         if os.path.islink(full) or ".." in path:
             full = self._inside(path)
         try:
@@ -33,6 +38,7 @@ class WorkingTree:
         except OSError:
             raise FileNotFoundError(path) from None
         root = os.path.realpath(self.root)
+        self.looked_at.add(os.path.relpath(full, root))
         if not full.startswith(root + "/") or os.path.isabs(_link_text(f"{self.root}/{path}")):
             raise FileNotFoundError(path)
         return full
@@ -65,9 +71,12 @@ class WorkingTree:
             except (FileNotFoundError, NotADirectoryError):
                 continue
             folders.append((current, names))
+            self.looked_at.add(current)
         return folders
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
+        paths = list(paths)
+        self.stamped += paths
         return self.index.stamps(paths)
 
 
