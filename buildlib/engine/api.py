@@ -118,7 +118,8 @@ class EngineClient:
         """Return all that the engine says of an image, and its history; None if it has none."""
         path = f"/images/{_quoted(image)}"
         try:
-            answers = Pipeline(self.endpoint, [f"{path}/json", f"{path}/history"], _QUICK).collect()
+            paths = [f"{path}/json", f"{path}/history"]
+            answers = Pipeline(lambda: connect(self.endpoint, _QUICK), paths).collect()
         except OSError as error:
             raise unavailable(self.endpoint, error) from None
         if any(answer.status == _NOT_FOUND for answer in answers):

@@ -18,7 +18,7 @@ from buildlib.core.dockerfile.glob import is_wild
 from buildlib.core.dockerfile.lines import Instruction, words
 from buildlib.core.dockerfile.model import Dockerfile
 from buildlib.core.dockerfile.parse import PLATFORM_ARGS, PROXY_ARGS
-from buildlib.errors import InputError, Location
+from buildlib.errors import InputError
 
 SCRATCH = "scratch"
 Config = dict[str, Any]
@@ -158,7 +158,6 @@ class _Replay:
     """Applies instructions to a configuration, one after the other."""
 
     def __init__(self, dockerfile: Dockerfile, config: Config, args: Mapping[str, str]) -> None:
-        self.file = dockerfile.file
         self.config = config
         self.given = args
         self.globals = {arg.name: args.get(arg.name, arg.default) for arg in dockerfile.args}
@@ -174,8 +173,8 @@ class _Replay:
         pairs = (text.partition("=") for text in self.config.get("Env") or ())
         return {**self.args, **{name: value for name, _, value in pairs}}
 
-    def expanded(self, word: str, instruction: Instruction) -> str:
-        return expand(word, self.variables(), Location(self.file, instruction.line), _ESCAPE)
+    def expanded(self, word: str) -> str:
+        return expand(word, self.variables(), _ESCAPE)
 
     def pairs(self, instruction: Instruction) -> list[tuple[str, str]]:
         """The `NAME=VALUE` words of `ENV` and `LABEL`."""
@@ -184,7 +183,7 @@ class _Replay:
             name, equals, value = word.partition("=")
             if not equals:
                 raise _unclear(instruction)
-            found.append((self.expanded(name, instruction), self.expanded(value, instruction)))
+            found.append((self.expanded(name), self.expanded(value)))
         if not found or not all(name for name, _ in found):
             raise _unclear(instruction)
         return found
@@ -200,11 +199,11 @@ class _Replay:
             raise _unclear(instruction)
         if not found or not all(found):
             raise _unclear(instruction)
-        return [self.expanded(word, instruction) for word in found]
+        return [self.expanded(word) for word in found]
 
     def word(self, instruction: Instruction) -> str:
         """The one word of an instruction."""
-        text = self.expanded(instruction.rest, instruction)
+        text = self.expanded(instruction.rest)
         if not text or text != text.strip() or len(text.split()) != 1:
             raise _unclear(instruction)
         return text
@@ -228,7 +227,7 @@ class _Replay:
                 raise _unclear(instruction)
             if name in PLATFORM_ARGS or name in PROXY_ARGS or name in self.variables():
                 raise NotPlainError(f"line {instruction.line}: the builder may set {name}")
-            default = self.expanded(text, instruction) if equals else None
+            default = self.expanded(text) if equals else None
             shown.append(name if default is None else f"{name}={default}")
             value = self.given.get(name, default)
             value = self.globals.get(name) if value is None else value
