@@ -1,8 +1,8 @@
 """Versions: valid ones, their order, the next development version.
 
-Two spellings are valid: that of PEP 440 (`2.5.0.dev0`, `2.5.0rc1`) and semantic versions
-(`2.5.0-rc.1`). Both share one order, which neither `packaging` nor `semver` has: the one refuses
-`2.5.0-nightly` and puts `2.5.0-1` after 2.5.0, the other puts `dev` after `beta`.
+Two spellings are valid: PEP 440 (`2.5.0.dev0`, `2.5.0rc1`), checked by `packaging`, and semantic
+versions (`2.5.0-rc.1`), checked by `semver`. Both kinds share one order. Only a version that is not
+obviously right is handed to a library, so a build with nothing to do imports neither.
 """
 
 from __future__ import annotations
@@ -16,11 +16,8 @@ DEV = "dev"
 """Channel of all builds but those of a release: the tag of their images."""
 _LONGEST = 128
 """Characters of a tag (the registries' own limit)."""
-_NUMBER = "(0|[1-9][0-9]*)"
-_NUMBERS = rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}"
-_PEP_440 = rf"{_NUMBERS}(?:(a|b|rc){_NUMBER})?(?:\.(dev){_NUMBER})?\Z"
-_PIECE = "(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
-_SEMVER = rf"{_NUMBERS}-({_PIECE}(?:\.{_PIECE})*)\Z"
+_NUMBERS = 3
+_SHAPE = r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(.*)\Z"
 _JOINED = r"(alpha|a|beta|b|rc|c|preview|pre|dev)([0-9]+)\Z"
 _SAME = {"a": "alpha", "b": "beta", "c": "rc", "pre": "rc", "preview": "rc"}
 """Words that are equal in PEP 440."""
@@ -66,6 +63,8 @@ def is_version(text: str) -> bool:
 
 def is_development(version: str) -> bool:
     """Whether a version is a development version: `2.5.0.dev0`, `2.5.0-dev.1`."""
+    if _is_plain(version):
+        return f".{DEV}" in version
     return any(kind == _DEV for kind, _, _ in _order(version)[1][1:])
 
 
@@ -138,44 +137,77 @@ def channel_of(version: str) -> str:
 
 def _wrong(text: str) -> str:
     """Why a text is no version; empty if it is one."""
-    if _read(text) and len(text) <= _LONGEST:
+    if _is_plain(text) and len(text) <= _LONGEST:
         return ""
-    v_in_front = text[:1] in ("v", "V") and is_version(text[1:])
-    problems = (
-        (len(text) > _LONGEST, "is longer than a tag may be"),
-        ("+" in text, "has build metadata, which no tag can hold"),
-        (v_in_front, "has a v in front, which is for the tag in git alone"),
-        (re.match(r"(?:[0-9]+\.){0,2}0[0-9]", text), "has a number with a zero in front"),
-        (not re.match(_NUMBERS, text), "is not three numbers, with an optional pre-release"),
-        (re.match(rf"{_NUMBERS}\.[0-9]", text), "has more than three numbers"),
-        (True, "is neither PEP 440 nor semver"),
+    shape = re.match(_SHAPE, text, re.DOTALL)
+    rest = shape.group(4) if shape else ""
+    what = ""
+    if len(text) > _LONGEST:
+        what = f"version {text!r} is longer than a tag may be"
+    elif "+" in text:
+        what = f"version {text} has build metadata, which no tag can hold"
+    elif text[:1] in ("v", "V") and is_version(text[1:]):
+        what = f"version {text} has a v in front, which is for the tag in git alone"
+    elif re.match(r"(?:[0-9]+\.){0,2}0[0-9]", text):
+        what = f"version {text!r} has a number with a zero in front"
+    elif shape is None:
+        what = f"version {text!r} is not three numbers, with an optional pre-release"
+    elif rest[1:2].isdigit() and rest[0] == ".":
+        what = f"version {text!r} has more than three numbers"
+    elif not (_is_semver(text) if rest.startswith("-") else _is_pep440(text)):
+        what = f"version {text!r} is neither PEP 440 nor semver"
+    return what
+
+
+def _is_plain(text: str) -> bool:
+    """Whether a text is three numbers, with an optional `.devN`: nearly every version is."""
+    numbers, dev, count = text.partition(f".{DEV}")
+    words = [*numbers.split("."), *([count] if dev else ())]
+    return len(words) == _NUMBERS + bool(dev) and all(
+        word.isascii() and word.isdigit() and (word == "0" or word[0] != "0") for word in words
     )
-    return f"version {text!r} " + next(problem for holds, problem in problems if holds)
 
 
-def _read(text: str) -> tuple[tuple[int, ...], list[str]] | None:
-    """The numbers of a version, and the words of its pre-release; None if it is no version."""
-    words: list[str] = []
-    if match := re.match(_PEP_440, text):
-        words += filter(None, match.groups()[3:])
-    elif match := re.match(_SEMVER, text):
-        for word in match[4].split("."):
-            joined = re.match(_JOINED, word)
-            words += joined.groups() if joined else [word]
-    else:
-        return None
-    return tuple(map(int, match.groups()[:3])), words
+def _is_semver(text: str) -> bool:
+    import semver
+
+    return text.isascii() and bool(semver.Version.is_valid(text))
+
+
+def _is_pep440(text: str) -> bool:
+    from packaging.version import InvalidVersion, Version
+
+    try:
+        version = Version(text)
+    except InvalidVersion:
+        return False
+    return version.epoch == 0 and version.post is None and str(version) == text
 
 
 def _order(version: str) -> tuple[tuple[int, ...], tuple[_Piece, ...]]:
-    """The sort key of a version: its numbers, then the pieces of the pre-release."""
-    read = _read(version)
+    """The sort key of a version: its numbers, then the pieces of the pre-release.
+
+    Neither library can compare all: `packaging` refuses `2.5.0-nightly` and puts `2.5.0-1` after
+    2.5.0; `semver` puts `dev` after `beta`.
+    """
     wrong = _wrong(version)
-    if wrong or read is None:
+    if wrong:
         raise InputError(wrong, fix=f"a version such as {_suggestion(version)}")
-    numbers, words = read
+    numbers, dash, rest = version.partition("-")
+    words: list[str] = []
+    if dash:
+        for word in rest.split("."):
+            joined = re.match(_JOINED, word)
+            words += joined.groups() if joined else [word]
+    else:
+        from packaging.version import Version
+
+        read = Version(version)
+        numbers = read.base_version
+        words += map(str, read.pre or ())
+        words += [DEV, str(read.dev)] if read.dev is not None else []
     pieces = ((0, 0, ""), *map(_piece, words), (_END, 0, "")) if words else _FINAL
-    return numbers, pieces
+    return tuple(map(int, numbers.split("."))), pieces
 
 
 def _piece(word: str) -> _Piece:
