@@ -1,14 +1,13 @@
 """Deterministic tar archives: equal members give equal bytes, whatever their order.
 
 Nothing depends on the machine: members are sorted, modes are 0644 or 0755, all times are one given
-moment, owners are numbers without names. Every folder above a member gets an entry of its own, so
+moment, all belongs to root. Every folder above a member gets an entry of its own, so
 that `ADD archive.tar /` makes the same layer on every parent: a folder without an entry would have
 the time of the build, or the attributes that it has in the parent. So members have full paths
 (`usr/local/bin/x`); the layer of an archive that is added to a subfolder depends on the parent.
 
 That has a price: unpacking sets mode, owner and time of each such folder, even if it exists. Do not
 put members below a folder that must stay as it is (`tmp`, a home); add a separate archive into it.
-Folders that are not members themselves belong to root.
 
 The format is ustar, with pax records where a field is too small, as GNU tar, Python and Docker read
 it. Writing headers here takes half the time of tarfile, digest included. The module chooses no
@@ -27,6 +26,8 @@ BLOCK = 512
 _CHUNK = 1 << 20
 _TYPES = {"file": b"0", "hardlink": b"1", "link": b"2", "dir": b"5"}
 _NAME, _PREFIX, _LINK = 100, 155, 100
+_ROOT = b"0000000\0" * 2
+"""The numbers of user and group."""
 _NO_NAMES = bytes(64)
 """The fields for the names of user and group."""
 _IMPURE = re.compile(r"(?:^|/)(?:\.{0,2})(?:/|\Z)|\0")
@@ -63,21 +64,19 @@ class Packed(NamedTuple):
     size: int
 
 
-def write_tar(
-    members: Iterable[Member], out: Sink, *, epoch: int, uid: int = 0, gid: int = 0
-) -> Packed:
-    """Write an archive.
+def write_tar(members: Iterable[Member], out: Sink, *, epoch: int) -> Packed:
+    """Write an archive, in which all belongs to root.
 
     Args:
         members: In any order. Folders above them need not be among them.
         out: Is not closed.
         epoch: Time of every entry, in seconds since 1970.
     """
-    return _write(*_ordered(members), out.write, epoch, (uid, gid))
+    return _write(_ordered(members), out.write, _field(epoch, 12))
 
 
-def _ordered(members: Iterable[Member]) -> tuple[list[Member], set[str]]:
-    """All members in the order of the archive (hard links last), and the paths of added folders."""
+def _ordered(members: Iterable[Member]) -> list[Member]:
+    """All members and the folders above them, in the order of the archive (hard links last)."""
     by_path: dict[str, Member] = {}
     for member in members:
         _check(member)
@@ -86,8 +85,7 @@ def _ordered(members: Iterable[Member]) -> tuple[list[Member], set[str]]:
                 f"{member.path} would stand twice in the archive", fix="remove one of the two"
             )
         by_path[member.path] = member
-    named = set(by_path)
-    for path in named:
+    for path in list(by_path):
         parent = path.rpartition("/")[0]
         while parent:
             above = by_path.setdefault(parent, Member(parent, kind="dir"))
@@ -108,8 +106,7 @@ def _ordered(members: Iterable[Member]) -> tuple[list[Member], set[str]]:
                 )
             # Docker sets the mode of a hard link, and with it that of the file.
             by_path[member.path] = member._replace(mode=target.mode)
-    order = sorted(by_path.values(), key=lambda member: (member.kind == "hardlink", member.path))
-    return order, set(by_path) - named
+    return sorted(by_path.values(), key=lambda member: (member.kind == "hardlink", member.path))
 
 
 def _check(member: Member) -> None:
@@ -128,20 +125,11 @@ def _check(member: Member) -> None:
             raise InputError(f"the name {text!r} is not UTF-8", fix="rename the file")
 
 
-def _write(
-    members: list[Member],
-    added: set[str],
-    write: Callable[[bytes], object],
-    epoch: int,
-    owner: tuple[int, int],
-) -> Packed:
+def _write(members: list[Member], write: Callable[[bytes], object], time: bytes) -> Packed:
     from hashlib import sha256
 
     digest = sha256()
     size = 0
-    time = _field(epoch, 12)
-    theirs = _field(owner[0], 8) + _field(owner[1], 8), time
-    root = _field(0, 8) + _field(0, 8), time
     pieces: list[bytes] = []
     pending = 0
 
@@ -156,7 +144,7 @@ def _write(
 
     for member in members:
         length, content = _content(member)
-        pieces.append(_header_of(member, length, root if member.path in added else theirs))
+        pieces.append(_headers(_fields_of(member, length, time)))
         for chunk in content:
             pieces.append(chunk)
             pending += len(chunk)
@@ -210,68 +198,66 @@ def header(
         kind: The entry's type in ustar.
         names: Of user and group.
     """
-    tail = _field(owner[0], 8) + _field(owner[1], 8), _field(mtime, 12)
-    return _headers(path, kind, mode, size, tail, target, b"".join(_text(n, 32) for n in names))
+    numbers = _field(owner[0], 8) + _field(owner[1], 8)
+    texts = b"".join(_text(name, 32) for name in names)
+    return _headers(_Fields(path, kind, mode, size, _field(mtime, 12), target, numbers, texts))
 
 
-def _header_of(member: Member, length: int, tail: tuple[bytes, bytes]) -> bytes:
+class _Fields(NamedTuple):
+    """What stands in a header; times and owners in the form that they have there."""
+
+    path: str
+    kind: bytes
+    mode: int
+    size: int
+    time: bytes
+    target: str = ""
+    owner: bytes = _ROOT
+    names: bytes = _NO_NAMES
+
+
+def _fields_of(member: Member, size: int, time: bytes) -> _Fields:
     """The header of a member of our own archives, which have two modes and no names."""
     folder = member.kind == "dir"
     executable = folder or member.kind == "link" or member.mode & 0o100
     path = member.path + "/" if folder else member.path
     mode = 0o755 if executable else 0o644
-    return _headers(path, _TYPES[member.kind], mode, length, tail, member.target, _NO_NAMES)
+    return _Fields(path, _TYPES[member.kind], mode, size, time, member.target)
 
 
-def _headers(
-    path: str,
-    kind: bytes,
-    mode: int,
-    length: int,
-    tail: tuple[bytes, bytes],
-    target: str,
-    names: bytes,
-) -> bytes:
+def _headers(fields: _Fields) -> bytes:
     """The header of an entry, after a pax header if a field does not fit into ustar."""
+    path, target = fields.path, fields.target
     records: dict[str, str] = {}
     if not path.isascii() or _split(path) is None:
         records["path"] = path
     if not target.isascii() or len(target) > _LINK:
         records["linkpath"] = target
-    if length >= 8**11:
-        records["size"] = str(length)
-    block = _block(path, kind, mode, length, tail, target, names)
+    if fields.size >= 8**11:
+        records["size"] = str(fields.size)
+    block = _block(fields)
     if not records:
         return block
     body = b"".join(_record(key, value) for key, value in sorted(records.items()))
-    extended = _block("././@PaxHeader", b"x", 0o644, len(body), tail, "", _NO_NAMES)
-    return extended + body + bytes(-len(body) % BLOCK) + block
+    extended = _Fields("././@PaxHeader", b"x", 0o644, len(body), fields.time, owner=fields.owner)
+    return _block(extended) + body + bytes(-len(body) % BLOCK) + block
 
 
-def _block(
-    path: str,
-    kind: bytes,
-    mode: int,
-    length: int,
-    tail: tuple[bytes, bytes],
-    target: str,
-    names: bytes,
-) -> bytes:
+def _block(fields: _Fields) -> bytes:
     """One ustar header block; fields that do not fit are cut, since a pax record has them."""
-    prefix, name = _split(path) or ("", path)
-    owner, time = tail
+    prefix, name = _split(fields.path) or ("", fields.path)
     block = b"".join(
         (
             _text(name, _NAME),
-            _field(mode, 8),
-            owner,
-            _field(length if length < 8**11 else 0, 12),
-            time,
+            _field(fields.mode, 8),
+            fields.owner,
+            _field(fields.size if fields.size < 8**11 else 0, 12),
+            fields.time,
             b"        ",
-            kind,
-            _text(target, _LINK),
+            fields.kind,
+            _text(fields.target, _LINK),
             b"ustar\x0000",
-            names,
+            fields.names,
             _field(0, 8),
             _field(0, 8),
             _text(prefix, _PREFIX),
