@@ -1,6 +1,6 @@
 """A socket before the engine's own, with a gate that builds wait at until it is opened.
 
-That is how a test stands in the middle of a build without sleeping: a `docker build` has said
+That is how a test stands in the middle of a build without sleeping: a builder has said
 what it wants, and the engine has not heard of it yet. All else passes. Builds are counted, so a
 test can say that nothing was built twice.
 """
@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from e2e_process import Running
 
-_BUILD = re.compile(rb"POST (?:/v[0-9.]+)?/build\?")
+_BUILD = re.compile(rb"POST (?:/v[0-9.]+)?/(?:build|images/load)\?")
+"""What a docker client asks for, and what is asked for an image that needs no builder."""
 _CHUNK = 1 << 16
 
 
