@@ -9,13 +9,10 @@ import time
 from collections.abc import Callable
 
 from family import Family
-from measure import Case, Goal, Side
+from measure import A_MOMENT, Case, Goal, Side
 
 DOITW = ["./doitw", "build"]
 DOIT = ["doit", "build"]
-_A_MOMENT = 0.1
-"""Seconds between a change and the next command. What is younger than a clock tick is hashed
-twice, since an edit could follow unseen (buildlib/core/keys/index.py); no person is that quick."""
 
 
 def _ours(family: Family, command: list[str], edit: Callable[[], None] | None = None) -> Side:
@@ -27,7 +24,7 @@ def _ours(family: Family, command: list[str], edit: Callable[[], None] | None = 
 def _and_wait(edit: Callable[[], None]) -> Callable[[], None]:
     def edit_and_wait() -> None:
         edit()
-        time.sleep(_A_MOMENT)
+        time.sleep(A_MOMENT)
 
     return edit_and_wait
 
@@ -143,7 +140,7 @@ def touch(family: Family) -> Case:
             folders[:] = [name for name in folders if name not in (".buildlib", ".venv")]
             for name in names:
                 os.utime(f"{here}/{name}")
-        time.sleep(_A_MOMENT)
+        time.sleep(A_MOMENT)
         again()
 
     return Case(

@@ -8,11 +8,13 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import time
 from functools import cached_property
+from itertools import count
 from pathlib import Path
 
 from lab import Lab
-from measure import Case, Goal, Side
+from measure import A_MOMENT, Case, Goal, Side
 
 PACKAGES = 100
 TARGETS = 100
@@ -46,6 +48,7 @@ class Many:
         self._lab = lab
         self._packages = packages
         self._targets = packages * TARGETS
+        self._edits = count(1)
 
     @cached_property
     def folder(self) -> Path:
@@ -87,6 +90,25 @@ class Many:
                 Side("./doitw plan", self._lab.command(_PLAN, self.folder)),
                 Side("make", self._lab.command(_MAKE, self.folder)),
             ),
-            (Goal("./doitw plan", "make", 4.0),),
+            (Goal("./doitw plan", "make", 3.0),),
+            rounds=9,
+        )
+
+    def replan(self) -> Case:
+        """The same with one file edited: what would be built, against a dry run of make."""
+        file = self.folder / "p00/t00/f0"
+
+        def edit() -> None:
+            file.write_text(f"{next(self._edits)}\n", encoding="ascii")
+            time.sleep(A_MOMENT)
+
+        return Case(
+            "replan",
+            f"{self._targets:,} targets, one file edited: `plan` / `make -n`",
+            (
+                Side("./doitw plan", self._lab.command(_PLAN, self.folder), edit),
+                Side("make -n", self._lab.command([*_MAKE, "-n"], self.folder)),
+            ),
+            (Goal("./doitw plan", "make -n", 3.0),),
             rounds=9,
         )

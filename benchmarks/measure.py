@@ -14,6 +14,10 @@ from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
+A_MOMENT = 0.1
+"""Seconds between a change and the next command. What is younger than a clock tick is hashed
+twice, since an edit could follow unseen (buildlib/core/keys/index.py); no person is that quick."""
+
 
 class Side(NamedTuple):
     """One thing that is timed.

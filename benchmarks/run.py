@@ -31,6 +31,7 @@ CASES: dict[str, Callable[[Family, Many], Case]] = {
     "launcher": lambda family, _: builds.launcher(family),
     "touch": lambda family, _: builds.touch(family),
     "many": lambda _, many: many.load(),
+    "replan": lambda _, many: many.replan(),
 }
 NEEDS_BUILDX = frozenset(("bake", "one", "every"))
 
