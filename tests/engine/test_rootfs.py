@@ -281,7 +281,8 @@ def test_size_is_below_100_mb(os_image) -> None:
 
 def test_all_packages_are_installed_and_intact(os_image, system) -> None:
     listed = inside(os_image, "dpkg-query -W -f '${db:Status-Abbrev}${Package} ${Version}\\n'")
-    assert listed.splitlines() == [f"ii {p.name} {p.version}" for p in system]
+    installed = [f"ii {name} {item.version}" for name, item in sorted(system.items())]
+    assert listed.splitlines() == installed
     assert inside(os_image, "dpkg --audit; dpkg --verify; apt-get check -qq") == ""
 
 
