@@ -146,7 +146,7 @@ def test_builds_of_different_states_of_one_image_do_not_mix(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )
 @pytest.mark.parametrize("rebuilt", [False, True], ids=["first build", "rebuild"])
-@pytest.mark.parametrize("by_client", [False, True], ids=["without a builder", "by a docker client"])
+@pytest.mark.parametrize("by_client", [False, True], ids=["no builder", "by a docker client"])
 def test_a_stopped_build_leaves_no_child_and_moves_no_tag(
     gated: Family,
     gate: Gate,
