@@ -105,6 +105,8 @@ class DirectBuilder:
         packed = Packed(config, parent.layers if parent else (), tuple(new))
         if process.stopping():
             raise process.Stopped
+        log("#1 exporting to image")  # in BuildKit's words, so that its readers know the time
+        started = time.monotonic()
         try:
             self._loader.load(packed)
             there = self._engine.inspect([packed.id])[packed.id]
@@ -114,6 +116,7 @@ class DirectBuilder:
             raise NotPlainError(f"{error.what}: {error.detail}") from None
         if there is None:
             raise NotPlainError("the engine calls what it loaded by another name")
+        log(f"#1 DONE {time.monotonic() - started:.2f}s")
         files = sum(len(layer.files) for layer in new)
         size = sum(layer.size for layer in new)
         log(f"made without a builder: {len(new)} new layers, {files} entries, {size} bytes")
