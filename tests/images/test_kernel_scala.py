@@ -19,6 +19,7 @@ from verify.engine import Engine
 from verify.kernel import Wish
 from verify.lab import Lab
 from verify.languages import LANGUAGES
+from verify.pace import Pace
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
@@ -80,7 +81,7 @@ def test_two_builds_of_the_jar_give_the_same_bytes_for_java_8(engine, image, tmp
 def lab(image):
     """Starts kernels of the image as the gateway does."""
     engine = Engine()
-    lab = Lab(engine, image(NAME), "scala", LANGUAGES["scala"], 60)
+    lab = Lab(engine, image(NAME), "scala", LANGUAGES["scala"], 60, Pace())
     yield lab
     lab.close()
     engine.clear()

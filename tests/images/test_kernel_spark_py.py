@@ -10,6 +10,7 @@ from verify.engine import Engine
 from verify.kernel import END_SECONDS, Wish
 from verify.lab import Lab
 from verify.languages import LANGUAGES
+from verify.pace import Pace
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 NAME = "kernel-spark-py"
@@ -50,7 +51,7 @@ print('java' in [open(path).read().strip() for path in glob.glob('/proc/[0-9]*/c
 def lab(image):
     """Starts kernels of the image as the gateway does."""
     engine = Engine()
-    lab = Lab(engine, image(NAME), "python", LANGUAGES["python"], 60)
+    lab = Lab(engine, image(NAME), "python", LANGUAGES["python"], 60, Pace())
     yield lab
     lab.close()
     engine.clear()
