@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from own_kernel import own_kernel
 
 from buildlib.engine.client import find_client
 from verify.engine import Engine
@@ -88,7 +89,7 @@ def lab(image):
 
 
 def test_a_cell_waits_for_the_interpreter_and_magics_are_there(lab):
-    with lab.kernel() as kernel:
+    with own_kernel(lab) as kernel:
         talk = kernel.talk
         cells = [talk.begin("val a = 6"), talk.begin("%showtypes on"), talk.begin("a * 7")]
         said = [talk.finish(cell, seconds=PATIENCE).text for cell in cells]
@@ -100,7 +101,7 @@ def test_a_cell_waits_for_the_interpreter_and_magics_are_there(lab):
 
 
 def test_an_interrupt_ends_a_cell_that_waits_for_the_interpreter_alone(lab):
-    with lab.kernel() as kernel:
+    with own_kernel(lab) as kernel:
         cell = kernel.talk.begin('println("run")')
         kernel.request(signum=2)
         outcome = kernel.talk.finish(cell, seconds=PATIENCE)
@@ -111,7 +112,7 @@ def test_an_interrupt_ends_a_cell_that_waits_for_the_interpreter_alone(lab):
 
 def test_eager_makes_a_context_that_the_first_cell_need_not_ask_for(lab):
     active = "println(org.apache.spark.sql.SparkSession.getDefaultSession.isDefined)"
-    with lab.kernel(Wish(env={"KERNEL_SPARK_CONTEXT_INIT_MODE": "eager"})) as kernel:
+    with own_kernel(lab, Wish(env={"KERNEL_SPARK_CONTEXT_INIT_MODE": "eager"})) as kernel:
         end = time.monotonic() + PATIENCE
         while kernel.talk.run(active, seconds=PATIENCE).text != "true\n":
             assert time.monotonic() < end

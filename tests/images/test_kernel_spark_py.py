@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
+from own_kernel import own_kernel
 
 from verify.engine import Engine
 from verify.kernel import END_SECONDS, Wish
@@ -64,7 +65,7 @@ def wish(mode: str, user: str) -> Wish:
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("mode", ["lazy", "eager"])
 def test_spark_sums_is_interrupted_and_ends_with_the_kernel(lab, mode, user):
-    with lab.kernel(wish(mode, user)) as kernel:
+    with own_kernel(lab, wish(mode, user)) as kernel:
         assert kernel.talk.run(SUM, seconds=FIRST_SUM).text == "45\n"
         assert kernel.talk.run(TABLE).text == "10\n"
 
@@ -87,7 +88,7 @@ def test_spark_sums_is_interrupted_and_ends_with_the_kernel(lab, mode, user):
 
 
 def test_spark_that_works_holds_up_no_end(lab):
-    with lab.kernel(wish("eager", USERS[0])) as kernel:
+    with own_kernel(lab, wish("eager", USERS[0])) as kernel:
         busy = kernel.talk.begin(ENDLESS)
         kernel.talk.wait_for_text(busy, seconds=FIRST_SUM)
         time.sleep(5)
@@ -101,7 +102,7 @@ def test_there_is_no_jdk(run):
 
 
 def test_without_a_context_no_java_is_started(lab):
-    with lab.kernel(wish("none", USERS[0])) as kernel:
+    with own_kernel(lab, wish("none", USERS[0])) as kernel:
         names = "print([name for name in ('sc', 'spark', 'sql') if name in globals()])"
         assert kernel.talk.run(names).text == "[]\n"
         assert kernel.talk.run(PROCESSES).text == "False\n"
