@@ -79,7 +79,7 @@ def test_spark_sums_is_interrupted_and_ends_with_the_kernel(lab, mode, user):
         assert kernel.talk.run(WORKING).text == "0\n"
         assert kernel.talk.run(SUM).text == "45\n"
 
-        since = time.time()
+        since = kernel.pace.mark()
         kernel.talk.shutdown()
         kernel.request(shutdown=1)
         # Spark ends its session in good order where the launcher's patience lasts, else by SIGTERM.
@@ -92,7 +92,7 @@ def test_spark_that_works_holds_up_no_end(lab):
         busy = kernel.talk.begin(ENDLESS)
         kernel.talk.wait_for_text(busy, seconds=FIRST_SUM)
         time.sleep(5)
-        since = time.time()
+        since = kernel.pace.mark()
         kernel.request(shutdown=1)
         kernel.wait_end("shutdown", since, seconds=END_SECONDS)
 
