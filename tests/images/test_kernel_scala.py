@@ -13,12 +13,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from own_kernel import own_kernel
 
 from buildlib.engine.client import find_client
 from verify.engine import Engine
 from verify.kernel import Wish
 from verify.lab import Lab
 from verify.languages import LANGUAGES
+from verify.pace import Pace
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
@@ -80,14 +82,14 @@ def test_two_builds_of_the_jar_give_the_same_bytes_for_java_8(engine, image, tmp
 def lab(image):
     """Starts kernels of the image as the gateway does."""
     engine = Engine()
-    lab = Lab(engine, image(NAME), "scala", LANGUAGES["scala"], 60)
+    lab = Lab(engine, image(NAME), "scala", LANGUAGES["scala"], 60, Pace())
     yield lab
     lab.close()
     engine.clear()
 
 
 def test_a_cell_waits_for_the_interpreter_and_magics_are_there(lab):
-    with lab.kernel() as kernel:
+    with own_kernel(lab) as kernel:
         talk = kernel.talk
         cells = [talk.begin("val a = 6"), talk.begin("%showtypes on"), talk.begin("a * 7")]
         said = [talk.finish(cell, seconds=PATIENCE).text for cell in cells]
@@ -99,7 +101,7 @@ def test_a_cell_waits_for_the_interpreter_and_magics_are_there(lab):
 
 
 def test_an_interrupt_ends_a_cell_that_waits_for_the_interpreter_alone(lab):
-    with lab.kernel() as kernel:
+    with own_kernel(lab) as kernel:
         cell = kernel.talk.begin('println("run")')
         kernel.request(signum=2)
         outcome = kernel.talk.finish(cell, seconds=PATIENCE)
@@ -110,7 +112,7 @@ def test_an_interrupt_ends_a_cell_that_waits_for_the_interpreter_alone(lab):
 
 def test_eager_makes_a_context_that_the_first_cell_need_not_ask_for(lab):
     active = "println(org.apache.spark.sql.SparkSession.getDefaultSession.isDefined)"
-    with lab.kernel(Wish(env={"KERNEL_SPARK_CONTEXT_INIT_MODE": "eager"})) as kernel:
+    with own_kernel(lab, Wish(env={"KERNEL_SPARK_CONTEXT_INIT_MODE": "eager"})) as kernel:
         end = time.monotonic() + PATIENCE
         while kernel.talk.run(active, seconds=PATIENCE).text != "true\n":
             assert time.monotonic() < end

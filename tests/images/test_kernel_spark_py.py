@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 
 import pytest
+from own_kernel import own_kernel
 
 from verify.engine import Engine
 from verify.kernel import END_SECONDS, Wish
 from verify.lab import Lab
 from verify.languages import LANGUAGES
+from verify.pace import Pace
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 NAME = "kernel-spark-py"
@@ -50,7 +52,7 @@ print('java' in [open(path).read().strip() for path in glob.glob('/proc/[0-9]*/c
 def lab(image):
     """Starts kernels of the image as the gateway does."""
     engine = Engine()
-    lab = Lab(engine, image(NAME), "python", LANGUAGES["python"], 60)
+    lab = Lab(engine, image(NAME), "python", LANGUAGES["python"], 60, Pace())
     yield lab
     lab.close()
     engine.clear()
@@ -63,7 +65,7 @@ def wish(mode: str, user: str) -> Wish:
 @pytest.mark.parametrize("user", USERS)
 @pytest.mark.parametrize("mode", ["lazy", "eager"])
 def test_spark_sums_is_interrupted_and_ends_with_the_kernel(lab, mode, user):
-    with lab.kernel(wish(mode, user)) as kernel:
+    with own_kernel(lab, wish(mode, user)) as kernel:
         assert kernel.talk.run(SUM, seconds=FIRST_SUM).text == "45\n"
         assert kernel.talk.run(TABLE).text == "10\n"
 
@@ -77,7 +79,7 @@ def test_spark_sums_is_interrupted_and_ends_with_the_kernel(lab, mode, user):
         assert kernel.talk.run(WORKING).text == "0\n"
         assert kernel.talk.run(SUM).text == "45\n"
 
-        since = time.time()
+        since = kernel.pace.mark()
         kernel.talk.shutdown()
         kernel.request(shutdown=1)
         # Spark ends its session in good order where the launcher's patience lasts, else by SIGTERM.
@@ -86,11 +88,11 @@ def test_spark_sums_is_interrupted_and_ends_with_the_kernel(lab, mode, user):
 
 
 def test_spark_that_works_holds_up_no_end(lab):
-    with lab.kernel(wish("eager", USERS[0])) as kernel:
+    with own_kernel(lab, wish("eager", USERS[0])) as kernel:
         busy = kernel.talk.begin(ENDLESS)
         kernel.talk.wait_for_text(busy, seconds=FIRST_SUM)
         time.sleep(5)
-        since = time.time()
+        since = kernel.pace.mark()
         kernel.request(shutdown=1)
         kernel.wait_end("shutdown", since, seconds=END_SECONDS)
 
@@ -100,7 +102,7 @@ def test_there_is_no_jdk(run):
 
 
 def test_without_a_context_no_java_is_started(lab):
-    with lab.kernel(wish("none", USERS[0])) as kernel:
+    with own_kernel(lab, wish("none", USERS[0])) as kernel:
         names = "print([name for name in ('sc', 'spark', 'sql') if name in globals()])"
         assert kernel.talk.run(names).text == "[]\n"
         assert kernel.talk.run(PROCESSES).text == "False\n"

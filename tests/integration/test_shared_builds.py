@@ -429,7 +429,7 @@ def test_what_is_pulled_counts_for_the_bound_on_old_images(
         publish(first, BASE)
         told = verb("build", "base")
         assert "pulled base" in told.out
-    assert "removed 1 old image" in told.out
+    assert "removed 2 old images" in told.out
     assert len(second.engine.tags(f"{HOST}/elyra/base:key-*")) == 1
 
 

@@ -16,6 +16,9 @@ from buildlib.errors import BuildError
 from buildlib.shipping.pruning import local, policy
 from buildlib.shipping.pruning.references import present_keys
 
+_CROWDED = 2
+"""Times `keep_images` that a target may have before old images are removed."""
+
 
 def after_build(workspace: Workspace, say: Callable[[str], None]) -> None:
     """Prune after a build, and report it in one line; a failure is a warning, never an error."""
@@ -31,9 +34,11 @@ def after_build(workspace: Workspace, say: Callable[[str], None]) -> None:
 
 
 def bound(workspace: Workspace) -> list[policy.Content]:
-    """Remove old content tags of targets that have more than `keep_images` of the settings.
+    """Remove all but the newest content tags of targets, once one has twice as many as it should.
 
-    Returns the removed ones; 0 for `keep_images` means no limit.
+    As `git gc --auto` does: to remove an image takes an engine as long as to make a small one, so
+    one build removes several, and those before it none. Returns the removed ones; 0 for
+    `keep_images` means no limit.
 
     Raises:
         EngineUnavailable: No engine answers.
@@ -44,9 +49,9 @@ def bound(workspace: Workspace) -> list[policy.Content]:
     engine = workspace.engine
     tags = local.content_tags(engine, workspace.settings)
     tag_counts = Counter(split_ref(ref)[0] for ref in tags)
-    crowded = {ref: image for ref, image in tags.items() if tag_counts[split_ref(ref)[0]] > count}
-    if not crowded:
+    if max(tag_counts.values(), default=0) <= _CROWDED * count:
         return []
+    crowded = {ref: image for ref, image in tags.items() if tag_counts[split_ref(ref)[0]] > count}
     present = dict.fromkeys(present_keys(workspace), "the working tree needs it")
     candidates = local.contents(crowded.items(), workspace.records)
     rules = [policy.recorded, policy.newest(candidates, count), policy.keys(present)]
