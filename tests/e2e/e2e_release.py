@@ -23,6 +23,7 @@ import argparse, http.client, json, os, socket, sys
 parser = argparse.ArgumentParser()
 parser.add_argument("images", nargs="+")
 parser.add_argument("--json")
+parser.add_argument("--progress", action="store_true")
 options = parser.parse_args()
 
 

@@ -20,6 +20,7 @@ from e2e_fresh import Fresh
 from e2e_process import Done, Family
 from e2e_walk import IMAGES, PACKAGE, PLAIN, Sources
 
+from tests.support.engine_names import forget
 from tests.support.registry import Registry
 from tests.unit.fetch_server import Server
 
@@ -48,7 +49,7 @@ def registry(tmp_path: Path, client: docker.DockerClient) -> Iterator[Registry]:
     folder.mkdir()
     with Registry(folder) as found:
         yield found
-        found._forget(client)
+        forget(client, f"{found.host}/")
 
 
 @pytest.mark.parametrize(("seed", "rounds"), [("0", 8), (SEED, ROUNDS)], ids=["known", "random"])

@@ -33,6 +33,7 @@ from deploy.run import KINDS
 from deploy.state import Deployment as Settings
 from deploy.state import State
 from tests.support.reach import reached
+from verify.pace import Pace
 from verify.rest import Rest
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
@@ -113,7 +114,7 @@ class Deployment:
 
     @property
     def rest(self) -> Rest:
-        return Rest(f"http://127.0.0.1:{self.port}", self.token())
+        return Rest(f"http://127.0.0.1:{self.port}", self.token(), Pace())
 
     def start(self, kernelspec: str) -> str:
         reply = self.rest.call(
@@ -178,7 +179,7 @@ def test_compose(engine, compose, monkeypatch):
         assert answer["url"] == f"http://127.0.0.1:{made.port}"
         assert answer["kind"] == "compose"
         assert Path(ROOT, answer["token_file"]).stat().st_mode & 0o077 == 0
-        assert Rest(answer["url"], "").call("GET", "/kernelspecs").status in (401, 403)
+        assert Rest(answer["url"], "", Pace()).call("GET", "/kernelspecs").status in (401, 403)
         assert kernelspecs(made) == allowed("compose")
         gateway = made.gateway()
         config = gateway.attrs["HostConfig"]

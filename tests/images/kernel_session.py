@@ -13,7 +13,8 @@ kernel = subprocess.Popen([sys.executable, "-m", "ipykernel_launcher", "-f", pat
 client = BlockingKernelClient(connection_file=path)
 client.load_connection_file()
 client.start_channels()
-client.wait_for_ready(timeout=60)
+client.kernel_info()  # wait_for_ready takes a kernel that is slow to start for a dead one
+client.get_shell_msg(timeout=120)
 answers = []
 for code in CODES:
     seen = []
@@ -25,7 +26,7 @@ for code in CODES:
             answer.append(content["text"].strip())
     answers.append(answer)
 client.shutdown()
-answers.append(kernel.wait(timeout=20))
+answers.append(kernel.wait(timeout=120))
 print(json.dumps(answers))
 """
 

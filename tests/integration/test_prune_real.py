@@ -15,7 +15,8 @@ from buildlib.engine import connect
 
 pytestmark = pytest.mark.engine
 
-BUILDS = 40
+BUILDS = 41
+"""The 11th removes six of them, and each sixth after it."""
 
 
 @pytest.fixture

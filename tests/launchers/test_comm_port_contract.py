@@ -99,6 +99,7 @@ def test_garbage_and_a_storm_of_requests_beside_senders_that_never_end(kernel):
             polls.append(seconds_to_poll(kernel))
     assert statistics.median(polls) < GATEWAY_PATIENCE
     assert kernel.remembers()
+    wait_for(lambda: "dropped a connection" in kernel.output)
     assert kernel.output.count("dropped a connection") == 1
     for sock in crowd:
         sock.close()

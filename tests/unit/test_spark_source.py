@@ -19,6 +19,7 @@ def spark(folder: Path, source: str) -> WorkspaceBuilder:
     """A workspace with the family's packages for Spark, and little else."""
     made = WorkspaceBuilder(folder)
     shutil.copytree(REPOSITORY / "images/spark", made.root / "images/spark")
+    shutil.copy(REPOSITORY / "images/defs.py", made.root / "images/defs.py")
     made.image("images/bases/os")
     settings = made.root / "pyproject.toml"
     table = f'\n[tool.buildlib.spark]\nversion = "3.5.9"\nsource = "{source}"\n'

@@ -4,7 +4,7 @@ Dockerfiles come at random from a grammar of what is understood, each is built i
 two are compared field by field and file by file. By hand for longer, with the seed that is printed:
 
     export BUILDLIB_DIRECT=300 BUILDLIB_DIRECT_SEED=7
-    .venv/bin/python -m pytest tests/engine/test_direct_images.py
+    .venv/bin/python -m pytest tests/engine/test_direct_as_buildkit.py
 """
 
 from __future__ import annotations
