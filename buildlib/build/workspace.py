@@ -45,8 +45,15 @@ if TYPE_CHECKING:
 
 _INSPECTED = "asked"
 """State file: the images that the first plan of the last run inspected."""
-_PARSERS = ("core/dockerfile", "core/dsl", "core/graph", "core/model")
-"""The code that makes what the memo holds: parsed declarations, Dockerfiles, settings, lock."""
+_MEMO_OF = (
+    "core/dockerfile",
+    "core/dsl",
+    "core/graph",
+    "core/model",
+    "core/rules",
+    "core/trees",
+)
+"""The code that makes what the memo holds: declared targets, Dockerfiles, settings, lock."""
 SUITE = "bookworm"
 """Debian suite of the images of flavour `debian`."""
 
@@ -142,7 +149,7 @@ class Workspace:
         """What the registry has or lacks, by key: a run asks for no key twice."""
         self.asks_registry = True
         """Whether builds ask the registry; False once it refused or did not answer."""
-        self._memo = Memo(self.state.path("memo"), fingerprint.stamp(*_PARSERS))
+        self._memo = Memo(self.state.path("memo"), fingerprint.stamp(*_MEMO_OF))
         self._inspected: list[str] = []
         self._began = time.time_ns()
 
@@ -212,7 +219,7 @@ class Workspace:
     def save(self) -> None:
         """Save what makes the next run faster."""
         if "tree" in self.__dict__:
-            self.tree.index.save()
+            self.tree.index.save_if_due()
         if self._inspected:
             self.state.set_lines(_INSPECTED, self._inspected)
         self.state.save()

@@ -20,7 +20,7 @@ from buildlib.core import cache_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     StatData = tuple[int, int, int, int, int]
     _Entry = tuple[StatData, str]  # with the stamp of that state
@@ -31,6 +31,8 @@ _TICK_NS = 50_000_000
 _COARSE_TICK_NS = 2_100_000_000
 """For file systems that hold whole seconds (or two, as FAT does), in nanoseconds."""
 _BLOCK = 1 << 20
+_READING, _BYTES = 30, 1000
+"""Reading a file takes as long as writing so many entries, and one more for so many bytes."""
 _READ_ATTEMPTS = 20
 """How often to read a file that changes while it is read."""
 
@@ -74,9 +76,16 @@ class DigestIndex:
         """Which index it is: each that is saved has another."""
         self._noted: set[str] = set()
         self._seen: set[str] = set()
+        self._differing: set[str] | None = None
         self._changed = False
+        self._unsaved = 0
         self.hashed = 0
         """How many files were read; tests count it."""
+
+    def save_if_due(self) -> None:
+        """Write the index unless it costs less to read again what changed."""
+        if self._unsaved >= len(self._entries):
+            self.save()
 
     def save(self) -> None:
         """Write the index if it changed, without files that are gone."""
@@ -93,7 +102,7 @@ class DigestIndex:
         }
         token = f"{time.time_ns()} {os.getpid()}"
         if cache_file.save(self._file, _KIND, {"entries": existing, "token": token}):
-            self._changed, self.token = False, token
+            self._changed, self._unsaved, self.token = False, 0, token
             for path in entries.keys() - existing.keys():
                 self._entries.pop(path, None)
 
@@ -120,24 +129,29 @@ class DigestIndex:
             return None
         return list(others)
 
-    def holds(self, others: Container[str]) -> bool:
-        """Whether all files in the index, but for some, are as they were when they were stamped.
+    def agrees(self, stamps: Mapping[str, str]) -> bool:
+        """Whether it has these stamps: what was computed from them holds as long as it does."""
+        entry_of = self._entries.get
+        return all((entry := entry_of(path)) and entry[1] == stamps[path] for path in stamps)
 
-        Where they are not, the first `stamps` need not look again at those that were seen here.
+    def differing(self) -> set[str]:
+        """The files in the index that are not as they were when they were stamped.
+
+        All files are looked at once. The first `stamps` need not look again at those that were the
+        same.
         """
-        seen: list[str] = []
-        before = f"{self._root}/"
-        for path, entry in self._entries.items():
-            try:
-                same = stat_data(os.lstat(before + path)) == entry[0]
-            except OSError:
-                same = False
-            if same:
-                seen.append(path)
-            elif path not in others:
-                self._seen = set(seen)
-                return False
-        return True
+        if self._differing is None:
+            lstat, data_of, before = os.lstat, stat_data, f"{self._root}/"
+            differing = self._differing = set()
+            for path, entry in self._entries.items():
+                try:
+                    if data_of(lstat(before + path)) == entry[0]:
+                        continue
+                except OSError:
+                    pass
+                differing.add(path)
+            self._seen = self._entries.keys() - differing
+        return self._differing
 
     def note(self, path: str, stamp: str, info: os.stat_result) -> None:
         """Put a file that the caller has read or written whole into the index.
@@ -155,6 +169,7 @@ class DigestIndex:
         self._entries[path] = (data, stamp)
         self._noted.add(path)
         self._changed = True
+        self._unsaved += _READING + data[2] // _BYTES
 
     def stamp(self, path: str) -> str:
         return self.stamps([path])[0]

@@ -8,7 +8,7 @@ forward slashes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 JUNK_NAMES = frozenset(
     {
@@ -60,3 +60,12 @@ class Tree(Protocol):
         `644 <sha256>` or `755 <sha256>` for a file, `link <target>` for a symlink, and `-` for a
         folder or nothing.
         """
+
+    def note_folders(self, listing: Iterable[tuple[str, list[str]]]) -> Any:
+        """What `has_folders` takes, of folders with the names that `files` found in each.
+
+        None if there is no cheap way to see that they hold the same.
+        """
+
+    def has_folders(self, noted: Any) -> bool:
+        """Whether there are these folders, with the same names in each."""

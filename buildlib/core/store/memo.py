@@ -1,4 +1,4 @@
-"""The memo: a cache of parsed files by their content (compiled declarations, the parsed lock).
+"""The memo: a cache of what files say, by their content (compiled declarations, the parsed lock).
 
 The memo is one marshal file, loaded whole and written only if something was added. It holds only
 what the last run used. It only saves time: a damaged memo, or one of other code, is ignored.
@@ -23,6 +23,7 @@ class Memo:
         self._kind = f"memo of {code}"
         self._entries: dict[Any, Any] = cache_file.load(file, self._kind)
         self._used: dict[Any, Any] = {}
+        self._added = False
 
     def get(self, key: Any) -> Any:
         value = self._entries.get(key)
@@ -32,9 +33,10 @@ class Memo:
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._used[key] = value
+        self._added = True
 
     def save(self) -> None:
         """Write what this run used, if the file holds something else."""
-        if self._used.keys() == self._entries.keys():
+        if not self._added and self._used.keys() == self._entries.keys():
             return
         cache_file.save(self._file, self._kind, self._used)

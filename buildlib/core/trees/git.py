@@ -105,6 +105,12 @@ class GitTree:
                 self._stamps[path] = _stamp(self._blobs[path][0], data)
         return [self._stamps.get(path, "-") for path in paths]
 
+    def note_folders(self, _listing: Iterable[tuple[str, list[str]]]) -> None:
+        """Nothing: a commit is read only now and then."""
+
+    def has_folders(self, _noted: object) -> bool:
+        return False
+
     def close(self) -> None:
         if self._batch is not None:
             self._batch.communicate()
