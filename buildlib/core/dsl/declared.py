@@ -7,6 +7,7 @@ be run. A tree that cannot say cheaply what its folders hold (a commit) keeps no
 
 from __future__ import annotations
 
+from _hashlib import openssl_sha256
 from collections.abc import Iterable, Mapping
 from functools import partial
 from importlib import import_module
@@ -25,6 +26,7 @@ class Asked:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
+        self.index = tree.index
         self.answers: dict[tuple[str, str], Any] = {}
         """Question and path -> answer; that of what cannot be read is None."""
 
@@ -94,7 +96,8 @@ def to_plain(
         )
         for target in targets.values()
     ]
-    return {"folders": noted, "answers": asked.answers, "targets": plain}
+    digest = str(openssl_sha256(repr(plain).encode("utf-8", "surrogateescape")).hexdigest())
+    return {"folders": noted, "answers": asked.answers, "targets": plain, "digest": digest}
 
 
 def _plain_ref(ref: Reference) -> tuple[str, str, tuple[str, ...]]:

@@ -39,6 +39,8 @@ class Loader:
         self._memo = memo if memo is not None else {}
         self._macros: dict[str, SimpleNamespace] = {}
         self._loading: list[str] = []
+        self.digest = ""
+        """Of all targets, after they were loaded; empty if they are not remembered."""
 
     def load(self) -> dict[Label, Target]:
         """All targets, in the order of packages and then of their declarations."""
@@ -47,6 +49,7 @@ class Loader:
         if kept is not None and declared.still_holds(kept, self._tree):
             for file, source in declared.files_read(kept):
                 self._memo.get(("code", file, source))  # it stays remembered
+            self.digest = kept["digest"]
             return declared.from_plain(kept)
         self._tree.answers.clear()
         folders = self._folders()
@@ -54,6 +57,7 @@ class Loader:
         kept = declared.to_plain(targets, self._tree, folders)
         if kept is not None:
             self._memo[memo_key] = kept
+            self.digest = kept["digest"]
         return targets
 
     def _folders(self) -> dict[str, list[str]]:

@@ -20,7 +20,7 @@ from buildlib.core import cache_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
 
     StatData = tuple[int, int, int, int, int]
     _Entry = tuple[StatData, str]  # with the stamp of that state
@@ -75,7 +75,7 @@ class DigestIndex:
         self.token: str = loaded.get("token", "")
         """Which index it is: each that is saved has another."""
         self._noted: set[str] = set()
-        self._seen: set[str] = set()
+        self._same: set[str] = set()
         self._differing: set[str] | None = None
         self._changed = False
         self._unsaved = 0
@@ -129,16 +129,16 @@ class DigestIndex:
             return None
         return list(others)
 
-    def agrees(self, stamps: Mapping[str, str]) -> bool:
-        """Whether it has these stamps: what was computed from them holds as long as it does."""
-        entry_of = self._entries.get
-        return all((entry := entry_of(path)) and entry[1] == stamps[path] for path in stamps)
+    def stamp_in_index(self, path: str) -> str:
+        """The stamp that a file had when it was looked at last; empty if it is not known."""
+        entry = self._entries.get(path)
+        return entry[1] if entry else ""
 
     def differing(self) -> set[str]:
         """The files in the index that are not as they were when they were stamped.
 
-        All files are looked at once. The first `stamps` need not look again at those that were the
-        same.
+        All files are looked at once, and `stamps` does not look again at those that were the same
+        until `look_again`.
         """
         if self._differing is None:
             lstat, data_of, before = os.lstat, stat_data, f"{self._root}/"
@@ -150,8 +150,12 @@ class DigestIndex:
                 except OSError:
                     pass
                 differing.add(path)
-            self._seen = self._entries.keys() - differing
+            self._same = self._entries.keys() - differing
         return self._differing
+
+    def look_again(self) -> None:
+        """Look at each file again: some were written."""
+        self._differing, self._same = None, set()
 
     def note(self, path: str, stamp: str, info: os.stat_result) -> None:
         """Put a file that the caller has read or written whole into the index.
@@ -177,11 +181,10 @@ class DigestIndex:
     def stamps(self, paths: Iterable[str]) -> list[str]:
         """The stamps of files. Hot: every file of a workspace goes through this loop."""
         lstat, entry_of, before = os.lstat, self._entries.get, f"{self._root}/"
-        seen = self._seen
+        same = self._same
         stamps: list[str] = []
         for path in paths:
-            if path in seen:
-                seen.remove(path)
+            if path in same:
                 stamps.append(self._entries[path][1])
                 continue
             full = before + path

@@ -35,8 +35,28 @@ def is_junk(name: str) -> bool:
     return name in JUNK_NAMES or name.endswith(JUNK_ENDINGS)
 
 
+class Index(Protocol):
+    """What a tree knows of its files from one run to the next: a `DigestIndex`."""
+
+    @property
+    def token(self) -> str: ...
+
+    def differing(self) -> set[str]: ...
+
+    def stamp_in_index(self, path: str) -> str: ...
+
+    def save(self) -> None: ...
+
+
 class Tree(Protocol):
-    """A readable set of files."""
+    """A readable set of files.
+
+    Attributes:
+        index: Knows which files differ since they were stamped; None if files never do.
+    """
+
+    @property
+    def index(self) -> Index | None: ...
 
     def read(self, path: str) -> bytes:
         """The content of a file (of what a symlink points to, inside the tree).

@@ -21,6 +21,7 @@ class GitTree:
     def __init__(self, root: str, revision: str) -> None:
         self.root = root
         self.revision = revision
+        self.index = None
         listing = git(root, "ls-tree", "-r", "-z", "--end-of-options", revision, ".")
         if listing.code:
             raise InputError(

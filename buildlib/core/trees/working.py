@@ -19,7 +19,7 @@ class WorkingTree:
 
     def __init__(self, root: str, index: DigestIndex) -> None:
         self.root = root
-        self.index = index
+        self.index: DigestIndex = index
         self._began = time.time_ns()
         self.looked_at: set[str] = set()
         """The files that were read, and the folders that were listed."""
