@@ -255,7 +255,7 @@ class Workspace:
             from_engine = find.looked_at(engine.endpoint)
         index = self.tree.index
         index.save()
-        others = index.others(self.tree.stamped)
+        others = index.others([*self.tree.stamped, *self.keys.files_of_known()])
         if words and plan.engine_asked and others is not None:
             here = [f"{self.root}/{path}" for path in (noop_cache.MARKER, *self.tree.looked_at)]
             noop_cache.put(

@@ -7,7 +7,7 @@ The files of a target are stamped in one call, and each target once.
 from __future__ import annotations
 
 from _hashlib import openssl_sha256
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from buildlib.core.graph.graph import Graph
@@ -70,6 +70,7 @@ class Keys:
         self._stamp = stamp
         self._records: dict[Reference, KeyRecord] = {}
         self._known = known or {}
+        self._relied_on: set[Label] = set()
         self.stamp_by_path: dict[str, str] = {}
         """The stamps that keys were computed from."""
 
@@ -86,7 +87,16 @@ class Keys:
         record = self._records.get(ref)
         if record is not None:
             return record.key
-        return None if ref.parts else self._known.get(ref.label)
+        key = None if ref.parts else self._known.get(ref.label)
+        if key is not None:
+            self._relied_on.add(ref.label)
+        return key
+
+    def files_of_known(self) -> Iterator[str]:
+        """The files that those known keys stand for that were asked for."""
+        for label in self._graph.closure(self._relied_on):
+            for file in self._graph[label].files:
+                yield file.path
 
     def at_hand(self) -> dict[Label, str]:
         """All keys of targets that need not be computed."""
