@@ -194,7 +194,8 @@ class View:
         at_hand = keys.at_hand()
         if index.token == self._kept_with and at_hand.keys() <= self._kept.keys():
             return
-        index.save()
+        if not index.save():
+            return
         good = kept.worth_keeping(at_hand, keys.stamp_by_path, self.graph, index)
         if index.token and (index.token, good) != (self._kept_with, self._kept):
             self._kept, self._kept_with = good, index.token

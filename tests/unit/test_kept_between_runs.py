@@ -169,6 +169,19 @@ def test_an_action_finds_the_stamp_that_a_known_key_stands_for(made: WorkspaceBu
     assert workspace.tree.stamps(["b/x"]) != [stamp]
 
 
+def test_no_key_is_kept_without_the_index_that_it_goes_with(
+    made: WorkspaceBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made.file("b/z", "z").build("b", 'filegroup(name="b", srcs=["z"])')
+    time.sleep(OLD)
+    with monkeypatch.context() as full_disk:
+        full_disk.setattr(DigestIndex, "save", lambda _: False)
+        run(made)
+    assert made.open().keys.at_hand() == {}
+    run(made)
+    assert made.open().keys.at_hand() == afresh(made).key_of_each()
+
+
 def test_one_edit_does_not_write_the_index_of_many_files(made: WorkspaceBuilder) -> None:
     for number in range(100):
         made.file(f"a/f/{number}")

@@ -87,10 +87,14 @@ class DigestIndex:
         if self._unsaved >= len(self._entries):
             self.save()
 
-    def save(self) -> None:
-        """Write the index if it changed, without files that are gone."""
+    def save(self) -> bool:
+        """Write the index if it changed, without files that are gone.
+
+        Returns:
+            Whether the file holds all that is known here.
+        """
         if not self._changed:
-            return
+            return True
         entries = dict(self._entries)
         if self._shared:
             own = {path: entries[path] for path in list(self._noted) if path in entries}
@@ -105,6 +109,7 @@ class DigestIndex:
             self._changed, self._unsaved, self.token = False, 0, token
             for path in entries.keys() - existing.keys():
                 self._entries.pop(path, None)
+        return not self._changed
 
     def unchanged_stamp(self, path: str) -> str:
         """The stamp in the index if the file's stat data are unchanged; else an empty text."""
