@@ -23,6 +23,7 @@ class Memo:
         self._kind = f"memo of {code}"
         self._entries: dict[Any, Any] = cache_file.load(file, self._kind)
         self._used: dict[Any, Any] = {}
+        self._saved = set(self._entries)
         self._added = False
 
     def get(self, key: Any) -> Any:
@@ -37,6 +38,6 @@ class Memo:
 
     def save(self) -> None:
         """Write what this run used, if the file holds something else."""
-        if not self._added and self._used.keys() == self._entries.keys():
-            return
-        cache_file.save(self._file, self._kind, self._used)
+        if self._added or self._used.keys() != self._saved:
+            cache_file.save(self._file, self._kind, self._used)
+            self._added, self._saved = False, set(self._used)

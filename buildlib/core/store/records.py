@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _MEMO = "records"
 _SPARE = 1000
+_QUICKER = 8
+"""To read a record takes as long as to write so many into the memo."""
 _BLOCK = 1 << 16
 _REBUILD = "rebuild"
 """Ending of the file that marks a forgotten key."""
@@ -70,7 +72,7 @@ class Records:
         self._memo = {} if memo is None else memo
         self._kept: dict[str, _Kept] = self._memo.get((_MEMO, root)) or {}
         self._met: dict[str, _Kept] = {}
-        self._has_new = False
+        self._new = 0
         self.looked_at: list[str] = []
         """The files of the keys that were asked for."""
 
@@ -111,17 +113,18 @@ class Records:
             return None
         if not all(isinstance(file.size, int) for file in files.values()):
             return None
-        self._has_new |= data is not None
+        self._new += data is not None
         return data, images, plain["files"], seconds, identities
 
     def keep(self) -> None:
-        """Put what was read into the memo, for the next run."""
-        if self._has_new:
+        """Put what was read into the memo, for the next run, unless it is quickly read again."""
+        if self._new * _QUICKER > len(self._met):
             new = {key: kept for key, kept in self._met.items() if kept[0]}
             # Those of keys that nobody has any more go when they are most of it.
             few = len(self._kept) > _SPARE + 4 * len(new)
-            self._memo[_MEMO, self._root] = new if few else {**self._kept, **new}
-            self._has_new = False
+            self._kept = new if few else {**self._kept, **new}
+            self._memo[_MEMO, self._root] = self._kept
+            self._new = 0
 
     def find(self, start: str) -> list[tuple[str, float]]:
         """The recorded keys with this prefix (over two hex digits), and when each was written."""
