@@ -119,7 +119,7 @@ class Records:
     def keep(self) -> None:
         """Put what was read into the memo, for the next run, unless it is quickly read again."""
         if self._new * _QUICKER > len(self._met):
-            new = {key: kept for key, kept in self._met.items() if kept[0]}
+            new = {key: kept for key, kept in list(self._met.items()) if kept[0]}
             # Those of keys that nobody has any more go when they are most of it.
             few = len(self._kept) > _SPARE + 4 * len(new)
             self._kept = new if few else {**self._kept, **new}
