@@ -325,8 +325,8 @@ _ENTRIES = {
     "spark-interrupt": _Entry(spark_cases.interrupt, "spark_sum"),
     "spark-shutdown": _Entry(spark_cases.shutdown, "spark_sum"),
     "spark-eager": _Entry(spark_cases.eager, "spark_sum"),
-    "spark-stop": _Entry(spark_cases.stop, "spark_sum"),
     "spark-any-user": _Entry(spark_cases.any_user, "spark_sum"),
+    "spark-stop": _Entry(spark_cases.stop, "spark_sum"),
 }
 
 

@@ -67,6 +67,7 @@ class Kernel:
 
     Attributes:
         id: The kernel's id.
+        user: Whom the container runs as, `uid:gid`.
         pace: Judges what is late.
         started: Monotonic time of the start.
     """
@@ -83,6 +84,7 @@ class Kernel:
     ) -> None:
         self.pace = pace
         self.id = wish.kernel_id or str(uuid.uuid4())
+        self.user = wish.user
         self._engine = engine
         self._listener = listener
         self._keys = keys

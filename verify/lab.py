@@ -47,7 +47,7 @@ class Lab:
         self._keys = KeyPair()
         self._listener = Listener(engine.host_address)
         self._shared: dict[str, Kernel] = {}
-        self._hopeless: dict[str, Broken] = {}
+        self._hopeless: dict[tuple[str, str], Broken] = {}  # by mode and user
 
     def close(self) -> None:
         """End the conversation with the shared kernels; the engine removes the containers."""
@@ -67,8 +67,8 @@ class Lab:
         Raises:
             NotTried: a plain kernel has not started before, so this one won't.
         """
-        if NONE in self._hopeless and not refused:
-            raise NotTried(self._hopeless[NONE].rule, "no kernel starts")
+        if (NONE, USER) in self._hopeless and not refused:
+            raise NotTried(self._hopeless[NONE, USER].rule, "no kernel starts")
         return Kernel(
             self._engine,
             self.image,
@@ -80,20 +80,22 @@ class Lab:
         )
 
     @contextlib.contextmanager
-    def shared(self, mode: str = NONE, *, last: bool = False) -> Iterator[Kernel]:
+    def shared(self, mode: str = NONE, *, user: str = USER, last: bool = False) -> Iterator[Kernel]:
         """The kernel that all may use that leave it usable; a new one after a failure.
 
         Args:
             mode: How it starts Spark: `none`, `lazy` or `eager`; one kernel is shared for each.
+            user: Whom a new one runs as; one that lives is taken whoever it runs as.
             last: It will be ended: the next one gets another.
 
         Raises:
-            NotTried: a kernel of that mode has not started before.
+            NotTried: a kernel of that mode and user has not started before.
         """
         if mode not in self._shared:
-            if mode in self._hopeless:
-                raise NotTried(self._hopeless[mode].rule, f"no kernel starts in mode {mode}")
-            kernel = self.launch(spark_wish(mode))
+            if (mode, user) in self._hopeless:
+                rule = self._hopeless[mode, user].rule
+                raise NotTried(rule, f"no kernel starts in mode {mode}")
+            kernel = self.launch(spark_wish(mode, user))
             self._shared[mode] = kernel
             try:
                 kernel.wait_report(self.timeout)
@@ -101,7 +103,7 @@ class Lab:
                 self.drop(mode)
                 raise
             except Broken as broken:
-                self._hopeless[mode] = broken
+                self._hopeless[mode, user] = broken
                 self.drop(mode)
                 raise
         try:
@@ -111,6 +113,11 @@ class Lab:
             raise
         if last:
             self.drop(mode)
+
+    def shares_one_of(self, user: str, mode: str) -> bool:
+        """Whether the shared kernel of a mode lives and runs as that user."""
+        kernel = self._shared.get(mode)
+        return kernel is not None and kernel.user == user
 
     def adopt(self, kernel: Kernel) -> None:
         """Share a kernel that was started otherwise, until a case fails or ends it."""

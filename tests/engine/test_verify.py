@@ -98,7 +98,7 @@ BROKEN_SPARK = {
     "goes on": {"spark-interrupt": "spark-interrupt"},
     "keeps the cores": {"spark-interrupt": "spark-interrupt"},
     "ends badly": {"spark-shutdown": "shutdown"},
-    "one user only": {"spark-any-user": "any-user"},
+    "one user only": {"spark-eager": "any-user", "spark-any-user": "any-user", "spark-stop": ""},
 }
 LAUNCH = "/usr/local/share/jupyter/kernels/python_docker/scripts"
 
