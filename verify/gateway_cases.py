@@ -437,11 +437,13 @@ def _post(server: Server, kernelspec: str, **env: str) -> Any:
 
 
 def _kernelspecs(server: Server) -> dict[str, Any]:
-    reply = server.rest.call("GET", "/kernelspecs")
-    if reply.status != OK:
-        raise Broken("gateway-kernelspecs", f"/api/kernelspecs is answered by {_said(reply)}")
-    found: dict[str, Any] = reply.body["kernelspecs"]
-    return found
+    """As the gateway lists them; asked once, since it reads all their files for each answer."""
+    if not server.kernelspecs:
+        reply = server.rest.call("GET", "/kernelspecs")
+        if reply.status != OK:
+            raise Broken("gateway-kernelspecs", f"/api/kernelspecs is answered by {_said(reply)}")
+        server.kernelspecs.update(reply.body["kernelspecs"])
+    return server.kernelspecs
 
 
 def _image_name(server: Server, kernelspec: str) -> str:

@@ -80,6 +80,7 @@ class Server:
         self.image_id: str = image["Id"]
         self.images = {repository(name): (name, str(engine.image(name)["Id"])) for name in images}
         self.kernels: dict[str, str] = {}  # those started and not yet deleted: id, kernelspec
+        self.kernelspecs: dict[str, Any] = {}  # as it has listed them
         user = str(image["Config"].get("User") or "")
         self.user = "1000:100" if user.partition(":")[0] in _ROOT else user
         self.socket = _socket()
