@@ -115,7 +115,7 @@ def poll(lab: Lab) -> str:
 
 def interrupt(lab: Lab) -> Told:
     """A running cell ends at signum 2; the kernel and what it knows stay."""
-    with lab.shared() as kernel:
+    with lab.shared() as kernel, lab.pace.alone():
         seconds = interrupts(kernel, lab.language)
     return Told(f"{seconds:.2f} s", {"interrupt": seconds})
 
@@ -169,7 +169,8 @@ def shutdown(lab: Lab) -> Told:
     """What the gateway sends at a shutdown ends the container, which leaves nothing behind."""
     with lab.shared(last=True) as kernel:
         _ = kernel.talk
-        seconds = shuts_down(kernel)
+        with lab.pace.alone():
+            seconds = shuts_down(kernel)
     return Told(f"ended after {seconds:.1f} s, exit code 0", {"delete": seconds})
 
 
@@ -197,7 +198,7 @@ def terminate(lab: Lab) -> str:
     """Signum 15 ends the container, in the middle of a cell."""
     with lab.shared(last=True) as kernel:
         kernel.talk.wait_for_text(kernel.talk.begin(lab.language.endless))
-        with lab.pace.alone():
+        with lab.pace.beside():
             asked = lab.pace.mark()
             kernel.request(signum=15)
             end = kernel.wait_end("terminate", asked)

@@ -64,12 +64,12 @@ def runs_as(kernel: Kernel, code: str, user: str) -> None:
 def polls(kernel: Kernel) -> float:
     """Poll as the gateway does; returns the median in seconds. One slow poll is the machine's."""
     try:
-        with kernel.pace.alone():
-            times = [kernel.send(b'{"signum": 0}') for _ in range(20)]
+        times = [kernel.send(b'{"signum": 0}') for _ in range(20)]
     except OSError as error:
         raise Broken("comm-port", f"a poll is refused: {error}") from error
     median = statistics.median(times)
-    kernel.pace.judge("comm-port", "a poll is taken", median, CONNECT_SECONDS)
+    with kernel.pace.beside():
+        kernel.pace.judge("comm-port", "a poll is taken", median, CONNECT_SECONDS)
     return median
 
 
@@ -87,7 +87,7 @@ def interrupts(kernel: Kernel, language: Language) -> float:
 
 def interrupted(kernel: Kernel, message_id: str, rule: str = "interrupt") -> tuple[float, str]:
     """Interrupt running code; returns the seconds until it has ended, and the error's name."""
-    with kernel.pace.alone():
+    with kernel.pace.beside():
         started = time.monotonic()
         kernel.request(signum=2)
         try:
@@ -112,14 +112,14 @@ def ask_to_end(kernel: Kernel) -> None:
 
 def shuts_down(kernel: Kernel) -> float:
     """What the gateway sends ends the container well; returns the seconds that took."""
-    with kernel.pace.alone():
+    with kernel.pace.beside():
         asked = kernel.pace.mark()
         ask_to_end(kernel)
         end = kernel.wait_end("shutdown", asked)
-    if end.code in KILLED:  # a launcher that has lost its patience with a slow kernel
-        what = f"after {end.seconds:.1f} s the container was ended {kernel.last_words()}"
-        kernel.pace.excuse("shutdown", what, end.seconds, END_SECONDS, asked)
-    elif end.code != 0:
+        if end.code in KILLED:  # a launcher that has lost its patience with a slow kernel
+            what = f"after {end.seconds:.1f} s the container was ended {kernel.last_words()}"
+            kernel.pace.excuse("shutdown", what, end.seconds, END_SECONDS, asked)
+    if end.code not in {0, *KILLED}:
         raise Broken("shutdown", f"the container has ended {kernel.last_words()}")
     leaves_nothing(kernel)
     return end.seconds
@@ -127,7 +127,7 @@ def shuts_down(kernel: Kernel) -> float:
 
 def stops(kernel: Kernel) -> str:
     """`docker stop` ends the container, which leaves nothing; returns how, in words."""
-    with kernel.pace.alone():
+    with kernel.pace.beside():
         asked = kernel.pace.mark()
         kernel.stop()
         end = kernel.wait_end("stop", asked)

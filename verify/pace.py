@@ -104,6 +104,7 @@ class Pace:
         self._start_bare = start_bare
         self._turns = turns or Turns("")
         self._notes: list[Slow] = []
+        self._beside = 0
         self._told = ""
         self.factor = 1.0
         self.most = 1.0
@@ -167,8 +168,10 @@ class Pace:
         """Note something as slow that was late by whatever clock; `what` says all of it.
 
         Raises:
-            Late: The machine is not the reason.
+            Late: The machine is not the reason, or may be so only for other proofs (`beside`).
         """
+        if self._beside and self._turns.shared:
+            raise Late(rule, f"{what}, beside other proofs")
         lost = min(seconds, max(0.0, since.lost())) if since else 0.0
         self.measure()
         told = f"{what}; {self._machine(lost)}"
@@ -197,6 +200,18 @@ class Pace:
         """Measure something while no other proof of this machine uses it."""
         with self._turns.alone():
             yield
+
+    @contextlib.contextmanager
+    def beside(self) -> Iterator[None]:
+        """Hold something to a limit beside other proofs, which it usually keeps all the same.
+
+        What is late is not excused by them: its case is tried again, alone.
+        """
+        self._beside += 1
+        try:
+            yield
+        finally:
+            self._beside -= 1
 
     def give_way(self) -> None:
         """Let another proof measure first: nothing of this one uses the machine right now."""

@@ -185,7 +185,8 @@ def _tried(case: Case, pace: Pace) -> Told:
         told = case.run()
     except Late:
         pace.notes()
-        told = case.run()
+        with pace.alone():
+            told = case.run()
     return told if isinstance(told, Told) else Told(told or "")
 
 

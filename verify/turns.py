@@ -81,6 +81,11 @@ class Turns:
         finally:
             self._take(fcntl.LOCK_SH)
 
+    @property
+    def shared(self) -> bool:
+        """Whether others may use the machine right now."""
+        return self._lock >= 0 and not self._alone
+
     def give_way(self) -> None:
         """Let somebody go first who waits to be alone; not for who is alone."""
         if self._lock >= 0 and not self._alone:

@@ -206,6 +206,26 @@ def test_proofs_run_side_by_side_but_measure_alone(tmp_path, others):
     assert others("LOCK_EX")
 
 
+def test_what_is_late_beside_other_proofs_is_tried_again_alone(tmp_path, waits, others):
+    turns = Turns(str(tmp_path / "turns"))
+    turns.join()
+    works = iter([3.0, 3.0])  # measured once: the first time, others are no excuse
+    made = Pace(turns=turns, work=lambda: next(works))
+    tries = []
+
+    def case() -> None:
+        tries.append(others("LOCK_SH"))
+        with made.beside():
+            made.judge("stop", "it has ended", 1.0, 2.0)
+            made.judge("stop", "it has ended", 5.0, 2.0)
+
+    [result] = results.run([Case("docker-stop", "", case)], Board(io.StringIO()), made)
+    turns.leave()
+    assert tries == [True, False]
+    assert result.word == "slow"
+    assert [note.pace for note in result.slow] == [3.0]
+
+
 def test_without_a_place_for_the_lock_there_are_no_turns(tmp_path):
     turns = Turns(str(tmp_path / "no" / "folder"))
     turns.join()
