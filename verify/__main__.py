@@ -91,7 +91,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _image(options: argparse.Namespace) -> int:
-    from verify.cases import COVERED, NAMES, cases
+    from verify.cases import NAMES, cases
 
     for name in options.case:  # before anything costs time
         _known(name, NAMES, "case")
@@ -108,8 +108,6 @@ def _image(options: argparse.Namespace) -> int:
     name = _language(options.language, _environment(found))
     spark = _environment(found).get("SPARK_HOME", "") != ""
     chosen = _choose(cases(LANGUAGES[name], None, spark=spark), options.case)
-    if not options.case:
-        chosen -= {less for less, more in COVERED.items() if more in chosen}
     about = {"image": image, "image_id": found["Id"], "language": name}
     with _cleared(engine) as at_end, _paced(engine, found["Id"]) as pace:
         lab = Lab(engine, found["Id"], name, LANGUAGES[name], options.timeout, pace)

@@ -20,10 +20,10 @@ from verify.checks import (
     interrupts,
     leaves_nothing,
     polls,
+    runs_as,
     shows,
     shuts_down,
     stops,
-    works_for,
 )
 from verify.kernel import PATIENCE, Kernel, Wish
 from verify.results import Case, Told
@@ -258,7 +258,11 @@ def any_user(lab: Lab) -> None:
             at_end.callback(kernels[user].remove)
         for user, kernel in kernels.items():
             try:
-                works_for(kernel, lab.language, user, lab.timeout)
+                kernel.wait_report(lab.timeout)
+                expect(kernel, lab.language.hello)
+                runs_as(kernel, lab.language.process, user)
+                if lab.language.rich:
+                    shows(kernel, lab.language.rich)
             except Broken as broken:
                 raise Broken("any-user", f"as {user}: {broken.message}") from broken
 
@@ -328,8 +332,6 @@ _ENTRIES = {
 
 
 NAMES = tuple(_ENTRIES)
-COVERED = {"any-user": "spark-any-user"}
-"""Cases of which another does all, and more: they are run where that is not, or when named."""
 
 
 def cases(language: Language, lab: Lab | None, *, spark: bool = True) -> list[Case]:

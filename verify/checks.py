@@ -61,15 +61,6 @@ def runs_as(kernel: Kernel, code: str, user: str) -> None:
         raise Broken("any-user", f"the kernel runs as {uid}:{gid}")
 
 
-def works_for(kernel: Kernel, language: Language, user: str, timeout: float) -> None:
-    """A kernel that was started for a user, `uid:gid`, does what a kernel does, as that user."""
-    kernel.wait_report(timeout)
-    expect(kernel, language.hello)
-    runs_as(kernel, language.process, user)
-    if language.rich:
-        shows(kernel, language.rich)
-
-
 def polls(kernel: Kernel) -> float:
     """Poll as the gateway does; returns the median in seconds. One slow poll is the machine's."""
     try:

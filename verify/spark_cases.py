@@ -12,7 +12,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from verify.checks import expect, interrupted, shuts_down, stops, works_for
+from verify.checks import expect, interrupted, runs_as, shuts_down, stops
 from verify.kernel import USER
 from verify.lab import spark_wish
 from verify.results import Told
@@ -97,7 +97,7 @@ def eager(lab: Lab) -> str:
 
 
 def any_user(lab: Lab) -> None:
-    """Users the image does not know run a kernel, and have Spark: all of `any-user`, and that."""
+    """Users the image does not know have Spark, too."""
     for user in USERS:
         with contextlib.ExitStack() as at_end:
             has_worked = lab.shares_one_of(user, "eager")  # in spark-eager, or it lived no more
@@ -106,14 +106,14 @@ def any_user(lab: Lab) -> None:
             else:
                 kernel = lab.launch(spark_wish("lazy", user))
                 at_end.callback(kernel.remove)
-            doing = ""
             try:
-                works_for(kernel, lab.language, user, lab.timeout)
-                doing = ", with Spark"
+                kernel.wait_report(lab.timeout)
+                runs_as(kernel, lab.language.process, user)
                 if not has_worked:
                     _works(lab, kernel)
             except Broken as broken:
-                raise Broken("any-user", f"as {user}{doing}: {broken.message}") from broken
+                message = f"as {user}, with Spark: {broken.message}"
+                raise Broken("any-user", message) from broken
 
 
 def stop(lab: Lab) -> str:
