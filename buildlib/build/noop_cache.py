@@ -99,7 +99,7 @@ def _holds(entry: Mapping[str, Any], root: str) -> bool:
             if os.stat(path).st_size != size:
                 return False
         index = _read[root] = index_of(root)
-        if index.token != entry["index"] or not index.differing().issubset(entry["others"]):
+        if index.token != entry["index"] or not index.holds(entry["others"]):
             return False
         answers = [(answer.status, answer.body) for answer in pipeline.collect()]
         return answers == list(entry["answers"].values())

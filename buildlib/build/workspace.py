@@ -45,17 +45,8 @@ if TYPE_CHECKING:
 
 _INSPECTED = "asked"
 """State file: the images that the first plan of the last run inspected."""
-_MEMO_OF = (
-    "core/dockerfile",
-    "core/dsl",
-    "core/graph",
-    "core/keys",
-    "core/model",
-    "core/rules",
-    "core/store",
-    "core/trees",
-)
-"""The code that makes what the memo holds: targets, keys, records, Dockerfiles, …"""
+_PARSERS = ("core/dockerfile", "core/dsl", "core/graph", "core/model")
+"""The code that makes what the memo holds: parsed declarations, Dockerfiles, settings, lock."""
 SUITE = "bookworm"
 """Debian suite of the images of flavour `debian`."""
 
@@ -145,13 +136,13 @@ class Workspace:
         self._version = version
         self.state = State(root)
         self.store = ContentStore(store_root or default_root(), warn=_warn)
+        self.records = Records(f"{store_root or default_root()}/records")
         self.offline = False
         self.registry_answers: dict[str, Entry | None] = {}
         """What the registry has or lacks, by key: a run asks for no key twice."""
         self.asks_registry = True
         """Whether builds ask the registry; False once it refused or did not answer."""
-        self._memo = Memo(self.state.path("memo"), fingerprint.stamp(*_MEMO_OF))
-        self.records = Records(f"{store_root or default_root()}/records", self._memo)
+        self._memo = Memo(self.state.path("memo"), fingerprint.stamp(*_PARSERS))
         self._inspected: list[str] = []
         self._began = time.time_ns()
 
@@ -217,20 +208,15 @@ class Workspace:
             "shared_store",
         ):
             self.__dict__.pop(name, None)
-        if "tree" in self.__dict__:
-            self.tree.index.look_again()
 
     def save(self) -> None:
         """Save what makes the next run faster."""
         if "tree" in self.__dict__:
-            self.tree.index.save_if_due()
-        if "view" in self.__dict__:
-            self.view.keep_keys()
+            self.tree.index.save()
         if self._inspected:
             self.state.set_lines(_INSPECTED, self._inspected)
         self.state.save()
         self.store.save()
-        self.records.keep()
         self._memo.save()
 
     def cache_noop(self, words: Sequence[str], plan: Plan, said: Sequence[str]) -> None:
@@ -255,7 +241,7 @@ class Workspace:
             from_engine = find.looked_at(engine.endpoint)
         index = self.tree.index
         index.save()
-        others = index.others([*self.tree.stamped, *self.keys.files_of_known()])
+        others = index.others(self.tree.stamped)
         if words and plan.engine_asked and others is not None:
             here = [f"{self.root}/{path}" for path in (noop_cache.MARKER, *self.tree.looked_at)]
             noop_cache.put(

@@ -28,7 +28,7 @@ def load(file: str, kind: str) -> dict[Any, Any]:
         return {}
     magic = _magic(kind)
     head = len(magic)
-    payload = memoryview(data)[head + 4 :]
+    payload = data[head + 4 :]
     if data[:head] != magic or data[head : head + 4] != zlib.crc32(payload).to_bytes(4, "big"):
         return {}
     try:

@@ -13,7 +13,6 @@ from typing import Any
 
 from buildlib.core.dsl.loader import Loader
 from buildlib.core.graph.graph import BUILD, VERIFY, Graph
-from buildlib.core.keys import kept
 from buildlib.core.keys.compute import Keys, Stamp
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.lock import FILE as LOCK_FILE
@@ -25,9 +24,6 @@ from buildlib.core.model.version import FILE as VERSION_FILE
 from buildlib.core.model.version import channel_of, check_file
 from buildlib.core.store.names import file_version
 from buildlib.errors import InputError, Location, UnknownTarget
-
-_KEYS = ("keys",)
-"""What keys are remembered by, in the memo."""
 
 
 class View:
@@ -55,9 +51,6 @@ class View:
         self._version = version
         self.memo: Any = {} if memo is None else memo
         self._checked = checked
-        self._declared = ""
-        self._kept: dict[Label, str] = {}
-        self._kept_with = ""
 
     def in_flavour(self, flavour: str) -> View:
         overrides = {**self.overrides, "flavour": flavour}
@@ -100,17 +93,13 @@ class View:
     @cached_property
     def lock(self) -> Lock:
         """The pins; an absent file is an empty lock."""
-        text = self._lock_text
+        text = self._text(LOCK_FILE, missing=NO_PINS)
         plain = self.memo.get(("lock", text))
         if plain is not None:
             return from_plain(plain)
         lock = parse_lock(text)
         self.memo["lock", text] = to_plain(lock)
         return lock
-
-    @cached_property
-    def _lock_text(self) -> str:
-        return self._text(LOCK_FILE, missing=NO_PINS)
 
     def _text(self, name: str, missing: str | None = None) -> str:
         try:
@@ -132,9 +121,7 @@ class View:
 
     @cached_property
     def graph(self) -> Graph:
-        loader = Loader(self.tree, self.settings, self.memo)
-        graph = Graph(loader.load())
-        self._declared = loader.digest
+        graph = Graph(Loader(self.tree, self.settings, self.memo).load())
         if self._checked:
             from buildlib.core.graph.validate import validate
 
@@ -162,45 +149,12 @@ class View:
 
     @cached_property
     def keys(self) -> Keys:
-        graph = self.graph
-        return Keys(graph, self.tree, self.lock, self._stamp(self.version), self._known_keys())
+        return self.keys_under(self.version)
 
     def keys_under(self, version: str) -> Keys:
-        return Keys(self.graph, self.tree, self.lock, self._stamp(version))
-
-    def _stamp(self, version: str) -> Stamp:
         organization, registry = self.settings.organization, self.settings.registry
-        return Stamp(organization, registry, channel_of(version), file_version(version))
-
-    def _known_keys(self) -> dict[Label, str]:
-        """The keys that an earlier run kept, as far as they hold for the tree as it is."""
-        index = self.tree.index
-        made_of, text = self.memo.get(_KEYS) or ((), "")
-        if index is None or not self._declared or made_of != self._keys_are_of(index.token):
-            return {}
-        self._kept, self._kept_with = kept.from_text(text, self.graph), index.token
-        return kept.holding(self._kept, self.graph, index)
-
-    def _keys_are_of(self, token: str) -> tuple[str, ...]:
-        """All that keys depend on; `token` is that of the index, which stands for all files."""
-        return (token, self._declared, self._lock_text, *self._stamp(self.version))
-
-    def keep_keys(self) -> None:
-        """Let the next run know the keys of this one; saves the index if there are new ones."""
-        keys: Keys | None = self.__dict__.get("keys")
-        index = self.tree.index
-        if keys is None or index is None or not self._declared:
-            return
-        at_hand = keys.at_hand()
-        if index.token == self._kept_with and at_hand.keys() <= self._kept.keys():
-            return
-        if not index.save():
-            return
-        good = kept.worth_keeping(at_hand, keys.stamp_by_path, self.graph, index)
-        if index.token and (index.token, good) != (self._kept_with, self._kept):
-            self._kept, self._kept_with = good, index.token
-            made_of = self._keys_are_of(index.token)
-            self.memo[_KEYS] = (made_of, kept.to_text(good, self.graph))
+        stamp = Stamp(organization, registry, channel_of(version), file_version(version))
+        return Keys(self.graph, self.tree, self.lock, stamp)
 
     def key_of_each(self) -> dict[Label, str]:
         """The key of each target that exists in this flavour, dependencies first."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 # A kernel as a launcher starts it, and a client beside it that asks what is handed in.
 _SESSION = """
-import json, os, subprocess, sys, tempfile
+import json, os, queue, subprocess, sys, tempfile
 from jupyter_client import BlockingKernelClient, write_connection_file
 
 path, _ = write_connection_file(os.path.join(tempfile.mkdtemp(), "kernel.json"), ip="127.0.0.1")
@@ -13,8 +13,14 @@ kernel = subprocess.Popen([sys.executable, "-m", "ipykernel_launcher", "-f", pat
 client = BlockingKernelClient(connection_file=path)
 client.load_connection_file()
 client.start_channels()
-client.kernel_info()  # wait_for_ready takes a kernel that is slow to start for a dead one
-client.get_shell_msg(timeout=120)
+heard = False
+while not heard:  # as wait_for_ready, which takes a kernel that is slow to start for a dead one
+    client.kernel_info()
+    client.get_shell_msg(timeout=120)
+    try:
+        heard = bool(client.get_iopub_msg(timeout=1))
+    except queue.Empty:
+        pass
 answers = []
 for code in CODES:
     seen = []

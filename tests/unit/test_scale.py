@@ -127,23 +127,6 @@ def base_changed(workspace: Workspace) -> None:
     }
 
 
-def with_kept(workspace: Workspace) -> None:
-    """The course from the declarations on, with what earlier runs kept, after an edit."""
-    plan = workspace.planner.plan(workspace.resolve(()), there)
-    assert plan.steps[0].reason == "file own3 changed"
-    workspace.save()
-
-
-def keep(ws: WorkspaceBuilder) -> None:
-    """Let two runs go by: the second knows that what the first one saw is old enough."""
-    for _ in range(2):
-        time.sleep(OLD)
-        workspace = ws.open()
-        assert workspace.view.key_of_each()
-        all_built(workspace)
-        workspace.save()
-
-
 def each_step(workspace: Workspace) -> None:
     """What a session asks while it runs its targets."""
     workspace.presence = there  # type: ignore[assignment,method-assign]
@@ -178,7 +161,6 @@ PHASES: dict[str, tuple[bool, Callable[[Workspace], None]]] = {
     "each step": (False, each_step),
     "downloads": (False, downloads),
     "cached": (True, cached),
-    "kept": (True, with_kept),
 }
 
 
@@ -199,13 +181,10 @@ def test_twice_as_many_targets_cost_twice_as_much(
             monkeypatch.setattr(noop_cache.gc, "disable", lambda: None)
             monkeypatch.chdir(ws.root)
             time.sleep(OLD)
-        if phase == "kept":
-            keep(ws)
-            ws.file("p/own3", "another")
         workspace = ws.open()
-        if phase not in ("load", "kept"):
+        if phase != "load":
             assert workspace.graph
-        if phase not in ("load", "keys", "kept"):
+        if phase not in ("load", "keys"):
             assert workspace.keys.record(Reference(workspace.graph.order[-1]))
             assert workspace.view.key_of_each()
         costs.append(operations(lambda now=workspace: work(now)))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import CodeType, SimpleNamespace
 from typing import Any
 
-from buildlib.core.dsl import check, declare, declared, registry
+from buildlib.core.dsl import check, declare, registry
 from buildlib.core.dsl.check import ANNOTATION_MODULES, DEFS, RULES_MODULE, SAFE_BUILTINS
 from buildlib.core.dsl.declare import BUILD_FILE
 from buildlib.core.dsl.deterministic import GUARD, Text, steady
@@ -28,47 +28,22 @@ _SAFE = {name: getattr(builtins, name) for name in SAFE_BUILTINS} | {"str": Text
 
 
 class Loader:
-    """Loads all packages of a tree.
-
-    `memo`, as in `View`, is a cache of compiled files, and of what they declared.
-    """
+    """Loads all packages of a tree; `memo` is a cache of compiled files, as in `View`."""
 
     def __init__(self, tree: Tree, settings: Settings, memo: Any = None) -> None:
-        self._tree = declared.Asked(tree)
+        self._tree = tree
         self._settings = settings
         self._memo = memo if memo is not None else {}
         self._macros: dict[str, SimpleNamespace] = {}
         self._loading: list[str] = []
-        self.digest = ""
-        """Of all targets, after they were loaded; empty if they are not remembered."""
 
     def load(self) -> dict[Label, Target]:
         """All targets, in the order of packages and then of their declarations."""
-        memo_key = ("declared", repr(self._settings))
-        kept = self._memo.get(memo_key)
-        if kept is not None and declared.still_holds(kept, self._tree):
-            for file, source in declared.files_read(kept):
-                self._memo.get(("code", file, source))  # it stays remembered
-            self.digest = kept["digest"]
-            return declared.from_plain(kept)
-        self._tree.answers.clear()
-        folders = self._folders()
-        targets = self._run_all(folders)
-        kept = declared.to_plain(targets, self._tree, folders)
-        if kept is not None:
-            self._memo[memo_key] = kept
-            self.digest = kept["digest"]
-        return targets
-
-    def _folders(self) -> dict[str, list[str]]:
-        """The folders that declarations may see, with the names in each."""
-        return {
+        folders = {
             folder: names
             for folder, names in self._tree.files("")
             if folder != "dist" and not folder.startswith("dist/")
         }
-
-    def _run_all(self, folders: Mapping[str, list[str]]) -> dict[Label, Target]:
         homes = sorted(folder for folder, names in folders.items() if BUILD_FILE in names)
         contents = _package_files(folders, frozenset(homes))
         targets: dict[Label, Target] = {}

@@ -119,15 +119,8 @@ class Graph:
         They carry image names or the version, or contain such a target. All others ship as they
         were tested.
         """
-        return self._stamped
-
-    @cached_property
-    def _stamped(self) -> set[Label]:
-        targets = self.targets.values()
-        if not any(is_stamped(target) or carries_version(target.attrs) for target in targets):
-            return set()
         refs_of = {label: {Reference(label)} for label in self.order}
-        for target in targets:
+        for target in self.targets.values():
             for dep in target.deps:
                 refs_of[dep.ref.label].add(dep.ref)
         stamped: set[Reference] = set()

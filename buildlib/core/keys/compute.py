@@ -7,7 +7,7 @@ The files of a target are stamped in one call, and each target once.
 from __future__ import annotations
 
 from _hashlib import openssl_sha256
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from buildlib.core.graph.graph import Graph
@@ -50,58 +50,22 @@ _OF_IMAGES = ("organization", "registry", "channel")
 
 
 class Keys:
-    """The keys of a graph's targets, each computed once, when it is needed.
+    """The keys of a graph's targets, each computed once, when it is needed."""
 
-    Args:
-        known: Keys that need not be computed; `record` computes them nevertheless.
-    """
-
-    def __init__(
-        self,
-        graph: Graph,
-        tree: Tree,
-        lock: Lock,
-        stamp: Stamp,
-        known: Mapping[Label, str] | None = None,
-    ) -> None:
+    def __init__(self, graph: Graph, tree: Tree, lock: Lock, stamp: Stamp) -> None:
         self._graph = graph
         self._tree = tree
         self._lock = lock
         self._stamp = stamp
         self._records: dict[Reference, KeyRecord] = {}
-        self._known = known or {}
-        self._relied_on: set[Label] = set()
-        self.stamp_by_path: dict[str, str] = {}
-        """The stamps that keys were computed from."""
+        self._stamp_by_path: dict[str, str] = {}
 
     def stamp_of(self, path: str) -> str:
         """The stamp of a file in the keys: an action must find the same."""
-        (stamp,) = self._stamps([File("", path)])
-        return stamp
+        return self._stamp_by_path[path]
 
     def key(self, ref: Reference) -> str:
-        return self._at_hand(ref) or self.record(ref).key
-
-    def _at_hand(self, ref: Reference) -> str | None:
-        """The key of a target or of parts of it, if it need not be computed."""
-        record = self._records.get(ref)
-        if record is not None:
-            return record.key
-        key = None if ref.parts else self._known.get(ref.label)
-        if key is not None:
-            self._relied_on.add(ref.label)
-        return key
-
-    def files_of_known(self) -> Iterator[str]:
-        """The files that those known keys stand for that were asked for."""
-        for label in self._graph.closure(self._relied_on):
-            for file in self._graph[label].files:
-                yield file.path
-
-    def at_hand(self) -> dict[Label, str]:
-        """All keys of targets that need not be computed."""
-        computed = {ref.label: it.key for ref, it in self._records.items() if not ref.parts}
-        return {**self._known, **computed}
+        return self.record(ref).key
 
     def record(self, ref: Reference) -> KeyRecord:
         """The key record of a target or of parts of it.
@@ -115,7 +79,7 @@ class Keys:
             if current in self._records:
                 pending.pop()
                 continue
-            missing = [ref for ref in self._graph.needs(current) if self._at_hand(ref) is None]
+            missing = [ref for ref in self._graph.needs(current) if ref not in self._records]
             if missing:
                 pending += missing
                 continue
@@ -131,12 +95,13 @@ class Keys:
 
         Leaves out the keys in `met`, with their dependencies, and adds the returned ones to it.
         """
+        self.record(ref)
         met = set() if met is None else met
         pending = [ref]
         records: list[KeyRecord] = []
         while pending:
             current = pending.pop()
-            record = self.record(current)
+            record = self._records[current]
             if record.key not in met:
                 met.add(record.key)
                 records.append(record)
@@ -159,7 +124,7 @@ class Keys:
             if dep.by_name:
                 parts.append((dep.role, image_name(self._graph[dep.ref.label])))
             else:
-                parts.append((dep.role, f"{dep.ref} {self._at_hand(dep.ref)}"))
+                parts.append((dep.role, f"{dep.ref} {self._records[dep.ref].key}"))
         for pin in target.pins:
             entry = pinned(self._lock, pin, target, self._graph)
             file_name = SECTIONS[pin.section].file_name
@@ -182,7 +147,7 @@ class Keys:
 
     def _stamps(self, files: Sequence[File]) -> list[str]:
         """The stamps of files; each file is looked at once."""
-        seen = self.stamp_by_path
+        seen = self._stamp_by_path
         paths = [file.path for file in files]
         new = [path for path in paths if path not in seen]
         seen.update(zip(new, self._tree.stamps(new), strict=True))

@@ -20,7 +20,7 @@ from buildlib.core import cache_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Container, Iterable
 
     StatData = tuple[int, int, int, int, int]
     _Entry = tuple[StatData, str]  # with the stamp of that state
@@ -31,8 +31,6 @@ _TICK_NS = 50_000_000
 _COARSE_TICK_NS = 2_100_000_000
 """For file systems that hold whole seconds (or two, as FAT does), in nanoseconds."""
 _BLOCK = 1 << 20
-_READING, _BYTES = 30, 1000
-"""Reading a file takes as long as writing so many entries, and one more for so many bytes."""
 _READ_ATTEMPTS = 20
 """How often to read a file that changes while it is read."""
 
@@ -75,26 +73,15 @@ class DigestIndex:
         self.token: str = loaded.get("token", "")
         """Which index it is: each that is saved has another."""
         self._noted: set[str] = set()
-        self._same: set[str] = set()
-        self._differing: set[str] | None = None
+        self._seen: set[str] = set()
         self._changed = False
-        self._unsaved = 0
         self.hashed = 0
         """How many files were read; tests count it."""
 
-    def save_if_due(self) -> None:
-        """Write the index unless it costs less to read again what changed."""
-        if self._unsaved >= len(self._entries):
-            self.save()
-
-    def save(self) -> bool:
-        """Write the index if it changed, without files that are gone.
-
-        Returns:
-            Whether the file holds all that is known here.
-        """
+    def save(self) -> None:
+        """Write the index if it changed, without files that are gone."""
         if not self._changed:
-            return True
+            return
         entries = dict(self._entries)
         if self._shared:
             own = {path: entries[path] for path in list(self._noted) if path in entries}
@@ -106,10 +93,9 @@ class DigestIndex:
         }
         token = f"{time.time_ns()} {os.getpid()}"
         if cache_file.save(self._file, _KIND, {"entries": existing, "token": token}):
-            self._changed, self._unsaved, self.token = False, 0, token
+            self._changed, self.token = False, token
             for path in entries.keys() - existing.keys():
                 self._entries.pop(path, None)
-        return not self._changed
 
     def unchanged_stamp(self, path: str) -> str:
         """The stamp in the index if the file's stat data are unchanged; else an empty text."""
@@ -134,33 +120,24 @@ class DigestIndex:
             return None
         return list(others)
 
-    def stamp_in_index(self, path: str) -> str:
-        """The stamp that a file had when it was looked at last; empty if it is not known."""
-        entry = self._entries.get(path)
-        return entry[1] if entry else ""
+    def holds(self, others: Container[str]) -> bool:
+        """Whether all files in the index, but for some, are as they were when they were stamped.
 
-    def differing(self) -> set[str]:
-        """The files in the index that are not as they were when they were stamped.
-
-        All files are looked at once, and `stamps` does not look again at those that were the same
-        until `look_again`.
+        Where they are not, the first `stamps` need not look again at those that were seen here.
         """
-        if self._differing is None:
-            lstat, data_of, before = os.lstat, stat_data, f"{self._root}/"
-            differing = self._differing = set()
-            for path, entry in self._entries.items():
-                try:
-                    if data_of(lstat(before + path)) == entry[0]:
-                        continue
-                except OSError:
-                    pass
-                differing.add(path)
-            self._same = self._entries.keys() - differing
-        return self._differing
-
-    def look_again(self) -> None:
-        """Look at each file again: some were written."""
-        self._differing, self._same = None, set()
+        seen: list[str] = []
+        before = f"{self._root}/"
+        for path, entry in self._entries.items():
+            try:
+                same = stat_data(os.lstat(before + path)) == entry[0]
+            except OSError:
+                same = False
+            if same:
+                seen.append(path)
+            elif path not in others:
+                self._seen = set(seen)
+                return False
+        return True
 
     def note(self, path: str, stamp: str, info: os.stat_result) -> None:
         """Put a file that the caller has read or written whole into the index.
@@ -178,7 +155,6 @@ class DigestIndex:
         self._entries[path] = (data, stamp)
         self._noted.add(path)
         self._changed = True
-        self._unsaved += _READING + data[2] // _BYTES
 
     def stamp(self, path: str) -> str:
         return self.stamps([path])[0]
@@ -186,10 +162,11 @@ class DigestIndex:
     def stamps(self, paths: Iterable[str]) -> list[str]:
         """The stamps of files. Hot: every file of a workspace goes through this loop."""
         lstat, entry_of, before = os.lstat, self._entries.get, f"{self._root}/"
-        same = self._same
+        seen = self._seen
         stamps: list[str] = []
         for path in paths:
-            if path in same:
+            if path in seen:
+                seen.remove(path)
                 stamps.append(self._entries[path][1])
                 continue
             full = before + path

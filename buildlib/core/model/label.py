@@ -9,9 +9,7 @@ label is its shortest unique form: for `//images/kernel-py` it is `kernel-py`, a
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable
-from itertools import chain
 from typing import NamedTuple
 
 from buildlib.errors import InputError
@@ -134,9 +132,12 @@ def _forms(label: Label) -> tuple[str, ...]:
 
 def task_names(labels: Iterable[Label]) -> dict[Label, str]:
     """The task name of each label: its shortest form that no other label has."""
-    forms = {label: _forms(label) for label in labels}
-    users = Counter(chain.from_iterable(forms.values()))
+    labels = list(labels)
+    users: dict[str, int] = {}
+    for label in labels:
+        for form in _forms(label):
+            users[form] = users.get(form, 0) + 1
     return {
-        label: next((form for form in own if users[form] == 1), own[-1])
-        for label, own in forms.items()
+        label: next((form for form in _forms(label) if users[form] == 1), _forms(label)[-1])
+        for label in labels
     }

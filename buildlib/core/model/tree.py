@@ -8,7 +8,7 @@ forward slashes.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Protocol
 
 JUNK_NAMES = frozenset(
     {
@@ -35,28 +35,8 @@ def is_junk(name: str) -> bool:
     return name in JUNK_NAMES or name.endswith(JUNK_ENDINGS)
 
 
-class Index(Protocol):
-    """What a tree knows of its files from one run to the next: a `DigestIndex`."""
-
-    @property
-    def token(self) -> str: ...
-
-    def differing(self) -> set[str]: ...
-
-    def stamp_in_index(self, path: str) -> str: ...
-
-    def save(self) -> bool: ...
-
-
 class Tree(Protocol):
-    """A readable set of files.
-
-    Attributes:
-        index: Knows which files differ since they were stamped; None if files never do.
-    """
-
-    @property
-    def index(self) -> Index | None: ...
+    """A readable set of files."""
 
     def read(self, path: str) -> bytes:
         """The content of a file (of what a symlink points to, inside the tree).
@@ -80,12 +60,3 @@ class Tree(Protocol):
         `644 <sha256>` or `755 <sha256>` for a file, `link <target>` for a symlink, and `-` for a
         folder or nothing.
         """
-
-    def note_folders(self, listing: Iterable[tuple[str, list[str]]]) -> Any:
-        """What `has_folders` takes, of folders with the names that `files` found in each.
-
-        None if there is no cheap way to see that they hold the same.
-        """
-
-    def has_folders(self, noted: Any) -> bool:
-        """Whether there are these folders, with the same names in each."""

@@ -112,9 +112,9 @@ class ContentStore:
         return DigestIndex(self.root, f"{self.root}/index", shared=True)
 
     def save(self) -> None:
-        """Let the next process know which files were checked, unless few are quickly read again."""
+        """Write the index of files that were checked, for the next process."""
         if "_index" in self.__dict__:
-            self._index.save_if_due()
+            self._index.save()
 
     def path(self, sha256: str) -> str:
         return f"{self.root}/{_inside(sha256)}"

@@ -1,4 +1,4 @@
-"""The memo: a cache of what files say, by their content (compiled declarations, the parsed lock).
+"""The memo: a cache of parsed files by their content (compiled declarations, the parsed lock).
 
 The memo is one marshal file, loaded whole and written only if something was added. It holds only
 what the last run used. It only saves time: a damaged memo, or one of other code, is ignored.
@@ -23,8 +23,6 @@ class Memo:
         self._kind = f"memo of {code}"
         self._entries: dict[Any, Any] = cache_file.load(file, self._kind)
         self._used: dict[Any, Any] = {}
-        self._saved = set(self._entries)
-        self._added = False
 
     def get(self, key: Any) -> Any:
         value = self._entries.get(key)
@@ -34,10 +32,9 @@ class Memo:
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._used[key] = value
-        self._added = True
 
     def save(self) -> None:
         """Write what this run used, if the file holds something else."""
-        if self._added or self._used.keys() != self._saved:
-            cache_file.save(self._file, self._kind, self._used)
-            self._added, self._saved = False, set(self._used)
+        if self._used.keys() == self._entries.keys():
+            return
+        cache_file.save(self._file, self._kind, self._used)

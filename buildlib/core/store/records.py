@@ -12,23 +12,12 @@ import contextlib
 import json
 import os
 import threading
-import time
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-from buildlib.core.keys.index import is_old, stat_data
 from buildlib.core.keys.record import KeyRecord, make_record
 from buildlib.core.model.output import FileOutput, Output
 
-if TYPE_CHECKING:
-    from buildlib.core.keys.index import StatData
-
-    _Kept = tuple[StatData | None, tuple[str, ...], Any, float, dict[str, str]]  # with the record
-
-_MEMO = "records"
-_SPARE = 1000
-_QUICKER = 8
-"""To read a record takes as long as to write so many into the memo."""
 _BLOCK = 1 << 16
 _REBUILD = "rebuild"
 """Ending of the file that marks a forgotten key."""
@@ -61,18 +50,10 @@ class Record(NamedTuple):
 
 
 class Records:
-    """The records below a folder, which is made by the first write.
+    """The records below a folder, which is made by the first write."""
 
-    Args:
-        memo: A persistent cache, as of a `View`. A record whose file is as it was is not read.
-    """
-
-    def __init__(self, root: str, memo: Any = None) -> None:
+    def __init__(self, root: str) -> None:
         self._root = root
-        self._memo = {} if memo is None else memo
-        self._kept: dict[str, _Kept] = self._memo.get((_MEMO, root)) or {}
-        self._met: dict[str, _Kept] = {}
-        self._new = 0
         self.looked_at: list[str] = []
         """The files of the keys that were asked for."""
 
@@ -83,28 +64,13 @@ class Records:
         """The record of a key; None if there is none, or it is damaged."""
         path = self._path(key, "json")
         self.looked_at.append(path)
-        kept = self._kept.get(key)
         try:
-            if kept is None or stat_data(os.stat(path)) != kept[0]:
-                kept = self._read(path, key)
-        except OSError:
-            kept = None
-        if kept is None:
-            return None
-        self._met[key] = kept
-        _, images, plain, seconds, identities = kept
-        files = {name: FileOutput(*file) for name, file in plain.items()}
-        return Record(images, files, seconds, identities)
-
-    def _read(self, path: str, key: str) -> _Kept | None:
-        text, data = _read(path)
-        try:
-            plain = json.loads(text)
+            plain = json.loads(_read(path))
             images = tuple(plain["images"])
             files = {name: FileOutput(*file) for name, file in plain["files"].items()}
             seconds = float(plain["seconds"])
             identities = dict(plain.get("identities") or {})
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         if not isinstance(plain["images"], list) or plain.get("key") != key:
             return None  # it is the record of another key
@@ -113,18 +79,7 @@ class Records:
             return None
         if not all(isinstance(file.size, int) for file in files.values()):
             return None
-        self._new += data is not None
-        return data, images, plain["files"], seconds, identities
-
-    def keep(self) -> None:
-        """Put what was read into the memo, for the next run, unless it is quickly read again."""
-        if self._new * _QUICKER > len(self._met):
-            new = {key: kept for key, kept in list(self._met.items()) if kept[0]}
-            # Those of keys that nobody has any more go when they are most of it.
-            few = len(self._kept) > _SPARE + 4 * len(new)
-            self._kept = new if few else {**self._kept, **new}
-            self._memo[_MEMO, self._root] = self._kept
-            self._new = 0
+        return Record(images, files, seconds, identities)
 
     def find(self, start: str) -> list[tuple[str, float]]:
         """The recorded keys with this prefix (over two hex digits), and when each was written."""
@@ -182,7 +137,7 @@ class Records:
             return
         if record.identities.get(image) != identity:
             path = self._path(key, "json")
-            plain = json.loads(_read(path)[0])
+            plain = json.loads(_read(path))
             self._write(path, {**plain, "identities": {**record.identities, image: identity}})
 
     def put_parts(self, record: KeyRecord) -> None:
@@ -228,17 +183,13 @@ class Records:
             os.unlink(self._path(key, ending))
 
 
-def _read(path: str) -> tuple[str, StatData | None]:
-    """The text of a file, and its stat data if each later change will change them.
-
-    With half the system calls of `open`: a build may read every record.
-    """
+def _read(path: str) -> str:
+    """Read a file with half the system calls of `open`: every build reads every record."""
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
-        data, now = stat_data(os.fstat(descriptor)), time.time_ns()
         text = b""
         while block := os.read(descriptor, _BLOCK):
             text += block
     finally:
         os.close(descriptor)
-    return text.decode("utf-8", "surrogateescape"), data if is_old(data, now) else None
+    return text.decode("utf-8", "surrogateescape")

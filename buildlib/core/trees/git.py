@@ -21,7 +21,6 @@ class GitTree:
     def __init__(self, root: str, revision: str) -> None:
         self.root = root
         self.revision = revision
-        self.index = None
         listing = git(root, "ls-tree", "-r", "-z", "--end-of-options", revision, ".")
         if listing.code:
             raise InputError(
@@ -105,12 +104,6 @@ class GitTree:
             for path, data in zip(some, contents, strict=True):
                 self._stamps[path] = _stamp(self._blobs[path][0], data)
         return [self._stamps.get(path, "-") for path in paths]
-
-    def note_folders(self, _listing: Iterable[tuple[str, list[str]]]) -> None:
-        """Nothing: a commit is read only now and then."""
-
-    def has_folders(self, _noted: object) -> bool:
-        return False
 
     def close(self) -> None:
         if self._batch is not None:

@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-from buildlib.core.keys.index import DigestIndex, is_old, stat_data
+from buildlib.core.keys.index import DigestIndex
 from buildlib.core.model.tree import JUNK_ENDINGS, JUNK_NAMES, is_junk
-
-if TYPE_CHECKING:
-    from buildlib.core.keys.index import StatData
 
 
 class WorkingTree:
@@ -19,8 +14,7 @@ class WorkingTree:
 
     def __init__(self, root: str, index: DigestIndex) -> None:
         self.root = root
-        self.index: DigestIndex = index
-        self._began = time.time_ns()
+        self.index = index
         self.looked_at: set[str] = set()
         """The files that were read, and the folders that were listed."""
         self.stamped: list[str] = []
@@ -59,75 +53,31 @@ class WorkingTree:
     def files(self, folder: str) -> list[tuple[str, list[str]]]:
         folders: list[tuple[str, list[str]]] = []
         pending = [folder]
+        junk, endings = JUNK_NAMES, JUNK_ENDINGS
         while pending:
             current = pending.pop()
+            before = f"{current}/" if current else ""
+            names: list[str] = []
             try:
-                names, inner = self._scan(current)
+                with os.scandir(f"{self.root}/{current}" if current else self.root) as entries:
+                    for entry in entries:
+                        name = entry.name
+                        if name in junk or name.endswith(endings):
+                            continue
+                        if entry.is_dir(follow_symlinks=False):
+                            pending.append(before + name)
+                        else:
+                            names.append(name)
             except (FileNotFoundError, NotADirectoryError):
                 continue
-            before = f"{current}/" if current else ""
-            pending += [before + name for name in inner]
             folders.append((current, names))
             self.looked_at.add(current)
         return folders
-
-    def _scan(self, folder: str) -> tuple[list[str], list[str]]:
-        """The names of the files and of the folders in a folder."""
-        junk, endings = JUNK_NAMES, JUNK_ENDINGS
-        names: list[str] = []
-        inner: list[str] = []
-        with os.scandir(f"{self.root}/{folder}" if folder else self.root) as entries:
-            for entry in entries:
-                name = entry.name
-                if name in junk or name.endswith(endings):
-                    continue
-                (inner if entry.is_dir(follow_symlinks=False) else names).append(name)
-        return names, inner
-
-    def note_folders(
-        self, listing: Iterable[tuple[str, list[str]]]
-    ) -> dict[str, tuple[StatData, str]] | None:
-        """Stat data and names of each folder; None if one changed after we began to look."""
-        listing = list(listing)
-        inner: dict[str, list[str]] = {}
-        for folder, _ in listing:
-            if folder:
-                above, _, name = folder.rpartition("/")
-                inner.setdefault(above, []).append(name)
-        noted: dict[str, tuple[StatData, str]] = {}
-        for folder, names in listing:
-            try:
-                data = stat_data(os.lstat(f"{self.root}/{folder}"))
-            except OSError:
-                return None
-            if not is_old(data, self._began):
-                return None
-            noted[folder] = (data, _joined(names, inner.get(folder, ())))
-        return noted
-
-    def has_folders(self, noted: Mapping[str, tuple[StatData, str]]) -> bool:
-        lstat, data_of, before = os.lstat, stat_data, f"{self.root}/"
-        self.looked_at.update(noted)
-        try:
-            for folder, (data, names) in noted.items():
-                if (
-                    data_of(lstat(before + folder)) != data
-                    and _joined(*self._scan(folder)) != names
-                ):
-                    return False
-        except OSError:
-            return False
-        return True
 
     def stamps(self, paths: Iterable[str]) -> list[str]:
         paths = list(paths)
         self.stamped += paths
         return self.index.stamps(paths)
-
-
-def _joined(names: Iterable[str], inner: Iterable[str]) -> str:
-    """The names of files and folders as one text."""
-    return "\0".join(sorted([*names, *(f"{name}/" for name in inner)]))
 
 
 def _link_text(path: str) -> str:
