@@ -19,6 +19,7 @@ import pytest
 import verify.__main__
 import verify.cases
 import verify.kernel
+import verify.owner
 import verify.spark_cases
 from buildlib.errors import ActionError
 from tests.engine.fake_spark import command as spark_command
