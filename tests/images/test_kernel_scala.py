@@ -13,14 +13,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from own_kernel import own_kernel
+from own_kernel import lab_of, own_kernel
 
 from buildlib.engine.client import find_client
-from verify.engine import Engine
 from verify.kernel import Wish
-from verify.lab import Lab
-from verify.languages import LANGUAGES
-from verify.pace import Pace
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 
@@ -81,11 +77,8 @@ def test_two_builds_of_the_jar_give_the_same_bytes_for_java_8(engine, image, tmp
 @pytest.fixture(scope="module")
 def lab(image):
     """Starts kernels of the image as the gateway does."""
-    engine = Engine()
-    lab = Lab(engine, image(NAME), "scala", LANGUAGES["scala"], 60, Pace())
-    yield lab
-    lab.close()
-    engine.clear()
+    with lab_of(image(NAME), "scala") as lab:
+        yield lab
 
 
 def test_a_cell_waits_for_the_interpreter_and_magics_are_there(lab):

@@ -5,13 +5,9 @@ from __future__ import annotations
 import time
 
 import pytest
-from own_kernel import own_kernel
+from own_kernel import lab_of, own_kernel
 
-from verify.engine import Engine
 from verify.kernel import END_SECONDS, Wish
-from verify.lab import Lab
-from verify.languages import LANGUAGES
-from verify.pace import Pace
 
 pytestmark = [pytest.mark.slow, pytest.mark.engine]
 NAME = "kernel-spark-py"
@@ -51,11 +47,8 @@ print('java' in [open(path).read().strip() for path in glob.glob('/proc/[0-9]*/c
 @pytest.fixture(scope="module")
 def lab(image):
     """Starts kernels of the image as the gateway does."""
-    engine = Engine()
-    lab = Lab(engine, image(NAME), "python", LANGUAGES["python"], 60, Pace())
-    yield lab
-    lab.close()
-    engine.clear()
+    with lab_of(image(NAME), "python") as lab:
+        yield lab
 
 
 def wish(mode: str, user: str) -> Wish:
