@@ -8,6 +8,8 @@ from workshop import Verbs, Workshop
 
 from buildlib.core.model.lock import parse_lock
 
+pytestmark = pytest.mark.slow
+
 X86 = "manylinux_2_17_x86_64"
 NEWEST = "manylinux_2_35_x86_64"
 

@@ -19,6 +19,8 @@ from tests.fakes.registry import FakeRegistry
 from tests.support.golden import check_golden
 from tests.support.signing import KEY, PASSPHRASE, PUBLIC, check_image
 
+pytestmark = pytest.mark.slow
+
 RELEASE = ("release", "VERSION=2.5.0")
 
 

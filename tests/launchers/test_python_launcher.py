@@ -9,6 +9,8 @@ import pytest
 from fake_gateway import PATIENCE
 from python_kernel import PythonKernel
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def launcher():

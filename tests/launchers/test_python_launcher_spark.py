@@ -6,6 +6,8 @@ import pytest
 from fake_gateway import wait_for
 from python_kernel import NAP, PythonKernel
 
+pytestmark = pytest.mark.slow
+
 FAKE_PYSPARK = """
 import pathlib, os, sys, time, types
 folder = pathlib.Path(os.environ["FAKE_SPARK"])

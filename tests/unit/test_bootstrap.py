@@ -28,6 +28,8 @@ from buildlib.outside.package_index import PUBLIC, File
 from buildlib.outside.setup import bootstrap, uv
 from buildlib.outside.setup.wheels import Machine, fitting_wheel, this_machine
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 BASE_PYTHON = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
 

@@ -15,6 +15,8 @@ from tests.support.kept.facts import Remembered
 from tests.support.kept.passes import Keys, Passed, Passes, read_tree
 from tests.support.kept.watch import LISTING, PROGRAM, Watch
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 FROM_ROOT = ("tests/support",)
 

@@ -29,6 +29,8 @@ from urllib3.exceptions import MaxRetryError
 
 from tests.support.chance import examples
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 HERE = ROOT / "launchers/kubernetes"
 SHARED = ROOT / "launchers/docker"

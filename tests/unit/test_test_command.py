@@ -55,7 +55,7 @@ def test_all_of_it_runs_on_more_processes_than_cores_and_leaves_out_what_passed(
 
 def test_what_takes_no_engine_runs_on_as_many_as_there_are(ran: Ran) -> None:
     tests = ran(fast=True)[-1]
-    no_engine = ["-m", "not engine", "-n", "2", "--dist", "worksteal"]
+    no_engine = ["-m", "not engine and not slow", "-n", "2", "--dist", "worksteal"]
     assert tests[1:] == ["-m", "pytest", *no_engine, *KEPT]
 
 

@@ -34,7 +34,7 @@ def run(call: Call) -> int:
     failed = []
     if not call.words:
         failed = [name for name, command in _CHECKS if _step(workspace, name, command)]
-    chosen: list[str] = ["-m", "not engine"] if call.flag("fast") else []
+    chosen: list[str] = ["-m", "not engine and not slow"] if call.flag("fast") else []
     if not call.flag("fast") and not call.words:
         failed += _build(workspace)
     if not call.words:
@@ -92,7 +92,7 @@ VERB = Verb(
     run,
     words="[PYTEST ARGUMENT…]",
     options=(
-        Option("--fast", "only what takes no engine"),
+        Option("--fast", "only what takes no engine, and is not marked slow"),
         ALWAYS._replace(help="also what passed before with the same inputs"),
     ),
     passes=True,

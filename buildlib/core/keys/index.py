@@ -20,7 +20,7 @@ from buildlib.core import cache_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable
+    from collections.abc import Callable, Collection, Container, Iterable
 
     StatData = tuple[int, int, int, int, int]
     _Entry = tuple[StatData, str]  # with the stamp of that state
@@ -74,6 +74,7 @@ class DigestIndex:
         """Which index it is: each that is saved has another."""
         self._noted: set[str] = set()
         self._seen: set[str] = set()
+        self._asked: list[Collection[str]] = []
         self._changed = False
         self.hashed = 0
         """How many files were read; tests count it."""
@@ -86,10 +87,11 @@ class DigestIndex:
         if self._shared:
             own = {path: entries[path] for path in list(self._noted) if path in entries}
             entries = {**entries, **cache_file.load(self._file, _KIND).get("entries", {}), **own}
+        asked = set().union(*self._asked)  # `stamps` looked at these in this run
         existing = {
             path: entry
             for path, entry in entries.items()
-            if os.path.lexists(f"{self._root}/{path}")
+            if path in asked or os.path.lexists(f"{self._root}/{path}")
         }
         token = f"{time.time_ns()} {os.getpid()}"
         if cache_file.save(self._file, _KIND, {"entries": existing, "token": token}):
@@ -159,11 +161,12 @@ class DigestIndex:
     def stamp(self, path: str) -> str:
         return self.stamps([path])[0]
 
-    def stamps(self, paths: Iterable[str]) -> list[str]:
+    def stamps(self, paths: Collection[str]) -> list[str]:
         """The stamps of files. Hot: every file of a workspace goes through this loop."""
         lstat, entry_of, before = os.lstat, self._entries.get, f"{self._root}/"
         seen = self._seen
         stamps: list[str] = []
+        self._asked.append(paths)
         for path in paths:
             if path in seen:
                 seen.remove(path)
@@ -173,6 +176,7 @@ class DigestIndex:
             try:
                 info = lstat(full)
             except OSError:
+                self._forget(path)
                 stamps.append("-")
                 continue
             entry = entry_of(path)
@@ -215,6 +219,10 @@ class DigestIndex:
             return stamp
         if is_old(stat_data(before), now):
             self._remember(path, stat_data(before), stamp)
-        elif self._entries.pop(path, None) is not None:
-            self._changed = True
+        else:
+            self._forget(path)
         return stamp
+
+    def _forget(self, path: str) -> None:
+        if self._entries.pop(path, None) is not None:
+            self._changed = True
