@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
+from buildlib.core.dockerfile.invisible import invisible_in
 from buildlib.core.dockerfile.parse import PROXY_ARGS
 from buildlib.engine import process
 from buildlib.engine.buildkit_output import Event, Status
@@ -172,6 +173,8 @@ class CliBuilder:
             argv.append("--no-cache")
         if request.platform:
             argv.append(f"--platform={request.platform}")
+        if request.target:
+            argv.append(f"--target={request.target}")
         for name, value in request.args:
             argv += ["--build-arg", f"{name}={value}"]
         for name, value in request.labels:
@@ -231,6 +234,8 @@ class CliBuilder:
             return unavailable(self._endpoint, ConnectionError("it went away during the build"))
         step = f" at {failure.step[:160]}" if failure.step else ""
         detail = [*failure.tail, failure.reason]
+        if failure.line and (found := invisible_in(text, failure.line)):
+            detail.append(f"there is {found}")
         where = Location(_shown(request), failure.line) if failure.line else None
         what = f"the build of {_shown(request)} failed{step}"
         return ActionError(what, where=where, detail="\n".join(detail))

@@ -86,6 +86,7 @@ class BuildRequest(NamedTuple):
         grants: Files lent to every RUN (see `engine.secrets`).
         shown_as: The Dockerfile's path in the workspace, for messages.
         no_cache: Run every step, whatever the builder's cache holds.
+        target: The stage that is built; the last one if empty.
     """
 
     context: str
@@ -97,6 +98,7 @@ class BuildRequest(NamedTuple):
     grants: tuple[Grant, ...] = ()
     shown_as: str = ""
     no_cache: bool = False
+    target: str = ""
 
 
 class Engine(Protocol):

@@ -33,7 +33,7 @@ def check_engine_limits(dockerfile: Dockerfile) -> None:
             where=Location(file, dockerfile.syntax_line),
             fix="remove the line; the engine's own frontend is enough",
         )
-    for stage in dockerfile.stages:
+    for stage in dockerfile.reached:
         for instruction in stage.instructions:
             where = Location(file, instruction.line)
             for part in (instruction, instruction.trigger):

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from posixpath import normpath
 from typing import Any
 
+from buildlib.core.dsl import absent
 from buildlib.core.dsl.glob import is_glob
 from buildlib.core.model.label import Label, Reference, is_label, is_name, parse_reference
 from buildlib.core.model.settings import FLAVOURS, Settings
@@ -19,7 +21,7 @@ from buildlib.core.model.tree import Tree
 from buildlib.errors import InputError, Location
 from buildlib.suggest import did_you_mean, nearest
 
-BUILD_FILE = "BUILD.py"
+BUILD_FILE = absent.BUILD_FILE
 _REPOSITORY = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 
@@ -144,15 +146,13 @@ def _refuse_missing(package: Package, name: str, attribute: str, *, makes: bool)
             f"{attribute} holds the pattern {name!r}, but takes names",
             fix=f'{attribute} = glob(["{name}"])',
         )
+    folder = "" if normpath(name) == "." else normpath(name) + "/"
     if leads_out(name):
         what, fix = "leads out of the package", "name a target of the other package: //folder:name"
-    elif package.tree.exists(package.in_workspace(name)):
-        folder = name.rstrip("/") + "/"
-        if any(known.startswith(folder) for known in package.names):
-            what, fix = "is a folder", f'glob(["{folder}**"])'
-        else:
-            what = "belongs to another package, or is a tool's leaving"
-            fix = "name a target of the other package: //folder:name"
+    elif any(known.startswith(folder) for known in package.names):
+        what, fix = "is a folder", f'glob(["{folder}**"])'
+    elif reason := absent.why_absent(package.tree, package.path, normpath(name)):
+        what, fix = reason
     else:
         home, meant = package.path or "the workspace root", nearest(name, package.names)
         what = f"does not exist in {home}{did_you_mean(name, package.names)}"

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from buildlib.core.dsl.absent import read_linked, why_absent
 from buildlib.core.graph.graph import Graph
-from buildlib.core.model.label import Label
 from buildlib.core.model.target import Request, Target
 from buildlib.core.model.tree import Tree
 from buildlib.errors import InputError, Location
@@ -44,7 +44,7 @@ _PAST_THE_KEY = {
 
 
 def validate(graph: Graph, tree: Tree, memo: Any) -> None:
-    """Check every target that has a Dockerfile, and refuse built files as sources.
+    """Check every target that has a Dockerfile, and refuse files that no action could take.
 
     `memo` remembers passed checks; it is that of a `View`.
     """
@@ -53,6 +53,10 @@ def validate(graph: Graph, tree: Tree, memo: Any) -> None:
         request = target.rule.request(target)
         if request is not None:
             _validate(target, request, graph, tree, memo)
+        elif tree.links:
+            from buildlib.core.graph.links import refuse_links
+
+            refuse_links(target, (), tree)
 
 
 def _check_exports(graph: Graph) -> None:
@@ -75,25 +79,55 @@ def _check_exports(graph: Graph) -> None:
 
 def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: Any) -> None:
     file = target.label.path(request.dockerfile)
-    try:
-        text = tree.read(file)
-    except FileNotFoundError:
-        raise InputError(
-            f"{file} cannot be read: it is a link that leads nowhere in the workspace",
-            where=target.where,
-            fix=f"git checkout -- {file}",
-        ) from None
     provided = target.rule.staged_names(target, graph.targets)
-    bases: dict[str, str] = {}
-    for arg, label in request.bases.items():
-        base = graph[label]
-        if not base.rule.is_image:
-            raise InputError(
-                f"{label} is no image, but a {base.rule.kind}",
-                where=target.where,
-                fix="name an image as parent",
-            )
-        bases[arg] = base.rule.from_name(base)
+    links: Mapping[str, str] = {}
+    if tree.links:
+        from buildlib.core.graph.links import check_dockerfile, links_of, refuse_links
+
+        refuse_links(target, provided, tree)
+        links = links_of(target, tree)
+        check_dockerfile(target, request.dockerfile, links)
+    text = read_linked(tree, file, target.where)
+    bases = _bases(target, request, graph)
+    ignore_file, ignore = _ignore_text(tree, target, request.dockerfile)
+    memo_key = (
+        "dockerfile",
+        text,
+        tuple(provided),
+        _plain(bases),
+        _plain(request.known_args),
+        request.target,
+        ignore,
+        request.network,
+    )
+    if not links and memo.get(memo_key):
+        return
+    from buildlib.core.dockerfile.ignore import IgnoreRules
+
+    ignored = IgnoreRules.parse(ignore.decode(errors="replace"), ignore_file).excludes
+    context = [name for name in provided if name != request.dockerfile or not ignored(name)]
+    if links:  # not remembered: where they lead is not in the key
+        from buildlib.core.graph.links import check_links
+
+        check_links(links, context, target, tree, ignored)
+    decoded = text.decode(errors="replace")
+    try:
+        dockerfile = _parsed(decoded, file, request)
+        _check_images(dockerfile, bases, target, graph)
+        from buildlib.core.dockerfile.check import check_sources
+
+        def why(path: str) -> tuple[str, str] | None:
+            return why_absent(tree, target.label.package, path)
+
+        check_sources(dockerfile, context, why, target.where, ignored=ignored, links=links)
+    except InputError as error:
+        _complete(error, target, file, decoded)
+        raise
+    memo[memo_key] = True
+
+
+def _bases(target: Target, request: Request, graph: Graph) -> dict[str, str]:
+    """The declared bases, each with the name of its image; refuses what only looks declared."""
     for arg in _FETCHING_ARGS:
         if arg in request.args:
             raise InputError(
@@ -101,38 +135,56 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
                 where=target.where,
                 fix=f"remove {arg} from build_args",
             )
-    args = {**_platform_args(request.platform), **request.args}
-    ignore_file, ignore = _ignore_text(tree, target.label, request.dockerfile)
-    memo_key = (
-        "dockerfile",
-        text,
-        tuple(provided),
-        _plain(bases),
-        _plain(args),
-        ignore,
-        request.network,
-    )
-    if memo.get(memo_key):
-        return
-    from buildlib.core.dockerfile import check
-    from buildlib.core.dockerfile.ignore import IgnoreRules
+    bases: dict[str, str] = {}
+    for key, label in request.bases.items():
+        base = graph[label]
+        if not base.rule.is_image:
+            raise InputError(
+                f"{label} is no image, but a {base.rule.kind}",
+                where=target.where,
+                fix="name an image as parent",
+            )
+        bases[key] = base.rule.from_name(base)
+    return bases
+
+
+def _parsed(text: str, file: str, request: Request) -> Dockerfile:
+    """A Dockerfile that all engines can build, without inputs that no key holds."""
     from buildlib.core.dockerfile.limits import check_engine_limits
     from buildlib.core.dockerfile.parse import parse
 
-    dockerfile = parse(text.decode(errors="replace"), file, args)
+    dockerfile = parse(text, file, request.known_args, request.target)
     check_engine_limits(dockerfile)
     _check_hermetic(dockerfile, network=request.network)
-    parents = {arg: check.repository(name) for arg, name in bases.items()}
-    check.check_parent(dockerfile, parents, target.where)
-    ignored = IgnoreRules.parse(ignore.decode(errors="replace"), ignore_file).excludes
-    check.check_sources(
-        dockerfile,
-        provided,
-        lambda path: tree.exists(target.label.path(path)),
-        target.where,
-        ignored,
-    )
-    memo[memo_key] = True
+    return dockerfile
+
+
+def _check_images(
+    dockerfile: Dockerfile, bases: Mapping[str, str], target: Target, graph: Graph
+) -> None:
+    from buildlib.core.dockerfile.bases import check_parent, repository
+
+    def label_of(name: str) -> str:
+        for label, each in graph.targets.items():
+            if each.rule.is_image and repository(each.rule.from_name(each)) == name:
+                return str(label)
+        return ""
+
+    names = {key: repository(name) for key, name in bases.items()}
+    check_parent(dockerfile, names, target.where, label_of)
+
+
+def _complete(error: InputError, target: Target, file: str, text: str) -> None:
+    """Say of an error where the target is declared, and name a character that nobody sees."""
+    error.where = error.where or target.where
+    if error.where.file != file:
+        return
+    error.declared = target.where
+    from buildlib.core.dockerfile.invisible import invisible_in
+
+    if error.where.line and (found := invisible_in(text, error.where.line)):
+        error.what += f"; there is {found}"
+        error.fix = found.removal(file)
 
 
 def _check_hermetic(dockerfile: Dockerfile, *, network: bool) -> None:
@@ -149,21 +201,13 @@ def _check_hermetic(dockerfile: Dockerfile, *, network: bool) -> None:
         raise InputError(what, where=Location(dockerfile.file, outside.line), fix=fix)
 
 
-def _ignore_text(tree: Tree, label: Label, dockerfile: str) -> tuple[str, bytes]:
+def _ignore_text(tree: Tree, target: Target, dockerfile: str) -> tuple[str, bytes]:
     """Path and text of the ignore file that applies; it is parsed only for a check."""
-    for path in map(label.path, (f"{dockerfile}.dockerignore", ".dockerignore")):
+    for path in map(target.label.path, (f"{dockerfile}.dockerignore", ".dockerignore")):
         if tree.exists(path):
-            return path, tree.read(path)
+            return path, read_linked(tree, path, target.where)
     return "", b""
 
 
 def _plain(values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(values.items()))
-
-
-def _platform_args(platform: str) -> dict[str, str]:
-    """The build arguments that BuildKit sets by itself (docs.docker.com, "Global scope")."""
-    system, _, rest = platform.partition("/")
-    machine, _, variant = rest.partition("/")
-    values = {"PLATFORM": platform, "OS": system, "ARCH": machine, "VARIANT": variant}
-    return {f"TARGET{name}": value for name, value in values.items()}

@@ -36,7 +36,7 @@ PARENT_ARG = "BASE_CONTAINER"
 SRC = "src"
 """Kind of an edge: files that go into the target, or into its build context."""
 BASE = "base"
-"""An image that the target's Dockerfile builds on; the edge is named for a build argument."""
+"""An image that the target's Dockerfile builds on; the edge is named for its key in `bases`."""
 IMAGE = "image"
 """An image that the target proves, or names in a text."""
 NAME = "name"
@@ -141,8 +141,10 @@ class Request(NamedTuple):
     Attributes:
         dockerfile: Its name in the package, and in the build context.
         args: Values of build arguments.
-        bases: Build argument -> the image whose present name becomes its value.
+        bases: Build argument, or name of an image in the Dockerfile -> the image whose present
+            name becomes its value, or takes its place.
         network: Whether steps may use the network.
+        target: The stage that is built; the last one if empty.
     """
 
     dockerfile: str
@@ -150,6 +152,15 @@ class Request(NamedTuple):
     bases: Mapping[str, Label]
     platform: str
     network: bool
+    target: str = ""
+
+    @property
+    def known_args(self) -> dict[str, str]:
+        """`args`, and what BuildKit sets by itself (docs.docker.com, "Global scope")."""
+        system, _, rest = self.platform.partition("/")
+        machine, _, variant = rest.partition("/")
+        values = {"PLATFORM": self.platform, "OS": system, "ARCH": machine, "VARIANT": variant}
+        return {**{f"TARGET{name}": value for name, value in values.items()}, **self.args}
 
 
 HERE, ELSEWHERE = "here", "elsewhere"

@@ -63,7 +63,8 @@ def member_files(target: Target, context: Context) -> Iterator[tuple[str, FileOu
 class DockerfileRule(Rule):
     """A rule whose targets have a Dockerfile, and a staged folder as its build context.
 
-    The targets have the attributes `build_args`, `dockerfile`, `network` and `platform`.
+    The targets have the attributes `build_args`, `dockerfile`, `network` and `platform`, and
+    `target` where another stage than the last is built.
     """
 
     def request(self, target: Target) -> Request:
@@ -73,6 +74,7 @@ class DockerfileRule(Rule):
             {dep.name: dep.ref.label for dep in target.deps if dep.kind == BASE},
             target.platform,
             target.attrs["network"],
+            target.attrs.get("target", ""),
         )
 
     def staged_names(self, target: Target, targets: Targets) -> list[str]:

@@ -8,9 +8,11 @@ Steps have no network unless the declaration says `network=True`.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from buildlib.core.dsl.absent import read_linked
 from buildlib.core.dsl.declare import (
     current,
     declare,
@@ -41,6 +43,7 @@ def docker_image(
     parent: str | Mapping[str, str] | None = None,
     bases: Mapping[str, str] | None = None,
     dockerfile: str = "Dockerfile",
+    target: str = "",
     srcs: Sequence[str] = (),
     apt: Sequence[str] = (),
     python: str = "",
@@ -61,8 +64,12 @@ def docker_image(
         name: Name of the target.
         parent: The image that `FROM ${BASE_CONTAINER}` stands for: a label, or one for each
             flavour; None for a Dockerfile that starts from scratch.
-        bases: Further images: build argument -> label.
+        bases: Further images: build argument -> label; or, for a Dockerfile that is not to be
+            edited, the name of an image in its `FROM` or `--from`, without tag, in which `*` may
+            stand for anything -> label.
         dockerfile: The Dockerfile, a file of the package.
+        target: The stage to build, by its name; by default the last one. What it does not need is
+            neither built nor checked.
         srcs: Files of the package (also by `glob`; `.dockerignore` holds), and labels.
         apt: Debian packages to add to the parent; locked with all they need by
             `./doitw lock apt`, and laid in `apt/`.
@@ -89,6 +96,8 @@ def docker_image(
     pins: list[Pin] = []
     own = str(label(f":{name}"))
     parents = dict(bases or {})
+    for key in parents:
+        _check_base(key)
     chosen = _by_flavour(parent, known_flavours(flavours))
     if chosen and PARENT_ARG in parents:
         raise InputError(
@@ -118,6 +127,7 @@ def docker_image(
             "dockerfile": dockerfile,
             "licenses": licenses,
             "network": network,
+            **({"target": target} if target else {}),
             "python": python,
             "platform": platform or current().settings.platform,
             "repository": image_repository(repository or name),
@@ -129,6 +139,17 @@ def docker_image(
         tags=image_tags(tags),
         internal=internal,
     )
+
+
+def _check_base(key: str) -> None:
+    """Refuse a key of `bases` that is neither a build argument nor an image's name."""
+    name = re.sub(r"[${}\s]", "", key.partition("@")[0])
+    name = re.sub(r":[^/:]*\Z", "", name)
+    if not name or name != key:
+        raise InputError(
+            f"{key!r} in bases is neither a build argument nor the name of an image without a tag",
+            fix=f'bases = {{"{name or "NAME"}": "//…"}}',
+        )
 
 
 def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
@@ -175,7 +196,7 @@ def _by_flavour(parent: str | Mapping[str, str] | None, flavours: Sequence[str])
 
 
 def without_ignored(files: list[File], dockerfile: str) -> list[File]:
-    """Drop files that the package's `.dockerignore` excludes."""
+    """Drop files that the package's `.dockerignore` excludes; itself it is a file like others."""
     package = current()
     names = {IGNORE_FILE, f"{dockerfile}{IGNORE_FILE}"}
     if names.isdisjoint(package.name_set):
@@ -185,8 +206,9 @@ def without_ignored(files: list[File], dockerfile: str) -> list[File]:
     path = package.in_workspace(
         ignore_file(dockerfile, package.name_set.__contains__) or IGNORE_FILE
     )
-    rules = IgnoreRules.parse(package.tree.read(path).decode(errors="replace"), file=path)
-    return [file for file in files if file.name not in names and not rules.excludes(file.name)]
+    text = read_linked(package.tree, path).decode(errors="replace")
+    rules = IgnoreRules.parse(text, file=path)
+    return [file for file in files if not rules.excludes(file.name)]
 
 
 class DockerImage(DockerfileRule):
