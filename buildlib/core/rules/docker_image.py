@@ -8,7 +8,6 @@ Steps have no network unless the declaration says `network=True`.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +22,11 @@ from buildlib.core.dsl.declare import (
     source,
     sources,
 )
-from buildlib.core.model.label import Reference
 from buildlib.core.model.output import Output
 from buildlib.core.model.requirements import request_of, requirement_files
 from buildlib.core.model.section import APT, PYTHON
-from buildlib.core.model.target import BASE, PARENT_ARG, SRC, Dep, File, Pin, Target, image_name
-from buildlib.core.rules.base import DockerfileRule, locked_requirements
+from buildlib.core.model.target import PARENT_ARG, SRC, File, Pin, Target, image_name
+from buildlib.core.rules.base import DockerfileRule, base_deps, locked_requirements
 from buildlib.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,8 +94,6 @@ def docker_image(
     pins: list[Pin] = []
     own = str(label(f":{name}"))
     parents = dict(bases or {})
-    for key in parents:
-        _check_base(key)
     chosen = _by_flavour(parent, known_flavours(flavours))
     if chosen and PARENT_ARG in parents:
         raise InputError(
@@ -106,7 +102,7 @@ def docker_image(
         )
     if chosen:
         parents[PARENT_ARG] = chosen
-    deps += [Dep(BASE, arg, Reference(label(text))) for arg, text in parents.items()]
+    deps += base_deps(parents)
     if apt:
         if not chosen:
             raise InputError(
@@ -139,17 +135,6 @@ def docker_image(
         tags=image_tags(tags),
         internal=internal,
     )
-
-
-def _check_base(key: str) -> None:
-    """Refuse a key of `bases` that is neither a build argument nor an image's name."""
-    name = re.sub(r"[${}\s]", "", key.partition("@")[0])
-    name = re.sub(r":[^/:]*\Z", "", name)
-    if not name or name != key:
-        raise InputError(
-            f"{key!r} in bases is neither a build argument nor the name of an image without a tag",
-            fix=f'bases = {{"{name or "NAME"}": "//…"}}',
-        )
 
 
 def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
