@@ -204,7 +204,9 @@ def test_what_was_found_right_is_looked_at_again_when_it_changed(
     assert workspace.graph
     workspace.save()
     made.replace("a/BUILD.py", *change)
-    assert made.error().startswith("a/BUILD.py:2: error: ")
+    message = made.error()
+    assert message.startswith("a/Dockerfile:")
+    assert "\n  declared at a/BUILD.py:2\n" in message
 
 
 def test_an_image_that_a_dockerfile_cannot_name_is_told(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ in the image: an absolute link leads there, and so may one to what the workspace
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from posixpath import dirname, join, normpath, relpath
 
 from buildlib.core.dockerfile.check import follow, in_context
@@ -14,17 +14,6 @@ from buildlib.core.dsl.absent import why_absent
 from buildlib.core.model.target import Target
 from buildlib.core.model.tree import Tree
 from buildlib.errors import InputError
-
-
-def links_of(target: Target, tree: Tree) -> dict[str, str]:
-    """What the symlinks among a target's files say, by their names in the target."""
-    found = [file for file in target.files if file.path in tree.links]
-    stamps = tree.stamps([file.path for file in found])
-    return {
-        file.name: stamp.removeprefix("link ")
-        for file, stamp in zip(found, stamps, strict=True)
-        if stamp.startswith("link ")
-    }
 
 
 def refuse_links(target: Target, staged: Collection[str], tree: Tree) -> None:
@@ -38,28 +27,37 @@ def refuse_links(target: Target, staged: Collection[str], tree: Tree) -> None:
             )
 
 
-def check_dockerfile(target: Target, dockerfile: str, links: Mapping[str, str]) -> None:
-    """Refuse a Dockerfile that is a link out of its package: no build context has what it says."""
-    if dockerfile in links:
-        place = target.label.path(dockerfile)
-        led = _leads_to(place, links[dockerfile])
-        if _inside(target, led) is None:
-            raise _leads_out(target, place, links[dockerfile], led)
-
-
 def check_links(
-    links: Mapping[str, str],
-    context: Collection[str],
     target: Target,
+    dockerfile: str,
+    context: Collection[str],
     tree: Tree,
     ignored: Callable[[str], bool],
-) -> None:
-    """Refuse a link to what the workspace has and the build context lacks."""
+) -> dict[str, str]:
+    """Refuse links to what the workspace has and a build context lacks.
+
+    Args:
+        dockerfile: May lead nowhere out of its package.
+
+    Returns:
+        What the links in the context say, by their names there.
+    """
+    refuse_links(target, context, tree)
+    files = [file for file in target.files if file.path in tree.links]
+    stamps = tree.stamps([file.path for file in files])
+    links = {
+        file.name: stamp.removeprefix("link ")
+        for file, stamp in zip(files, stamps, strict=True)
+        if stamp.startswith("link ")
+    }
     for name, text in links.items():
         place = target.label.path(name)
-        absolute = text.startswith(tree.root + "/")
-        led = text[len(tree.root) + 1 :] if absolute else _leads_to(place, text)
+        led = normpath(join(dirname(place), text))
+        absolute = led.startswith(tree.root + "/")
+        led = led.removeprefix(tree.root + "/")
         inside = _inside(target, led)
+        if name == dockerfile and inside is None:
+            raise _leads_out(target, place, text, led)
         if led.startswith("/") or not tree.exists(led):
             continue  # to what the image has
         if inside is None:
@@ -70,17 +68,12 @@ def check_links(
                 where=target.where,
                 fix=f"ln -sfn {relpath(led, dirname(place) or '.')} {place}",
             )
-        if in_context(follow(name, links), context) or ignored(inside):
-            continue
-        if reason := why_absent(tree, target.label.package, inside):
+        reason = why_absent(tree, target.label.package, inside)
+        if reason and not in_context(follow(name, links), context) and not ignored(inside):
             raise InputError(
                 f"{place} is a link to {text}, which {reason[0]}", where=target.where, fix=reason[1]
             )
-
-
-def _leads_to(place: str, text: str) -> str:
-    """Where a link leads: a path in the workspace, or one that begins with `/` or `..`."""
-    return normpath(join(dirname(place), text))
+    return links
 
 
 def _inside(target: Target, path: str) -> str | None:

@@ -80,16 +80,21 @@ def _check_exports(graph: Graph) -> None:
 def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: Any) -> None:
     file = target.label.path(request.dockerfile)
     provided = target.rule.staged_names(target, graph.targets)
+    ignore_file, ignore = _ignore_text(tree, target, request.dockerfile)
+
+    def ignored(path: str) -> bool:
+        from buildlib.core.dockerfile.ignore import IgnoreRules
+
+        rules = IgnoreRules.parse(ignore.decode(errors="replace"), ignore_file)
+        return rules.excludes(path)
+
     links: Mapping[str, str] = {}
     if tree.links:
-        from buildlib.core.graph.links import check_dockerfile, links_of, refuse_links
+        from buildlib.core.graph.links import check_links
 
-        refuse_links(target, provided, tree)
-        links = links_of(target, tree)
-        check_dockerfile(target, request.dockerfile, links)
+        links = check_links(target, request.dockerfile, provided, tree, ignored)
     text = read_linked(tree, file, target.where)
     bases = _bases(target, request, graph)
-    ignore_file, ignore = _ignore_text(tree, target, request.dockerfile)
     memo_key = (
         "dockerfile",
         text,
@@ -99,17 +104,11 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
         request.target,
         ignore,
         request.network,
+        _plain(links),
     )
-    if not links and memo.get(memo_key):
+    if memo.get(memo_key):
         return
-    from buildlib.core.dockerfile.ignore import IgnoreRules
-
-    ignored = IgnoreRules.parse(ignore.decode(errors="replace"), ignore_file).excludes
     context = [name for name in provided if name != request.dockerfile or not ignored(name)]
-    if links:  # not remembered: where they lead is not in the key
-        from buildlib.core.graph.links import check_links
-
-        check_links(links, context, target, tree, ignored)
     decoded = text.decode(errors="replace")
     try:
         dockerfile = _parsed(decoded, file, request)
