@@ -224,6 +224,7 @@ class DigestIndex:
         if self._entries.pop(path, None) is not None:
             self._changed = True
 
+
 def unreadable(
     path: str, root: str, why: str = "Permission denied", *, folder: bool = False
 ) -> InputError:
