@@ -344,11 +344,16 @@ class Workspace:
         )
 
     def plan(
-        self, roots: Iterable[Label], *, force: bool = False, shared: Shared | None = None
+        self,
+        roots: Iterable[Label],
+        *,
+        force: bool = False,
+        shared: Shared | None = None,
+        drafts: bool = False,
     ) -> Plan:
-        """Return what a build of some targets would do; `Planner.plan` says what `shared` is."""
+        """Return what a build of some targets would do; `Planner.plan` tells of the arguments."""
         presence = self.presence if self._inspected else self._first_presence()
-        return self.planner.plan(roots, presence, force=force, shared=shared)
+        return self.planner.plan(roots, presence, force=force, shared=shared, drafts=drafts)
 
     def step(self, label: Label, *, force: bool = False) -> Step:
         """Return what a build would do with one target now."""

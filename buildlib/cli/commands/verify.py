@@ -32,7 +32,8 @@ def run(call: Call) -> int:
     workspace = open_workspace(call)
     checks = _checks(workspace, workspace.resolve(call.words, folder=call.folder, verb=VERIFY))
     if call.flag("dry-run"):
-        for line in plans.lines(workspace, workspace.plan(checks, force=call.flag("always"))):
+        plan = workspace.plan(checks, force=call.flag("always"), drafts=True)
+        for line in plans.lines(workspace, plan):
             say(line)
         return 0
     quiet = call.flag("json")
