@@ -199,6 +199,7 @@ class Workspace:
 
     def renew(self) -> None:
         """Forget what was read, after a file of the workspace was written."""
+        partial = self.view.partial
         for name in (
             "view",
             "explainer",
@@ -208,6 +209,7 @@ class Workspace:
             "shared_store",
         ):
             self.__dict__.pop(name, None)
+        self.view.partial = partial
 
     def save(self) -> None:
         """Save what makes the next run faster."""
@@ -226,7 +228,7 @@ class Workspace:
             words: The command line, as `noop_cache.repeat` takes it; none for what is not cached.
             said: The lines of its answer.
         """
-        if plan.steps:
+        if plan.steps or self.graph.errors:
             noop_cache.remove(self.root, words)
             return
         engine = self.__dict__.get("engine")

@@ -191,8 +191,11 @@ def write_lock(workspace: Workspace, lock: Lock) -> None:
 def unwanted(workspace: Workspace, lock: Lock) -> list[tuple[str, str]]:
     """Return the entries, as (section, name), that no target asks for in any flavour.
 
-    Where a flavour cannot be loaded, its requests are not known, and all entries are kept.
+    Where something is wrong with a declaration, its requests are not known, and all entries are
+    kept.
     """
+    if workspace.graph.errors:
+        return []
     candidates = {(section, name) for section, entries in lock.items() for name in entries}
     candidates -= _requested(workspace.graph)
     if not candidates:  # as nearly always: the other flavours need not be read

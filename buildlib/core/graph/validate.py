@@ -43,20 +43,29 @@ _PAST_THE_KEY = {
 """For each kind of `Outside`: the error and its fix."""
 
 
-def validate(graph: Graph, tree: Tree, memo: Any) -> None:
+def validate(graph: Graph, tree: Tree, memo: Any) -> dict[Label, InputError]:
     """Check every target that has a Dockerfile, and refuse built files as sources.
 
-    `memo` remembers passed checks; it is that of a `View`.
+    Args:
+        memo: Remembers passed checks; it is that of a `View`.
+
+    Returns:
+        What is wrong with targets.
     """
-    _check_exports(graph)
+    errors = _export_errors(graph)
     for target in graph.targets.values():
         request = target.rule.request(target)
         if request is not None:
-            _validate(target, request, graph, tree, memo)
+            try:
+                _validate(target, request, graph, tree, memo)
+            except InputError as error:
+                errors.setdefault(target.label, error)
+    return errors
 
 
-def _check_exports(graph: Graph) -> None:
-    """Refuse exported files as sources: they may be absent, so no key may depend on them."""
+def _export_errors(graph: Graph) -> dict[Label, InputError]:
+    """Targets with exported files as sources: these may be absent, so no key may depend on them."""
+    errors: dict[Label, InputError] = {}
     makers: dict[str, dict[str, Target]] = {}
     for target in graph.targets.values():
         export = target.rule.export(target, "")
@@ -66,11 +75,12 @@ def _check_exports(graph: Graph) -> None:
         for file in target.files if target.label.package in makers else ():
             maker = makers[target.label.package].get(file.path)
             if maker is not None:
-                raise InputError(
+                errors[target.label] = InputError(
                     f"{file.path} is made by {maker.label} and is no source",
                     where=target.where,
                     fix=f'"{maker.label}" in the place of it, or exclude=["{file.name}"] in a glob',
                 )
+    return errors
 
 
 def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: Any) -> None:

@@ -167,9 +167,11 @@ class Planner:
                 build such a plan.
 
         Raises:
-            InputError: Without `drafts`, the lock lacks pins that a target needs.
+            InputError: Something is wrong with a target; without `drafts`, also if the lock lacks
+                pins that it needs.
         """
         roots = list(roots)
+        self._graph.refuse_broken(roots)
         needed = self._graph.closure(roots)
         key_of = self._keys.key_or_none if drafts else self._keys.key
         keys = {label: key_of(Reference(label)) for label in needed}

@@ -48,7 +48,9 @@ def bound(workspace: Workspace) -> list[policy.Content]:
         EngineUnavailable: No engine answers.
     """
     count = workspace.settings.keep_images
-    if not count or _may_wait(workspace):
+    if not count or workspace.graph.errors:  # what else the working tree needs is not known
+        return []
+    if _may_wait(workspace):
         return []
     from collections import Counter
 
