@@ -334,6 +334,18 @@ class Workspace:
         suite = SUITE if self.settings.flavour == "debian" else ""
         return grants_for(self.settings.network, suite=suite)
 
+    def refuse_missing_secrets(self, target: Target) -> None:
+        """Refuse to build a target if one of its secrets is not there."""
+        if target.secrets:
+            from buildlib.engine.secrets import value_of
+
+            try:
+                for secret in target.secrets:
+                    value_of(secret, os.environ)
+            except InputError as error:
+                error.where = target.where
+                raise
+
     @cached_property
     def planner(self) -> Planner:
         return Planner(

@@ -52,7 +52,8 @@ def lines(workspace: Workspace, plan: Plan) -> list[str]:
     width = max((len(short_name(workspace, step.label)) for step in plan.steps), default=0)
     for step in plan.steps:
         name = short_name(workspace, step.label).ljust(width)
-        note = "" if is_hermetic(workspace, step) else "  [not hermetic: network=True]"
+        impurity = impurity_of(workspace, step)
+        note = f"  [not hermetic: {impurity}]" if impurity else ""
         note += "  [stamped]" if step.label in stamped_labels else ""
         last_time = f"  (last time {duration(step.seconds)})" if step.seconds else ""
         if step.action == "pull":
@@ -115,11 +116,11 @@ def targets(count: int) -> str:
     return "1 target is" if count == 1 else f"{count} targets are"
 
 
-def is_hermetic(workspace: Workspace, step: Step) -> bool:
-    """Whether a target's steps run without network."""
+def impurity_of(workspace: Workspace, step: Step) -> str:
+    """What lets a target's steps see what no key holds; empty for a hermetic target."""
     target = workspace.graph[step.label]
     request = target.rule.request(target)
-    return request is None or not request.network
+    return request.impurity if request else ""
 
 
 def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
@@ -135,7 +136,7 @@ def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
             "key": step.key,
             "last_seconds": step.seconds,
             "size": step.size,
-            "hermetic": is_hermetic(workspace, step),
+            "hermetic": not impurity_of(workspace, step),
             "stamped": step.label in stamped_labels,
         }
 

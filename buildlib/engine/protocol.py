@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from buildlib.core.model.secret import Secret
+
 Log = Callable[[str], None]
 """Takes one line of a build's output, without its newline. May be called from another thread."""
 
@@ -86,6 +88,7 @@ class BuildRequest(NamedTuple):
         grants: Files lent to every RUN (see `engine.secrets`).
         shown_as: The Dockerfile's path in the workspace, for messages.
         no_cache: Run every step, whatever the builder's cache holds.
+        secrets: What steps may mount; their values are in no line of the output.
     """
 
     context: str
@@ -97,6 +100,7 @@ class BuildRequest(NamedTuple):
     grants: tuple[Grant, ...] = ()
     shown_as: str = ""
     no_cache: bool = False
+    secrets: tuple[Secret, ...] = ()
 
 
 class Engine(Protocol):

@@ -247,6 +247,7 @@ class ActionContext:
             grants=self._grants() if request.network else (),
             shown_as=target.label.path(request.dockerfile),
             no_cache=self._no_cache,
+            secrets=request.secrets,
         )
 
     def run_module(

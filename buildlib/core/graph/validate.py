@@ -121,6 +121,7 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
         _plain(args),
         ignore,
         request.network,
+        secrets := tuple(secret.id for secret in request.secrets),
     )
     if memo.get(memo_key):
         return
@@ -128,10 +129,12 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
     from buildlib.core.dockerfile.ignore import IgnoreRules
     from buildlib.core.dockerfile.limits import check_engine_limits
     from buildlib.core.dockerfile.parse import parse
+    from buildlib.core.dockerfile.secrets import check_secrets
 
     dockerfile = parse(text.decode(errors="replace"), file, args)
     check_engine_limits(dockerfile)
     _check_hermetic(dockerfile, network=request.network)
+    check_secrets(dockerfile, secrets, target.where)
     parents = {arg: check.repository(name) for arg, name in bases.items()}
     check.check_parent(dockerfile, parents, target.where)
     ignored = IgnoreRules.parse(ignore.decode(errors="replace"), ignore_file).excludes

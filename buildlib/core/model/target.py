@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.output import Export, Output
+from buildlib.core.model.secret import Secret
 from buildlib.errors import Location
 
 
@@ -99,6 +100,8 @@ class Target(NamedTuple):
         flavours: Flavours that have it; empty for all. Not part of the key.
         tags: Tags of its image beside the channel's; not part of the key.
         internal: Only used to make other targets, and never released; not part of the key.
+        secrets: For the steps of its Dockerfile; not part of the key, where their ids are an
+            attribute.
     """
 
     label: Label
@@ -114,6 +117,7 @@ class Target(NamedTuple):
     flavours: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     internal: bool = False
+    secrets: tuple[Secret, ...] = ()
 
     @property
     def platform(self) -> str:
@@ -143,6 +147,7 @@ class Request(NamedTuple):
         args: Values of build arguments.
         bases: Build argument -> the image whose present name becomes its value.
         network: Whether steps may use the network.
+        secrets: What steps may mount.
     """
 
     dockerfile: str
@@ -150,6 +155,12 @@ class Request(NamedTuple):
     bases: Mapping[str, Label]
     platform: str
     network: bool
+    secrets: tuple[Secret, ...] = ()
+
+    @property
+    def impurity(self) -> str:
+        """What of the declaration lets steps see what no key holds; empty for nothing."""
+        return " and ".join([*["network=True"] * self.network, *["secrets"] * bool(self.secrets)])
 
 
 HERE, ELSEWHERE = "here", "elsewhere"

@@ -73,6 +73,7 @@ class DockerfileRule(Rule):
             {dep.name: dep.ref.label for dep in target.deps if dep.kind == BASE},
             target.platform,
             target.attrs["network"],
+            secrets=target.secrets,
         )
 
     def staged_names(self, target: Target, targets: Targets) -> list[str]:
