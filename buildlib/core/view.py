@@ -52,7 +52,7 @@ class View:
         self.memo: Any = {} if memo is None else memo
         self._checked = checked
         self.partial = False
-        """Whether a person named what is asked for, so that what is wrong elsewhere is no matter."""
+        """Whether targets were named, so that what is wrong elsewhere does not matter."""
 
     def in_flavour(self, flavour: str) -> View:
         overrides = {**self.overrides, "flavour": flavour}
@@ -182,7 +182,7 @@ class View:
     ) -> list[Label]:
         """The targets that a person names, in the forms of `Graph.resolve`.
 
-        What is wrong elsewhere is no matter from then on; see `partial`.
+        What is wrong elsewhere does not matter from then on (`partial`).
 
         Args:
             words: As typed; none for all targets.

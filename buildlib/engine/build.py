@@ -144,8 +144,9 @@ class CliBuilder:
         closed = self._without_proxies(request)
         values = {secret: value_of(secret, self._environ) for secret in request.secrets}
         # Under names that mean nothing to the client.
-        variables = {_LENT + it.id: value for it, value in values.items() if it.variable}
-        secrets += _secret_options(request, lambda secret: _LENT + secret.id)
+        names = {secret: f"{_LENT}{number}" for number, secret in enumerate(values)}
+        variables = {names[it]: value for it, value in values.items() if it.variable}
+        secrets += _secret_options(request, names.__getitem__)
         argv = self._argv(client, closed, dockerfile, [*secrets, *output])
         finder = FailureFinder()
         blot = blotter(values.values())

@@ -1,11 +1,10 @@
-"""Secrets of a build: those that a declaration names, and those that a build with a network is lent.
+"""Secrets of a build: those that a declaration names, and what a build with a network is lent.
 
-A user's own secret (`core.model.secret`) is read here and nowhere else, and handed to BuildKit for
-the steps that mount it. Its value is blotted out of what the builder prints.
+A user's own secret (`core.model.secret`) is read here and nowhere else. BuildKit gets it for the
+steps that mount it, and its value is blotted out of what the builder prints.
 
-The rest of this module lends the host's CA bundle and mirrors to every RUN of a Dockerfile that may use the network.
-
-The files are BuildKit secrets in /run/secrets. `ARG`s point tools to them: RUN sees an `ARG` as
+Lent are the host's CA bundle and mirrors, to every RUN of a Dockerfile that may use the network.
+They are BuildKit secrets in /run/secrets. `ARG`s point tools to them: RUN sees an `ARG` as
 environment, and the image does not keep it. Only apt's sources are mounted over a file. So nothing
 of the site gets into a layer, the history (it holds constant paths only) or a key.
 

@@ -543,7 +543,7 @@ def test_secrets_reach_the_steps_that_mount_them_and_nothing_else(
             f"ENV NEVER_KEPT={os.urandom(4).hex()}\n"
             "RUN --mount=type=secret,id=token,required=true"
             " --mount=type=secret,id=netrc,target=/x/netrc,mode=0444"
-            " cat /run/secrets/token /x/netrc && read -r got </run/secrets/token"
+            " cat /run/secrets/token /x/netrc && got=$(cat /run/secrets/token)"
             f' && [ "${{#got}}" = {len(token)} ]\n'
             "RUN [ ! -s /run/secrets/token ]\n"
         )._replace(

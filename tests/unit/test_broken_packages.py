@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from buildlib.build import noop_cache
 from buildlib.build.lock.refresh import write_lock
 from buildlib.build.workspace import Workspace
 from buildlib.core.model.label import Reference, parse_label
@@ -35,7 +34,7 @@ BROKEN: dict[str, Break] = {
     "an edge to itself": declared('filegroup(name="x", srcs=[":x"])'),
     "a name that is taken": declared('docker_image(name="x", repository="b")'),
     "a Dockerfile that reads what is not declared": declared(
-        'docker_image(name="x")', "FROM scratch\nCOPY . /\n"
+        'docker_image(name="x")', "FROM scratch\nCOPY no /\n"
     ),
     "a Dockerfile that is none": declared('docker_image(name="x")', "FORM scratch\n"),
 }
@@ -93,7 +92,7 @@ def test_whoever_asks_for_the_whole_graph_is_refused(made: WorkspaceBuilder, wha
 
 def test_all_errors_are_told_where_all_was_asked_for(made: WorkspaceBuilder) -> None:
     made.file("images/x/BUILD.py", "docker_image(\n").image("images/b", "srcss=[]")
-    made.file("images/a/Dockerfile", "FROM scratch\nCOPY . /\n")
+    made.file("images/a/Dockerfile", "FROM scratch\nCOPY no /\n")
     error = refused(made.open())
     assert str(error.where) == "images/b/BUILD.py:2"
     assert [line.split(":")[1].strip() for line in (error.detail or "").splitlines()] == [
@@ -118,11 +117,13 @@ def test_a_target_in_a_package_that_is_not_read_is_looked_for_there(made: Worksp
 
 
 def test_no_target_takes_the_name_of_one_that_is_broken(tmp_path: Path) -> None:
-    made = WorkspaceBuilder(tmp_path).image("tools").image("images/tools")
+    made = WorkspaceBuilder(tmp_path).image("images/tools")
+    made.image("tools", 'repository="root-tools"')
     assert [str(label) for label in made.open().resolve(["tools"])] == ["//tools"]
     made.file("tools/BUILD.py", "docker_image(\n")
     assert str(refused(made.open(), "tools").where) == "tools/BUILD.py:1"
-    made.image("tools").file("images/tools/BUILD.py", "docker_image(\n")
+    made.image("tools", 'repository="root-tools"')
+    made.file("images/tools/BUILD.py", "docker_image(\n")
     assert [str(label) for label in made.open().resolve(["tools"])] == ["//tools"]
 
 
@@ -141,24 +142,3 @@ def test_pins_of_what_is_broken_stay_in_the_lock(made: WorkspaceBuilder) -> None
     write_lock(workspace, workspace.lock)
     assert list(made.read_lock()["apt"]) == ["//images/x"]
     assert workspace.graph.order, "what was named can still be asked for after that"
-
-
-def test_nothing_is_said_again_at_once_while_something_is_wrong(
-    made: WorkspaceBuilder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    put: list[object] = []
-    monkeypatch.setattr(noop_cache, "put", lambda *_, **__: put.append(1))
-    made.file("images/g/x").build("images/g", 'filegroup(name="g", srcs=["x"])')
-
-    def ask() -> None:
-        workspace = made.open()
-        plan = workspace.plan(workspace.resolve(["//images/g"]))
-        plan.engine_asked = True
-        assert not plan.steps
-        workspace.cache_noop(("doitw", "plan", "//images/g"), plan, ["nothing"])
-
-    ask()
-    assert len(put) == 1
-    made.file("images/x/BUILD.py", "docker_image(\n")
-    ask()
-    assert len(put) == 1

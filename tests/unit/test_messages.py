@@ -215,7 +215,7 @@ MESSAGES: dict[str, Make] = {
     "secret-in-the-workspace": one('docker_image(name="a", secrets={"token": "file:token"})'),
     "secret-of-no-variable": one('docker_image(name="a", secrets={"npm-token": "env:A B"})'),
     "secret-with-an-id-of-ours": one('docker_image(name="a", secrets={"buildlib-ca": "env:A"})'),
-    "secret-that-no-step-mounts": mounts('RUN --mount=type=secret,id=tokn x', token="env:A"),
+    "secret-that-no-step-mounts": mounts("RUN --mount=type=secret,id=tokn x", token="env:A"),
     "secret-that-is-required": mounts("RUN --mount=type=secret,id=npm-token,required=true x"),
     "secret-that-is-misspelt": mounts(
         "RUN --mount=type=secret,id=token x\nRUN --mount=type=secret,target=/x/tokn,required x",

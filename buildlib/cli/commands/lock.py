@@ -5,8 +5,8 @@ from __future__ import annotations
 from buildlib.build.execution import signals
 from buildlib.build.lock.refresh import Refresh, with_neighbours
 from buildlib.build.workspace import Workspace
-from buildlib.cli.plans import lock_first
 from buildlib.cli.common import answer, say, warn, with_workspace
+from buildlib.cli.plans import lock_first
 from buildlib.cli.verb import JSON, Call, Option, Verb
 from buildlib.core.keys.compute import lock_commands
 from buildlib.core.model.section import SECTIONS
@@ -48,7 +48,7 @@ def run(workspace: Workspace, call: Call) -> int:
     if stale and not (check and moved):
         lines += lock_first(lock_commands(stale))
     answer(call, lambda: [change._asdict() for change in moved], lines)
-    return int(check and bool(moved or stale))
+    return int(check and bool(moved))
 
 
 VERB = Verb(

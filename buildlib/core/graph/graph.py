@@ -47,13 +47,16 @@ class Graph:
         order: All labels, dependencies first.
     """
 
+    order: tuple[Label, ...]
+
     def __init__(
         self, targets: Mapping[Label, Target], unread: Mapping[str, InputError] | None = None
     ) -> None:
         self._unread = unread or {}
-        self.errors = {main_label(package): error for package, error in self._unread.items()}
+        self.errors: dict[Label, InputError] = {
+            main_label(package): error for package, error in self._unread.items()
+        }
         self.targets = targets
-        self.order: tuple[Label, ...] = ()
         while found := self._edge_errors() or self._name_errors() or self._sort():
             self.errors.update(found)
             self.targets = {key: it for key, it in self.targets.items() if key not in found}
@@ -183,7 +186,9 @@ class Graph:
                     return [label]
             folder = posixpath.normpath(f"{package}/{name}").strip("/").removesuffix("/BUILD.py")
             packages = (folder, name.partition(":")[0], HOME + name.partition(":")[0])
-            wrong = (it for it in self.errors if it.package == folder or it.short[2:] == HOME + name)
+            wrong = (
+                it for it in self.errors if it.package == folder or it.short[2:] == HOME + name
+            )
             self._refuse(wrong, packages)
             inside = [label for label in self.order if label.package == folder]
             if inside:

@@ -7,7 +7,7 @@ The files of a target are stamped in one call, and each target once.
 from __future__ import annotations
 
 from _hashlib import openssl_sha256
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from buildlib.core.graph.graph import Graph
@@ -189,21 +189,7 @@ class Keys:
                 parts.append((dep.role, image_name(self._graph[dep.ref.label])))
             else:
                 parts.append((dep.role, f"{dep.ref} {self._records[dep.ref].key}"))
-        stale: list[StalePin] = []
-        for pin in target.pins:
-            if problem := stale_pin(self._lock, pin, target, self._graph):
-                stale.append(problem)
-                parts.append((f"{pin.section} {ANEW}: {problem.cause}", " ".join(pin.asked)))
-            entry = self._lock.get(pin.section, {}).get(pin.name, _NO_ENTRY)
-            file_name = SECTIONS[pin.section].file_name
-            parts += [
-                (f"pin {pin.section} {name}", f"{version} {sha256} {file_name(name, where)}")
-                for name, (version, sha256, _, where) in sorted(entry.items.items())
-            ]
-        if stale or self.keyless:
-            self._stale[ref.label] = stale
-            below = [self.keyless[it] for it in self._graph.needs(ref) if it in self.keyless]
-            self.keyless.update((ref, problem) for problem in [*below, *stale][:1])
+        parts += self._pins(ref)
         files = target.files
         if ref.parts:
             files = tuple(file for file in files if not file.part or file.part in ref.parts)
@@ -216,6 +202,23 @@ class Keys:
             for (name, _, part), stamp in zip(files, stamps, strict=True)
         ]
         return make_record(parts)
+
+    def _pins(self, ref: Reference) -> Iterator[tuple[str, str]]:
+        """The parts for pins; notes those that are stale, here and below."""
+        target = self._graph[ref.label]
+        stale: list[StalePin] = []
+        for pin in target.pins:
+            if problem := stale_pin(self._lock, pin, target, self._graph):
+                stale.append(problem)
+                yield f"{pin.section} {ANEW}: {problem.cause}", " ".join(pin.asked)
+            entry = self._lock.get(pin.section, {}).get(pin.name, _NO_ENTRY)
+            file_name = SECTIONS[pin.section].file_name
+            for name, (version, sha256, _, where) in sorted(entry.items.items()):
+                yield f"pin {pin.section} {name}", f"{version} {sha256} {file_name(name, where)}"
+        if stale or self.keyless:
+            self._stale[ref.label] = stale
+            below = [self.keyless[it] for it in self._graph.needs(ref) if it in self.keyless]
+            self.keyless.update((ref, problem) for problem in [*below, *stale][:1])
 
     def _stamps(self, files: Sequence[File]) -> list[str]:
         """The stamps of files; each file is looked at once."""
@@ -243,9 +246,7 @@ def pinned(lock: Lock, pin: Pin, target: Target, graph: Graph | None = None) -> 
     return lock[pin.section][pin.name]
 
 
-def stale_pin(
-    lock: Lock, pin: Pin, target: Target, graph: Graph | None = None
-) -> StalePin | None:
+def stale_pin(lock: Lock, pin: Pin, target: Target, graph: Graph | None = None) -> StalePin | None:
     """What is wrong with the lock's entry for a pin; None if it is as the target wants it.
 
     Args:
@@ -265,7 +266,8 @@ def stale_pin(
             f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was resolved on other pins of"
             " its parents (or another platform) than it has now"
         )
-        return StalePin(pin.section, target, what, "pins of its parents moved")
+        cause = "pins of its parents moved" if target.parent else "the platform changed"
+        return StalePin(pin.section, target, what, cause)
     return None
 
 
