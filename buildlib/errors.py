@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class Location(NamedTuple):
     """A place in a file of the workspace.
@@ -76,6 +80,21 @@ class InputError(BuildError):
     """The workspace, the settings or the command line are wrong."""
 
     exit_code = 3
+
+
+def raise_all(errors: Iterable[InputError]) -> None:
+    """Raise errors as one: the first, with a line on each other; nothing if there are none."""
+    each = list({error.render(): error for error in errors}.values())
+    if not each:
+        return
+    first, *others = each
+    if not others:
+        raise first
+    more = [f"{it.where}: {it.what}" if it.where else it.what for it in others]
+    detail = "\n".join([*([first.detail] if first.detail else []), *(f"also: {it}" for it in more)])
+    raise InputError(
+        first.what, where=first.where, declared=first.declared, fix=first.fix, detail=detail
+    ) from None
 
 
 class UnknownTarget(InputError):

@@ -199,6 +199,7 @@ class Workspace:
 
     def renew(self) -> None:
         """Forget what was read, after a file of the workspace was written."""
+        partial = self.view.partial
         for name in (
             "view",
             "explainer",
@@ -208,6 +209,7 @@ class Workspace:
             "shared_store",
         ):
             self.__dict__.pop(name, None)
+        self.view.partial = partial
 
     def save(self) -> None:
         """Save what makes the next run faster."""
@@ -226,7 +228,7 @@ class Workspace:
             words: The command line, as `noop_cache.repeat` takes it; none for what is not cached.
             said: The lines of its answer.
         """
-        if plan.steps:
+        if plan.steps or self.graph.errors:
             noop_cache.remove(self.root, words)
             return
         engine = self.__dict__.get("engine")
@@ -332,6 +334,18 @@ class Workspace:
         suite = SUITE if self.settings.flavour == "debian" else ""
         return grants_for(self.settings.network, suite=suite)
 
+    def refuse_missing_secrets(self, target: Target) -> None:
+        """Refuse to build a target if one of its secrets is not there."""
+        if target.secrets:
+            from buildlib.engine.secrets import value_of
+
+            try:
+                for secret in target.secrets:
+                    value_of(secret, os.environ)
+            except InputError as error:
+                error.where = target.where
+                raise
+
     @cached_property
     def planner(self) -> Planner:
         return Planner(
@@ -344,11 +358,16 @@ class Workspace:
         )
 
     def plan(
-        self, roots: Iterable[Label], *, force: bool = False, shared: Shared | None = None
+        self,
+        roots: Iterable[Label],
+        *,
+        force: bool = False,
+        shared: Shared | None = None,
+        drafts: bool = False,
     ) -> Plan:
-        """Return what a build of some targets would do; `Planner.plan` says what `shared` is."""
+        """Return what a build of some targets would do; `Planner.plan` tells of the arguments."""
         presence = self.presence if self._inspected else self._first_presence()
-        return self.planner.plan(roots, presence, force=force, shared=shared)
+        return self.planner.plan(roots, presence, force=force, shared=shared, drafts=drafts)
 
     def step(self, label: Label, *, force: bool = False) -> Step:
         """Return what a build would do with one target now."""

@@ -10,6 +10,8 @@ from buildlib.core.store import names
 from buildlib.text import duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from buildlib.build.execution.pull_and_publish import RegistryLookup
     from buildlib.build.workspace import Workspace
     from buildlib.cli.verb import Call
@@ -29,7 +31,7 @@ def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None)
         Whether anything is stale, or not known to be up to date.
     """
     roots = workspace.resolve(call.words, folder=call.folder, verb="build")
-    plan = workspace.plan(roots, force=call.flag("always"), shared=shared)
+    plan = workspace.plan(roots, force=call.flag("always"), shared=shared, drafts=True)
     if call.flag("json"):
         print_json(as_json(workspace, plan))
     else:
@@ -50,7 +52,8 @@ def lines(workspace: Workspace, plan: Plan) -> list[str]:
     width = max((len(short_name(workspace, step.label)) for step in plan.steps), default=0)
     for step in plan.steps:
         name = short_name(workspace, step.label).ljust(width)
-        note = "" if is_hermetic(workspace, step) else "  [not hermetic: network=True]"
+        impurity = impurity_of(workspace, step)
+        note = f"  [not hermetic: {impurity}]" if impurity else ""
         note += "  [stamped]" if step.label in stamped_labels else ""
         last_time = f"  (last time {duration(step.seconds)})" if step.seconds else ""
         if step.action == "pull":
@@ -66,7 +69,14 @@ def lines(workspace: Workspace, plan: Plan) -> list[str]:
         out.append(f"{len(plan.steps)} to do, {len(plan.fresh)} up to date{total}")
     if not plan.engine_asked:
         out.append("no engine answers: whether images are still there is not known")
-    return out
+    return out + lock_first(plan.lock_first)
+
+
+def lock_first(commands: Sequence[str]) -> list[str]:
+    """Lines that say what a build stops at before it begins, and the commands that mend it."""
+    if not commands:
+        return []
+    return ["a build needs pins first:", *(f"  fix: {command}" for command in commands)]
 
 
 def left_out(workspace: Workspace) -> list[str]:
@@ -106,11 +116,11 @@ def targets(count: int) -> str:
     return "1 target is" if count == 1 else f"{count} targets are"
 
 
-def is_hermetic(workspace: Workspace, step: Step) -> bool:
-    """Whether a target's steps run without network."""
+def impurity_of(workspace: Workspace, step: Step) -> str:
+    """What lets a target's steps see what no key holds; empty for a hermetic target."""
     target = workspace.graph[step.label]
     request = target.rule.request(target)
-    return request is None or not request.network
+    return request.impurity if request else ""
 
 
 def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
@@ -126,7 +136,7 @@ def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
             "key": step.key,
             "last_seconds": step.seconds,
             "size": step.size,
-            "hermetic": is_hermetic(workspace, step),
+            "hermetic": not impurity_of(workspace, step),
             "stamped": step.label in stamped_labels,
         }
 
@@ -134,6 +144,7 @@ def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
         "schema": 1,
         "channel": workspace.channel,
         "engine_asked": plan.engine_asked,
+        "lock_first": list(plan.lock_first),
         "steps": [plain(step) for step in plan.steps],
         "fresh": [plain(step) for step in plan.fresh],
         "left_out": {str(label): reason for label, reason in workspace.left_out.items()},

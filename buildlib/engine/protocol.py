@@ -10,6 +10,8 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from buildlib.core.model.secret import Secret
+
 Log = Callable[[str], None]
 """Takes one line of a build's output, without its newline. May be called from another thread."""
 
@@ -87,6 +89,7 @@ class BuildRequest(NamedTuple):
         shown_as: The Dockerfile's path in the workspace, for messages.
         no_cache: Run every step, whatever the builder's cache holds.
         target: The stage that is built; the last one if empty.
+        secrets: What steps may mount; their values are in no line of the output.
     """
 
     context: str
@@ -99,6 +102,7 @@ class BuildRequest(NamedTuple):
     shown_as: str = ""
     no_cache: bool = False
     target: str = ""
+    secrets: tuple[Secret, ...] = ()
 
 
 class Engine(Protocol):

@@ -57,10 +57,12 @@ def test_dependencies_come_first(rows: list[list[int]], random: object) -> None:
 
 
 def test_a_cycle_is_shown_with_its_whole_path() -> None:
-    with pytest.raises(InputError) as refused:
-        graph_of(top="a", a="b", b="c", c="d a", d="")
-    assert "//a -> //b -> //c -> //a" in refused.value.what
-    assert "//top" not in refused.value.render()
+    graph = graph_of(top="a", a="b", b="c", c="d a", d="")
+    (error,) = set(graph.errors.values())
+    assert "//a -> //b -> //c -> //a" in error.what
+    assert "//top" not in error.render()
+    assert {str(label) for label in graph.errors} == {"//top", "//a", "//b", "//c"}
+    assert list(map(str, graph.order)) == ["//d"], "what is not in it can be used"
 
 
 def test_naming_an_image_is_no_need_of_it() -> None:

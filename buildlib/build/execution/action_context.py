@@ -255,6 +255,7 @@ class ActionContext:
             shown_as=shown,
             no_cache=self._no_cache,
             target=request.target,
+            secrets=request.secrets,
         )
 
     def run_module(

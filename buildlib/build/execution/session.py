@@ -260,6 +260,8 @@ class Session:
         built = [graph[step.label] for step in self.plan.steps if step.action == BUILD]
         if any(target.rule.request(target) for target in built):
             self.workspace.builder.ready()
+        for target in built:
+            self.workspace.refuse_missing_secrets(target)
         if built and self.workspace.role == WRITE:
             from buildlib.build.execution.pull_and_publish import warn_if_refused
 

@@ -67,9 +67,11 @@ def facts(workspace: Workspace, label: Label) -> dict[str, Any]:
 
 def _built_facts(workspace: Workspace, target: Target) -> dict[str, Any]:
     """The key of a target, and what this machine built for it."""
-    key = workspace.keys.key(Reference(target.label))
-    record = workspace.records.get(key) if target.rule.is_built else None
+    key = workspace.keys.key_or_none(Reference(target.label))
     facts: dict[str, Any] = {"key": key}
+    if not key:
+        return facts
+    record = workspace.records.get(key) if target.rule.is_built else None
     if target.rule.is_image:
         name, settings = image_name(target), workspace.settings
         tags = names.names_of(settings, name, target.tags, workspace.channel)
@@ -105,7 +107,7 @@ def _lines(target: Mapping[str, Any]) -> Iterator[str]:
             f"{section}: {', '.join(_some([f'{name} {it}' for name, it in pins.items()]))}"
             for section, pins in target["pins"].items()
         ],
-        "key": [target["key"]] if "key" in target else [],
+        "key": [target["key"] or "not known before ./doitw lock"] if "key" in target else [],
         "names": target.get("names", []),
         "built": [when, *(built["images"] if built else ())] if "key" in target else [],
     }

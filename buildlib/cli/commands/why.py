@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from buildlib.cli import plans
 from buildlib.cli.common import answer, say, with_workspace
 from buildlib.cli.key_changes import change_lines, plain_leaves
 from buildlib.cli.verb import JSON, SINCE, Call, Option, Verb
@@ -29,7 +30,7 @@ def run(workspace: Workspace, call: Call) -> None:
     labels = workspace.resolve(call.words, folder=call.folder)
     against = call.options.get("against")
     names = ("theirs", "ours") if against else ("old", "new")
-    asks_engine = False
+    asks_engine, lock_first = False, []
     if against:
         from buildlib.cli.against import compare
 
@@ -41,8 +42,9 @@ def run(workspace: Workspace, call: Call) -> None:
     elif since := str(call.options.get("since", "")):
         answers = _since(workspace, labels, since)
     else:
-        plan = workspace.plan(labels)
+        plan = workspace.plan(labels, drafts=True)
         asks_engine = not plan.engine_asked
+        lock_first = plans.lock_first(plan.lock_first)
         answers = [_present(workspace, plan, label) for label in labels]
     lines = [
         line
@@ -51,7 +53,7 @@ def run(workspace: Workspace, call: Call) -> None:
     ]
     if asks_engine:
         lines.append("no engine answers: whether images are still there is not known")
-    answer(call, lambda: [facts for _, facts in answers], lines)
+    answer(call, lambda: [facts for _, facts in answers], [*lines, *lock_first])
 
 
 def _present(workspace: Workspace, plan: Plan, label: Label) -> tuple[str, dict[str, Any]]:
@@ -91,7 +93,7 @@ def _since(
             facts = {
                 "label": str(label),
                 "since": since,
-                "key": new.keys.key(Reference(label)),
+                "key": new.keys.key_or_none(Reference(label)),
                 "changes": None if leaves is None else plain_leaves(leaves),
             }
             answers.append((headline, facts))

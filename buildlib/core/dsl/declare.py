@@ -15,6 +15,7 @@ from typing import Any
 from buildlib.core.dsl import absent
 from buildlib.core.dsl.glob import is_glob
 from buildlib.core.model.label import Label, Reference, is_label, is_name, parse_reference
+from buildlib.core.model.secret import Secret
 from buildlib.core.model.settings import FLAVOURS, Settings
 from buildlib.core.model.target import MEMBER, SRC, Dep, File, Pin, Rule, Target
 from buildlib.core.model.tree import Tree
@@ -244,6 +245,7 @@ def declare(
     flavours: Iterable[str] = (),
     tags: Iterable[str] = (),
     internal: bool = False,
+    secrets: tuple[Secret, ...] = (),
 ) -> Label:
     """Add a target to the package being loaded; arguments as for `Target`."""
     package = current()
@@ -277,5 +279,6 @@ def declare(
         internal=internal,
         flavours=known_flavours(flavours),
         tags=tuple(sorted(tags)),
+        secrets=secrets,
     )
     return own

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from buildlib.core.dsl.absent import read_linked, why_absent
 from buildlib.core.graph.graph import Graph
+from buildlib.core.model.label import Label
 from buildlib.core.model.target import Request, Target
 from buildlib.core.model.tree import Tree
 from buildlib.errors import InputError, Location
@@ -43,24 +44,36 @@ _PAST_THE_KEY = {
 """For each kind of `Outside`: the error and its fix."""
 
 
-def validate(graph: Graph, tree: Tree, memo: Any) -> None:
+def validate(graph: Graph, tree: Tree, memo: Any) -> dict[Label, InputError]:
     """Check every target that has a Dockerfile, and refuse files that no action could take.
 
-    `memo` remembers passed checks; it is that of a `View`.
+    Args:
+        memo: Remembers passed checks; it is that of a `View`.
+
+    Returns:
+        What is wrong with targets.
     """
-    _check_exports(graph)
+    errors = _export_errors(graph)
     for target in graph.targets.values():
         request = target.rule.request(target)
         if request is not None:
-            _validate(target, request, graph, tree, memo)
+            try:
+                _validate(target, request, graph, tree, memo)
+            except InputError as error:
+                errors.setdefault(target.label, error)
         elif tree.links:
             from buildlib.core.graph.links import refuse_links
 
-            refuse_links(target, (), tree)
+            try:
+                refuse_links(target, (), tree)
+            except InputError as error:
+                errors.setdefault(target.label, error)
+    return errors
 
 
-def _check_exports(graph: Graph) -> None:
-    """Refuse exported files as sources: they may be absent, so no key may depend on them."""
+def _export_errors(graph: Graph) -> dict[Label, InputError]:
+    """Targets with exported files as sources: these may be absent, so no key may depend on them."""
+    errors: dict[Label, InputError] = {}
     makers: dict[str, dict[str, Target]] = {}
     for target in graph.targets.values():
         export = target.rule.export(target, "")
@@ -70,11 +83,12 @@ def _check_exports(graph: Graph) -> None:
         for file in target.files if target.label.package in makers else ():
             maker = makers[target.label.package].get(file.path)
             if maker is not None:
-                raise InputError(
+                errors[target.label] = InputError(
                     f"{file.path} is made by {maker.label} and is no source",
                     where=target.where,
                     fix=f'"{maker.label}" in the place of it, or exclude=["{file.name}"] in a glob',
                 )
+    return errors
 
 
 def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: Any) -> None:
@@ -105,6 +119,7 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
         ignore,
         request.network,
         _plain(links),
+        secrets := tuple(secret.id for secret in request.secrets),
     )
     if memo.get(memo_key):
         return
@@ -114,6 +129,9 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
         dockerfile = _parsed(decoded, file, request)
         _check_images(dockerfile, bases, target, graph)
         from buildlib.core.dockerfile.check import check_sources
+        from buildlib.core.dockerfile.secrets import check_secrets
+
+        check_secrets(dockerfile, secrets, target.where)
 
         def why(path: str) -> tuple[str, str] | None:
             return why_absent(tree, target.label.package, path)

@@ -41,6 +41,11 @@ class Label(NamedTuple):
         return self.short
 
 
+def main_label(package: str) -> Label:
+    """The label that is named as a package: `//images/kernel-py`."""
+    return Label(package, package.rpartition("/")[2])
+
+
 class Reference(NamedTuple):
     """A target, or named parts of it (empty: the whole)."""
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.output import Export, Output
+from buildlib.core.model.secret import Secret
 from buildlib.errors import Location
 
 
@@ -99,6 +100,8 @@ class Target(NamedTuple):
         flavours: Flavours that have it; empty for all. Not part of the key.
         tags: Tags of its image beside the channel's; not part of the key.
         internal: Only used to make other targets, and never released; not part of the key.
+        secrets: For the steps of its Dockerfile; not part of the key, where their ids are an
+            attribute.
     """
 
     label: Label
@@ -114,6 +117,7 @@ class Target(NamedTuple):
     flavours: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     internal: bool = False
+    secrets: tuple[Secret, ...] = ()
 
     @property
     def platform(self) -> str:
@@ -145,6 +149,7 @@ class Request(NamedTuple):
             name becomes its value, or takes its place.
         network: Whether steps may use the network.
         target: The stage that is built; the last one if empty.
+        secrets: What steps may mount.
     """
 
     dockerfile: str
@@ -153,6 +158,7 @@ class Request(NamedTuple):
     platform: str
     network: bool
     target: str = ""
+    secrets: tuple[Secret, ...] = ()
 
     @property
     def known_args(self) -> dict[str, str]:
@@ -161,6 +167,11 @@ class Request(NamedTuple):
         machine, _, variant = rest.partition("/")
         values = {"PLATFORM": self.platform, "OS": system, "ARCH": machine, "VARIANT": variant}
         return {**{f"TARGET{name}": value for name, value in values.items()}, **self.args}
+
+    @property
+    def impurity(self) -> str:
+        """What of the declaration lets steps see what no key holds; empty for nothing."""
+        return " and ".join([*["network=True"] * self.network, *["secrets"] * bool(self.secrets)])
 
 
 HERE, ELSEWHERE = "here", "elsewhere"

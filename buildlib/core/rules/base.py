@@ -94,6 +94,7 @@ class DockerfileRule(Rule):
             target.platform,
             target.attrs["network"],
             target.attrs.get("target", ""),
+            secrets=target.secrets,
         )
 
     def staged_names(self, target: Target, targets: Targets) -> list[str]:

@@ -24,6 +24,7 @@ from buildlib.core.dsl.declare import (
 )
 from buildlib.core.model.output import Output
 from buildlib.core.model.requirements import request_of, requirement_files
+from buildlib.core.model.secret import parse_secrets
 from buildlib.core.model.section import APT, PYTHON
 from buildlib.core.model.target import PARENT_ARG, SRC, File, Pin, Target, image_name
 from buildlib.core.rules.base import DockerfileRule, base_deps, locked_requirements
@@ -48,6 +49,7 @@ def docker_image(
     build_args: Mapping[str, str] | None = None,
     platform: str = "",
     network: bool = False,
+    secrets: Mapping[str, str] | None = None,
     repository: str = "",
     tags: Sequence[str] = (),
     flavours: Sequence[str] = (),
@@ -78,6 +80,9 @@ def docker_image(
         build_args: Values of the Dockerfile's `ARG`s.
         platform: Such as `linux/amd64`; by default the workspace's.
         network: Let steps use the network; the image is then not hermetic, and says so in `plan`.
+        secrets: What steps may mount (`RUN --mount=type=secret,id=…`): id -> `env:NAME`, a
+            variable of whoever builds, or `file:PATH`, absolute or `~/…`. The key holds the ids
+            alone, so the image is not hermetic, and nothing is built when a value changes.
         repository: The image's name without organisation; by default the target's name.
         tags: Tags that it gets beside `dev` or the release's, such as a version of what is in it.
         flavours: Where it exists, if not in all; elsewhere it is left out, and `plan` says so.
@@ -91,6 +96,7 @@ def docker_image(
         *without_ignored(files, dockerfile),
         source(dockerfile, attribute="dockerfile", makes=True),
     ]
+    lent = parse_secrets(secrets or {})
     pins: list[Pin] = []
     own = str(label(f":{name}"))
     parents = dict(bases or {})
@@ -127,6 +133,7 @@ def docker_image(
             "python": python,
             "platform": platform or current().settings.platform,
             "repository": image_repository(repository or name),
+            **({"secrets": [secret.id for secret in lent]} if lent else {}),
         },
         files=files,
         deps=deps,
@@ -134,6 +141,7 @@ def docker_image(
         flavours=flavours,
         tags=image_tags(tags),
         internal=internal,
+        secrets=lent,
     )
 
 
