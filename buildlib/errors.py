@@ -31,6 +31,8 @@ class BuildError(Exception):
     Args:
         what: One sentence: what is wrong.
         where: The declaration or line to change.
+        declared: Where the BUILD.py comes to it, if that is another place: a macro's or a
+            Dockerfile's error is told at its own line, and this is the caller's.
         fix: One line to paste or follow.
         detail: More lines, such as the end of a log; shown indented below the sentence.
     """
@@ -43,21 +45,25 @@ class BuildError(Exception):
         what: str,
         *,
         where: Location | None = None,
+        declared: Location | None = None,
         fix: str | None = None,
         detail: str | None = None,
     ) -> None:
         super().__init__(what)
         self.what = what
         self.where = where
+        self.declared = declared
         self.fix = fix
         self.detail = detail
 
     def render(self) -> str:
-        """The text for a terminal, without colour: `file:line: error: what`, detail, `fix:`."""
+        """The text for a terminal: `file:line: error: what`, detail, `declared at`, `fix:`."""
         prefix = f"{self.where}: error: " if self.where else "error: "
         lines = [prefix + self.what]
         if self.detail:
             lines += ["  " + line for line in self.detail.rstrip().splitlines()]
+        if self.declared:
+            lines.append(f"  declared at {self.declared}")
         if self.fix:
             lines.append(f"  fix: {self.fix}")
         return "\n".join(lines)
