@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from buildlib.cli.common import answer, say, with_workspace
+from buildlib.cli.common import answer, needs_target, say, with_workspace
 from buildlib.cli.key_changes import change_lines, plain_leaves
 from buildlib.cli.verb import JSON, SINCE, Call, Option, Verb
 from buildlib.core.model.label import Reference
-from buildlib.errors import InputError
+from buildlib.text import clipped
 
 if TYPE_CHECKING:
     from buildlib.build.workspace import Workspace
@@ -25,7 +25,7 @@ _VERBS = {"build": "would be built", "restore": "would get its name back"}
 @with_workspace
 def run(workspace: Workspace, call: Call) -> None:
     if not call.words:
-        raise InputError("why needs a target", fix="./doitw why //images/kernel-py")
+        raise needs_target(workspace, "why")
     labels = workspace.resolve(call.words, folder=call.folder)
     against = call.options.get("against")
     names = ("theirs", "ours") if against else ("old", "new")
@@ -47,7 +47,7 @@ def run(workspace: Workspace, call: Call) -> None:
     lines = [
         line
         for headline, facts in answers
-        for line in (headline, *change_lines(facts["changes"] or (), *names))
+        for line in (clipped(headline), *change_lines(facts["changes"] or (), *names))
     ]
     if asks_engine:
         lines.append("no engine answers: whether images are still there is not known")
