@@ -47,7 +47,7 @@ def run(workspace: Workspace, call: Call) -> None:
     lines = [
         line
         for headline, facts in answers
-        for line in (clipped(headline), *change_lines(facts["changes"] or (), *names))
+        for line in (headline, *change_lines(facts["changes"] or (), *names))
     ]
     if asks_engine:
         lines.append("no engine answers: whether images are still there is not known")
@@ -59,7 +59,7 @@ def _present(workspace: Workspace, plan: Plan, label: Label) -> tuple[str, dict[
     step, leaves = plan.look_up(label), workspace.explainer.changes(label)
     action = step.action if step else "fresh"
     reason = step.reason if step else ""
-    headline = f"{label} {_VERBS.get(action, 'may have to be built')}: {reason}"
+    headline = clipped(f"{label} {_VERBS.get(action, 'may have to be built')}: {reason}")
     if not workspace.graph[label].rule.is_built:
         headline = _nothing_built(workspace, label)
     elif action == "fresh":
