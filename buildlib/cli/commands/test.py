@@ -124,7 +124,10 @@ VERB = Verb(
     run,
     words="[PYTEST ARGUMENT…]",
     options=(
-        Option("--fast", "only what takes no engine and is not slow; the first step that fails is the last"),
+        Option(
+            "--fast",
+            "only what takes no engine and is not slow; the first step that fails is the last",
+        ),
         ALWAYS._replace(help="also what passed before with the same inputs"),
         JSON,
     ),
