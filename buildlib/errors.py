@@ -60,10 +60,13 @@ class BuildError(Exception):
         self.fix = fix
         self.detail = detail
 
+    def headline(self) -> str:
+        """The first line: `file:line: error: what`."""
+        return f"{self.where}: error: {self.what}" if self.where else f"error: {self.what}"
+
     def render(self) -> str:
         """The text for a terminal: `file:line: error: what`, detail, `declared at`, `fix:`."""
-        prefix = f"{self.where}: error: " if self.where else "error: "
-        lines = [prefix + self.what]
+        lines = [self.headline()]
         if self.detail:
             lines += ["  " + line for line in self.detail.rstrip().splitlines()]
         if self.declared:
@@ -71,6 +74,19 @@ class BuildError(Exception):
         if self.fix:
             lines.append(f"  fix: {self.fix}")
         return "\n".join(lines)
+
+    def plain(self) -> dict[str, object]:
+        """The fields for programs; docs/commands.md documents them."""
+        file, line = self.where or (None, None)
+        return {
+            "what": self.what,
+            "file": file,
+            "line": line or None,
+            "declared": str(self.declared) if self.declared else None,
+            "detail": self.detail,
+            "fix": self.fix,
+            "exit_code": self.exit_code,
+        }
 
     def __str__(self) -> str:
         return self.render()

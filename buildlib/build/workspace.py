@@ -32,7 +32,7 @@ from buildlib.core.store.records import Record, Records
 from buildlib.core.store.state import State
 from buildlib.core.trees.working import WorkingTree
 from buildlib.core.view import View
-from buildlib.errors import EngineUnavailable, InputError
+from buildlib.errors import EngineUnavailable, InputError, Location
 
 if TYPE_CHECKING:
     from buildlib.build.sharing.entry import Entry
@@ -59,12 +59,30 @@ def find_root(start: str) -> str:
     """
     found = noop_cache.find_root(start)
     if found is None:
-        raise InputError(
-            f"{start} is in no workspace"
-            f" (no {noop_cache.MARKER} and {noop_cache.VERSION_FILE} above it)",
-            fix="cd to the checkout",
-        )
+        raise _no_root(os.path.realpath(start))
     return found
+
+
+def _no_root(start: str) -> InputError:
+    """The error for a folder that is in no workspace, or in one that lost one of the two files."""
+    from shlex import quote
+
+    names = (noop_cache.MARKER, noop_cache.VERSION_FILE)
+    folder = start
+    while folder != os.path.dirname(folder):
+        there = [os.path.exists(f"{folder}/{name}") for name in names]
+        if any(there) and os.path.exists(f"{folder}/.git"):
+            name = names[there.index(False)]
+            return InputError(
+                f"the workspace {folder} has no {name}",
+                where=Location(name, 0),
+                fix=f"git -C {quote(folder)} checkout -- {name}",
+            )
+        folder = os.path.dirname(folder)
+    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return InputError(
+        f"{start} is in no workspace (no {' and '.join(names)} above it)", fix=f"cd {quote(home)}"
+    )
 
 
 class Outside:

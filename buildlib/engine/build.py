@@ -20,7 +20,7 @@ from buildlib.engine.buildkit_output import Event, Status
 from buildlib.engine.client import Client, client_environ, client_for, sets_proxies
 from buildlib.engine.failure import FailureFinder
 from buildlib.engine.find import Endpoint, unavailable
-from buildlib.engine.protocol import BuildRequest, Built, Engine, Log, first_image
+from buildlib.engine.protocol import BuildRequest, Built, Engine, Log, StepFailed, first_image
 from buildlib.engine.secrets import blotter, lend, path_of, value_of
 from buildlib.errors import ActionError, InputError, Location
 
@@ -248,7 +248,11 @@ class CliBuilder:
             detail.append(f"there is {found}")
         where = Location(_shown(request), failure.line) if failure.line else None
         what = f"the build of {_shown(request)} failed{step}"
-        return ActionError(what, where=where, detail="\n".join(detail))
+        if not failure.step:
+            return ActionError(what, where=where, detail="\n".join(detail))
+        error = StepFailed(what, where=where, detail="\n".join(detail))
+        error.refused = failure.refused
+        return error
 
 
 def result_names(iid: str, metadata: str) -> list[str]:

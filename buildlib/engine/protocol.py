@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from buildlib.core.model.secret import Secret
+from buildlib.errors import ActionError
 
 Log = Callable[[str], None]
 """Takes one line of a build's output, without its newline. May be called from another thread."""
@@ -36,6 +37,12 @@ class ImageInfo(NamedTuple):
     size: int
     platform: str
     triggers: tuple[str, ...] = ()
+
+
+class StepFailed(ActionError):
+    """A step of a Dockerfile failed; `refused` says whether it found no network."""
+
+    refused = False
 
 
 class Built(NamedTuple):

@@ -121,7 +121,7 @@ def test_what_is_removed_existed_in_the_flavour(asked: Workshop, verb: Verbs) ->
 @pytest.mark.parametrize(
     ("words", "what", "fix"),
     [
-        ((), "affected needs a commit", "./doitw affected --since origin/main"),
+        ((), "affected needs a commit", "./doitw affected --since HEAD"),
         (("--since", "nowhere"), "git has no commit 'nowhere'", "git log --oneline"),
         (("--since", "HEAD", "--kind", "docker_imag"), "mean docker_image?", "--kind docker_image"),
         (("--since", "HEAD", "--format", "gihub"), "did you mean github?", "--format github"),

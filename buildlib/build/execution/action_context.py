@@ -219,16 +219,37 @@ class ActionContext:
         self, target: Target, request: Request, stage: Staged, *, labels: Mapping[str, str]
     ) -> Output:
         build, builder = self._build_request(target, request, stage, labels), self._builder()
-        self._log("$ " + _shell(builder.command(build)))
-        built = builder.build(build, self._log)
+        with self._explained(target, request, builder.command(build)):
+            built = builder.build(build, self._log)
         return Output(built.image, identity=built.identity)
 
     def build_tar(self, target: Target, request: Request, stage: Staged) -> str:
         destination = self._state.path(f"stage/{flat(target.label)}.tar")
         build, builder = self._build_request(target, request, stage, {}), self._builder()
-        self._log("$ " + _shell(builder.command(build)))
-        builder.build_tar(build, destination, self._log)
+        with self._explained(target, request, builder.command(build)):
+            builder.build_tar(build, destination, self._log)
         return destination
+
+    @contextlib.contextmanager
+    def _explained(
+        self, target: Target, request: Request, command: Sequence[str]
+    ) -> Iterator[None]:
+        """Show a command, and say what to do where a step of the Dockerfile fails."""
+        from buildlib.engine.protocol import StepFailed
+
+        self._log("$ " + _shell(command))
+        try:
+            yield
+        except StepFailed as error:
+            error.declared = target.where
+            error.fix = _shell(command)
+            if error.refused and not request.network:
+                error.what += ": steps have no network"
+                error.fix = (
+                    "list what it fetches in requirements.in (or apt=[…]) and"
+                    f" ./doitw lock {target.label}; or declare network=True"
+                )
+            raise
 
     def _build_request(
         self, target: Target, request: Request, stage: Staged, labels: Mapping[str, str]

@@ -9,13 +9,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from buildlib.cli.common import answer, with_workspace
+from buildlib.cli.common import answer, needs_target, with_workspace
 from buildlib.cli.targets import plain_targets
 from buildlib.cli.verb import JSON, Call, Verb
 from buildlib.core.model.label import Reference
 from buildlib.core.model.target import image_name
 from buildlib.core.store import names
-from buildlib.errors import InputError
 from buildlib.text import duration
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ _MANY = 8
 @with_workspace
 def run(workspace: Workspace, call: Call) -> None:
     if not call.words:
-        raise InputError("show needs a target", fix="./doitw show //images/kernel-py")
+        raise needs_target(workspace, "show")
     labels = workspace.resolve(call.words, folder=call.folder, left_out=True)
     targets = [facts(workspace, label) for label in labels]
     answer(call, lambda: targets, (line for each in targets for line in _lines(each)))

@@ -15,7 +15,7 @@ from typing import Any
 from buildlib.build.execution.session import Session
 from buildlib.build.workspace import Workspace
 from buildlib.cli import plans
-from buildlib.cli.building import build, default_jobs, is_verbose
+from buildlib.cli.building import build, default_jobs
 from buildlib.cli.common import open_workspace, print_json, say, warn
 from buildlib.cli.verb import ALWAYS, DRY_RUN, JOBS, JSON, VERBOSITY, Call, Verb
 from buildlib.core.graph.graph import VERIFY
@@ -34,14 +34,14 @@ def run(call: Call) -> int:
     checks = _checks(workspace, workspace.resolve(call.words, folder=call.folder, verb=VERIFY))
     if call.flag("dry-run"):
         plan = workspace.plan(checks, force=call.flag("always"), drafts=True)
-        for line in plans.lines(workspace, plan):
+        for line in plans.lines(workspace, plan, whole=call.is_verbose):
             say(line)
         return 0
     quiet = call.flag("json")
     for label in checks:  # a report of an earlier, failed run must not count for this one
         with suppress(FileNotFoundError):
             os.unlink(report_path(workspace.state, label))
-    verbose = is_verbose(call)
+    verbose = call.is_verbose
     session = Session(workspace, say=warn if quiet else say, force=call.flag("always"))
     plan = session.plan_and_pull(
         checks

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from buildlib.cli import plans
-from buildlib.cli.common import answer, say, with_workspace
+from buildlib.cli.common import answer, needs_target, say, with_workspace
 from buildlib.cli.key_changes import change_lines, plain_leaves
 from buildlib.cli.verb import JSON, SINCE, Call, Option, Verb
 from buildlib.core.model.label import Reference
-from buildlib.errors import InputError
+from buildlib.text import clipped
 
 if TYPE_CHECKING:
     from buildlib.build.workspace import Workspace
@@ -26,7 +26,7 @@ _VERBS = {"build": "would be built", "restore": "would get its name back"}
 @with_workspace
 def run(workspace: Workspace, call: Call) -> None:
     if not call.words:
-        raise InputError("why needs a target", fix="./doitw why //images/kernel-py")
+        raise needs_target(workspace, "why")
     labels = workspace.resolve(call.words, folder=call.folder)
     against = call.options.get("against")
     names = ("theirs", "ours") if against else ("old", "new")
@@ -61,7 +61,7 @@ def _present(workspace: Workspace, plan: Plan, label: Label) -> tuple[str, dict[
     step, leaves = plan.look_up(label), workspace.explainer.changes(label)
     action = step.action if step else "fresh"
     reason = step.reason if step else ""
-    headline = f"{label} {_VERBS.get(action, 'may have to be built')}: {reason}"
+    headline = clipped(f"{label} {_VERBS.get(action, 'may have to be built')}: {reason}")
     if not workspace.graph[label].rule.is_built:
         headline = _nothing_built(workspace, label)
     elif action == "fresh":

@@ -14,7 +14,15 @@ from typing import Any
 
 from buildlib.core.dsl import absent
 from buildlib.core.dsl.glob import is_glob
-from buildlib.core.model.label import Label, Reference, is_label, is_name, parse_reference
+from buildlib.core.model.label import (
+    HOME,
+    Label,
+    Reference,
+    is_label,
+    is_name,
+    not_a_name,
+    parse_reference,
+)
 from buildlib.core.model.secret import Secret
 from buildlib.core.model.settings import FLAVOURS, Settings
 from buildlib.core.model.target import MEMBER, SRC, Dep, File, Pin, Rule, Target
@@ -133,7 +141,7 @@ def source(
 
     Args:
         as_name: Its name in the target; by default that in the package.
-        makes: If it does not exist, the fix is to write it.
+        makes: If it does not exist, the fix is to write it, or to name another of its kind.
     """
     package = current()
     if name not in package.name_set:
@@ -155,8 +163,10 @@ def _refuse_missing(package: Package, name: str, attribute: str, *, makes: bool)
     elif reason := absent.why_absent(package.tree, package.path, normpath(name)):
         what, fix = reason
     else:
-        home, meant = package.path or "the workspace root", nearest(name, package.names)
-        what = f"does not exist in {home}{did_you_mean(name, package.names)}"
+        kind = name.rpartition(".")[1:] if makes else ()
+        known = [each for each in package.names if not kind or each.rpartition(".")[1:] == kind]
+        home, meant = package.path or "the workspace root", nearest(name, known)
+        what = f"does not exist in {home}{did_you_mean(name, known)}"
         fix = f"{attribute}: {meant or 'remove ' + name}"
         if makes and not meant:
             fix = f"write {package.in_workspace(name)}"
@@ -180,7 +190,23 @@ def reference(text: str) -> Reference:
     """Parse a label of the package being loaded, with an optional list of parts."""
     if not isinstance(text, str):
         raise InputError(f"{text!r} is not a label", fix='"//images/x"')
+    if not is_label(text):
+        raise InputError(f"{text!r} is not a label", fix=f'write "{_meant(text)}"')
     return parse_reference(text, package=current().path)
+
+
+def _meant(text: str) -> str:
+    """The label that a path, a task name or the name of an image stands for most likely."""
+    stem = text.strip("/:") or "images/kernel-py"
+    tree, name = current().tree, stem.rpartition("/")[2].partition(":")[0]
+    for folder in (stem, HOME + stem):
+        if tree.exists(f"{folder.partition(':')[0]}/{BUILD_FILE}"):
+            return f"//{folder}"
+    homes = sorted(folder for folder, names in tree.files("") if BUILD_FILE in names)
+    same = [f"//{folder}" for folder in homes if folder.rpartition("/")[2] == name]
+    return (
+        same[0] if same else nearest(f"//{HOME}{name}", [f"//{it}" for it in homes]) or f"//{stem}"
+    )
 
 
 def image_repository(name: str) -> str:
@@ -254,7 +280,7 @@ def declare(
     parts = tuple(parts)
     for word in (name, *parts):
         if not is_name(word):
-            raise InputError(f"{word!r} cannot be a name", fix="letters, digits and _ . + -")
+            raise not_a_name(word)
     own = Label(package.path, name)
     taken = package.targets.get(name)
     if taken is not None:

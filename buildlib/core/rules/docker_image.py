@@ -153,7 +153,7 @@ def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
             f"python is {python!r}, not a requirements file that ends in .in",
             fix='python = "requirements.in"',
         )
-    file = source(python, attribute="python")
+    file = source(python, attribute="python", makes=True)
     name = python.removesuffix(".in") + ".lock"
     locked = package.tree.stamps([package.in_workspace(name)])[0].rpartition(" ")[2]
     files = []
