@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from buildlib.cli.common import print_json, say, short_name, task_name
+from buildlib.core.keys.compute import ANEW
 from buildlib.core.model.lock import FILE as LOCK_FILE
 from buildlib.core.model.section import PYTHON
 from buildlib.core.model.target import HERE
@@ -111,6 +112,9 @@ def _cause(workspace: Workspace, leaf: Leaf) -> str:
     (name, old, new), label = leaf.change, leaf.path[-1].label
     change = "added" if old is None else "removed" if new is None else "changed"
     kind, _, rest = name.partition(" ")
+    if ANEW in name:
+        what = "was locked" if new is None else rest
+        return f"{kind} of {label} {what}"
     if kind == "file":
         part, _, in_target = rest.rpartition(": ")
         files = workspace.graph[label].files

@@ -97,7 +97,7 @@ def test_all_errors_are_told_where_all_was_asked_for(made: WorkspaceBuilder) -> 
     assert str(error.where) == "images/b/BUILD.py:2"
     assert [line.split(":")[1].strip() for line in (error.detail or "").splitlines()] == [
         "images/x/BUILD.py",
-        "images/a/BUILD.py",
+        "images/a/Dockerfile",
     ]
     assert "images/a" not in refused(made.open(), "x").render()
 
