@@ -153,6 +153,15 @@ def test_the_fix_for_a_second_base_declares_it(tmp_path: Path) -> None:
     )
 
 
+def test_another_default_may_stay_where_the_image_is_declared_by_name(tmp_path: Path) -> None:
+    text = "ARG BASE=quay.io/x/other:1\nFROM ${BASE}\nCOPY a /a\n"
+    made = declared(tmp_path, text, 'srcs=["a"], bases={"BASE": "//base"}')
+    fix = 'fix: ARG BASE=quay.io/x/base:1  # or "quay.io/x/other" in bases'
+    assert made.error().endswith(fix)
+    made.replace("x/BUILD.py", '"BASE"', '"quay.io/x/other"')
+    assert made.keys()
+
+
 def test_a_name_that_no_from_has_is_told_with_the_nearest(tmp_path: Path) -> None:
     arguments = 'srcs=["a"], bases={"quay.io/x/base": "//base", "quay.io/x/bse": "//x2"}'
     made = declared(tmp_path, STRANGER, arguments).image("x2")
