@@ -81,11 +81,17 @@ def test_another_stage_is_another_image(family: Family, images: Images) -> None:
     family.build("stranger")
     files = images.files("stranger")
     assert (sorted(files), files["r"]) == (["etc/motd", "r"], "real\n")
+    (log,) = (family.root / ".buildlib/logs").glob("*+stranger+stranger.log")
+    if images.client.info()["Driver"] == "overlay2":
+        assert "made without a builder" in log.read_text(), (
+            "one stage is needed, and nothing ignored"
+        )
 
 
 def test_what_fails_is_told_at_the_line_of_the_authors_file(family: Family) -> None:
     stranger(family)
-    family.replace("images/stranger/Dockerfile", "COPY link /led", "COPY link /all/real/led")
+    family.replace("images/stranger/Dockerfile", "COPY link /led", 'RUN ["/no\u00a0program"]')
     done = family.run("build", "stranger")
     assert done.code == 1
     assert "images/stranger/Dockerfile:10: error: " in done.text
+    assert "NO-BREAK SPACE (U+00A0), in line 10, column 10" in done.text

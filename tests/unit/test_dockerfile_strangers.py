@@ -9,6 +9,7 @@ import pytest
 from buildlib.core.dockerfile.bases import with_present_names
 from buildlib.core.dockerfile.lines import read_lines
 from buildlib.core.dockerfile.parse import parse
+from tests.support.strangers import BROKEN_STAGES, COMMENTS, UNREADABLE_STAGES
 from tests.support.workspace import WorkspaceBuilder
 
 NBSP, ZERO_WIDTH = "\u00a0", "\u200b"
@@ -22,21 +23,6 @@ def declared(folder: Path, text: str, arguments: str = 'srcs=["a"]') -> Workspac
 
 # -- stages ----------------------------------------------------------------------------------------
 
-BROKEN_STAGES = [
-    "FROM scratch AS test\nCOPY tests/ /t/\n",
-    "FROM undeclared.io/image:1 AS test\nRUN true\n",
-    "FROM scratch AS test\nCOPY --from=undeclared.io/image:1 /x /x\n",
-    "FROM scratch AS test\nADD https://example.com/x /\n",
-    "FROM scratch AS test\nRUN --mount=type=cache,target=/c true\n",
-    "FROM scratch AS test\nARG HTTP_PROXY\n",
-    "FROM --platform=$BUILDPLATFORM scratch AS test\n",
-    "FROM scratch AS test\nCOPY --link a /a\n",
-    "FROM scratch AS test\nCOPY $UNSET/a /a\n",
-    "FROM scratch AS test\nCOPY ../a /a\n",
-    "FROM scratch AS test\nUSER root  # admin\n",
-    "FROM undeclared.io/image:1 AS more\nFROM more AS test\nCOPY no /no\n",
-]
-
 
 @pytest.mark.parametrize("stage", BROKEN_STAGES)
 def test_only_stages_that_are_built_are_checked(tmp_path: Path, stage: str) -> None:
@@ -47,6 +33,12 @@ def test_only_stages_that_are_built_are_checked(tmp_path: Path, stage: str) -> N
 @pytest.mark.parametrize("use", ["FROM test", "FROM scratch\nCOPY --from=test /a /a"])
 def test_a_stage_that_is_needed_is_checked(tmp_path: Path, stage: str, use: str) -> None:
     assert declared(tmp_path, f"{stage}{use}\nCOPY a /a\n").error().startswith("x/Dockerfile:")
+
+
+@pytest.mark.parametrize("stage", UNREADABLE_STAGES)
+def test_what_builders_cannot_read_is_refused_in_any_stage(tmp_path: Path, stage: str) -> None:
+    message = declared(tmp_path, f"{stage}FROM scratch\nCOPY a /a\n").error()
+    assert message.startswith("x/Dockerfile:")
 
 
 def test_mounts_and_numbers_reach_stages_too() -> None:
@@ -161,6 +153,15 @@ def test_the_fix_for_a_second_base_declares_it(tmp_path: Path) -> None:
     )
 
 
+def test_another_default_may_stay_where_the_image_is_declared_by_name(tmp_path: Path) -> None:
+    text = "ARG BASE=quay.io/x/other:1\nFROM ${BASE}\nCOPY a /a\n"
+    made = declared(tmp_path, text, 'srcs=["a"], bases={"BASE": "//base"}')
+    fix = 'fix: ARG BASE=quay.io/x/base:1  # or "quay.io/x/other" in bases'
+    assert made.error().endswith(fix)
+    made.replace("x/BUILD.py", '"BASE"', '"quay.io/x/other"')
+    assert made.keys()
+
+
 def test_a_name_that_no_from_has_is_told_with_the_nearest(tmp_path: Path) -> None:
     arguments = 'srcs=["a"], bases={"quay.io/x/base": "//base", "quay.io/x/bse": "//x2"}'
     made = declared(tmp_path, STRANGER, arguments).image("x2")
@@ -264,25 +265,7 @@ def test_the_command_that_removes_it_works(tmp_path: Path) -> None:
 # -- comments --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("line", "fix"),
-    [
-        ("USER root  # don't", "USER root"),
-        ("WORKDIR /srv # where it runs", "WORKDIR /srv"),
-        ("STOPSIGNAL SIGTERM # soft", "STOPSIGNAL SIGTERM"),
-        ("EXPOSE 80 443 # web", "EXPOSE 80 443"),
-        ("VOLUME /data # kept", "VOLUME /data"),
-        ("COPY a /a # the file", "COPY a /a"),
-        ("ENV A=1 B=2 # why", "ENV A=1 B=2"),
-        ("LABEL a=1 #why=not", "LABEL a=1"),
-        ("HEALTHCHECK NONE # off", "HEALTHCHECK NONE"),
-        ('CMD ["a", "b"] # run', 'CMD ["a", "b"]'),
-        ('COPY ["a", "/a"] # run', 'COPY ["a", "/a"]'),
-        ("ONBUILD USER root # admin", "USER root"),
-        ("FROM scratch AS b # last", "FROM scratch AS b"),
-        ("FROM scratch # last", "FROM scratch"),
-    ],
-)
+@pytest.mark.parametrize(("line", "fix"), COMMENTS)
 def test_a_comment_behind_an_instruction_is_none(tmp_path: Path, line: str, fix: str) -> None:
     message = declared(tmp_path, f"FROM scratch\n{line}\n").error()
     assert message.startswith("x/Dockerfile:2: error: ")

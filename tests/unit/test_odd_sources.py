@@ -264,6 +264,23 @@ def test_a_folder_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.Monke
     )
 
 
+def test_a_folder_that_may_be_listed_and_not_entered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = image(tmp_path, "COPY data /a", 'glob(["data/**"])')
+    real = os.lstat
+
+    def lstat(path: Any, **how: Any) -> os.stat_result:
+        if str(path) == str(made.root / "x/data/real"):
+            raise PermissionError(13, "Permission denied", path)
+        return real(path, **how)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    message = made.error()
+    assert message.startswith("x/data: error: x/data cannot be read: Permission denied")
+    assert message.endswith("fix: chmod u+rx x/data")
+
+
 def test_a_folder_of_another_user_is_opened_as_root(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -96,11 +96,12 @@ def _check_default(dockerfile: Dockerfile, arg: Arg, expected: str, declared: Lo
     if repository(default) != expected:
         path, slash, last = default.partition("@")[0].rpartition("/")
         _, colon, tag = last.partition(":")
+        name = "" if arg.name == PARENT_ARG else f'  # or "{without_tag(default)}" in bases'
         raise InputError(
             f"the parent is {expected}, but {arg.name} is {default} here",
             where=Location(dockerfile.file, arg.line),
             declared=declared,
-            fix=f"ARG {arg.name}={path}{slash}{expected}{colon}{tag}",
+            fix=f"ARG {arg.name}={path}{slash}{expected}{colon}{tag}{name}",
         )
 
 

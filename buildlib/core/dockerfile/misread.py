@@ -16,7 +16,7 @@ from buildlib.errors import InputError
 _ONE_TEXT = ("STOPSIGNAL", "USER", "WORKDIR")
 """Instructions that take all of the line; quotes and escapes keep a `#` in it."""
 _LISTS = ("ADD", "COPY", "EXPOSE", "VOLUME")
-_PAIRS = ("ENV", "LABEL")
+READ_AS_PAIRS = ("ENV", "LABEL")
 _COMMENT = re.compile(r"""([^"'\\`]*?)[ \t]+#""")
 _WHY = "for Docker, # begins a comment at the beginning of a line only"
 
@@ -26,7 +26,7 @@ def misread(instruction: Instruction, escape: str) -> InputError | None:
     name, rest = instruction.name, instruction.rest
     if rest.startswith("[") and name != "ONBUILD":
         return _behind_list(name, rest)
-    if name in _PAIRS:
+    if name in READ_AS_PAIRS:
         return _not_pair(name, rest, escape)
     if name == "USER" and any(map(is_invisible, rest)):
         plain = "".join(letter for letter in rest if not is_invisible(letter))
