@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 
 class Location(NamedTuple):
     """A place in a file of the workspace.
@@ -31,6 +35,8 @@ class BuildError(Exception):
     Args:
         what: One sentence: what is wrong.
         where: The declaration or line to change.
+        declared: Where the BUILD.py comes to it, if that is another place: a macro's or a
+            Dockerfile's error is told at its own line, and this is the caller's.
         fix: One line to paste or follow.
         detail: More lines, such as the end of a log; shown indented below the sentence.
     """
@@ -43,24 +49,44 @@ class BuildError(Exception):
         what: str,
         *,
         where: Location | None = None,
+        declared: Location | None = None,
         fix: str | None = None,
         detail: str | None = None,
     ) -> None:
         super().__init__(what)
         self.what = what
         self.where = where
+        self.declared = declared
         self.fix = fix
         self.detail = detail
 
+    def headline(self) -> str:
+        """The first line: `file:line: error: what`."""
+        return f"{self.where}: error: {self.what}" if self.where else f"error: {self.what}"
+
     def render(self) -> str:
-        """The text for a terminal, without colour: `file:line: error: what`, detail, `fix:`."""
-        prefix = f"{self.where}: error: " if self.where else "error: "
-        lines = [prefix + self.what]
+        """The text for a terminal: `file:line: error: what`, detail, `declared at`, `fix:`."""
+        lines = [self.headline()]
         if self.detail:
             lines += ["  " + line for line in self.detail.rstrip().splitlines()]
+        if self.declared:
+            lines.append(f"  declared at {self.declared}")
         if self.fix:
             lines.append(f"  fix: {self.fix}")
         return "\n".join(lines)
+
+    def plain(self) -> dict[str, object]:
+        """The fields for programs; docs/commands.md documents them."""
+        file, line = self.where or (None, None)
+        return {
+            "what": self.what,
+            "file": file,
+            "line": line or None,
+            "declared": str(self.declared) if self.declared else None,
+            "detail": self.detail,
+            "fix": self.fix,
+            "exit_code": self.exit_code,
+        }
 
     def __str__(self) -> str:
         return self.render()
@@ -70,6 +96,21 @@ class InputError(BuildError):
     """The workspace, the settings or the command line are wrong."""
 
     exit_code = 3
+
+
+def raise_all(errors: Iterable[InputError]) -> None:
+    """Raise errors as one: the first, with a line on each other; nothing if there are none."""
+    each = list({error.render(): error for error in errors}.values())
+    if not each:
+        return
+    first, *others = each
+    if not others:
+        raise first
+    more = [f"{it.where}: {it.what}" if it.where else it.what for it in others]
+    detail = "\n".join([*([first.detail] if first.detail else []), *(f"also: {it}" for it in more)])
+    raise InputError(
+        first.what, where=first.where, declared=first.declared, fix=first.fix, detail=detail
+    ) from None
 
 
 class UnknownTarget(InputError):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _TENTHS_BELOW = 10
 _MINUTE = 60
 _GB = 10**9
+LINE = 100
+"""Characters of a line at most, where what is left out can be asked for."""
 
 
 def duration(seconds: float) -> str:
@@ -18,3 +22,21 @@ def duration(seconds: float) -> str:
 def size(count: int) -> str:
     """Bytes for people: `12.3 MB`, `1.46 GB`."""
     return f"{count / 1e9:.2f} GB" if count >= _GB else f"{count / 1e6:.1f} MB"
+
+
+def clipped(line: str, end: str = "", *, whole: bool = False) -> str:
+    """A line of at most `LINE` characters, with its end; `whole` leaves it as it is."""
+    room = LINE - len(end)
+    return (line if whole or len(line) <= room else f"{line[: room - 1]}…") + end
+
+
+def wrapped(head: str, names: Iterable[str]) -> list[str]:
+    """Names behind a head, over as many lines as they need; none where there are no names."""
+    from textwrap import wrap
+
+    text = ", ".join(names)
+    if not text:
+        return []
+    return wrap(
+        head + text, LINE, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )

@@ -44,15 +44,15 @@ def parse_request(words: Sequence[str], name: str, port: str, *, may_make: bool)
     return Request(kind, check_name(name or kind.usual), int(port or 0), may_make)
 
 
-def kind_of(words: Sequence[str]) -> str:
+def kind_of(words: Sequence[str], verb: str = "deploy") -> str:
     """The kind of deployment that the words name; refuses none, several or unknown ones."""
     word = words[0] if len(words) == 1 else ""
     if word in KINDS:
         return word
     what = f"there is no deployment {word}{did_you_mean(word, KINDS)}"
     raise InputError(
-        what if word else "deploy takes one word: compose, for plain Docker, or swarm",
-        fix=f"./doitw deploy {nearest(word, KINDS) or 'compose'}",
+        what if word else f"{verb} takes one word: compose, for plain Docker, or swarm",
+        fix=f"./doitw {verb} {nearest(word, KINDS) or 'compose'}",
     )
 
 
@@ -131,7 +131,7 @@ def down(
         name: Its name, or empty.
         reach: Called only if there is something to remove.
     """
-    kind = kind_of(words) if words else ""
+    kind = kind_of(words, "undeploy") if words else ""
     deployments = [
         each for each in state.all() if kind in ("", each.kind) and name in ("", each.name)
     ]

@@ -32,7 +32,7 @@ from buildlib.core.store.records import Record, Records
 from buildlib.core.store.state import State
 from buildlib.core.trees.working import WorkingTree
 from buildlib.core.view import View
-from buildlib.errors import EngineUnavailable, InputError
+from buildlib.errors import EngineUnavailable, InputError, Location
 
 if TYPE_CHECKING:
     from buildlib.build.sharing.entry import Entry
@@ -59,12 +59,30 @@ def find_root(start: str) -> str:
     """
     found = noop_cache.find_root(start)
     if found is None:
-        raise InputError(
-            f"{start} is in no workspace"
-            f" (no {noop_cache.MARKER} and {noop_cache.VERSION_FILE} above it)",
-            fix="cd to the checkout",
-        )
+        raise _no_root(os.path.realpath(start))
     return found
+
+
+def _no_root(start: str) -> InputError:
+    """The error for a folder that is in no workspace, or in one that lost one of the two files."""
+    from shlex import quote
+
+    names = (noop_cache.MARKER, noop_cache.VERSION_FILE)
+    folder = start
+    while folder != os.path.dirname(folder):
+        there = [os.path.exists(f"{folder}/{name}") for name in names]
+        if any(there) and os.path.exists(f"{folder}/.git"):
+            name = names[there.index(False)]
+            return InputError(
+                f"the workspace {folder} has no {name}",
+                where=Location(name, 0),
+                fix=f"git -C {quote(folder)} checkout -- {name}",
+            )
+        folder = os.path.dirname(folder)
+    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    return InputError(
+        f"{start} is in no workspace (no {' and '.join(names)} above it)", fix=f"cd {quote(home)}"
+    )
 
 
 class Outside:
@@ -199,6 +217,7 @@ class Workspace:
 
     def renew(self) -> None:
         """Forget what was read, after a file of the workspace was written."""
+        partial = self.view.partial
         for name in (
             "view",
             "explainer",
@@ -208,6 +227,7 @@ class Workspace:
             "shared_store",
         ):
             self.__dict__.pop(name, None)
+        self.view.partial = partial
 
     def save(self) -> None:
         """Save what makes the next run faster."""
@@ -226,7 +246,7 @@ class Workspace:
             words: The command line, as `noop_cache.repeat` takes it; none for what is not cached.
             said: The lines of its answer.
         """
-        if plan.steps:
+        if plan.steps or self.graph.errors:
             noop_cache.remove(self.root, words)
             return
         engine = self.__dict__.get("engine")
@@ -332,6 +352,18 @@ class Workspace:
         suite = SUITE if self.settings.flavour == "debian" else ""
         return grants_for(self.settings.network, suite=suite)
 
+    def refuse_missing_secrets(self, target: Target) -> None:
+        """Refuse to build a target if one of its secrets is not there."""
+        if target.secrets:
+            from buildlib.engine.secrets import value_of
+
+            try:
+                for secret in target.secrets:
+                    value_of(secret, os.environ)
+            except InputError as error:
+                error.where = target.where
+                raise
+
     @cached_property
     def planner(self) -> Planner:
         return Planner(
@@ -344,11 +376,16 @@ class Workspace:
         )
 
     def plan(
-        self, roots: Iterable[Label], *, force: bool = False, shared: Shared | None = None
+        self,
+        roots: Iterable[Label],
+        *,
+        force: bool = False,
+        shared: Shared | None = None,
+        drafts: bool = False,
     ) -> Plan:
-        """Return what a build of some targets would do; `Planner.plan` says what `shared` is."""
+        """Return what a build of some targets would do; `Planner.plan` tells of the arguments."""
         presence = self.presence if self._inspected else self._first_presence()
-        return self.planner.plan(roots, presence, force=force, shared=shared)
+        return self.planner.plan(roots, presence, force=force, shared=shared, drafts=drafts)
 
     def step(self, label: Label, *, force: bool = False) -> Step:
         """Return what a build would do with one target now."""

@@ -66,7 +66,7 @@ def _compare(workspace: Workspace, shared: SharedStore, label: Label) -> dict[st
         build would pull it. `nearest`: the record with the fewest differences, the youngest of
         several. `changes`: the parts that differ from it: `old` is the registry's, `new` is ours.
     """
-    target, record = workspace.graph[label], workspace.keys.record(Reference(label))
+    target, record = workspace.graph[label], workspace.keys.draft(Reference(label))
     history = shared.reader.history(target, limit=_MAX_RECORDS)
     known = {key: parts for entry in history for key, parts in entry.records.items()}
     comparison = Comparison(workspace.graph, workspace.keys, _RegistryRecords(known))
@@ -76,7 +76,7 @@ def _compare(workspace: Workspace, shared: SharedStore, label: Label) -> dict[st
     published = nearest and time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(nearest.pushed))
     return {
         "label": str(label),
-        "key": record.key,
+        "key": workspace.keys.key_or_none(Reference(label)),
         "has_key": has_key,
         "usable": has_key and record.key in shared.find([(target, record)]),
         "records": len(history),

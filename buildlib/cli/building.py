@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from buildlib.build import noop_cache
 from buildlib.build.execution.session import Session
 from buildlib.cli import plans
 from buildlib.cli.common import print_json, say, warn
+from buildlib.errors import BuildError
 
 if TYPE_CHECKING:
     from buildlib.build.workspace import Workspace
-    from buildlib.cli.verb import Call
     from buildlib.core.model.label import Label
-
-_QUIET, _VERBOSE = 1, 2
 
 
 def build(
@@ -40,7 +38,7 @@ def build(
 
     Args:
         jobs: Targets at a time; 0 for the default.
-        as_json: Print only the plan and the exit code, as JSON.
+        as_json: Print only the plan, what failed and the exit code, as JSON.
         keep_going: After a failure, go on with targets that do not need the failed one.
         typed: The command line, where all it asks for is this build.
         before: What was said of it already.
@@ -65,9 +63,24 @@ def build(
             say(answer)
             workspace.cache_noop(typed, plan, [*before, answer])
     if as_json:
-        print_json({**planned, "exit_code": code})
+        print_json({**planned, **_outcome(session), "exit_code": code})
     workspace.save()
     return code
+
+
+def _outcome(session: Session) -> dict[str, Any]:
+    """What failed and what was not begun, for programs."""
+    return {
+        "failed": [
+            {
+                "label": str(label),
+                "log": log or None,
+                "error": error.plain() if isinstance(error, BuildError) else {"what": repr(error)},
+            }
+            for label, (error, log) in session.failures.items()
+        ],
+        "not_begun": list(map(str, session.not_begun())),
+    }
 
 
 def _relock(workspace: Workspace, tell: Callable[[str], None]) -> Callable[[str, Label], None]:
@@ -102,8 +115,3 @@ def _prune(workspace: Workspace, tell: Callable[[str], None]) -> None:
 def default_jobs() -> int:
     """Targets that are built at a time by default; the work is in the engine."""
     return min(4, os.cpu_count() or 1)
-
-
-def is_verbose(call: Call) -> bool:
-    """Whether the command line asks for the output of the builder."""
-    return call.number("verbosity", _QUIET, least=0) >= _VERBOSE

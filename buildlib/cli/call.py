@@ -105,9 +105,10 @@ def _value(option: Option, name: str, value: str | None, pending: list[str]) -> 
 
 def _unknown_option(verb: Verb, name: str, by_form: Mapping[str, Option]) -> InputError:
     meant = nearest(name, by_form)
+    is_whole = meant and not by_form[meant].takes  # else its value is missing
     return InputError(
         f"{verb.name} has no option {name}{did_you_mean(name, by_form)}",
-        fix=f"./doitw {verb.name} {meant}" if meant else f"./doitw {verb.name} --help",
+        fix=f"./doitw {verb.name} {meant}" if is_whole else f"./doitw help {verb.name}",
     )
 
 

@@ -91,6 +91,13 @@ def short_name(workspace: Workspace, label: Label) -> str:
     return task_name(workspace, label).removeprefix("build:")
 
 
+def needs_target(workspace: Workspace, verb: str) -> InputError:
+    """The error that a verb was given no target; one that there is stands in the fix."""
+    labels = workspace.resolve((), verb="build") or workspace.resolve(())
+    example = f"./doitw {verb} {labels[-1]}" if labels else "./doitw help"
+    return InputError(f"{verb} needs a target", fix=example)
+
+
 def no_registry(what: str) -> InputError:
     """The error that something needs a registry and the settings name none."""
     return InputError(

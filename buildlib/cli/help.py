@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from buildlib.cli.common import print_json, say
 from buildlib.cli.verb import Verb, find, names
 
 DOOR = "./doitw"
 _COLUMN = 24
+
+
+def show(verb: Verb | None, *, as_json: bool) -> None:
+    """Print the help of a verb, or of all."""
+    if as_json:
+        verbs = [verb] if verb else [find(name) for name in names()]
+        print_json({"schema": 1, "verbs": [_plain(each) for each in verbs]})
+    else:
+        say((about(verb) if verb else overview()).rstrip("\n"))
+
+
+def _plain(verb: Verb) -> dict[str, Any]:
+    """What a verb takes, for programs."""
+    return {
+        "name": verb.name,
+        "summary": verb.summary,
+        "words": verb.words,
+        "options": [option._asdict() for option in verb.all_options],
+        "variables": [variable._asdict() for variable in verb.variables],
+    }
 
 
 def overview() -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from errno import EDQUOT, ENOSPC, EROFS
 
 from buildlib.cli.call import first_word, parse
@@ -26,44 +26,62 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 success, 1 a task failed, 2 a fault of ours, 3 wrong input.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    debug = "--debug" in words
+    return run_and_tell(lambda: _dispatch(words), words)
+
+
+def run_and_tell(run: Callable[[], int], words: Sequence[str]) -> int:
+    """Call a function and tell the error that ends it; returns the exit code.
+
+    Args:
+        words: The command line: `--json` has the error on standard output, too, and `--debug` has
+            the traceback instead.
+    """
     try:
-        return _dispatch(words)
-    except BuildError as error:
-        if debug:
-            raise
-        sys.stderr.write(error.render() + "\n")
-        return error.exit_code
-    except BrokenPipeError:
+        code = run()
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
+        sys.stderr.write("\n")  # the prompt comes next
         return 130
     except Exception as error:
-        if debug:
+        if "--debug" in words:
             raise
-        if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EROFS):
-            sys.stderr.write(
-                f"error: {error.strerror}: {error.filename or 'an unnamed file'}\n"
-                "  fix: df -h . ~/.cache  # make space, or a place that can be written\n"
-            )
-            return 1
-        sys.stderr.write(
-            f"error: {type(error).__name__}: {error}\n"
-            "  this is a fault of the build system, not yours\n"
-            "  fix: run it again with --debug and report what it shows\n"
+        told = error if isinstance(error, BuildError) else _unexpected(error)
+        sys.stderr.write(told.render() + "\n")
+        if "--json" in words:
+            from buildlib.cli.common import print_json
+
+            print_json({"error": told.plain()})
+        return told.exit_code
+    return code
+
+
+def _unexpected(error: Exception) -> BuildError:
+    """Tell what is no `BuildError`: a full disk, or a fault of ours."""
+    if isinstance(error, OSError) and error.errno in (ENOSPC, EDQUOT, EROFS):
+        return BuildError(
+            f"{error.strerror}: {error.filename or 'an unnamed file'}",
+            fix="df -h . ~/.cache  # make space, or a place that can be written",
         )
-        return UNEXPECTED
+    fault = BuildError(
+        f"{type(error).__name__}: {error}",
+        detail="this is a fault of the build system, not yours",
+        fix="run it again with --debug and report what it shows",
+    )
+    fault.exit_code = UNEXPECTED
+    return fault
 
 
 def _dispatch(words: list[str]) -> int:
     typed = ("doitw", *words)
     first = first_word(words)
     if first == "help" or (first is None and any(word in ("-h", "--help") for word in words)):
-        from buildlib.cli.help import about, overview
+        from buildlib.cli.help import show
 
         rest = [word for word in words if word != "help" and not word.startswith("-")]
-        sys.stdout.write(about(find(rest[0])) if rest else overview())
+        show(find(rest[0]) if rest else None, as_json="--json" in words)
         return 0
     if first is not None and first in names():
         words.remove(first)
@@ -75,9 +93,9 @@ def _dispatch(words: list[str]) -> int:
         _refuse_misspelt_verb(first)
     call = parse(verb, words, _folder())._replace(typed=typed)
     if call.flag("help"):
-        from buildlib.cli.help import about
+        from buildlib.cli.help import show
 
-        sys.stdout.write(about(verb))
+        show(verb, as_json=call.flag("json"))
         return 0
     try:
         return verb.run(call)
@@ -99,8 +117,9 @@ def with_variables(fix: str, variables: Mapping[str, str]) -> str:
         for name, value in variables.items()
         if f"{name}=" not in fix and name in settings
     ]
-    command = re.compile(rf"\./doitw (?:{'|'.join(names())})\b[^#;\n]*(?<! )")
-    return command.sub(lambda call: " ".join([call[0], *words]), fix)
+    command = re.compile(rf"\./doitw (?:{'|'.join(names())})\b[^#;&|\n]*(?<! )")
+    line, comment, rest = fix.partition("  #")
+    return command.sub(lambda call: " ".join([call[0], *words]), line) + comment + rest
 
 
 def _refuse_misspelt_verb(word: str | None) -> None:

@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from buildlib.cli.common import print_json, say, short_name, task_name
+from buildlib.core.keys.compute import ANEW
+from buildlib.core.model.lock import FILE as LOCK_FILE
+from buildlib.core.model.section import PYTHON
 from buildlib.core.model.target import HERE
+from buildlib.core.plan.plan import BUILD, UNKNOWN
 from buildlib.core.store import names
-from buildlib.text import duration
+from buildlib.text import clipped, duration
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from buildlib.build.execution.pull_and_publish import RegistryLookup
     from buildlib.build.workspace import Workspace
     from buildlib.cli.verb import Call
+    from buildlib.core.plan.explain import Leaf
     from buildlib.core.plan.plan import Plan, Step
 
 _FEW = 3
@@ -29,12 +37,13 @@ def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None)
         Whether anything is stale, or not known to be up to date.
     """
     roots = workspace.resolve(call.words, folder=call.folder, verb="build")
-    plan = workspace.plan(roots, force=call.flag("always"), shared=shared)
+    plan = workspace.plan(roots, force=call.flag("always"), shared=shared, drafts=True)
     if call.flag("json"):
         print_json(as_json(workspace, plan))
     else:
         not_built = left_out(workspace) if not call.words else []
-        output = [*release_commit(workspace), *lines(workspace, plan), *not_built]
+        planned = lines(workspace, plan, whole=call.is_verbose)
+        output = [*release_commit(workspace), *planned, *not_built]
         output += stamped(workspace, plan)
         for line in output:
             say(line)
@@ -43,30 +52,81 @@ def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None)
     return bool(plan.steps)
 
 
-def lines(workspace: Workspace, plan: Plan) -> list[str]:
-    """The plan for people: one line for each stale target."""
+def lines(workspace: Workspace, plan: Plan, *, whole: bool = False) -> list[str]:
+    """The plan for people: one line for each stale target, then what made several of them stale.
+
+    Args:
+        whole: Each target with its own reason, at any length.
+    """
     out: list[str] = []
+    causes = {} if whole else {step: _causes(workspace, step) for step in plan.steps}
+    counts = Counter(cause for of_step in causes.values() for cause in of_step)
     stamped_labels = workspace.graph.stamped() if plan.steps else set()
     width = max((len(short_name(workspace, step.label)) for step in plan.steps), default=0)
     for step in plan.steps:
         name = short_name(workspace, step.label).ljust(width)
-        note = "" if is_hermetic(workspace, step) else "  [not hermetic: network=True]"
+        impurity = impurity_of(workspace, step)
+        note = f"  [not hermetic: {impurity}]" if impurity else ""
         note += "  [stamped]" if step.label in stamped_labels else ""
         last_time = f"  (last time {duration(step.seconds)})" if step.seconds else ""
         if step.action == "pull":
             last_time = f"  ({step.size / 1e6:.1f} MB)"
-        out.append(f"{step.action:8} {name}  {step.reason}{last_time}{note}")
+        own = ", ".join(cause for cause in causes.get(step, ()) if counts[cause] == 1)
+        row = f"{step.action:8} {name}  {step.reason if whole else own}".rstrip()
+        out.append(clipped(row, f"{last_time}{note}", whole=whole))
+    shared = [(cause, count) for cause, count in counts.most_common() if count > 1]
+    out += [clipped(cause, f": {count} targets") for cause, count in shared]
     if not plan.steps:
         verbs = {workspace.graph[step.label].rule.verb for step in plan.fresh}
         verb = "verify" if verbs == {"verify"} else "build"
         out.append(f"nothing to {verb}: {targets(len(plan.fresh))} up to date")
     else:
-        estimate = sum(step.seconds for step in plan.steps if step.action == "build")
-        total = f", about {duration(estimate)} by the last times" if estimate else ""
+        times = [step.seconds for step in plan.steps if step.action == BUILD]
+        is_known = all(times) and all(step.action != UNKNOWN for step in plan.steps)
+        sure = "about" if is_known else "at least"
+        total = f", {sure} {duration(sum(times))} by the last times" if any(times) else ""
         out.append(f"{len(plan.steps)} to do, {len(plan.fresh)} up to date{total}")
     if not plan.engine_asked:
         out.append("no engine answers: whether images are still there is not known")
-    return out
+    return out + lock_first(plan.lock_first)
+
+
+def lock_first(commands: Sequence[str]) -> list[str]:
+    """Lines that say what a build stops at before it begins, and the commands that mend it."""
+    if not commands:
+        return []
+    return ["a build needs pins first:", *(f"  fix: {command}" for command in commands)]
+
+
+def _causes(workspace: Workspace, step: Step) -> list[str]:
+    """What made a target stale: the same words for all targets of which the same is true."""
+    explainer = workspace.explainer
+    if step.action == BUILD and step.reason == explainer.reason(step.label):
+        leaves = explainer.changes(step.label) or ()
+        return list(dict.fromkeys(_cause(workspace, leaf) for leaf in leaves)) or [step.reason]
+    return [step.reason]
+
+
+def _cause(workspace: Workspace, leaf: Leaf) -> str:
+    """A changed part by its file, where it has one; else with the target that it is a part of."""
+    (name, old, new), label = leaf.change, leaf.path[-1].label
+    change = "added" if old is None else "removed" if new is None else "changed"
+    kind, _, rest = name.partition(" ")
+    if ANEW in name:
+        what = "was locked" if new is None else rest
+        return f"{kind} of {label} {what}"
+    if kind == "file":
+        part, _, in_target = rest.rpartition(": ")
+        files = workspace.graph[label].files
+        paths = (file.path for file in files if (file.name, file.part) == (in_target, part))
+        return f"{next(paths, label.path(in_target))} {change}"
+    if kind != "pin":
+        return f"{name} {change} in {label}"
+    section = rest.partition(" ")[0]
+    if section == PYTHON.name:
+        requirements = str(workspace.graph[label].attrs.get("python"))
+        return f"{label.path(requirements.removesuffix('.in'))}.lock changed"
+    return f"{section} of {label} changed in {LOCK_FILE}"
 
 
 def left_out(workspace: Workspace) -> list[str]:
@@ -106,11 +166,11 @@ def targets(count: int) -> str:
     return "1 target is" if count == 1 else f"{count} targets are"
 
 
-def is_hermetic(workspace: Workspace, step: Step) -> bool:
-    """Whether a target's steps run without network."""
+def impurity_of(workspace: Workspace, step: Step) -> str:
+    """What lets a target's steps see what no key holds; empty for a hermetic target."""
     target = workspace.graph[step.label]
     request = target.rule.request(target)
-    return request is None or not request.network
+    return request.impurity if request else ""
 
 
 def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
@@ -126,7 +186,7 @@ def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
             "key": step.key,
             "last_seconds": step.seconds,
             "size": step.size,
-            "hermetic": is_hermetic(workspace, step),
+            "hermetic": not impurity_of(workspace, step),
             "stamped": step.label in stamped_labels,
         }
 
@@ -134,6 +194,7 @@ def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
         "schema": 1,
         "channel": workspace.channel,
         "engine_asked": plan.engine_asked,
+        "lock_first": list(plan.lock_first),
         "steps": [plain(step) for step in plan.steps],
         "fresh": [plain(step) for step in plan.fresh],
         "left_out": {str(label): reason for label, reason in workspace.left_out.items()},

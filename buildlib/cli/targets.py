@@ -21,6 +21,7 @@ def plain_targets(graph: Graph, labels: Iterable[Label]) -> list[dict[str, Any]]
             "doc": graph[label].doc,
             "stamped": label in stamped,
             "where": str(graph[label].where),
+            "deps": list(dict.fromkeys(str(dep.ref.label) for dep in graph[label].deps)),
         }
         for label in labels
     ]

@@ -92,6 +92,11 @@ class Call(NamedTuple):
     def flag(self, name: str) -> bool:
         return bool(self.options.get(name))
 
+    @property
+    def is_verbose(self) -> bool:
+        """Whether `-v 2` asks for all there is to say."""
+        return self.number("verbosity", 1, least=0) > 1
+
     def number(self, name: str, default: int, *, least: int = 1) -> int:
         """The value of an option as a number; refuses others."""
         value = str(self.options.get(name, default))

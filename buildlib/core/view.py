@@ -23,7 +23,7 @@ from buildlib.core.model.tree import Tree
 from buildlib.core.model.version import FILE as VERSION_FILE
 from buildlib.core.model.version import channel_of, check_file
 from buildlib.core.store.names import file_version
-from buildlib.errors import InputError, Location, UnknownTarget
+from buildlib.errors import InputError, Location, UnknownTarget, raise_all
 
 
 class View:
@@ -51,6 +51,8 @@ class View:
         self._version = version
         self.memo: Any = {} if memo is None else memo
         self._checked = checked
+        self.partial = False
+        """Whether targets were named, so that what is wrong elsewhere does not matter."""
 
     def in_flavour(self, flavour: str) -> View:
         overrides = {**self.overrides, "flavour": flavour}
@@ -119,13 +121,25 @@ class View:
 
     # -- what is declared ------------------------------------------------------------------------
 
-    @cached_property
+    @property
     def graph(self) -> Graph:
-        graph = Graph(Loader(self.tree, self.settings, self.memo).load())
+        """The graph: of all that is declared, or of what can be used once targets were resolved.
+
+        Raises:
+            InputError: Something is wrong with a declaration, and no targets were named.
+        """
+        if not self.partial:
+            raise_all(self._graph.errors.values())
+        return self._graph
+
+    @cached_property
+    def _graph(self) -> Graph:
+        loader = Loader(self.tree, self.settings, self.memo)
+        graph = Graph(loader.load(), loader.unread)
         if self._checked:
             from buildlib.core.graph.validate import validate
 
-            validate(graph, self.tree, self.memo)
+            graph.errors.update(validate(graph, self.tree, self.memo))
         return graph
 
     @cached_property
@@ -168,22 +182,30 @@ class View:
     ) -> list[Label]:
         """The targets that a person names, in the forms of `Graph.resolve`.
 
+        What is wrong elsewhere does not matter from then on (`partial`).
+
         Args:
             words: As typed; none for all targets.
             folder: The person's folder, which relative names start from.
             verb: Where a word stands for several targets, take those that this verb makes.
             left_out: Include targets that do not exist in this flavour; they have no key.
+
+        Raises:
+            InputError: A word names nothing; something is wrong with what is named or needed.
         """
         if not words:
+            raise_all(self._graph.errors.values())
             of_verb = set(self.graph.of_verb(verb)) if verb else set(self.graph.targets)
             everything = [label for label in self.graph.order if label in of_verb]
             return everything if left_out else self._default_targets(everything, verb)
+        self.partial = True
         named: dict[Label, None] = {}
         for word in words:
             labels = self._resolve(word, folder, verb, left_out=left_out)
             if not labels:
                 raise InputError(f"{word} names nothing that {verb} makes", fix="./doitw list")
             named.update(dict.fromkeys(labels))
+        self.graph.refuse_broken(named)
         return list(named)
 
     def _resolve(self, word: str, folder: str, verb: str, *, left_out: bool) -> list[Label]:

@@ -12,14 +12,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
+from buildlib.core.dockerfile.invisible import invisible_in
 from buildlib.core.dockerfile.parse import PROXY_ARGS
+from buildlib.core.model.secret import Secret
 from buildlib.engine import process
 from buildlib.engine.buildkit_output import Event, Status
 from buildlib.engine.client import Client, client_environ, client_for, sets_proxies
 from buildlib.engine.failure import FailureFinder
 from buildlib.engine.find import Endpoint, unavailable
-from buildlib.engine.protocol import BuildRequest, Built, Engine, Log, first_image
-from buildlib.engine.secrets import lend
+from buildlib.engine.protocol import BuildRequest, Built, Engine, Log, StepFailed, first_image
+from buildlib.engine.secrets import blotter, lend, path_of, value_of
 from buildlib.errors import ActionError, InputError, Location
 
 _BUILDX_ENVIRON = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
@@ -30,6 +32,8 @@ _LOAD = "type=docker,compression=gzip,compression-level=1"
 drivers, which pull these layers as well, do not compress what they keep."""
 EXPORTED = re.compile(r"exporting config (sha256:[0-9a-f]{64})\b")
 """BuildKit's line for an image that goes into the containerd store: the configuration's digest."""
+_LENT = "BUILDLIB_SECRET_"
+"""How the variables begin in which a client finds the values of secrets."""
 _BINFMT = "/proc/sys/fs/binfmt_misc"
 _EMULATORS = {
     "linux/arm64": "qemu-aarch64",
@@ -108,7 +112,8 @@ class CliBuilder:
             changed["DOCKER_HOST"] = self._endpoint.url
         plain = self._without_proxies(request._replace(grants=()))
         assignments = [f"{name}={value}" for name, value in changed.items()]
-        output = ("--output", _LOAD) if client.buildx else ()
+        output = ["--output", _LOAD] if client.buildx else []
+        output += _secret_options(request, lambda secret: secret.variable)
         return assignments + self._argv(client, plain, plain.dockerfile, output)
 
     def ready(self) -> None:
@@ -138,16 +143,22 @@ class CliBuilder:
                 secrets += ["--secret", _csv(f"id={grant.id}", f"src={path}")]
         client = self._client()
         closed = self._without_proxies(request)
+        values = {secret: value_of(secret, self._environ) for secret in request.secrets}
+        # Under names that mean nothing to the client.
+        names = {secret: f"{_LENT}{number}" for number, secret in enumerate(values)}
+        variables = {names[it]: value for it, value in values.items() if it.variable}
+        secrets += _secret_options(request, names.__getitem__)
         argv = self._argv(client, closed, dockerfile, [*secrets, *output])
         finder = FailureFinder()
+        blot = blotter(values.values())
 
         def on_line(line: str) -> None:
+            line = blot(line)
             on_event(finder.feed(line))
             log(line)
 
-        code = process.stream(
-            argv, on_line, environ={**self._client_environ(), **self._extra_environ(client)}
-        )
+        environ = {**self._client_environ(), **variables, **self._extra_environ(client)}
+        code = process.stream(argv, on_line, environ=environ)
         if code:
             raise self._error(request, finder, text)
 
@@ -172,6 +183,8 @@ class CliBuilder:
             argv.append("--no-cache")
         if request.platform:
             argv.append(f"--platform={request.platform}")
+        if request.target:
+            argv.append(f"--target={request.target}")
         for name, value in request.args:
             argv += ["--build-arg", f"{name}={value}"]
         for name, value in request.labels:
@@ -231,9 +244,15 @@ class CliBuilder:
             return unavailable(self._endpoint, ConnectionError("it went away during the build"))
         step = f" at {failure.step[:160]}" if failure.step else ""
         detail = [*failure.tail, failure.reason]
+        if failure.line and (found := invisible_in(text, failure.line)):
+            detail.append(f"there is {found}")
         where = Location(_shown(request), failure.line) if failure.line else None
         what = f"the build of {_shown(request)} failed{step}"
-        return ActionError(what, where=where, detail="\n".join(detail))
+        if not failure.step:
+            return ActionError(what, where=where, detail="\n".join(detail))
+        error = StepFailed(what, where=where, detail="\n".join(detail))
+        error.refused = failure.refused
+        return error
 
 
 def result_names(iid: str, metadata: str) -> list[str]:
@@ -261,6 +280,19 @@ def _read(path: str) -> str:
 
 def _shown(request: BuildRequest) -> str:
     return request.shown_as or request.dockerfile
+
+
+def _secret_options(request: BuildRequest, variable: Callable[[Secret], str]) -> list[str]:
+    """Return the options of a client that hand it secrets.
+
+    Args:
+        variable: Where it finds a value that is in a variable.
+    """
+    options = []
+    for secret in request.secrets:
+        source = f"env={variable(secret)}" if secret.variable else f"src={path_of(secret)}"
+        options += ["--secret", _csv(f"id={secret.id}", source)]
+    return options
 
 
 def _csv(*fields: str) -> str:

@@ -83,13 +83,13 @@ class DirectBuilder:
     def _make(self, request: BuildRequest, log: Log) -> Built:
         if self._environ.get("BUILDX_BUILDER"):
             raise NotPlainError("BUILDX_BUILDER names a builder")
-        if any(os.path.lexists(f"{start}{_IGNORE_FILE}") for start in _starts(request)):
+        if _ignores(request):
             raise NotPlainError("its context has an ignore file")
         with open(request.dockerfile, encoding="utf-8-sig") as file:
             text = file.read()
         args = dict(request.args)
         try:
-            dockerfile = parse(text, request.shown_as or request.dockerfile, args)
+            dockerfile = parse(text, request.shown_as or request.dockerfile, args, request.target)
         except InputError as error:
             raise NotPlainError(error.what) from None
         name = plain.parent_of(dockerfile, text, args)
@@ -178,9 +178,17 @@ class DirectBuilder:
         return layers
 
 
-def _starts(request: BuildRequest) -> tuple[str, str]:
-    """What an ignore file's name may begin with."""
-    return f"{request.context}/", request.dockerfile
+def _ignores(request: BuildRequest) -> bool:
+    """Whether an ignore file leaves something out: a Dockerfile's own, or else the context's."""
+    for start in (request.dockerfile, f"{request.context}/"):
+        path = f"{start}{_IGNORE_FILE}"
+        if os.path.lexists(path):
+            try:
+                with open(path, encoding="utf-8") as file:
+                    return any(line.strip() and not line.startswith("#") for line in file)
+            except (OSError, ValueError):
+                return True
+    return False
 
 
 def _time_of(parent: Parent | None) -> str:

@@ -25,6 +25,15 @@ _GONE = re.compile(
     r"|code = Unavailable|connection reset by peer|unexpected EOF"
     r"|server did not provide an image ID"
 )
+_REFUSED = re.compile(
+    r"could not resolve|failure (?:in name resolution|resolving)|unable to resolve host"
+    r"|name or service not known|network is unreachable|NewConnectionError|bad address '"
+    r"|EAI_AGAIN|dial tcp: lookup|UnknownHostException|dns error|DNS: transient error",
+    re.IGNORECASE,
+)
+"""What programs say where no name resolves and no address is reached."""
+_HARMLESS = "sudo: "
+"""Begins a line that says so of the machine's own name, and fails nothing."""
 _FLAG = re.compile(r"--[a-z]+=\S+\s*")
 _RULE = re.compile(r"-{4,}$")
 
@@ -38,6 +47,7 @@ class Failure(NamedTuple):
         line: Its line in the Dockerfile, from 1; 0 if unknown.
         tail: The last lines that the step wrote; of the whole output if no step failed.
         engine_gone: Whether the engine went away, and no step failed.
+        refused: Whether the step found no network.
     """
 
     step: str
@@ -45,6 +55,7 @@ class Failure(NamedTuple):
     line: int
     tail: tuple[str, ...]
     engine_gone: bool
+    refused: bool = False
 
 
 class FailureFinder:
@@ -53,6 +64,7 @@ class FailureFinder:
     def __init__(self) -> None:
         self._progress = Progress()
         self._tails: dict[int, deque[str]] = {}
+        self._refused: set[int] = set()
         self._others: deque[str] = deque(maxlen=_TAIL)
         self._last = ""
         self._failed: Failed | None = None
@@ -64,6 +76,8 @@ class FailureFinder:
         match event:
             case Output(vertex, text):
                 self._tails.setdefault(vertex, deque(maxlen=_TAIL)).append(text)
+                if _REFUSED.search(text) and not text.startswith(_HARMLESS):
+                    self._refused.add(vertex)
             case Failed():
                 self._failed = event
             case Other(text):
@@ -84,7 +98,8 @@ class FailureFinder:
         line = line_of(step, dockerfile)
         if not line and (match := _PARSE.search(reason)):
             line = int(match[1])
-        return Failure(step, reason, line, tuple(tail), self._gone and not step)
+        refused = failed.vertex in self._refused
+        return Failure(step, reason, line, tuple(tail), self._gone and not step, refused)
 
     def _outside_steps(self, reason: str) -> list[str]:
         """Return the lines of no step, without those that repeat the reason."""

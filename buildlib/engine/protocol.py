@@ -10,6 +10,9 @@ import re
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+from buildlib.core.model.secret import Secret
+from buildlib.errors import ActionError
+
 Log = Callable[[str], None]
 """Takes one line of a build's output, without its newline. May be called from another thread."""
 
@@ -34,6 +37,12 @@ class ImageInfo(NamedTuple):
     size: int
     platform: str
     triggers: tuple[str, ...] = ()
+
+
+class StepFailed(ActionError):
+    """A step of a Dockerfile failed; `refused` says whether it found no network."""
+
+    refused = False
 
 
 class Built(NamedTuple):
@@ -86,6 +95,8 @@ class BuildRequest(NamedTuple):
         grants: Files lent to every RUN (see `engine.secrets`).
         shown_as: The Dockerfile's path in the workspace, for messages.
         no_cache: Run every step, whatever the builder's cache holds.
+        target: The stage that is built; the last one if empty.
+        secrets: What steps may mount; their values are in no line of the output.
     """
 
     context: str
@@ -97,6 +108,8 @@ class BuildRequest(NamedTuple):
     grants: tuple[Grant, ...] = ()
     shown_as: str = ""
     no_cache: bool = False
+    target: str = ""
+    secrets: tuple[Secret, ...] = ()
 
 
 class Engine(Protocol):

@@ -1,6 +1,10 @@
-"""Lend the host's CA bundle and mirrors to every RUN of a Dockerfile that may use the network.
+"""Secrets of a build: those that a declaration names, and what a build with a network is lent.
 
-The files are BuildKit secrets in /run/secrets. `ARG`s point tools to them: RUN sees an `ARG` as
+A user's own secret (`core.model.secret`) is read here and nowhere else. BuildKit gets it for the
+steps that mount it, and its value is blotted out of what the builder prints.
+
+Lent are the host's CA bundle and mirrors, to every RUN of a Dockerfile that may use the network.
+They are BuildKit secrets in /run/secrets. `ARG`s point tools to them: RUN sees an `ARG` as
 environment, and the image does not keep it. Only apt's sources are mounted over a file. So nothing
 of the site gets into a layer, the history (it holds constant paths only) or a key.
 
@@ -12,11 +16,14 @@ its `mv`. `build` hands the files over.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from buildlib.core.dockerfile.lines import Instruction, fields, read_lines
+from buildlib.core.model.secret import Secret
 from buildlib.core.model.settings import Network
 from buildlib.engine.protocol import Grant
+from buildlib.errors import InputError
 from buildlib.outside.web.trust import find_ca
 
 CA = "buildlib-ca"
@@ -31,6 +38,8 @@ _CA_VARIABLES = (
     "CARGO_HTTP_CAINFO",
 )
 _SOURCES = "/etc/apt/sources.list.d/debian.sources"
+_LEAST_BLOTTED = 4
+"""Characters of a line of a secret that is blotted out; what is shorter is no secret."""
 _DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -73,6 +82,46 @@ def grants_for(
             Grant("buildlib-uv.toml", ("UV_CONFIG_FILE",), text=uv),
         ]
     return tuple(grants)
+
+
+def value_of(secret: Secret, environ: Mapping[str, str]) -> str:
+    """Read the value of a secret.
+
+    Raises:
+        InputError: The variable is not set, or the file cannot be read.
+    """
+    if secret.variable:
+        if value := environ.get(secret.variable):
+            return value
+        raise InputError(
+            f"the secret {secret.id} is the variable {secret.variable}, which is not set",
+            fix=f"export {secret.variable}=…",
+        )
+    try:
+        with open(path_of(secret), encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except OSError as error:
+        raise InputError(
+            f"the secret {secret.id} is the file {secret.file}, which cannot be read:"
+            f" {error.strerror}",
+            fix=f"write it to {secret.file}",
+        ) from None
+
+
+def path_of(secret: Secret) -> str:
+    """Return the absolute path of a secret in a file."""
+    return os.path.expanduser(secret.file)
+
+
+def blotter(values: Iterable[str]) -> Callable[[str], str]:
+    """Return a function that blots secrets out of a line: each whole, and each line of it."""
+    words = {line.strip() for value in values for line in value.splitlines()}
+    words = {word for word in words if len(word) >= _LEAST_BLOTTED}
+    if not words:
+        return lambda line: line
+    # The longest first: one may be a piece of another.
+    any_of = re.compile("|".join(map(re.escape, sorted(words, key=len, reverse=True))))
+    return lambda line: any_of.sub("***", line)
 
 
 def lend(text: str, grants: Sequence[Grant], file: str = "Dockerfile") -> str:

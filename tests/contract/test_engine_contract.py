@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from buildlib.core.model.secret import Secret
 from buildlib.engine import builder as real_builder
 from buildlib.engine import connect, process
 from buildlib.engine.find import Endpoint
@@ -523,5 +524,46 @@ def test_lent_files_reach_every_run_and_no_layer(tmp_path: Path) -> None:
         assert b"run/secrets" not in config
         request = request._replace(grants=())
         assert "--secret" not in world.builder.command(request)
+    finally:
+        world.clean()
+
+
+@pytest.mark.engine
+def test_secrets_reach_the_steps_that_mount_them_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = RealWorld(connect(), real_builder(), tmp_path)
+    token, netrc = (f"SECRET-{os.urandom(8).hex()}" for _ in range(2))
+    monkeypatch.setenv("MY_TOKEN", token)
+    (tmp_path / "netrc").write_text(f"machine x\npassword {netrc}\n")
+    try:
+        shell = world.shell()
+        request = world.request(
+            f"FROM {shell}\n"
+            f"ENV NEVER_KEPT={os.urandom(4).hex()}\n"
+            "RUN --mount=type=secret,id=token,required=true"
+            " --mount=type=secret,id=netrc,target=/x/netrc,mode=0444"
+            " cat /run/secrets/token /x/netrc && got=$(cat /run/secrets/token)"
+            f' && [ "${{#got}}" = {len(token)} ]\n'
+            "RUN [ ! -s /run/secrets/token ]\n"
+        )._replace(
+            secrets=(
+                Secret("netrc", file=str(tmp_path / "netrc")),
+                Secret("token", variable="MY_TOKEN"),
+            )
+        )
+        image = world.build(request)
+        output = "\n".join(world.lines)
+        assert "***" in output
+        assert token not in output
+        assert netrc not in output
+        saved = tmp_path / "saved.tar"
+        subprocess.run(["docker", "save", "-o", str(saved), image], check=True)
+        content = saved.read_bytes()  # layers in it are not compressed
+        assert token.encode() not in content
+        assert netrc.encode() not in content
+        command = world.builder.command(request)
+        assert "id=token,env=MY_TOKEN" in command
+        assert token not in " ".join(command)
     finally:
         world.clean()

@@ -31,7 +31,6 @@ BROKEN = [
     ("images.lock", "schema = 99\n", r"images\.lock:1: error: .*schema 99"),
     ("images.lock", "schema = 1\ndownload = 3\n", r"images\.lock:\d+: error: "),
     ("images.lock", 'schema = 1\n[download]\n"//data:fetched" = 3\n', r"images\.lock:3: error: "),
-    ("images.lock", "schema = 1\n", r"data/BUILD\.py:3: .*no download entry for //data:fetched"),
     ("images.lock", b"\xff\xfe", r"images\.lock(:\d+)?: error: "),
     ("images/left/BUILD.py", "docker_image(\n", r"images/left/BUILD\.py:\d+: error: "),
     ("images/left/BUILD.py", "import os\n", r"images/left/BUILD\.py:1: error: "),
@@ -69,6 +68,16 @@ def test_a_broken_file_is_wrong_input_with_its_place(
     assert done.code == 3, done.text
     assert re.search(told, done.err), done.err
     assert "fix: " in done.err
+
+
+def test_a_lock_without_an_entry_stops_a_build_and_no_question(offline: Family) -> None:
+    offline.path("images.lock").write_text("schema = 1\n")
+    done = offline.run("build")
+    assert done.code == 3, done.text
+    assert re.search(r"data/BUILD\.py:3: .*no download entry for //data:fetched", done.err), (
+        done.err
+    )
+    assert offline.run("plan").code == 0
 
 
 @pytest.mark.parametrize("file", ["images/left/BUILD.py", "images.lock"])

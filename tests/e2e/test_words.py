@@ -109,7 +109,7 @@ def test_a_pattern_is_all_targets_at_and_below_a_folder(asked: Family) -> None:
         (("fetch", "//data:fetch"), "//data:fetched"),
         (("plan", "--jsn"), "--json"),
         (("build", "left", "--alwasy"), "--always"),
-        (("plan", "--always"), "--help"),
+        (("plan", "--always"), "help plan"),
         (("build", "VERSON=2.5.0"), "VERSION"),
         (("plan", "left", "ORGANISATION=acme"), "ORGANIZATION"),
         (("help", "biuld"), "build"),
@@ -180,6 +180,7 @@ def test_list_shows_each_target_with_its_line(asked: Family) -> None:
             "doc": "what runs inside",
             "stamped": False,
             "where": rows[0]["where"],
+            "deps": [],
         }
     ]
     assert rows[0]["where"].startswith("launchers/BUILD.py:")

@@ -11,6 +11,7 @@ from buildlib.core.dockerfile.expand import expand
 from buildlib.core.dockerfile.limits import check_engine_limits
 from buildlib.core.dockerfile.parse import parse
 from buildlib.errors import InputError, Location
+from tests.support.strangers import BROKEN_STAGES, COMMENTS, UNREADABLE_STAGES
 
 pytestmark = pytest.mark.engine
 
@@ -174,3 +175,53 @@ def test_words_are_expanded_as_the_engine_does(folder):
     assert [expand(word, env) for word in WORDS] == [
         found[f"k{index}"] for index in range(len(WORDS))
     ]
+
+
+def test_stages_that_are_not_built_are_left_alone(folder):
+    stages = [stage.replace("test", f"test{at}") for at, stage in enumerate(BROKEN_STAGES)]
+    text = "".join([*stages, "FROM scratch\nCOPY a /b\n"])
+    check_engine_limits(parse(text, "Dockerfile"))
+    (folder / "Dockerfile").write_text(text)
+    assert set(built_files(folder, "--network=none")) == {"b"}
+
+
+@pytest.mark.parametrize("stage", UNREADABLE_STAGES)
+def test_what_builders_cannot_read_stops_them_in_any_stage(folder, stage):
+    (folder / "Dockerfile").write_text(f"{stage}FROM scratch\nCOPY a /b\n")
+    if engine_major() < 23 or ("--link" not in stage and "size=" not in stage):
+        assert build(folder, "--network=none").returncode
+
+
+@pytest.mark.parametrize("name", ["Dev", "dev", "0"])
+def test_a_target_is_a_name_in_any_case_of_letters_and_no_number(folder, name):
+    text = "FROM scratch AS Dev\nCOPY a /b\nFROM scratch\nCOPY missing /m\n"
+    (folder / "Dockerfile").write_text(text)
+    if name != "0":
+        assert set(built_files(folder, f"--target={name}")) == {"b"}
+        assert parse(text, "Dockerfile", target=name).reached[-1].name == "dev"
+        return
+    assert "could not be found" in build(folder, f"--target={name}").stderr.decode()
+    with pytest.raises(InputError, match="no FROM names a stage so"):
+        parse(text, "Dockerfile", target=name)
+
+
+def test_a_no_break_space_is_part_of_a_path(folder):
+    (folder / "a\u00a0b").write_text("odd")
+    text = "FROM scratch\nCOPY a\u00a0b /b\n"
+    (folder / "Dockerfile").write_text(text)
+    assert set(built_files(folder)) == {"b"}
+    assert [each.path for each in parse(text, "Dockerfile").stages[0].reads] == ["a\u00a0b"]
+
+
+@pytest.mark.parametrize("line", [line for line, _ in COMMENTS if "[" not in line])
+def test_a_comment_behind_an_instruction_is_part_of_it(folder, line):
+    """The builder stops, or the image is another one. Lists are read in two ways."""
+    texts = [f"FROM scratch\nCOPY a /a\n{each}\n" for each in (line, line.partition("#")[0])]
+    found = []
+    for text in texts:
+        (folder / "Dockerfile").write_text(text)
+        done = build(folder, "--quiet", "--network=none")
+        image = done.stdout.decode().strip()
+        config = docker("inspect", "--format", "{{json .Config}}", image) if image else done
+        found.append((done.returncode, config.stdout))
+    assert found[0] != found[1]

@@ -225,18 +225,18 @@ def test_an_edited_in_file_is_refused_until_it_is_locked(
     index.add("thing", "1.0")
     assert verb("lock").code == 0
     site.file("images/a/requirements.in", "thing>=1\n")
-    told = verb("plan")
+    told = verb("build")
     assert told.code == 3
     assert "images/a/BUILD.py:2: error: requirements.in or its .lock file changed" in told.err
     (fix,) = told.fixes
     assert fix.startswith("./doitw lock python //images/a")
     assert verb(*fix.split()[1:]).code == 0
-    assert verb("plan").code == 0
+    assert verb("plan").fixes == []
 
 
 def mended(verb: Verbs) -> None:
-    """The plan refuses; what it says to paste is enough."""
-    told = verb("plan")
+    """A build is refused; what it says to paste is enough."""
+    told = verb("build")
     assert told.code == 3, told.out
     (fix,) = told.fixes
     told = verb(*fix.split()[1:])
@@ -255,7 +255,7 @@ def test_an_edited_file_that_the_in_file_includes_is_refused_until_it_is_locked(
     assert verb("lock").code == 0
     assert verb("build").code == 0
     site.file("images/a/more.in", "thing\nother\n")
-    told = verb("plan")
+    told = verb("build")
     assert told.code == 3
     assert "images/a/BUILD.py:2: error: images/a/more.in changed after images.lock" in told.err
     assert verb("lock", "--check").code == 1
@@ -347,7 +347,7 @@ def test_what_stands_on_an_image_is_locked_with_it(
     told = verb("lock", "python", "--upgrade", "//images/a")
     assert told.code == 0, told.err
     assert "python of //images/c, which was resolved on other pins" in told.out
-    assert verb("plan").code == 0
+    assert verb("plan").fixes == []
     for label in ("//images/a", "//images/b", "//images/c", "//images/d"):
         assert "shared-2.0-py3-none-any.whl" in wheels(site, label)
     assert verb("lock", "--check").code == 0
@@ -367,7 +367,7 @@ def test_requirements_of_a_parent_that_came_with_a_merge_are_mended_by_one_comma
         site.file(f"images/{label}/requirements.lock", ours[f"images/{label}/requirements.lock"])
     merged = parse_lock(ours["images.lock"].decode())
     site.lock({"python": {**merged["python"], "//images/a": theirs}})
-    told = verb("plan")
+    told = verb("build")
     assert "images/b/BUILD.py:2: error: the python entry of //images/b" in told.err
     assert "was resolved on other pins of its parents" in told.err
     assert verb("lock", "--check").code == 1
@@ -383,14 +383,14 @@ def test_another_parent_is_another_request(site: Workshop, verb: Verbs, index: S
     mended(verb)
 
 
-def test_a_child_of_what_was_never_locked_says_so(
+def test_what_a_child_stands_on_is_locked_with_it_where_it_never_was(
     site: Workshop, verb: Verbs, index: SimpleIndex
 ) -> None:
     family(site, index)
     told = verb("lock", "python", "//images/b")
-    assert told.code == 3
-    assert "images/a/requirements.lock is not there" in told.err
-    assert told.fixes == ["./doitw lock python //images/a"]
+    assert told.code == 0, told.err
+    assert "python of //images/a, which is needed: images.lock has no entry" in told.out
+    assert set(site.read_lock()["python"]) == {"//images/a", "//images/b"}
 
 
 HOSTILE: dict[str, tuple[str, str]] = {
@@ -446,7 +446,7 @@ def test_check_sees_an_edit_that_moves_no_version(
     index.add("thing", "1.0")
     assert verb("lock").code == 0
     site.file("images/a/requirements.in", "thing>=1\n")
-    assert verb("plan").code == 3
+    assert verb("build").code == 3
     assert verb("lock", "--check").code == 1
 
 
@@ -456,7 +456,7 @@ def test_a_requirements_lock_edited_by_hand_is_refused(
     index.add("thing", "1.0")
     assert verb("lock").code == 0
     site.replace("images/a/requirements.lock", "thing==1.0", "thing==0.9")
-    told = verb("plan")
+    told = verb("build")
     assert told.code == 3
     assert told.fixes[0].startswith("./doitw lock python")
 
@@ -523,3 +523,84 @@ def test_an_index_that_does_not_answer_is_no_traceback(site: Workshop, verb: Ver
     told = verb("lock", "python")
     assert told.code == 1
     assert "the Python index cannot be reached" in told.err
+
+
+# -- what a target stands for ----------------------------------------------------------------------
+
+
+@pytest.fixture
+def kernel(shop: Workshop, index: SimpleIndex) -> Workshop:
+    """A kernel image that has its requirements in another target of its folder, on a base."""
+    shop.network(pypi=index.url)
+    index.add("thing", "1.0")
+    index.add("other", "1.0")
+    want(shop, "images/base", "thing")
+    shop.file("images/kernel-py/requirements.in", "thing\n")
+    shop.file("images/kernel-py/Dockerfile", "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n")
+    return shop.build(
+        "images/kernel-py",
+        'docker_image(name="environment", parent="//images/base", python="requirements.in",'
+        ' repository="kernel-py-environment")',
+        'docker_image(name="kernel-py", parent=":environment")',
+    )
+
+
+def test_a_target_stands_for_its_folder(kernel: Workshop, verb: Verbs) -> None:
+    assert verb("lock").code == 0
+    kernel.file("images/kernel-py/requirements.in", "thing\nother\n")
+    told = verb("lock", "kernel-py", "--check")
+    assert told.code == 1
+    assert "is up to date" not in told.out
+    told = verb("lock", "kernel-py")
+    assert told.code == 0, told.err
+    assert "no pin moved" not in told.out
+    assert "other-1.0-py3-none-any.whl" in wheels(kernel, "//images/kernel-py:environment")
+    assert verb("build", "--check", "kernel-py").fixes == []
+    assert verb("lock", "kernel-py", "--check").code == 0
+
+
+def test_what_a_target_needs_is_locked_with_it(kernel: Workshop, verb: Verbs) -> None:
+    assert verb("lock").code == 0
+    kernel.file("images/base/requirements.in", "thing\nother\n")
+    told = verb("lock", "kernel-py", "--check")
+    assert told.code == 1
+    assert "is up to date" not in told.out
+    told = verb("lock", "kernel-py")
+    assert "python of //images/base, which is needed: requirements.in" in told.out
+    assert verb("build", "--check", "kernel-py").fixes == []
+
+
+def test_what_a_target_needs_stays_where_nothing_is_wrong(
+    kernel: Workshop, verb: Verbs, index: SimpleIndex
+) -> None:
+    assert verb("lock").code == 0
+    index.add("thing", "2.0")
+    told = verb("lock", "kernel-py", "--upgrade")
+    assert told.code == 0, told.err
+    assert "python of //images/kernel-py:environment" in told.out
+    assert "python of //images/base" not in told.out
+
+
+def test_a_target_of_another_name_stands_for_itself(kernel: Workshop, verb: Verbs) -> None:
+    """Its neighbours are refreshed only if they are named."""
+    kernel.file("images/kernel-py/more.in", "other\n")
+    text = (kernel.root / "images/kernel-py/BUILD.py").read_text()
+    more = 'docker_image(name="more", python="more.in", dockerfile="more.Dockerfile")\n'
+    kernel.file("images/kernel-py/more.Dockerfile", "FROM scratch\n")
+    kernel.file("images/kernel-py/BUILD.py", text + more)
+    told = verb("lock", "//images/kernel-py:more")
+    assert told.out.splitlines()[0] == "python of //images/kernel-py:more"
+    assert "environment" not in told.out
+    assert "python of //images/kernel-py:more" in verb("lock", "kernel-py").out
+
+
+def test_a_section_that_a_build_still_needs_is_told(kernel: Workshop, verb: Verbs) -> None:
+    """Never that no pin moved, or all is up to date, while a build is refused."""
+    assert verb("lock").code == 0
+    kernel.file("images/base/requirements.in", "thing\nother\n")
+    for words in (("apt", "kernel-py"), ("apt", "--check")):
+        told = verb("lock", *words)
+        assert told.code == 0, told.err
+        assert "no pin moved" not in told.out
+        assert "up to date" not in told.out
+        assert told.fixes == ["./doitw lock python //images/base"]

@@ -8,6 +8,7 @@ import re
 import pytest
 from workshop import Verbs, Workshop
 
+from buildlib.core.model.lock import Item
 from tests.support.golden import check_golden
 
 
@@ -120,7 +121,7 @@ def test_what_is_removed_existed_in_the_flavour(asked: Workshop, verb: Verbs) ->
 @pytest.mark.parametrize(
     ("words", "what", "fix"),
     [
-        ((), "affected needs a commit", "./doitw affected --since origin/main"),
+        ((), "affected needs a commit", "./doitw affected --since HEAD"),
         (("--since", "nowhere"), "git has no commit 'nowhere'", "git log --oneline"),
         (("--since", "HEAD", "--kind", "docker_imag"), "mean docker_image?", "--kind docker_image"),
         (("--since", "HEAD", "--format", "gihub"), "did you mean github?", "--format github"),
@@ -182,3 +183,101 @@ def test_a_check_builds_nothing_and_fails_where_something_is_stale(
     asked.file("pack/run.R", "2\n")
     assert verb("build", "--check", "//images/...").code == 0
     assert verb("build", "--check", "--json").code == 1
+
+
+# -- pins that would be locked anew ----------------------------------------------------------------
+
+
+@pytest.fixture
+def edited(shop: Workshop) -> Workshop:
+    """base <- py, and r beside them: built and committed, then base wants another package."""
+    shop.file("images/base/requirements.in", "six\n")
+    shop.file("images/base/requirements.lock", "six==1\n")
+    shop.image("images/base", 'python="requirements.in"', "FROM scratch\nCOPY wheels /w\n")
+    shop.image("images/py", 'parent="//images/base"', CHILD)
+    shop.image("images/r")
+    wheel = Item("1", shop.stored(b"six"), 3, "six")
+    shop.pin("python", "//images/base", {"six-1-py3-none-any.whl": wheel})
+    shop.build_targets()
+    shop.start_git()
+    shop.engine.down = True
+    return shop.file("images/base/requirements.in", "six\nseven\n")
+
+
+CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n"
+LOCK = "./doitw lock python //images/base"
+CAUSE = "python would be locked anew: requirements.in or its .lock file changed"
+
+
+def test_a_plan_tells_what_would_be_locked_anew(edited: Workshop, verb: Verbs) -> None:
+    told = verb("plan")
+    assert told.code == 0, told.err
+    cause = CAUSE.replace("python", "python of //images/base", 1)
+    assert f"{cause}: 2 targets" in " ".join(told.out.split()), told.out
+    assert told.fixes == [LOCK]
+    assert verb("plan", "py").fixes == [LOCK]
+    assert verb("plan", "r").fixes == [], "it does not need what changed"
+    plan = json.loads(verb("plan", "--json").out)
+    assert plan["lock_first"] == [LOCK]
+    assert [(step["task"], step["action"]) for step in plan["steps"]][:2] == [
+        ("build:base", "build"),
+        ("build:py", "build"),
+    ]
+    assert [step["key"] for step in plan["steps"] if step["task"] != "build:r"] == ["", ""]
+    assert verb("build", "--check").code == 1
+
+
+def test_why_tells_what_would_be_locked_anew(edited: Workshop, verb: Verbs) -> None:
+    told = verb("why", "py")
+    assert told.code == 0, told.err
+    assert f"//images/py would be built: {CAUSE}" in told.out
+    assert f"  {CAUSE}" in told.out, "whole, below"
+    assert "path: //images/py <- //images/base" in told.out
+    assert told.fixes == [LOCK]
+    (facts,) = json.loads(verb("why", "py", "--json").out)
+    assert facts["key"] == ""
+    assert CAUSE in [leaf["part"] for leaf in facts["changes"]]
+    (facts,) = json.loads(verb("why", "py", "--since", "HEAD", "--json").out)
+    assert facts["key"] == ""
+    assert [leaf["part"] for leaf in facts["changes"]] == [CAUSE]
+
+
+def test_a_new_target_without_pins_is_planned(edited: Workshop, verb: Verbs) -> None:
+    edited.image("images/new", 'parent="//images/r", apt=["curl"]', CHILD)
+    told = verb("plan", "new")
+    reason = "not built yet; apt of //images/new would be locked anew: images.lock has no entry"
+    assert reason in told.out
+    assert told.fixes == ["./doitw lock apt //images/new"]
+
+
+def test_all_other_questions_are_answered_too(edited: Workshop, verb: Verbs) -> None:
+    told = verb("affected", "--since", "HEAD", "--why")
+    assert told.code == 0, told.err
+    assert told.out.splitlines()[:2] == ["//images/base", f"  {CAUSE}"]
+    assert "//images/py" in told.out
+    assert "//images/r" not in told.out
+    shown = verb("show", "py")
+    assert shown.code == 0, shown.err
+    assert "not known before ./doitw lock" in shown.out
+    assert json.loads(verb("show", "py", "--json").out)[0]["key"] == ""
+    assert verb("query", "rdeps(base)").out.splitlines() == ["//images/base", "//images/py"]
+    assert verb("list").code == 0
+
+
+def test_another_edit_of_what_is_not_locked_is_a_difference(edited: Workshop, verb: Verbs) -> None:
+    edited.commit_all()
+    assert verb("affected", "--since", "HEAD").out == ""
+    edited.file("images/base/requirements.in", "six\neight\n")
+    assert verb("affected", "--since", "HEAD").out.splitlines() == ["//images/base", "//images/py"]
+
+
+@pytest.mark.parametrize("verb_of_a_build", ["build", "push", "clean"])
+def test_what_needs_a_key_stops(edited: Workshop, verb: Verbs, verb_of_a_build: str) -> None:
+    edited.engine.down = False
+    edited.setting("registry", "registry.example.com")
+    told = verb(verb_of_a_build, "py")
+    assert told.code == 3, told.out
+    assert "images/base/BUILD.py:2: error: requirements.in or its .lock file changed" in told.err
+    assert told.fixes == [LOCK]
+    assert len(edited.builder.requests) == len(("base", "py", "r")), "and nothing since"
+    assert verb("build", "r").code == 0, "it does not need what changed"

@@ -445,9 +445,10 @@ def test_plan_asks_the_registry_when_told_to(
     assert shelf.asked == []
     shop.file("pack/x", "edited")
     assert verb("plan", "--remote", "top").out.splitlines() == [
-        "pull     middle  not built yet  (2.5 MB)",
-        "build    pack:t  not built yet",
-        "build    top     not built yet",
+        "pull     middle  (2.5 MB)",
+        "build    pack:t",
+        "build    top",
+        "not built yet: 3 targets",
         "3 to do, 0 up to date",
     ]
     assert shelf.pulled == []

@@ -309,7 +309,7 @@ class Verbs:
         self._monkeypatch = monkeypatch
         monkeypatch.chdir(shop.root)
         # A signal handler of ours would end the tests.
-        monkeypatch.setattr("buildlib.build.execution.signals.install", lambda before_exit: None)
+        monkeypatch.setattr("buildlib.build.execution.signals.install", lambda *_: None)
         monkeypatch.setattr("buildlib.cli.common.Workspace", shop.lend)
 
     def __call__(self, *words: str) -> Told:

@@ -100,12 +100,12 @@ def test_a_new_part_is_new_and_the_others_are_not(tmp_path: Path) -> None:
     assert list(told(made, since)) == ["//p"]
 
 
-def test_a_key_that_could_not_be_told_before_counts_as_new(tmp_path: Path) -> None:
+def test_pins_that_were_not_there_before_are_told(tmp_path: Path) -> None:
     made = WorkspaceBuilder(tmp_path)
     made.build("d", 'download(name="d", urls=["https://example.org/d"])')
     since = made.commit()  # without its pin
     made.lock_all()
-    assert told(made, since) == {"//d": ""}
+    assert told(made, since) == {"//d": "pin download item added, download was locked"}
 
 
 def test_another_version_of_a_rule_is_a_change(tmp_path: Path) -> None:

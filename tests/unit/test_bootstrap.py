@@ -275,6 +275,22 @@ def test_a_release_brings_its_own_packages_and_finds_them_among_those_of_the_tes
     assert len(workspace.asked_of_uv("begin")) == 2
 
 
+@pytest.mark.parametrize(
+    "words",
+    ["help test", "test --help", "-h test", "help release", "release --dry-run VERSION=2.5.0",
+     "plan release VERSION=2.5.0"],
+)  # fmt: skip
+def test_what_only_tells_installs_nothing_more(workspace, words):
+    workspace.run("build")
+    result = workspace.run(*words.split())
+    assert (result.returncode, result.stderr) == (0, "")
+    assert workspace.stamps() == {".requirements.lock"}
+    assert len(workspace.asked_of_uv("begin")) == 1
+    shutil.rmtree(workspace.root / ".venv")
+    assert "requirements.lock" in workspace.run(*words.split()).stderr
+    assert workspace.stamps() == {".requirements.lock"}
+
+
 def test_a_moved_workspace_takes_its_environment_along(workspace, tmp_path):
     workspace.run()
     workspace.root = workspace.root.rename(tmp_path / "moved")

@@ -78,7 +78,7 @@ def test_an_error_is_told_once_by_whoever_runs_it(tmp_path, capsys) -> None:
     assert json.loads(answer.read_text())["error"] == {
         "what": "there is no deployment swarn; did you mean swarm?",
         "where": None,
-        "fix": "./doitw deploy swarm",
+        "fix": "./doitw undeploy swarm",
         "detail": None,
         "exit_code": 3,
     }

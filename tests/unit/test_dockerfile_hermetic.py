@@ -51,7 +51,8 @@ BELOW_ONBUILD = [
     ("RUN --mount=type=cache,target=/c true", KEPT),
     ("run --mount=TYPE=Cache,target=/c true", KEPT),
     ("COPY --from=example.com/tools /x /", OF_A_CHILD),
-    ("RUN --mount=from=0,target=/t true", OF_A_CHILD),  # a number is a stage for COPY only
+    ("COPY --from=0 /x /", OF_A_CHILD),  # the child need not build that stage otherwise
+    ("RUN --mount=from=0,target=/t true", OF_A_CHILD),
     ("ARG https_proxy", OF_THE_MACHINE),
 ]
 
@@ -89,7 +90,6 @@ def test_below_onbuild_too_for_a_child_need_not_have_a_network(
     [
         "ONBUILD COPY of.the.child /",  # its context is the child's, and so is its key
         "ONBUILD RUN --mount=type=bind,source=of.the.child,target=/t true",
-        "ONBUILD COPY --from=0 /x /",
         "ONBUILD ADD of-the-child.tar /",
         "ONBUILD ENV A=http://example.com",
         "RUN echo ADD http://example.com --mount=type=cache",
@@ -110,10 +110,14 @@ def test_a_variable_of_the_builder_may_be_declared(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["FROM --platform=$BUILDPLATFORM scratch", "ARG X=$BUILDOS\nFROM scratch", "ARG ALL_PROXY"],
+    [
+        "FROM --platform=$BUILDPLATFORM scratch AS b\nFROM b",
+        "ARG X=$BUILDOS\nFROM scratch",
+        "ARG ALL_PROXY\nFROM scratch",
+    ],
 )
 def test_the_builder_is_no_part_of_what_stages_begin_with(tmp_path: Path, text: str) -> None:
-    made = WorkspaceBuilder(tmp_path).image("a", "", f"{text}\nFROM scratch\n")
+    made = WorkspaceBuilder(tmp_path).image("a", "", f"{text}\n")
     assert OF_THE_MACHINE in made.error()
 
 

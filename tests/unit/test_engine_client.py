@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from buildlib.core.model.secret import Secret
 from buildlib.engine.about import About
 from buildlib.engine.build import CliBuilder
 from buildlib.engine.client import Client, client_for, find_client
@@ -299,6 +300,52 @@ def test_buildx_builds_where_our_parents_are(tmp_path: Path) -> None:
     assert words[:2] == ["BUILDX_NO_DEFAULT_ATTESTATIONS=1", "DOCKER_CONTEXT=box"]
     assert words[words.index("--builder") + 1] == "box"
     assert words[words.index("--output") + 1].startswith("type=docker,")  # as --load does
+
+
+TOKEN = Secret("npm-token", variable="NPM_TOKEN")
+NETRC = Secret("netrc", file="/home/ada/.netrc")
+
+
+def test_a_command_names_secrets_and_has_no_value(tmp_path: Path) -> None:
+    made = builder(tmp_path, Endpoint("unix:///x.sock"), buildx=False, NPM_TOKEN="s3cr3t")
+    words = made.command(REQUEST._replace(secrets=(TOKEN, NETRC)))
+    assert [words[at + 1] for at, word in enumerate(words) if word == "--secret"] == [
+        "id=npm-token,env=NPM_TOKEN",
+        "id=netrc,src=/home/ada/.netrc",
+    ]
+    assert "s3cr3t" not in " ".join(words)
+
+
+@pytest.mark.parametrize("buildx", [False, True])
+def test_secrets_go_to_the_client_and_into_no_line(tmp_path: Path, buildx: bool) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine x\npassword hunter2\n")
+    made = builder(tmp_path, Endpoint("unix:///x.sock"), buildx=buildx, NPM_TOKEN="s3cr3t")
+    client = tmp_path / "0/docker"
+    seen = tmp_path / "seen"
+    told = "echo '#7 0.1 s3cr3t password hunter2' >&2"
+    script = (
+        f'case "$*" in *--file*) /usr/bin/env >{seen}; echo "$@" >>{seen}; {told}; exit 1;; esac\n'
+    )
+    client.write_text(client.read_text() + script)
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nRUN x\n")
+    request = BuildRequest(
+        str(tmp_path),
+        str(tmp_path / "Dockerfile"),
+        secrets=(TOKEN, NETRC._replace(file=str(netrc))),
+    )
+    lines: list[str] = []
+    with pytest.raises(ActionError) as error:
+        made.build(request, lines.append)
+    handed = seen.read_text()
+    assert "BUILDLIB_SECRET_0=s3cr3t" in handed.splitlines()
+    assert "id=npm-token,env=BUILDLIB_SECRET_0" in handed
+    assert f"id=netrc,src={netrc}" in handed
+    assert "NPM_TOKEN=" not in handed
+    told = "\n".join(lines) + error.value.render()
+    assert "#7 0.1 *** ***" in told
+    assert "s3cr3t" not in told
+    assert "hunter2" not in told
 
 
 def test_a_builder_that_someone_chose_is_used(tmp_path: Path) -> None:

@@ -18,6 +18,22 @@ COPY missing /
 COPY $WHAT /somewhere/far/away/
 """
 
+REFUSALS = """\
+curl: (6) Could not resolve host: example.org
+W: Failed to fetch http://deb.debian.org/InRelease  Temporary failure resolving 'deb.debian.org'
+0x7f: Failed to establish a new connection: [Errno -3] Temporary failure in name resolution
+WARNING: Retrying after connection broken by 'NewConnectionError('<pip._vendor...>: Failed')'
+wget: bad address 'example.org'
+wget: unable to resolve host address 'example.org'
+fatal: unable to access 'https://github.com/x/y/': Could not resolve host: github.com
+npm error code EAI_AGAIN
+Get "https://proxy.golang.org/x": dial tcp: lookup proxy.golang.org: i/o timeout
+java.net.UnknownHostException: repo1.maven.org
+error: client error (Connect): dns error: failed to lookup address information
+WARNING: fetching https://dl-cdn.alpinelinux.org/alpine: DNS: transient error (try again later)
+OSError: [Errno 101] Network is unreachable
+socket.gaierror: [Errno -2] Name or service not known
+""".splitlines()
 CLIENT_20 = """\
 #1 [internal] load build definition from Dockerfile
 #1 sha256:5c7581cc9d21
@@ -122,3 +138,46 @@ def test_a_line_is_found_for_what_is_filled_in_and_not_guessed() -> None:
     assert line_of("", DOCKERFILE) == 0
     assert line_of("RUN <<EOF (echo one)", "FROM a\nRUN <<EOF\necho one\nEOF\n") == 2
     assert line_of("RUN a", "FROM a\nRUN a\nRUUN b\n") == 0
+
+
+# -- A network that is not there -------------------------------------------------------------------
+
+
+def step_that_says(*lines: str) -> Failure:
+    """A step that wrote some lines, and failed."""
+    finder = FailureFinder()
+    finder.feed("#5 [1/1] RUN fetch")
+    for line in lines:
+        finder.feed(f"#5 0.1 {line}")
+    finder.feed('#5 ERROR: process "/bin/sh -c fetch" did not complete successfully: exit code: 1')
+    return finder.failure("RUN fetch\n")
+
+
+@pytest.mark.parametrize("line", REFUSALS)
+def test_a_refused_network_is_found(line: str) -> None:
+    assert step_that_says(line, "gave up").refused
+
+
+def test_it_is_found_however_much_was_said_since() -> None:
+    assert step_that_says(REFUSALS[0], *(["tried again"] * 100)).refused
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "resolving dependencies",
+        "sudo: unable to resolve host buildkitsandbox: Name or service not known",
+        "ERROR: No matching distribution found for six",
+        "make: *** [all] Error 2",
+    ],
+)
+def test_another_failure_is_not_taken_for_one(line: str) -> None:
+    assert not step_that_says(line).refused
+
+
+def test_another_step_that_had_no_network_does_not_count() -> None:
+    finder = FailureFinder()
+    for line in ("#4 [1/2] RUN one", f"#4 0.1 {REFUSALS[0]}", "#4 DONE 0.1s", "#5 [2/2] RUN two"):
+        finder.feed(line)
+    finder.feed("#5 ERROR: exit code: 1")
+    assert not finder.failure("RUN one\nRUN two\n").refused

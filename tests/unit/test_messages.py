@@ -83,6 +83,20 @@ def parent_moved(made: WorkspaceBuilder) -> None:
     made.lock(lock)
 
 
+def mounts(steps: str, **secrets: str) -> Make:
+    """A Dockerfile with some steps, and the secrets of its declaration."""
+    return lambda w: w.image("a", f"secrets={secrets!r}", f"FROM scratch\n{steps}\n")
+
+
+def macro(body: str, call: str = 'f("x")') -> Make:
+    """A macro with a body, and a call of it."""
+    head = "from __future__ import annotations\n\nfrom buildlib.rules import filegroup\n\n\n"
+    function = f"def f(name: str, launchers: list[str] = ()) -> None:\n{body}\n"
+    return lambda w: w.file("images/defs.py", head + function).file(
+        "a/BUILD.py", f"from images.defs import f\n\n{call}\n"
+    )
+
+
 def rendered(arguments: str) -> Make:
     """A template of two lines, and its declaration."""
     return lambda w: (
@@ -197,6 +211,16 @@ MESSAGES: dict[str, Make] = {
     ),
     "tag-no-registry-takes": one('docker_image(name="a", tags=["3.5 6"])'),
     "tags-is-a-text": one('docker_image(name="a", tags="3.5.6")'),
+    "secret-that-is-written-down": one('docker_image(name="a", secrets={"token": "s3cr3t"})'),
+    "secret-in-the-workspace": one('docker_image(name="a", secrets={"token": "file:token"})'),
+    "secret-of-no-variable": one('docker_image(name="a", secrets={"npm-token": "env:A B"})'),
+    "secret-with-an-id-of-ours": one('docker_image(name="a", secrets={"buildlib-ca": "env:A"})'),
+    "secret-that-no-step-mounts": mounts("RUN --mount=type=secret,id=tokn x", token="env:A"),
+    "secret-that-is-required": mounts("RUN --mount=type=secret,id=npm-token,required=true x"),
+    "secret-that-is-misspelt": mounts(
+        "RUN --mount=type=secret,id=token x\nRUN --mount=type=secret,target=/x/tokn,required x",
+        token="env:A",
+    ),
     "parent-twice": one(
         'docker_image(name="a", parent="//images/os", bases={"BASE_CONTAINER": "//images/os"})'
     ),
@@ -280,6 +304,15 @@ MESSAGES: dict[str, Make] = {
     "wrong-call-of-a-macro": lambda w: w.file("defs.py", "def f(x):\n    return x\n").file(
         "a/BUILD.py", "from defs import f\n\nf(y=1)\n"
     ),
+    "rule-refuses-what-a-macro-says": macro('    filegroup(name="x", srcs="x")'),
+    "rule-misses-what-a-macro-should-say": macro("    filegroup(name=name)", call='f(name="x")'),
+    "macros-of-macros": macro("    g(name)\n\n\ndef g(n):\n    filegroup(name=n, srcs=['no'])"),
+    "misspelt-argument-of-a-macro": macro("    pass", call='f(name="x", lanchers=["r"])'),
+    "unknown-argument-of-a-macro": macro("    pass", call='f(name="x", zzz=1)'),
+    "missing-argument-of-a-macro": macro("    pass", call="f(launchers=[])"),
+    "text-where-a-macro-takes-a-list": macro("    pass", call='f(name="x", launchers="python")'),
+    "number-where-a-macro-takes-a-text": macro("    pass", call="f(1)"),
+    "too-many-arguments-of-a-macro": macro("    pass", call='f("x", ["r"], 3)'),
     "rule-called-by-macros-themselves": lambda w: w.file(
         "defs.py", "from buildlib.rules import filegroup\n\nfilegroup(name='x', srcs=[])\nY = 1\n"
     ).file("a/BUILD.py", "from defs import Y\n"),

@@ -319,6 +319,22 @@ def test_a_damaged_entry_is_none(made: Made) -> None:
     assert made.repeated() == ""
 
 
+def test_nothing_is_kept_while_a_declaration_is_wrong(made: Made) -> None:
+    """Not even of what does not need it."""
+    words = ["plan", "pack"]
+    made.build()
+    assert main(words) == 0
+    assert noop_cache.repeat(("doitw", *words))
+    made.ws.file("x/BUILD.py", "docker_image(\n")
+    time.sleep(OLD)
+    assert not noop_cache.repeat(("doitw", *words))
+    noop_cache._read.clear()
+    assert main(words) == 0
+    assert not noop_cache.repeat(("doitw", *words))
+    noop_cache._read.clear()
+    assert main(["plan"]) == 3
+
+
 def test_what_finds_something_to_do_removes_the_entry(made: Made) -> None:
     made.build()
     made.ws.file("pack/x", "y")

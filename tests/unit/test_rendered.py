@@ -78,7 +78,7 @@ def test_the_file_is_in_no_key_and_goes_with_clean(tmp_path):
     before = made.keys()
     build(made.open())
     assert made.keys() == before
-    assert clean(made.open(), [LABEL]) == [f"remove {os.path.relpath('d/t.yaml', '.')}"]
+    assert clean(made.open(), [LABEL]).lines() == [f"remove {os.path.relpath('d/t.yaml', '.')}"]
     assert not (made.root / "d/t.yaml").exists()
 
 

@@ -156,7 +156,8 @@ def test_the_ignore_file_of_a_dockerfile_stands_before_the_folders(tmp_path: Pat
     made.file("a/.dockerignore", "x\n").file("a/Dockerfile.dockerignore", "y\n")
     made.file("a/x").file("a/y").image("a", 'srcs=glob(["**"])')
     (target,) = made.graph().targets.values()
-    assert [file.name for file in target.files] == ["Dockerfile", "x"]
+    names = [".dockerignore", "Dockerfile", "Dockerfile.dockerignore", "x"]
+    assert [file.name for file in target.files] == names
 
 
 def test_a_macro_may_name_every_builtin_that_is_safe() -> None:

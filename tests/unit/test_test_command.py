@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable
@@ -23,7 +24,7 @@ def ran(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ran:
     """`ran("tests/unit", fast=True)`: the words of each tool, after its name."""
     workspace = WorkspaceBuilder(tmp_path).open()
     monkeypatch.setattr(test, "open_workspace", lambda call: workspace)
-    monkeypatch.setattr(test, "_build", lambda workspace: [])
+    monkeypatch.setattr(test, "_build", lambda workspace, *, as_json: [])
     monkeypatch.setattr(signals, "install", lambda save: None)
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     monkeypatch.delenv("CI", raising=False)
@@ -76,3 +77,17 @@ def test_words_go_to_pytest_and_pytest_is_all_that_runs(ran: Ran) -> None:
 
 def test_a_tool_that_fails_fails_it_and_the_others_run(ran: Ran) -> None:
     assert len(ran(code=1)) == 5
+
+
+def test_fast_stops_at_the_first_that_fails(ran: Ran) -> None:
+    assert [name for name, *_ in ran(code=1, fast=True)] == ["ruff"]
+
+
+def test_a_program_is_told_each_step(ran: Ran, capsys: pytest.CaptureFixture[str]) -> None:
+    ran(code=1, json=True)
+    out, err = capsys.readouterr()
+    answer = json.loads(out)
+    assert answer["failed"] == ["lint", "format", "types", "layers", "tests"]
+    assert answer["steps"][0]["command"] == ["ruff", "check", "."]
+    assert {step["exit_code"] for step in answer["steps"]} == {1}
+    assert "== lint: ruff check ." in err

@@ -14,7 +14,7 @@ from doit.doit_cmd import DoitMain
 from buildlib.cli.doit_plugin import commands
 from buildlib.cli.help import about, overview
 from buildlib.cli.main import main
-from buildlib.cli.verb import EVERYWHERE, SHARED, VARIABLES, Option, find, names
+from buildlib.cli.verb import EVERYWHERE, JSON, SHARED, VARIABLES, Option, find, names
 from tests.support.golden import check_golden
 
 ROOT = Path(__file__).parents[2]
@@ -152,6 +152,10 @@ def test_a_new_verb_is_one_module(tmp_path: Path) -> None:
         assert "the rule of each target" in said(program, "help")
         assert "did you mean --sorted?" in said(program, "owners", "--sort")
         assert "did you mean owners?" in said(program, "owner")
+
+
+def test_every_verb_answers_programs() -> None:
+    assert [name for name in VERBS if JSON.name not in {o.name for o in find(name).options}] == []
 
 
 def test_a_helper_is_no_verb() -> None:

@@ -8,10 +8,13 @@ import threading
 import time
 from typing import Any
 
+from buildlib.build.doit_adapter.tasks import leave
+from buildlib.build.execution import signals
 from buildlib.build.execution.session import Session
 from buildlib.core.model.label import Label
+from buildlib.core.plan.plan import Plan
 from buildlib.errors import BuildError
-from buildlib.text import duration
+from buildlib.text import clipped, duration, wrapped
 
 _SIGN_OF_LIFE = 20.0
 """Seconds between two lines that name the running targets, where no terminal shows them."""
@@ -58,16 +61,9 @@ class Reporter:
 
     def initialize(self, tasks: Any, selected_tasks: Any) -> None:
         """Plan what was selected, and what it needs, before doit starts."""
-        labels = [
-            tasks[name].meta["label"] for name in _expand(tasks, selected_tasks) if tasks[name].meta
-        ]
-        if not labels:
+        plan = begin(self.session, tasks, selected_tasks)
+        if plan is None:
             return
-        try:
-            plan = self.session.start(labels)
-        except BuildError as error:  # doit would show a traceback
-            sys.stderr.write(error.render() + "\n")
-            raise SystemExit(error.exit_code) from None
         count = len(self.session.labels())
         if not count:
             self._say(f"nothing to build: {len(plan.fresh)} up to date")
@@ -85,7 +81,7 @@ class Reporter:
             ]
             if self.session.fetching:
                 running.append(self.session.fetching)
-            if not running:
+            if not running or signals.stopping():
                 continue
             line = "  … " + ", ".join(running)
             if not terminal:
@@ -121,7 +117,7 @@ class Reporter:
         self._started[task.name] = time.monotonic()
         reason = step.reason if step else "asked to build it again"
         before = f" (last time {duration(step.seconds)})" if step and step.seconds else ""
-        self._say(f"  {name}: {reason}{before}")
+        self._say(clipped(f"  {name}: {reason}", before, whole=self.session.verbose))
 
     def add_success(self, task: Any) -> None:
         since = self._started.pop(task.name, None)
@@ -132,6 +128,8 @@ class Reporter:
 
     def add_failure(self, task: Any, fail: Any) -> None:
         """Tell of a failure; what was built before stays."""
+        if type(fail).__name__ == "UnmetDependency":  # of doit: it was not begun
+            return
         self._started.pop(task.name, None)
         self._failed.append(task.name)
         text = str(getattr(fail, "message", "") or fail)
@@ -161,13 +159,35 @@ class Reporter:
     def complete_run(self) -> None:
         self._over.set()
         took = duration(time.monotonic() - self._begin)
-        if self._failed:
-            self._say(f"{len(self._failed)} failed, {len(self._built)} done in {took}")
-        elif self._built:
+        if self._built and not self._failed:
             self._say(f"{len(self._built)} done in {took}")
         for line in self.session.time_summary():
             self._say(line)
         self.session.finish(self._say)
+        if self._failed:
+            self._tell_failures(took)
+
+    def _tell_failures(self, took: str) -> None:
+        """Tell once more what failed, as the last lines: much may have been said since."""
+        names = self.session.workspace.graph.task_names
+        not_begun = [names[label] for label in self.session.not_begun()]
+        left = f", {len(not_begun)} not begun" if not_begun else ""
+        self._say(f"{len(self._failed)} failed, {len(self._built)} done{left} in {took}")
+        for line in wrapped("not begun: ", not_begun):
+            self._say(line)
+        for label, (error, log) in self.session.failures.items():
+            what = error.headline() if isinstance(error, BuildError) else repr(error)
+            self._say(f"failed: {names[label]}: {what}" + (f"\n  log: {log}" if log else ""))
+
+
+def begin(session: Session, tasks: Any, selected_tasks: Any) -> Plan | None:
+    """Start a session with the targets of the selected tasks; None if there are none."""
+    names = _expand(tasks, selected_tasks)
+    labels = [tasks[name].meta["label"] for name in names if tasks[name].meta]
+    try:
+        return session.start(labels) if labels else None
+    except BuildError as error:
+        leave(error)
 
 
 def _expand(tasks: Any, names: list[str]) -> list[str]:

@@ -15,6 +15,7 @@ from buildlib.core.model.label import Label
 from buildlib.errors import BuildError
 from buildlib.parallel import Slots
 
+_ERROR = 2
 _WAITING = 16
 """Targets that may wait for the engine, beside those that are worked on."""
 
@@ -50,7 +51,7 @@ def run_session(
     that need the one that failed.
     """
     os.makedirs(session.workspace.state.folder, exist_ok=True)
-    signals.install(session.workspace.save)
+    signals.install(session.workspace.save, session.running)
     session.start(roots)  # errors come out here, as themselves, and not through doit
     Reporter.session, Reporter.quiet = session, quiet
     selected = [task_name(session, label) for label in session.labels()]
@@ -69,7 +70,16 @@ def run_session(
     module: dict[str, Any] = {"DOIT_CONFIG": config}
     for verb in DOCS:
         module[f"task_{verb}"] = _task_creator(session, verb)
-    return int(DoitMain(ModuleTaskLoader(module), config_filenames=()).run(["run", *selected]) or 0)
+    code = DoitMain(ModuleTaskLoader(module), config_filenames=()).run(["run", *selected])
+    return exit_code(session, code)
+
+
+def exit_code(session: Session, code: int | None) -> int:
+    """Return ours for doit's, which is 2 where it passed over tasks that need a failed one."""
+    errors = [failure.error for failure in session.failures.values()]
+    if code == _ERROR and errors and all(isinstance(error, BuildError) for error in errors):
+        return BuildError.exit_code
+    return code or 0
 
 
 def _task_creator(session: Session, verb: str) -> Callable[[], Iterator[dict[str, Any]]]:

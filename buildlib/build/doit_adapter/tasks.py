@@ -7,8 +7,9 @@ run), so deleting doit's database changes nothing.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from buildlib.build.execution.session import Session
 from buildlib.core.model.label import Label
@@ -23,6 +24,13 @@ DOCS = {
     "verify": "prove that built images run kernels, or verify:TARGET",
 }
 """The groups of tasks, one for each verb that makes targets."""
+
+
+def leave(error: BuildError) -> NoReturn:
+    """End doit with our message and exit code; doit would print a traceback."""
+    sys.stderr.write(error.render() + "\n")
+    sys.stderr.flush()
+    raise SystemExit(error.exit_code)
 
 
 def task_name(session: Session, label: Label) -> str:
@@ -65,7 +73,10 @@ def _task(session: Session, target: Target) -> dict[str, Any]:
 
 
 class _UpToDate:
-    """Ask the plan; doit calls it once for each task, when the task's turn comes."""
+    """Ask the plan; doit calls it once for each task, when the task's turn comes.
+
+    `doit info` and `doit list -s` call it, too, and show it.
+    """
 
     def __init__(self, session: Session, label: Label) -> None:
         self._session = session
@@ -73,7 +84,14 @@ class _UpToDate:
 
     def __call__(self, task: object, values: object) -> bool:
         del task, values
-        return self._session.is_fresh(self._label)
+        try:
+            return self._session.is_fresh(self._label)
+        except BuildError as error:
+            leave(error)
+
+    def __repr__(self) -> str:
+        step = self._session.plan.step(self._label)
+        return step.reason if step else self._session.workspace.left_out.get(self._label, "fresh")
 
 
 def _run(session: Session, label: Label) -> TaskFailed | None:
@@ -92,5 +110,8 @@ def _run(session: Session, label: Label) -> TaskFailed | None:
 def _clean(session: Session, label: Label, dryrun: bool) -> None:
     from buildlib.build.execution.cleaning import clean
 
-    for line in clean(session.workspace, [label], dry_run=dryrun):
-        session.say(line)
+    try:
+        for line in clean(session.workspace, [label], dry_run=dryrun).lines():
+            session.say(line)
+    except BuildError as error:
+        leave(error)

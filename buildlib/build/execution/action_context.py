@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import IO, TYPE_CHECKING, Protocol
 
 from buildlib.build.execution.downloads import pinned_files
-from buildlib.build.execution.stage import InputMovedError, Stage
+from buildlib.build.execution.stage import InputMovedError, Stage, dockerfile_for
 from buildlib.core.keys.compute import pinned
 from buildlib.core.model.inputs import Fetched, Source
 from buildlib.core.model.label import Label, Reference
@@ -219,34 +219,64 @@ class ActionContext:
         self, target: Target, request: Request, stage: Staged, *, labels: Mapping[str, str]
     ) -> Output:
         build, builder = self._build_request(target, request, stage, labels), self._builder()
-        self._log("$ " + _shell(builder.command(build)))
-        built = builder.build(build, self._log)
+        with self._explained(target, request, builder.command(build)):
+            built = builder.build(build, self._log)
         return Output(built.image, identity=built.identity)
 
     def build_tar(self, target: Target, request: Request, stage: Staged) -> str:
         destination = self._state.path(f"stage/{flat(target.label)}.tar")
         build, builder = self._build_request(target, request, stage, {}), self._builder()
-        self._log("$ " + _shell(builder.command(build)))
-        builder.build_tar(build, destination, self._log)
+        with self._explained(target, request, builder.command(build)):
+            builder.build_tar(build, destination, self._log)
         return destination
+
+    @contextlib.contextmanager
+    def _explained(
+        self, target: Target, request: Request, command: Sequence[str]
+    ) -> Iterator[None]:
+        """Show a command, and say what to do where a step of the Dockerfile fails."""
+        from buildlib.engine.protocol import StepFailed
+
+        self._log("$ " + _shell(command))
+        try:
+            yield
+        except StepFailed as error:
+            error.declared = target.where
+            error.fix = _shell(command)
+            if error.refused and not request.network:
+                error.what += ": steps have no network"
+                error.fix = (
+                    "list what it fetches in requirements.in (or apt=[…]) and"
+                    f" ./doitw lock {target.label}; or declare network=True"
+                )
+            raise
 
     def _build_request(
         self, target: Target, request: Request, stage: Staged, labels: Mapping[str, str]
     ) -> BuildRequest:
         """Make the builder's request, with the present names of the base images."""
+        from buildlib.core.dockerfile.bases import with_present_names
         from buildlib.engine.protocol import BuildRequest
 
-        bases = {arg: self.image_reference(label) for arg, label in request.bases.items()}
+        bases = {key: self.image_reference(label) for key, label in request.bases.items()}
+        args = {key: image for key, image in bases.items() if key.isidentifier()}
+        shown = target.label.path(request.dockerfile)
+
+        def present(text: str) -> str:
+            return with_present_names(text, shown, request.known_args, bases) if bases else text
+
         return BuildRequest(
             context=stage.folder,
-            dockerfile=f"{stage.folder}/{request.dockerfile}",
-            args=tuple(sorted({**request.args, **bases}.items())),
+            dockerfile=dockerfile_for(stage.folder, request.dockerfile, present),
+            args=tuple(sorted({**request.args, **args}.items())),
             platform=request.platform,
             network="default" if request.network else "none",
             labels=tuple(sorted(labels.items())),
             grants=self._grants() if request.network else (),
-            shown_as=target.label.path(request.dockerfile),
+            shown_as=shown,
             no_cache=self._no_cache,
+            target=request.target,
+            secrets=request.secrets,
         )
 
     def run_module(

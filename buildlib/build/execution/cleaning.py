@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.target import Target, image_name
@@ -19,8 +19,18 @@ if TYPE_CHECKING:
     from buildlib.core.store.records import Record
 
 
-def clean(workspace: Workspace, labels: Iterable[Label], *, dry_run: bool = False) -> list[str]:
-    """Remove the results of targets; return a line for each thing that goes.
+class Cleaned(NamedTuple):
+    """What goes: tags of images, and files by their path from the workspace."""
+
+    tags: list[str]
+    files: list[str]
+
+    def lines(self) -> list[str]:
+        return [*(f"remove tag {tag}" for tag in self.tags), *(f"remove {it}" for it in self.files)]
+
+
+def clean(workspace: Workspace, labels: Iterable[Label], *, dry_run: bool = False) -> Cleaned:
+    """Remove the results of targets; return what goes.
 
     Everything is looked up before anything is removed, so an error leaves all as it was.
     """
@@ -46,8 +56,7 @@ def clean(workspace: Workspace, labels: Iterable[Label], *, dry_run: bool = Fals
             os.unlink(path)
         for label in records:
             workspace.records.remove(keys[label])
-    shown = [os.path.relpath(path, workspace.root) for path in files]
-    return [*(f"remove tag {tag}" for tag in tags), *(f"remove {path}" for path in shown)]
+    return Cleaned(tags, [os.path.relpath(path, workspace.root) for path in files])
 
 
 def _tags(workspace: Workspace, target: Target, key: str, record: Record) -> list[str]:

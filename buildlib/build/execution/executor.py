@@ -52,6 +52,8 @@ class Executor:
         self._begin = time.monotonic()
         self._noted: set[str] = set()
         """Keys whose parts are recorded, with those of all keys below."""
+        self.logs: dict[Label, str] = {}
+        """Where the words of each target's builder are, relative to the workspace."""
         self.doing: dict[Label, str] = {}
         """The present step of each running target, in the builder's words."""
 
@@ -149,6 +151,7 @@ class Executor:
         ref = Reference(target.label)
         log_path = workspace.state.path(f"logs/{flat(target.label)}.log")
         os.makedirs(os.path.dirname(log_path), exist_ok=True)
+        self.logs[target.label] = os.path.relpath(log_path, workspace.root)
         recorder = SpanRecorder(target.label, self._begin)
         with open(log_path, "w", encoding="utf-8", errors="replace") as log_file:
 
@@ -169,8 +172,8 @@ class Executor:
                 context = self._context(log, recorder, no_cache=rebuild, doing=doing)
                 output = target.rule.build(target, (), context)
             except ActionError as error:
-                shown = os.path.relpath(log_path, workspace.root)
-                error.detail = f"{error.detail or ''}\nall of it: {shown}".strip()
+                log_shown = f"all of it: {self.logs[target.label]}"
+                error.detail = f"{error.detail or ''}\n{log_shown}".strip()
                 raise
         self._put_parts(ref)
         self.spans.append(recorder.end())

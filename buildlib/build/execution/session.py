@@ -12,7 +12,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from buildlib.build.execution.downloads import pinned_files
 from buildlib.build.execution.executor import Executor
@@ -36,6 +36,13 @@ _PREFETCH_ABOVE = 100_000_000
 _SUMMARY_TARGETS = 3
 _SUMMARY_SECONDS = 20.0
 """Targets and seconds from which on a build says where its time went."""
+
+
+class Failure(NamedTuple):
+    """Why a target was not built; `log` is the file with all that its builder said, or empty."""
+
+    error: BaseException
+    log: str
 
 
 class Session:
@@ -62,6 +69,7 @@ class Session:
         self.workspace = workspace
         self.say = say
         self.force = force
+        self.verbose = verbose
         self._relock = relock
         self._tidy = tidy
         self._plan: Plan | None = None
@@ -76,7 +84,10 @@ class Session:
         """Of the targets that are worked on, where more than those run at a time."""
         self.keep_going = False
         """Whether to go on with other targets after a failure."""
-        self._failed = False
+        self.failures: dict[Label, Failure] = {}
+        """The targets that were begun and not built."""
+        self._begun: dict[Label, None] = {}
+        self._running: dict[Label, None] = {}
 
     @property
     def spans(self) -> list[Span]:
@@ -101,9 +112,11 @@ class Session:
 
     @property
     def plan(self) -> Plan:
-        """The plan of `start`; where nothing was started yet, all of the workspace is."""
+        """The plan of `start`; where nothing was started yet, that of all that can be built."""
         if self._plan is None:
-            return self.start(self.workspace.graph.of_verb("build"))
+            graph, left_out = self.workspace.graph, self.workspace.left_out
+            labels = [label for label in graph.order if graph[label].rule.is_built]
+            return self.make_plan([label for label in labels if label not in left_out])
         return self._plan
 
     def make_plan(self, roots: Iterable[Label]) -> Plan:
@@ -181,7 +194,7 @@ class Session:
 
     def is_fresh(self, label: Label) -> bool:
         """Whether a target needs no work, or no stale target needs it."""
-        return self.plan.step(label) is None
+        return self.plan.step(label) is None and label not in self.workspace.left_out
 
     def time_summary(self) -> list[str]:
         """Say in lines where the time of a longer build went, and draw its Gantt chart."""
@@ -202,17 +215,28 @@ class Session:
     @property
     def is_over(self) -> bool:
         """Whether a target failed, so that no other one is begun."""
-        return self._failed and not self.keep_going
+        return bool(self.failures) and not self.keep_going
+
+    def not_begun(self) -> list[Label]:
+        """The targets that were to be built, and whose turn never came."""
+        return [label for label in self.plan.order if label not in self._begun]
+
+    def running(self) -> list[str]:
+        """The names of the targets that are worked on now; safe to call in a signal handler."""
+        return [self.workspace.graph.task_names[label] for label in tuple(self._running)]
 
     def run(self, label: Label) -> bool:
         """Bring one target up to date, unless all is over; return whether anything was built."""
         if self.is_over:
             return False
+        self._begun[label] = self._running[label] = None
         try:
             return self._executor.execute(label, force=self.force and label in self._roots)
-        except BaseException:
-            self._failed = True
+        except BaseException as error:
+            self.failures[label] = Failure(error, self._executor.logs.get(label, ""))
             raise
+        finally:
+            del self._running[label]
 
     def _ensure_engine(self) -> None:
         """Find an engine if the plan needs one; plan again once it can be asked."""
@@ -260,6 +284,8 @@ class Session:
         built = [graph[step.label] for step in self.plan.steps if step.action == BUILD]
         if any(target.rule.request(target) for target in built):
             self.workspace.builder.ready()
+        for target in built:
+            self.workspace.refuse_missing_secrets(target)
         if built and self.workspace.role == WRITE:
             from buildlib.build.execution.pull_and_publish import warn_if_refused
 

@@ -10,6 +10,8 @@ history: the contents that each name had here, with their mtimes. A second conte
 mtime gets another one. A stage without its history moves to a new path, unknown to BuildKit.
 
     stage/NAME/context-0123…/   the folder
+    stage/NAME/context-….Dockerfile, and its ignore file: what a builder is handed in the place of
+                                the Dockerfile in the folder, where it needs another text
     stage/NAME/history          its name, and what was in it
     stage/NAME/index            the copies in it that are known to be complete
 """
@@ -17,6 +19,7 @@ mtime gets another one. A stage without its history moves to a new path, unknown
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from buildlib.core import cache_file
 from buildlib.core.keys.index import DigestIndex, file_sha256
@@ -24,6 +27,8 @@ from buildlib.core.model.inputs import Source
 from buildlib.core.store.content import EPOCH, ContentStore, next_stamp, stamp_ns
 from buildlib.errors import ActionError
 
+IGNORE_FILE = ".dockerignore"
+_NOTHING_IGNORED = "# The folder has what was declared and nothing else.\n"
 _FOLDER_MODE = 0o755
 _KIND = "stage history 2"
 _LONG = 10_000
@@ -33,6 +38,30 @@ _EACH = 4
 
 class InputMovedError(ActionError):
     """A source changed between the key and the action: the result must not be recorded."""
+
+
+def dockerfile_for(folder: str, name: str, changed: Callable[[str], str]) -> str:
+    """The path of the Dockerfile to hand to a builder: that of a context, or a copy beside it.
+
+    The copy has an ignore file of its own that leaves out nothing: one among the sources, which
+    was obeyed when the folder was filled, stands there to be copied.
+
+    Args:
+        folder: The context.
+        changed: The text to hand over for the text in the folder.
+    """
+    path = f"{folder}/{name}"
+    with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+        text = file.read()
+    new = changed(text)
+    ignore_files = (f"{folder}/{IGNORE_FILE}", f"{path}{IGNORE_FILE}")
+    if new == text and not any(map(os.path.lexists, ignore_files)):
+        return path
+    copy = f"{folder}.Dockerfile"
+    for written, content in ((copy, new), (f"{copy}{IGNORE_FILE}", _NOTHING_IGNORED)):
+        with open(written, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+            file.write(content)
+    return copy
 
 
 class Stage:

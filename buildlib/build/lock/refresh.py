@@ -16,7 +16,7 @@ from buildlib.build.lock import downloads, images, python
 from buildlib.build.lock.debian import Apt
 from buildlib.build.workspace import Workspace
 from buildlib.core.graph.graph import Graph
-from buildlib.core.keys.compute import resolved_on, was_resolved_on
+from buildlib.core.keys.compute import StalePin, resolved_on, stale_pin
 from buildlib.core.model.label import Label
 from buildlib.core.model.lock import FILE, Entry, Item, Lock, dump_lock
 from buildlib.core.model.section import APT, DOWNLOAD, IMAGE, PYTHON, ROOTFS, SECTIONS
@@ -86,12 +86,14 @@ class Refresh:
             sections: Sections of the lock, such as `apt`.
             labels: Targets; those without pins in a section are passed over.
             write: Write what changed; else only report it.
-            follow: Also renew each entry that was resolved on other pins than its target has now:
-                no key can be made with it. Where nothing is written, nothing follows.
+            follow: Also renew each stale entry of what the targets need, and each entry that was
+                resolved on other pins than its target has now: no key can be made with these.
+                Where nothing is written, only what is needed follows.
         """
         self.write = write
         sections = set(sections)
         chosen = set(labels)
+        needed = set(self.workspace.graph.closure(chosen)) if follow else chosen
         changes: list[PinChange] = []
         for label in self.workspace.graph.order:
             for section in SECTIONS:
@@ -101,8 +103,13 @@ class Refresh:
                     continue
                 if label in chosen and section in sections:
                     self.say(f"{section} of {label}")
-                elif follow and write and not self._is_current(target, pin):
-                    self.say(f"{section} of {label}, which was resolved on other pins")
+                elif follow and (stale := self._stale(target, pin)):
+                    is_needed = label in needed and section in sections
+                    if not is_needed and (not write or stale.asked or stale.new):
+                        continue
+                    on_others = not (stale.asked or stale.new)
+                    why = "was resolved on other pins" if on_others else f"is needed: {stale.cause}"
+                    self.say(f"{section} of {label}, which {why}")
                 else:
                     continue
                 changes += self._renew(section, target, pin)
@@ -110,15 +117,19 @@ class Refresh:
             write_lock(self.workspace, self.workspace.lock)
         return changes
 
-    def _is_current(self, target: Target, pin: Pin) -> bool:
-        """Whether an entry may stay as it is: no pin that it was resolved on has moved."""
+    def still_stale(self, labels: Iterable[Label]) -> list[StalePin]:
+        """The pins without which a build of some targets is refused."""
+        graph = self.workspace.graph
+        needed = [graph[label] for label in graph.closure(labels)]
+        stale = [self._stale(target, pin) for target in needed for pin in target.pins]
+        return [pin for pin in stale if pin is not None]
+
+    def _stale(self, target: Target, pin: Pin) -> StalePin | None:
+        """What is wrong with an entry; nothing if no build of this flavour reads it."""
         workspace = self.workspace
-        entry = workspace.lock.get(pin.section, {}).get(pin.name)
-        if entry is None or target.label in workspace.left_out:
-            return True
-        return was_resolved_on(
-            entry, resolved_on(workspace.graph, workspace.lock, target, pin.section)
-        )
+        if target.label in workspace.left_out:
+            return None
+        return stale_pin(workspace.lock, pin, target, workspace.graph)
 
     def _renew(self, section: str, target: Target, pin: Pin) -> list[PinChange]:
         workspace = self.workspace
@@ -147,6 +158,21 @@ class Refresh:
         return changes
 
 
+def with_neighbours(workspace: Workspace, labels: Iterable[Label]) -> list[Label]:
+    """The targets whose pins a person means by some targets.
+
+    A target with the name of its folder stands for all in it: an image may have its requirements
+    in a target of another name.
+    """
+    named = set(labels)
+    folders = {label.package for label in named if label.short == f"//{label.package}"}
+    return [
+        label
+        for label in workspace.graph.order
+        if label in named or (label.package in folders and label not in workspace.left_out)
+    ]
+
+
 def write_lock(workspace: Workspace, lock: Lock) -> None:
     """Write the lock, without entries that no flavour wants, and read the workspace anew."""
     unneeded = set(unwanted(workspace, lock))
@@ -165,8 +191,11 @@ def write_lock(workspace: Workspace, lock: Lock) -> None:
 def unwanted(workspace: Workspace, lock: Lock) -> list[tuple[str, str]]:
     """Return the entries, as (section, name), that no target asks for in any flavour.
 
-    Where a flavour cannot be loaded, its requests are not known, and all entries are kept.
+    Where something is wrong with a declaration, its requests are not known, and all entries are
+    kept.
     """
+    if workspace.graph.errors:
+        return []
     candidates = {(section, name) for section, entries in lock.items() for name in entries}
     candidates -= _requested(workspace.graph)
     if not candidates:  # as nearly always: the other flavours need not be read

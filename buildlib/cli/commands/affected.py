@@ -30,7 +30,7 @@ def run(workspace: Workspace, call: Call) -> None:
     since, to = (str(call.options.get(name, "")) for name in ("since", "to"))
     if not since:
         raise InputError(
-            "affected needs a commit to compare with", fix="./doitw affected --since origin/main"
+            "affected needs a commit to compare with", fix="./doitw affected --since HEAD"
         )
     with ExitStack() as stack:
         old, new = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from buildlib.cli import plans
-from buildlib.cli.building import build, default_jobs, is_verbose
+from buildlib.cli.building import build, default_jobs
 from buildlib.cli.common import open_workspace, say
 from buildlib.cli.verb import (
     ALWAYS,
@@ -36,9 +36,10 @@ def run(call: Call) -> int:
         workspace,
         workspace.resolve(call.words, folder=call.folder, verb="build"),
         jobs=call.number("jobs", default_jobs()),
-        verbose=is_verbose(call),
+        verbose=call.is_verbose,
         force=call.flag("always"),
         as_json=call.flag("json"),
+        keep_going=call.flag("keep-going"),
         typed=call.typed,
         before=before,
     )
@@ -53,6 +54,7 @@ VERB = Verb(
         JOBS,
         VERBOSITY,
         ALWAYS,
+        Option("--keep-going", "after a failure, go on with what does not need it", short="-k"),
         DRY_RUN,
         Option("--check", "show the plan, do nothing, and fail if anything is stale"),
         OFFLINE,

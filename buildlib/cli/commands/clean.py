@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from buildlib.build.execution.cleaning import clean
 from buildlib.build.workspace import Workspace
-from buildlib.cli.common import say, with_workspace
-from buildlib.cli.verb import DRY_RUN, Call, Verb
+from buildlib.cli.common import answer, with_workspace
+from buildlib.cli.verb import DRY_RUN, JSON, Call, Verb
 
 
 @with_workspace
 def run(workspace: Workspace, call: Call) -> None:
     labels = reversed(workspace.resolve(call.words, folder=call.folder))
-    for line in clean(workspace, labels, dry_run=call.flag("dry-run")):
-        say(line)
+    cleaned = clean(workspace, labels, dry_run=call.flag("dry-run"))
+    answer(call, lambda: {"schema": 1, **cleaned._asdict()}, cleaned.lines())
 
 
 VERB = Verb(
@@ -20,5 +20,5 @@ VERB = Verb(
     "remove the images and files of targets",
     run,
     words="[TARGET…]",
-    options=(DRY_RUN._replace(help="show what would be removed"),),
+    options=(DRY_RUN._replace(help="show what would be removed"), JSON),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from buildlib.build.execution import signals
-from buildlib.cli.building import build, is_verbose
+from buildlib.cli.building import build
 from buildlib.cli.common import open_workspace, print_json, say, warn
 from buildlib.cli.program import run_program
 from buildlib.cli.verb import JSON, VERBOSITY, Call, Option, Verb
@@ -35,7 +35,7 @@ def run(call: Call) -> int:
     target = parse_label(run_program(workspace, "deploy", ["check", *words], tell)["target"])
     images = named_images(workspace, target)
     roots = [target] if call.flag("no-build") else [target, *images]
-    code = build(workspace, roots, verbose=is_verbose(call), quiet=call.flag("json"))
+    code = build(workspace, roots, verbose=call.is_verbose, quiet=call.flag("json"))
     if code:
         return code
     image = in_engine(workspace, images)

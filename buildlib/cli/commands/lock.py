@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from buildlib.build.execution import signals
-from buildlib.build.lock.refresh import Refresh
+from buildlib.build.lock.refresh import Refresh, with_neighbours
 from buildlib.build.workspace import Workspace
 from buildlib.cli.common import answer, say, warn, with_workspace
+from buildlib.cli.plans import lock_first
 from buildlib.cli.verb import JSON, Call, Option, Verb
+from buildlib.core.keys.compute import lock_commands
 from buildlib.core.model.section import SECTIONS
 from buildlib.errors import InputError, UnknownTarget
 from buildlib.suggest import nearest
@@ -18,7 +20,7 @@ def run(workspace: Workspace, call: Call) -> int:
     sections = [word for word in call.words if word in SECTIONS]
     words = [word for word in call.words if word not in SECTIONS]
     try:
-        labels = workspace.resolve(words, folder=call.folder)
+        labels = with_neighbours(workspace, workspace.resolve(words, folder=call.folder))
     except UnknownTarget as error:
         meant = nearest(error.word, SECTIONS)
         if error.word.startswith("//") or meant is None:
@@ -36,10 +38,15 @@ def run(workspace: Workspace, call: Call) -> int:
     )
     check = call.flag("check")
     moved = refresh.run(sections or SECTIONS, labels, write=not check)
+    stale = refresh.still_stale(labels)
     summary = "the lock is up to date" if check else "no pin moved"
     if moved:
         summary = f"{len(moved)} pins {'have drifted' if check else 'moved'}"
+    elif stale:
+        summary = "nothing moved in what was named"
     lines = [*(f"  {change}" for change in moved), summary]
+    if stale and not (check and moved):
+        lines += lock_first(lock_commands(stale))
     answer(call, lambda: [change._asdict() for change in moved], lines)
     return int(check and bool(moved))
 

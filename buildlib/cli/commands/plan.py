@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from buildlib.cli.common import no_registry, open_workspace, warn
 from buildlib.cli.plans import show
-from buildlib.cli.verb import JSON, VARIABLES, Call, Option, Verb, find
+from buildlib.cli.verb import JSON, VARIABLES, VERBOSITY, Call, Option, Verb, find
 from buildlib.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,6 +47,10 @@ VERB = Verb(
     "what would be built and why; nothing is run",
     run,
     words="[TARGET…] | release VERSION=2.5.0",
-    options=(JSON, Option("--remote", "ask the registry what would be pulled")),
+    options=(
+        VERBOSITY._replace(help="2 shows each target's reasons, at any length"),
+        JSON,
+        Option("--remote", "ask the registry what would be pulled"),
+    ),
     variables=VARIABLES,
 )

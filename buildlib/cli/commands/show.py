@@ -9,13 +9,12 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from buildlib.cli.common import answer, with_workspace
+from buildlib.cli.common import answer, needs_target, with_workspace
 from buildlib.cli.targets import plain_targets
 from buildlib.cli.verb import JSON, Call, Verb
 from buildlib.core.model.label import Reference
 from buildlib.core.model.target import image_name
 from buildlib.core.store import names
-from buildlib.errors import InputError
 from buildlib.text import duration
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ _MANY = 8
 @with_workspace
 def run(workspace: Workspace, call: Call) -> None:
     if not call.words:
-        raise InputError("show needs a target", fix="./doitw show //images/kernel-py")
+        raise needs_target(workspace, "show")
     labels = workspace.resolve(call.words, folder=call.folder, left_out=True)
     targets = [facts(workspace, label) for label in labels]
     answer(call, lambda: targets, (line for each in targets for line in _lines(each)))
@@ -67,9 +66,11 @@ def facts(workspace: Workspace, label: Label) -> dict[str, Any]:
 
 def _built_facts(workspace: Workspace, target: Target) -> dict[str, Any]:
     """The key of a target, and what this machine built for it."""
-    key = workspace.keys.key(Reference(target.label))
-    record = workspace.records.get(key) if target.rule.is_built else None
+    key = workspace.keys.key_or_none(Reference(target.label))
     facts: dict[str, Any] = {"key": key}
+    if not key:
+        return facts
+    record = workspace.records.get(key) if target.rule.is_built else None
     if target.rule.is_image:
         name, settings = image_name(target), workspace.settings
         tags = names.names_of(settings, name, target.tags, workspace.channel)
@@ -105,7 +106,7 @@ def _lines(target: Mapping[str, Any]) -> Iterator[str]:
             f"{section}: {', '.join(_some([f'{name} {it}' for name, it in pins.items()]))}"
             for section, pins in target["pins"].items()
         ],
-        "key": [target["key"]] if "key" in target else [],
+        "key": [target["key"] or "not known before ./doitw lock"] if "key" in target else [],
         "names": target.get("names", []),
         "built": [when, *(built["images"] if built else ())] if "key" in target else [],
     }

@@ -15,14 +15,14 @@ from typing import Any
 from buildlib.build.execution.session import Session
 from buildlib.build.workspace import Workspace
 from buildlib.cli import plans
-from buildlib.cli.building import build, default_jobs, is_verbose
+from buildlib.cli.building import build, default_jobs
 from buildlib.cli.common import open_workspace, print_json, say, warn
 from buildlib.cli.verb import ALWAYS, DRY_RUN, JOBS, JSON, VERBOSITY, Call, Verb
 from buildlib.core.graph.graph import VERIFY
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.rules.kernel_check import REPORT
 from buildlib.core.store.state import report_path
-from buildlib.errors import InputError
+from buildlib.errors import InputError, raise_all
 
 _JOBS = 2
 """Proofs at a time."""
@@ -30,16 +30,18 @@ _JOBS = 2
 
 def run(call: Call) -> int:
     workspace = open_workspace(call)
+    raise_all(workspace.graph.errors.values())  # a proof of an image may stand in any package
     checks = _checks(workspace, workspace.resolve(call.words, folder=call.folder, verb=VERIFY))
     if call.flag("dry-run"):
-        for line in plans.lines(workspace, workspace.plan(checks, force=call.flag("always"))):
+        plan = workspace.plan(checks, force=call.flag("always"), drafts=True)
+        for line in plans.lines(workspace, plan, whole=call.is_verbose):
             say(line)
         return 0
     quiet = call.flag("json")
     for label in checks:  # a report of an earlier, failed run must not count for this one
         with suppress(FileNotFoundError):
             os.unlink(report_path(workspace.state, label))
-    verbose = is_verbose(call)
+    verbose = call.is_verbose
     session = Session(workspace, say=warn if quiet else say, force=call.flag("always"))
     plan = session.plan_and_pull(
         checks

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from buildlib.cli.common import answer, say, with_workspace
+from buildlib.cli import plans
+from buildlib.cli.common import answer, needs_target, say, with_workspace
 from buildlib.cli.key_changes import change_lines, plain_leaves
 from buildlib.cli.verb import JSON, SINCE, Call, Option, Verb
 from buildlib.core.model.label import Reference
-from buildlib.errors import InputError
+from buildlib.text import clipped
 
 if TYPE_CHECKING:
     from buildlib.build.workspace import Workspace
@@ -25,11 +26,11 @@ _VERBS = {"build": "would be built", "restore": "would get its name back"}
 @with_workspace
 def run(workspace: Workspace, call: Call) -> None:
     if not call.words:
-        raise InputError("why needs a target", fix="./doitw why //images/kernel-py")
+        raise needs_target(workspace, "why")
     labels = workspace.resolve(call.words, folder=call.folder)
     against = call.options.get("against")
     names = ("theirs", "ours") if against else ("old", "new")
-    asks_engine = False
+    asks_engine, lock_first = False, []
     if against:
         from buildlib.cli.against import compare
 
@@ -41,8 +42,9 @@ def run(workspace: Workspace, call: Call) -> None:
     elif since := str(call.options.get("since", "")):
         answers = _since(workspace, labels, since)
     else:
-        plan = workspace.plan(labels)
+        plan = workspace.plan(labels, drafts=True)
         asks_engine = not plan.engine_asked
+        lock_first = plans.lock_first(plan.lock_first)
         answers = [_present(workspace, plan, label) for label in labels]
     lines = [
         line
@@ -51,7 +53,7 @@ def run(workspace: Workspace, call: Call) -> None:
     ]
     if asks_engine:
         lines.append("no engine answers: whether images are still there is not known")
-    answer(call, lambda: [facts for _, facts in answers], lines)
+    answer(call, lambda: [facts for _, facts in answers], [*lines, *lock_first])
 
 
 def _present(workspace: Workspace, plan: Plan, label: Label) -> tuple[str, dict[str, Any]]:
@@ -59,7 +61,7 @@ def _present(workspace: Workspace, plan: Plan, label: Label) -> tuple[str, dict[
     step, leaves = plan.look_up(label), workspace.explainer.changes(label)
     action = step.action if step else "fresh"
     reason = step.reason if step else ""
-    headline = f"{label} {_VERBS.get(action, 'may have to be built')}: {reason}"
+    headline = clipped(f"{label} {_VERBS.get(action, 'may have to be built')}: {reason}")
     if not workspace.graph[label].rule.is_built:
         headline = _nothing_built(workspace, label)
     elif action == "fresh":
@@ -91,7 +93,7 @@ def _since(
             facts = {
                 "label": str(label),
                 "since": since,
-                "key": new.keys.key(Reference(label)),
+                "key": new.keys.key_or_none(Reference(label)),
                 "changes": None if leaves is None else plain_leaves(leaves),
             }
             answers.append((headline, facts))

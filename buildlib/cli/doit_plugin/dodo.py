@@ -9,60 +9,32 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn
-
-from doit.doit_cmd import DoitMain
+from typing import Any
 
 from buildlib.build.doit_adapter.run import doit_config
-from buildlib.build.doit_adapter.tasks import DOCS, task_name, tasks
+from buildlib.build.doit_adapter.tasks import leave, tasks
 from buildlib.build.execution import signals
 from buildlib.build.execution.session import Session
 from buildlib.cli.building import default_jobs, new_session
 from buildlib.cli.call import parse
 from buildlib.cli.common import open_workspace, say
-from buildlib.cli.doit_plugin.variables import doit_variables
+from buildlib.cli.doit_plugin.variables import doit_variables, options
 from buildlib.cli.plans import lines
-from buildlib.cli.verb import VARIABLES, Call, Verb, names
-from buildlib.errors import BuildError, InputError
-from buildlib.suggest import did_you_mean, nearest
-
-_ALWAYS = frozenset(("-a", "--always-execute"))
-"""An option of doit: targets are built from their sources, as with `./doitw build -a`."""
-
-
-def _leave(error: BuildError) -> NoReturn:
-    """End doit with our message and exit code; doit would print a traceback."""
-    sys.stderr.write(error.render() + "\n")
-    sys.stderr.flush()
-    raise SystemExit(error.exit_code)
-
-
-def _refuse_misspelt(session: Session, words: Sequence[str]) -> None:
-    """Refuse a word that is neither task nor command, with the nearest one that is."""
-    tasks_known = [task_name(session, label) for label in session.workspace.graph.order]
-    commands = [command.get_name() for command in DoitMain.DOIT_CMDS]
-    all_names = [*DOCS, *tasks_known, *commands, *names()]
-    first = next((word for word in words if word[:1].isalpha()), "")
-    for word in words:
-        is_ours = word.startswith(("//", *(f"{verb}:" for verb in DOCS))) or word == first
-        if is_ours and word not in all_names and "*" not in word and "=" not in word:
-            meant = nearest(word, all_names)
-            raise InputError(
-                f"there is no task or command {word}{did_you_mean(word, all_names)}",
-                fix=f"doit {meant}" if meant else "doit list",
-            )
+from buildlib.cli.verb import VARIABLES, Call, Verb
+from buildlib.errors import BuildError
 
 
 def _open() -> Session:
     verb = Verb("doit", "", lambda _call: 0, words="[TASK…]", variables=VARIABLES)
     try:
         call: Call = parse(verb, doit_variables(), "")
-        always = not _ALWAYS.isdisjoint(sys.argv[1:])
-        session = new_session(open_workspace(call), say, force=always)
-        _refuse_misspelt(session, sys.argv[1:])
+        # As with `./doitw build -a`, targets are then built from their sources.
+        session = new_session(open_workspace(call), say, force=bool(options.get("always")))
+        session.keep_going = bool(options.get("continue"))
+        _ = session.workspace.graph
     except BuildError as error:
-        _leave(error)
-    signals.install(session.workspace.save)
+        leave(error)
+    signals.install(session.workspace.save, session.running)
     return session
 
 

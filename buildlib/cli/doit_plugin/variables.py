@@ -1,6 +1,11 @@
-"""The `NAME=value` words of a doit command line."""
+"""What was given to doit on its command line: the `NAME=value` words, and options of `doit run`."""
 
 from __future__ import annotations
+
+from typing import Any
+
+options: dict[str, Any] = {}
+"""Those of this run, as doit has read them; empty before, and in its other commands."""
 
 
 def doit_variables() -> list[str]:

@@ -34,43 +34,26 @@ def check_engine_limits(dockerfile: Dockerfile) -> None:
             fix="remove the line; the engine's own frontend is enough",
         )
     for stage in dockerfile.stages:
+        reached = stage in dockerfile.reached
         for instruction in stage.instructions:
             where = Location(file, instruction.line)
             for part in (instruction, instruction.trigger):
-                problem = part and (_instruction_limit(part) or _flag_limit(part))
+                problem = part and (_not_read(part) or (_not_done(part) if reached else None))
                 if problem:
                     raise InputError(problem[0], where=where, fix=problem[1])
 
 
-def _instruction_limit(instruction: Instruction) -> tuple[str, str] | None:
-    """The error and fix if engine 20.10 cannot build an instruction as a whole."""
+def _not_read(instruction: Instruction) -> tuple[str, str] | None:
+    """The error and fix if engine 20.10 cannot read an instruction, in whatever stage it is."""
     name, rest = instruction.name, instruction.rest
     if instruction.heredocs:
         return (
             f"{name} has a heredoc (<<{instruction.heredocs[0]}), which engine 20.10 does not know",
             "RUN a && \\" if name == "RUN" else f"{name} FILE /TARGET",
         )
-    newer = _NEWER_EXPANSION.search(rest) if "${" in rest and name not in _NOT_EXPANDED else None
-    if newer:
-        variable = newer.group()[2:-1]
-        return (
-            f"{name} holds {newer.group()}...}}, which engine 20.10 does not know",
-            f"write ${{{variable}}}, ${{{variable}:-default}} or ${{{variable}:+value}}",
-        )
-    return None
-
-
-def _flag_limit(instruction: Instruction) -> tuple[str, str] | None:
-    """The error and fix if engine 20.10 does not know a flag of an instruction."""
-    name, rest = instruction.name, instruction.rest
     for flag, value in instruction.flags:
         if flag in _NEWER_FLAGS.get(name, ()):
             return f"{name} --{flag} is not known to engine 20.10", f"{name} {rest}"
-        if flag == "chmod" and not _OCTAL.match(value):
-            return (
-                f"{name} --chmod={value} does nothing on engine 20.10, which wants a number",
-                f"{name} --chmod=0755 {rest}",
-            )
         if flag == "mount":
             keyed = [(field.partition("=")[0].lower(), field) for field in fields(value)]
             newer = next((key for key, _ in keyed if key in _NEWER_MOUNT_KEYS), "")
@@ -80,4 +63,23 @@ def _flag_limit(instruction: Instruction) -> tuple[str, str] | None:
                     f"{name} --mount has {newer}=, which engine 20.10 does not know",
                     f"{name} --mount={kept} {rest}",
                 )
+    return None
+
+
+def _not_done(instruction: Instruction) -> tuple[str, str] | None:
+    """The error and fix if engine 20.10 cannot do what an instruction of a stage says."""
+    name, rest = instruction.name, instruction.rest
+    newer = _NEWER_EXPANSION.search(rest) if "${" in rest and name not in _NOT_EXPANDED else None
+    if newer:
+        variable = newer.group()[2:-1]
+        return (
+            f"{name} holds {newer.group()}...}}, which engine 20.10 does not know",
+            f"write ${{{variable}}}, ${{{variable}:-default}} or ${{{variable}:+value}}",
+        )
+    mode = instruction.flag("chmod")
+    if mode and not _OCTAL.match(mode):
+        return (
+            f"{name} --chmod={mode} does nothing on engine 20.10, which wants a number",
+            f"{name} --chmod=0755 {rest}",
+        )
     return None

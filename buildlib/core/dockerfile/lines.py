@@ -141,6 +141,13 @@ def words(rest: str, escape: str) -> list[str]:
     return re.findall(_WORDS[escape], rest)
 
 
+def plain_words(rest: str) -> list[str]:
+    """Split at spaces and tabs alone, as Docker splits paths: a no-break space is of a word."""
+    if rest.isascii():
+        return rest.split()
+    return [word for word in re.split("[ \t]+", rest) if word]
+
+
 def json_list(rest: str) -> tuple[list[Any], int] | None:
     """The list that a text begins with, and where it ends; None for other texts.
 

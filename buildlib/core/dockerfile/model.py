@@ -97,8 +97,10 @@ class Dockerfile(NamedTuple):
         syntax: Frontend image of `# syntax=`, or empty.
         syntax_line: Its line number, or 0.
         args: The `ARG`s before the first `FROM`.
-        stages: In order; the last one is built.
-        outside: Inputs that no key holds.
+        stages: In order.
+        reached: The stages that are built, in order: the last of them is the target, the others
+            are what it needs. A builder looks at no other stage, and so does no check.
+        outside: Inputs of these stages that no key holds.
     """
 
     file: str
@@ -106,4 +108,5 @@ class Dockerfile(NamedTuple):
     syntax_line: int
     args: tuple[Arg, ...]
     stages: tuple[Stage, ...]
+    reached: tuple[Stage, ...]
     outside: tuple[Outside, ...]

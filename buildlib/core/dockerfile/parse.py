@@ -1,8 +1,8 @@
 """Parses a Dockerfile into stages, their bases, and the files of the build context they read.
 
 Parsing is kept cheap: it splits only what it must, and replays `ENV` and `ARG` only if a source
-holds a variable. The module opens no file and knows nothing of declarations; `check` compares the
-two.
+holds a variable. What a builder finds wrong in a stage that it builds is no error in others. The
+module opens no file and knows nothing of declarations; `check` compares the two.
 """
 
 from __future__ import annotations
@@ -13,11 +13,18 @@ from posixpath import normpath
 
 from buildlib.core.dockerfile.expand import expand, variables
 from buildlib.core.dockerfile.glob import is_wild
-from buildlib.core.dockerfile.lines import Instruction, json_list, read_lines, words
+from buildlib.core.dockerfile.lines import (
+    Instruction,
+    json_list,
+    plain_words,
+    read_lines,
+    words,
+)
+from buildlib.core.dockerfile.misread import READ_AS_PAIRS, comment_in_from, misread
 from buildlib.core.dockerfile.model import Arg, Dockerfile, Outside, Source, Stage, StageReference
 from buildlib.core.dockerfile.mounts import read_mount
 from buildlib.errors import InputError, Location
-from buildlib.suggest import did_you_mean
+from buildlib.suggest import did_you_mean, nearest
 
 PROXY_ARGS = tuple(
     name
@@ -39,12 +46,18 @@ _REMOTE = re.compile(r"[A-Za-z][\w+.-]*://|[\w.-]+@[\w.-]+:")
 _FROM_WORDS = (1, 3)
 
 
-def parse(text: str, file: str, args: Mapping[str, str] | None = None) -> Dockerfile:
+def parse(
+    text: str, file: str, args: Mapping[str, str] | None = None, target: str = ""
+) -> Dockerfile:
     """Parse a Dockerfile.
 
     Args:
         file: Its path in the workspace, for messages.
         args: Build arguments of the build, including those of the platform (`TARGETARCH`, ...).
+        target: Name of the stage that is built; the last one if empty.
+
+    Raises:
+        InputError: A line of it is wrong; without a place, if `target` is.
     """
     lines = read_lines(text, file)
     scope = _Scope(lines.escape, args or {})
@@ -64,14 +77,47 @@ def parse(text: str, file: str, args: Mapping[str, str] | None = None) -> Docker
     if not stages:
         end = Location(file, max(text.count("\n"), 1))
         raise InputError("there is no FROM", where=end, fix="FROM IMAGE")
+    reached = [stages[place] for place in _reached(stages, _target(stages, target))]
+    for line, problem in (each for stage in reached for each in stage.problems):
+        problem.where = Location(file, line)
+        raise problem
     return Dockerfile(
         file,
         lines.syntax,
         lines.syntax_line,
         tuple(declared),
         tuple(each.stage() for each in stages),
-        tuple(scope.outside),
+        tuple(each.stage() for each in reached),
+        (*scope.outside, *(outside for each in reached for outside in each.outside)),
     )
+
+
+def _target(stages: Sequence[_StageReader], name: str) -> int:
+    """The place of the stage that is built."""
+    if not name:
+        return len(stages) - 1
+    place = _index(name, stages)
+    if place is None:
+        names = [stage.name for stage in stages if stage.name]
+        guess = nearest(name.lower(), names) or (names[-1] if names else "")
+        raise InputError(
+            f"target is {name!r}, but no FROM names a stage so{did_you_mean(name.lower(), names)}",
+            fix=f'target = "{guess}"' if guess else "FROM IMAGE AS NAME, and that NAME as target",
+        )
+    return place
+
+
+def _reached(stages: Sequence[_StageReader], target: int) -> list[int]:
+    """The places of the stages that one needs, and its own, in order."""
+    reached: set[int] = set()
+    pending: list[int | None] = [target]
+    while pending:
+        place = pending.pop()
+        if place is not None and place not in reached:
+            reached.add(place)
+            stage = stages[place]
+            pending += [stage.parent, *(reference.stage for reference in stage.references)]
+    return sorted(reached)
 
 
 class _Scope:
@@ -92,7 +138,7 @@ class _Scope:
         args: list[Arg] = []
         for word in words(instruction.rest, self.escape):
             name, equals, text = word.partition("=")
-            self.use((name, *variables(text)), instruction)
+            self.outside += self.use((name, *variables(text)), instruction)
             default = None
             if equals:
                 default = self.defaults[name] = expand(text, self.defaults, self.escape)
@@ -103,11 +149,13 @@ class _Scope:
             args.append(Arg(name, default, instruction.line))
         return args
 
-    def use(self, names: Iterable[str], by: Instruction, *, trigger: bool = False) -> None:
-        """Note variables whose values depend on the builder's machine."""
-        for name in names:
-            if name in _BUILDERS_ARGS and (trigger or name not in self.given):
-                self.outside.append(Outside("variable", name, by.line, by.name, trigger))
+    def use(self, names: Iterable[str], by: Instruction, *, trigger: bool = False) -> list[Outside]:
+        """The variables whose values depend on the builder's machine."""
+        return [
+            Outside("variable", name, by.line, by.name, trigger)
+            for name in names
+            if name in _BUILDERS_ARGS and (trigger or name not in self.given)
+        ]
 
     def base(self, text: str) -> str:
         """The image of a `FROM` with variables replaced; empty if one has no value."""
@@ -136,8 +184,8 @@ class _Scope:
             pairs = [word.partition("=") for word in words(rest, self.escape)]
             before, known = dict(env), frozenset(sure)
             if name == "ENV" and pairs and not pairs[0][1]:
-                key, _, value = rest.partition(" ")
-                pairs = [(key, "=", value.strip())]
+                key, value = (*re.split("[ \t]+", rest, maxsplit=1), "")[:2]
+                pairs = [(key, "=", value)]
             for key, equals, value in pairs:
                 if name == "ENV" or equals:
                     env[key] = expand(value, before, self.escape)
@@ -159,12 +207,17 @@ class _StageReader:
         self.before = before
         self.reads: list[Source] = []
         self.references: list[StageReference] = []
+        self.outside: list[Outside] = []
+        self.problems: list[tuple[int, InputError]] = []
+        """What is wrong if the stage is built, each with its line."""
         self.user = ""
         self.instructions: list[Instruction] = []
 
     def start(self, instruction: Instruction) -> _StageReader:
         """Read the `FROM`."""
-        parts = instruction.rest.split()
+        parts = plain_words(instruction.rest)
+        if any(part[0] == "#" for part in parts[1:]):
+            raise comment_in_from(parts)
         if len(parts) not in _FROM_WORDS or (len(parts) > 1 and parts[1].upper() != "AS"):
             raise InputError(
                 f"FROM {instruction.rest} is not an image with an optional name",
@@ -178,7 +231,7 @@ class _StageReader:
             )
         self.name, self.base, self.line = name, parts[0], instruction.line
         self.platform = instruction.flag("platform")
-        self.scope.use(variables(self.platform), instruction)
+        self.outside += self.scope.use(variables(self.platform), instruction)
         self.image = self.scope.base(self.base)
         self.parent = _index(self.image, self.before, exact=True)
         return self
@@ -201,6 +254,10 @@ class _StageReader:
     def read(self, instruction: Instruction) -> None:
         """Read an instruction below the `FROM`."""
         self.instructions.append(instruction)
+        if problem := misread(instruction, self.scope.escape):
+            if instruction.name in READ_AS_PAIRS:  # by builders in all stages
+                raise problem
+            self.problems.append((instruction.line, problem))
         match instruction.name:
             case "ADD" | "COPY":
                 self.copy(instruction)
@@ -208,7 +265,10 @@ class _StageReader:
                 self.argument(instruction)
             case "ONBUILD":  # its instruction runs in another build, whose stages are unknown
                 if instruction.trigger:
-                    _TriggerReader(self.scope, []).read(instruction.trigger)
+                    later = _TriggerReader(self.scope, [])
+                    later.read(instruction.trigger)
+                    self.outside += later.outside
+                    self.problems += later.problems
             case "RUN":
                 self.run(instruction)
             case "USER":
@@ -218,7 +278,7 @@ class _StageReader:
         escape = self.scope.escape
         texts = (word.partition("=")[0] for word in words(instruction.rest, escape))
         names = [expand(text, {}, escape) for text in texts]
-        self.scope.use(names, instruction, trigger=self.trigger)
+        self.outside += self.scope.use(names, instruction, trigger=self.trigger)
 
     def copy(self, instruction: Instruction) -> None:
         by = instruction.name
@@ -231,11 +291,10 @@ class _StageReader:
         for text in paths[:-1]:
             if instruction.heredocs and "<<" in text:
                 continue
-            path = self.expanded(text, instruction)
-            if by == "ADD" and self.is_address(path):
-                self.note("address", path, instruction)
-            else:
-                self.read_path(path, instruction, glob=is_wild(path))
+            try:
+                self.source(text, instruction)
+            except InputError as error:
+                self.problems.append((instruction.line, error))
 
     def run(self, instruction: Instruction) -> None:
         for key, value in instruction.flags:
@@ -247,11 +306,22 @@ class _StageReader:
                 if origin and kind in ("bind", "cache"):
                     self.refer(origin, instruction)
                 elif kind == "bind":
-                    self.read_path(mount["source"] or ".", instruction, glob=False)
+                    try:
+                        self.read_path(mount["source"] or ".", instruction, glob=False)
+                    except InputError as error:
+                        self.problems.append((instruction.line, error))
+
+    def source(self, text: str, by: Instruction) -> None:
+        """Read a source of `COPY` or `ADD`, as it is written."""
+        path = self.expanded(text, by)
+        if by.name == "ADD" and self.is_address(path):
+            self.note("address", path, by)
+        else:
+            self.read_path(path, by, glob=is_wild(path))
 
     def note(self, kind: str, name: str, by: Instruction) -> None:
         """Note an input that no key holds."""
-        self.scope.outside.append(Outside(kind, name, by.line, by.name, self.trigger))
+        self.outside.append(Outside(kind, name, by.line, by.name, self.trigger))
 
     def refer(self, name: str, by: Instruction) -> None:
         if "$" in name:
@@ -313,8 +383,8 @@ class _TriggerReader(_StageReader):
     trigger = True
 
     def refer(self, name: str, by: Instruction) -> None:
-        """A number is a stage of the child; a name may be any image."""
-        if name != "scratch" and not (by.name == "COPY" and _is_number(name)):
+        """Any stage or image, of which the child's Dockerfile says nothing."""
+        if name != "scratch":
             self.note("image", name, by)
 
     def read_path(self, text: str, by: Instruction, *, glob: bool) -> None:
@@ -337,7 +407,7 @@ def _index(name: str, stages: Sequence[_StageReader], *, exact: bool = False) ->
 
 
 def _paths(rest: str) -> list[str]:
-    items, _ = json_list(rest) or (rest.split(), 0)
+    items, _ = json_list(rest) or (plain_words(rest), 0)
     if not all(isinstance(word, str) for word in items):
         raise InputError("the list holds something that is no text", fix='["SOURCE", "/TARGET"]')
     return items

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from buildlib.core.dockerfile.expand import expand
 from buildlib.core.dockerfile.glob import is_wild
-from buildlib.core.dockerfile.lines import Instruction, words
+from buildlib.core.dockerfile.lines import Instruction, plain_words, words
 from buildlib.core.dockerfile.model import Dockerfile
 from buildlib.core.dockerfile.parse import PLATFORM_ARGS, PROXY_ARGS
 from buildlib.errors import InputError
@@ -104,14 +104,14 @@ def parent_of(dockerfile: Dockerfile, text: str, args: Mapping[str, str]) -> str
     Raises:
         NotPlainError: It cannot be plain, whatever its parent.
     """
-    if len(dockerfile.stages) != 1:
-        raise NotPlainError("it has several stages")
+    if len(dockerfile.reached) != 1:
+        raise NotPlainError("it needs several stages")
     if dockerfile.syntax or re.search(_ESCAPE_LINE, text):
         raise NotPlainError("it has a directive")
     own = next((name for name in args if re.match(_BUILDERS_OWN, name)), "")
     if own:
         raise NotPlainError(f"the build argument {own} is for the builder")
-    stage = dockerfile.stages[0]
+    stage = dockerfile.reached[0]
     if stage.platform or not stage.image:
         raise NotPlainError("its FROM leaves something to the builder")
     for instruction in stage.instructions:
@@ -144,7 +144,7 @@ def addition(
         raise NotPlainError("its parent has no PATH, which some builders then set")
     replay = _Replay(dockerfile, config, args)
     steps = []
-    for instruction in dockerfile.stages[0].instructions:
+    for instruction in dockerfile.reached[0].instructions:
         try:
             steps.append(_HANDLERS[instruction.name](replay, instruction))
         except InputError as error:
@@ -194,7 +194,7 @@ class _Replay:
         if found is None:
             if set(instruction.rest) & set("\"'\\"):
                 raise _unclear(instruction)
-            found = instruction.rest.split()
+            found = plain_words(instruction.rest)
         elif any("$" in word or "\\" in word or '"' in word or "'" in word for word in found):
             raise _unclear(instruction)
         if not found or not all(found):

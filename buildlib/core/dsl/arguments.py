@@ -1,7 +1,8 @@
-"""Checks of a rule's arguments against its signature.
+"""Checks of the arguments of rules and macros against their signatures.
 
 A rule's parameters are keyword-only and annotated. A wrong name or a value of another type is an
-error at the declaration, before the rule runs. What a list holds, rules check themselves.
+error at the declaration, before the rule runs; so it is with macros, as far as they have
+annotations. What a list holds, rules check themselves.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from collections.abc import Callable, Collection, Mapping
 from functools import wraps
 from typing import Any
 
-from buildlib.errors import InputError
+from buildlib.errors import InputError, Location
 from buildlib.suggest import did_you_mean, nearest
+
+_TAKES_ANY = 0x0C
+"""Flags of code whose function has `*args` or `**more`."""
 
 
 def _is_mapping_of_texts(value: Any) -> bool:
@@ -19,65 +23,109 @@ def _is_mapping_of_texts(value: Any) -> bool:
     return all(isinstance(text, str) for text in texts)
 
 
+def _is_list(value: Any) -> bool:
+    return isinstance(value, (list, tuple))
+
+
 _KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "str": ("a text", lambda value: isinstance(value, str)),
     "bool": ("True or False", lambda value: isinstance(value, bool)),
-    "Sequence[str]": ("a list", lambda value: isinstance(value, (list, tuple))),
+    "Sequence[str]": ("a list", _is_list),
+    "list[str]": ("a list", _is_list),
     "Mapping[str, str]": ("a dict of texts", _is_mapping_of_texts),
+    "dict[str, str]": ("a dict of texts", _is_mapping_of_texts),
     "Mapping[str, Any]": ("a dict", lambda value: isinstance(value, Mapping)),
 }
 """Annotation -> its name for people, and the check of a value."""
 
 
+class _Signature:
+    """The parameters of a rule or a macro."""
+
+    def __init__(self, name: str, function: Any, help_: Callable[[], str]) -> None:
+        code = function.__code__
+        count = code.co_argcount + code.co_kwonlyargcount
+        self.name = name
+        self.help = help_
+        self.known = dict.fromkeys(code.co_varnames[:count])
+        self.by_position = code.co_varnames[: code.co_argcount]
+        of_last = function.__defaults__ or ()
+        self.defaults = {
+            **dict(zip(reversed(self.by_position), reversed(of_last), strict=False)),
+            **(function.__kwdefaults__ or {}),
+        }
+        kinds = ((name, _kind(text)) for name, text in function.__annotations__.items())
+        self.kinds = {name: kind for name, kind in kinds if kind}
+        self.takes_any = bool(code.co_flags & _TAKES_ANY)
+
+    def missing(self, arguments: Collection[str]) -> list[str]:
+        return [it for it in self.known if it not in self.defaults and it not in arguments]
+
+    def check(self, arguments: Mapping[str, Any]) -> None:
+        """Refuse unknown, missing and misfitting arguments."""
+        for word in arguments:
+            if word not in self.known and not self.takes_any:
+                meant = nearest(word, self.known)
+                raise InputError(
+                    f"{self.name} has no argument {word}{did_you_mean(word, self.known)}",
+                    fix=f"{meant} = …" if meant else self.help(),
+                )
+        if missing := self.missing(arguments):
+            raise InputError(f"{self.name} needs {', '.join(missing)}", fix=f"{missing[0]} = …")
+        for parameter, value in arguments.items():
+            kind, fits = self.kinds.get(parameter, ("", None))
+            is_left_out = value is None and self.defaults.get(parameter) is None
+            if fits and not fits(value) and not is_left_out:
+                raise self._misfit(parameter, value, kind)
+
+    def _misfit(self, parameter: str, value: Any, kind: str) -> InputError:
+        if kind == "a list" and isinstance(value, str):
+            fix = f'{parameter} = ["{value}"]'
+            return InputError(f"{parameter} is a text, not a list", fix=fix)
+        return InputError(f"{parameter} is {value!r}, not {kind}", fix=self.help())
+
+
+def _kind(annotation: Any) -> tuple[str, Callable[[Any], bool]] | None:
+    return _KINDS.get(annotation.removesuffix(" | None")) if isinstance(annotation, str) else None
+
+
 def checked(name: str, rule: Callable[..., Any]) -> Callable[..., Any]:
     """Wrap a rule's function so that it refuses unknown, missing and misfitting arguments."""
-    code = rule.__code__
-    known = dict.fromkeys(
-        code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-    )
-    defaults = rule.__kwdefaults__ or {}
-    required = [parameter for parameter in known if parameter not in defaults]
-    kinds = {
-        parameter: _KINDS[annotation.removesuffix(" | None")]
-        for parameter, annotation in rule.__annotations__.items()
-        if annotation.removesuffix(" | None") in _KINDS
-    }
+    parameters = _Signature(name, rule, lambda: f"docs/rules.md lists the arguments of {name}")
 
     @wraps(rule)
     def call(*positional: Any, **arguments: Any) -> Any:
-        for word in arguments:
-            if word not in known:
-                raise _unknown(name, word, known)
-        missing = [parameter for parameter in required if parameter not in arguments]
         if positional:
-            first = [*missing, *known][0]
+            first = [*parameters.missing(arguments), *parameters.known][0]
             raise InputError(
                 f"the arguments of {name} have names", fix=f"{first} = {positional[0]!r}"
             )
-        if missing:
-            raise InputError(f"{name} needs {', '.join(missing)}", fix=f"{missing[0]} = …")
-        for parameter, value in arguments.items():
-            kind, fits = kinds.get(parameter, ("", None))
-            is_left_out = value is None and defaults.get(parameter) is None
-            if fits and not fits(value) and not is_left_out:
-                raise _misfit(name, parameter, value, kind)
+        parameters.check(arguments)
         return rule(**arguments)
 
     return call
 
 
-def _unknown(rule: str, word: str, known: Collection[str]) -> InputError:
-    meant = nearest(word, known)
-    return InputError(
-        f"{rule} has no argument {word}{did_you_mean(word, known)}",
-        fix=f"{meant} = …" if meant else f"docs/rules.md lists the arguments of {rule}",
-    )
+def checked_macro(macro: Any) -> Callable[..., Any]:
+    """Wrap a function of a `defs.py` in the same way; it may have arguments without names."""
+    parameters = _Signature(macro.__name__, macro, lambda: signature(macro))
+
+    @wraps(macro)
+    def call(*positional: Any, **arguments: Any) -> Any:
+        by_position = dict(zip(parameters.by_position, positional, strict=False))
+        parameters.check({**by_position, **arguments})
+        return macro(*positional, **arguments)
+
+    return call
 
 
-def _misfit(rule: str, parameter: str, value: Any, kind: str) -> InputError:
-    if kind == "a list" and isinstance(value, str):
-        return InputError(f"{parameter} is a text, not a list", fix=f'{parameter} = ["{value}"]')
-    return InputError(
-        f"{parameter} is {value!r}, not {kind}",
-        fix=f"docs/rules.md tells what {parameter} of {rule} is",
-    )
+def signature(macro: Any) -> str:
+    """How a macro is called, and where it is written."""
+    import inspect
+
+    macro = inspect.unwrap(macro)
+    whole = inspect.signature(macro)
+    plain = [it.replace(annotation=it.empty) for it in whole.parameters.values()]
+    shown = whole.replace(parameters=plain, return_annotation=whole.empty)
+    where = Location(macro.__code__.co_filename, macro.__code__.co_firstlineno)
+    return f"{macro.__name__}{shown}  # {where}"

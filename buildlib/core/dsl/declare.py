@@ -9,17 +9,28 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from posixpath import normpath
 from typing import Any
 
+from buildlib.core.dsl import absent
 from buildlib.core.dsl.glob import is_glob
-from buildlib.core.model.label import Label, Reference, is_label, is_name, parse_reference
+from buildlib.core.model.label import (
+    HOME,
+    Label,
+    Reference,
+    is_label,
+    is_name,
+    not_a_name,
+    parse_reference,
+)
+from buildlib.core.model.secret import Secret
 from buildlib.core.model.settings import FLAVOURS, Settings
 from buildlib.core.model.target import MEMBER, SRC, Dep, File, Pin, Rule, Target
 from buildlib.core.model.tree import Tree
 from buildlib.errors import InputError, Location
 from buildlib.suggest import did_you_mean, nearest
 
-BUILD_FILE = "BUILD.py"
+BUILD_FILE = absent.BUILD_FILE
 _REPOSITORY = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*\Z")
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 
@@ -130,7 +141,7 @@ def source(
 
     Args:
         as_name: Its name in the target; by default that in the package.
-        makes: If it does not exist, the fix is to write it.
+        makes: If it does not exist, the fix is to write it, or to name another of its kind.
     """
     package = current()
     if name not in package.name_set:
@@ -144,18 +155,18 @@ def _refuse_missing(package: Package, name: str, attribute: str, *, makes: bool)
             f"{attribute} holds the pattern {name!r}, but takes names",
             fix=f'{attribute} = glob(["{name}"])',
         )
+    folder = "" if normpath(name) == "." else normpath(name) + "/"
     if leads_out(name):
         what, fix = "leads out of the package", "name a target of the other package: //folder:name"
-    elif package.tree.exists(package.in_workspace(name)):
-        folder = name.rstrip("/") + "/"
-        if any(known.startswith(folder) for known in package.names):
-            what, fix = "is a folder", f'glob(["{folder}**"])'
-        else:
-            what = "belongs to another package, or is a tool's leaving"
-            fix = "name a target of the other package: //folder:name"
+    elif any(known.startswith(folder) for known in package.names):
+        what, fix = "is a folder", f'glob(["{folder}**"])'
+    elif reason := absent.why_absent(package.tree, package.path, normpath(name)):
+        what, fix = reason
     else:
-        home, meant = package.path or "the workspace root", nearest(name, package.names)
-        what = f"does not exist in {home}{did_you_mean(name, package.names)}"
+        kind = name.rpartition(".")[1:] if makes else ()
+        known = [each for each in package.names if not kind or each.rpartition(".")[1:] == kind]
+        home, meant = package.path or "the workspace root", nearest(name, known)
+        what = f"does not exist in {home}{did_you_mean(name, known)}"
         fix = f"{attribute}: {meant or 'remove ' + name}"
         if makes and not meant:
             fix = f"write {package.in_workspace(name)}"
@@ -179,7 +190,23 @@ def reference(text: str) -> Reference:
     """Parse a label of the package being loaded, with an optional list of parts."""
     if not isinstance(text, str):
         raise InputError(f"{text!r} is not a label", fix='"//images/x"')
+    if not is_label(text):
+        raise InputError(f"{text!r} is not a label", fix=f'write "{_meant(text)}"')
     return parse_reference(text, package=current().path)
+
+
+def _meant(text: str) -> str:
+    """The label that a path, a task name or the name of an image stands for most likely."""
+    stem = text.strip("/:") or "images/kernel-py"
+    tree, name = current().tree, stem.rpartition("/")[2].partition(":")[0]
+    for folder in (stem, HOME + stem):
+        if tree.exists(f"{folder.partition(':')[0]}/{BUILD_FILE}"):
+            return f"//{folder}"
+    homes = sorted(folder for folder, names in tree.files("") if BUILD_FILE in names)
+    same = [f"//{folder}" for folder in homes if folder.rpartition("/")[2] == name]
+    return (
+        same[0] if same else nearest(f"//{HOME}{name}", [f"//{it}" for it in homes]) or f"//{stem}"
+    )
 
 
 def image_repository(name: str) -> str:
@@ -244,6 +271,7 @@ def declare(
     flavours: Iterable[str] = (),
     tags: Iterable[str] = (),
     internal: bool = False,
+    secrets: tuple[Secret, ...] = (),
 ) -> Label:
     """Add a target to the package being loaded; arguments as for `Target`."""
     package = current()
@@ -252,7 +280,7 @@ def declare(
     parts = tuple(parts)
     for word in (name, *parts):
         if not is_name(word):
-            raise InputError(f"{word!r} cannot be a name", fix="letters, digits and _ . + -")
+            raise not_a_name(word)
     own = Label(package.path, name)
     taken = package.targets.get(name)
     if taken is not None:
@@ -277,5 +305,6 @@ def declare(
         internal=internal,
         flavours=known_flavours(flavours),
         tags=tuple(sorted(tags)),
+        secrets=secrets,
     )
     return own

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from buildlib.core.dsl import glob as globs
+from buildlib.core.dsl.absent import why_no_match
 from buildlib.core.dsl.declare import BUILD_FILE, current, known_flavours, leads_out
 from buildlib.core.model.settings import FILE as SETTINGS_FILE
 from buildlib.core.model.settings import refuse_choice
@@ -34,10 +35,9 @@ def glob(
     globs.check((*include, *exclude))
     matching = globs.match(package.names, include, (BUILD_FILE, *exclude))
     if not matching and not allow_empty:
-        raise InputError(
-            f"glob({list(include)!r}) matches nothing in {package.path or 'the workspace root'}",
-            fix="correct the pattern, or say allow_empty=True",
-        )
+        where = package.path or "the workspace root"
+        why, fix = why_no_match(package.tree, package.path, include)
+        raise InputError(f"glob({list(include)!r}) matches nothing in {where}{why}", fix=fix)
     return matching
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Mapping
-from types import CodeType, SimpleNamespace
+from types import CodeType, FunctionType, SimpleNamespace
 from typing import Any
 
 from buildlib.core.dsl import check, declare, registry
+from buildlib.core.dsl.arguments import checked_macro, signature
 from buildlib.core.dsl.check import ANNOTATION_MODULES, DEFS, RULES_MODULE, SAFE_BUILTINS
 from buildlib.core.dsl.declare import BUILD_FILE
 from buildlib.core.dsl.deterministic import GUARD, Text, steady
@@ -34,11 +35,13 @@ class Loader:
         self._tree = tree
         self._settings = settings
         self._memo = memo if memo is not None else {}
+        self.unread: dict[str, InputError] = {}
+        """The packages that `load` could not read, each with the error."""
         self._macros: dict[str, SimpleNamespace] = {}
         self._loading: list[str] = []
 
     def load(self) -> dict[Label, Target]:
-        """All targets, in the order of packages and then of their declarations."""
+        """The targets of all packages that can be read, in order of packages and declarations."""
         folders = {
             folder: names
             for folder, names in self._tree.files("")
@@ -49,11 +52,15 @@ class Loader:
         targets: dict[Label, Target] = {}
         read: set[str] = set()
         for home in homes:
-            package = self._load_package(home, contents[home])
+            try:
+                package = self._load_package(home, contents[home])
+            except InputError as error:
+                self.unread[home] = error
+                continue
             read |= package.settings_read
             for target in package.targets.values():
                 targets[target.label] = target
-        if not read.issuperset(self._settings.family):
+        if not self.unread and not read.issuperset(self._settings.family):
             refuse_unread(self._settings, read, self._tree.read(SETTINGS).decode())
         return targets
 
@@ -76,10 +83,11 @@ class Loader:
         try:
             exec(code, namespace)  # noqa: S102 - checked above to be a declaration
         except BuildError as error:
-            error.where = error.where or _place(error, (file,))
+            if error.where is None:
+                error.where, error.declared = _places(error, file)
             raise
         except Exception as error:
-            raise self._as_input_error(error, _place(error, (file, BUILD_FILE, DEFS))) from error
+            raise self._as_input_error(error, *_places(error, file)) from error
         return namespace
 
     def _compile(self, file: str) -> CodeType:
@@ -145,29 +153,35 @@ class Loader:
                 declare.enter(package)
                 self._loading.pop()
             self._macros[name] = SimpleNamespace(
-                **{key: value for key, value in names.items() if not key.startswith("__")}
+                **{
+                    key: checked_macro(value) if _is_defined_in(file, value) else value
+                    for key, value in names.items()
+                    if not key.startswith("__")
+                }
             )
         return self._macros[name]
 
-    def _as_input_error(self, error: Exception, place: Location) -> InputError:
-        what, fix = str(error), f"correct line {place.line} of {place.file}"
+    def _as_input_error(
+        self, error: Exception, where: Location, declared: Location | None
+    ) -> InputError:
+        what, fix = str(error), f"correct line {where.line} of {where.file}"
         if isinstance(error, TypeError):
-            fix = self._signature(what.partition("(")[0]) or "docs/rules.md lists the arguments"
+            fix = self._signature(what.partition("(")[0]) or fix
         elif not isinstance(error, ValueError):
             what = f"{type(error).__name__}: {what}"
-        return InputError(what, where=place, fix=fix)
+        return InputError(what, where=where, declared=declared, fix=fix)
 
-    def _signature(self, function: str) -> str:
+    def _signature(self, name: str) -> str:
         """How a macro is called; empty if no macro has the name."""
         for module in self._macros.values():
-            macro: Any = vars(module).get(function)
-            code = getattr(macro, "__code__", None)
-            if code is not None and code.co_filename.endswith(DEFS):
-                import inspect
-
-                where = Location(code.co_filename, code.co_firstlineno)
-                return f"{function}{inspect.signature(macro)}  # {where}"
+            macro = vars(module).get(name)
+            if callable(macro) and hasattr(macro, "__wrapped__"):
+                return signature(macro)
         return ""
+
+
+def _is_defined_in(file: str, value: Any) -> bool:
+    return isinstance(value, FunctionType) and value.__code__.co_filename == file
 
 
 def _file_of(module: str) -> str:
@@ -188,17 +202,18 @@ def _package_files(folders: Mapping[str, list[str]], homes: frozenset[str]) -> d
     return contents
 
 
-def _place(error: BaseException, files: tuple[str, ...]) -> Location:
-    """The innermost line that an exception went through, of files with one of these names.
+def _places(error: BaseException, file: str) -> tuple[Location, Location | None]:
+    """Where an exception arose, and where the file that ran called that if it is another one.
 
-    Args:
-        files: The first is the one that ran.
+    Both are the innermost lines of declarations.
     """
-    place = Location(files[0], 0)
+    where, called = Location(file, 0), Location(file, 0)
     trace = error.__traceback__
     while trace is not None:
         name = trace.tb_frame.f_code.co_filename
-        if name.endswith(files):
-            place = Location(name, trace.tb_lineno)
+        if name == file:
+            where = called = Location(name, trace.tb_lineno)
+        elif name.rpartition("/")[2] == DEFS:
+            where = Location(name, trace.tb_lineno)
         trace = trace.tb_next
-    return place
+    return where, called if called.file != where.file else None

@@ -8,16 +8,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 
 from buildlib.core.model.label import (
+    HOME,
     Label,
     Reference,
     is_label,
     is_pattern,
+    main_label,
     match_pattern,
     parse_label,
     task_names,
 )
 from buildlib.core.model.target import IMAGE, Dep, Target, carries_version, image_name, is_stamped
-from buildlib.errors import InputError, UnknownTarget
+from buildlib.errors import InputError, UnknownTarget, raise_all
 from buildlib.suggest import did_you_mean, nearest
 
 BUILD, VERIFY = "build", "verify"
@@ -32,14 +34,32 @@ def _group(word: str) -> tuple[str, str]:
 
 
 class Graph:
-    """A checked set of targets, given in order of declaration."""
+    """A checked set of targets.
 
-    def __init__(self, targets: Mapping[Label, Target]) -> None:
+    Args:
+        targets: In order of declaration.
+        unread: Packages whose targets are not known -> the error.
+
+    Attributes:
+        targets: Those that can be used.
+        errors: What is wrong with others, by itself or in what they need; and with each package
+            that was not read, under the label that is named as the package.
+        order: All labels, dependencies first.
+    """
+
+    order: tuple[Label, ...]
+
+    def __init__(
+        self, targets: Mapping[Label, Target], unread: Mapping[str, InputError] | None = None
+    ) -> None:
+        self._unread = unread or {}
+        self.errors: dict[Label, InputError] = {
+            main_label(package): error for package, error in self._unread.items()
+        }
         self.targets = targets
-        self._check_edges()
-        self._check_image_names()
-        self.order = self._sort()
-        """All labels, dependencies first."""
+        while found := self._edge_errors() or self._name_errors() or self._sort():
+            self.errors.update(found)
+            self.targets = {key: it for key, it in self.targets.items() if key not in found}
         self._rank = {label: rank for rank, label in enumerate(self.order)}
         self._build_deps: dict[Label, tuple[Label, ...]] = {}
         self.task_names = {
@@ -147,6 +167,7 @@ class Graph:
 
     def _resolve(self, word: str, package: str) -> list[Label]:
         if is_pattern(word):
+            self._refuse(match_pattern(word, self.errors))
             labels = match_pattern(word, self.order)
             if labels:
                 return labels
@@ -155,16 +176,34 @@ class Graph:
             label = parse_label(word, package=package)
             if label in self.targets:
                 return [label]
+            self._refuse([label], [label.package])
         else:
             verb, name = _group(word)
+            # Before others are asked: one with the same name below images/ must not take its place.
+            self._refuse(it for it in self.errors if it.short[2:] == name)
             for label in self.of_verb(verb):
                 if name in (self.task_names[label], label.short[2:]):
                     return [label]
             folder = posixpath.normpath(f"{package}/{name}").strip("/").removesuffix("/BUILD.py")
+            packages = (folder, name.partition(":")[0], HOME + name.partition(":")[0])
+            wrong = (
+                it for it in self.errors if it.package == folder or it.short[2:] == HOME + name
+            )
+            self._refuse(wrong, packages)
             inside = [label for label in self.order if label.package == folder]
             if inside:
                 return inside
         raise self._unknown(word)
+
+    def _refuse(self, labels: Iterable[Label], packages: Iterable[str] = ()) -> None:
+        """Raise the errors of some targets and packages, if there are any."""
+        errors = [self.errors[label] for label in labels if label in self.errors]
+        raise_all([*errors, *(self._unread[it] for it in packages if it in self._unread)])
+
+    def refuse_broken(self, roots: Iterable[Label]) -> None:
+        """Raise an error if something is wrong with targets, or with what they need."""
+        if self.errors:
+            self._refuse(self.closure(roots))
 
     def _unknown(self, word: str) -> InputError:
         known = [
@@ -177,47 +216,59 @@ class Graph:
             f"there is no target {word}{did_you_mean(word, known)}", word=word, meant=meant
         )
 
-    def _check_edges(self) -> None:
-        for target in self.targets.values():
-            for dep in target.deps:
-                other = self.targets.get(dep.ref.label)
-                if other is None:
-                    known = [label.short for label in self.targets]
-                    meant = nearest(str(dep.ref.label), known)
-                    raise InputError(
-                        f"{target.label} depends on {dep.ref.label}, which is not declared"
-                        f"{did_you_mean(str(dep.ref.label), known)}",
-                        where=target.where,
-                        fix=f'write "{meant}"'
-                        if meant
-                        else f"declare it in //{dep.ref.label.package}",
-                    )
-                for part in dep.ref.parts:
-                    if part not in other.parts:
-                        has = ", ".join(other.parts) or "no parts"
-                        raise InputError(
-                            f"{other.label} has no part {part}{did_you_mean(part, other.parts)}",
-                            where=target.where,
-                            fix=f"its parts: {has} ({other.where})",
-                        )
+    def _edge_errors(self) -> dict[Label, InputError]:
+        """The targets with an edge to nothing, or to what cannot be used."""
+        found = ((target.label, self._edge_error(target)) for target in self.targets.values())
+        return {label: error for label, error in found if error is not None}
 
-    def _check_image_names(self) -> None:
-        """Refuse two targets that make one image: they would fight for its tag."""
+    def _edge_error(self, target: Target) -> InputError | None:
+        for dep in target.deps:
+            label = dep.ref.label
+            other = self.targets.get(label)
+            if other is None:
+                if error := self.errors.get(label) or self._unread.get(label.package):
+                    return error
+                known = [label.short for label in self.targets]
+                meant = nearest(str(label), known)
+                return InputError(
+                    f"{target.label} depends on {label}, which is not declared"
+                    f"{did_you_mean(str(label), known)}",
+                    where=target.where,
+                    fix=f'write "{meant}"' if meant else f"declare it in //{label.package}",
+                )
+            for part in dep.ref.parts:
+                if part not in other.parts:
+                    has = ", ".join(other.parts) or "no parts"
+                    return InputError(
+                        f"{other.label} has no part {part}{did_you_mean(part, other.parts)}",
+                        where=target.where,
+                        fix=f"its parts: {has} ({other.where})",
+                    )
+        return None
+
+    def _name_errors(self) -> dict[Label, InputError]:
+        """The second of two targets that make one image: they would fight for its tag."""
         makers: dict[str, Target] = {}
+        errors: dict[Label, InputError] = {}
         for target in self.targets.values():
             if target.rule.is_image:
                 name = image_name(target)
                 first = makers.setdefault(name, target)
                 if first is not target:
-                    raise InputError(
+                    errors[target.label] = InputError(
                         f"{first.label} ({first.where}) and {target.label} both make the image"
                         f" {name}",
                         where=target.where,
                         fix='repository = "another-name"',
                     )
+        return errors
 
-    def _sort(self) -> tuple[Label, ...]:
-        """All labels, dependencies first, else in order of declaration; refuses a cycle."""
+    def _sort(self) -> dict[Label, InputError]:
+        """Sort all labels into `order`: dependencies first, else in order of declaration.
+
+        Returns:
+            The targets of a cycle; then the order is none.
+        """
         done: set[Label] = set()
         order: list[Label] = []
         for root in self.targets:
@@ -237,12 +288,14 @@ class Graph:
                     continue
                 label = ref.label
                 if label in on_path:
-                    raise self._cycle([*path[path.index(label) :], label])
+                    cycle = [*path[path.index(label) :], label]
+                    return dict.fromkeys(cycle, self._cycle(cycle))
                 if label not in done:
                     path.append(label)
                     on_path.add(label)
                     waiting.append(iter(self.needs(Reference(label))))
-        return tuple(order)
+        self.order = tuple(order)
+        return {}
 
     def _cycle(self, path: list[Label]) -> InputError:
         steps = [f"{label}  ({self.targets[label].where})" for label in path]

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from buildlib.core.dsl.absent import read_linked, why_absent
 from buildlib.core.graph.graph import Graph
 from buildlib.core.model.label import Label
 from buildlib.core.model.target import Request, Target
@@ -43,20 +44,36 @@ _PAST_THE_KEY = {
 """For each kind of `Outside`: the error and its fix."""
 
 
-def validate(graph: Graph, tree: Tree, memo: Any) -> None:
-    """Check every target that has a Dockerfile, and refuse built files as sources.
+def validate(graph: Graph, tree: Tree, memo: Any) -> dict[Label, InputError]:
+    """Check every target that has a Dockerfile, and refuse files that no action could take.
 
-    `memo` remembers passed checks; it is that of a `View`.
+    Args:
+        memo: Remembers passed checks; it is that of a `View`.
+
+    Returns:
+        What is wrong with targets.
     """
-    _check_exports(graph)
+    errors = _export_errors(graph)
     for target in graph.targets.values():
         request = target.rule.request(target)
         if request is not None:
-            _validate(target, request, graph, tree, memo)
+            try:
+                _validate(target, request, graph, tree, memo)
+            except InputError as error:
+                errors.setdefault(target.label, error)
+        elif tree.links:
+            from buildlib.core.graph.links import refuse_links
+
+            try:
+                refuse_links(target, (), tree)
+            except InputError as error:
+                errors.setdefault(target.label, error)
+    return errors
 
 
-def _check_exports(graph: Graph) -> None:
-    """Refuse exported files as sources: they may be absent, so no key may depend on them."""
+def _export_errors(graph: Graph) -> dict[Label, InputError]:
+    """Targets with exported files as sources: these may be absent, so no key may depend on them."""
+    errors: dict[Label, InputError] = {}
     makers: dict[str, dict[str, Target]] = {}
     for target in graph.targets.values():
         export = target.rule.export(target, "")
@@ -66,34 +83,68 @@ def _check_exports(graph: Graph) -> None:
         for file in target.files if target.label.package in makers else ():
             maker = makers[target.label.package].get(file.path)
             if maker is not None:
-                raise InputError(
+                errors[target.label] = InputError(
                     f"{file.path} is made by {maker.label} and is no source",
                     where=target.where,
                     fix=f'"{maker.label}" in the place of it, or exclude=["{file.name}"] in a glob',
                 )
+    return errors
 
 
 def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: Any) -> None:
     file = target.label.path(request.dockerfile)
-    try:
-        text = tree.read(file)
-    except FileNotFoundError:
-        raise InputError(
-            f"{file} cannot be read: it is a link that leads nowhere in the workspace",
-            where=target.where,
-            fix=f"git checkout -- {file}",
-        ) from None
     provided = target.rule.staged_names(target, graph.targets)
-    bases: dict[str, str] = {}
-    for arg, label in request.bases.items():
-        base = graph[label]
-        if not base.rule.is_image:
-            raise InputError(
-                f"{label} is no image, but a {base.rule.kind}",
-                where=target.where,
-                fix="name an image as parent",
-            )
-        bases[arg] = base.rule.from_name(base)
+    ignore_file, ignore = _ignore_text(tree, target, request.dockerfile)
+
+    def ignored(path: str) -> bool:
+        from buildlib.core.dockerfile.ignore import IgnoreRules
+
+        rules = IgnoreRules.parse(ignore.decode(errors="replace"), ignore_file)
+        return rules.excludes(path)
+
+    links: Mapping[str, str] = {}
+    if tree.links:
+        from buildlib.core.graph.links import check_links
+
+        links = check_links(target, request.dockerfile, provided, tree, ignored)
+    text = read_linked(tree, file, target.where)
+    bases = _bases(target, request, graph)
+    memo_key = (
+        "dockerfile",
+        text,
+        tuple(provided),
+        _plain(bases),
+        _plain(request.known_args),
+        request.target,
+        ignore,
+        request.network,
+        _plain(links),
+        secrets := tuple(secret.id for secret in request.secrets),
+    )
+    if memo.get(memo_key):
+        return
+    context = [name for name in provided if name != request.dockerfile or not ignored(name)]
+    decoded = text.decode(errors="replace")
+    try:
+        dockerfile = _parsed(decoded, file, request)
+        _check_images(dockerfile, bases, target, graph)
+        from buildlib.core.dockerfile.check import check_sources
+        from buildlib.core.dockerfile.secrets import check_secrets
+
+        check_secrets(dockerfile, secrets, target.where)
+
+        def why(path: str) -> tuple[str, str] | None:
+            return why_absent(tree, target.label.package, path)
+
+        check_sources(dockerfile, context, why, target.where, ignored=ignored, links=links)
+    except InputError as error:
+        _complete(error, target, file, decoded)
+        raise
+    memo[memo_key] = True
+
+
+def _bases(target: Target, request: Request, graph: Graph) -> dict[str, str]:
+    """The declared bases, each with the name of its image; refuses what only looks declared."""
     for arg in _FETCHING_ARGS:
         if arg in request.args:
             raise InputError(
@@ -101,38 +152,56 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
                 where=target.where,
                 fix=f"remove {arg} from build_args",
             )
-    args = {**_platform_args(request.platform), **request.args}
-    ignore_file, ignore = _ignore_text(tree, target.label, request.dockerfile)
-    memo_key = (
-        "dockerfile",
-        text,
-        tuple(provided),
-        _plain(bases),
-        _plain(args),
-        ignore,
-        request.network,
-    )
-    if memo.get(memo_key):
-        return
-    from buildlib.core.dockerfile import check
-    from buildlib.core.dockerfile.ignore import IgnoreRules
+    bases: dict[str, str] = {}
+    for key, label in request.bases.items():
+        base = graph[label]
+        if not base.rule.is_image:
+            raise InputError(
+                f"{label} is no image, but a {base.rule.kind}",
+                where=target.where,
+                fix="name an image as parent",
+            )
+        bases[key] = base.rule.from_name(base)
+    return bases
+
+
+def _parsed(text: str, file: str, request: Request) -> Dockerfile:
+    """A Dockerfile that all engines can build, without inputs that no key holds."""
     from buildlib.core.dockerfile.limits import check_engine_limits
     from buildlib.core.dockerfile.parse import parse
 
-    dockerfile = parse(text.decode(errors="replace"), file, args)
+    dockerfile = parse(text, file, request.known_args, request.target)
     check_engine_limits(dockerfile)
     _check_hermetic(dockerfile, network=request.network)
-    parents = {arg: check.repository(name) for arg, name in bases.items()}
-    check.check_parent(dockerfile, parents, target.where)
-    ignored = IgnoreRules.parse(ignore.decode(errors="replace"), ignore_file).excludes
-    check.check_sources(
-        dockerfile,
-        provided,
-        lambda path: tree.exists(target.label.path(path)),
-        target.where,
-        ignored,
-    )
-    memo[memo_key] = True
+    return dockerfile
+
+
+def _check_images(
+    dockerfile: Dockerfile, bases: Mapping[str, str], target: Target, graph: Graph
+) -> None:
+    from buildlib.core.dockerfile.bases import check_parent, repository
+
+    def label_of(name: str) -> str:
+        for label, each in graph.targets.items():
+            if each.rule.is_image and repository(each.rule.from_name(each)) == name:
+                return str(label)
+        return ""
+
+    names = {key: repository(name) for key, name in bases.items()}
+    check_parent(dockerfile, names, target.where, label_of)
+
+
+def _complete(error: InputError, target: Target, file: str, text: str) -> None:
+    """Say of an error where the target is declared, and name a character that nobody sees."""
+    error.where = error.where or target.where
+    if error.where.file != file:
+        return
+    error.declared = target.where
+    from buildlib.core.dockerfile.invisible import invisible_in
+
+    if error.where.line and (found := invisible_in(text, error.where.line)):
+        error.what += f"; there is {found}"
+        error.fix = found.removal(file)
 
 
 def _check_hermetic(dockerfile: Dockerfile, *, network: bool) -> None:
@@ -149,21 +218,13 @@ def _check_hermetic(dockerfile: Dockerfile, *, network: bool) -> None:
         raise InputError(what, where=Location(dockerfile.file, outside.line), fix=fix)
 
 
-def _ignore_text(tree: Tree, label: Label, dockerfile: str) -> tuple[str, bytes]:
+def _ignore_text(tree: Tree, target: Target, dockerfile: str) -> tuple[str, bytes]:
     """Path and text of the ignore file that applies; it is parsed only for a check."""
-    for path in map(label.path, (f"{dockerfile}.dockerignore", ".dockerignore")):
+    for path in map(target.label.path, (f"{dockerfile}.dockerignore", ".dockerignore")):
         if tree.exists(path):
-            return path, tree.read(path)
+            return path, read_linked(tree, path, target.where)
     return "", b""
 
 
 def _plain(values: Mapping[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted(values.items()))
-
-
-def _platform_args(platform: str) -> dict[str, str]:
-    """The build arguments that BuildKit sets by itself (docs.docker.com, "Global scope")."""
-    system, _, rest = platform.partition("/")
-    machine, _, variant = rest.partition("/")
-    values = {"PLATFORM": platform, "OS": system, "ARCH": machine, "VARIANT": variant}
-    return {f"TARGET{name}": value for name, value in values.items()}

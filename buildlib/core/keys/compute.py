@@ -7,7 +7,7 @@ The files of a target are stamped in one call, and each target once.
 from __future__ import annotations
 
 from _hashlib import openssl_sha256
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from buildlib.core.graph.graph import Graph
@@ -41,12 +41,50 @@ class Stamp(NamedTuple):
     version: str = ""
 
 
+ANEW = "would be locked anew"
+"""In the name of a part of a draft: pins of a section are made before there is a key."""
+_NO_ENTRY = Entry((), {})
 _FOUND_BY_APT = (APT.name, IMAGE.name, ROOTFS.name)
 """Sections that decide which Debian packages an image has."""
 DEBIAN_PYTHON = "3.11"
 """Python of Debian 12."""
 _OF_IMAGES = ("organization", "registry", "channel")
 """The parts of a stamp that image names hold."""
+
+
+class StalePin(NamedTuple):
+    """A pin that the lock does not have as a target wants it now.
+
+    Attributes:
+        what: What is wrong, in a sentence.
+        cause: The same in a few words.
+        asked: Whether the request is another one: an edit of one file may change several.
+        new: Whether there is no entry: a new target needs all of its pins.
+    """
+
+    section: str
+    target: Target
+    what: str
+    cause: str
+    asked: bool = False
+    new: bool = False
+
+    @property
+    def reason(self) -> str:
+        return f"{self.section} of {self.target.label} {ANEW}: {self.cause}"
+
+    def error(self, lock: Lock, graph: Graph | None) -> InputError:
+        """The error of whoever needs the pin.
+
+        Args:
+            graph: Given, to name all targets whose request is another one.
+        """
+        labels = [self.target.label]
+        if self.asked and graph is not None:
+            labels = _asked_otherwise(lock, graph, self.section)
+        section = "" if self.new else f"{self.section} "
+        fix = f"./doitw lock {section}{' '.join(map(str, labels))}"
+        return InputError(self.what, where=self.target.where, fix=fix)
 
 
 class Keys:
@@ -59,6 +97,9 @@ class Keys:
         self._stamp = stamp
         self._records: dict[Reference, KeyRecord] = {}
         self._stamp_by_path: dict[str, str] = {}
+        self._stale: dict[Label, list[StalePin]] = {}
+        self.keyless: dict[Reference, StalePin] = {}
+        """What has no key before pins are made, with the first of these: its own, or one below."""
 
     def stamp_of(self, path: str) -> str:
         """The stamp of a file in the keys: an action must find the same."""
@@ -71,7 +112,26 @@ class Keys:
         """The key record of a target or of parts of it.
 
         Raises:
-            InputError: A source vanished, or the lock lacks one of the target's pins.
+            InputError: A source vanished, or the lock lacks a pin of the target, or of what it
+                needs.
+        """
+        record = self.draft(ref)
+        if ref in self.keyless:
+            raise self.keyless[ref].error(self._lock, self._graph)
+        return record
+
+    def key_or_none(self, ref: Reference) -> str:
+        """The key; empty if pins have to be made before it is known."""
+        draft = self.draft(ref)
+        return "" if ref in self.keyless else draft.key
+
+    def draft(self, ref: Reference) -> KeyRecord:
+        """The key record for questions: it says which pins would be locked anew.
+
+        Where there are some, it is no record that was ever built.
+
+        Raises:
+            InputError: A source vanished.
         """
         pending = [ref]
         while ref not in self._records:
@@ -86,16 +146,20 @@ class Keys:
             self._records[current] = self._compute(pending.pop())
         return self._records[ref]
 
+    def stale_pins(self, labels: Iterable[Label]) -> list[StalePin]:
+        """The stale pins of some targets that have a draft."""
+        return [pin for label in labels for pin in self._stale.get(label, ())]
+
     def stamp_files(self, labels: Iterable[Label]) -> None:
         """Stamp the files of many targets at once (not of their dependencies): faster with git."""
         self._stamps([file for label in labels for file in self._graph[label].files])
 
     def closure(self, ref: Reference, met: set[str] | None = None) -> list[KeyRecord]:
-        """The key records of a target and of all its dependencies, each once.
+        """The key records (or drafts) of a target and of all its dependencies, each once.
 
         Leaves out the keys in `met`, with their dependencies, and adds the returned ones to it.
         """
-        self.record(ref)
+        self.draft(ref)
         met = set() if met is None else met
         pending = [ref]
         records: list[KeyRecord] = []
@@ -125,13 +189,7 @@ class Keys:
                 parts.append((dep.role, image_name(self._graph[dep.ref.label])))
             else:
                 parts.append((dep.role, f"{dep.ref} {self._records[dep.ref].key}"))
-        for pin in target.pins:
-            entry = pinned(self._lock, pin, target, self._graph)
-            file_name = SECTIONS[pin.section].file_name
-            parts += [
-                (f"pin {pin.section} {name}", f"{version} {sha256} {file_name(name, where)}")
-                for name, (version, sha256, _, where) in sorted(entry.items.items())
-            ]
+        parts += self._pins(ref)
         files = target.files
         if ref.parts:
             files = tuple(file for file in files if not file.part or file.part in ref.parts)
@@ -144,6 +202,23 @@ class Keys:
             for (name, _, part), stamp in zip(files, stamps, strict=True)
         ]
         return make_record(parts)
+
+    def _pins(self, ref: Reference) -> Iterator[tuple[str, str]]:
+        """The parts for pins; notes those that are stale, here and below."""
+        target = self._graph[ref.label]
+        stale: list[StalePin] = []
+        for pin in target.pins:
+            if problem := stale_pin(self._lock, pin, target, self._graph):
+                stale.append(problem)
+                yield f"{pin.section} {ANEW}: {problem.cause}", " ".join(pin.asked)
+            entry = self._lock.get(pin.section, {}).get(pin.name, _NO_ENTRY)
+            file_name = SECTIONS[pin.section].file_name
+            for name, (version, sha256, _, where) in sorted(entry.items.items()):
+                yield f"pin {pin.section} {name}", f"{version} {sha256} {file_name(name, where)}"
+        if stale or self.keyless:
+            self._stale[ref.label] = stale
+            below = [self.keyless[it] for it in self._graph.needs(ref) if it in self.keyless]
+            self.keyless.update((ref, problem) for problem in [*below, *stale][:1])
 
     def _stamps(self, files: Sequence[File]) -> list[str]:
         """The stamps of files; each file is looked at once."""
@@ -160,39 +235,48 @@ def _text(value: object) -> str:
 
 
 def pinned(lock: Lock, pin: Pin, target: Target, graph: Graph | None = None) -> Entry:
-    """The lock's entry for a pin.
+    """The lock's entry for a pin; arguments as for `stale_pin`.
+
+    Raises:
+        InputError: It is stale.
+    """
+    problem = stale_pin(lock, pin, target, graph)
+    if problem:
+        raise problem.error(lock, graph)
+    return lock[pin.section][pin.name]
+
+
+def stale_pin(lock: Lock, pin: Pin, target: Target, graph: Graph | None = None) -> StalePin | None:
+    """What is wrong with the lock's entry for a pin; None if it is as the target wants it.
 
     Args:
         graph: Given, to check that the entry was resolved on the target's present parents. Whoever
             has the target's key need not check again.
-
-    Raises:
-        InputError: There is no entry, or it was locked for another request or other parents.
     """
     entry = lock.get(pin.section, {}).get(pin.name)
-    if entry is None:  # a new target needs all of its pins
-        raise InputError(
-            f"{LOCK_FILE} has no {pin.section} entry for {pin.name}",
-            where=target.where,
-            fix=f"./doitw lock {target.label}",
-        )
+    if entry is None:
+        what = f"{LOCK_FILE} has no {pin.section} entry for {pin.name}"
+        return StalePin(pin.section, target, what, f"{LOCK_FILE} has no entry", new=True)
     if not _same(entry.asked, pin.asked):
-        labels = [target.label] if graph is None else _asked_otherwise(lock, graph, pin.section)
-        raise InputError(
-            _what_changed(entry, pin, target),
-            where=target.where,
-            fix=f"./doitw lock {pin.section} {' '.join(map(str, labels))}",
-        )
+        return StalePin(pin.section, target, *_what_changed(entry, pin, target), asked=True)
     if graph is not None and not was_resolved_on(
         entry, resolved_on(graph, lock, target, pin.section)
     ):
-        raise InputError(
+        what = (
             f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was resolved on other pins of"
-            " its parents (or another platform) than it has now",
-            where=target.where,
-            fix=f"./doitw lock {pin.section} {target.label}",
+            " its parents (or another platform) than it has now"
         )
-    return entry
+        cause = "pins of its parents moved" if target.parent else "the platform changed"
+        return StalePin(pin.section, target, what, cause)
+    return None
+
+
+def lock_commands(stale: Iterable[StalePin]) -> list[str]:
+    """What to type to have some pins locked anew."""
+    labels: dict[str, list[str]] = {}
+    for pin in stale:
+        labels.setdefault(pin.section, []).append(str(pin.target.label))
+    return [f"./doitw lock {section} {' '.join(labels[section])}" for section in labels]
 
 
 def was_resolved_on(entry: Entry, on: str) -> bool:
@@ -249,16 +333,16 @@ def _asked_otherwise(lock: Lock, graph: Graph, section: str) -> list[Label]:
     ]
 
 
-def _what_changed(entry: Entry, pin: Pin, target: Target) -> str:
+def _what_changed(entry: Entry, pin: Pin, target: Target) -> tuple[str, str]:
+    """How a request differs from that of its entry: in a sentence, and in a few words."""
     added = sorted(set(pin.asked) - set(entry.asked))
     removed = sorted(set(entry.asked) - set(pin.asked))
     if pin.section != PYTHON.name:
-        moved = [f"+{word}" for word in added] + [f"-{word}" for word in removed]
-        return (
-            f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was made for another request"
-            f" ({' '.join(moved)})"
-        )
+        moved = " ".join([f"+{word}" for word in added] + [f"-{word}" for word in removed])
+        made_for = f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was made for"
+        return f"{made_for} another request ({moved})", moved
     changed = {word.rpartition(" ")[0] for word in (*added, *removed)} - {""}
     if entry.asked[:2] != pin.asked[:2]:
         changed.add(f"{target.attrs['python']} or its .lock file")
-    return f"{' and '.join(sorted(changed))} changed after {LOCK_FILE} was made"
+    cause = f"{' and '.join(sorted(changed))} changed"
+    return f"{cause} after {LOCK_FILE} was made", cause

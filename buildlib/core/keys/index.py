@@ -14,13 +14,15 @@ from __future__ import annotations
 import os
 import time
 from _operator import attrgetter
-from stat import S_ISDIR, S_ISLNK, S_ISREG
+from stat import S_ISDIR, S_ISGID, S_ISLNK, S_ISREG, S_ISUID
 
 from buildlib.core import cache_file
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Container, Iterable
+
+    from buildlib.errors import InputError
 
     StatData = tuple[int, int, int, int, int]
     _Entry = tuple[StatData, str]  # with the stamp of that state
@@ -175,6 +177,8 @@ class DigestIndex:
             full = before + path
             try:
                 info = lstat(full)
+            except PermissionError:  # of a folder above it
+                raise unreadable(os.path.dirname(path) or ".", self._root, folder=True) from None
             except OSError:
                 self._forget(path)
                 stamps.append("-")
@@ -197,8 +201,7 @@ class DigestIndex:
                 if S_ISLNK(before.st_mode):
                     stamp = "link " + os.readlink(full)
                 elif S_ISREG(before.st_mode):
-                    mode = "755" if before.st_mode & 0o100 else "644"
-                    stamp = f"{mode} {file_sha256(full)}"
+                    stamp = f"{_mode(path, before.st_mode)} {file_sha256(full)}"
                     self.hashed += 1
                 else:
                     return "-"
@@ -206,13 +209,7 @@ class DigestIndex:
             except FileNotFoundError:
                 return "-"
             except OSError as error:
-                from buildlib.errors import InputError, Location
-
-                raise InputError(
-                    f"{path} cannot be read: {error.strerror}",
-                    where=Location(path, 0),
-                    fix=f"chmod u+r {path}",
-                ) from None
+                raise unreadable(path, self._root, error.strerror or "") from None
             if stat_data(before) == stat_data(after):
                 break
         else:  # it changes all the time: remember nothing, actions look again
@@ -226,3 +223,37 @@ class DigestIndex:
     def _forget(self, path: str) -> None:
         if self._entries.pop(path, None) is not None:
             self._changed = True
+
+
+def unreadable(
+    path: str, root: str, why: str = "Permission denied", *, folder: bool = False
+) -> InputError:
+    """The error for a file or folder of the workspace that the user may not read."""
+    import shlex
+
+    from buildlib.errors import InputError, Location
+
+    bits = "rx" if folder else "r"
+    try:
+        own = os.lstat(f"{root}/{path}").st_uid == os.geteuid()
+    except OSError:
+        own = True
+    change = f"chmod u+{bits}" if own else f"sudo chmod a+{bits}"
+    return InputError(
+        f"{path} cannot be read: {why}",
+        where=Location(path, 0),
+        fix=f"{change} {shlex.quote(path)}",
+    )
+
+
+def _mode(path: str, mode: int) -> str:
+    """All that git keeps of a file's mode."""
+    if mode & (S_ISUID | S_ISGID):
+        from buildlib.errors import InputError, Location
+
+        raise InputError(
+            f"{path} runs as its owner or group (setuid, setgid), and git keeps no such mode",
+            where=Location(path, 0),
+            fix=f"chmod ug-s {path}  # and RUN chmod u+s in the Dockerfile",
+        )
+    return "755" if mode & 0o100 else "644"

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from buildlib.errors import InputError
 
 _NAME = re.compile(r"[A-Za-z0-9_.+-]+\Z")
+_OTHER = re.compile(r"[^A-Za-z0-9_.+:/-]+")
 _PARTS = re.compile(r"(?P<label>[^\[\]]+)\[(?P<parts>[^\[\]]*)\]\Z")
 HOME = "images/"
 """The folder that task names leave out."""
@@ -39,6 +40,11 @@ class Label(NamedTuple):
 
     def __str__(self) -> str:
         return self.short
+
+
+def main_label(package: str) -> Label:
+    """The label that is named as a package: `//images/kernel-py`."""
+    return Label(package, package.rpartition("/")[2])
 
 
 class Reference(NamedTuple):
@@ -72,9 +78,17 @@ def parse_label(text: str, *, package: str = "") -> Label:
         folder, name = "", ""
     pieces = [name, *folder.split("/")] if folder else [name]
     if not all(map(is_name, pieces)):
-        stem = text.strip("/:") or "images/kernel-py"
-        raise InputError(f"{text!r} is not a label", fix=f"write it as //{stem}")
+        if text.startswith(":") and name:
+            raise not_a_name(name)
+        stem = _OTHER.sub("-", text.strip("/:")).strip("-") or "images/kernel-py"
+        raise InputError(f"{text!r} is not a label", fix=f'write "//{stem}"')
     return Label(folder, name)
+
+
+def not_a_name(text: str) -> InputError:
+    """The error that `text` cannot be the name of a target or of a part."""
+    plain = _OTHER.sub("-", text.replace("/", "-")).strip("-.").lower() or "kernel-py"
+    return InputError(f"{text!r} cannot be a name", fix=f'write "{plain}"')
 
 
 def parse_reference(text: str, *, package: str = "") -> Reference:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.output import Export, Output
+from buildlib.core.model.secret import Secret
 from buildlib.errors import Location
 
 
@@ -36,7 +37,7 @@ PARENT_ARG = "BASE_CONTAINER"
 SRC = "src"
 """Kind of an edge: files that go into the target, or into its build context."""
 BASE = "base"
-"""An image that the target's Dockerfile builds on; the edge is named for a build argument."""
+"""An image that the target's Dockerfile builds on; the edge is named for its key in `bases`."""
 IMAGE = "image"
 """An image that the target proves, or names in a text."""
 NAME = "name"
@@ -99,6 +100,8 @@ class Target(NamedTuple):
         flavours: Flavours that have it; empty for all. Not part of the key.
         tags: Tags of its image beside the channel's; not part of the key.
         internal: Only used to make other targets, and never released; not part of the key.
+        secrets: For the steps of its Dockerfile; not part of the key, where their ids are an
+            attribute.
     """
 
     label: Label
@@ -114,6 +117,7 @@ class Target(NamedTuple):
     flavours: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     internal: bool = False
+    secrets: tuple[Secret, ...] = ()
 
     @property
     def platform(self) -> str:
@@ -141,8 +145,11 @@ class Request(NamedTuple):
     Attributes:
         dockerfile: Its name in the package, and in the build context.
         args: Values of build arguments.
-        bases: Build argument -> the image whose present name becomes its value.
+        bases: Build argument, or name of an image in the Dockerfile -> the image whose present
+            name becomes its value, or takes its place.
         network: Whether steps may use the network.
+        target: The stage that is built; the last one if empty.
+        secrets: What steps may mount.
     """
 
     dockerfile: str
@@ -150,6 +157,21 @@ class Request(NamedTuple):
     bases: Mapping[str, Label]
     platform: str
     network: bool
+    target: str = ""
+    secrets: tuple[Secret, ...] = ()
+
+    @property
+    def known_args(self) -> dict[str, str]:
+        """`args`, and what BuildKit sets by itself (docs.docker.com, "Global scope")."""
+        system, _, rest = self.platform.partition("/")
+        machine, _, variant = rest.partition("/")
+        values = {"PLATFORM": self.platform, "OS": system, "ARCH": machine, "VARIANT": variant}
+        return {**{f"TARGET{name}": value for name, value in values.items()}, **self.args}
+
+    @property
+    def impurity(self) -> str:
+        """What of the declaration lets steps see what no key holds; empty for nothing."""
+        return " and ".join([*["network=True"] * self.network, *["secrets"] * bool(self.secrets)])
 
 
 HERE, ELSEWHERE = "here", "elsewhere"

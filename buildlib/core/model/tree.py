@@ -36,7 +36,15 @@ def is_junk(name: str) -> bool:
 
 
 class Tree(Protocol):
-    """A readable set of files."""
+    """A readable set of files.
+
+    Attributes:
+        root: Absolute path of the workspace.
+        links: The symlinks among the files that were listed.
+    """
+
+    root: str
+    links: set[str]
 
     def read(self, path: str) -> bytes:
         """The content of a file (of what a symlink points to, inside the tree).

@@ -77,8 +77,8 @@ def affected(
             this: the present code computes those of both trees.
 
     Raises:
-        InputError: `new` lacks a source or a pin that a target needs. If `old` lacks one, the
-            target counts as new.
+        InputError: `new` lacks a source that a target needs. If `old` lacks one, the target counts
+            as new.
     """
     labels = list(labels)
     for side in (old, new):
@@ -138,7 +138,7 @@ def _own_changes(
     old: Side, new: Side, ref: Reference, rules: Mapping[str, Change]
 ) -> tuple[Change, ...] | None:
     """A target's own changes, without those of dependencies; None if there are none."""
-    record = new.keys.record(ref)
+    record = new.keys.draft(ref)
     before = _record(old, ref)
     if before is None:
         return ()
@@ -154,11 +154,11 @@ def _own_changes(
 
 
 def _record(side: Side, ref: Reference) -> KeyRecord | None:
-    """A target's key record in a tree; None if the tree lacks the target or one of its inputs."""
+    """A target's key record in a tree; None if the tree lacks the target or one of its files."""
     target = side.graph.targets.get(ref.label)
     if target is None or not set(ref.parts) <= set(target.parts):
         return None
     try:
-        return side.keys.record(ref)
+        return side.keys.draft(ref)
     except InputError:
         return None

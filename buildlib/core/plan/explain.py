@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from buildlib.core.graph.graph import VERIFY, Graph
-from buildlib.core.keys.compute import Keys
+from buildlib.core.keys.compute import ANEW, Keys
 from buildlib.core.keys.record import Change, KeyRecord, compare
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.store.state import State
@@ -51,10 +51,12 @@ class Explainer:
 
     def reason(self, label: Label) -> str:
         last = self._state.last_key(label)
-        if last == self._keys.key(Reference(label)):
+        if last == self._keys.draft(Reference(label)).key:
             return "its record is gone"
         if not self._last(label):
-            return "not proved yet" if self._graph[label].rule.verb == VERIFY else "not built yet"
+            never = "not proved yet" if self._graph[label].rule.verb == VERIFY else "not built yet"
+            stale = self._keys.keyless.get(Reference(label))
+            return f"{never}; {stale.reason}" if stale else never
         return self._comparison.in_a_line(label, last) or "its record is gone"
 
     def _last(self, label: Label) -> str:
@@ -126,7 +128,7 @@ class Comparison:
     def _differences(self, old: _Old) -> list[Difference]:
         if old not in self._compared:
             ref, key = old
-            new, before = self._keys.record(ref), self._records.parts(key)
+            new, before = self._keys.draft(ref), self._records.parts(key)
             if before is None:
                 self._compared[old] = [Difference(Change("key", key, new.key), None)]
             else:
@@ -183,4 +185,8 @@ def describe(leaf: Leaf) -> str:
 def _words(change: Change, target: Reference | None) -> str:
     """A change in a few words; `target` is None for the explained one."""
     verb = "added" if change.old is None else "removed" if change.new is None else "changed"
+    if ANEW in change.name:  # a part of a draft; a cause comes after it, and the target after that
+        section = change.name.partition(" ")[0]
+        what = f"{section} was locked" if change.new is None else change.name
+        return what + (f", in {target}" if target else "")
     return f"{change.name} {verb}" + (f" in {target}" if target else "")

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 from buildlib.core.graph.graph import Graph
-from buildlib.core.keys.compute import pinned
+from buildlib.core.keys.compute import lock_commands, pinned
 from buildlib.core.keys.record import KeyRecord
 from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.output import Export
@@ -66,6 +66,7 @@ class Step(NamedTuple):
     """One target of a plan.
 
     Attributes:
+        key: Empty if pins have to be made before it is known.
         action: `build`, `pull`, `restore`, `unknown` or `fresh`.
         reason: Why, for people; empty if fresh.
         seconds: How long its last build took; 0 if unknown.
@@ -89,6 +90,7 @@ class Plan:
         order: The stale targets in the order to start them: dependencies first, then the one on
             the longest path.
         engine_asked: Whether an engine answered.
+        lock_first: Commands that make the pins without which steps have no key.
     """
 
     def __init__(
@@ -98,11 +100,13 @@ class Plan:
         order: Iterable[Label],
         *,
         engine_asked: bool,
+        lock_first: Iterable[str] = (),
     ) -> None:
         self.steps = tuple(steps)
         self.fresh = tuple(fresh)
         self.order = tuple(order)
         self.engine_asked = engine_asked
+        self.lock_first = tuple(lock_first)
         self._stale = {step.label: step for step in self.steps}
         self._fresh = {step.label: step for step in self.fresh}
 
@@ -151,6 +155,7 @@ class Planner:
         *,
         force: bool = False,
         shared: Shared | None = None,
+        drafts: bool = False,
     ) -> Plan:
         """The plan for some targets.
 
@@ -158,12 +163,20 @@ class Planner:
             presence: Asked for all recorded images at once, and again if content tags are lost.
             force: Build the roots even if they are up to date.
             shared: Asked for the stale targets of each depth at once, from the roots down.
+            drafts: Plan targets whose pins would be locked anew, too, without a key: nobody can
+                build such a plan.
+
+        Raises:
+            InputError: Something is wrong with a target; without `drafts`, also if the lock lacks
+                pins that it needs.
         """
         roots = list(roots)
+        self._graph.refuse_broken(roots)
         needed = self._graph.closure(roots)
-        keys = {label: self._keys.key(Reference(label)) for label in needed}
+        key_of = self._keys.key_or_none if drafts else self._keys.key
+        keys = {label: key_of(Reference(label)) for label in needed}
         records = {
-            label: self._records.get(keys[label])
+            label: self._records.get(keys[label]) if keys[label] else None
             for label in needed
             if self._graph[label].rule.is_built
         }
@@ -182,7 +195,10 @@ class Planner:
                 stale = [
                     x
                     for x in pending
-                    if steps[x].action == BUILD and x not in forced and steps[x].reason != FORGOTTEN
+                    if steps[x].action == BUILD
+                    and keys[x]
+                    and x not in forced
+                    and steps[x].reason != FORGOTTEN
                 ]
                 steps.update(self._offered([steps[label] for label in stale], shared))
             # Parts of an archive have no step: each consumer assembles them.
@@ -196,7 +212,13 @@ class Planner:
         built = [steps[label] for label in needed if label in steps and label in records]
         stale_steps = [step for step in built if step.action != FRESH]
         fresh = [step for step in built if step.action == FRESH]
-        return Plan(stale_steps, fresh, self._order(stale_steps), engine_asked=images is not None)
+        return Plan(
+            stale_steps,
+            fresh,
+            self._order(stale_steps),
+            engine_asked=images is not None,
+            lock_first=lock_commands(self._keys.stale_pins(needed)),
+        )
 
     def step(self, label: Label, presence: Presence, *, force: bool = False) -> Step:
         """The step of one target that has one, without a look at its dependencies."""
@@ -208,7 +230,8 @@ class Planner:
 
     def _order(self, steps: Sequence[Step]) -> list[Label]:
         seconds = {
-            step.label: step.seconds or critical_path.guess(self._pinned(step.label))
+            step.label: step.seconds
+            or critical_path.guess(self._pinned(step.label) if step.key else 0)
             for step in steps
         }
         deps = {label: self._graph.build_deps(label) for label in seconds}
@@ -262,7 +285,7 @@ class Planner:
     ) -> Step:
         label = target.label
         if record is None:
-            forgotten = self._records.is_forgotten(key)
+            forgotten = key and self._records.is_forgotten(key)
             reason = FORGOTTEN if forgotten else self._explain(label)
             return Step(label, key, BUILD, reason, self._last_seconds(label))
         if target.rule.is_image:

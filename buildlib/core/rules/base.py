@@ -8,8 +8,11 @@ from the arguments of `declare` (buildlib/core/model/target.py).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
+from buildlib.core.dsl.declare import label
+from buildlib.core.model.label import Reference
 from buildlib.core.model.output import FileOutput
 from buildlib.core.model.section import SECTIONS
 from buildlib.core.model.target import BASE, MEMBER, SRC, Dep, Request, Rule, Target, Targets
@@ -60,10 +63,27 @@ def member_files(target: Target, context: Context) -> Iterator[tuple[str, FileOu
         yield file.name, context.keep_source(file)
 
 
+def base_deps(bases: Mapping[str, str]) -> list[Dep]:
+    """The edges to the images that a Dockerfile builds on, given by labels.
+
+    Args:
+        bases: Keys are build arguments, or names of images as a Dockerfile has them.
+    """
+    for key in bases:
+        name = re.sub(r":[^/:]*\Z", "", re.sub(r"[${}\s]", "", key.partition("@")[0]))
+        if not name or name != key:
+            raise InputError(
+                f"{key!r} in bases is neither a build argument nor an image's name without a tag",
+                fix=f'bases = {{"{name or "NAME"}": "//…"}}',
+            )
+    return [Dep(BASE, key, Reference(label(text))) for key, text in bases.items()]
+
+
 class DockerfileRule(Rule):
     """A rule whose targets have a Dockerfile, and a staged folder as its build context.
 
-    The targets have the attributes `build_args`, `dockerfile`, `network` and `platform`.
+    The targets have the attributes `build_args`, `dockerfile`, `network` and `platform`, and
+    `target` where another stage than the last is built.
     """
 
     def request(self, target: Target) -> Request:
@@ -73,6 +93,8 @@ class DockerfileRule(Rule):
             {dep.name: dep.ref.label for dep in target.deps if dep.kind == BASE},
             target.platform,
             target.attrs["network"],
+            target.attrs.get("target", ""),
+            secrets=target.secrets,
         )
 
     def staged_names(self, target: Target, targets: Targets) -> list[str]:

@@ -10,11 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from buildlib.core.dsl.declare import current, declare, label, source, sources
-from buildlib.core.model.label import Reference
+from buildlib.core.dsl.declare import current, declare, source, sources
 from buildlib.core.model.output import FileOutput, Output
-from buildlib.core.model.target import BASE, Dep, Target, Targets
-from buildlib.core.rules.base import DockerfileRule
+from buildlib.core.model.target import Target, Targets
+from buildlib.core.rules.base import DockerfileRule, base_deps
 from buildlib.core.rules.docker_image import without_ignored
 from buildlib.errors import InputError
 
@@ -42,7 +41,7 @@ def container_files(
         name: Name of the target.
         outputs: Paths in the file system of the Dockerfile's last stage: a file is taken as it
             is, a folder (with a `/` at its end) becomes a deterministic `FOLDER.tar`.
-        bases: Images that the Dockerfile builds on: build argument -> label.
+        bases: Images that the Dockerfile builds on, as for `docker_image`.
         dockerfile: The Dockerfile, a file of the package.
         srcs: Files of the package, and labels.
         build_args: Values of the Dockerfile's `ARG`s.
@@ -61,7 +60,7 @@ def container_files(
     files, deps = sources(srcs)
     files = without_ignored(files, dockerfile)
     files.append(source(dockerfile, attribute="dockerfile", makes=True))
-    deps += [Dep(BASE, arg, Reference(label(text))) for arg, text in (bases or {}).items()]
+    deps += base_deps(bases or {})
     declare(
         RULE,
         name=name,

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from buildlib.core.dsl.absent import read_linked
 from buildlib.core.dsl.declare import (
     current,
     declare,
@@ -21,12 +22,12 @@ from buildlib.core.dsl.declare import (
     source,
     sources,
 )
-from buildlib.core.model.label import Reference
 from buildlib.core.model.output import Output
 from buildlib.core.model.requirements import request_of, requirement_files
+from buildlib.core.model.secret import parse_secrets
 from buildlib.core.model.section import APT, PYTHON
-from buildlib.core.model.target import BASE, PARENT_ARG, SRC, Dep, File, Pin, Target, image_name
-from buildlib.core.rules.base import DockerfileRule, locked_requirements
+from buildlib.core.model.target import PARENT_ARG, SRC, File, Pin, Target, image_name
+from buildlib.core.rules.base import DockerfileRule, base_deps, locked_requirements
 from buildlib.errors import InputError
 
 if TYPE_CHECKING:
@@ -41,12 +42,14 @@ def docker_image(
     parent: str | Mapping[str, str] | None = None,
     bases: Mapping[str, str] | None = None,
     dockerfile: str = "Dockerfile",
+    target: str = "",
     srcs: Sequence[str] = (),
     apt: Sequence[str] = (),
     python: str = "",
     build_args: Mapping[str, str] | None = None,
     platform: str = "",
     network: bool = False,
+    secrets: Mapping[str, str] | None = None,
     repository: str = "",
     tags: Sequence[str] = (),
     flavours: Sequence[str] = (),
@@ -61,8 +64,12 @@ def docker_image(
         name: Name of the target.
         parent: The image that `FROM ${BASE_CONTAINER}` stands for: a label, or one for each
             flavour; None for a Dockerfile that starts from scratch.
-        bases: Further images: build argument -> label.
+        bases: Further images: build argument -> label; or, for a Dockerfile that is not to be
+            edited, the name of an image in its `FROM` or `--from`, without tag, in which `*` may
+            stand for anything -> label.
         dockerfile: The Dockerfile, a file of the package.
+        target: The stage to build, by its name; by default the last one. What it does not need is
+            neither built nor checked.
         srcs: Files of the package (also by `glob`; `.dockerignore` holds), and labels.
         apt: Debian packages to add to the parent; locked with all they need by
             `./doitw lock apt`, and laid in `apt/`.
@@ -73,6 +80,9 @@ def docker_image(
         build_args: Values of the Dockerfile's `ARG`s.
         platform: Such as `linux/amd64`; by default the workspace's.
         network: Let steps use the network; the image is then not hermetic, and says so in `plan`.
+        secrets: What steps may mount (`RUN --mount=type=secret,id=…`): id -> `env:NAME`, a
+            variable of whoever builds, or `file:PATH`, absolute or `~/…`. The key holds the ids
+            alone, so the image is not hermetic, and nothing is built when a value changes.
         repository: The image's name without organisation; by default the target's name.
         tags: Tags that it gets beside `dev` or the release's, such as a version of what is in it.
         flavours: Where it exists, if not in all; elsewhere it is left out, and `plan` says so.
@@ -86,6 +96,7 @@ def docker_image(
         *without_ignored(files, dockerfile),
         source(dockerfile, attribute="dockerfile", makes=True),
     ]
+    lent = parse_secrets(secrets or {})
     pins: list[Pin] = []
     own = str(label(f":{name}"))
     parents = dict(bases or {})
@@ -97,7 +108,7 @@ def docker_image(
         )
     if chosen:
         parents[PARENT_ARG] = chosen
-    deps += [Dep(BASE, arg, Reference(label(text))) for arg, text in parents.items()]
+    deps += base_deps(parents)
     if apt:
         if not chosen:
             raise InputError(
@@ -118,9 +129,11 @@ def docker_image(
             "dockerfile": dockerfile,
             "licenses": licenses,
             "network": network,
+            **({"target": target} if target else {}),
             "python": python,
             "platform": platform or current().settings.platform,
             "repository": image_repository(repository or name),
+            **({"secrets": [secret.id for secret in lent]} if lent else {}),
         },
         files=files,
         deps=deps,
@@ -128,6 +141,7 @@ def docker_image(
         flavours=flavours,
         tags=image_tags(tags),
         internal=internal,
+        secrets=lent,
     )
 
 
@@ -139,7 +153,7 @@ def _requirements(python: str) -> tuple[list[File], tuple[str, ...]]:
             f"python is {python!r}, not a requirements file that ends in .in",
             fix='python = "requirements.in"',
         )
-    file = source(python, attribute="python")
+    file = source(python, attribute="python", makes=True)
     name = python.removesuffix(".in") + ".lock"
     locked = package.tree.stamps([package.in_workspace(name)])[0].rpartition(" ")[2]
     files = []
@@ -175,7 +189,7 @@ def _by_flavour(parent: str | Mapping[str, str] | None, flavours: Sequence[str])
 
 
 def without_ignored(files: list[File], dockerfile: str) -> list[File]:
-    """Drop files that the package's `.dockerignore` excludes."""
+    """Drop files that the package's `.dockerignore` excludes; itself it is a file like others."""
     package = current()
     names = {IGNORE_FILE, f"{dockerfile}{IGNORE_FILE}"}
     if names.isdisjoint(package.name_set):
@@ -185,8 +199,9 @@ def without_ignored(files: list[File], dockerfile: str) -> list[File]:
     path = package.in_workspace(
         ignore_file(dockerfile, package.name_set.__contains__) or IGNORE_FILE
     )
-    rules = IgnoreRules.parse(package.tree.read(path).decode(errors="replace"), file=path)
-    return [file for file in files if file.name not in names and not rules.excludes(file.name)]
+    text = read_linked(package.tree, path).decode(errors="replace")
+    rules = IgnoreRules.parse(text, file=path)
+    return [file for file in files if not rules.excludes(file.name)]
 
 
 class DockerImage(DockerfileRule):

@@ -28,6 +28,7 @@ class GitTree:
                 fix="git log --oneline",
                 detail=listing.err,
             )
+        self.links: set[str] = set()
         self._blobs: dict[str, tuple[str, str]] = {}
         self._folders: dict[str, list[str]] = {"": []}
         for row in listing.out.split("\0"):
@@ -43,6 +44,8 @@ class GitTree:
         if any(is_junk(part) for part in path.split("/")):
             return
         self._blobs[path] = (mode, oid)
+        if mode == _LINK:
+            self.links.add(path)
         folder, _, name = path.rpartition("/")
         while folder not in self._folders:
             self._folders[folder] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from buildlib.core.keys.index import DigestIndex
+from buildlib.core.keys.index import DigestIndex, unreadable
 from buildlib.core.model.tree import JUNK_ENDINGS, JUNK_NAMES, is_junk
 
 
@@ -15,6 +15,7 @@ class WorkingTree:
     def __init__(self, root: str, index: DigestIndex) -> None:
         self.root = root
         self.index = index
+        self.links: set[str] = set()
         self.looked_at: set[str] = set()
         """The files that were read, and the folders that were listed."""
         self.stamped: list[str] = []
@@ -30,6 +31,8 @@ class WorkingTree:
                 return file.read()
         except (IsADirectoryError, NotADirectoryError):
             raise FileNotFoundError(path) from None
+        except PermissionError:
+            raise unreadable(path, self.root) from None
 
     def _inside(self, path: str) -> str:
         """The real path of a file, which must be in the tree, as it would be in a commit."""
@@ -68,8 +71,12 @@ class WorkingTree:
                             pending.append(before + name)
                         else:
                             names.append(name)
+                            if entry.is_symlink():
+                                self.links.add(before + name)
             except (FileNotFoundError, NotADirectoryError):
                 continue
+            except PermissionError:
+                raise unreadable(current or ".", self.root, folder=True) from None
             folders.append((current, names))
             self.looked_at.add(current)
         return folders

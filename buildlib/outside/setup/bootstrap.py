@@ -39,6 +39,9 @@ LOCKS = (uv.LOCK, RELEASE_LOCK, DEV_LOCK)
 """Each is a superset of those before it, with the same versions."""
 LOCK_OF = {"test": DEV_LOCK, "release": RELEASE_LOCK}
 """Verbs that need more packages than a build, anywhere on the command line; also in doitw."""
+_TELLING_VERBS = (["help"], ["plan"])
+_TELLING = frozenset(("-h", "--help", "--dry-run"))
+"""What only tells, and needs no more packages than a build; also in doitw."""
 STAMPS = {name: f".{name}" for name in LOCKS}
 """Lock file -> name of its copy in .venv; also in doitw (.lock is uv's)."""
 
@@ -72,7 +75,10 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 
 def lock_for(arguments: Iterable[str]) -> str:
     """The lock file that a command line needs: the largest that one of its words needs."""
-    return max((LOCK_OF.get(word, uv.LOCK) for word in arguments), key=LOCKS.index, default=uv.LOCK)
+    words = list(arguments)
+    if words[:1] in _TELLING_VERBS or not _TELLING.isdisjoint(words):
+        return uv.LOCK
+    return max((LOCK_OF.get(word, uv.LOCK) for word in words), key=LOCKS.index, default=uv.LOCK)
 
 
 def set_up(root: Path, lock: str = uv.LOCK) -> None:

@@ -48,7 +48,8 @@ def bound(workspace: Workspace) -> list[policy.Content]:
         EngineUnavailable: No engine answers.
     """
     count = workspace.settings.keep_images
-    if not count or _may_wait(workspace):
+    # Where a declaration is wrong, it is not known what else the working tree needs.
+    if not count or workspace.graph.errors or _may_wait(workspace):
         return []
     from collections import Counter
 
