@@ -206,7 +206,7 @@ def edited(shop: Workshop) -> Workshop:
 
 CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n"
 LOCK = "./doitw lock python //images/base"
-CAUSE = "python would be locked anew: requirements.in or its .lock file changed"
+CAUSE = "python would be locked anew: images/base/requirements.in changed"
 
 
 def test_a_plan_tells_what_would_be_locked_anew(edited: Workshop, verb: Verbs) -> None:
@@ -277,7 +277,7 @@ def test_what_needs_a_key_stops(edited: Workshop, verb: Verbs, verb_of_a_build: 
     edited.setting("registry", "registry.example.com")
     told = verb(verb_of_a_build, "py")
     assert told.code == 3, told.out
-    assert "images/base/BUILD.py:2: error: requirements.in or its .lock file changed" in told.err
+    assert "images/base/BUILD.py:2: error: images/base/requirements.in changed" in told.err
     assert told.fixes == [LOCK]
     assert len(edited.builder.requests) == len(("base", "py", "r")), "and nothing since"
     assert verb("build", "r").code == 0, "it does not need what changed"
