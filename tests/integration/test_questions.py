@@ -215,6 +215,9 @@ def test_a_plan_tells_what_would_be_locked_anew(edited: Workshop, verb: Verbs) -
     cause = CAUSE.replace("python", "python of //images/base", 1)
     assert f"{cause}: 2 targets" in " ".join(told.out.split()), told.out
     assert told.fixes == [LOCK]
+    each = verb("plan", "-v", "2").out
+    assert f"build    base  {CAUSE}  " in each
+    assert f"build    py    {CAUSE}, in //images/base  " in each
     assert verb("plan", "py").fixes == [LOCK]
     assert verb("plan", "r").fixes == [], "it does not need what changed"
     plan = json.loads(verb("plan", "--json").out)

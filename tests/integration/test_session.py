@@ -342,7 +342,7 @@ def test_a_secret_that_is_not_there_is_told_before_anything_is_built(
     assert "images/a/BUILD.py:2: error: the secret token is the variable MY_TOKEN" in told.err
     assert told.fixes == ["export MY_TOKEN=…"]
     assert secretive.builder.requests == []
-    assert "build    a  not built yet  [not hermetic: secrets]" in verb("plan").out
+    assert "build    a  not built yet  [not hermetic: secrets]" in verb("plan", "a").out
     assert verb("build", "b").code == 0
 
 
