@@ -62,7 +62,7 @@ def test_continue_builds_what_does_not_need_the_failed_target(
     done = family.doit("--continue", "-n", "2", "build")
     assert done.code == 1, done.text
     assert re.search(r"^1 failed, \d+ done, \d+ not begun in ", done.out, re.MULTILINE), done.out
-    assert images.id("other-base") is not None
+    assert images.id("base-two") is not None
     assert images.id("left") is None
 
 

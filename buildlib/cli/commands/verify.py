@@ -34,7 +34,7 @@ def run(call: Call) -> int:
     checks = _checks(workspace, workspace.resolve(call.words, folder=call.folder, verb=VERIFY))
     if call.flag("dry-run"):
         plan = workspace.plan(checks, force=call.flag("always"), drafts=True)
-        for line in plans.lines(workspace, plan, whole=call.is_verbose):
+        for line in plans.lines(workspace, plan, call):
             say(line)
         return 0
     quiet = call.flag("json")
@@ -49,7 +49,7 @@ def run(call: Call) -> int:
     stale = [label for label in checks if plan.step(label)]
     images = [dep.ref.label for label in stale for dep in workspace.graph[label].deps]
     if workspace.plan(images).steps:  # several at a time, before proofs need the machine
-        code = build(workspace, images, verbose=verbose, quiet=quiet)
+        code = build(workspace, images, verbose=verbose, quiet=quiet, raises=quiet)
         if code:
             return code
     code = build(
