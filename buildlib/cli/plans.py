@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from buildlib.cli.common import print_json, say, short_name, task_name, with_variables
 from buildlib.core.keys.compute import ANEW
+from buildlib.core.model.label import Reference
 from buildlib.core.model.lock import FILE as LOCK_FILE
 from buildlib.core.model.section import PYTHON
 from buildlib.core.model.target import HERE
+from buildlib.core.plan.explain import Leaf, describe
 from buildlib.core.plan.plan import BUILD, UNKNOWN
 from buildlib.core.store import names
 from buildlib.text import LINE, clipped, duration, wrapped
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from buildlib.build.execution.pull_and_publish import RegistryLookup
     from buildlib.build.workspace import Workspace
     from buildlib.cli.verb import Call
-    from buildlib.core.plan.explain import Leaf
+    from buildlib.core.plan.explain import Cause
     from buildlib.core.plan.plan import Plan, Step
 
 _FEW = 3
@@ -108,14 +110,14 @@ def _causes(workspace: Workspace, step: Step) -> list[str]:
     """What made a target stale: the same words for all targets of which the same is true."""
     explainer = workspace.explainer
     if step.action == BUILD and step.reason == explainer.reason(step.label):
-        leaves = explainer.changes(step.label) or ()
-        return list(dict.fromkeys(_cause(workspace, leaf) for leaf in leaves)) or [step.reason]
+        words = (_words(workspace, cause) for cause in explainer.causes(step.label))
+        return list(dict.fromkeys(words)) or [step.reason]
     return [step.reason]
 
 
-def _cause(workspace: Workspace, leaf: Leaf) -> str:
+def _words(workspace: Workspace, cause: Cause) -> str:
     """A changed part by its file, where it has one; else with the target that it is a part of."""
-    (name, old, new), label = leaf.change, leaf.path[-1].label
+    (name, old, new), label = cause.change, cause.ref.label
     change = "added" if old is None else "removed" if new is None else "changed"
     kind, _, rest = name.partition(" ")
     if ANEW in name:
@@ -127,7 +129,8 @@ def _cause(workspace: Workspace, leaf: Leaf) -> str:
         paths = (file.path for file in files if (file.name, file.part) == (in_target, part))
         return f"{next(paths, label.path(in_target))} {change}"
     if kind != "pin":
-        return f"{name} {change} in {label}"
+        ref = Reference(label)
+        return describe(Leaf((ref, ref), cause.change))  # with the target, also for itself
     section = rest.partition(" ")[0]
     if section == PYTHON.name:
         requirements = str(workspace.graph[label].attrs.get("python"))
