@@ -112,6 +112,7 @@ SITUATIONS: dict[str, Situation] = {
     "an image and its parent that were never locked": (on_an_external_image, "fetch kid"),
     "a file that is not what was locked": (served_otherwise, "fetch tools:t"),
     "no lock, in a flavour": (unlocked, "plan FLAVOUR=docker-stacks"),
+    "a proof of no image": (nothing, "verify tools:t"),
     "a version of no release": (nothing, "plan release VERSION=v2.6.0"),
     "a plan of a version": (nothing, "plan VERSION=2.6.0"),
 }

@@ -82,11 +82,17 @@ def _checks(workspace: Workspace, labels: list[Label]) -> list[Label]:
             checks[label] = None
             continue
         own_checks = graph.checks.get(label)
+        if not graph[label].rule.is_image:
+            raise InputError(
+                f"{label} is no image, but a {graph[label].rule.kind}, and images alone are proved",
+                where=graph[label].where,
+                fix="./doitw verify",
+            )
         if not own_checks:
             raise InputError(
                 f"nothing proves {label}",
                 where=graph[label].where,
-                fix=f'kernel_check(name="verify", image=":{label.name}")',
+                fix=f'kernel_check(name="verify", image=":{label.name}")  # of buildlib.rules',
             )
         checks.update(dict.fromkeys(own_checks))
     return list(checks)
