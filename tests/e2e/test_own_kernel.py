@@ -32,6 +32,8 @@ FROM_ROOT = (
 """What is copied, and the page: tests/support/kept."""
 SITE = ("SSL_CERT_FILE", "UV_DEFAULT_INDEX", "UV_INDEX_URL", "PIP_INDEX_URL", "https_proxy")
 """How this machine reaches an index: the lock asks one."""
+RECORDS = Path(default_root()) / "records"
+"""The user's: a test gets a store of its own only as it begins."""
 FOLDER = "images/my-kernel/"
 SECTION = (ROOT / "docs/build-files.md").read_text("utf-8").partition("\n## An image\n")[2]
 BLOCKS = re.findall(
@@ -57,7 +59,7 @@ def family(tmp_path: Path, images: Images) -> Iterator[Family]:
     family.env |= {name: os.environ[name] for name in SITE if name in os.environ}
     keep_out = shutil.ignore_patterns(".*", "__pycache__", "dist", "docs", "tests")
     shutil.copytree(ROOT, family.root, symlinks=True, ignore=keep_out)
-    shutil.copytree(Path(default_root()) / "records", family.store / "records")
+    shutil.copytree(RECORDS, family.store / "records")
     family.replace("pyproject.toml", '= "elyra"', f'= "{family.organization}"')
     for name, text in FILES.items():
         family.write(name, text)

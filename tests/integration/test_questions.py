@@ -206,7 +206,7 @@ def edited(shop: Workshop) -> Workshop:
 
 CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n"
 LOCK = "./doitw lock python //images/base"
-CAUSE = "python would be locked anew: requirements.in or its .lock file changed"
+CAUSE = "python would be locked anew: images/base/requirements.in changed"
 
 
 def test_a_plan_tells_what_would_be_locked_anew(edited: Workshop, verb: Verbs) -> None:
@@ -215,6 +215,9 @@ def test_a_plan_tells_what_would_be_locked_anew(edited: Workshop, verb: Verbs) -
     cause = CAUSE.replace("python", "python of //images/base", 1)
     assert f"{cause}: 2 targets" in " ".join(told.out.split()), told.out
     assert told.fixes == [LOCK]
+    each = verb("plan", "-v", "2").out
+    assert f"build    base  {CAUSE}  " in each
+    assert f"build    py    {CAUSE}, in //images/base  " in each
     assert verb("plan", "py").fixes == [LOCK]
     assert verb("plan", "r").fixes == [], "it does not need what changed"
     plan = json.loads(verb("plan", "--json").out)
@@ -277,7 +280,36 @@ def test_what_needs_a_key_stops(edited: Workshop, verb: Verbs, verb_of_a_build: 
     edited.setting("registry", "registry.example.com")
     told = verb(verb_of_a_build, "py")
     assert told.code == 3, told.out
-    assert "images/base/BUILD.py:2: error: requirements.in or its .lock file changed" in told.err
+    assert "images/base/BUILD.py:2: error: images/base/requirements.in changed" in told.err
     assert told.fixes == [LOCK]
     assert len(edited.builder.requests) == len(("base", "py", "r")), "and nothing since"
     assert verb("build", "r").code == 0, "it does not need what changed"
+
+
+# -- one wrong declaration -------------------------------------------------------------------------
+
+
+def test_what_does_not_need_a_wrong_declaration_is_answered_and_built(
+    asked: Workshop, verb: Verbs
+) -> None:
+    asked.engine.down = False
+    asked.file("images/r/BUILD.py", "docker_image(\n")
+    for words in (("build", "py"), ("plan", "py"), ("why", "py"), ("show", "py"), ("list", "py")):
+        told = verb(*words)
+        assert told.code == 0, told.err
+    for words in (
+        ("plan",),
+        ("build",),
+        ("build", "r"),
+        ("build", "py", "//images/..."),
+        ("list",),
+        ("query", "deps(py)"),
+        ("affected", "--since", "HEAD"),
+        ("verify", "--dry-run", "//checks:py"),
+        ("lock",),
+        ("clean",),
+        ("prune",),
+    ):
+        told = verb(*words)
+        assert told.code == 3, words
+        assert "images/r/BUILD.py:1: error: not valid Python" in told.err

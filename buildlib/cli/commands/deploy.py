@@ -35,7 +35,8 @@ def run(call: Call) -> int:
     target = parse_label(run_program(workspace, "deploy", ["check", *words], tell)["target"])
     images = named_images(workspace, target)
     roots = [target] if call.flag("no-build") else [target, *images]
-    code = build(workspace, roots, verbose=call.is_verbose, quiet=call.flag("json"))
+    as_json = call.flag("json")
+    code = build(workspace, roots, verbose=call.is_verbose, quiet=as_json, raises=as_json)
     if code:
         return code
     image = in_engine(workspace, images)

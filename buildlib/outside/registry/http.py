@@ -34,7 +34,7 @@ from buildlib.outside.web.trust import no_trust, registry_trust
 _UNAUTHORIZED = 401
 _MOST_OF_AN_ERROR = 1 << 14
 _CONNECTIONS = 16
-_SOON = 2.5
+_SOON = 2.0
 """Seconds after which it is said that a registry has not answered yet."""
 _NOWHERE = 1.0
 """Seconds for which a registry that never answered may be nowhere: it may just be starting."""
@@ -177,10 +177,11 @@ class RegistryHttp:
 
         One that has answered before is away for a while; one that never did has a wrong name.
         """
-        self._first_asked = self._first_asked or time.monotonic()
         slow = threading.Timer(_SOON, self._keeps_waiting, ("has not answered yet", _SOON))
         slow.daemon = True
-        slow.start()
+        if not self._first_asked:  # later attempts are told with their reasons
+            self._first_asked = time.monotonic()
+            slow.start()
         try:
             yield
         except HttpError as error:
