@@ -275,6 +275,8 @@ client.CoreV1Api = Api
 class Proxy(ContainerProcessProxy):
     get_initial_states = get_error_states = terminate_container_resources = None
     def get_container_status(self, iteration):
+        if given.get("blind"):
+            raise PermissionError("the gateway may not look there")
         return ""
 Proxy.__abstractmethods__ = frozenset()
 proxy = object.__new__(Proxy)
@@ -311,6 +313,10 @@ except HTTPError as error:
             ["delete_namespace", "ns"]],
         ),
         ({"command": ["false"], "proxy": {"delete_kernel_namespace": False}}, 500, "Error", []),
+        (
+            {"command": ["sh", "-c", "sleep 2; echo 'x: error: not there' >&2"], "blind": True},
+            500, "Kernel k was not started: x: error: not there", [["delete_namespace", "ns"]],
+        ),
     ],
 )  # fmt: skip
 def test_of_a_kernel_that_does_not_start_nothing_stays_and_the_reason_is_told(
