@@ -90,4 +90,4 @@ def test_a_program_is_told_each_step(ran: Ran, capsys: pytest.CaptureFixture[str
     assert answer["failed"] == ["lint", "format", "types", "layers", "tests"]
     assert answer["steps"][0]["command"] == ["ruff", "check", "--output-format=concise", "."]
     assert {step["exit_code"] for step in answer["steps"]} == {1}
-    assert "== lint: ruff check ." in err
+    assert "== lint: ruff check --output-format=concise ." in err
