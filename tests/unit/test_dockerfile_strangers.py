@@ -217,6 +217,13 @@ def test_present_names_leave_each_line_where_it_is() -> None:
     assert [each.line for each in before] == [each.line for each in after]
 
 
+@pytest.mark.parametrize("stage", BROKEN_STAGES)
+def test_what_is_wrong_in_a_stage_behind_the_target_stops_no_build(stage: str) -> None:
+    text = f"FROM q.io/base AS dev\n{stage}"
+    handed = with_present_names(text, "Dockerfile", {}, {"q.io/base": "base:now"}, "dev")
+    assert handed == f"FROM base:now AS dev\n{stage}"
+
+
 def test_a_dockerfile_without_such_names_is_handed_over_as_it_is() -> None:
     text = "ARG BASE=a\r\nFROM  $BASE\n\n"
     assert with_present_names(text, "Dockerfile", {}, {"BASE": "b", "q.io/*": "c"}) == text

@@ -202,7 +202,7 @@ def _unused(dockerfile: Dockerfile, key: str, image: str, declared: Location) ->
 
 
 def with_present_names(
-    text: str, file: str, args: Mapping[str, str], images: Mapping[str, str]
+    text: str, file: str, args: Mapping[str, str], images: Mapping[str, str], target: str = ""
 ) -> str:
     """A Dockerfile in which images that are declared by name have their present names.
 
@@ -211,9 +211,10 @@ def with_present_names(
     Args:
         args: As for the check of it: those of the platform and of the declaration.
         images: Key of `bases` -> name of the image.
+        target: As for the check of it: what is wrong in other stages is no error.
     """
     lines = text.split("\n")
-    stages = list(parse(text, file, args).stages)
+    stages = list(parse(text, file, args, target).stages)
     stage = stages[0]
     for instruction in read_lines(text, file).instructions:
         changed = None
