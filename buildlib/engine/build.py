@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
+from buildlib.core.dockerfile import IGNORE_FILE
 from buildlib.core.dockerfile.invisible import invisible_in
 from buildlib.core.dockerfile.parse import PROXY_ARGS
 from buildlib.core.model.secret import Secret
@@ -314,4 +315,4 @@ def _copy_ignore(dockerfile: str, copy: str) -> None:
     import shutil
 
     with suppress(FileNotFoundError):
-        shutil.copyfile(dockerfile + ".dockerignore", copy + ".dockerignore")
+        shutil.copyfile(dockerfile + IGNORE_FILE, copy + IGNORE_FILE)
