@@ -106,7 +106,7 @@ def kernel_proofs(*, image: str, kernelspecs: list[str]) -> None:
 
     Args:
         image: Name of the image's target.
-        kernelspecs: Names of its kernelspecs for plain Docker.
+        kernelspecs: Labels of its kernelspecs for plain Docker.
     """
     kernel_check(
         name="verify",
@@ -116,8 +116,9 @@ def kernel_proofs(*, image: str, kernelspecs: list[str]) -> None:
     kernel_check(
         name="gateway",
         image=f":{image}",
-        arguments=["--kernelspec", *kernelspecs, "--kernels-only"],
+        arguments=["--kernels-only"],
         with_images={GATEWAY: "--gateway"},
+        kernelspecs=kernelspecs,
         srcs=GATEWAY_PROOF,
         doc=f"{image}'s kernelspecs under the real gateway",
     )

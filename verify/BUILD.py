@@ -14,8 +14,9 @@ filegroup(
 kernel_check(
     name="swarm",
     image="//images/enterprise-gateway",
-    arguments=["--swarm", "--kernelspec", "python_swarm", "R_swarm", "scala_swarm", "--gateway"],
+    arguments=["--swarm", "--gateway"],
     with_images={"//images/kernel-py": "", "//images/kernel-r": "", "//images/kernel-scala": ""},
+    kernelspecs=[f"//kernelspecs:{kernel}_swarm" for kernel in ("python", "R", "scala")],
     srcs=["//verify", "//deploy:platforms"],
     manual=True,
     doc="all languages under the real gateway, in a swarm; changes the engine's mode for a while",

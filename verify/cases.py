@@ -82,6 +82,19 @@ def output_order(lab: Lab) -> str:
     return f"{SHORT_CELLS} cells"
 
 
+def cells(lab: Lab) -> None:
+    """Empty cells and comments are no errors, and nothing runs after an error."""
+    with lab.shared() as kernel:
+        for code in ("", " \n", lab.language.comment):
+            outcome = kernel.talk.run(code)
+            if outcome.status != "ok":
+                raise Broken("cells", f"the cell {code!r} ends with an error: {outcome}")
+        expect(kernel, lab.language.windows, rule="cells")
+        outcome = kernel.talk.run(lab.language.fails)
+        if outcome.status != "error" or outcome.printed.strip() != "42":
+            raise Broken("cells", f"{lab.language.fails!r} should print 42 and fail: {outcome}")
+
+
 def versions(lab: Lab) -> None:
     """No package is known to fail under the gateway."""
     with lab.shared() as kernel:
@@ -117,6 +130,8 @@ def interrupt(lab: Lab) -> Told:
     """A running cell ends at signum 2; the kernel and what it knows stay."""
     with lab.shared() as kernel, lab.pace.alone():
         seconds = interrupts(kernel, lab.language)
+        if lab.language.waits:
+            interrupts(kernel, lab.language, lab.language.waits)
     return Told(f"{seconds:.2f} s", {"interrupt": seconds})
 
 
@@ -305,6 +320,7 @@ _ENTRIES = {
     "report": _Entry(report),
     "execute": _Entry(execute),
     "output-order": _Entry(output_order),
+    "cells": _Entry(cells),
     "versions": _Entry(versions, "unfit"),
     "rich-output": _Entry(rich_output, "rich"),
     "stdin": _Entry(stdin, "ask"),

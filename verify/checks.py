@@ -73,13 +73,19 @@ def polls(kernel: Kernel) -> float:
     return median
 
 
-def interrupts(kernel: Kernel, language: Language) -> float:
-    """Signum 2 ends a running cell and keeps the state; returns the seconds until it has ended."""
+def interrupts(kernel: Kernel, language: Language, code: str = "") -> float:
+    """Signum 2 ends a running cell and keeps the state; returns the seconds until it has ended.
+
+    Args:
+        kernel: The kernel.
+        language: Its snippets.
+        code: What runs, if not `endless`; it may end with any error.
+    """
     kernel.talk.run(language.set_state)
-    message_id = kernel.talk.begin(language.endless)
+    message_id = kernel.talk.begin(code or language.endless)
     kernel.talk.wait_for_text(message_id)
     seconds, error = interrupted(kernel, message_id)
-    if language.interrupted and error != language.interrupted:
+    if not code and language.interrupted and error != language.interrupted:
         raise Broken("interrupt", f"the cell has ended with {error}, not {language.interrupted}")
     expect(kernel, language.get_state, rule="interrupt")
     return seconds

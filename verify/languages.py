@@ -22,6 +22,10 @@ class Language(NamedTuple):
         change_state: Sets the variable to something else (sent with a wrong key).
         endless: Prints `go`, then runs for a minute; can be interrupted at any time.
         process: Prints /proc/self/status, in which Linux tells the process's user and groups.
+        comment: A comment and nothing else.
+        windows: Prints 42; its line ends are those of Windows.
+        fails: One line that prints 42, then fails, and would print more.
+        waits: As `endless`, where code can wait in the kernel's own loop of events; else empty.
         interrupted: Name of the error that an interrupt makes; empty where there is none.
         rich: Shows HTML; where a plot is possible, shows one too and prints `png`.
         ask: Asks for a line and prints it after `got `.
@@ -41,6 +45,10 @@ class Language(NamedTuple):
     change_state: str
     endless: str
     process: str
+    comment: str
+    windows: str
+    fails: str
+    waits: str = ""
     interrupted: str = ""
     rich: str = ""
     ask: str = ""
@@ -62,6 +70,10 @@ LANGUAGES = {
         # Naps: a signal that comes just before a sleep is seen only after it.
         endless="import time\nprint('go', flush=True)\nfor _ in range(3000): time.sleep(0.02)",
         process="print(open('/proc/self/status').read())",
+        comment="# nothing",
+        windows="number = 6\r\nprint(number * 7)",
+        fails="print(42); 1 / 0; print('goes on')",
+        waits="import asyncio\nprint('go', flush=True)\nawait asyncio.sleep(60)",
         interrupted="KeyboardInterrupt",
         rich="""
 from IPython.display import HTML, display
@@ -100,6 +112,9 @@ print(spark.sql("select sum(n) as total from verify").first()["total"])
         change_state="verify_state <- 665",
         endless="cat('go\\n'); flush(stdout())\nfor (i in 1:3000) Sys.sleep(0.02)",
         process="cat(readLines('/proc/self/status'), sep = '\\n')",
+        comment="# nothing",
+        windows="number <- 6\r\ncat(number * 7)",
+        fails="cat(42); stop('no'); cat('goes on')",
         rich="""
 IRdisplay::display_html("<b>rich</b>")
 plot(c(1, 3, 2))
@@ -124,6 +139,9 @@ cat(spark$sql("select sum(n) as total from verify")$first()[[0]])
         change_state="verifyState = 665",
         endless='println("go")\nfor (_ <- 1 to 3000) Thread.sleep(20)',
         process='print(scala.io.Source.fromFile("/proc/self/status").mkString)',
+        comment="// nothing",
+        windows="val number = 6\r\nprint(number * 7)",
+        fails='print(42); sys.error("no"); print("goes on")',
         rich='kernel.display.html("<b>rich</b>")',
         # Toree hands on what was typed without the end of the line: a reader of lines would wait.
         ask='print("got " + Seq.fill(6)(kernel.in.read.toChar).mkString)',

@@ -31,6 +31,7 @@ RULES = {
     "ports-open": Rule("all ports accept connections at the container's address", True),
     "execute": Rule("the kernel answers over ZMQ, becomes idle and executes code", True),
     "output-order": Rule("what a cell prints comes before its idle", True),
+    "cells": Rule("a cell without code is no error, and a cell ends at its first error"),
     "versions": Rule("its packages are none that are known to fail under the gateway", True),
     "rich-output": Rule("HTML and plots reach the client"),
     "stdin": Rule("code can ask the user for input"),

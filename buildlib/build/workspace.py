@@ -125,7 +125,7 @@ class Outside:
         from buildlib.outside.registry.client import connect
         from buildlib.outside.web.retry import PATIENT, QUICK
 
-        return connect(host, retry=QUICK if quick else PATIENT)
+        return connect(host, retry=QUICK if quick else PATIENT, tell=_warn)
 
 
 class Workspace:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
@@ -146,6 +147,8 @@ def _run_transfer(
             hopeless = layers.retried and not layers.finished
             if hopeless or attempt == TRIES or not is_transient(message):
                 raise _refused(reference, done, message, attempt) from None
+            again = f"trying again (attempt {attempt + 1} of {TRIES})"
+            sys.stderr.write(f"warning: {reference}: {' '.join(message.split())}; {again}\n")
         except (RequestException, OSError) as error:
             raise unavailable(endpoint, root_cause(error)) from None
         except DockerException as error:  # a credential helper that fails, for one

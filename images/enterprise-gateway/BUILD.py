@@ -33,8 +33,9 @@ docker_image(
 kernel_check(
     name="verify",
     image=":enterprise-gateway",
-    arguments=["--kernelspec", "python_docker", "--gateway"],
+    arguments=["--gateway"],
     with_images={"//images/kernel-py": ""},
+    kernelspecs=["//kernelspecs:python_docker"],
     srcs=GATEWAY_PROOF,
     doc="the server, with the Python kernel: also what is the same for each kernelspec",
 )

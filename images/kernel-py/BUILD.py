@@ -23,4 +23,4 @@ kernel_image(
     doc="IPython kernel",
 )
 
-kernel_proofs(image="kernel-py", kernelspecs=["python_docker"])
+kernel_proofs(image="kernel-py", kernelspecs=["//kernelspecs:python_docker"])

@@ -20,4 +20,4 @@ kernel_image(
     doc="R kernel",
 )
 
-kernel_proofs(image="kernel-r", kernelspecs=["R_docker"])
+kernel_proofs(image="kernel-r", kernelspecs=["//kernelspecs:R_docker"])

@@ -10,4 +10,7 @@ kernel_image(
     doc="Scala kernel, Apache Toree",
 )
 
-kernel_proofs(image="kernel-scala", kernelspecs=["scala_docker", "spark_scala_docker"])
+kernel_proofs(
+    image="kernel-scala",
+    kernelspecs=["//kernelspecs:scala_docker", "//kernelspecs:spark_scala_docker"],
+)

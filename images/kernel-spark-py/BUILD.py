@@ -25,4 +25,4 @@ kernel_image(
     doc="IPython kernel with Spark",
 )
 
-kernel_proofs(image="kernel-spark-py", kernelspecs=["spark_python_docker"])
+kernel_proofs(image="kernel-spark-py", kernelspecs=["//kernelspecs:spark_python_docker"])

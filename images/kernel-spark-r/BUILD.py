@@ -26,4 +26,4 @@ kernel_image(
     doc="R kernel with Spark",
 )
 
-kernel_proofs(image="kernel-spark-r", kernelspecs=["spark_R_docker"])
+kernel_proofs(image="kernel-spark-r", kernelspecs=["//kernelspecs:spark_R_docker"])

@@ -23,4 +23,4 @@ kernel_image(
     doc="IPython kernel with TensorFlow",
 )
 
-kernel_proofs(image="kernel-tf-py", kernelspecs=["python_tf_docker"])
+kernel_proofs(image="kernel-tf-py", kernelspecs=["//kernelspecs:python_tf_docker"])

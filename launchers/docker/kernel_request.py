@@ -18,7 +18,6 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 from launch_errors import DATA, USAGE, LaunchError, shown
 
-DEEP = 300  # brackets in a JSON text: more may nest more deeply than Python can follow
 ABOUT = "Start a kernel with Docker or Docker Swarm; docs/kernelspecs.md says what it reads."
 REQUIRED = ("kernel-id", "response-address", "public-key")
 OPTIONAL = ("port-range", "spark-context-initialization-mode", "kernel-class-name")
@@ -122,23 +121,51 @@ def folder(name: str, value: object) -> str:
     return text
 
 
-def parsed(name: str, value: str, kind: type) -> Any:
-    """What a JSON text holds: an object or a list."""
-    found = None
-    if value.count("[") + value.count("{") < DEEP:
-        with contextlib.suppress(ValueError):
-            found = json.loads(value)
-    wanted = "a JSON object" if kind is dict else "a JSON list"
-    return found if isinstance(found, kind) else refuse(name, value, wanted)
+def parsed(name: str, text: str, kind: type) -> Any:
+    """What a text in JSON or YAML holds: a list or a mapping, of what JSON can say.
+
+    Args:
+        name: The variable, for messages.
+        text: Its value; empty for an empty one.
+        kind: `list` or `dict`.
+
+    Raises:
+        LaunchError: It is something else, refers to parts of itself, or names types of Python.
+    """
+    wanted = f"a {'list' if kind is list else 'mapping'} in YAML or JSON"
+    try:
+        found = _loaded(text) if text else kind()
+        said = json.dumps(found, allow_nan=False)
+        said.encode()
+        same = json.loads(said) == found
+    except (ValueError, TypeError, RecursionError):
+        refuse(name, text, wanted)
+    if not same:  # for YAML, 1 and on are no texts, also as names of fields
+        refuse(name, text, f"{wanted} whose names are texts: quote them")
+    return found if isinstance(found, kind) else refuse(name, text, wanted)
+
+
+def _loaded(text: str) -> Any:
+    with contextlib.suppress(ValueError):  # first: YAML's reader takes no tabs, and some escapes
+        return json.loads(text)
+    import yaml
+
+    try:
+        # An alias makes a short text stand for gigabytes.
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
+            raise ValueError("an alias")
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ValueError from error
 
 
 def extra_labels(value: str) -> dict[str, str]:
-    """KERNEL_LABELS: a JSON object of texts; names that are Docker's own are refused."""
-    found: dict[str, str] = parsed("KERNEL_LABELS", value or "{}", dict)
+    """KERNEL_LABELS: a mapping of texts; names that are Docker's own are refused."""
+    found: dict[str, str] = parsed("KERNEL_LABELS", value, dict)
     for name, text in found.items():
         matched("a name in KERNEL_LABELS", name, LABEL, "a label's name that may be set")
         if not isinstance(text, str):
-            refuse(f"{name} in KERNEL_LABELS", text, "a text")
+            refuse(f"{name} in KERNEL_LABELS", text, "a text: quote it")
     return found
 
 
@@ -172,16 +199,16 @@ def volume(entry: Any, allowed: Mapping[str, bool]) -> Mount:
 
 
 def mounts(volumes: str, places: str, allowed: str) -> list[Mount]:
-    """What KERNEL_VOLUMES and KERNEL_VOLUME_MOUNTS say, both JSON lists as Kubernetes has them."""
+    """What KERNEL_VOLUMES and KERNEL_VOLUME_MOUNTS say, both lists as Kubernetes has them."""
     names = [name.strip() for name in allowed.split(",")]
     known = {name.removesuffix(":ro"): name.endswith(":ro") for name in names if name}
     sources = {}
-    for entry in parsed("KERNEL_VOLUMES", volumes or "[]", list):
+    for entry in parsed("KERNEL_VOLUMES", volumes, list):
         source = volume(entry, known)
         sources[entry["name"]] = source
     found: dict[str, Mount] = {}
     what = "an entry of KERNEL_VOLUME_MOUNTS"
-    for place in parsed("KERNEL_VOLUME_MOUNTS", places or "[]", list):
+    for place in parsed("KERNEL_VOLUME_MOUNTS", places, list):
         if not isinstance(place, dict) or not place.keys() <= {"name", "mountPath", "readOnly"}:
             refuse(what, place, "an object with name, mountPath and perhaps readOnly")
         target, read_only = folder(what, place.get("mountPath")), place.get("readOnly", False)

@@ -26,9 +26,10 @@ from kernel_request import (
     launch_timeout,
     matched,
     memory,
+    parsed,
     refuse,
 )
-from kube_volumes import LABEL, mounts, parsed, toleration, volumes
+from kube_volumes import LABEL, mounts, toleration, volumes
 from launch_errors import DATA, USAGE, LaunchError, shown
 
 NAME = rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*"
@@ -116,7 +117,7 @@ def _memory(name: str, value: str) -> str:
 def _node_selector(name: str, value: str) -> dict[str, str]:
     found: dict[str, str] = parsed(name, value, dict)
     for key, text in found.items():
-        matched(f"a name in {name}", str(key), SELECTOR, "a label's name")
+        matched(f"a name in {name}", key, SELECTOR, "a label's name")
         matched(f"{key} in {name}", text if isinstance(text, str) else json.dumps(text), VALUE,
                 "a label's value")  # fmt: skip
         if not isinstance(text, str):

@@ -6,41 +6,15 @@ administrator names them in EG_KUBERNETES_ALLOWED_VOLUMES. docs/kernelspecs.md h
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from kernel_request import folder, matched, refuse
+from kernel_request import folder, matched, parsed, refuse
 from launch_errors import DATA, LaunchError, shown
 
 HARMLESS = ("emptyDir", "persistentVolumeClaim", "configMap", "nfs")
 MOUNT_FIELDS = {"name", "mountPath", "readOnly", "subPath"}
 LABEL = "[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?"
-
-
-def parsed(name: str, text: str, kind: type) -> Any:
-    """What a YAML text (so also a JSON text) holds: a list or an object, of what JSON can say.
-
-    Args:
-        name: The variable, for messages.
-        text: Its value.
-        kind: `list` or `dict`.
-
-    Raises:
-        LaunchError: It is something else, refers to parts of itself, or names types of Python.
-    """
-    import yaml
-
-    wanted = f"a {'list' if kind is list else 'mapping'} in YAML or JSON"
-    try:
-        # An alias makes a short text stand for gigabytes.
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, yaml.SafeLoader)):
-            refuse(name, text, f"{wanted} without anchors")
-        found = yaml.safe_load(text)
-        json.dumps(found, allow_nan=False).encode()
-    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
-        refuse(name, text, wanted)
-    return found if isinstance(found, kind) else refuse(name, text, wanted)
 
 
 def volumes(text: str, allowed: str) -> tuple[list[dict[str, Any]], set[str]]:

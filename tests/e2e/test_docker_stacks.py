@@ -113,10 +113,13 @@ def pins(family: Family) -> dict[str, dict[str, str]]:
 
 
 def test_before_the_lock_the_plan_says_what_to_do(family: Family) -> None:
-    done = family.run("plan")
-    assert done.code == 3
-    assert re.search(rf"images.lock has no image entry for {STACKS}:", done.text)
-    assert "fix: ./doitw lock //images/bases/stacks:" in done.text
+    plan = family.run("plan")
+    assert plan.code == 0
+    assert re.search(rf"fix: ./doitw lock image .*{STACKS}:", plan.text)
+    build = family.run("build")
+    assert build.code == 3
+    assert re.search(rf"images.lock has no image entry for {STACKS}:", build.text)
+    assert re.search(rf"fix: ./doitw lock (image )?{STACKS}:", build.text)
 
 
 def test_the_lock_pins_the_digest_under_the_public_name(

@@ -405,6 +405,22 @@ def test_it_lists_the_kernels_that_are_allowed_to_who_has_the_token(gateway):
 
 
 @pytest.mark.engine
+@pytest.mark.parametrize("name", ["r_docker", "R_docker"])
+def test_it_starts_no_kernel_that_is_not_allowed_by_whichever_way(gateway, name):
+    status, said = gateway.ask("/kernels", {"name": name, "env": {"KERNEL_USERNAME": "alice"}})
+    assert (status, json.loads(said)["message"]) == (403, f"kernel {name!r} is not allowed here")
+    session = {"path": "a.ipynb", "type": "notebook", "name": "a", "kernel": {"name": name}}
+    status, said = gateway.ask("/sessions", session)
+    assert (status, json.loads(said)["short_message"]) == (501, f"{name} not found")
+    status, _ = gateway.ask(f"/kernelspecs/{name}")
+    assert status == 404
+    assert gateway.ask("/kernels") == (200, [])
+    log = gateway.container.logs().decode()
+    assert f"kernel {name!r} is not allowed here" in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.engine
 def test_its_health_check_holds_under_token_and_base_address(gateway):
     code, said = gateway.container.exec_run(["check-enterprise-gateway.sh"])
     assert (code, said) == (0, b"")

@@ -93,6 +93,25 @@ def test_a_cell_waits_for_the_interpreter_and_magics_are_there(lab):
         assert talk.run("%%sql\nselect 40 + 2 as answer", seconds=PATIENCE).text.count("42") == 1
 
 
+CELLS = {
+    "// one\n\n/* two /* three */ */ // four\n;": "ok",
+    "/** of\n * what */": "ok",
+    "\t\r\n": "ok",
+    "/* without an end": "error",
+    "//\nval kept = 42\n// and": "ok",
+    "kept / 0; val lost = 1": "error",
+    "println(lost)": "error",
+    "%%sql\r\nselect 40 + 2 as answer": "ok",
+}
+
+
+def test_cells_without_code_end_well_and_others_as_they_should(lab):
+    with own_kernel(lab) as kernel:
+        found = {cell: kernel.talk.run(cell, seconds=PATIENCE).status for cell in CELLS}
+        assert found == CELLS
+        assert kernel.talk.run("println(kept)", seconds=PATIENCE).text == "42\n"
+
+
 def test_an_interrupt_ends_a_cell_that_waits_for_the_interpreter_alone(lab):
     with own_kernel(lab) as kernel:
         cell = kernel.talk.begin('println("run")')

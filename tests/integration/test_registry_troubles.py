@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from buildlib.build.workspace import Outside
 from buildlib.errors import ActionError
 from buildlib.outside.registry.client import connect
 from buildlib.outside.registry.protocol import OCI_MANIFEST, Manifest, RegistryUnavailable
@@ -81,6 +83,16 @@ def test_the_wait_is_as_long_as_the_registry_asks(world):
     world.way.answer(429, method="PUT", path="/manifests/", retry_after=7)
     patient.client.put_manifest(HERE, "dev", made)
     assert patient.waits == [7]
+
+
+def test_what_is_asked_again_is_said_to_who_waits(world, capsys):
+    world.way.answer(503, times=1, method="HEAD", path="/manifests/", retry_after=1)
+    assert Outside().registry(world.way.host, quick=False).head(HERE, "dev") is None
+    assert re.fullmatch(
+        rf"warning: registry {world.way.host} answers 503 .*; trying again in 1\.0 s"
+        r" \(attempt 2 of 8\)\n",
+        capsys.readouterr().err,
+    )
 
 
 def test_what_fails_for_ever_is_told_as_unavailable(world):

@@ -56,6 +56,8 @@ class PythonKernel(ZmqKernel):
         variable="import os; print(os.environ.get('NAME', ''), end='')",
         cells={"sleep": NAP, "spin": "print('go', flush=True)\nwhile True: pass"},
         short="for i in range(300): print(i)",
+        windows="number = 6\r\nif number:\r\n    print(number * 7, end='')\r\n",
+        fails="print('before', end=''); 1 / 0; print('after')",
         program="print('go', flush=True)\nimport os; print(os.system('sleep 600') != 0)",
         program_ended="True",
         children="import subprocess\n"

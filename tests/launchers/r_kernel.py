@@ -53,6 +53,8 @@ class RKernel(ZmqKernel):
             "spin": "cat('go\\n'); repeat {}",
         },
         short="for (i in 1:300) cat(i, '')",
+        windows="number <- 6\r\nif (number > 1) {\r\n  cat(number * 7)\r\n}\r\n",
+        fails="cat('before'); stop('no'); cat('after')",
         program="cat('go\\n'); cat(system('sleep 600') != 0)",
         program_ended="TRUE",
         children="system('sleep 600', wait = FALSE)\n"

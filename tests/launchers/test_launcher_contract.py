@@ -157,6 +157,32 @@ def test_messages_that_are_not_ours_are_not_obeyed(launch):
         stranger.stop_channels()
 
 
+# cells
+
+
+@MESSAGES
+def test_nothing_of_a_cell_runs_after_its_first_error(launch):
+    kernel = launch()
+    said = kernel.run(kernel.words.fails)
+    assert said.startswith("before")
+    assert "after" not in said
+    kernel.wait_until_up()
+
+
+@MESSAGES
+def test_lines_of_a_cell_may_end_as_on_windows(launch):
+    kernel = launch()
+    assert kernel.run(kernel.words.windows) == "42"
+
+
+@MESSAGES
+@pytest.mark.parametrize("code", ["", " \n\t", "# nothing"])
+def test_a_cell_with_nothing_to_run_ends_well(launch, code):
+    kernel = launch()
+    assert kernel.run(code) == ""
+    kernel.wait_until_up()
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [

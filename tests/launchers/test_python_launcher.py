@@ -6,8 +6,10 @@ import signal
 import time
 
 import pytest
-from fake_gateway import PATIENCE
+from fake_gateway import PATIENCE, wait_for
 from python_kernel import PythonKernel
+
+from tests.support.pace import promptly
 
 pytestmark = pytest.mark.slow
 
@@ -76,3 +78,61 @@ def test_an_interrupt_reaches_code_that_waits_in_a_system_call_beside_many_threa
         time.sleep(0.3)
         kernel.request(signum=2)
         kernel.assert_interrupted(cell)
+
+
+SLEEPS = "import asyncio\nprint('go', flush=True)\nawait asyncio.sleep(60)"
+GATHERS = """
+import asyncio
+async def forever():
+    await asyncio.Event().wait()
+print("go", flush=True)
+await asyncio.gather(forever(), forever())
+"""
+COMPUTES = """
+import asyncio
+await asyncio.sleep(0)
+print("go", flush=True)
+while True: pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [(SLEEPS, "CancelledError"), (GATHERS, "CancelledError"), (COMPUTES, "KeyboardInterrupt")],
+    ids=["sleeps", "gathers", "computes"],
+)
+def test_an_interrupt_ends_a_cell_that_awaits_something(launch, code, error):
+    kernel = launch()
+    kernel.remember()
+    for _ in range(2):
+        cell = kernel.begin_endless(code)
+        kernel.assert_running(cell)
+        kernel.request(signum=2)
+        with promptly(2):
+            assert error in kernel.result_of(cell)
+        assert kernel.remembers()  # so the next cell runs
+
+
+def test_a_task_of_an_earlier_cell_outlives_an_interrupt(launch):
+    kernel = launch()
+    kernel.run(
+        "import asyncio\nticks = []\nasync def tick():\n"
+        "    while True:\n        ticks.append(1)\n        await asyncio.sleep(0.01)\n"
+        "task = asyncio.ensure_future(tick())"
+    )
+    cell = kernel.begin_endless(SLEEPS)
+    kernel.assert_running(cell)
+    kernel.request(signum=2)
+    assert "CancelledError" in kernel.result_of(cell)
+    assert kernel.run("print(task.done(), len(ticks) > 1, end='')") == "False True"
+
+
+def test_interrupts_as_a_cell_that_awaits_begins_and_ends_harm_nothing(launch):
+    kernel = launch()
+    kernel.remember()
+    for number in range(20):
+        cell = kernel.begin("import asyncio\nfor _ in range(30): await asyncio.sleep(0)")
+        time.sleep(0.002 * number)
+        kernel.request(signum=2)
+        kernel.result_of(cell)
+    wait_for(kernel.remembers)

@@ -18,6 +18,29 @@ def test_the_kernel_has_nothing_that_the_launcher_needs(launch):
     assert kernel.run("cat(Sys.getenv(c('JPY_PARENT_PID', 'RES_OPTIONS')), ls())") == "  "
 
 
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("y <- 'old'; y <- notthere; y <- 'RAN'\ncat(y)", "ERROR"),  # nor the next line
+        ("cat(1); cat(2); { cat(3); stop('x') }; cat(4)", "123ERROR"),
+        ("f <- function(a) {\n  a * 2 }; cat(f(21)); # a; b\n# c; d", "42"),
+        ("cat('a;b\n'); cat(\n  'c')", "a;b\nc"),
+        ("cat('a'); cat('\r\nb')\rcat('c')", "a\nbc"),
+        ("cat(1); cat(", "ERROR"),  # of which nothing runs
+    ],
+)
+def test_a_line_of_several_expressions_ends_at_its_first_error(launch, code, said):
+    kernel = launch()
+    answer = kernel.run(code)
+    assert answer.partition(":")[0] == said, answer
+    assert kernel.run("cat(get0('y', ifnotfound = 'none'))") == ("old" if "old" in code else "none")
+
+
+def test_plots_of_a_line_belong_together(launch):
+    kernel = launch()
+    assert kernel.run("plot(1); lines(1:2)\nlines(2:1); cat('drawn')") == "drawn"
+
+
 OPTIONS = r"""
 options <- function(...) tryCatch(
   parse_options(c("--kernel-id", "k", ...), character())$spark_mode,

@@ -23,6 +23,8 @@ class Words(NamedTuple):
         variable: Prints the environment's variable NAME, or nothing.
         cells: Cells that never end and print first, by `sleep` and `spin`.
         short: Prints 300 numbers.
+        windows: Prints 42; its lines end as on Windows.
+        fails: One line that prints `before`, fails, and would print `after`.
         program: Prints, waits for `sleep 600`, and prints what is in `program_ended`.
         children: Starts programs in all ways that there are.
         hold_up: Makes an orderly end take for ever.
@@ -36,6 +38,8 @@ class Words(NamedTuple):
     variable: str
     cells: Mapping[str, str]
     short: str
+    windows: str
+    fails: str
     program: str
     program_ended: str
     children: str

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from buildlib.cli.commands.test import _CHECKS
 from buildlib.errors import ActionError, InputError, Location
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,19 +98,48 @@ def test_what_names_no_place_is_no_problem(text, task):
     assert problems(text, task) == []
 
 
-def test_a_failed_test_and_a_lint_finding_are_problems_of_the_test_task():
+FAULTY = {
+    # a tool's command; a file that it does not like; where it says so
+    "ruff": ("import os\n", "1"),
+    "ruff, which cannot read it": ("def f(:\n", "1"),
+    "mypy": ("def f() -> int:\n    return 'x'\n", "2"),
+    "pytest": ("def test_it():\n    assert 1 == 2\n", "2"),
+    "pytest, where no Error is in the name": (
+        "import subprocess\n\n\ndef test_it():\n    raise subprocess.TimeoutExpired('x', 1)\n", "5"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", FAULTY)
+def test_what_a_tool_finds_is_a_problem_of_the_test_task(what, tmp_path):
     [task] = [each for each in TASKS["tasks"] if each["label"] == "test"]
-    output = (
-        "tests/unit/test_ide.py:12: AssertionError\n"
-        "buildlib/errors.py:70: error: Incompatible return value type  [return-value]\n"
-        "buildlib/errors.py:3:5: F401 `os` imported but unused\n"
-        "tests/unit/test_ide.py ....                                [100%]\n"
-    )
-    assert [(each["file"], each["line"]) for each in problems(output, task)] == [
-        ("tests/unit/test_ide.py", "12"),
-        ("buildlib/errors.py", "70"),
-        ("buildlib/errors.py", "3"),
-    ]
+    tool = what.partition(",")[0]
+    steps = {"ruff": "lint", "mypy": "types"}
+    command = dict(_CHECKS)[steps[tool]] if tool in steps else ("pytest",)
+    text, line = FAULTY[what]
+    name = "test_faulty.py" if tool == "pytest" else "faulty.py"
+    (tmp_path / "a folder").mkdir()
+    (tmp_path / "a folder" / name).write_text(text)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    words = [word for word in command if word != "."]
+    done = subprocess.run(
+        [sys.executable, "-m", *words, f"a folder/{name}"],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout + done.stderr
+    found = problems(done.stdout, task)
+    assert {each["file"] for each in found} == {f"a folder/{name}"}
+    assert line in {each["line"] for each in found}
+
+
+def test_a_file_whose_format_is_wrong_is_named(tmp_path):
+    (tmp_path / "ugly.py").write_text("x  =  1\n")
+    done = subprocess.run(
+        [sys.executable, "-m", *dict(_CHECKS)["format"]],
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "ugly.py" in done.stdout
 
 
 def test_patterns_hold_nothing_that_javascript_reads_differently(task):

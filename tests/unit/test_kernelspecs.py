@@ -507,7 +507,7 @@ def roots(script: bytes) -> set[str]:
 @pytest.mark.parametrize(
     ("name", "needs"),
     [
-        ("python_docker", {"docker", "requests"}),
+        ("python_docker", {"docker", "requests", "yaml"}),
         ("python_kubernetes", {"docker", "jinja2", "kubernetes", "urllib3", "yaml"}),
         ("spark_python_operator", {"docker", "jinja2", "kubernetes", "urllib3", "yaml"}),
     ],

@@ -285,6 +285,41 @@ def test_mounts_that_the_administrator_allows():
 
 
 @pytest.mark.parametrize(
+    ("written", "places"),
+    [
+        ("[{name: data, hostPath: {path: /srv/data}}]", "[{name: data, mountPath: /d}]"),
+        ("- name: data\n  hostPath:\n    path: /srv/data\n", "- {name: data, mountPath: /d}"),
+        (volumes(HOST), volumes({"name": "data", "mountPath": "/d"})),
+        (json.dumps([HOST], indent="\t"), '[\t{"name": "d\\u0061ta", "mountPath": "\\/d"}]'),
+    ],
+    ids=["short", "block", "JSON", "JSON with tabs"],
+)
+def test_mounts_may_be_written_in_yaml_and_in_json(written, places):
+    given = {"KERNEL_VOLUMES": written, "KERNEL_VOLUME_MOUNTS": places}
+    found = request(**given, EG_DOCKER_ALLOWED_MOUNTS="/srv/data").mounts
+    assert found == [("bind", "/srv/data", "/d", False)]
+
+
+def test_labels_may_be_written_in_yaml_and_in_json():
+    for written in ("{team: a, tier: '1'}", '{"team": "a", "tier": "1"}', "team: a\ntier: '1'"):
+        found = request(KERNEL_LABELS=written).labels
+        assert (found["team"], found["tier"]) == ("a", "1")
+    for written, wrong in (("{tier: 1}", "quote it"), ("{1: a}", "names are texts: quote them")):
+        assert wrong in str(refusal(KERNEL_LABELS=written))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[&a {name: v, emptyDir: {}}, *a]", "[{name: !!python/x v}]", "[" * 3000, "{}", "x", "[",
+     "[{name: v, emptyDir: {x: 2001-01-01}}]", "[.nan]", '["\\ud800"]', "- " * 2000],
+)  # fmt: skip
+def test_texts_that_are_no_lists_are_refused_by_name(text):
+    for name in ("KERNEL_VOLUMES", "KERNEL_VOLUME_MOUNTS"):
+        error = refusal(**{name: text})
+        assert (error.code, name in str(error)) == (65, True)
+
+
+@pytest.mark.parametrize(
     "path",
     [
         "/",

@@ -277,6 +277,18 @@ def test_what_may_only_be_read_is_mounted_so():
 @pytest.mark.parametrize(
     "text",
     [
+        "[{name: v, nfs: {server: s, path: /}}]", "- name: v\n  nfs: {server: s, path: /}",
+        '[\t{"name": "v", "nfs": {"server": "\\u0073", "path": "\\/"}}]',
+    ],
+)  # fmt: skip
+def test_volumes_may_be_written_in_yaml_and_in_json(text):
+    wanted = [{"name": "v", "nfs": {"server": "s", "path": "/"}}]
+    assert pod(KERNEL_VOLUMES=text)["spec"]["volumes"] == wanted
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
         "{}", "x", "[x]", "[{name: v}]", "[{name: v, emptyDir: }]", "[{emptyDir: {}, nfs: {}}]",
         "[{name: V, emptyDir: {}}]", "[{name: v, emptyDir: {}, nfs: {}}]", "[",
         "[{name: !!python/x v}]", "[&a {name: v, emptyDir: {}}, *a]",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
+import re
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +18,7 @@ from token_registry import TokenRegistry
 
 from buildlib.core.model.settings import HUB
 from buildlib.errors import ActionError, InputError
+from buildlib.outside.registry import http
 from buildlib.outside.registry.address import is_loopback, server_of
 from buildlib.outside.registry.challenge import Challenge, parse_challenge
 from buildlib.outside.registry.client import connect
@@ -22,6 +26,7 @@ from buildlib.outside.registry.protocol import RegistryUnavailable
 from buildlib.outside.registry.upload import CHUNK
 from buildlib.outside.web.credentials import docker_login
 from buildlib.outside.web.retry import Retry
+from tests.support.pace import promptly
 from tests.support.registry import registry
 
 HASTY = Retry(attempts=2, first_delay=0.01, longest_delay=0.05, connect_timeout=5, read_timeout=30)
@@ -285,6 +290,78 @@ def by_name(monkeypatch: pytest.MonkeyPatch) -> None:
         return real("127.0.0.1" if host == "registry.test" else host, *rest, **more)
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
+
+
+# a registry that is not there
+
+
+@pytest.fixture
+def nobody() -> str:
+    """A port of this machine at which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{free.getsockname()[1]}"
+
+
+@pytest.fixture
+def unheard() -> Iterator[str]:
+    """A port that takes no connection, as behind a firewall that drops what comes."""
+    with socket.socket() as deaf, contextlib.ExitStack() as at_end:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen(0)
+        for _ in range(3):
+            waiting = at_end.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(deaf.getsockname())
+        yield f"127.0.0.1:{deaf.getsockname()[1]}"
+
+
+def test_a_registry_that_refuses_is_told_within_three_seconds(nobody):
+    with promptly(3), pytest.raises(RegistryUnavailable, match="Connection refused"):
+        connect(nobody).ping()
+
+
+def test_a_registry_whose_name_nobody_knows_is_told_within_three_seconds(monkeypatch):
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with promptly(3), pytest.raises(RegistryUnavailable, match="does not resolve"):
+        connect("registry.test").ping()
+
+
+@pytest.mark.parametrize("why", ["no connection", "a slow name server"])
+def test_a_registry_that_keeps_us_waiting_is_told_meanwhile(unheard, monkeypatch, why):
+    assert http._SOON < 3
+    monkeypatch.setattr(http, "_SOON", 0.1)
+    host, told = unheard, []
+    if why == "a slow name server":
+        real = socket.getaddrinfo
+
+        def slow(*asked: object, **more: object) -> object:
+            time.sleep(0.4)
+            return real(*asked, **more)
+
+        monkeypatch.setattr(socket, "getaddrinfo", slow)
+    with pytest.raises(RegistryUnavailable, match="no connection in time"):
+        connect(host, retry=HASTY._replace(connect_timeout=0.3), tell=told.append).ping()
+    assert told[0] == f"warning: registry {host} has not answered yet"
+
+
+def test_a_registry_that_was_there_is_waited_for_and_that_is_told():
+    told: list[str] = []
+    waits: list[float] = []
+    retry = HASTY._replace(attempts=4, first_delay=2.0, longest_delay=20)
+    with registry() as there:
+        client = connect(there.host, retry=retry, wait=waits.append, tell=told.append)
+        client.ping()
+        there.kill()
+        with pytest.raises(RegistryUnavailable, match="Connection refused"):
+            client.ping()
+    assert len(waits) == 3
+    assert re.fullmatch(
+        rf"warning: registry {there.host} .+; trying again in \d\.\d s \(attempt 2 of 4\)", told[0]
+    )
 
 
 def test_an_authority_beside_dockers_is_trusted_for_its_registry_only(

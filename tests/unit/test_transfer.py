@@ -124,10 +124,16 @@ def failed(text: str, *before: dict[str, Any]) -> list[dict[str, Any]]:
     return [*before, {"errorDetail": {"message": text}, "error": text}]
 
 
-def test_an_error_in_the_middle_is_tried_again(waits: list[int]) -> None:
-    Client.answers = [failed("EOF"), failed("toomanyrequests: slow down"), PUSHED]
+def test_an_error_in_the_middle_is_tried_again_and_told(
+    waits: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    Client.answers = [failed("EOF"), failed("toomanyrequests: slow\n down"), PUSHED]
     assert transfer.push("r.test/a:1") == "sha256:1"
     assert waits == [1, 2]
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: r.test/a:1: EOF; trying again (attempt 2 of 6)",
+        "warning: r.test/a:1: toomanyrequests: slow down; trying again (attempt 3 of 6)",
+    ]
 
 
 def test_tries_come_to_an_end(waits: list[int]) -> None:

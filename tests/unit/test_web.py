@@ -61,6 +61,19 @@ def test_whoever_has_come_further_than_ever_begins_to_count_anew():
         attempts.failed(passing(), 2)  # it was further already
 
 
+def test_what_is_tried_again_is_told_where_it_takes_a_second():
+    told: list[str] = []
+    retry = Retry(attempts=4, first_delay=0.1, longest_delay=9.0)
+    attempts = Attempts(retry, lambda _: None, tell=lambda what, _: told.append(what))
+    attempts.failed(passing("went silent"))
+    attempts.failed(passing("answers 503", after=2.0))
+    attempts.failed(passing("answers 429", after=5.0))
+    assert told == [
+        "answers 503; trying again in 2.0 s (attempt 3 of 4)",
+        "answers 429; trying again in 5.0 s (attempt 4 of 4)",
+    ]
+
+
 @pytest.mark.parametrize("retry", [Retry(), QUICK, PATIENT])
 def test_waits_double_and_are_as_long_as_the_server_asks_within_bounds(retry):
     for failures in range(1, 20):

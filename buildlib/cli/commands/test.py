@@ -24,7 +24,7 @@ from buildlib.errors import EngineUnavailable
 from buildlib.text import duration
 
 _CHECKS = (
-    ("lint", ["ruff", "check", "."]),
+    ("lint", ["ruff", "check", "--output-format=concise", "."]),  # for .vscode/tasks.json
     ("format", ["ruff", "format", "--check", "--quiet", "."]),
     ("types", ["mypy"]),
     ("layers", ["lint-imports", "--no-logo"]),

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from buildlib.core.dsl.declare import declare, label, sources
 from buildlib.core.model.label import Reference
 from buildlib.core.model.output import Output
-from buildlib.core.model.target import IMAGE, WITH, Dep, Rule, Target, Targets
+from buildlib.core.model.target import IMAGE, NAME, WITH, Dep, Rule, Target, Targets
 from buildlib.errors import ActionError
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ def kernel_check(
     image: str,
     arguments: Sequence[str] = (),
     with_images: Mapping[str, str] | None = None,
+    kernelspecs: Sequence[str] = (),
     srcs: Sequence[str] = ("//verify",),
     manual: bool = False,
     doc: str = "",
@@ -43,6 +44,7 @@ def kernel_check(
         arguments: Further arguments of `python -m verify`.
         with_images: Label of images that the run needs too -> the option that names them, empty
             where they are plain arguments.
+        kernelspecs: Labels of the kernelspecs that the run starts, each named by `--kernelspec`.
         srcs: Labels of the code of the proof.
         manual: Run only when asked for by name: the proof changes more than its own containers.
         doc: One line for `doit list`.
@@ -51,6 +53,8 @@ def kernel_check(
     deps.append(Dep(IMAGE, "", Reference(label(image))))
     needed = {str(label(text)): option for text, option in (with_images or {}).items()}
     deps += [Dep(WITH, text, Reference(label(text))) for text in needed]
+    started = [label(text) for text in kernelspecs]
+    deps += [Dep(NAME, str(each), Reference(each)) for each in started]
     declare(
         RULE,
         name=name,
@@ -77,7 +81,9 @@ class KernelCheck(Rule):
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
         (image,) = (dep.ref.label for dep in target.deps if dep.kind == IMAGE)
         others = {dep.name: dep.ref.label for dep in target.deps if dep.kind == WITH}
-        arguments = [*target.attrs["arguments"], context.image_reference(image)]
+        started = [dep.ref.label.name for dep in target.deps if dep.kind == NAME]
+        arguments = [f"--kernelspec={name}" for name in started]
+        arguments += [*target.attrs["arguments"], context.image_reference(image)]
         for text, option in target.attrs["with_images"].items():
             reference = context.image_reference(others[text])
             arguments += [option, reference] if option else [reference]

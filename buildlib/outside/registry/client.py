@@ -33,7 +33,7 @@ from buildlib.outside.registry.protocol import (
 from buildlib.outside.registry.upload import Blob, Pieces, Upload
 from buildlib.outside.web.connections import PIECE, Body, Request, Response, body_of, pieces
 from buildlib.outside.web.errors import HttpError
-from buildlib.outside.web.retry import PATIENT, Attempts, Retry, retrying
+from buildlib.outside.web.retry import PATIENT, Retry
 
 Ask = Callable[[Request, str], Response]
 """`RegistryHttp.ask` or `ask_once`."""
@@ -51,6 +51,7 @@ def connect(
     *,
     retry: Retry = PATIENT,
     wait: Callable[[float], None] = time.sleep,
+    tell: Callable[[str], object] = lambda _: None,
 ) -> Registry:
     """The client of a registry. Sends no request yet.
 
@@ -58,9 +59,10 @@ def connect(
         host: `registry.example.com:5000`, `docker.io`, `localhost:5000`: no scheme, no path.
         retry: `PATIENT` or `QUICK` of `web.retry`.
         wait: Called with the seconds between two attempts.
+        tell: Takes a line for people when the registry keeps them waiting.
     """
     server = server_of(host)
-    return HttpRegistry(server, RegistryHttp(server, retry, wait))
+    return HttpRegistry(server, RegistryHttp(server, retry, wait, tell))
 
 
 class HttpRegistry:
@@ -117,7 +119,7 @@ class HttpRegistry:
             return self._has(self._http.ask, repository, digest, PULL)
 
     def read_blob(self, repository: str, digest: str) -> Iterator[bytes]:
-        attempts = Attempts(self._http.retry, self._http.wait)
+        attempts = self._http.attempts()
         content = hashlib.new(digest.partition(":")[0])
         arrived = 0
         with self._explaining(f"read blob {digest} of {repository}", repository):
@@ -184,7 +186,7 @@ class HttpRegistry:
             return True
 
         with self._explaining(f"delete {_joined(repository, digest)}", repository):
-            return retrying(once, self._http.retry, self._http.wait)
+            return self._http.retrying(once)
 
     def _put(self, repository: str, digest: str, size: int, pieces: Pieces) -> None:
         """Upload a blob unless the registry has it."""

@@ -6,7 +6,10 @@ It does not know manifests or blobs. Requests fail with `HttpError`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import urllib3
@@ -25,12 +28,18 @@ from buildlib.outside.web.connections import (
     read_all,
 )
 from buildlib.outside.web.errors import HttpError
-from buildlib.outside.web.retry import Retry, retrying
+from buildlib.outside.web.retry import Attempts, Retry, retrying
 from buildlib.outside.web.trust import no_trust, registry_trust
 
 _UNAUTHORIZED = 401
 _MOST_OF_AN_ERROR = 1 << 14
 _CONNECTIONS = 16
+_SOON = 2.0
+"""Seconds after which it is said that a registry has not answered yet."""
+_NOWHERE = 1.0
+"""Seconds for which a registry that never answered may be nowhere: it may just be starting."""
+
+T = TypeVar("T")
 
 
 class RegistryHttp:
@@ -40,12 +49,24 @@ class RegistryHttp:
         server: The registry.
         retry: For `ask`.
         wait: Called with the seconds between attempts.
+        tell: Takes a line for people about each wait that takes its time.
     """
 
-    def __init__(self, server: Server, retry: Retry, wait: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        retry: Retry,
+        wait: Callable[[float], None],
+        tell: Callable[[str], object],
+    ) -> None:
         self.server = server
-        self.retry = retry
-        self.wait = wait
+        self._retry = retry
+        self._wait = wait
+        self._tell = tell
+        self._telling = threading.Lock()
+        self._told_until = 0.0
+        self._first_asked = 0.0
+        self._has_answered = False
         trusted = registry_trust(server.host)
         self._connections = Connections(trusted, retry, keep=_CONNECTIONS)
         self._direct: Connections | None = None
@@ -63,7 +84,15 @@ class RegistryHttp:
             request: Its URL may be a path from the registry's root.
             scope: As for `RegistryAuth.header`.
         """
-        return retrying(lambda: self.ask_once(request, scope), self.retry, self.wait)
+        return self.retrying(lambda: self.ask_once(request, scope))
+
+    def retrying(self, call: Callable[[], T], progress: Callable[[], int] = int) -> T:
+        """`web.retry.retrying`, as this registry is asked."""
+        return retrying(call, self._retry, self._wait, progress, self._keeps_waiting)
+
+    def attempts(self) -> Attempts:
+        """`web.retry.Attempts`, as this registry is asked."""
+        return Attempts(self._retry, self._wait, tell=self._keeps_waiting)
 
     def ask_once(self, request: Request, scope: str) -> Response:
         """Send once."""
@@ -137,7 +166,38 @@ class RegistryHttp:
         if authorization:
             headers = {**request.headers, "Authorization": authorization}
             request = request._replace(headers=headers)
-        return (direct or self._connections).send(request)
+        with nullcontext() if self._has_answered else self._first_contact():
+            response = (direct or self._connections).send(request)
+        self._has_answered = True
+        return response
+
+    @contextmanager
+    def _first_contact(self) -> Iterator[None]:
+        """Say soon that there is no answer, and do not wait long for a registry that is nowhere.
+
+        One that has answered before is away for a while; one that never did has a wrong name.
+        """
+        slow = threading.Timer(_SOON, self._keeps_waiting, ("has not answered yet", _SOON))
+        slow.daemon = True
+        if not self._first_asked:  # later attempts are told with their reasons
+            self._first_asked = time.monotonic()
+            slow.start()
+        try:
+            yield
+        except HttpError as error:
+            if error.nobody and time.monotonic() - self._first_asked >= _NOWHERE:
+                error.transient = False
+            raise
+        finally:
+            slow.cancel()
+
+    def _keeps_waiting(self, what: str, seconds: float) -> None:
+        """Tell it once, however many threads wait."""
+        with self._telling:
+            if time.monotonic() < self._told_until:
+                return
+            self._told_until = time.monotonic() + seconds
+        self._tell(f"warning: registry {self.server.host} {what}")
 
 
 def _address(url: str) -> Address:

@@ -15,7 +15,6 @@ from urllib.parse import quote, urljoin
 from buildlib.outside.registry.http import RegistryHttp
 from buildlib.outside.web.connections import Body, Request, Response
 from buildlib.outside.web.errors import HttpError
-from buildlib.outside.web.retry import retrying
 
 CHUNK = 16 << 20
 """Bytes per chunk: the most that is sent again when the registry can resume."""
@@ -60,7 +59,7 @@ class Upload:
         self._continued = False  # after a failure: the parts may not fit together
 
     def run(self) -> None:
-        retrying(self._attempt, self._http.retry, self._http.wait, lambda: self._offset)
+        self._http.retrying(self._attempt, lambda: self._offset)
 
     def _attempt(self) -> None:
         if self._continued and self._is_complete():

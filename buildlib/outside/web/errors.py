@@ -48,6 +48,7 @@ class HttpError(Exception):
         codes: Error codes in the body of the response: `MANIFEST_UNKNOWN`, …
         message: The server's own words.
         transient: Whether the same request may succeed later.
+        nobody: Whether there is nobody at the address: no such name, or a refused connection.
         retry_after: Seconds that the server asks to wait.
     """
 
@@ -61,6 +62,7 @@ class HttpError(Exception):
         codes: tuple[str, ...] = (),
         message: str = "",
         transient: bool = False,
+        nobody: bool = False,
         retry_after: float | None = None,
     ) -> None:
         self.reason = reason
@@ -70,6 +72,7 @@ class HttpError(Exception):
         self.codes = codes
         self.message = message
         self.transient = transient
+        self.nobody = nobody
         self.retry_after = retry_after
         super().__init__(f"{self.url} {reason}".lstrip())
 
@@ -92,6 +95,7 @@ def connection_error(error: urllib3_errors.HTTPError, *, url: str, reached: bool
     causes = list(_chain(error))
     cause = causes[-1]
     why = getattr(cause, "strerror", None)
+    nobody = isinstance(error, urllib3_errors.NewConnectionError)
     if isinstance(cause, ssl.SSLCertVerificationError):
         reason = f"has a certificate that is not trusted here: {cause.verify_message}"
         return HttpError(reason, "certificate", url=url)
@@ -111,7 +115,8 @@ def connection_error(error: urllib3_errors.HTTPError, *, url: str, reached: bool
         reason = "went silent"
     else:
         reason = "broke the connection"
-    return HttpError(reason, "broken" if reached else "silent", url=url, transient=True)
+    kind: Kind = "broken" if reached else "silent"
+    return HttpError(reason, kind, url=url, transient=True, nobody=nobody)
 
 
 def _seconds(retry_after: str) -> float | None:

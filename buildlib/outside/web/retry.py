@@ -7,12 +7,18 @@ new bytes have arrived, over any number of requests, and a wait can be interrupt
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from buildlib.outside.web.errors import HttpError
+from buildlib.text import duration
 
 T = TypeVar("T")
+
+
+_SHORT = 1.0
+"""Seconds that need not be told."""
 
 
 class Stopped(Exception):
@@ -66,13 +72,23 @@ class Attempts:
         retry: When to give up, and how long to wait.
         wait: Called with seconds; may raise to end the work.
         furthest: The progress (such as bytes) that the work starts from.
+        tell: Takes what happened and what follows, without the server's name, and the seconds that
+            will pass; not called for what takes no time.
     """
 
-    def __init__(self, retry: Retry, wait: Callable[[float], object], furthest: int = 0) -> None:
+    def __init__(
+        self,
+        retry: Retry,
+        wait: Callable[[float], object],
+        furthest: int = 0,
+        tell: Callable[[str, float], object] = lambda *_: None,
+    ) -> None:
         self._retry = retry
         self._wait = wait
         self._furthest = furthest
+        self._tell = tell
         self._failures = 0
+        self._began = time.monotonic()
 
     def failed(self, error: HttpError, progress: int = 0) -> None:
         """Wait before the next attempt; raises `error` if it is permanent or the last attempt's.
@@ -84,7 +100,11 @@ class Attempts:
         self._furthest = max(progress, self._furthest)
         if not error.transient or self._failures >= self._retry.attempts:
             raise error
-        self._wait(self._retry.delay(self._failures, error.retry_after))
+        seconds = self._retry.delay(self._failures, error.retry_after)
+        if time.monotonic() - self._began + seconds >= _SHORT:
+            count = f"attempt {self._failures + 1} of {self._retry.attempts}"
+            self._tell(f"{error.reason}; trying again in {duration(seconds)} ({count})", seconds)
+        self._wait(seconds)
 
 
 def retrying(
@@ -92,9 +112,10 @@ def retrying(
     retry: Retry,
     wait: Callable[[float], object],
     progress: Callable[[], int] = int,
+    tell: Callable[[str, float], object] = lambda *_: None,
 ) -> T:
     """Call again after each transient `HttpError`, as `Attempts` allows; others are raised."""
-    attempts = Attempts(retry, wait, progress())
+    attempts = Attempts(retry, wait, progress(), tell)
     while True:
         try:
             return call()

@@ -13,6 +13,7 @@ ZMQ_USE_FD <- 89L # zmq.h; pbdZMQ has no name for it
 new_kernel <- function(connection_file, supervisor_port, at_interrupt) {
   inherit_ports()
   let_interrupts_reach_user_code(at_interrupt)
+  stop_at_the_first_error()
   kernel <- kernel_class()$new(connection_file = connection_file)
   kernel$supervisor_port <- supervisor_port
   kernel
@@ -51,10 +52,36 @@ let_interrupts_reach_user_code <- function(also) {
     # Without an environment it is IRkernel's own, before the user's, and nobody would catch it.
     if (missing(envir)) return(evaluate::evaluate(input, ...))
     withCallingHandlers(
-      allowInterrupts(evaluate::evaluate(input, envir, ...)),
+      allowInterrupts(evaluate::evaluate(cell(input), envir, ...)),
       interrupt = function(pressed) suspendInterrupts(also())
     )
   })
+}
+
+#' The code of a cell, with the line ends that R's parser knows; R takes all three kinds in a file.
+#'
+#' @param code What a client has sent.
+cell <- function(code) {
+  structure(gsub("\r\n?", "\n", code), class = "launcher_cell")
+}
+
+#' Have nothing of a cell run after its first error, not even what is in the same line.
+#'
+#' evaluate looks for an error after each row of what it has parsed, and a row is a line: `a; b`. Of a
+#' cell, each expression becomes a row of its own.
+stop_at_the_first_error <- function() {
+  registerS3method("parse_all", "launcher_cell", function(x, ...) {
+    lines <- evaluate::parse_all(unclass(x), ...)
+    counts <- pmax(lengths(lines$expr), 1L) # none in a comment
+    if (all(counts == 1L)) return(lines)
+    each <- rep(seq_along(counts), counts)
+    rows <- data.frame(src = ifelse(duplicated(each), "", lines$src[each]))
+    rows$expr <- Map(
+      function(line, count, index) if (count == 1L) line else line[index],
+      lines$expr[each], counts[each], sequence(counts)
+    )
+    rows
+  }, envir = asNamespace("evaluate"))
 }
 
 #' Wait until one of the sockets has a message; an interrupt does not end the waiting.

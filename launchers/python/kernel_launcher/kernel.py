@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +14,8 @@ from kernel_launcher.messages import LauncherError, keep_log
 from kernel_launcher.processes import SHUTDOWN_BEGUN, die_with_parent, send_signal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from types import FrameType
 
 
 def run_kernel(settings: dict[str, Any], script_folder: str) -> None:
@@ -41,6 +45,7 @@ def run_kernel(settings: dict[str, Any], script_folder: str) -> None:
         def init_kernel(self) -> None:
             super().init_kernel()  # type: ignore[no-untyped-call]
             announce_shutdown(self.kernel)
+            interrupt_what_awaits(self.kernel)
 
         def init_shell(self) -> None:
             super().init_shell()  # type: ignore[no-untyped-call]
@@ -77,6 +82,46 @@ def announce_shutdown(kernel: Any) -> None:
 
     kernel.do_shutdown = do_shutdown
     kernel._progressively_terminate_all_children = leave_children  # noqa: SLF001 - no other way
+
+
+def interrupt_what_awaits(kernel: Any) -> None:
+    """Let an interrupt end a cell that awaits something.
+
+    ipykernel has it cancelled by its loop of events, which no signal wakes: nothing happened until
+    the next message, whose cell was aborted then. And code that computes does not come back to the
+    loop at all.
+    """
+
+    @contextlib.contextmanager
+    def cancel_on_sigint(cell: asyncio.Task[Any]) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+
+        def interrupt(number: int, frame: FrameType | None) -> None:
+            if _runs_cell(frame, kernel.shell):
+                signal.default_int_handler(number, frame)
+            loop.call_soon_threadsafe(cell.cancel)
+
+        before = signal.signal(signal.SIGINT, interrupt)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    kernel._cancel_on_sigint = cancel_on_sigint  # noqa: SLF001 - no other way
+
+
+def _runs_cell(frame: FrameType | None, shell: Any) -> bool:
+    """Whether the code of a cell has led here: what is raised then ends the cell alone.
+
+    In a task of its own, or in IPython itself, it would end the loop of events, and so the kernel.
+    """
+    while frame is not None:
+        caller = frame.f_back
+        in_shell = caller is not None and caller.f_code is type(shell).run_code.__code__
+        if in_shell and frame.f_globals is shell.user_global_ns:
+            return True
+        frame = caller
+    return False
 
 
 def inherit_ports(fds: dict[int, int]) -> None:

@@ -8,6 +8,7 @@ import org.apache.toree.interpreter.ExecuteFailure;
 import org.apache.toree.interpreter.Interpreter;
 import org.apache.toree.interpreter.Results;
 import org.apache.toree.interpreter.Results$Error$;
+import org.apache.toree.interpreter.Results$Success$;
 import org.apache.toree.kernel.api.KernelLike;
 import org.apache.toree.kernel.interpreter.scala.ScalaInterpreter;
 import scala.Option;
@@ -15,7 +16,9 @@ import scala.Tuple2;
 import scala.collection.Seq;
 import scala.collection.immutable.List;
 import scala.collection.immutable.Map;
+import scala.collection.immutable.Map$;
 import scala.util.Either;
+import scala.util.Left;
 import scala.util.Right;
 
 /**
@@ -29,6 +32,9 @@ import scala.util.Right;
 public final class BackgroundInterpreter extends ScalaInterpreter {
     /** Set by the launcher where Spark's context is to be made as soon as the interpreter is ready. */
     private static final String EAGER = "launcher.toree.eager";
+
+    /** What a cell without a result answers with. */
+    private static final Map<String, String> NOTHING = Map$.MODULE$.empty();
 
     private static volatile BackgroundInterpreter only;
 
@@ -114,6 +120,9 @@ public final class BackgroundInterpreter extends ScalaInterpreter {
     @Override
     public Tuple2<Results.Result, Either<Map<String, String>, ExecuteFailure>> interpret(
             String code, boolean silent, Option<java.io.OutputStream> output) {
+        if (Cells.isBlank(code)) { // Scala makes an error of it, and "run all" would end here
+            return new Tuple2<>(Results$Success$.MODULE$, new Left<>(NOTHING));
+        }
         if (await()) {
             return super.interpret(code, silent, output);
         }
