@@ -33,7 +33,11 @@ def run(cluster: dict[str, Any], words: list[str], options: dict[str, str]) -> i
     words = [w for w in words if w != "--context" and w != context]
     namespace = words[words.index("--namespace") + 1] if "--namespace" in words else ""
     if words[:2] == ["version", "--client"]:
-        version = {"major": "1", "minor": cluster["minor"], "gitVersion": f"v1.{cluster['minor']}.0"}
+        version = {
+            "major": "1",
+            "minor": cluster["minor"],
+            "gitVersion": f"v1.{cluster['minor']}.0",
+        }
         print(json.dumps({"clientVersion": version}))
     elif words[:2] == ["config", "get-contexts"]:
         print("\n".join(cluster["contexts"]))

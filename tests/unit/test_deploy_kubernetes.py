@@ -321,7 +321,9 @@ class Cluster:
 
     def show(self, **options: str) -> str:
         self.said.clear()
-        question = run.show(*self.ask(**options), "i", EngineReach({}), self.state, self.said.append)
+        question = run.show(
+            *self.ask(**options), "i", EngineReach({}), self.state, self.said.append
+        )
         return str(question["question"])
 
     def up(self, image: str = "i", **options: str) -> Any:
@@ -339,7 +341,7 @@ def cluster(objects, tmp_path, monkeypatch) -> Iterator[Cluster]:
     stub = tmp_path / "bin/kubectl"
     stub.parent.mkdir()
     program = ROOT / "tests/support/stub_kubectl.py"
-    stub.write_text(f"#!/bin/sh\nexec {sys.executable} -S {program} \"$@\"\n")
+    stub.write_text(f'#!/bin/sh\nexec {sys.executable} -S {program} "$@"\n')
     stub.chmod(0o755)
     monkeypatch.setenv("PATH", f"{stub.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("STUB_CLUSTER", str(made.file))
@@ -555,7 +557,8 @@ def test_an_option_of_another_platform_is_refused(words, said):
 
 
 @pytest.mark.parametrize(
-    ("typed", "agreed"), [("y\n", True), ("Yes\n", True), ("\n", False), ("", False), ("no\n", False)]
+    ("typed", "agreed"),
+    [("y\n", True), ("Yes\n", True), ("\n", False), ("", False), ("no\n", False)],
 )
 def test_only_yes_is_yes(typed, agreed, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", __import__("io").StringIO(typed))
