@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 _TENTHS_BELOW = 10
 _MINUTE = 60
 _GB = 10**9
@@ -30,13 +28,10 @@ def clipped(line: str, end: str = "", *, whole: bool = False) -> str:
     return (line if whole or len(line) <= room else f"{line[: room - 1]}…") + end
 
 
-def wrapped(head: str, names: Iterable[str]) -> list[str]:
-    """Names behind a head, over as many lines as they need; none where there are no names."""
-    from textwrap import wrap
+def wrapped(line: str) -> list[str]:
+    """A line over as many lines as it needs."""
+    from textwrap import TextWrapper
 
-    text = ", ".join(names)
-    if not text:
-        return []
-    return wrap(
-        head + text, LINE, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
-    )
+    names_whole = TextWrapper(LINE, break_long_words=False, break_on_hyphens=False)
+    names_whole.subsequent_indent = "  "
+    return names_whole.wrap(line)

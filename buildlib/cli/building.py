@@ -31,6 +31,7 @@ def build(
     as_json: bool = False,
     quiet: bool = False,
     keep_going: bool = False,
+    raises: bool = False,
     typed: Sequence[str] = (),
     before: Sequence[str] = (),
 ) -> int:
@@ -40,6 +41,7 @@ def build(
         jobs: Targets at a time; 0 for the default.
         as_json: Print only the plan, what failed and the exit code, as JSON.
         keep_going: After a failure, go on with targets that do not need the failed one.
+        raises: Raise what failed first, for a verb that has no answer then.
         typed: The command line, where all it asks for is this build.
         before: What was said of it already.
     """
@@ -65,6 +67,8 @@ def build(
     if as_json:
         print_json({**planned, **_outcome(session), "exit_code": code})
     workspace.save()
+    if raises and session.failures:
+        raise next(iter(session.failures.values())).error
     return code
 
 

@@ -108,7 +108,7 @@ def _unknown_option(verb: Verb, name: str, by_form: Mapping[str, Option]) -> Inp
     is_whole = meant and not by_form[meant].takes  # else its value is missing
     return InputError(
         f"{verb.name} has no option {name}{did_you_mean(name, by_form)}",
-        fix=f"./doitw {verb.name} {meant}" if is_whole else f"./doitw help {verb.name}",
+        fix=f"./doitw {verb.name} {meant}" if is_whole else f"./doitw {verb.name} --help",
     )
 
 

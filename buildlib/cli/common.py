@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from buildlib.build.workspace import Workspace, find_root
-from buildlib.cli.verb import SETTINGS, Call
+from buildlib.cli.verb import SETTINGS, Call, names
 from buildlib.core.model.settings import FILE as SETTINGS_FILE
 from buildlib.errors import InputError
 
@@ -89,6 +90,22 @@ def task_name(workspace: Workspace, label: Label) -> str:
 def short_name(workspace: Workspace, label: Label) -> str:
     """A target's task without `build:`, which most lines of a plan would repeat."""
     return task_name(workspace, label).removeprefix("build:")
+
+
+def with_variables(fix: str, variables: Mapping[str, str]) -> str:
+    """Add the settings of this call to the `./doitw` commands of a fix.
+
+    An error in the flavour of one run cannot be mended in another flavour.
+    """
+    settings = {each.name for each in SETTINGS}  # the other variables belong to releases
+    words = [
+        f"{name}={value}"
+        for name, value in variables.items()
+        if f"{name}=" not in fix and name in settings
+    ]
+    command = re.compile(rf"\./doitw (?:{'|'.join(names())})\b[^#;&|\n]*(?<! )")
+    line, comment, rest = fix.partition("  #")
+    return command.sub(lambda call: " ".join([call[0], *words]), line) + comment + rest
 
 
 def needs_target(workspace: Workspace, verb: str) -> InputError:

@@ -6,13 +6,13 @@ A first word that is no verb is a target to build, as in doit.
 from __future__ import annotations
 
 import os
-import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from errno import EDQUOT, ENOSPC, EROFS
 
 from buildlib.cli.call import first_word, parse
-from buildlib.cli.verb import SETTINGS, Call, find, names
+from buildlib.cli.common import print_json, with_variables
+from buildlib.cli.verb import Call, find, names
 from buildlib.errors import BuildError, InputError, UnknownTarget
 from buildlib.suggest import did_you_mean
 
@@ -51,8 +51,6 @@ def run_and_tell(run: Callable[[], int], words: Sequence[str]) -> int:
         told = error if isinstance(error, BuildError) else _unexpected(error)
         sys.stderr.write(told.render() + "\n")
         if "--json" in words:
-            from buildlib.cli.common import print_json
-
             print_json({"error": told.plain()})
         return told.exit_code
     return code
@@ -104,22 +102,6 @@ def _dispatch(words: list[str]) -> int:
             error.fix = f"./doitw {verb.name} {error.meant}"
         error.fix = error.fix and with_variables(error.fix, call.variables)
         raise
-
-
-def with_variables(fix: str, variables: Mapping[str, str]) -> str:
-    """Add the settings of this call to the `./doitw` commands of a fix.
-
-    An error in the flavour of one run cannot be mended in another flavour.
-    """
-    settings = {each.name for each in SETTINGS}  # the other variables belong to releases
-    words = [
-        f"{name}={value}"
-        for name, value in variables.items()
-        if f"{name}=" not in fix and name in settings
-    ]
-    command = re.compile(rf"\./doitw (?:{'|'.join(names())})\b[^#;&|\n]*(?<! )")
-    line, comment, rest = fix.partition("  #")
-    return command.sub(lambda call: " ".join([call[0], *words]), line) + comment + rest
 
 
 def _refuse_misspelt_verb(word: str | None) -> None:

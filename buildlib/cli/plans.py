@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from buildlib.cli.common import print_json, say, short_name, task_name
+from buildlib.cli.common import print_json, say, short_name, task_name, with_variables
 from buildlib.core.keys.compute import ANEW
+from buildlib.core.model.label import Reference
 from buildlib.core.model.lock import FILE as LOCK_FILE
 from buildlib.core.model.section import PYTHON
 from buildlib.core.model.target import HERE
+from buildlib.core.plan.explain import Leaf, describe
 from buildlib.core.plan.plan import BUILD, UNKNOWN
 from buildlib.core.store import names
-from buildlib.text import clipped, duration
+from buildlib.text import LINE, clipped, duration, wrapped
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from buildlib.build.execution.pull_and_publish import RegistryLookup
     from buildlib.build.workspace import Workspace
     from buildlib.cli.verb import Call
-    from buildlib.core.plan.explain import Leaf
+    from buildlib.core.plan.explain import Cause
     from buildlib.core.plan.plan import Plan, Step
 
 _FEW = 3
@@ -42,7 +44,7 @@ def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None)
         print_json(as_json(workspace, plan))
     else:
         not_built = left_out(workspace) if not call.words else []
-        planned = lines(workspace, plan, whole=call.is_verbose)
+        planned = lines(workspace, plan, call)
         output = [*release_commit(workspace), *planned, *not_built]
         output += stamped(workspace, plan)
         for line in output:
@@ -52,15 +54,17 @@ def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None)
     return bool(plan.steps)
 
 
-def lines(workspace: Workspace, plan: Plan, *, whole: bool = False) -> list[str]:
+def lines(workspace: Workspace, plan: Plan, call: Call | None = None) -> list[str]:
     """The plan for people: one line for each stale target, then what made several of them stale.
 
     Args:
-        whole: Each target with its own reason, at any length.
+        call: With `-v 2`, each target has its own reason, at any length.
     """
+    whole = call is not None and call.is_verbose
     out: list[str] = []
     causes = {} if whole else {step: _causes(workspace, step) for step in plan.steps}
     counts = Counter(cause for of_step in causes.values() for cause in of_step)
+    behind = {cause: f"{count} targets" for cause, count in counts.most_common() if count > 1}
     stamped_labels = workspace.graph.stamped() if plan.steps else set()
     width = max((len(short_name(workspace, step.label)) for step in plan.steps), default=0)
     for step in plan.steps:
@@ -71,11 +75,13 @@ def lines(workspace: Workspace, plan: Plan, *, whole: bool = False) -> list[str]
         last_time = f"  (last time {duration(step.seconds)})" if step.seconds else ""
         if step.action == "pull":
             last_time = f"  ({step.size / 1e6:.1f} MB)"
-        own = ", ".join(cause for cause in causes.get(step, ()) if counts[cause] == 1)
-        row = f"{step.action:8} {name}  {step.reason if whole else own}".rstrip()
-        out.append(clipped(row, f"{last_time}{note}", whole=whole))
-    shared = [(cause, count) for cause, count in counts.most_common() if count > 1]
-    out += [clipped(cause, f": {count} targets") for cause, count in shared]
+        own = [cause for cause in causes.get(step, ()) if counts[cause] == 1]
+        row = f"{step.action:8} {name}  {step.reason if whole else ', '.join(own)}"
+        if own and len(row + last_time + note) > LINE:
+            row = f"{step.action:8} {name}"
+            behind |= dict.fromkeys(own, name.strip())
+        out.append(f"{row.rstrip()}{last_time}{note}")
+    out += [clipped(cause, f": {whose}") for cause, whose in behind.items()]
     if not plan.steps:
         verbs = {workspace.graph[step.label].rule.verb for step in plan.fresh}
         verb = "verify" if verbs == {"verify"} else "build"
@@ -88,28 +94,30 @@ def lines(workspace: Workspace, plan: Plan, *, whole: bool = False) -> list[str]
         out.append(f"{len(plan.steps)} to do, {len(plan.fresh)} up to date{total}")
     if not plan.engine_asked:
         out.append("no engine answers: whether images are still there is not known")
-    return out + lock_first(plan.lock_first)
+    return out + lock_first(plan.lock_first, call)
 
 
-def lock_first(commands: Sequence[str]) -> list[str]:
+def lock_first(commands: Sequence[str], call: Call | None) -> list[str]:
     """Lines that say what a build stops at before it begins, and the commands that mend it."""
     if not commands:
         return []
-    return ["a build needs pins first:", *(f"  fix: {command}" for command in commands)]
+    variables = call.variables if call else {}
+    fixes = (f"  fix: {with_variables(command, variables)}" for command in commands)
+    return ["a build needs pins first:", *fixes]
 
 
 def _causes(workspace: Workspace, step: Step) -> list[str]:
     """What made a target stale: the same words for all targets of which the same is true."""
     explainer = workspace.explainer
     if step.action == BUILD and step.reason == explainer.reason(step.label):
-        leaves = explainer.changes(step.label) or ()
-        return list(dict.fromkeys(_cause(workspace, leaf) for leaf in leaves)) or [step.reason]
+        words = (_words(workspace, cause) for cause in explainer.causes(step.label))
+        return list(dict.fromkeys(words)) or [step.reason]
     return [step.reason]
 
 
-def _cause(workspace: Workspace, leaf: Leaf) -> str:
+def _words(workspace: Workspace, cause: Cause) -> str:
     """A changed part by its file, where it has one; else with the target that it is a part of."""
-    (name, old, new), label = leaf.change, leaf.path[-1].label
+    (name, old, new), label = cause.change, cause.ref.label
     change = "added" if old is None else "removed" if new is None else "changed"
     kind, _, rest = name.partition(" ")
     if ANEW in name:
@@ -121,7 +129,8 @@ def _cause(workspace: Workspace, leaf: Leaf) -> str:
         paths = (file.path for file in files if (file.name, file.part) == (in_target, part))
         return f"{next(paths, label.path(in_target))} {change}"
     if kind != "pin":
-        return f"{name} {change} in {label}"
+        ref = Reference(label)
+        return describe(Leaf((ref, ref), cause.change))  # with the target, also for itself
     section = rest.partition(" ")[0]
     if section == PYTHON.name:
         requirements = str(workspace.graph[label].attrs.get("python"))
@@ -135,7 +144,8 @@ def left_out(workspace: Workspace) -> list[str]:
     for label, reason in workspace.left_out.items():
         if workspace.graph[label].rule.origin == HERE:  # not external images, which nobody asks for
             by_reason.setdefault(reason, []).append(short_name(workspace, label))
-    return [f"left out: {', '.join(names)}: {why}" for why, names in by_reason.items()]
+    lines = [f"left out: {', '.join(names)}: {why}" for why, names in by_reason.items()]
+    return [each for line in lines for each in wrapped(line)]
 
 
 def release_commit(workspace: Workspace) -> list[str]:
@@ -158,7 +168,8 @@ def stamped(workspace: Workspace, plan: Plan) -> list[str]:
         few = len(in_package) <= _FEW
         shown += sorted(in_package) if few else [f"{len(in_package)} of {package or 'the root'}"]
     name = names.channel_tag(workspace.settings, "…", workspace.channel)
-    return [f"stamped ({name}, {workspace.version}): {', '.join(shown)}"] if shown else []
+    line = f"stamped ({name}, {workspace.version}): {', '.join(shown)}"
+    return wrapped(line) if shown else []
 
 
 def targets(count: int) -> str:

@@ -64,7 +64,7 @@ def test_a_broken_file_is_wrong_input_with_its_place(
     offline: Family, file: str, content: str | bytes, told: str
 ) -> None:
     offline.path(file).write_bytes(content.encode() if isinstance(content, str) else content)
-    done = offline.run("plan")
+    done = offline.run("build")
     assert done.code == 3, done.text
     assert re.search(told, done.err), done.err
     assert "fix: " in done.err

@@ -100,6 +100,12 @@ def test_a_failed_step_is_told_with_its_line_and_what_was_built_is_kept(
     done = family.run("build")
     assert done.code == 1
     assert re.search(r"^images/left/Dockerfile:7: error: ", done.err, re.MULTILINE), done.err
+    (fix,) = re.findall(r"^  fix: (.*)$", done.err, re.MULTILINE)
+    by_hand = subprocess.run(
+        ["sh", "-c", fix], cwd="/", env=family.env, capture_output=True, text=True, check=False
+    )
+    assert by_hand.returncode != 0
+    assert 'RUN ["/no"]' in by_hand.stdout + by_hand.stderr
     assert images.id("left") is None
     assert LEFT in family.plan()
     assert BASE not in family.plan()

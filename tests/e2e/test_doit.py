@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from e2e_engine import Images
 from e2e_family_check import assert_right, contents
@@ -51,6 +53,17 @@ def test_doit_tells_a_failure_with_its_exit_code(family: Family, images: Images)
     done = family.doit("build:base")
     assert done.code == 1, done.text
     assert "images/base/Dockerfile:2: error: " in done.err
+
+
+def test_continue_builds_what_does_not_need_the_failed_target(
+    family: Family, images: Images
+) -> None:
+    family.replace("images/base/Dockerfile", "COPY motd", 'RUN ["/no"]\nCOPY motd')
+    done = family.doit("--continue", "-n", "2", "build")
+    assert done.code == 1, done.text
+    assert re.search(r"^1 failed, \d+ done, \d+ not begun in ", done.out, re.MULTILINE), done.out
+    assert images.id("base-two") is not None
+    assert images.id("left") is None
 
 
 def test_doits_own_clean_and_forget(family: Family, images: Images) -> None:

@@ -109,7 +109,7 @@ def test_a_pattern_is_all_targets_at_and_below_a_folder(asked: Family) -> None:
         (("fetch", "//data:fetch"), "//data:fetched"),
         (("plan", "--jsn"), "--json"),
         (("build", "left", "--alwasy"), "--always"),
-        (("plan", "--always"), "help plan"),
+        (("plan", "--always"), "plan --help"),
         (("build", "VERSON=2.5.0"), "VERSION"),
         (("plan", "left", "ORGANISATION=acme"), "ORGANIZATION"),
         (("help", "biuld"), "build"),

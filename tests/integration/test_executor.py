@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -454,7 +456,7 @@ SCRIPT = """
 import sys, time
 from buildlib.build.execution import signals
 from buildlib.engine import process
-signals.install(lambda: print("kept", flush=True))
+signals.install(lambda: print("kept", flush=True), lambda: ["a", "b"])
 print("ready", flush=True)
 process.stream(["sh", "-c", "echo $$; exec sleep 60"], lambda line: print(line, flush=True))
 """
@@ -482,5 +484,37 @@ def test_a_signal_ends_the_children_keeps_what_is_whole_and_gives_its_code(
     out, err = child.communicate(timeout=120)
     assert child.returncode == code
     assert out == "kept\n"
-    assert err == "\nstopping; what was finished is kept\n"
+    assert err == "\nstopping a, b; what was finished is kept\n"
     assert not runs(below)
+
+
+STATUS = """
+import threading, time
+from buildlib.build.doit_adapter.reporter import Reporter
+from buildlib.build.execution import signals
+import sys
+class Session: doing, fetching = {}, ""
+Reporter.session = Session()
+reporter = Reporter(sys.stdout, {})
+reporter._started["build:a"] = time.monotonic()
+signals.install(lambda: time.sleep(1.2), lambda: ["a"])
+threading.Thread(target=reporter._live, daemon=True).start()
+time.sleep(60)
+"""
+
+
+def test_after_an_interrupt_the_prompt_stands_on_a_line_of_its_own() -> None:
+    """Though the status line would be written while the build stops."""
+    terminal, inner = pty.openpty()
+    child = subprocess.Popen([sys.executable, "-c", STATUS], stdout=inner, stderr=inner)
+    os.close(inner)
+    shown = b""
+    while "… a " not in shown.decode(errors="replace"):
+        shown += os.read(terminal, 1024)
+    child.send_signal(signal.SIGINT)
+    with contextlib.suppress(OSError):  # which says that the terminal is closed
+        while data := os.read(terminal, 1024):
+            shown += data
+    assert child.wait(60) == 130
+    end = shown.decode().rpartition("stopping")[2]
+    assert end == " a; what was finished is kept\r\n\r\x1b[K"

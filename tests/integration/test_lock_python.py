@@ -227,7 +227,7 @@ def test_an_edited_in_file_is_refused_until_it_is_locked(
     site.file("images/a/requirements.in", "thing>=1\n")
     told = verb("build")
     assert told.code == 3
-    assert "images/a/BUILD.py:2: error: requirements.in or its .lock file changed" in told.err
+    assert "images/a/BUILD.py:2: error: images/a/requirements.in changed" in told.err
     (fix,) = told.fixes
     assert fix.startswith("./doitw lock python //images/a")
     assert verb(*fix.split()[1:]).code == 0
@@ -566,7 +566,7 @@ def test_what_a_target_needs_is_locked_with_it(kernel: Workshop, verb: Verbs) ->
     assert told.code == 1
     assert "is up to date" not in told.out
     told = verb("lock", "kernel-py")
-    assert "python of //images/base, which is needed: requirements.in" in told.out
+    assert "python of //images/base, which is needed: images/base/requirements.in" in told.out
     assert verb("build", "--check", "kernel-py").fixes == []
 
 

@@ -173,7 +173,7 @@ def test_a_wrong_lock_is_told_before_anything_runs(broken: WorkspaceBuilder, doi
 
 
 def test_questions_build_and_fetch_nothing(made: WorkspaceBuilder, doit: Doit) -> None:
-    done = doit("list", "-s", "--all")
+    done = doit("list", "-s")
     assert done.code == 0
     assert re.search(r"^R build:a +", done.out, re.MULTILINE)
     done = doit("info", "build:b")
@@ -181,12 +181,12 @@ def test_questions_build_and_fetch_nothing(made: WorkspaceBuilder, doit: Doit) -
     assert "not built yet" in done.out
     assert built(made) == []
     doit("build:a")
-    assert re.search(r"^U build:a +", doit("list", "-s", "--all").out, re.MULTILINE)
+    assert re.search(r"^U build:a +", doit("list", "-s").out, re.MULTILINE)
     assert doit("info", "build:a").code == 0
 
 
 def test_a_pipe_that_is_closed_is_no_error(doit: Doit) -> None:
-    for words in ("list", "list --all", "help"):
+    for words in ("list", "help"):
         done = doit(shell=f"{DOIT} {words} | head -1; exit 0")
         assert (done.code, done.err) == (0, ""), words
 

@@ -206,7 +206,7 @@ def edited(shop: Workshop) -> Workshop:
 
 CHILD = "ARG BASE_CONTAINER\nFROM ${BASE_CONTAINER}\n"
 LOCK = "./doitw lock python //images/base"
-CAUSE = "python would be locked anew: requirements.in or its .lock file changed"
+CAUSE = "python would be locked anew: images/base/requirements.in changed"
 
 
 def test_a_plan_tells_what_would_be_locked_anew(edited: Workshop, verb: Verbs) -> None:
@@ -215,6 +215,9 @@ def test_a_plan_tells_what_would_be_locked_anew(edited: Workshop, verb: Verbs) -
     cause = CAUSE.replace("python", "python of //images/base", 1)
     assert f"{cause}: 2 targets" in " ".join(told.out.split()), told.out
     assert told.fixes == [LOCK]
+    each = verb("plan", "-v", "2").out
+    assert f"build    base  {CAUSE}  " in each
+    assert f"build    py    {CAUSE}, in //images/base  " in each
     assert verb("plan", "py").fixes == [LOCK]
     assert verb("plan", "r").fixes == [], "it does not need what changed"
     plan = json.loads(verb("plan", "--json").out)
@@ -277,7 +280,7 @@ def test_what_needs_a_key_stops(edited: Workshop, verb: Verbs, verb_of_a_build: 
     edited.setting("registry", "registry.example.com")
     told = verb(verb_of_a_build, "py")
     assert told.code == 3, told.out
-    assert "images/base/BUILD.py:2: error: requirements.in or its .lock file changed" in told.err
+    assert "images/base/BUILD.py:2: error: images/base/requirements.in changed" in told.err
     assert told.fixes == [LOCK]
     assert len(edited.builder.requests) == len(("base", "py", "r")), "and nothing since"
     assert verb("build", "r").code == 0, "it does not need what changed"

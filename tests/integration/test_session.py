@@ -11,6 +11,7 @@ from workshop import Verbs, Workshop, deb
 from buildlib.build.execution.session import downloads_of
 from buildlib.core.model.label import parse_label
 from buildlib.core.model.lock import Item
+from buildlib.core.model.secret import Secret
 from buildlib.engine.protocol import BuildRequest
 from buildlib.errors import ActionError, EngineUnavailable
 from tests.support.workspace import digest
@@ -319,3 +320,42 @@ def test_a_record_of_an_image_that_names_a_file_is_no_endless_loop(shop: Worksho
     path.write_text(json.dumps({**plain, "files": {"x": ["ab" * 32, 3, False]}}))
     shop.build_targets("//images/b", force=True)
     assert shop.action("//images/b") == "fresh"
+
+
+# -- secrets of the user's own ---------------------------------------------------------------------
+
+SECRET = "FROM scratch\nRUN --mount=type=secret,id=token x\n"
+
+
+@pytest.fixture
+def secretive(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Workshop:
+    """An image with a secret in a variable that is not set, and one beside it."""
+    monkeypatch.delenv("MY_TOKEN", raising=False)
+    return shop.image("images/a", 'secrets={"token": "env:MY_TOKEN"}', SECRET).image("images/b")
+
+
+def test_a_secret_that_is_not_there_is_told_before_anything_is_built(
+    secretive: Workshop, verb: Verbs
+) -> None:
+    told = verb("build")
+    assert told.code == 3
+    assert "images/a/BUILD.py:2: error: the secret token is the variable MY_TOKEN" in told.err
+    assert told.fixes == ["export MY_TOKEN=…"]
+    assert secretive.builder.requests == []
+    assert "build    a  not built yet  [not hermetic: secrets]" in verb("plan", "a").out
+    assert verb("build", "b").code == 0
+
+
+def test_a_build_hands_secrets_on_by_name_and_another_value_builds_nothing(
+    secretive: Workshop, verb: Verbs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "s3cr3t")
+    told = verb("build", "a")
+    assert told.code == 0, told.err
+    (request,) = secretive.builder.requests
+    assert request.secrets == (Secret("token", variable="MY_TOKEN"),)
+    assert "s3cr3t" not in repr(request)
+    monkeypatch.delenv("MY_TOKEN")
+    assert "nothing to build" in verb("build", "a").out
+    kept = [path.read_bytes() for path in secretive.root.parent.rglob("*") if path.is_file()]
+    assert not any(b"s3cr3t" in data for data in kept), "neither in the workspace nor in the store"

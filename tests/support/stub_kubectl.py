@@ -18,71 +18,75 @@ FILE = Path(os.environ["STUB_CLUSTER"])
 def main(words: list[str]) -> int:
     cluster = json.loads(FILE.read_text())
     cluster["calls"].append(words)
-    code = 0
-    try:
-        options = [word for word in words if word.startswith("--")]
-        code = run(cluster, words, dict(option.partition("=")[::2] for option in options))
-    finally:
-        FILE.write_text(json.dumps(cluster))
+    code = run(cluster, [*words])
+    FILE.write_text(json.dumps(cluster))
     return code
 
 
-def run(cluster: dict[str, Any], words: list[str], options: dict[str, str]) -> int:
+def run(cluster: dict[str, Any], words: list[str]) -> int:
+    context = words.pop(words.index("--context") + 1) if "--context" in words else ""
+    words = [word for word in words if word != "--context"]
+    verb, rest = words[0], words[1:]
+    if verb in ("version", "config"):
+        return config(cluster, rest, context)
+    if cluster["down"]:
+        print("Unable to connect to the server", file=sys.stderr)
+        return 1
+    namespace = rest[rest.index("--namespace") + 1] if "--namespace" in rest else ""
+    label = rest[rest.index("--selector") + 1] if "--selector" in rest else ""
     objects = cluster["objects"]
-    context = words[words.index("--context") + 1] if "--context" in words else ""
-    words = [w for w in words if w != "--context" and w != context]
-    namespace = words[words.index("--namespace") + 1] if "--namespace" in words else ""
-    if words[:2] == ["version", "--client"]:
-        version = {
-            "major": "1",
-            "minor": cluster["minor"],
-            "gitVersion": f"v1.{cluster['minor']}.0",
-        }
-        print(json.dumps({"clientVersion": version}))
-    elif words[:2] == ["config", "get-contexts"]:
-        print("\n".join(cluster["contexts"]))
-    elif words[:2] == ["config", "current-context"]:
-        if not cluster["current"]:
-            return 1
-        print(cluster["current"])
-    elif words[:2] == ["config", "view"]:
-        print(cluster["contexts"][context or cluster["current"]])
-    elif words[:2] == ["get", "--raw=/version"]:
-        if cluster["down"]:
-            print("Unable to connect to the server", file=sys.stderr)
-            return 1
-    elif words[0] == "get":
-        label = words[words.index("--selector") + 1] if "--selector" in words else ""
-        found = [o for o in objects if wanted(o, words[1], namespace, label)]
-        print(json.dumps({"items": found}))
-    elif words[0] in ("apply", "diff"):
-        new = json.loads(sys.stdin.read())["items"]
-        changed = [o for o in new if o not in [clean(each) for each in objects]]
-        if words[0] == "diff":
-            for each in changed:
-                print(f"+{each['kind']} {each['metadata']['name']}")
-            return bool(changed)
-        for each in changed:
-            objects[:] = [o for o in objects if key(o) != key(each)]
-            objects.append(started(each, broken=cluster["broken"]))
-        pods = [pod_of(o, broken=cluster["broken"]) for o in objects if o["kind"] == "Deployment"]
-        objects[:] = [o for o in objects if o.get("made_by") != "Deployment"] + pods
-    elif words[0] == "delete":
-        kind, name = words[1].partition(".")[0].lower(), words[2]
-        objects[:] = [
-            o for o in objects
-            if not ((o["kind"].lower() == kind and o["metadata"]["name"] == name
-                     and o["metadata"].get("namespace", "") == namespace)
-                    or (kind == "namespace" and o["metadata"].get("namespace") == name))
-        ]  # fmt: skip
-    elif words[0] == "scale":
+    if verb == "get" and not rest[0].startswith("--raw"):
+        print(json.dumps({"items": [o for o in objects if wanted(o, rest[0], namespace, label)]}))
+    elif verb == "diff":
+        changed = changes(objects)
+        sys.stdout.writelines(f"+{each['kind']} {each['metadata']['name']}\n" for each in changed)
+        return bool(changed)
+    elif verb == "apply":
+        apply(objects, broken=cluster["broken"])
+    elif verb == "delete":
+        delete(objects, rest[0].partition(".")[0].lower(), rest[1], namespace)
+    elif verb == "scale":
         objects[:] = [o for o in objects if o.get("made_by") != "Deployment"]
-    elif words[0] == "logs":
+    elif verb == "logs":
         print(cluster["log"])
-    else:
-        print(f"unknown: {words}", file=sys.stderr)
-        return 2
     return 0
+
+
+def config(cluster: dict[str, Any], words: list[str], context: str) -> int:
+    if words[0] == "--client":
+        minor = cluster["minor"]
+        version = {"major": "1", "minor": minor, "gitVersion": f"v1.{minor}.0"}
+        print(json.dumps({"clientVersion": version}))
+    elif words[0] == "get-contexts":
+        print("\n".join(cluster["contexts"]))
+    elif words[0] == "current-context":
+        print(cluster["current"])
+        return not cluster["current"]
+    else:
+        print(cluster["contexts"][context or cluster["current"]])
+    return 0
+
+
+def changes(objects: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    there = [clean(each) for each in objects]
+    return [each for each in json.loads(sys.stdin.read())["items"] if each not in there]
+
+
+def apply(objects: list[dict[str, Any]], *, broken: bool) -> None:
+    for each in changes(objects):
+        objects[:] = [o for o in objects if key(o) != key(each)]
+        objects.append(started(each, broken=broken))
+    pods = [pod_of(o, broken=broken) for o in objects if o["kind"] == "Deployment"]
+    objects[:] = [o for o in objects if o.get("made_by") != "Deployment"] + pods
+
+
+def delete(objects: list[dict[str, Any]], kind: str, name: str, namespace: str) -> None:
+    def goes(found: dict[str, Any]) -> bool:
+        inside = found["metadata"].get("namespace", "")
+        is_it = key(found) == (found["kind"], namespace, name)
+        return (found["kind"].lower() == kind and is_it) or (kind == "namespace" and inside == name)
+
+    objects[:] = [each for each in objects if not goes(each)]
 
 
 def wanted(found: dict[str, Any], kinds: str, namespace: str, label: str) -> bool:

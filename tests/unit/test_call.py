@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from buildlib.cli.call import first_word, parse
-from buildlib.cli.main import with_variables
+from buildlib.cli.common import with_variables
 from buildlib.cli.verb import DRY_RUN, HELP, JOBS, JSON, VARIABLES, VERBOSITY, Call, Option, Verb
 from buildlib.errors import InputError
 
@@ -48,9 +48,9 @@ def test_options_may_stand_anywhere(words: tuple[str, ...]) -> None:
     [
         ("--jsno", "--json", "./doitw build --json"),
         ("--dryrun", "--dry-run", "./doitw build --dry-run"),
-        ("--job", "--jobs", "./doitw help build"),  # whose value is missing
-        ("--verbose", "--verbosity", "./doitw help build"),
-        ("--job=4", "--jobs", "./doitw help build"),
+        ("--job", "--jobs", "./doitw build --help"),  # whose value is missing
+        ("--verbose", "--verbosity", "./doitw build --help"),
+        ("--job=4", "--jobs", "./doitw build --help"),
     ],
 )
 def test_a_misspelt_option_is_told_with_the_nearest(word: str, meant: str, fix: str) -> None:

@@ -1,7 +1,7 @@
 """Deploying to Kubernetes: the objects that are rendered, and what is done with a cluster.
 
-The cluster is a stub of kubectl (tests/support/stub_kubectl.py); `./doitw verify:kubernetes` does the
-same on a real one.
+The cluster is a stub of kubectl (tests/support/stub_kubectl.py); `./doitw verify:kubernetes` does
+the same on a real one.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -336,7 +335,7 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster(objects, tmp_path, monkeypatch) -> Iterator[Cluster]:
+def cluster(objects, tmp_path, monkeypatch) -> Cluster:
     made = Cluster(tmp_path)
     stub = tmp_path / "bin/kubectl"
     stub.parent.mkdir()
@@ -348,7 +347,7 @@ def cluster(objects, tmp_path, monkeypatch) -> Iterator[Cluster]:
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     for name in ("EG_AUTH_TOKEN", "EG_CULL_IDLE_TIMEOUT", "EG_PULL_CONFIG"):
         monkeypatch.delenv(name, raising=False)
-    yield made
+    return made
 
 
 def test_it_is_up_with_a_token_and_tells_the_way_to_it(cluster):

@@ -217,6 +217,9 @@ MESSAGES: dict[str, Make] = {
     "secret-with-an-id-of-ours": one('docker_image(name="a", secrets={"buildlib-ca": "env:A"})'),
     "secret-that-no-step-mounts": mounts("RUN --mount=type=secret,id=tokn x", token="env:A"),
     "secret-that-is-required": mounts("RUN --mount=type=secret,id=npm-token,required=true x"),
+    "secret-of-what-takes-none": lambda w: w.file(
+        "a/Dockerfile", "FROM scratch\nRUN --mount=type=secret,id=t,required x\n"
+    ).build("a", 'container_files(name="a", outputs=["x"])'),
     "secret-that-is-misspelt": mounts(
         "RUN --mount=type=secret,id=token x\nRUN --mount=type=secret,target=/x/tokn,required x",
         token="env:A",

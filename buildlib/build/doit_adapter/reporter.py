@@ -173,7 +173,7 @@ class Reporter:
         not_begun = [names[label] for label in self.session.not_begun()]
         left = f", {len(not_begun)} not begun" if not_begun else ""
         self._say(f"{len(self._failed)} failed, {len(self._built)} done{left} in {took}")
-        for line in wrapped("not begun: ", not_begun):
+        for line in wrapped(f"not begun: {', '.join(not_begun)}") if not_begun else ():
             self._say(line)
         for label, (error, log) in self.session.failures.items():
             what = error.headline() if isinstance(error, BuildError) else repr(error)

@@ -48,7 +48,8 @@ def run(call: Call) -> int:
         label for label in map(parse_label, plan["also"]) if label not in workspace.left_out
     ]
     roots = targets if call.flag("no-build") else [*targets, *images]
-    code = build(workspace, roots, verbose=call.is_verbose, quiet=call.flag("json"))
+    as_json = call.flag("json")
+    code = build(workspace, roots, verbose=call.is_verbose, quiet=as_json, raises=as_json)
     if code:
         return code
     image = ["--image", in_engine(workspace, images)] if images else []

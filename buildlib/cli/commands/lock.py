@@ -46,7 +46,7 @@ def run(workspace: Workspace, call: Call) -> int:
         summary = "nothing moved in what was named"
     lines = [*(f"  {change}" for change in moved), summary]
     if stale and not (check and moved):
-        lines += lock_first(lock_commands(stale))
+        lines += lock_first(lock_commands(stale), call)
     answer(call, lambda: [change._asdict() for change in moved], lines)
     return int(check and bool(moved))
 

@@ -34,7 +34,7 @@ def run(call: Call) -> int:
     checks = _checks(workspace, workspace.resolve(call.words, folder=call.folder, verb=VERIFY))
     if call.flag("dry-run"):
         plan = workspace.plan(checks, force=call.flag("always"), drafts=True)
-        for line in plans.lines(workspace, plan, whole=call.is_verbose):
+        for line in plans.lines(workspace, plan, call):
             say(line)
         return 0
     quiet = call.flag("json")
@@ -49,7 +49,7 @@ def run(call: Call) -> int:
     stale = [label for label in checks if plan.step(label)]
     images = [dep.ref.label for label in stale for dep in workspace.graph[label].deps]
     if workspace.plan(images).steps:  # several at a time, before proofs need the machine
-        code = build(workspace, images, verbose=verbose, quiet=quiet)
+        code = build(workspace, images, verbose=verbose, quiet=quiet, raises=quiet)
         if code:
             return code
     code = build(
@@ -82,11 +82,17 @@ def _checks(workspace: Workspace, labels: list[Label]) -> list[Label]:
             checks[label] = None
             continue
         own_checks = graph.checks.get(label)
+        if not graph[label].rule.is_image:
+            raise InputError(
+                f"{label} is no image, but a {graph[label].rule.kind}, and images alone are proved",
+                where=graph[label].where,
+                fix="./doitw verify",
+            )
         if not own_checks:
             raise InputError(
                 f"nothing proves {label}",
                 where=graph[label].where,
-                fix=f'kernel_check(name="verify", image=":{label.name}")',
+                fix=f'kernel_check(name="verify", image=":{label.name}")  # of buildlib.rules',
             )
         checks.update(dict.fromkeys(own_checks))
     return list(checks)

@@ -44,7 +44,7 @@ def run(workspace: Workspace, call: Call) -> None:
     else:
         plan = workspace.plan(labels, drafts=True)
         asks_engine = not plan.engine_asked
-        lock_first = plans.lock_first(plan.lock_first)
+        lock_first = plans.lock_first(plan.lock_first, call)
         answers = [_present(workspace, plan, label) for label in labels]
     lines = [
         line

@@ -18,17 +18,27 @@ class _Mounted(NamedTuple):
     line: int
 
 
-def check_secrets(dockerfile: Dockerfile, declared: Collection[str], where: Location) -> None:
+def check_secrets(
+    dockerfile: Dockerfile, declared: Collection[str], where: Location, *, may_declare: bool
+) -> None:
     """Require each declared secret to be mounted, and each that a step requires to be declared.
 
     Args:
         declared: Their ids.
         where: Where the target is declared.
+        may_declare: Whether its rule takes secrets.
     """
     mounted = list(_mounted(dockerfile))
     ids = [secret.id for secret in mounted]
     for secret in mounted:
         if secret.required and secret.id not in declared:
+            if not may_declare:
+                raise InputError(
+                    f"RUN requires the secret {secret.id}, and only a docker_image has secrets",
+                    where=Location(dockerfile.file, secret.line),
+                    declared=where,
+                    fix="remove required, and the step that needs it",
+                )
             variable = secret.id.upper().replace("-", "_").replace(".", "_")
             meant = nearest(secret.id, declared)
             raise InputError(

@@ -83,8 +83,11 @@ class Loader:
         try:
             exec(code, namespace)  # noqa: S102 - checked above to be a declaration
         except BuildError as error:
+            where, declared = _places(error, file)
             if error.where is None:
-                error.where, error.declared = _places(error, file)
+                error.where, error.declared = where, declared
+            elif not _is_declaration(error.where.file):  # such as requirements
+                error.declared = error.declared or declared or where
             raise
         except Exception as error:
             raise self._as_input_error(error, *_places(error, file)) from error
@@ -180,6 +183,10 @@ class Loader:
         return ""
 
 
+def _is_declaration(file: str) -> bool:
+    return file.rpartition("/")[2] in (BUILD_FILE, DEFS)
+
+
 def _is_defined_in(file: str, value: Any) -> bool:
     return isinstance(value, FunctionType) and value.__code__.co_filename == file
 
@@ -213,7 +220,7 @@ def _places(error: BaseException, file: str) -> tuple[Location, Location | None]
         name = trace.tb_frame.f_code.co_filename
         if name == file:
             where = called = Location(name, trace.tb_lineno)
-        elif name.rpartition("/")[2] == DEFS:
+        elif _is_declaration(name):
             where = Location(name, trace.tb_lineno)
         trace = trace.tb_next
     return where, called if called.file != where.file else None

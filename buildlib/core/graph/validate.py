@@ -131,7 +131,7 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
         from buildlib.core.dockerfile.check import check_sources
         from buildlib.core.dockerfile.secrets import check_secrets
 
-        check_secrets(dockerfile, secrets, target.where)
+        check_secrets(dockerfile, secrets, target.where, may_declare=target.rule.takes_secrets)
 
         def why(path: str) -> tuple[str, str] | None:
             return why_absent(tree, target.label.package, path)

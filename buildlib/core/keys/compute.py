@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from _hashlib import openssl_sha256
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 from typing import NamedTuple
 
 from buildlib.core.graph.graph import Graph
@@ -342,7 +343,9 @@ def _what_changed(entry: Entry, pin: Pin, target: Target) -> tuple[str, str]:
         made_for = f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was made for"
         return f"{made_for} another request ({moved})", moved
     changed = {word.rpartition(" ")[0] for word in (*added, *removed)} - {""}
-    if entry.asked[:2] != pin.asked[:2]:
-        changed.add(f"{target.attrs['python']} or its .lock file")
+    written = target.label.path(str(target.attrs["python"]))
+    both = (written, written.removesuffix(".in") + ".lock")
+    pairs = zip_longest(both, entry.asked[:2], pin.asked[:2])
+    changed |= {str(name) for name, was, now in pairs if was != now}
     cause = f"{' and '.join(sorted(changed))} changed"
     return f"{cause} after {LOCK_FILE} was made", cause

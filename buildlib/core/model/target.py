@@ -186,6 +186,7 @@ class Rule:
         product: `image`, `files`, or `none` if there is nothing to build.
         origin: `HERE`, or `ELSEWHERE` for what is only fetched or pulled.
         uses_engine: Whether making it takes an engine though it is no image.
+        takes_secrets: Whether a declaration may name secrets for the steps of its Dockerfile.
         verb: The verb that makes it, and the group of its tasks: `build` or `verify`.
     """
 
@@ -194,6 +195,7 @@ class Rule:
     product: str = "none"
     origin: str = HERE
     uses_engine: bool = False
+    takes_secrets: bool = False
     verb: str = "build"
 
     @property

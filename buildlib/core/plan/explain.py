@@ -34,6 +34,13 @@ class Leaf(NamedTuple):
     change: Change
 
 
+class Cause(NamedTuple):
+    """A changed part, and the target that it is a part of: the same for all that need it."""
+
+    change: Change
+    ref: Reference
+
+
 class Explainer:
     """Explains why keys changed since the last builds of this workspace."""
 
@@ -48,6 +55,11 @@ class Explainer:
         """The leaves that changed since the last build; None if there was none here."""
         last = self._last(label)
         return self._comparison.leaves(label, last) if last else None
+
+    def causes(self, label: Label) -> list[Cause]:
+        """What of the target and below it changed; nothing where there was no build here."""
+        last = self._last(label)
+        return list(self._comparison.causes(Reference(label), last)) if last else []
 
     def reason(self, label: Label) -> str:
         last = self._state.last_key(label)
@@ -76,7 +88,7 @@ class Comparison:
         self._keys = keys
         self._records = records
         self._compared: dict[_Old, list[Difference]] = {}
-        self._texts: dict[_Old, dict[str, None]] = {}
+        self._causes: dict[_Old, dict[Cause, None]] = {}
 
     def leaves(self, label: Label, old_key: str) -> list[Leaf]:
         """The changed leaves of a target, each once."""
@@ -98,32 +110,29 @@ class Comparison:
 
     def in_a_line(self, label: Label, old_key: str) -> str:
         """The changes in a few words; empty if there are none."""
-        texts: dict[str, None] = {}
-        for change, below in self._differences((Reference(label), old_key)):
-            if below is None:
-                texts[_words(change, None)] = None
-            else:
-                texts |= self._words_of((below, str(change.old)))
-        return _first_few(list(texts))
+        own = Reference(label)
+        found = self.causes(own, old_key)
+        return _first_few([_words(it, None if ref == own else ref) for it, ref in found])
 
-    def _words_of(self, old: _Old) -> dict[str, None]:
-        """The changes in a dependency and below it, in a few words each."""
+    def causes(self, ref: Reference, old_key: str) -> Iterable[Cause]:
+        """The changes in a target and below it, each once."""
+        old = (ref, old_key)
         pending = [old]
-        while old not in self._texts:
+        while old not in self._causes:
             current = pending[-1]
             changes = self._differences(current)
             needed = [(below, str(it.old)) for it, below in changes if below is not None]
-            missing = [other for other in needed if other not in self._texts]
+            missing = [other for other in needed if other not in self._causes]
             if missing:
                 pending += missing
                 continue
-            texts = self._texts[pending.pop()] = {}
+            causes = self._causes[pending.pop()] = {}
             for change, below in changes:
                 if below is None:
-                    texts[_words(change, current[0])] = None
+                    causes[Cause(change, current[0])] = None
                 else:
-                    texts |= self._texts[below, str(change.old)]
-        return self._texts[old]
+                    causes |= self._causes[below, str(change.old)]
+        return self._causes[old]
 
     def _differences(self, old: _Old) -> list[Difference]:
         if old not in self._compared:

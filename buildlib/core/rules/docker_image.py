@@ -210,6 +210,7 @@ class DockerImage(DockerfileRule):
     kind = "docker_image"
     version = 2
     product = "image"
+    takes_secrets = True
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
         stage = stage_image(target, context)

@@ -94,7 +94,9 @@ def _fix(failures: Sequence[Failure]) -> str:
         case "refused" | "plain":
             return _permission(first.worst)
         case "absent":
-            return "./doitw lock  # resolves anew what is no longer served"
+            if first.download.is_of(DEBIAN) or first.download.is_of(PYPI):
+                return "./doitw lock  # resolves anew what is no longer served"
+            return "name another address of it in urls, where it is declared, and lock that"
         case _:
             return _another_way(first.download)
 
