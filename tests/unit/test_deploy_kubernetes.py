@@ -222,9 +222,21 @@ def test_no_file_names_an_image_that_the_graph_does_not_know(objects):
 
 def test_what_is_rendered_is_in_no_tree():
     ignored = (ROOT / ".gitignore").read_text("utf-8").splitlines()
+    workspace = Workspace(str(ROOT))
+    exports = [workspace.export(workspace.graph[parse_label(each)]) for each in rendered_targets()]
+    paths = [each.path.removeprefix(str(ROOT)) for each in exports if each]
+    assert [path for path in paths if path not in ignored] == ["/dist/enterprise-gateway.yaml"]
+    assert "/dist/" in ignored
+
+
+def test_the_file_of_a_release_is_the_default_under_upstreams_name():
     graph = Workspace(str(ROOT)).graph
-    for label in rendered_targets():
-        assert f"/deploy/{graph[parse_label(label)].attrs['out']}" in ignored
+    base, release = graph[parse_label(BASE)], graph[parse_label(f"{BASE}_release")]
+    assert (release.files, release.deps) == (base.files, base.deps)
+    assert release.rule.export(release, "2.5.0") == (
+        "enterprise-gateway.yaml",
+        "dist/enterprise-gateway.yaml",
+    )
 
 
 def images_json(tmp_path: Path, digest: str) -> str:
