@@ -2,8 +2,8 @@
 
     go_program("kustomize")  # a path
 
-What is installed is not taken: it may be of any age. A version is pinned here, and Go checks what it
-fetches by its checksum database. Without Go the test is told as not run; in CI it fails.
+What is installed is not taken: it may be of any age. A version is pinned here, and Go checks what
+it fetches by its checksum database. Without Go the test is told as not run; in CI it fails.
 """
 
 from __future__ import annotations
