@@ -89,7 +89,7 @@ class Kubernetes:
             say(f"new in {space or 'the cluster'}: {', '.join(titles)}")
         stale = self._stale(objects)
         for each in stale:
-            say(f"goes: {manifests.title(each)}")
+            say(f"goes from {_namespace(each) or 'the cluster'}: {manifests.title(each)}")
         difference = self._kubectl.diff(old)
         for line in difference.splitlines():
             say(line)

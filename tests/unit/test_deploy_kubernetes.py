@@ -421,7 +421,7 @@ def test_what_is_no_longer_wanted_goes(cluster):
     cluster.add("Service", GATEWAY, "old", **{manifests.INSTANCE: GATEWAY})
     cluster.add("Service", GATEWAY, "somebody-elses")
     assert cluster.show()
-    assert "goes: Service old" in cluster.said
+    assert f"goes from {GATEWAY}: Service old" in cluster.said
     cluster.up(context="lab")
     assert sorted(cluster.there("Service")) == [GATEWAY, "somebody-elses"]
 
