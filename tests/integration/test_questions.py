@@ -284,3 +284,32 @@ def test_what_needs_a_key_stops(edited: Workshop, verb: Verbs, verb_of_a_build: 
     assert told.fixes == [LOCK]
     assert len(edited.builder.requests) == len(("base", "py", "r")), "and nothing since"
     assert verb("build", "r").code == 0, "it does not need what changed"
+
+
+# -- one wrong declaration -------------------------------------------------------------------------
+
+
+def test_what_does_not_need_a_wrong_declaration_is_answered_and_built(
+    asked: Workshop, verb: Verbs
+) -> None:
+    asked.engine.down = False
+    asked.file("images/r/BUILD.py", "docker_image(\n")
+    for words in (("build", "py"), ("plan", "py"), ("why", "py"), ("show", "py"), ("list", "py")):
+        told = verb(*words)
+        assert told.code == 0, told.err
+    for words in (
+        ("plan",),
+        ("build",),
+        ("build", "r"),
+        ("build", "py", "//images/..."),
+        ("list",),
+        ("query", "deps(py)"),
+        ("affected", "--since", "HEAD"),
+        ("verify", "--dry-run", "//checks:py"),
+        ("lock",),
+        ("clean",),
+        ("prune",),
+    ):
+        told = verb(*words)
+        assert told.code == 3, words
+        assert "images/r/BUILD.py:1: error: not valid Python" in told.err
