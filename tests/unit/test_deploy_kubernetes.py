@@ -6,6 +6,7 @@ the same on a real one.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import pytest
 from buildlib.build.execution.session import Session, build_in_order
 from buildlib.build.workspace import Workspace
 from buildlib.cli.commands import deploy as verb
+from buildlib.cli.main import main
 from buildlib.core.model.label import parse_label
 from buildlib.core.model.target import image_name
 from buildlib.errors import ActionError, InputError
@@ -567,11 +569,21 @@ def test_an_option_of_another_platform_is_refused(words, said):
 # -- The verb -------------------------------------------------------------------------------------
 
 
+def test_without_a_terminal_and_without_a_context_nothing_is_done(cluster, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert main(["deploy", "kubernetes", "--no-build", "--name", "team"]) == 3
+    told = capsys.readouterr().err
+    assert "deploy changes the cluster of context lab only if it is told to" in told
+    assert "fix: ./doitw deploy kubernetes --no-build --name team --context lab" in told
+    assert not State(str(ROOT / "deploy")).get("team", "kubernetes")
+    assert cluster.known["objects"] == []
+
+
 @pytest.mark.parametrize(
     ("typed", "agreed"),
     [("y\n", True), ("Yes\n", True), ("\n", False), ("", False), ("no\n", False)],
 )
 def test_only_yes_is_yes(typed, agreed, monkeypatch, capsys):
-    monkeypatch.setattr("sys.stdin", __import__("io").StringIO(typed))
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
     assert verb.agreed("apply this to lab?") is agreed
     assert "apply this to lab? [y/N]" in capsys.readouterr().err
