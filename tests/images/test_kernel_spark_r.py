@@ -46,6 +46,25 @@ def test_the_session_is_that_of_spark_submit_with_its_master_settings_and_execut
     assert found == "local-cluster[1,1,512] client yes 55 1 java: 2"
 
 
+@pytest.mark.parametrize("start", ["Rscript", "spark-submit --master local[1]"])
+def test_an_interrupt_ends_a_job_whoever_started_spark(run, start):
+    script = (
+        SPARK.partition("stopifnot(bind")[0]
+        + """
+    invisible(spark$sql("select 1")$collect())
+    system(sprintf("(sleep 8; kill -INT %d) &", Sys.getpid()))
+    endless <- "select sum(id % 7) from range(0, 1000000000000000, 1, 8)"
+    tryCatch(spark$sql(endless)$collect(), interrupt = function(pressed) cat("interrupted "))
+    modules$cancel_spark_jobs()
+    cat(sc$parallelize(1:10)$sum())
+    spark$stop()
+    """
+    )
+    command = f'printf %s "$0" >/tmp/x.R; exec timeout 120 {start} /tmp/x.R'
+    found = run(NAME, "/opt/entrypoint.sh", "bash", "-c", command, script)
+    assert found.endswith("interrupted 55")  # behind what py4j says of it
+
+
 def test_spark_that_cannot_start_is_told_and_no_more(run):
     script = SPARK.partition("stopifnot(bind")[0]
     script += "cat(conditionMessage(tryCatch(spark, error = identity)), fill = TRUE)"

@@ -9,7 +9,7 @@ SPARK_NAMES <- c("spark", "sc", "sqlContext")
 # then hear no interrupt any more.
 CREATE_IN_A_THREAD <- "
 def create(driver):
-    import os, threading
+    import os, signal, threading
     os.environ.update(driver)
     made = {}
     def work():
@@ -21,6 +21,8 @@ def create(driver):
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
+    # R's handler has the waiting for an answer go on by itself; Python is to see the interrupt.
+    signal.siginterrupt(signal.SIGINT, True)
     return made
 "
 
