@@ -30,6 +30,8 @@ from deploy.overlays import BASE, Overlays
 from deploy.reach import EngineReach
 from deploy.state import REMEMBERED, Deployment, State
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "deploy/kubernetes"
 VERSIONS = ("1.27", "1.31", "1.34")
@@ -436,11 +438,13 @@ def test_what_is_no_longer_wanted_goes(cluster):
     assert sorted(cluster.there("Service")) == [GATEWAY, "somebody-elses"]
 
 
-def test_a_gateway_that_does_not_start_is_told_with_the_pods_own_reason(cluster):
+def test_a_gateway_that_does_not_start_is_told_with_the_pods_own_reason(cluster, monkeypatch):
+    monkeypatch.setenv("EG_AUTH_TOKEN", "t0ken")
     cluster.write(broken=True)
     with pytest.raises(ActionError, match="ImagePullBackOff: no such image") as error:
         cluster.up(context="lab")
-    assert "describe pod" in str(error.value.fix)
+    assert error.value.fix == "kubectl --context lab --namespace enterprise-gateway describe pod"
+    assert error.value.detail == "a …\n"  # the log, without the token
     assert cluster.down()  # what did not start is removed, too
     assert cluster.there("Namespace") == []
 
@@ -477,8 +481,9 @@ def test_what_cannot_be_deployed_to_is_refused_before_anything_is_built(
     cluster, values, options, said
 ):
     cluster.write(**values)
-    with pytest.raises((InputError, ActionError), match=said):
+    with pytest.raises((InputError, ActionError), match=said) as error:
         cluster.check(**options)
+    assert error.value.fix
 
 
 def test_without_kubectl_it_is_told_where_to_get_it(cluster, monkeypatch):
