@@ -1,4 +1,4 @@
-"""The gateway on Docker and on Docker Swarm, as files that `docker` takes as they are."""
+"""The gateway on Docker, Docker Swarm and Kubernetes, as files that their clients take."""
 
 from buildlib.rules import filegroup, rendered, select
 
@@ -46,4 +46,39 @@ rendered(
     images=GATEWAY,
     names={"KERNELS": [f"//kernelspecs:{kernel}_swarm" for kernel in KERNELS]},
     doc="the gateway and its kernels on Docker Swarm",
+)
+
+# Kubernetes: a base and overlays (docs/deploy-kubernetes.md); those that name images are rendered.
+ON_KUBERNETES = ["python", "python_tf", "R", "scala", "spark_python", "spark_R", "spark_scala"]
+KUBERNETES_KERNELS = [f"//kernelspecs:{kernel}_kubernetes" for kernel in ON_KUBERNETES]
+
+rendered(
+    name="kubernetes",
+    template="kubernetes/base/enterprise-gateway.yaml.in",
+    out="kubernetes/base/enterprise-gateway.yaml",
+    images=GATEWAY,
+    names={"KERNELS": KUBERNETES_KERNELS},
+    doc="the gateway and its kernels on Kubernetes",
+)
+rendered(
+    name="kubernetes_kernelspecs-image",
+    template="kubernetes/overlays/kernelspecs-image/gateway.yaml.in",
+    out="kubernetes/overlays/kernelspecs-image/gateway.yaml",
+    images={"KERNELSPECS": "//images/kernelspecs"},
+    doc="overlay: kernelspecs from their own image",
+)
+rendered(
+    name="kubernetes_puller",
+    template="kubernetes/overlays/puller/puller.yaml.in",
+    out="kubernetes/overlays/puller/puller.yaml",
+    images=PULLER,
+    doc="overlay: the image puller on each node",
+)
+rendered(
+    name="kubernetes_gpus",
+    template="kubernetes/overlays/gpus/gateway.yaml.in",
+    out="kubernetes/overlays/gpus/gateway.yaml",
+    images={"IMAGE": "//images/kernel-tf-gpu-py"},  # which not every flavour has
+    names={"KERNELS": [*KUBERNETES_KERNELS, "//kernelspecs:python_tf_gpu_kubernetes"]},
+    doc="overlay: kernels with GPUs",
 )

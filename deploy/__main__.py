@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from buildlib.errors import BuildError, InputError
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
+_ACTS = ("check", "show", "render", "up", "down")
 _STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -59,17 +60,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser = _Parser(prog="python -m deploy", description="Starts and removes a gateway.")
     add = parser.add_argument
-    add("act", choices=("check", "up", "down"), metavar="check|up|down",
-        help="whether it can be started, and of what; start or update it; remove it")  # fmt: skip
-    add("words", nargs="*", metavar="PLATFORM", help="compose (plain Docker) or swarm")
-    add("--name", default="", help="name of the deployment and of its network")
+    add("act", choices=_ACTS, metavar="|".join(_ACTS),
+        help="whether it can be started, and of what; what would change; write it as files; start "
+        "or update it; remove it")  # fmt: skip
+    add("words", nargs="*", metavar="PLATFORM", help="compose (plain Docker), swarm or kubernetes")
+    add("--name", default="", help="name of the deployment, of its network or its namespaces")
     add("--port", default="", metavar="N", help="port of the host that the gateway answers on")
-    add("--init", action="store_true", help="make a swarm where the engine is in none")
+    add("--init", action="store_const", const="", help="make a swarm where the engine is in none")
+    add("--context", metavar="NAME", help="kubernetes: the cluster, a context of the kubeconfig")
+    add("--overlay", metavar="NAMES", help="kubernetes: overlays of ours, or a folder of yours")
+    add("--release", metavar="VERSION", help="kubernetes: images of a release, by digest")
+    add("--render", metavar="DIR", help="kubernetes: the folder to write to")
     add("--image", default="", help="up: the gateway's image, as the engine has it")
     add("--json", default="", metavar="FILE", help="write the answer there, or the error")
     options = parser.parse_args(argv)
-    if options.act == "up" and not options.image:
+    if options.act == "up" and not options.image and options.release is None:
         raise InputError("up needs an image", fix="--image elyra/enterprise-gateway:dev")
+    if options.act == "render" and options.render is None:
+        raise InputError("render needs a folder", fix="--render out")
     return options
 
 
@@ -84,10 +92,17 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     state = State(FOLDER)
     if options.act == "down":
         return run.down(options.words, options.name, EngineReach, state, say)
-    request = run.parse_request(options.words, options.name, options.port, may_make=options.init)
+    more = {
+        name: vars(options)[name] for name in ("init", "context", "overlay", "release", "render")
+    }
+    given = {name: value for name, value in more.items() if value is not None}
+    kind, request = run.parse_request(options.words, options.name, options.port, given)
     if options.act == "check":
-        return run.check(request, EngineReach())
-    return run.up(request, options.image, EngineReach(), state, say)
+        return run.check(kind, request, EngineReach(), state)
+    if options.act == "render":
+        return run.render(kind, request, state, say)
+    act = run.show if options.act == "show" else run.up
+    return act(kind, request, options.image, EngineReach(), state, say)
 
 
 def _plain(error: BuildError) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from typing import Any
 from buildlib.errors import ActionError
 from deploy.composefile import Project, Service, read
 from deploy.docker_api import Container, Docker
-from deploy.kind import Kind, Reach
+from deploy.kind import NETWORK, Kind, Reach, Request
 from deploy.platform import GRACE, KERNEL_ID, KERNELS, Kernel, NotUp, Say
 from deploy.state import BY_HAND, Deployment, State
 from deploy.waiting import until
@@ -211,9 +211,16 @@ class _ComposeKind(Kind):
     asked = ("COMPOSE_PROFILES",)
     brings_back = True
 
-    def settings(self, name: str, port: int) -> dict[str, str]:
-        published = {"EG_PUBLISH": f"127.0.0.1:{port}"} if port else {}
-        return {"COMPOSE_PROJECT_NAME": name, **published}
+    def check(
+        self, reach: Reach, request: Request, before: Deployment | None, state: State
+    ) -> dict[str, Any]:
+        del reach, request, before, state
+        return self.usual_plan()
+
+    def settings(self, request: Request, before: Mapping[str, str]) -> dict[str, str]:
+        del before
+        published = {"EG_PUBLISH": f"127.0.0.1:{request.port}"} if request.port else {}
+        return {NETWORK: request.name, "COMPOSE_PROJECT_NAME": request.name, **published}
 
     def prepare(
         self, reach: Reach, variables: Mapping[str, str], image: str, say: Say

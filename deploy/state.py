@@ -21,6 +21,7 @@ BY_HAND = "enterprise-gateway"
 """The deployment whose variables docker compose finds when it is called by hand."""
 TOKEN = "EG_AUTH_TOKEN"  # noqa: S105 - a name
 _KIND = "DEPLOY_KIND"
+_ON_A_CLUSTER = "kubernetes"
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}\Z")
 _VARIABLE = re.compile(r"(?<!\$)\$\{([A-Z_]+)")
 
@@ -29,7 +30,7 @@ class Deployment(NamedTuple):
     """Something that was started, or is about to be.
 
     Attributes:
-        kind: The platform: `compose`, `swarm`.
+        kind: The platform: `compose`, `swarm`, `kubernetes`.
         name: See `Platform`.
         variables: What its file is read with.
     """
@@ -53,18 +54,22 @@ class State:
         """A file of the folder."""
         return f"{self.folder}/{name}"
 
-    def path(self, name: str) -> str:
-        """The file of a deployment's variables."""
-        return f"{self.folder}/{REMEMBERED}/{name}.env"
+    def path(self, name: str, kind: str = "") -> str:
+        """The file of a deployment's variables.
 
-    def token_path(self, name: str) -> str:
+        Args:
+            kind: Names on a cluster and on an engine do not meet; those on an engine do.
+        """
+        return f"{self.folder}/{REMEMBERED}/{_stem(name, kind)}.env"
+
+    def token_path(self, name: str, kind: str = "") -> str:
         """The file that holds a deployment's token and nothing else."""
-        return f"{self.folder}/{REMEMBERED}/{name}.token"
+        return f"{self.folder}/{REMEMBERED}/{_stem(name, kind)}.token"
 
-    def get(self, name: str) -> Deployment | None:
+    def get(self, name: str, kind: str = "") -> Deployment | None:
         """The deployment of a name, if one is remembered."""
         try:
-            with open(self.path(name), encoding="utf-8") as file:
+            with open(self.path(name, kind), encoding="utf-8") as file:
                 lines = file.read().splitlines()
         except FileNotFoundError:
             return None
@@ -79,7 +84,8 @@ class State:
             names = sorted(os.listdir(f"{self.folder}/{REMEMBERED}"))
         except FileNotFoundError:
             return []
-        found = [self.get(name[:-4]) for name in names if name.endswith(".env")]
+        stems = [name[: -len(".env")] for name in names if name.endswith(".env")]
+        found = [self.get(*stem.split(".")) for stem in stems]
         return [deployment for deployment in found if deployment is not None]
 
     def put(self, deployment: Deployment) -> None:
@@ -100,17 +106,19 @@ class State:
                     fix=f"unset {key}",
                 )
             lines.append(f"{key}='{value}'")
-        _write(self.path(deployment.name), "\n".join(lines) + "\n")
-        _write(self.token_path(deployment.name), deployment.variables.get(TOKEN, "") + "\n")
-        if deployment.name == BY_HAND:
+        name, kind = deployment.name, deployment.kind
+        _write(self.path(name, kind), "\n".join(lines) + "\n")
+        _write(self.token_path(name, kind), deployment.variables.get(TOKEN, "") + "\n")
+        if _stem(name, kind) == BY_HAND:
             with suppress(FileExistsError):  # a file of the user's own wins
                 os.symlink(f"{REMEMBERED}/{deployment.name}.env", self._link)
 
     def forget(self, deployment: Deployment) -> None:
         """Forget a deployment that is gone."""
-        if deployment.name == BY_HAND and os.path.islink(self._link):
+        name, kind = deployment.name, deployment.kind
+        if _stem(name, kind) == BY_HAND and os.path.islink(self._link):
             os.unlink(self._link)
-        for path in (self.path(deployment.name), self.token_path(deployment.name)):
+        for path in (self.path(name, kind), self.token_path(name, kind)):
             with suppress(FileNotFoundError):
                 os.unlink(path)
 
@@ -136,6 +144,10 @@ def check_name(name: str) -> str:
 def variables_of(text: str) -> list[str]:
     """The variables that a compose file or a stack asks for, `${NAME…}`."""
     return sorted(set(_VARIABLE.findall(text)))
+
+
+def _stem(name: str, kind: str) -> str:
+    return f"{name}.{kind}" if kind == _ON_A_CLUSTER else name
 
 
 def _write(path: str, text: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 from buildlib.errors import ActionError, InputError
 from deploy.docker_api import NOT_FOUND, Docker
-from deploy.kind import Kind, Reach
+from deploy.kind import NETWORK, Kind, Reach, Request
 from deploy.platform import GRACE, KERNEL_ID, KERNELS, Kernel, NotUp, Say
 from deploy.state import Deployment, State
 from deploy.waiting import until
@@ -249,13 +249,19 @@ class _SwarmKind(Kind):
     usual = "enterprise-gateway-swarm"
     file = "stack.yaml"
     target = "//deploy:stack"
+    takes = ("init",)
 
-    def check(self, reach: Reach, name: str, *, may_make: bool) -> None:
-        Swarm(reach.docker, name, may_make=may_make).check()
+    def check(
+        self, reach: Reach, request: Request, before: Deployment | None, state: State
+    ) -> dict[str, Any]:
+        del before, state
+        Swarm(reach.docker, request.name, may_make="init" in request.options).check()
+        return self.usual_plan()
 
-    def settings(self, name: str, port: int) -> dict[str, str]:
-        del name
-        return {"EG_PORT": str(port)} if port else {}
+    def settings(self, request: Request, before: Mapping[str, str]) -> dict[str, str]:
+        del before
+        port = {"EG_PORT": str(request.port)} if request.port else {}
+        return {NETWORK: request.name, **port}
 
     def prepare(
         self, reach: Reach, variables: Mapping[str, str], image: str, say: Say

@@ -34,7 +34,7 @@ PROXIES = {
     COMPOSE: "docker_swarm.DockerProcessProxy",
     SWARM: "docker_swarm.DockerSwarmProcessProxy",
 }
-LABELS = {kind: parse_label(known.target) for kind, known in KINDS.items()}
+LABELS = {kind: parse_label(known.target) for kind, known in KINDS.items()}  # Kubernetes' too
 NAMES = {kind: known.usual for kind, known in KINDS.items()}
 
 # -- The files ---------------------------------------------------------------------------------
@@ -440,8 +440,8 @@ class FakeEngine:
                 patch.delenv(name, raising=False)
             for name, value in variables.items():
                 patch.setenv(name, value)
-            asked = run.parse_request([COMPOSE], "x", "", may_make=False)
-            run.up(asked, "i", Lent(self), state, lambda line: None)  # type: ignore[arg-type]
+            kind, asked = run.parse_request([COMPOSE], "x", "", {})
+            run.up(kind, asked, "i", Lent(self), state, lambda line: None)
         return self.there()
 
     def there(self) -> list[tuple[str, str]]:

@@ -29,7 +29,7 @@ HOME = "registry.example.com:5000/team/acme"
 def family(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A copy of the family."""
     folder = tmp_path_factory.mktemp("family")
-    ignored = shutil.ignore_patterns("__pycache__", "compose.yaml", "stack.yaml")
+    ignored = shutil.ignore_patterns("__pycache__", "compose.yaml", "stack.yaml", ".deployed")
     for name in ("dodo.py", "VERSION", "pyproject.toml", "images.lock"):
         shutil.copy(ROOT / name, folder)
     for name in ("images", "launchers", "kernelspecs", "deploy", "verify"):
@@ -150,6 +150,10 @@ def test_spark_has_its_version_as_a_tag_beside_the_channels(family: Path) -> Non
 
 STAMPED = {
     "//deploy:compose",
+    "//deploy:kubernetes",
+    "//deploy:kubernetes_gpus",
+    "//deploy:kubernetes_kernelspecs-image",
+    "//deploy:kubernetes_puller",
     "//deploy:stack",
     "//images/enterprise-gateway",
     "//images/enterprise-gateway:verify",

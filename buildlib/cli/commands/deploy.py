@@ -1,12 +1,14 @@
 """`deploy`: build what a deployment needs, and have `deploy/` start it.
 
-That program knows what to start and how (docs/deploy.md). It names the target that describes a
-deployment; this verb builds the images that the target names, and passes the first by content tag.
+That program knows what to start and how (docs/deploy.md). It names the targets that describe a
+deployment; this verb builds the images that these name, and passes the first by content tag. What
+the program asks, this verb has a person answer.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 from buildlib.build.execution import signals
 from buildlib.cli.building import build
@@ -16,10 +18,12 @@ from buildlib.cli.verb import JSON, VERBOSITY, Call, Option, Verb
 from buildlib.core.model.label import Label, Reference, parse_label
 from buildlib.core.model.target import image_name
 from buildlib.core.store import names
-from buildlib.errors import ActionError
+from buildlib.errors import ActionError, InputError
 
 if TYPE_CHECKING:
     from buildlib.build.workspace import Workspace
+
+_HANDED_ON = ("name", "port", "context", "overlay", "release", "render")
 
 
 def run(call: Call) -> int:
@@ -27,32 +31,55 @@ def run(call: Call) -> int:
     signals.install(workspace.save)
     tell = warn if call.flag("json") else say
     words = [*call.words]
-    for name in ("name", "port"):
+    for name in _HANDED_ON:
         if name in call.options:
             words += [f"--{name}", str(call.options[name])]
     words += ["--init"] if call.flag("init") else []
     # Refuses before anything is built.
-    target = parse_label(run_program(workspace, "deploy", ["check", *words], tell)["target"])
-    images = named_images(workspace, target)
-    roots = [target] if call.flag("no-build") else [target, *images]
+    plan = run_program(workspace, "deploy", ["check", *words], tell)
+    if plan["asks"] and not sys.stdin.isatty():
+        raise InputError(
+            f"deploy changes the cluster of context {plan['asks']} only if it is told to",
+            fix=f"./{' '.join(call.typed)} --context {plan['asks']}",
+        )
+    targets = workspace.resolve(plan["targets"])
+    images = named_images(workspace, *targets) if plan["images"] else []
+    targets += [
+        label for label in map(parse_label, plan["also"]) if label not in workspace.left_out
+    ]
+    roots = targets if call.flag("no-build") else [*targets, *images]
     as_json = call.flag("json")
     code = build(workspace, roots, verbose=call.is_verbose, quiet=as_json, raises=as_json)
     if code:
         return code
-    image = in_engine(workspace, images)
+    image = ["--image", in_engine(workspace, images)] if images else []
     workspace.save()
-    answer = run_program(workspace, "deploy", ["up", *words, "--image", image], tell)
+    answer: Any = None
+    for act in plan["acts"]:
+        answer = run_program(workspace, "deploy", [act, *words, *image], tell)
+        if act == "show" and plan["asks"]:
+            if answer["question"] and not agreed(answer["question"]):
+                warn("nothing was changed")
+                return 1
+            words += ["--context", plan["asks"]]  # another may be the current one by now
     if call.flag("json"):
         print_json(answer)
     return 0
 
 
-def named_images(workspace: Workspace, label: Label) -> list[Label]:
-    """All images that a target names, directly or through other targets; the nearest first."""
-    workspace.resolve([str(label)])
+def agreed(question: str) -> bool:
+    """Whether the person at the terminal says yes, and nothing else."""
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def named_images(workspace: Workspace, *labels: Label) -> list[Label]:
+    """All images that targets name, directly or through other targets; the nearest first."""
+    workspace.resolve([str(label) for label in labels])
     graph = workspace.graph
     images: dict[Label, None] = {}
-    pending = [label]
+    pending = [*labels]
     while pending:
         for dep in graph[pending.pop(0)].deps:
             if dep.by_name and graph[dep.ref.label].rule.is_image:
@@ -83,14 +110,18 @@ def in_engine(workspace: Workspace, images: list[Label]) -> str:
 
 VERB = Verb(
     "deploy",
-    "start the gateway with its kernels on Docker (compose) or Docker Swarm",
+    "start the gateway with its kernels on Docker (compose), Docker Swarm or Kubernetes",
     run,
-    words="compose|swarm",
+    words="compose|swarm|kubernetes",
     options=(
-        Option("--name", "name of the deployment and of its network", "NAME"),
+        Option("--name", "name of the deployment, of its network or its namespaces", "NAME"),
         Option("--port", "port of the host that the gateway answers on", "N"),
         Option("--no-build", "take the images that are there"),
-        Option("--init", "make a swarm of this engine alone where it is in none"),
+        Option("--init", "swarm: make one of this engine alone where it is in none"),
+        Option("--context", "kubernetes: deploy to this cluster, unasked", "NAME"),
+        Option("--overlay", "kubernetes: overlays of ours, or a folder of yours", "NAMES"),
+        Option("--release", "kubernetes: the images of a release, by digest", "VERSION"),
+        Option("--render", "kubernetes: write YAML there, and ask no cluster", "DIR"),
         VERBOSITY._replace(help="2 shows what the build prints"),
         JSON,
     ),

@@ -26,6 +26,6 @@ VERB = Verb(
     "undeploy",
     "remove what deploy started, with its kernels",
     run,
-    words="[compose|swarm]",
+    words="[compose|swarm|kubernetes]",
     options=(Option("--name", "name of the deployment", "NAME"), JSON),
 )
