@@ -2,6 +2,7 @@
 
 from buildlib.rules import filegroup, kernelspec, tarball, zip_file
 from kernelspecs.defs import (
+    SPARK_CPUS,
     TO_CONTAINERS,
     TO_HOSTS,
     command,
@@ -81,7 +82,7 @@ TABLE = [
      SPARK_PY, "lazy"),
     ("spark_R_kubernetes", "Spark - R (Kubernetes Mode)", "R", "kubernetes", SPARK_R, "lazy"),
     ("spark_scala_kubernetes", "Spark - Scala (Kubernetes Mode)", "scala", "kubernetes", SCALA,
-     "eager"),
+     "lazy"),
     ("spark_python_operator", "Spark Operator (Python)", "python", "operator", SPARK_PY, ""),
 
     ("spark_python_yarn_client", "Spark - Python (YARN Client Mode)", "python", "yarn_client", "",
@@ -125,6 +126,8 @@ for name, display_name, language, platform, image, spark in TABLE:
         resources["bin/options.sh"] = "bin/options.sh"
     if platform == "kubernetes" and on_spark:
         environment = kubernetes_environment(language)
+    elif platform == "operator":
+        environment = SPARK_CPUS
     elif platform in ("yarn_client", "yarn_cluster"):
         environment = yarn_environment(language, platform.removeprefix("yarn_"))
         resources = {**resources, **launcher(language, platform)}

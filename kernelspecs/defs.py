@@ -75,6 +75,11 @@ def spark_environment(language: str, options: list[str]) -> dict[str, str]:
     }
 
 
+# For the driver and each of two executors: Spark's own default, a whole one each, is more than a
+# small node has. A request may say another number, or a limit.
+SPARK_CPUS = {"KERNEL_CPUS": "500m"}
+
+
 def kubernetes_environment(language: str) -> dict[str, str]:
     """Spark in cluster mode on Kubernetes: the kernel is Spark's driver."""
     kernel_id = given("KERNEL_ID")
@@ -95,7 +100,7 @@ def kubernetes_environment(language: str) -> dict[str, str]:
         kubernetes__submission__waitAppCompletion="false",
         kubernetes__driverEnv__HTTP2_DISABLE="true",
     )
-    return {**spark_environment(language, options), "HTTP2_DISABLE": "true"}
+    return {**spark_environment(language, options), "HTTP2_DISABLE": "true", **SPARK_CPUS}
 
 
 def yarn_environment(language: str, mode: str) -> dict[str, str]:

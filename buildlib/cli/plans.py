@@ -65,7 +65,7 @@ def lines(workspace: Workspace, plan: Plan, call: Call | None = None) -> list[st
     causes = {} if whole else {step: _causes(workspace, step) for step in plan.steps}
     counts = Counter(cause for of_step in causes.values() for cause in of_step)
     behind = {cause: f"{count} targets" for cause, count in counts.most_common() if count > 1}
-    stamped_labels = workspace.graph.stamped() if plan.steps else set()
+    stamped_labels = workspace.graph.stamped if plan.steps else set()
     width = max((len(short_name(workspace, step.label)) for step in plan.steps), default=0)
     for step in plan.steps:
         name = short_name(workspace, step.label).ljust(width)
@@ -159,7 +159,7 @@ def release_commit(workspace: Workspace) -> list[str]:
 
 def stamped(workspace: Workspace, plan: Plan) -> list[str]:
     """A line with the targets of a plan that carry names of images or the version."""
-    labels = workspace.graph.stamped()
+    labels = workspace.graph.stamped
     by_package: dict[str, list[str]] = {}
     for label in (step.label for step in (*plan.steps, *plan.fresh) if step.label in labels):
         by_package.setdefault(label.package, []).append(short_name(workspace, label))
@@ -186,7 +186,7 @@ def impurity_of(workspace: Workspace, step: Step) -> str:
 
 def as_json(workspace: Workspace, plan: Plan) -> dict[str, Any]:
     """The plan for programs."""
-    stamped_labels = workspace.graph.stamped()
+    stamped_labels = workspace.graph.stamped
 
     def plain(step: Step) -> dict[str, Any]:
         return {

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 def plain_targets(graph: Graph, labels: Iterable[Label]) -> list[dict[str, Any]]:
     """Targets as plain values, in the given order."""
-    stamped = graph.stamped()
+    stamped = graph.stamped
     return [
         {
             "label": str(label),

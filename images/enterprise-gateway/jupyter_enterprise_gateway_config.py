@@ -1,4 +1,4 @@
-"""Read by the gateway at its start: mends how its server replaces a connection, and what it starts.
+"""Read by the gateway at its start: mends connections, what it starts, and what it leaves behind.
 
 **Connections.** JupyterLab connects to a new kernel twice within a tenth of a second, and forgets
 the first connection. jupyter_server 1.24 (the last that gateway 3.3 runs on) lets the second one
@@ -16,13 +16,24 @@ nobody reads from it any more, so its orderly end would be waited for in vain, f
 **Allowed kernels.** jupyter_client 6.1 (the newest that gateway 3.3 takes) leaves kernels that are
 not among the allowed ones out of its list, and starts them for whoever knows the name. Here they
 are refused: 403, and 404 where a kernelspec is asked for.
+
+**Kernels that do not start.** The gateway makes a namespace for a kernel on Kubernetes, and removes
+it with the kernel's pod. If there is none yet (a user or group that it refuses itself, a launch
+script that fails) the namespace stays for ever, and so does a pod that has failed. Here both go.
+
+It answers then that its log has the reason. Here the launch script's own line is in the answer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import subprocess
+import sys
+import threading
 from typing import Any
 
+from enterprise_gateway.services.processproxies.container import ContainerProcessProxy
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_server.services.kernels.handlers import ZMQChannelsHandler
 from tornado.web import HTTPError
@@ -93,3 +104,71 @@ def _get_kernel_spec(self: Any, kernel_name: str) -> Any:
 
 
 KernelSpecManager.get_kernel_spec = _get_kernel_spec
+
+
+# --- Kernels that do not start -------------------------------------------------------------------
+
+_plain_launch_process = ContainerProcessProxy.launch_process
+_plain_launch_kernel = ContainerProcessProxy.launch_kernel
+_plain_detect_launch_failure = ContainerProcessProxy.detect_launch_failure
+
+
+async def _launch_process(self: Any, kernel_cmd: Any, **kwargs: Any) -> Any:
+    try:
+        return await _plain_launch_process(self, kernel_cmd, **kwargs)
+    except BaseException:
+        if hasattr(self, "kernel_namespace"):
+            _remove(self)
+        raise
+
+
+def _remove(proxy: Any) -> None:
+    from kubernetes import client
+
+    api = client.CoreV1Api()
+    if proxy.container_name:
+        with contextlib.suppress(client.exceptions.ApiException):  # it has gone
+            api.delete_namespaced_pod(
+                proxy.container_name, proxy.kernel_namespace, grace_period_seconds=0
+            )
+    if proxy.delete_kernel_namespace:
+        try:
+            api.delete_namespace(proxy.kernel_namespace)
+            proxy.log.info("Deleted kernel namespace: %s", proxy.kernel_namespace)
+        except client.exceptions.ApiException as error:
+            if error.status not in (404, 409):  # it has gone, or is on its way
+                proxy.log.warning(
+                    "Kernel namespace %s stays: %s", proxy.kernel_namespace, error.reason
+                )
+
+
+def _launch_kernel(self: Any, cmd: Any, **kwargs: Any) -> Any:
+    process = _plain_launch_kernel(self, cmd, **{**kwargs, "stderr": subprocess.PIPE})
+
+    def hand_on() -> None:
+        for line in process.stderr:
+            sys.stderr.buffer.write(line)
+            sys.stderr.flush()
+            if b": error: " in line:  # as our launch scripts say it
+                self.launch_error = line.decode(errors="replace").strip()
+
+    self.launch_error = ""
+    self.reader = threading.Thread(target=hand_on, daemon=True)
+    self.reader.start()
+    return process
+
+
+def _detect_launch_failure(self: Any) -> None:
+    process = self.local_proc
+    if process and (process.poll() or 0) > 0:
+        self.reader.join(1)
+        if self.launch_error:
+            self.local_proc = None
+            reason = f"Kernel {self.kernel_id} was not started: {self.launch_error}"
+            self.log_and_raise(http_status_code=500, reason=reason)
+    _plain_detect_launch_failure(self)
+
+
+ContainerProcessProxy.launch_process = _launch_process
+ContainerProcessProxy.launch_kernel = _launch_kernel
+ContainerProcessProxy.detect_launch_failure = _detect_launch_failure

@@ -1,19 +1,29 @@
 #!/bin/sh
-# run.sh of the kernelspecs for Spark on Kubernetes: makes the pods' template, then submits the
-# launcher that lies in the kernel's image. Arguments are the launcher's. docs/kernelspecs.md has
-# the variables.
+# run.sh of the kernelspecs for Spark on Kubernetes: makes the pods' template, submits the launcher
+# that lies in the kernel's image, and watches the driver. Arguments are the launcher's.
+# docs/kernelspecs.md has the variables.
 set -eu
 
 here=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=kernelspecs/bin/options.sh
 . "$here/bin/options.sh"
 
-need_spark
-launcher_arguments=$#
-
 case ${KERNEL_ID:-} in
     '' | *[!A-Za-z0-9-]*) fail 64 'KERNEL_ID is not set to the id of a kernel' ;;
 esac
+# The driver's pod is watched until it runs. Whatever goes wrong, nothing of the kernel stays.
+finish() {
+    code=$?
+    trap - EXIT
+    watched=0
+    python "$here/scripts/launch_kubernetes.py" "--kernel-id=$KERNEL_ID" "--submitted=$code" ||
+        watched=$?
+    [ "$code" != 0 ] || code=$watched
+    exit "$code"
+}
+trap finish EXIT
+need_spark
+launcher_arguments=$#
 folder=${EG_POD_TEMPLATE_DIR:-/tmp}
 options=$folder/spark_opts_$KERNEL_ID
 # The gateway removes the template with the kernel.
@@ -58,4 +68,4 @@ while [ "$launcher_arguments" -gt 0 ]; do
     set -- "$@" "$word"
     launcher_arguments=$((launcher_arguments - 1))
 done
-exec "$@"
+"$@"

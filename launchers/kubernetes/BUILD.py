@@ -8,6 +8,7 @@ SHARED = [
     "kube_manifest.py",
     "kube_values.py",
     "kube_volumes.py",
+    "kube_watch.py",
 ]
 
 filegroup(

@@ -10,8 +10,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NoReturn
 
 from launch_errors import DENIED, NO_ENGINE, REFUSED, LaunchError, causes
 
@@ -27,8 +27,12 @@ METHODS = {
 KINDS = ("Pod", *(kind for kind in METHODS if kind != "Pod"))
 STAYS = ("PersistentVolume", "PersistentVolumeClaim")  # data outlives a kernel: found again
 CONFLICT = 409
-PAUSE = 0.5  # seconds
 CREDENTIALS = (401, 403)
+PAUSE = 0.5  # seconds, as all below
+# A namespace that was just made gets its service accounts a moment later.
+NO_ACCOUNT = "error looking up service account"
+ACCOUNT_COMES = 5.0
+ANSWERS = 10.0  # a cluster that is asked to clean up
 
 
 def connect() -> None:
@@ -114,17 +118,24 @@ def _create_pod(
     """
     from kubernetes.client.exceptions import ApiException
 
+    name = body["metadata"]["name"]
+    no_account = clock() + ACCOUNT_COMES
     while True:
         try:
             return api.create_namespaced_pod(namespace, body, field_validation="Strict"), True
         except ApiException as error:
-            if error.status != CONFLICT:
+            if error.status != CONFLICT and (
+                NO_ACCOUNT not in str(error.body) or clock() + PAUSE >= no_account
+            ):
                 raise
-        label = f"kernel_id={kernel_id},component=kernel"
-        pods = api.list_namespaced_pod(namespace, label_selector=label).items
-        staying = [pod for pod in pods if pod.metadata.deletion_timestamp is None]
+        # By its name: the right to list pods is there anyway, as the gateway has it.
+        found = api.list_namespaced_pod(namespace, field_selector=f"metadata.name={name}").items
+        staying = [pod for pod in found if pod.metadata.deletion_timestamp is None]
         if staying:
-            return staying[0], False
+            labels = staying[0].metadata.labels or {}
+            if (labels.get("kernel_id"), labels.get("component")) == (kernel_id, "kernel"):
+                return staying[0], False
+            _in_use("Pod", body, "have {{ kernel_id }} in KERNEL_POD_NAME")
         _wait("Pod", body, end, clock, sleep)
 
 
@@ -160,9 +171,13 @@ def _wait(
     sleep: Callable[[float], None],
 ) -> None:
     if clock() + PAUSE >= end:
-        name = body["metadata"]["name"]
-        raise LaunchError(f"the cluster has another {kind} of the name {name}", REFUSED)
+        _in_use(kind, body)
     sleep(PAUSE)
+
+
+def _in_use(kind: str, body: dict[str, Any], fix: str = "") -> NoReturn:
+    name = body["metadata"]["name"]
+    raise LaunchError(f"the cluster has another {kind} of the name {name}", REFUSED, fix)
 
 
 def create_custom(
@@ -196,6 +211,35 @@ def create_custom(
     _create(create, (), body, body["kind"], end, clock, sleep)
 
 
+# --- What stays ----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def leaving_nothing(kernel_id: str) -> Iterator[None]:
+    """If something fails, remove the namespace that the gateway has made for a kernel.
+
+    The gateway removes it with the kernel's pod only, so it would stay if there was none. It is
+    known by its labels; without the right to list namespaces it stays.
+    """
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(Exception):  # what went wrong first is what is told
+            remove_namespace(kernel_id)
+        raise
+
+
+def remove_namespace(kernel_id: str) -> None:
+    """Remove the namespaces with a kernel's labels."""
+    from kubernetes import client
+
+    connect()
+    api = client.CoreV1Api()
+    label = f"app=enterprise-gateway,component=kernel,kernel_id={kernel_id}"
+    for found in api.list_namespace(label_selector=label, _request_timeout=ANSWERS).items:
+        api.delete_namespace(found.metadata.name, _request_timeout=ANSWERS)
+
+
 # --- Errors --------------------------------------------------------------------------------------
 
 
@@ -214,6 +258,8 @@ def explain(error: Exception) -> LaunchError:
             why = error.reason
         if error.status in CREDENTIALS:
             fix = "give the gateway's service account the right"
+            if NO_ACCOUNT in str(why):
+                fix = "make that account, or name another in EG_DEFAULT_KERNEL_SERVICE_ACCOUNT_NAME"
             return LaunchError(f"the cluster does not allow it: {why}", DENIED, fix)
         return LaunchError(f"the cluster refuses: {why}", REFUSED)
     if isinstance(error, ConfigException):

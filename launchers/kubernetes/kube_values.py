@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
@@ -32,7 +33,8 @@ from kernel_request import (
 from kube_volumes import LABEL, mounts, toleration, volumes
 from launch_errors import DATA, USAGE, LaunchError, shown
 
-NAME = rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*"
+_PART = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?"  # of a name, which may be longer than a label
+NAME = rf"(?=.{{1,253}}\Z){_PART}(?:\.{_PART})*"
 KERNEL_ID = "[0-9A-Za-z][0-9A-Za-z-]{0,60}"
 SELECTOR = r"(?:[a-z0-9][a-z0-9.-]{0,252}/)?[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?"
 VALUE = r"(?:[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?)?"
@@ -41,6 +43,11 @@ MEMORY_UNITS = {"m": "Mi", "g": "Gi", "K": "k"}
 # Set by the node for its own cluster, or the way to ours; no kernel gets them.
 OF_THE_CLUSTER = re.compile("KUBERNETES_.*|KUBECONFIG.*|KUBE_.*")
 ENVIRONMENT_NAME = re.compile("[-._a-zA-Z][-._a-zA-Z0-9]*")
+# Of spark-submit: how much Spark gets. All other options say what runs, where, and as whom.
+SPARK_OPTIONS = re.compile("--((driver|executor)-(memory|cores)|num-executors)")
+SPARK_SETTING = re.compile(
+    r"spark[.](?!(kubernetes|submit|jars|kerberos)[.])(?!(master|jars|files|archives)\Z).+"
+)
 
 
 class Request(NamedTuple):
@@ -62,27 +69,27 @@ class _Parser(argparse.ArgumentParser):
         raise LaunchError(message, USAGE)
 
 
-def options(argv: list[str], about: str, *files: str) -> dict[str, str]:
+def options(argv: list[str], about: str, *more: str) -> dict[str, str]:
     """The command line, in both spellings: `--kernel-id`, `--RemoteProcessProxy.kernel-id`.
 
     Args:
         argv: Arguments, without the program's name.
         about: What the program does.
-        files: Names of further options, of one spelling.
+        more: Names of further options, of one spelling. With `submitted`, no others are needed.
     """
     parser = _Parser(allow_abbrev=False, description=about)
     for name in (*REQUIRED, *OPTIONAL):
         # The plain spelling wins. An option may come without its value.
         parser.add_argument(f"--{name}", nargs="?")
         parser.add_argument(f"--RemoteProcessProxy.{name}", nargs="?", dest=f"old {name}")
-    for name in files:
+    for name in more:
         parser.add_argument(f"--{name}", nargs="?")
     read = vars(parser.parse_args(argv))
     given = {
         name: read[name.replace("-", "_")] or read.get(f"old {name}") or ""
-        for name in (*REQUIRED, *OPTIONAL, *files)
+        for name in (*REQUIRED, *OPTIONAL, *more)
     }
-    for name in REQUIRED:
+    for name in REQUIRED[:1] if given.get("submitted") else REQUIRED:
         if not given[name]:
             raise LaunchError(f"--{name} is missing", USAGE)
     return given
@@ -130,6 +137,31 @@ def _names(name: str, value: str) -> list[str]:
     return [matched(name, part, NAME, "names of secrets with commas between")[0] for part in found]
 
 
+def _spark_options(name: str, value: str) -> str:
+    """Options of spark-submit that a request may add: run.sh hands them over as they are.
+
+    The others could choose what the gateway itself runs, files of it that are sent along, and whose
+    rights and namespace the driver has.
+    """
+    try:
+        words = iter(shlex.split(value))
+    except ValueError:
+        refuse(name, value, "options: a quote has no end")
+    for word in words:
+        option, joined, text = word.partition("=")
+        text = text if joined else next(words, "")
+        setting, given, _ = text.partition("=")
+        if option in ("--conf", "-c"):
+            good = given and SPARK_SETTING.fullmatch(setting)
+        else:
+            good = SPARK_OPTIONS.fullmatch(option) and text and not text.startswith("-")
+        if not good:
+            what = " ".join(filter(None, (option, setting)))
+            fix = "put it into SPARK_OPTS of the kernelspec's kernel.json, if users may have it"
+            raise LaunchError(f"{name} may not have {shown(what)}", DATA, fix)
+    return value
+
+
 _NAME = _pattern(NAME, "a name as Kubernetes has them")
 _GPUS = _pattern("[0-9]{1,3}", "a number of GPUs")
 CHECKS: Mapping[str, Callable[[str, str], Any]] = {
@@ -138,6 +170,7 @@ CHECKS: Mapping[str, Callable[[str, str], Any]] = {
     "KERNEL_NAMESPACE": _pattern(LABEL, "the name of a namespace"),
     "KERNEL_SERVICE_ACCOUNT_NAME": _NAME,
     "KERNEL_SPARKAPP_CONFIG_MAP": _NAME,
+    "KERNEL_EXTRA_SPARK_OPTS": _spark_options,
     "KERNEL_IMAGE": _pattern(IMAGE, "the name of an image"),
     "KERNEL_EXECUTOR_IMAGE": _pattern(IMAGE, "the name of an image"),
     "KERNEL_UID": identity,
@@ -198,6 +231,48 @@ def template_values(env: Mapping[str, str], kernelspec: str) -> dict[str, Any]:
     return found
 
 
+def check_place(
+    values: dict[str, Any], env: Mapping[str, str], kernel_id: str, *, for_spark: bool
+) -> None:
+    """Refuse a namespace and an account that are not for kernels; give Spark an account of its own.
+
+    The gateway takes both from the request, if it names them: it may be a namespace of the cluster
+    itself, with an account that reads all secrets.
+
+    Args:
+        values: Of the template; the account is set.
+        env: Our own environment, with the administrator's settings.
+        kernel_id: The kernel's id.
+        for_spark: Whether the kernel is Spark's driver, which needs rights.
+    """
+    namespace = values.get("kernel_namespace", "")
+    allowed = _listed(env, "EG_KERNEL_NAMESPACES")
+    if env.get("EG_SHARED_NAMESPACE", "").lower() == "true":
+        allowed.append(env.get("EG_NAMESPACE") or "default")
+    # One that the gateway has made for this kernel has the pod's name. By the id, it is no other.
+    own = namespace == values.get("kernel_pod_name") and kernel_id.lower() in namespace
+    if namespace and not own and namespace not in allowed:
+        fix = "name it in the gateway's EG_KERNEL_NAMESPACES, if users may have it"
+        if namespace == values.get("kernel_pod_name"):
+            fix += ", or have {{ kernel_id }} in KERNEL_POD_NAME"
+        raise LaunchError(f"KERNEL_NAMESPACE may not be {shown(namespace)}", DATA, fix)
+    default = env.get("EG_DEFAULT_KERNEL_SERVICE_ACCOUNT_NAME") or "default"
+    setting = "EG_SPARK_SERVICE_ACCOUNTS" if for_spark else "EG_KERNEL_SERVICE_ACCOUNTS"
+    accounts = _listed(env, setting)
+    account = values.get("kernel_service_account_name", default)
+    if account == default and accounts and for_spark:  # the request said none, or that one
+        account = default if default in accounts else accounts[0]
+    elif account not in (*accounts, default):
+        fix = f"name it in the gateway's {setting}, if users may have it"
+        what = f"KERNEL_SERVICE_ACCOUNT_NAME may not be {shown(account)}"
+        raise LaunchError(what + (" for Spark" if for_spark else ""), DATA, fix)
+    values["kernel_service_account_name"] = account
+
+
+def _listed(env: Mapping[str, str], name: str) -> list[str]:
+    return [part.strip() for part in env.get(name, "").split(",") if part.strip()]
+
+
 def spark_size(size: str) -> str:
     """A size of memory in Spark's words: whole MiB; it does not know `Mi`."""
     return f"{max(1, memory('KERNEL_MEMORY', size) // 2**20)}m"
@@ -215,20 +290,30 @@ def pod_environment(environment: Mapping[str, str]) -> list[dict[str, str]]:
     ]
 
 
-def read_request(given: Mapping[str, str], env: Mapping[str, str], folder: Path) -> Request:
+def id_of(given: Mapping[str, str]) -> str:
+    """The kernel's id on the command line, checked: it becomes part of questions to a cluster."""
+    return matched("--kernel-id", given["kernel-id"], KERNEL_ID, "the id of a kernel")[0]
+
+
+def read_request(
+    given: Mapping[str, str], env: Mapping[str, str], folder: Path, *, for_spark: bool
+) -> Request:
     """Check everything, and put it together.
 
     Args:
         given: The command line, from `options`.
         env: The environment that the gateway gives to launch scripts.
         folder: The kernelspec's folder.
+        for_spark: Whether the kernel is Spark's driver.
 
     Raises:
         LaunchError: Something is missing, malformed or not allowed.
     """
-    kernel_id = matched("--kernel-id", given["kernel-id"], KERNEL_ID, "the id of a kernel")[0]
+    kernel_id = id_of(given)
     values = template_values(env, folder.name)
+    check_place(values, env, kernel_id, for_spark=for_spark)
     values |= {
+        "for_spark": for_spark,
         "kernel_id": kernel_id,
         "eg_response_address": given["response-address"],
         "eg_public_key": given["public-key"],

@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kube_client import connect, create_custom, run
+from kube_client import connect, create_custom, leaving_nothing, run
 from kube_manifest import add_environment, by_kind, render
-from kube_values import Request, options, read_request
+from kube_values import Request, id_of, options, read_request
+from kube_watch import watch
 from launch_errors import DATA, LaunchError, shown
 
 HERE = Path(__file__).resolve().parent
@@ -56,18 +57,26 @@ def object_of(request: Request, folder: Path) -> dict[str, Any]:
 
 def launch() -> None:
     """Start a kernel."""
-    request = read_request(options(sys.argv[1:], ABOUT), os.environ, HERE.parent)
-    body = object_of(request, HERE)
+    given = options(sys.argv[1:], ABOUT)
+    with leaving_nothing(id_of(given)):
+        start(read_request(given, os.environ, HERE.parent, for_spark=True))
+
+
+def start(request: Request) -> None:
+    """Ask for the object, and watch the driver that the operator makes of it."""
     from kubernetes import client
 
+    body = object_of(request, HERE)
     connect()
-    create_custom(
-        client.CustomObjectsApi(),
-        body,
-        resource_kind(request.values),
-        request.values["kernel_namespace"],
-        request.timeout,
-    )
+    group, version, plural = kind = resource_kind(request.values)
+    api, namespace = client.CustomObjectsApi(), request.values["kernel_namespace"]
+    create_custom(api, body, kind, namespace, request.timeout)
+
+    def remove() -> None:
+        name = body["metadata"]["name"]
+        api.delete_namespaced_custom_object(group, version, namespace, plural, name)
+
+    watch(client.CoreV1Api(), namespace, request.kernel_id, request.timeout, remove)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,9 @@ def spark_options(template: str, pod: dict[str, Any]) -> str:
     resources = pod["spec"]["containers"][0].get("resources") or {}
     requests, limits = (resources.get(kind) or {} for kind in ("requests", "limits"))
     found: dict[str, str] = {"kubernetes.{role}.podTemplateFile": template}
+    account = pod["spec"].get("serviceAccountName")
+    if account:
+        found["kubernetes.authenticate.{role}.serviceAccountName"] = str(account)
     processors = str(requests.get("cpu") or "")
     if processors:
         # Spark's own cores are tasks at a time, and whole; the pod may ask for less than one.

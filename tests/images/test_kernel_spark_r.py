@@ -24,6 +24,28 @@ def test_a_lazy_session_comes_at_the_first_use(run, user):
     assert run(NAME, *start, user=user).endswith("42 3.5.6 mine\n")
 
 
+def test_the_session_is_that_of_spark_submit_with_its_master_settings_and_executors(run):
+    # A cluster in small: its executors are processes of their own. They write below SPARK_HOME.
+    script = (
+        SPARK.partition("stopifnot(bind")[0]
+        + """
+    seen <- sc$getConf()
+    cat(sc$master, seen$get("spark.submit.deployMode"), seen$get("spark.mine"))
+    cat("", sc$parallelize(1:10)$sum())
+    executors <- sc$`_jsc`$sc()$statusTracker()$getExecutorInfos() # and the driver
+    programs <- vapply(Sys.glob("/proc/[0-9]*/comm"), readLines, "")
+    cat("", length(executors) - 1, "java:", sum(programs == "java"))
+    spark$stop()
+    """
+    )
+    start = """mkdir /tmp/spark && ln -s /opt/spark/* /tmp/spark && printf %s "$0" >/tmp/x.R
+    SPARK_HOME=/tmp/spark exec /tmp/spark/bin/spark-submit --master "local-cluster[1,1,512]" \
+        --conf spark.executor.memory=512m --conf spark.mine=yes /tmp/x.R"""
+    found = run(NAME, "/opt/entrypoint.sh", "bash", "-c", start, script)
+    # One of the two is the executor: no second driver was made.
+    assert found == "local-cluster[1,1,512] client yes 55 1 java: 2"
+
+
 def test_spark_that_cannot_start_is_told_and_no_more(run):
     script = SPARK.partition("stopifnot(bind")[0]
     script += "cat(conditionMessage(tryCatch(spark, error = identity)), fill = TRUE)"

@@ -85,6 +85,8 @@ ON_YARN = [name for name in NAMES if "_yarn_" in name]
 MODES = {
     **{f"spark_{name}_{how}": mode for how in ("docker", "swarm", "kubernetes")
        for name, mode in (("python", "lazy"), ("R", "lazy"), ("scala", "eager"))},
+    # In a cluster the context takes half a minute, of the minute that the gateway gives a kernel.
+    "spark_scala_kubernetes": "lazy",
     "spark_python_yarn_client": "lazy", "spark_R_yarn_client": "lazy",
     "spark_scala_yarn_client": "lazy", "spark_python_yarn_cluster": "lazy",
     "spark_R_yarn_cluster": "eager", "spark_scala_yarn_cluster": "lazy",
@@ -92,7 +94,7 @@ MODES = {
 }  # fmt: skip
 DOCKER_SCRIPTS = {"kernel_request.py", "launch_docker.py", "launch_errors.py"}
 KUBE = {"kernel_request.py", "launch_errors.py", "kube_client.py", "kube_manifest.py",
-        "kube_values.py", "kube_volumes.py"}  # fmt: skip
+        "kube_values.py", "kube_volumes.py", "kube_watch.py"}  # fmt: skip
 POD = {*KUBE, "launch_kubernetes.py", "spark_options.py", "kernel-pod.yaml.j2"}
 RESOURCE = {*KUBE, "launch_custom_resource.py", "sparkoperator.k8s.io-v1beta2.yaml.j2"}
 
@@ -303,7 +305,9 @@ def test_the_environment_has_the_variables_of_its_platform(specs, name):
     names = set(specs[name]["env"])
     wanted: set[str] = set()
     if name.startswith("spark") and name.endswith("_kubernetes"):
-        wanted = ENVIRONMENTS[specs[name]["language"]] | {"HTTP2_DISABLE"}
+        wanted = ENVIRONMENTS[specs[name]["language"]] | {"HTTP2_DISABLE", "KERNEL_CPUS"}
+    elif name.endswith("_operator"):
+        wanted = {"KERNEL_CPUS"}
     elif name.startswith("spark") and name in ON_YARN:
         wanted = ENVIRONMENTS[specs[name]["language"]]
         wanted = wanted | ({"PYSPARK_PYTHON", "PYTHONPATH"} if "python" in name else set())
@@ -338,6 +342,12 @@ def test_spark_on_kubernetes_has_the_kernels_names_and_labels(specs, name):
     ):
         assert f"spark.kubernetes.{part}" in words
     assert words[-1] == "${KERNEL_EXTRA_SPARK_OPTS:-}"
+
+
+@pytest.mark.parametrize("name", [name for name in ON_KUBERNETES if name.startswith("spark")])
+def test_a_node_of_two_processors_has_room_for_spark(specs, name):
+    # A driver and Spark's two executors; the launch script gives each what this says.
+    assert 3 * int(specs[name]["env"]["KERNEL_CPUS"].removesuffix("m")) < 2000
 
 
 @pytest.mark.parametrize("name", [name for name in ON_YARN if name.startswith("spark")])

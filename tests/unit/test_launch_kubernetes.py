@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import http.server
 import importlib
 import json
 import os
@@ -13,7 +12,8 @@ import shutil
 import stat
 import subprocess
 import sys
-import threading
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -27,6 +27,15 @@ from kubernetes.client.exceptions import ApiException
 from kubernetes.config.config_exception import ConfigException
 from urllib3.exceptions import MaxRetryError
 
+from tests.fakes.cluster import (
+    BEGINS,
+    RUNS,
+    Cluster,
+    ended,
+    serving,
+    unschedulable,
+    waits,
+)
 from tests.support.chance import examples
 
 pytestmark = pytest.mark.slow
@@ -39,6 +48,7 @@ for folder in (HERE, SHARED):  # as for the scripts themselves: their modules li
 pods: Any = importlib.import_module("launch_kubernetes")
 resources: Any = importlib.import_module("launch_custom_resource")
 kube: Any = importlib.import_module("kube_client")
+watching: Any = importlib.import_module("kube_watch")
 values_of: Any = importlib.import_module("kube_values")
 manifest: Any = importlib.import_module("kube_manifest")
 errors: Any = importlib.import_module("launch_errors")
@@ -54,7 +64,7 @@ GIVEN = {
 }
 ENV = {
     "KERNEL_POD_NAME": f"alice-{ID}",
-    "KERNEL_NAMESPACE": "alice",
+    "KERNEL_NAMESPACE": f"alice-{ID}",  # as the gateway makes one for a kernel
     "KERNEL_IMAGE": "localhost:5000/elyra/kernel-py:dev",
     "KERNEL_SERVICE_ACCOUNT_NAME": "default",
     "KERNEL_USERNAME": "alice",
@@ -84,26 +94,23 @@ EVERYTHING = {
 }
 
 
-def request(env: dict[str, str], **given: str) -> Any:
-    options = GIVEN | {name.replace("_", "-"): value for name, value in given.items()}
-    return values_of.read_request(options, env, Path("/kernels/python_kubernetes"))
+def request(env: dict[str, str], *, for_spark: bool = False) -> Any:
+    folder = Path("/kernels/python_kubernetes")
+    return values_of.read_request(GIVEN, env, folder, for_spark=for_spark)
 
 
-def objects(**env: str) -> dict[str, Any]:
-    return pods.objects_of(request(ENV | env), HERE / pods.TEMPLATE)
-
-
-def pod(**env: str) -> Any:
-    return objects(**env)["Pod"]
+def pod(*, for_spark: bool = False, **env: str) -> Any:
+    asked = request(ENV | env, for_spark=for_spark)
+    return pods.objects_of(asked, HERE / pods.TEMPLATE)["Pod"]
 
 
 def application(**env: str) -> Any:
-    return resources.object_of(request(OPERATOR | env), HERE)
+    return resources.object_of(request(OPERATOR | env, for_spark=True), HERE)
 
 
-def refusal(**env: str) -> Any:
+def refusal(*, for_spark: bool = False, **env: str) -> Any:
     with pytest.raises(errors.LaunchError) as caught:
-        pod(**env)
+        pod(for_spark=for_spark, **env)
     assert caught.value.code == 65
     return str(caught.value) + caught.value.fix
 
@@ -157,7 +164,7 @@ def test_the_gateway_finds_the_pod():
     found = pod()
     assert (found["apiVersion"], found["kind"]) == ("v1", "Pod")
     metadata = found["metadata"]
-    assert (metadata["name"], metadata["namespace"]) == (f"alice-{ID}", "alice")
+    assert (metadata["name"], metadata["namespace"]) == (f"alice-{ID}", f"alice-{ID}")
     assert metadata["labels"] == {
         "kernel_id": ID, "app": "enterprise-gateway", "component": "kernel",
         "source": "kernel-pod.yaml",
@@ -210,13 +217,15 @@ def test_what_is_not_asked_for_is_not_there():
 
 @pytest.mark.parametrize("missing", ["KERNEL_POD_NAME", "KERNEL_NAMESPACE", "KERNEL_IMAGE"])
 def test_what_the_gateway_always_sets_has_to_be_there(missing):
-    assert f"{missing} is not set" in refusal(**{missing: ""})
+    env = {"EG_KERNEL_NAMESPACES": ENV["KERNEL_NAMESPACE"], missing: ""}
+    assert f"{missing} is not set" in refusal(**env)
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [
         ("KERNEL_POD_NAME", "Alice"), ("KERNEL_POD_NAME", "a/b"), ("KERNEL_POD_NAME", "a" * 254),
+        ("KERNEL_NAMESPACE", "a" * 64),
         ("KERNEL_NAMESPACE", "a.b"), ("KERNEL_NAMESPACE", "../x"), ("KERNEL_IMAGE", "A B"),
         ("KERNEL_SERVICE_ACCOUNT_NAME", "a\nb"), ("KERNEL_UID", "-1"), ("KERNEL_UID", "1e3"),
         ("KERNEL_GID", "users"), ("KERNEL_CPUS", "1 core"), ("KERNEL_MEMORY", "lots"),
@@ -238,6 +247,122 @@ def test_limits_below_what_is_set_aside_and_unequal_gpus_are_refused():
     assert "KERNEL_GPUS_LIMIT" in refusal(KERNEL_GPUS="1", KERNEL_GPUS_LIMIT="2")
     limits = pod(KERNEL_GPUS_LIMIT="2")["spec"]["containers"][0]["resources"]
     assert limits["requests"] == limits["limits"] == {"nvidia.com/gpu": "2"}
+
+
+def test_a_name_may_be_longer_than_a_label_as_those_of_long_user_names_are():
+    name = f"firstname-lastname-department-example-com-{ID}"
+    found = pod(KERNEL_POD_NAME=name, KERNEL_NAMESPACE="kernels", EG_KERNEL_NAMESPACES="kernels")
+    assert found["metadata"]["name"] == name
+    assert len(name) == 78
+
+
+# -- Where a kernel may be, and as whom ------------------------------------------------------------
+
+SHARED_PLACE = {"EG_NAMESPACE": "kernels", "EG_SHARED_NAMESPACE": "True"}
+ACCOUNTS = {
+    "EG_DEFAULT_KERNEL_SERVICE_ACCOUNT_NAME": "kernel", "EG_SPARK_SERVICE_ACCOUNTS": "spark, big"
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("for_spark", [False, True])
+@pytest.mark.parametrize(
+    ("namespace", "settings"),
+    [
+        ("kube-system", {}), ("kube-system", SHARED_PLACE), ("default", {}), ("kernels", {}),
+        ("kernels", {"EG_NAMESPACE": "kernels"}), ("kern", {"EG_KERNEL_NAMESPACES": "kernels"}),
+        # another kernel's, or one with the name that the client has given to its pod
+        ("alice-1b6a2c4e-0000-4000-8000-123456789abc", SHARED_PLACE),
+        ("kube-system", {"KERNEL_POD_NAME": "kube-system"}),
+    ],
+)  # fmt: skip
+def test_a_namespace_that_no_setting_names_is_refused(for_spark, namespace, settings):
+    said = refusal(for_spark=for_spark, KERNEL_NAMESPACE=namespace, **settings)
+    assert f"KERNEL_NAMESPACE may not be '{namespace}'" in said
+    assert "EG_KERNEL_NAMESPACES" in said
+
+
+@pytest.mark.parametrize(
+    ("namespace", "settings"),
+    [
+        (ENV["KERNEL_NAMESPACE"], {}),  # what the gateway makes for each
+        ("kernels", SHARED_PLACE),
+        ("team", {**SHARED_PLACE, "EG_KERNEL_NAMESPACES": "team"}),
+        ("kernels", {**SHARED_PLACE, "EG_KERNEL_NAMESPACES": "team"}),
+        ("b", {"EG_KERNEL_NAMESPACES": "a, b"}),
+        ("default", {"EG_SHARED_NAMESPACE": "true"}),  # the gateway's own default
+    ],
+)
+def test_namespaces_of_the_settings_and_the_gateways_own_choice_are_taken(namespace, settings):
+    assert pod(KERNEL_NAMESPACE=namespace, **settings)["metadata"]["namespace"] == namespace
+
+
+def account(*, for_spark: bool = False, **env: str) -> str:
+    return str(pod(for_spark=for_spark, **env)["spec"]["serviceAccountName"])
+
+
+@pytest.mark.parametrize(
+    ("for_spark", "asked", "settings"),
+    [
+        (False, "gateway", {}), (True, "gateway", {}), (False, "spark", ACCOUNTS),
+        (True, "generic-garbage-collector", ACCOUNTS),
+        (False, "a", {"EG_KERNEL_SERVICE_ACCOUNTS": "b"}),
+        (True, "a", {"EG_KERNEL_SERVICE_ACCOUNTS": "a"}),
+    ],
+)  # fmt: skip
+def test_an_account_that_no_setting_names_is_refused(for_spark, asked, settings):
+    said = refusal(for_spark=for_spark, KERNEL_SERVICE_ACCOUNT_NAME=asked, **settings)
+    assert f"KERNEL_SERVICE_ACCOUNT_NAME may not be '{asked}'" in said
+    setting = "EG_SPARK_SERVICE_ACCOUNTS" if for_spark else "EG_KERNEL_SERVICE_ACCOUNTS"
+    assert setting in said
+
+
+def test_spark_has_an_account_of_its_own_and_others_the_gateways_default():
+    # The gateway says its default where a request says none.
+    given = {**ACCOUNTS, "KERNEL_SERVICE_ACCOUNT_NAME": "kernel"}
+    assert account(**given) == "kernel"
+    assert account(for_spark=True, **given) == "spark"
+    assert account(for_spark=True, **given | {"KERNEL_SERVICE_ACCOUNT_NAME": "big"}) == "big"
+    assert account(for_spark=True) == account() == "default"
+    assert application(**given)["spec"]["driver"]["serviceAccount"] == "spark"
+    other = {"EG_KERNEL_SERVICE_ACCOUNTS": "a", "KERNEL_SERVICE_ACCOUNT_NAME": "a"}
+    assert account(**other) == "a"
+
+
+def test_only_spark_gets_a_token():
+    assert pod()["spec"]["automountServiceAccountToken"] is False
+    assert "automountServiceAccountToken" not in pod(for_spark=True)["spec"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "--conf spark.executor.instances=4", "-c spark.sql.x='a b' --executor-memory 2g",
+        "--conf=spark.driver.extraJavaOptions=-Da=b --num-executors 3 --driver-cores=2", "",
+    ],
+)  # fmt: skip
+def test_a_request_may_say_how_much_spark_gets(value):
+    assert pod(for_spark=True, KERNEL_EXTRA_SPARK_OPTS=value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        # other ways to a namespace, an account, or a volume
+        "--conf spark.kubernetes.namespace=kube-system",
+        "--conf=spark.kubernetes.authenticate.driver.serviceAccountName=gateway",
+        "-c spark.kubernetes.driver.volumes.hostPath.x.mount.path=/",
+        # to what runs, where, and to files of the gateway's
+        "--deploy-mode client", "--deploy-mode=client", "--master local", "--class x", "x.py",
+        "--conf spark.a=b http://example.com/x.py", "--properties-file /etc/passwd",
+        "--conf spark.submit.deployMode=client", "--conf spark.master=local", "--jars /etc/passwd",
+        "--conf spark.files=/etc/passwd", "--conf spark.jars.ivySettings=x", "--proxy-user root",
+        # and what is none
+        "--conf", "--conf ''", "--conf spark.a", "--conf x=y", "--conf spark.a='",
+        "--driver-memory", "--driver-memory --master", "--conf 'spark.kubernetes.a\nb=c'",
+    ],
+)  # fmt: skip
+def test_a_request_may_not_say_what_spark_runs_where_and_as_whom(value):
+    assert "KERNEL_EXTRA_SPARK_OPTS" in refusal(for_spark=True, KERNEL_EXTRA_SPARK_OPTS=value)
 
 
 # -- Volumes ---------------------------------------------------------------------------------------
@@ -517,6 +642,7 @@ def test_for_spark_a_template_and_options_are_written_and_nothing_is_started(scr
     wanted = []
     for name, value in (
         ("kubernetes.{}.podTemplateFile", str(template)),
+        ("kubernetes.authenticate.{}.serviceAccountName", "default"),
         ("{}.cores", "1"),  # whole, at least one
         ("kubernetes.{}.request.cores", "500m"),
         ("kubernetes.{}.limit.cores", "2"),
@@ -623,8 +749,8 @@ class Api:
         self.calls: list[tuple[str, tuple[Any, ...]]] = []
         self.found: list[Any] = []
 
-    def list_namespaced_pod(self, namespace: str, label_selector: str) -> Any:
-        assert (namespace, label_selector) == ("ns", f"kernel_id={ID},component=kernel")
+    def list_namespaced_pod(self, namespace: str, field_selector: str) -> Any:
+        assert (namespace, field_selector) == ("ns", "metadata.name=Pod")
         found = self.found.pop(0) if self.found else []
         return SimpleNamespace(items=found)
 
@@ -644,8 +770,11 @@ class Api:
         return [name for name, _ in self.calls]
 
 
-def existing(uid: str, *, going: bool = False) -> Any:
-    metadata = SimpleNamespace(name="a", uid=uid, deletion_timestamp="now" if going else None)
+def existing(uid: str, *, going: bool = False, kernel_id: str = ID) -> Any:
+    metadata = SimpleNamespace(
+        name="a", uid=uid, deletion_timestamp="now" if going else None,
+        labels={"kernel_id": kernel_id, "component": "kernel"},
+    )  # fmt: skip
     return SimpleNamespace(metadata=metadata)
 
 
@@ -695,11 +824,40 @@ def test_the_pod_before_a_restart_may_take_a_while_to_go():
     assert api.names() == ["create_namespaced_pod"] * 3
 
 
-def test_another_pod_of_the_name_is_an_error():
+def test_another_kernels_pod_of_the_name_is_told_at_once():
     api = Api(create_namespaced_pod=[answer(409)] * 100)
+    api.found = [[existing("old", kernel_id="another")]]
+    with pytest.raises(errors.LaunchError, match="another Pod of the name Pod") as caught:
+        create(api, "Pod")
+    assert "{{ kernel_id }}" in caught.value.fix
+    assert api.names() == ["create_namespaced_pod"]
+
+
+def test_a_pod_that_does_not_go_is_an_error():
+    api = Api(create_namespaced_pod=[answer(409)] * 100)
+    api.found = [[existing("old", going=True)]] * 100
     with pytest.raises(errors.LaunchError, match="another Pod of the name Pod"):
         create(api, "Pod")
     assert "delete_namespaced_pod" not in api.names()
+
+
+NO_ACCOUNT = "pods is forbidden: error looking up service account a/default: not found"
+
+
+def test_a_namespace_gets_its_account_a_moment_after_it_was_made():
+    api = Api(create_namespaced_pod=[answer(403, NO_ACCOUNT)] * 2)
+    create(api, "Pod")
+    assert api.names() == ["create_namespaced_pod"] * 3
+
+
+def test_an_account_that_does_not_come_is_told_and_what_to_do():
+    api = Api(create_namespaced_pod=[answer(403, NO_ACCOUNT)] * 100)
+    with pytest.raises(ApiException) as caught:
+        create(api, "Pod", timeout=100)
+    assert len(api.calls) < 10
+    told = kube.explain(caught.value)
+    assert "error looking up service account" in str(told)
+    assert "make that account" in told.fix
 
 
 @pytest.mark.parametrize("kind", ["PersistentVolume", "PersistentVolumeClaim"])
@@ -750,85 +908,217 @@ def test_an_application_is_made_where_it_belongs_once_the_one_before_has_gone():
     assert api.calls == [("create_namespaced_custom_object", wanted)] * 2
 
 
-class Server:
-    """A cluster's API over HTTP, as far as these scripts use it; yes unless `refuse` is set."""
+# -- Until it runs, or nothing of it is there ------------------------------------------------------
 
-    def __init__(self, folder: Path) -> None:
-        self.asked: list[tuple[str, str, Any]] = []
-        self.refuse = 0
-        server = self
 
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                server.asked.append(("POST", self.path, body))
-                made = {**body, "metadata": {**body["metadata"], "uid": "u-1"}}
-                no = {"kind": "Status", "message": "over the quota"}
-                data = json.dumps(no if server.refuse else made).encode()
-                self.send_response(server.refuse or 201)
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
+class Time:
+    """Seconds that go by when somebody sleeps."""
 
-            def log_message(self, *args: Any) -> None:
-                """Not into the tests' output."""
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.events: dict[float, Any] = {}  # what happens when
 
-        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        config = {
-            "apiVersion": "v1", "kind": "Config", "current-context": "c", "users": [],
-            "clusters": [{"name": "k", "cluster": {
-                "server": f"http://127.0.0.1:{self.http.server_port}"}}],
-            "contexts": [{"name": "c", "context": {"cluster": "k", "user": ""}}],
-        }  # fmt: skip
-        self.kubeconfig = folder / "kubeconfig"
-        self.kubeconfig.write_text(yaml.safe_dump(config))
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        for when in [when for when in self.events if when <= self.now]:
+            self.events.pop(when)()
 
 
 @pytest.fixture
-def server(tmp_path):
-    made = Server(tmp_path)
-    yield made
-    made.http.shutdown()
-    made.http.server_close()
+def cluster(tmp_path: Path) -> Iterator[Any]:
+    made: Any = Cluster()
+    with serving(made, tmp_path) as made.kubeconfig:
+        yield made
 
 
-def test_the_official_client_asks_for_the_pod_as_it_is(scripts, server):
-    done = run(
-        str(scripts / "launch_kubernetes.py"), *ARGV, **ENV, **EVERYTHING,
-        KUBECONFIG=str(server.kubeconfig), NO_PROXY="*",
-    )  # fmt: skip
+POD_PATH = "/api/v1/namespaces/ns/pods/a"
+LABELS = {"app": "enterprise-gateway", "component": "kernel", "kernel_id": ID}
+
+
+def watched(cluster: Any, status: Any, later: Any = None, **env: str) -> Any:
+    """The error of a pod that has a status, and perhaps another one 2 s later; None if it runs."""
+    from kubernetes import config
+
+    time_ = Time()
+    cluster.add(POD_PATH, LABELS, status=status)
+    if later is not None:
+        time_.events[2.0] = lambda: (
+            cluster.add(POD_PATH, LABELS, status=later) if later else cluster.objects.clear()
+        )
+    api = client.CoreV1Api(config.new_client_from_config(str(cluster.kubeconfig)))
+    try:
+        watching.watch(api, "ns", ID, 60, env=env, clock=lambda: time_.now, sleep=time_.sleep)
+    except errors.LaunchError as error:
+        error.after = time_.now  # type: ignore[attr-defined]
+        return error
+    finally:
+        cluster.after = time_.now
+    return None
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        (waits("ErrImagePull", 'image "x" not found'), 'ErrImagePull: image "x" not found'),
+        (waits("ImagePullBackOff", "Back-off"), "ImagePullBackOff: Back-off"),
+        (waits("CreateContainerConfigError", "no secret"), "CreateContainerConfigError: no secret"),
+        (unschedulable("0/1 nodes: 1 Insufficient cpu."), "0/1 nodes: 1 Insufficient cpu."),
+        ({"phase": "Failed", "reason": "OutOfcpu", "message": "Node has no"}, "OutOfcpu: Node has"),
+        (ended(137, "OOMKilled"), "OOMKilled: exit code 137"),
+    ],
+)
+@pytest.mark.parametrize("before", [None, BEGINS])
+def test_a_pod_that_cannot_run_is_told_in_its_own_words_within_5_s_and_removed(
+    cluster, status, said, before
+):
+    found = watched(cluster, before or status, status if before else None)
+    assert "pod a cannot run: " in str(found)
+    assert said in str(found)
+    assert found.after - (2 if before else 0) < 5
+    assert cluster.names("pods") == []
+
+
+def test_a_pod_that_runs_is_left_alone_and_watched_a_moment_longer(cluster):
+    assert watched(cluster, BEGINS, RUNS) is None
+    assert cluster.after == pytest.approx(2 + watching.SETTLED, abs=1)
+    assert cluster.names("pods") == ["a"]
+    found = watched(cluster, RUNS, ended(1))
+    assert "exit code 1" in str(found)
+
+
+def test_a_node_may_be_waited_for_where_they_come_on_demand(cluster, capsys):
+    waiting = unschedulable("0/1 nodes are available")
+    assert watched(cluster, waiting, RUNS, EG_KUBERNETES_AUTOSCALING="True") is None
+    assert capsys.readouterr().err == "pod a waits: Unschedulable: 0/1 nodes are available\n"
+    assert cluster.names("pods") == ["a"]
+
+
+def test_what_a_pod_has_waited_for_is_told_if_the_gateway_removes_it(cluster):
+    found = watched(cluster, unschedulable("0/1 nodes"), {}, EG_KUBERNETES_AUTOSCALING="True")
+    assert "pod a was removed while it waited: Unschedulable: 0/1 nodes" in str(found)
+    assert watched(cluster, RUNS, {}) is None  # somebody has ended the kernel
+
+
+def test_a_cluster_that_does_not_answer_is_no_reason_to_give_up(cluster):
+    cluster.refused["GET", "pods"] = (500, "etcd is slow")
+    assert watched(cluster, waits("ErrImagePull", "x")) is None
+    assert cluster.names("pods") == ["a"]
+
+
+def launch_on(cluster: Any, script: Path, *argv: str, **env: str) -> Any:
+    return run(
+        str(script), *(argv or ARGV), **env, KUBECONFIG=str(cluster.kubeconfig), NO_PROXY="*"
+    )
+
+
+NAMESPACE = ENV["KERNEL_NAMESPACE"]
+
+
+def made_by_the_gateway(cluster: Any) -> None:
+    cluster.add(f"/api/v1/namespaces/{NAMESPACE}", LABELS)
+    cluster.add("/api/v1/namespaces/kube-system")
+    cluster.add("/api/v1/namespaces/bob", LABELS | {"kernel_id": "another"})
+
+
+def test_the_official_client_asks_for_the_pod_as_it_is(scripts, cluster):
+    made_by_the_gateway(cluster)
+    done = launch_on(cluster, scripts / "launch_kubernetes.py", **ENV, **EVERYTHING)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    [(method, path, body)] = server.asked
-    assert (method, path) == ("POST", "/api/v1/namespaces/alice/pods?fieldValidation=Strict")
-    wanted = pod(**EVERYTHING)
-    assert body == wanted
+    [(method, path, body)] = cluster.asked
+    assert (method, path) == ("POST", f"/api/v1/namespaces/{NAMESPACE}/pods")
+    assert body == pod(**EVERYTHING)
+    assert NAMESPACE in cluster.names("namespaces")
 
 
-def test_the_official_client_asks_for_the_application_as_it_is(scripts, server):
-    done = run(
-        str(scripts / "launch_custom_resource.py"), *ARGV, **OPERATOR,
-        KUBECONFIG=str(server.kubeconfig), NO_PROXY="*",
-    )  # fmt: skip
+def test_the_official_client_asks_for_the_application_as_it_is(scripts, cluster):
+    cluster.add(f"/api/v1/namespaces/{NAMESPACE}/pods/driver", LABELS, status=RUNS)
+    done = launch_on(cluster, scripts / "launch_custom_resource.py", **OPERATOR)
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    [(method, path, body)] = server.asked
-    place = "/apis/sparkoperator.k8s.io/v1beta2/namespaces/alice/sparkapplications"
-    assert (method, path) == ("POST", f"{place}?fieldValidation=Strict")
+    [(method, path, body)] = cluster.asked
+    place = f"/apis/sparkoperator.k8s.io/v1beta2/namespaces/{NAMESPACE}/sparkapplications"
+    assert (method, path) == ("POST", place)
     assert body == application()
 
 
-def test_what_the_cluster_says_against_it_is_in_the_line(scripts, server):
-    server.refuse = 403
-    done = run(
-        str(scripts / "launch_kubernetes.py"), *ARGV, **ENV,
-        KUBECONFIG=str(server.kubeconfig), NO_PROXY="*",
-    )  # fmt: skip
+def test_what_the_cluster_says_against_it_is_in_the_line(scripts, cluster):
+    cluster.refused["POST", "pods"] = (403, "over the quota")
+    done = launch_on(cluster, scripts / "launch_kubernetes.py", **ENV)
     assert done.returncode == 77
     assert done.stderr == (
         "launch_kubernetes: error: the cluster does not allow it: over the quota; "
         "fix: give the gateway's service account the right\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("env", "trouble", "said"),
+    [
+        ({"KERNEL_CPUS": "lots"}, {}, "KERNEL_CPUS"),
+        ({"KERNEL_NAMESPACE": "kube-system"}, {}, "KERNEL_NAMESPACE may not be"),
+        ({}, {"refused": {("POST", "pods"): (403, "over the quota")}}, "over the quota"),
+        ({}, {"fate": waits("ErrImagePull", "no such image")}, "ErrImagePull: no such image"),
+    ],
+)
+def test_a_failed_launch_leaves_nothing(scripts, cluster, env, trouble, said):
+    made_by_the_gateway(cluster)
+    for name, value in trouble.items():
+        setattr(cluster, name, value)
+    done = launch_on(cluster, scripts / "launch_kubernetes.py", **ENV | env)
+    assert done.returncode != 0
+    assert said in done.stderr
+    # By labels: no other namespace is touched, whatever the request says.
+    assert cluster.names("namespaces") == ["kube-system", "bob"]
+    assert cluster.names("pods") == []
+
+
+def test_without_the_right_to_look_for_a_namespace_it_stays_and_the_reason_is_told(
+    scripts, cluster
+):
+    made_by_the_gateway(cluster)
+    cluster.refused["GET", "namespaces"] = (403, "no right")
+    cluster.fate = waits("ErrImagePull", "no such image")
+    done = launch_on(cluster, scripts / "launch_kubernetes.py", **ENV)
+    assert "no such image" in done.stderr
+    assert "no right" not in done.stderr
+    assert cluster.names("pods") == []
+
+
+def test_a_failed_application_leaves_nothing(scripts, cluster):
+    made_by_the_gateway(cluster)
+    pods_path = f"/api/v1/namespaces/{NAMESPACE}/pods/driver"
+    cluster.add(pods_path, LABELS, status=waits("ErrImagePull", "no such image"))
+    done = launch_on(cluster, scripts / "launch_custom_resource.py", **OPERATOR)
+    assert "launch_custom_resource: error: pod driver cannot run: ErrImagePull" in done.stderr
+    assert [call[0] for call in cluster.asked] == ["POST", "DELETE", "DELETE"]
+    assert cluster.names("sparkapplications") == []
+    assert cluster.names("namespaces") == ["kube-system", "bob"]
+
+
+def test_sparks_driver_is_watched_once_it_is_submitted(scripts, cluster):
+    made_by_the_gateway(cluster)
+    script, words = scripts / "launch_kubernetes.py", (f"--kernel-id={ID}", "--submitted=0")
+    cluster.add(f"/api/v1/namespaces/{NAMESPACE}/pods/driver", LABELS, status=RUNS)
+    done = launch_on(cluster, script, *words, **ENV)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert NAMESPACE in cluster.names("namespaces")
+    too_large = unschedulable("0/1 nodes are available: 1 Insufficient cpu.")
+    cluster.add(f"/api/v1/namespaces/{NAMESPACE}/pods/driver", LABELS, status=too_large)
+    begun = time.monotonic()
+    done = launch_on(cluster, script, *words, **ENV)
+    assert done.returncode == 70
+    assert "launch_kubernetes: error: pod driver cannot run: Unschedulable: 0/1" in done.stderr
+    assert time.monotonic() - begun < 20
+    assert cluster.names("namespaces") == ["kube-system", "bob"]
+
+
+def test_of_a_driver_that_could_not_be_submitted_nothing_stays(scripts, cluster):
+    made_by_the_gateway(cluster)
+    words = (f"--kernel-id={ID}", "--submitted=1")
+    done = launch_on(cluster, scripts / "launch_kubernetes.py", *words, **ENV)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert cluster.names("namespaces") == ["kube-system", "bob"]
+    again = run(str(scripts / "launch_kubernetes.py"), *words, **ENV, KUBECONFIG="/nowhere")
+    assert (again.returncode, again.stderr) == (0, "")  # the reason has been told
 
 
 # -- Errors ----------------------------------------------------------------------------------------

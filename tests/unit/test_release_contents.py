@@ -78,7 +78,7 @@ MODULES = ("kernel_launcher/", "kernel_launcher.zip")
 """Our launchers are programs of several modules."""
 STARTERS = {
     "kernel_request.py", "launch_errors.py", "kube_client.py", "kube_manifest.py",
-    "kube_values.py", "kube_volumes.py", "spark_options.py",
+    "kube_values.py", "kube_volumes.py", "kube_watch.py", "spark_options.py",
 }  # fmt: skip
 """So are our scripts that start containers and pods, and run.sh."""
 OPTIONS = {"bin/options.sh"}

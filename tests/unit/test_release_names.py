@@ -205,7 +205,7 @@ def test_the_stamped_targets_are_those_that_name_images_and_those_with_the_versi
 ) -> None:
     workspace = opened(family)
     wanted = stamped_of(workspace) | shorts(map(parse_label, VERSIONED))
-    assert shorts(workspace.graph.stamped()) == wanted
+    assert shorts(workspace.graph.stamped) == wanted
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_names_and_versions_are_in_the_keys_of_the_stamped_and_of_no_other(
     workspace = opened(family)
     before, after = keys(workspace), keys(opened(family, version, **overrides))
     moved = {label for label in before if before[label] != after[label]}
-    wanted = shorts(workspace.graph.stamped()) if version else stamped_of(workspace)
+    wanted = shorts(workspace.graph.stamped) if version else stamped_of(workspace)
     assert shorts(moved) == wanted - shorts(workspace.left_out)
 
 
@@ -250,5 +250,5 @@ def test_of_a_part_the_stamp_of_another_part_is_not_taken(tmp_path: Path) -> Non
         'filegroup(name="one", srcs=[":t[plain]"])',
         'filegroup(name="other", srcs=[":t[specs]"])',
     )
-    stamped = {label.short for label in made.open().graph.stamped()}
+    stamped = {label.short for label in made.open().graph.stamped}
     assert stamped == {"//p:spec", "//p:t", "//p:other"}

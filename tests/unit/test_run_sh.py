@@ -26,7 +26,11 @@ print(json.dumps(sys.argv))
 """
 # Stands in for launch_kubernetes.py, which has tests of its own.
 LAUNCH = """
-import json, pathlib, sys
+import json, os, pathlib, sys
+after = [word for word in sys.argv if word.startswith("--submitted=")]
+if after:
+    pathlib.Path(os.environ["EG_POD_TEMPLATE_DIR"], "after").write_text(" ".join(sys.argv[1:]))
+    raise SystemExit(int(os.environ.get("WATCHED", "0")))
 given = dict(word.split("=", 1) for word in sys.argv if word.startswith(("--pod", "--spark-opts")))
 pathlib.Path(given["--spark-opts-out"]).write_text("--conf 'spark.a=b c' --conf d=$E\\n")
 pathlib.Path(given["--pod-template"]).write_text(json.dumps(sys.argv[1:-2]))
@@ -181,7 +185,7 @@ def test_dask_is_given_one_file(spec):
 
 @pytest.mark.parametrize("platform", ["yarn", "kubernetes"])
 def test_no_spark_is_told_with_what_to_do(spec, platform):
-    done = spec(platform, *PYTHON).run(SPARK_HOME="/nowhere")
+    done = spec(platform, *PYTHON, "scripts/launch_kubernetes.py").run(SPARK_HOME="/nowhere")
     assert done.returncode == 66
     assert "no spark-submit in SPARK_HOME=/nowhere; fix: correct it in kernel.json" in done.stderr
 
@@ -218,9 +222,33 @@ def test_the_launcher_in_the_image_runs_by_the_pods_template(spec, language, pro
 
 def test_if_there_is_no_template_nothing_is_submitted(spec):
     made = spec("kubernetes", "scripts/launch_kubernetes.py")
-    (made.folder / "scripts/launch_kubernetes.py").write_text("raise SystemExit(65)")
+    script = made.folder / "scripts/launch_kubernetes.py"
+    script.write_text(
+        script.read_text().replace("given = dict", "raise SystemExit(65)\ngiven = dict")
+    )
     done = made.run(KERNEL_LANGUAGE="python")
     assert (done.returncode, done.stdout) == (65, "")
+    assert (made.folder.parent / "after").read_text() == "--kernel-id=k-1 --submitted=65"
+
+
+@pytest.mark.parametrize(
+    ("env", "code", "after"),
+    [
+        ({}, 0, "0"),
+        ({"WATCHED": "70"}, 70, "0"),  # the driver cannot run
+        ({"SPARK_HOME": "/nowhere"}, 66, "66"),
+        ({"SPARK_OPTS": "'"}, 65, "65"),
+        ({"KERNEL_LANGUAGE": "cobol"}, 64, "64"),
+        ({"FAILS": "3"}, 3, "3"),
+        ({"FAILS": "3", "WATCHED": "70"}, 3, "3"),
+    ],
+)
+def test_the_driver_is_watched_and_of_a_failed_submission_nothing_stays(spec, env, code, after):
+    made = spec("kubernetes", "scripts/launch_kubernetes.py")
+    submit = made.folder.parent / "spark/bin/spark-submit"
+    submit.write_text(f"#!/bin/sh\nexit {env.get('FAILS', 0)}\n")
+    assert made.run(**{"KERNEL_LANGUAGE": "python", **env}).returncode == code
+    assert (made.folder.parent / "after").read_text() == f"--kernel-id=k-1 --submitted={after}"
 
 
 @pytest.mark.parametrize("kernel_id", ["", "../k", "a b", "$(id)"])

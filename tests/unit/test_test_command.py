@@ -88,6 +88,6 @@ def test_a_program_is_told_each_step(ran: Ran, capsys: pytest.CaptureFixture[str
     out, err = capsys.readouterr()
     answer = json.loads(out)
     assert answer["failed"] == ["lint", "format", "types", "layers", "tests"]
-    assert answer["steps"][0]["command"] == ["ruff", "check", "."]
+    assert answer["steps"][2]["command"] == ["mypy"]
     assert {step["exit_code"] for step in answer["steps"]} == {1}
-    assert "== lint: ruff check ." in err
+    assert "== types: mypy" in err

@@ -133,6 +133,7 @@ class Graph:
                 pending += [ref.label for ref in self.needs(Reference(label))]
         return sorted(needed, key=self._rank.__getitem__)
 
+    @cached_property
     def stamped(self) -> set[Label]:
         """The targets whose key depends on the channel: a release builds them again.
 
