@@ -11,7 +11,7 @@ from buildlib.core.model.label import Reference
 from buildlib.core.model.lock import FILE as LOCK_FILE
 from buildlib.core.model.section import PYTHON
 from buildlib.core.model.target import HERE
-from buildlib.core.plan.explain import Leaf, describe
+from buildlib.core.plan.explain import in_words
 from buildlib.core.plan.plan import BUILD, UNKNOWN
 from buildlib.core.store import names
 from buildlib.text import LINE, clipped, duration, wrapped
@@ -129,8 +129,7 @@ def _words(workspace: Workspace, cause: Cause) -> str:
         paths = (file.path for file in files if (file.name, file.part) == (in_target, part))
         return f"{next(paths, label.path(in_target))} {change}"
     if kind != "pin":
-        ref = Reference(label)
-        return describe(Leaf((ref, ref), cause.change))  # with the target, also for itself
+        return in_words(cause.change, Reference(label))
     section = rest.partition(" ")[0]
     if section == PYTHON.name:
         requirements = str(workspace.graph[label].attrs.get("python"))

@@ -129,8 +129,12 @@ class View:
             InputError: Something is wrong with a declaration, and no targets were named.
         """
         if not self.partial:
-            raise_all(self._graph.errors.values())
+            self.refuse_broken()
         return self._graph
+
+    def refuse_broken(self) -> None:
+        """Raise an error if something is wrong with any declaration."""
+        raise_all(self._graph.errors.values())
 
     @cached_property
     def _graph(self) -> Graph:
@@ -194,7 +198,7 @@ class View:
             InputError: A word names nothing; something is wrong with what is named or needed.
         """
         if not words:
-            raise_all(self._graph.errors.values())
+            self.refuse_broken()
             of_verb = set(self.graph.of_verb(verb)) if verb else set(self.graph.targets)
             everything = [label for label in self.graph.order if label in of_verb]
             return everything if left_out else self._default_targets(everything, verb)

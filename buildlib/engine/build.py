@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 
+from buildlib.core.dockerfile import IGNORE_FILE
 from buildlib.core.dockerfile.invisible import invisible_in
 from buildlib.core.dockerfile.parse import PROXY_ARGS
 from buildlib.core.model.secret import Secret
@@ -21,7 +22,7 @@ from buildlib.engine.client import Client, client_environ, client_for, sets_prox
 from buildlib.engine.failure import FailureFinder
 from buildlib.engine.find import Endpoint, unavailable
 from buildlib.engine.protocol import BuildRequest, Built, Engine, Log, StepFailed, first_image
-from buildlib.engine.secrets import blotter, lend, path_of, value_of
+from buildlib.engine.secrets import lend, masker, path_of, value_of
 from buildlib.errors import ActionError, InputError, Location
 
 _BUILDX_ENVIRON = {"BUILDX_NO_DEFAULT_ATTESTATIONS": "1"}
@@ -150,10 +151,10 @@ class CliBuilder:
         secrets += _secret_options(request, names.__getitem__)
         argv = self._argv(client, closed, dockerfile, [*secrets, *output])
         finder = FailureFinder()
-        blot = blotter(values.values())
+        mask = masker(values.values())
 
         def on_line(line: str) -> None:
-            line = blot(line)
+            line = mask(line)
             on_event(finder.feed(line))
             log(line)
 
@@ -314,4 +315,4 @@ def _copy_ignore(dockerfile: str, copy: str) -> None:
     import shutil
 
     with suppress(FileNotFoundError):
-        shutil.copyfile(dockerfile + ".dockerignore", copy + ".dockerignore")
+        shutil.copyfile(dockerfile + IGNORE_FILE, copy + IGNORE_FILE)

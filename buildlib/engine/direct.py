@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from buildlib.core.dockerfile import plain
+from buildlib.core.dockerfile import IGNORE_FILE, plain
 from buildlib.core.dockerfile.parse import parse
 from buildlib.core.dockerfile.plain import NotPlainError
 from buildlib.core.store.content import EPOCH
@@ -39,7 +39,6 @@ _GRAPH_DRIVERS = ("overlay2",)
 _PLATFORM = "linux/amd64"
 """The platform for which is known what BuildKit calls an image from scratch."""
 _COMMENT = "buildkit.dockerfile.v0"
-_IGNORE_FILE = ".dockerignore"
 
 
 class DirectBuilder:
@@ -181,7 +180,7 @@ class DirectBuilder:
 def _ignores(request: BuildRequest) -> bool:
     """Whether an ignore file leaves something out: a Dockerfile's own, or else the context's."""
     for start in (request.dockerfile, f"{request.context}/"):
-        path = f"{start}{_IGNORE_FILE}"
+        path = f"{start}{IGNORE_FILE}"
         if os.path.lexists(path):
             try:
                 with open(path, encoding="utf-8") as file:

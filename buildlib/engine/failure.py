@@ -34,7 +34,8 @@ _REFUSED = re.compile(
 """What programs say where no name resolves and no address is reached."""
 _HARMLESS = "sudo: "
 """Begins a line that says so of the machine's own name, and fails nothing."""
-_FLAG = re.compile(r"--[a-z]+=\S+\s*")
+_FLAGS = re.compile(r"^(\s*\w+\s+)(?:--[a-z]+=\S+\s*)+")
+"""Those of the instruction; what a command has of its own stays."""
 _RULE = re.compile(r"-{4,}$")
 
 
@@ -142,7 +143,7 @@ def line_of(step: str, dockerfile: str) -> int:
 
 
 def _plain(text: str) -> str:
-    return re.sub(r"\s+", " ", _FLAG.sub("", text)).strip()
+    return re.sub(r"\s+", " ", _FLAGS.sub(r"\1", text)).strip()
 
 
 def _common_length(left: str, right: str) -> int:

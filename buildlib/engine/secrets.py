@@ -1,7 +1,7 @@
 """Secrets of a build: those that a declaration names, and what a build with a network is lent.
 
 A user's own secret (`core.model.secret`) is read here and nowhere else. BuildKit gets it for the
-steps that mount it, and its value is blotted out of what the builder prints.
+steps that mount it, and its value is masked in what the builder prints.
 
 Lent are the host's CA bundle and mirrors, to every RUN of a Dockerfile that may use the network.
 They are BuildKit secrets in /run/secrets. `ARG`s point tools to them: RUN sees an `ARG` as
@@ -38,8 +38,8 @@ _CA_VARIABLES = (
     "CARGO_HTTP_CAINFO",
 )
 _SOURCES = "/etc/apt/sources.list.d/debian.sources"
-_LEAST_BLOTTED = 4
-"""Characters of a line of a secret that is blotted out; what is shorter is no secret."""
+_LEAST_MASKED = 4
+"""Characters of a line of a secret that is masked; what is shorter is no secret."""
 _DEBIAN_KEYS = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 
@@ -113,10 +113,10 @@ def path_of(secret: Secret) -> str:
     return os.path.expanduser(secret.file)
 
 
-def blotter(values: Iterable[str]) -> Callable[[str], str]:
-    """Return a function that blots secrets out of a line: each whole, and each line of it."""
+def masker(values: Iterable[str]) -> Callable[[str], str]:
+    """Return a function that masks secrets in a line: each line of each of them."""
     words = {line.strip() for value in values for line in value.splitlines()}
-    words = {word for word in words if len(word) >= _LEAST_BLOTTED}
+    words = {word for word in words if len(word) >= _LEAST_MASKED}
     if not words:
         return lambda line: line
     # The longest first: one may be a piece of another.

@@ -24,7 +24,7 @@ def test_a_moved_tag_is_put_back(family: Family, images: Images) -> None:
     images.tag(other, "base")
     assert family.plan() == {BASE: "restore"}
     done = family.build()
-    assert "dev is not on it" in done.out
+    assert "it lacks the tag" in done.out
     assert_right(family, images)
 
 

@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from plain_docker import build, built_files, client
 
-from buildlib.core.dockerfile.ignore import IgnoreRules, ignore_file, pattern_regex
+from buildlib.core.dockerfile import ignore_files
+from buildlib.core.dockerfile.ignore import IgnoreRules, pattern_regex
 from buildlib.errors import InputError
 from tests.support.chance import examples
 
@@ -168,7 +169,7 @@ def test_the_ignore_file_of_a_dockerfile_counts_alone(tmp_path):
     (tmp_path / "other.Dockerfile.dockerignore").write_text("*\n!a\n")
     (tmp_path / ".dockerignore").write_text("a\n")
     (tmp_path / "a").write_text("")
-    name = ignore_file("other.Dockerfile", lambda path: (tmp_path / path).exists())
+    name = next(each for each in ignore_files("other.Dockerfile") if (tmp_path / each).exists())
     rules = IgnoreRules.parse((tmp_path / name).read_text(), name)
     files = built_files(tmp_path, "--file", str(tmp_path / "other.Dockerfile"))
     assert set(files) == {path for path in listed(tmp_path) if not rules.excludes(path)} == {"a"}

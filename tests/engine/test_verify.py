@@ -49,6 +49,11 @@ import sys
 sys.stdout.flush_interval = 0.3
 type(sys.stdout).flush = lambda self: None
 """
+NO_COMMENTS = """
+code = lambda lines: any(line[:1] != '#' for line in lines)
+refuse = lambda lines: lines if code(lines) else exec('raise SyntaxError')
+get_ipython().input_transformers_cleanup.append(refuse)
+"""
 ONE_TRY = """
 import os, socket
 host, port = os.environ["RESPONSE_ADDRESS"].split(":")
@@ -75,6 +80,14 @@ BROKEN = {
     "prints too late": (
         ["sh", "-c", f'mkdir -p {STARTUP}; echo "$LATE" > {STARTUP}/late.py; exec {BOOTSTRAP}'],
         {"output-order": "output-order"},
+    ),
+    "stops at comments": (
+        [
+            "sh",
+            "-c",
+            f'mkdir -p {STARTUP}; echo "$NO_COMMENTS" > {STARTUP}/no.py; exec {BOOTSTRAP}',
+        ],
+        {"cells": "cells"},
     ),
     "tries once": (
         ["sh", "-c", f'python -c "$ONE_TRY" && exec {BOOTSTRAP}'],
@@ -195,8 +208,9 @@ def test_a_broken_rule_is_named(name, derived, nothing_left, tmp_path, monkeypat
     monkeypatch.setattr(verify.cases, "LATE_SECONDS", 1.5)
     command, expected = BROKEN[name]
     timeout = "3" if name == "never reports" else "30"
-    snippets = f"ENV ONE_TRY={quoted(ONE_TRY)} LATE={quoted(LATE)} IPYTHONDIR=/tmp/ipython"
-    image = derived(snippets, f"CMD {json.dumps(command)}")
+    texts = {"ONE_TRY": ONE_TRY, "LATE": LATE, "NO_COMMENTS": NO_COMMENTS}
+    set_texts = " ".join(f"{name}={quoted(text)}" for name, text in texts.items())
+    image = derived(f"ENV {set_texts} IPYTHONDIR=/tmp/ipython", f"CMD {json.dumps(command)}")
     code, found = run(tmp_path, image, "--timeout", timeout, "--case", *expected)
     assert {case["name"]: case["rule"] for case in found["cases"]} == expected
     assert code == 1

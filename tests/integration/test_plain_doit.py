@@ -118,7 +118,7 @@ def test_the_page_offers_something() -> None:
         ("-o", "out.txt", "build:b"),
         ("-r", "console", "build:b"),
         ("-r", "json", "build:b"),
-        ("--verbosity", "2", "run", "build:b"),
+        ("run", "--verbosity", "2", "build:b"),
         ("run", "-n", "2", "build:b"),
         ("build:*",),
         ("--db-file", "x.db", "build:b"),
@@ -126,8 +126,6 @@ def test_the_page_offers_something() -> None:
     ids=" ".join,
 )
 def test_options_of_doit(made: WorkspaceBuilder, doit: Doit, words: tuple[str, ...]) -> None:
-    if words[0] == "--verbosity":  # an option stands behind `run`
-        words = ("run", "--verbosity", "2", "build:b")
     done = doit(*words)
     assert done.code == 0, done.err
     assert built(made) == ["a", "b"]

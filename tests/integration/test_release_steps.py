@@ -304,6 +304,15 @@ def test_what_is_no_version_of_a_release_is_refused_with_what_would_be(
     assert product.shop.builder.requests == []
 
 
+@pytest.mark.parametrize("words", [(), ("VERSION=2",), ("uplaod", "VERSION=2.5.0")])
+def test_who_asks_what_a_release_would_do_is_not_told_to_release(
+    product: Releasable, verb: Verbs, words: tuple[str, ...]
+) -> None:
+    told = verb("plan", "release", *words)
+    assert told.code == 3
+    assert [fix.startswith("./doitw plan release") for fix in told.fixes] == [True]
+
+
 def test_no_version_at_all_is_refused(product: Releasable, verb: Verbs) -> None:
     told = verb("release")
     assert told.code == 3
@@ -364,7 +373,7 @@ def test_a_plan_refuses_words_that_are_no_steps(product: Releasable, verb: Verbs
     for words in (("plan", "release", "tga"), ("release", "tga", "--dry-run")):
         told = verb(*words, "VERSION=2.6.0")
         assert told.code == 3
-        assert told.fixes[0].startswith("./doitw release tag VERSION=2.6.0")
+        assert told.fixes[0].startswith("./doitw plan release tag VERSION=2.6.0")
 
 
 # -- step by step ----------------------------------------------------------------------------------

@@ -38,6 +38,7 @@ _BUILDERS = (
     *("buildlib.engine.build", "buildlib.engine.secrets", "buildlib.engine.direct"),
     *("buildlib.engine.layer", "buildlib.engine.parent", "buildlib.core.dockerfile.lines"),
     *("buildlib.core.dockerfile.expand", "buildlib.core.dockerfile.plain"),
+    "buildlib.core.dockerfile.bases",
 )
 """What those work with that hand a Dockerfile to a builder, or make its image themselves."""
 

@@ -153,6 +153,17 @@ def test_the_fix_for_a_second_base_declares_it(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("base", ["python", "q.io/python"])
+def test_no_fix_takes_a_name_of_an_image_for_an_argument(tmp_path: Path, base: str) -> None:
+    arguments = f'srcs=["a"], bases={{"{base}": "//base"}}'
+    message = declared(tmp_path, "FROM node:20\nCOPY a /a\n", arguments).error()
+    assert message.endswith(
+        'fix: external_image(name="node", image="node:20") and bases = {..., "node": ":node"}'
+    )
+    message = declared(tmp_path, "FROM scratch\nCOPY a /a\n", arguments).error()
+    assert message.endswith(f"fix: remove {base} from bases")
+
+
 def test_another_default_may_stay_where_the_image_is_declared_by_name(tmp_path: Path) -> None:
     text = "ARG BASE=quay.io/x/other:1\nFROM ${BASE}\nCOPY a /a\n"
     made = declared(tmp_path, text, 'srcs=["a"], bases={"BASE": "//base"}')
@@ -215,6 +226,13 @@ def test_present_names_leave_each_line_where_it_is() -> None:
     before = read_lines("ARG BASE\n" + text, "Dockerfile").instructions
     after = read_lines("ARG BASE\n" + "\n".join(changed), "Dockerfile").instructions
     assert [each.line for each in before] == [each.line for each in after]
+
+
+@pytest.mark.parametrize("stage", BROKEN_STAGES)
+def test_what_is_wrong_in_a_stage_behind_the_target_stops_no_build(stage: str) -> None:
+    text = f"FROM q.io/base AS dev\n{stage}"
+    handed = with_present_names(text, "Dockerfile", {}, {"q.io/base": "base:now"}, "dev")
+    assert handed == f"FROM base:now AS dev\n{stage}"
 
 
 def test_a_dockerfile_without_such_names_is_handed_over_as_it_is() -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from buildlib.core.dockerfile.ignore import IgnoreRules, ignore_file
+from buildlib.core.dockerfile.ignore import IgnoreRules
 from buildlib.errors import InputError
 
 PATHS = (
@@ -98,13 +98,6 @@ def test_characters_of_regular_expressions_are_themselves():
         assert rules.excludes(path), path
     for path in ("axb", "c", "d1", "x", "f", "p", "q", "g", "hx"):
         assert not rules.excludes(path), path
-
-
-def test_the_ignore_file_of_a_dockerfile_comes_first():
-    assert ignore_file("Dockerfile", {".dockerignore"}.__contains__) == ".dockerignore"
-    both = {".dockerignore", "sub/x.Dockerfile.dockerignore"}
-    assert ignore_file("sub/x.Dockerfile", both.__contains__) == "sub/x.Dockerfile.dockerignore"
-    assert ignore_file("sub/Dockerfile", {"sub/.dockerignore"}.__contains__) is None
 
 
 names = st.sampled_from(["a", "b", "ab", "x.py", "x.txt", ".git"])

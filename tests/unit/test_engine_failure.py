@@ -181,3 +181,14 @@ def test_another_step_that_had_no_network_does_not_count() -> None:
         finder.feed(line)
     finder.feed("#5 ERROR: exit code: 1")
     assert not finder.failure("RUN one\nRUN two\n").refused
+
+
+def test_options_of_a_command_are_part_of_what_failed() -> None:
+    """Those of the instruction are not: they are long, and BuildKit shows them otherwise."""
+    step = "RUN --mount=type=tmpfs,target=/t pip install --index-url=b x"
+    dockerfile = f"RUN pip install --index-url=a x\n{step}\n"
+    finder = FailureFinder()
+    finder.feed(f"#5 [2/2] {step}")
+    finder.feed("#5 ERROR: exit code: 1")
+    failure = finder.failure(dockerfile)
+    assert (failure.step, failure.line) == ("RUN pip install --index-url=b x", 2)

@@ -59,6 +59,12 @@ def test_an_error_with_a_line_is_one_problem_at_that_line(task):
     ]
 
 
+def test_what_is_said_once_more_at_the_end_is_no_second_problem(task):
+    error = InputError("no", where=Location("images/x/Dockerfile", 3)).render()
+    assert problems(f"failed: x: {error}", task) == []
+    assert problems("failed: x: images/x/BUILD.py: error: no", task) == []
+
+
 def test_a_path_with_spaces_is_taken_whole(task):
     error = InputError("no such setting", where=Location("docs/my notes/read me.md", 7))
     assert problems(error.render(), task) == [

@@ -133,3 +133,24 @@ def test_a_stricter_check_looks_at_what_an_older_one_let_through(
     assert (compiled(), compiled()) == (["a/BUILD.py"], [])
     monkeypatch.setattr(fingerprint, "stamp", lambda *_: "of stricter code")
     assert (compiled(), compiled()) == (["a/BUILD.py"], [])
+
+
+@pytest.mark.parametrize(
+    ("line", "what", "fix"),
+    [
+        ("dwnload(name='x')", "dwnload is not defined; did you mean download?", "write download"),
+        (
+            "extract(name='x')",
+            "extract is not imported",
+            "from buildlib.rules import extract",
+        ),
+        ("group(name='x')", "group is not imported", "from defs import group"),
+        ("environ['X']", "environ is not defined", "correct line 3 of a/BUILD.py"),
+    ],
+)
+def test_a_name_that_nothing_defines(tmp_path: Path, line: str, what: str, fix: str) -> None:
+    made = WorkspaceBuilder(tmp_path).file("defs.py", "NAME = 1\n\ndef group(name):\n    pass\n")
+    made.file(
+        "a/BUILD.py", f"from buildlib.rules import filegroup\nfrom defs import NAME\n{line}\n"
+    )
+    assert made.error() == f"a/BUILD.py:3: error: {what}\n  fix: {fix}"

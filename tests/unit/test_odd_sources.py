@@ -161,6 +161,12 @@ def test_a_link_into_the_image_is_let_through(tmp_path: Path, text: str) -> None
     assert made.keys()
 
 
+def test_a_link_to_itself_is_no_fault_of_ours(tmp_path: Path) -> None:
+    """What reads it says so: a builder, at the line that copies it."""
+    made = image(tmp_path, "COPY a /a", '["a", "link"]').link("x/link", "link")
+    assert made.keys()
+
+
 def test_copy_follows_its_source_in_the_context_alone(tmp_path: Path) -> None:
     made = image(tmp_path, "COPY link /d", '["link"]').link("x/link", "/usr/bin/python3")
     assert "COPY reads link, a link to usr/bin/python3, which does not exist" in made.error()

@@ -319,7 +319,7 @@ def test_a_further_tag_that_is_not_there_is_restored(built: World) -> None:
     built.made.image("images/base", 'tags=["3.5.6"]')
     assert built.key("//images/base") == before
     step = built.step("//images/base")
-    assert (step.action, step.reason) == (RESTORE, "the tag elyra/base:3.5.6 is not on it")
+    assert (step.action, step.reason) == (RESTORE, "it lacks the tag elyra/base:3.5.6")
     assert built.engine is not None
     built.engine["elyra/base:3.5.6"] = built.engine["elyra/base:dev"]
     assert built.step("//images/base").action == FRESH

@@ -10,7 +10,7 @@ import pytest
 from buildlib.build.workspace import Workspace
 from buildlib.core.model.label import Reference, parse_label
 from buildlib.core.model.secret import Secret
-from buildlib.engine.secrets import blotter, value_of
+from buildlib.engine.secrets import masker, value_of
 from buildlib.errors import InputError
 from tests.support.workspace import WorkspaceBuilder
 
@@ -102,11 +102,11 @@ def test_a_value_that_is_not_there(secret: Secret, what: str, fix: str) -> None:
     assert error.value.fix == fix
 
 
-def test_values_are_blotted_out_of_lines() -> None:
-    blot = blotter(["s3cr3t", "machine x\n  password hunter2\n\n}\n", "s3cr3t+more"])
-    assert blot("#7 0.1 token s3cr3t, twice s3cr3t") == "#7 0.1 token ***, twice ***"
-    assert blot("s3cr3t+more") == "***"
-    assert blot("#7 password hunter2") == "#7 ***"
-    assert blot("{ } password") == "{ } password"
-    assert blotter([])("line") == "line"
-    assert blotter(["", "\n", "abc"])("abc") == "abc", "so short a word would blot half a log"
+def test_values_are_masked_in_lines() -> None:
+    mask = masker(["s3cr3t", "machine x\n  password hunter2\n\n}\n", "s3cr3t+more"])
+    assert mask("#7 0.1 token s3cr3t, twice s3cr3t") == "#7 0.1 token ***, twice ***"
+    assert mask("s3cr3t+more") == "***"
+    assert mask("#7 password hunter2") == "#7 ***"
+    assert mask("{ } password") == "{ } password"
+    assert masker([])("line") == "line"
+    assert masker(["", "\n", "abc"])("abc") == "abc", "so short a word would mask half a log"

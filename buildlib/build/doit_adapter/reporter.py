@@ -43,7 +43,6 @@ class Reporter:
         self._status = ""
         self._begin = time.monotonic()
         self._built: list[str] = []
-        self._failed: list[str] = []
         self._over = threading.Event()
 
     def _say(self, line: str) -> None:
@@ -131,7 +130,6 @@ class Reporter:
         if type(fail).__name__ == "UnmetDependency":  # of doit: it was not begun
             return
         self._started.pop(task.name, None)
-        self._failed.append(task.name)
         text = str(getattr(fail, "message", "") or fail)
         with self._lock:
             self._clear()
@@ -145,7 +143,7 @@ class Reporter:
         """Do nothing: fresh targets are counted once, at the start."""
 
     def skip_ignore(self, task: Any) -> None:
-        self._say(f"  {task.name}: ignored, as `doit ignore` asked")
+        """Do nothing: `doit ignore` is refused."""
 
     def cleanup_error(self, exception: Any) -> None:
         sys.stderr.write(f"{exception}\n")
@@ -159,23 +157,23 @@ class Reporter:
     def complete_run(self) -> None:
         self._over.set()
         took = duration(time.monotonic() - self._begin)
-        if self._built and not self._failed:
+        if self._built and not self.session.failures:
             self._say(f"{len(self._built)} done in {took}")
         for line in self.session.time_summary():
             self._say(line)
         self.session.finish(self._say)
-        if self._failed:
+        if self.session.failures:
             self._tell_failures(took)
 
     def _tell_failures(self, took: str) -> None:
         """Tell once more what failed, as the last lines: much may have been said since."""
-        names = self.session.workspace.graph.task_names
+        names, failures = self.session.workspace.graph.task_names, self.session.failures
         not_begun = [names[label] for label in self.session.not_begun()]
         left = f", {len(not_begun)} not begun" if not_begun else ""
-        self._say(f"{len(self._failed)} failed, {len(self._built)} done{left} in {took}")
+        self._say(f"{len(failures)} failed, {len(self._built)} done{left} in {took}")
         for line in wrapped(f"not begun: {', '.join(not_begun)}") if not_begun else ():
             self._say(line)
-        for label, (error, log) in self.session.failures.items():
+        for label, (error, log) in failures.items():
             what = error.headline() if isinstance(error, BuildError) else repr(error)
             self._say(f"failed: {names[label]}: {what}" + (f"\n  log: {log}" if log else ""))
 

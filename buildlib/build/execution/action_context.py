@@ -265,7 +265,9 @@ class ActionContext:
         shown = target.label.path(request.dockerfile)
 
         def present(text: str) -> str:
-            return with_present_names(text, shown, request.known_args, bases) if bases else text
+            if not bases:
+                return text
+            return with_present_names(text, shown, request.known_args, bases, request.target)
 
         return BuildRequest(
             context=stage.folder,

@@ -11,7 +11,8 @@ mtime gets another one. A stage without its history moves to a new path, unknown
 
     stage/NAME/context-0123…/   the folder
     stage/NAME/context-….Dockerfile, and its ignore file: what a builder is handed in the place of
-                                the Dockerfile in the folder, where it needs another text
+                                the Dockerfile in the folder, where that needs another text
+                                or an ignore file is among the sources
     stage/NAME/history          its name, and what was in it
     stage/NAME/index            the copies in it that are known to be complete
 """
@@ -22,12 +23,12 @@ import os
 from collections.abc import Callable
 
 from buildlib.core import cache_file
+from buildlib.core.dockerfile import IGNORE_FILE
 from buildlib.core.keys.index import DigestIndex, file_sha256
 from buildlib.core.model.inputs import Source
 from buildlib.core.store.content import EPOCH, ContentStore, next_stamp, stamp_ns
 from buildlib.errors import ActionError
 
-IGNORE_FILE = ".dockerignore"
 _NOTHING_IGNORED = "# The folder has what was declared and nothing else.\n"
 _FOLDER_MODE = 0o755
 _KIND = "stage history 2"

@@ -34,9 +34,14 @@ def run(call: Call) -> int:
             return _check_files(call, folder)
     if "key" in call.options:
         raise InputError("--key is for the files of a folder, and none was given", fix=_CHECK)
-    _refuse_other_words(call)
-    if call.flag("dry-run"):
-        return _print_plan(call)
+    try:
+        _refuse_other_words(call)
+        if call.flag("dry-run"):
+            return _print_plan(call)
+    except InputError as error:
+        if call.flag("dry-run"):  # who asked what it would do must not be told to do it
+            error.fix = error.fix and error.fix.replace("./doitw release", "./doitw plan release")
+        raise
     release = _open(call)
     as_json = call.flag("json")
 

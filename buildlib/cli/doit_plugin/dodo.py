@@ -31,7 +31,7 @@ def _open() -> Session:
         # As with `./doitw build -a`, targets are then built from their sources.
         session = new_session(open_workspace(call), say, force=bool(options.get("always")))
         session.keep_going = bool(options.get("continue"))
-        _ = session.workspace.graph
+        session.workspace.view.refuse_broken()
     except BuildError as error:
         leave(error)
     signals.install(session.workspace.save, session.running)

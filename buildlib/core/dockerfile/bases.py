@@ -158,7 +158,7 @@ def _fix(
         same = [key for key in bases if image and bases[key] == repository(image)]
         near = [nearest(variable, bases) for variable in variables]
         meant = next((key for key in (*same, *near, *sorted(unused)) if key), "")
-    if meant and meant.isidentifier():
+    if meant and _is_argument(meant, dockerfile):
         return f"FROM ${{{meant}}}"
     alone = _ALONE.match(stage.base) if stage else None
     key = (alone[1] or alone[2]) if alone else without_tag(image)
@@ -176,6 +176,13 @@ def _fix(
     return before + given
 
 
+def _is_argument(key: str, dockerfile: Dockerfile) -> bool:
+    """Whether a key of `bases` is meant as a build argument; names of images have no capitals."""
+    return key.isidentifier() and (
+        key != key.lower() or any(arg.name == key for arg in dockerfile.args)
+    )
+
+
 def _unused(dockerfile: Dockerfile, key: str, image: str, declared: Location) -> InputError:
     """The error for a declared base that nothing is built on."""
     where = Location(dockerfile.file, dockerfile.reached[-1].line)
@@ -186,7 +193,7 @@ def _unused(dockerfile: Dockerfile, key: str, image: str, declared: Location) ->
         what = f"the parent {image} is declared as {key}, but only the stage {name} uses that"
         what += ", which is not built"
         fix = f'target = "{others[-1].name}"' if others[-1].name else f"remove {key} from bases"
-    elif key.isidentifier():
+    elif _is_argument(key, dockerfile):
         guess = did_you_mean(key, [arg.name for arg in dockerfile.args])
         what = f"the parent {image} is declared as {key}, but no FROM uses that{guess}"
         fix = f"FROM ${{{key}}}"
@@ -202,7 +209,7 @@ def _unused(dockerfile: Dockerfile, key: str, image: str, declared: Location) ->
 
 
 def with_present_names(
-    text: str, file: str, args: Mapping[str, str], images: Mapping[str, str]
+    text: str, file: str, args: Mapping[str, str], images: Mapping[str, str], target: str = ""
 ) -> str:
     """A Dockerfile in which images that are declared by name have their present names.
 
@@ -211,9 +218,10 @@ def with_present_names(
     Args:
         args: As for the check of it: those of the platform and of the declaration.
         images: Key of `bases` -> name of the image.
+        target: As for the check of it: what is wrong in other stages is no error.
     """
     lines = text.split("\n")
-    stages = list(parse(text, file, args).stages)
+    stages = list(parse(text, file, args, target).stages)
     stage = stages[0]
     for instruction in read_lines(text, file).instructions:
         changed = None

@@ -4,8 +4,8 @@ The rules are those of today's Docker clients (https://docs.docker.com/build/con
 ".dockerignore files", and, where that is silent, moby's patternmatcher 0.6): every pattern is
 matched against the path and each folder above it, and the last match decides. So the pattern of a
 folder includes everything below it, and `!` can bring paths back even from there. Clients before
-Docker 23 treat some exceptions differently; that does not matter, since ignore files are not
-staged: we leave out their paths ourselves.
+Docker 23 treat some exceptions differently; that does not matter: we leave out these paths
+ourselves, and builders are told to ignore nothing.
 
 Docker always sends the Dockerfile and the ignore file to the builder, but a `COPY` finds them only
 if no pattern matches them; so they need no exception here. A pattern that Docker refuses or
@@ -15,14 +15,13 @@ misreads is an error with its line.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from posixpath import normpath
 from typing import NamedTuple
 
+from buildlib.core.dockerfile import IGNORE_FILE
 from buildlib.core.dockerfile.glob import PatternError, read_class
 from buildlib.errors import InputError, Location
 
-DEFAULT = ".dockerignore"
 _SPACE = " \t\n\v\f\r\x85\xa0"
 _ALL = "(?s:.*)"
 
@@ -54,20 +53,12 @@ class IgnoreRules:
         ]
 
     @classmethod
-    def parse(cls, text: str, file: str = DEFAULT) -> IgnoreRules:
+    def parse(cls, text: str, file: str = IGNORE_FILE) -> IgnoreRules:
         return cls(tuple(_rules(text, file)))
 
     def excludes(self, path: str) -> bool:
         """Whether a path (relative to the context, with slashes, no `./`) is excluded."""
         return next((verdict for matches, verdict in self._rules if matches(path)), False)
-
-
-def ignore_file(dockerfile: str, exists: Callable[[str], bool]) -> str | None:
-    """The ignore file of a Dockerfile: its own before the folder's, never both.
-
-    Paths are relative to the build context.
-    """
-    return next(filter(exists, (f"{dockerfile}{DEFAULT}", DEFAULT)), None)
 
 
 def pattern_regex(pattern: str) -> str:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from buildlib.core.dockerfile.model import Dockerfile
 from buildlib.core.dockerfile.mounts import read_mount
+from buildlib.core.model.secret import example
 from buildlib.errors import InputError, Location
 from buildlib.suggest import did_you_mean, nearest
 
@@ -39,7 +40,6 @@ def check_secrets(
                     declared=where,
                     fix="remove required, and the step that needs it",
                 )
-            variable = secret.id.upper().replace("-", "_").replace(".", "_")
             meant = nearest(secret.id, declared)
             raise InputError(
                 f"RUN requires the secret {secret.id}, which is not declared"
@@ -48,7 +48,7 @@ def check_secrets(
                 declared=where,
                 fix=f"--mount=type=secret,id={meant}"
                 if meant
-                else f'secrets = {{"{secret.id}": "env:{variable}"}}  # or "file:~/…"',
+                else f'{example(secret.id)}  # or "file:~/…"',
             )
     for name in declared:
         if name not in ids and not any("$" in other for other in ids):

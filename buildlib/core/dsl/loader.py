@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import CodeType, FunctionType, SimpleNamespace
 from typing import Any
 
@@ -23,7 +23,7 @@ from buildlib.core.model.target import Target
 from buildlib.core.model.text_file import decode
 from buildlib.core.model.tree import Tree
 from buildlib.errors import BuildError, InputError, Location
-from buildlib.suggest import did_you_mean
+from buildlib.suggest import did_you_mean, nearest
 
 _SAFE = {name: getattr(builtins, name) for name in SAFE_BUILTINS} | {"str": Text, GUARD: steady}
 
@@ -125,9 +125,7 @@ class Loader:
             if word not in known:
                 raise InputError(
                     f"{name} has no {word}{did_you_mean(word, known)}",
-                    fix="docs/rules.md lists the rules"
-                    if is_rules
-                    else f"define {word} in {_file_of(name)}",
+                    fix=_import_fix(name, word, known),
                 )
         if is_rules:
             return SimpleNamespace(**{word: registry.function(word) for word in fromlist})
@@ -168,11 +166,25 @@ class Loader:
         self, error: Exception, where: Location, declared: Location | None
     ) -> InputError:
         what, fix = str(error), f"correct line {where.line} of {where.file}"
-        if isinstance(error, TypeError):
+        if isinstance(error, NameError) and error.name:
+            what, fix = self._undefined(error.name, fix)
+        elif isinstance(error, TypeError):
             fix = self._signature(what.partition("(")[0]) or fix
         elif not isinstance(error, ValueError):
             what = f"{type(error).__name__}: {what}"
         return InputError(what, where=where, declared=declared, fix=fix)
+
+    def _undefined(self, name: str, otherwise: str) -> tuple[str, str]:
+        """What to say of a name that nothing defines, and the fix: most want an import."""
+        homes = {macro: module for module in self._macros for macro in vars(self._macros[module])}
+        homes |= dict.fromkeys(registry.names(), RULES_MODULE)  # a defs.py has some of them, too
+        if name in homes:
+            return f"{name} is not imported", f"from {homes[name]} import {name}"
+        meant = nearest(name, homes)
+        return (
+            f"{name} is not defined{did_you_mean(name, homes)}",
+            f"write {meant}" if meant else otherwise,
+        )
 
     def _signature(self, name: str) -> str:
         """How a macro is called; empty if no macro has the name."""
@@ -189,6 +201,16 @@ def _is_declaration(file: str) -> bool:
 
 def _is_defined_in(file: str, value: Any) -> bool:
     return isinstance(value, FunctionType) and value.__code__.co_filename == file
+
+
+def _import_fix(module: str, word: str, known: Iterable[str]) -> str:
+    """How to mend an import of what a module does not have."""
+    meant = nearest(word, known)
+    if meant:
+        return f"from {module} import {meant}"
+    if module == RULES_MODULE:
+        return "docs/rules.md lists the rules"
+    return f"define {word} in {_file_of(module)}"
 
 
 def _file_of(module: str) -> str:

@@ -41,9 +41,10 @@ class Graph:
         unread: Packages whose targets are not known -> the error.
 
     Attributes:
-        targets: Those that can be used.
-        errors: What is wrong with others, by itself or in what they need; and with each package
-            that was not read, under the label that is named as the package.
+        targets: Those whose edges are right.
+        errors: What is wrong with others, by itself or in what they need; with each package that
+            was not read, under the label that is named as the package; and what `validate` found
+            wrong with targets.
         order: All labels, dependencies first.
     """
 

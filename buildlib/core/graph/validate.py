@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from buildlib.core.dockerfile import ignore_files
 from buildlib.core.dsl.absent import read_linked, why_absent
 from buildlib.core.graph.graph import Graph
 from buildlib.core.model.label import Label
@@ -220,7 +221,7 @@ def _check_hermetic(dockerfile: Dockerfile, *, network: bool) -> None:
 
 def _ignore_text(tree: Tree, target: Target, dockerfile: str) -> tuple[str, bytes]:
     """Path and text of the ignore file that applies; it is parsed only for a check."""
-    for path in map(target.label.path, (f"{dockerfile}.dockerignore", ".dockerignore")):
+    for path in map(target.label.path, ignore_files(dockerfile)):
         if tree.exists(path):
             return path, read_linked(tree, path, target.where)
     return "", b""

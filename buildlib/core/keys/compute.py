@@ -267,7 +267,8 @@ def stale_pin(lock: Lock, pin: Pin, target: Target, graph: Graph | None = None) 
             f"the {pin.section} entry of {pin.name} in {LOCK_FILE} was resolved on other pins of"
             " its parents (or another platform) than it has now"
         )
-        cause = "pins of its parents moved" if target.parent else "the platform changed"
+        parents = "pins of its parents or " if target.parent else ""
+        cause = f"{parents}the platform changed"
         return StalePin(pin.section, target, what, cause)
     return None
 

@@ -39,9 +39,13 @@ def parse_secrets(given: Mapping[str, str]) -> tuple[Secret, ...]:
     return tuple(_parse(key, given[key]) for key in sorted(given))
 
 
-def _parse(key: str, origin: str) -> Secret:
+def example(key: str) -> str:
+    """How a secret of an id may be declared."""
     variable = re.sub("[^A-Z0-9]+", "_", key.upper()).strip("_")
-    example = f'secrets = {{"{key}": "env:{variable or "TOKEN"}"}}'
+    return f'secrets = {{"{key}": "env:{variable or "TOKEN"}"}}'
+
+
+def _parse(key: str, origin: str) -> Secret:
     if not _ID.match(key) or key.startswith(_OURS):
         raise InputError(
             f"{key!r} cannot be the id of a secret",
@@ -58,4 +62,4 @@ def _parse(key: str, origin: str) -> Secret:
             fix=f'secrets = {{"{key}": "file:~/{place.rpartition("/")[2] or ".netrc"}"}}',
         )
     # What was written may be the secret itself, so it is not shown.
-    raise InputError(f"secrets does not say where the value of {key} is", fix=example)
+    raise InputError(f"secrets does not say where the value of {key} is", fix=example(key))

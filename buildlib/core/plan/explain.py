@@ -112,7 +112,7 @@ class Comparison:
         """The changes in a few words; empty if there are none."""
         own = Reference(label)
         found = self.causes(own, old_key)
-        return _first_few([_words(it, None if ref == own else ref) for it, ref in found])
+        return _first_few([in_words(it, None if ref == own else ref) for it, ref in found])
 
     def causes(self, ref: Reference, old_key: str) -> Iterable[Cause]:
         """The changes in a target and below it, each once."""
@@ -188,10 +188,10 @@ def _first_few(texts: Sequence[str]) -> str:
 
 def describe(leaf: Leaf) -> str:
     """A leaf in a few words."""
-    return _words(leaf.change, leaf.path[-1] if len(leaf.path) > 1 else None)
+    return in_words(leaf.change, leaf.path[-1] if len(leaf.path) > 1 else None)
 
 
-def _words(change: Change, target: Reference | None) -> str:
+def in_words(change: Change, target: Reference | None) -> str:
     """A change in a few words; `target` is None for the explained one."""
     verb = "added" if change.old is None else "removed" if change.new is None else "changed"
     if ANEW in change.name:  # a part of a draft; a cause comes after it, and the target after that

@@ -313,9 +313,9 @@ class Planner:
                 self._settings, image_name(target), target.tags, self._channel
             )
             missing = next((name for name in references if name not in tagged.tags), "")
-            return (RESTORE, f"the tag {missing} is not on it") if missing else (FRESH, "")
+            return (RESTORE, f"it lacks the tag {missing}") if missing else (FRESH, "")
         if any(images.get(image) is not None for image in record.images):
-            return RESTORE, f"the tag {tag} is not on it"
+            return RESTORE, f"it lacks the tag {tag}"
         if tagged is not None:
             return BUILD, f"{tag} is not the image that was built"
         return BUILD, "the image is gone from the engine"

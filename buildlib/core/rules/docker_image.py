@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from buildlib.core.dockerfile import ignore_files
 from buildlib.core.dsl.absent import read_linked
 from buildlib.core.dsl.declare import (
     current,
@@ -32,8 +33,6 @@ from buildlib.errors import InputError
 
 if TYPE_CHECKING:
     from buildlib.core.rules.context import Context
-
-IGNORE_FILE = ".dockerignore"
 
 
 def docker_image(
@@ -191,14 +190,12 @@ def _by_flavour(parent: str | Mapping[str, str] | None, flavours: Sequence[str])
 def without_ignored(files: list[File], dockerfile: str) -> list[File]:
     """Drop files that the package's `.dockerignore` excludes; itself it is a file like others."""
     package = current()
-    names = {IGNORE_FILE, f"{dockerfile}{IGNORE_FILE}"}
-    if names.isdisjoint(package.name_set):
+    name = next(filter(package.name_set.__contains__, ignore_files(dockerfile)), None)
+    if name is None:
         return files
-    from buildlib.core.dockerfile.ignore import IgnoreRules, ignore_file
+    from buildlib.core.dockerfile.ignore import IgnoreRules
 
-    path = package.in_workspace(
-        ignore_file(dockerfile, package.name_set.__contains__) or IGNORE_FILE
-    )
+    path = package.in_workspace(name)
     text = read_linked(package.tree, path).decode(errors="replace")
     rules = IgnoreRules.parse(text, file=path)
     return [file for file in files if not rules.excludes(file.name)]

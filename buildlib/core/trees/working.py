@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterable
 
@@ -77,6 +78,10 @@ class WorkingTree:
                 continue
             except PermissionError:
                 raise unreadable(current or ".", self.root, folder=True) from None
+            except OSError as error:
+                if error.errno != errno.ELOOP:  # a link to itself is no folder
+                    raise
+                continue
             folders.append((current, names))
             self.looked_at.add(current)
         return folders
