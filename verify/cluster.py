@@ -89,6 +89,16 @@ class Cluster:
         found = self.kubectl.find("pod", namespace=kernels_of(run), label=which)
         return {each["metadata"]["name"] for each in found}
 
+    def runs_a_job(self, run: str, driver: str) -> bool:
+        """Whether Spark has a job that runs, as its driver's own server says."""
+        path = f"/api/v1/namespaces/{kernels_of(run)}/pods/{driver}:4040/proxy/api/v1/applications"
+        try:
+            [application] = json.loads(self.kubectl.call("get", f"--raw={path}")[1])
+            jobs = f"--raw={path}/{application['id']}/jobs?status=running"
+            return bool(json.loads(self.kubectl.call("get", jobs)[1]))
+        except (ActionError, ValueError):  # its server has another port, or does not answer yet
+            return False
+
     def images(self, run: str, kernel_id: str) -> set[str]:
         """The images that pods of a kernel run, executors included, as they name them.
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 OK, CREATED, NO_CONTENT, NOT_FOUND = 200, 201, 204, 404
 REFUSE_SECONDS = 15.0  # half of the launch timeout: the gateway has noticed, not waited
 INTERRUPT_SECONDS = 5.0
-JOB_SECONDS = 2.0  # for a job of Spark to be under way
+JOB_SECONDS = 30.0  # for a job of Spark to be under way
 CONNECT_AGAIN = (0.02, 0.08, 0.14, 0.2)  # JupyterLab: after a few hundredths of a second
 ENOUGH = 1.3  # a launch time that is shorter by this only was long enough
 SLACK = 15.0  # for what the gateway does at intervals of its own
@@ -228,7 +228,8 @@ class Life:
         with self._server.pace.alone():
             message_id = session.channels.begin(language.spark_job)
             session.channels.wait_for_text(message_id)
-            time.sleep(JOB_SECONDS)
+            # Not before: what comes while Spark still plans the job finds nothing to cancel.
+            until(lambda: self._computes(session), JOB_SECONDS, self._server.pace, pause=0.2)
             seconds = self._interrupts(session, message_id)
 
             def gone() -> bool:
@@ -242,6 +243,10 @@ class Life:
             raise Broken("gateway-interrupt", f"the next job fails: {outcome}")
         return f"{seconds:.2f} s"
 
+    def _computes(self, session: Session) -> bool:
+        [driver] = self._server.kernel_containers(session.id)
+        return self._server.cluster.runs_a_job(self._server.engine.run, driver)
+
     def _interrupts(self, session: Session, message_id: str) -> float:
         """Interrupt a running cell; returns the seconds until it has ended."""
         started = time.monotonic()
@@ -251,6 +256,9 @@ class Life:
         try:
             outcome = session.channels.finish(message_id, INTERRUPT_SECONDS)
         except Broken as broken:
+            self._session = None  # a kernel that hangs is of no use to the cases that follow
+            self._server.rest.call("DELETE", f"/kernels/{session.id}")
+            self._server.kernels.pop(session.id, None)
             raise type(broken)("gateway-interrupt", broken.message) from broken
         if outcome.status == "ok":
             raise Broken("gateway-interrupt", f"the cell has ended well: {outcome}")

@@ -11,7 +11,8 @@ from typing import NamedTuple
 SPARK_QUERY = "select sum(id % 7) from range(0, 1000000000000000, 1, 8)"
 """A job of hours in Spark's own code, so that it is the same in each language."""
 _RAN_ON = "reflect('java.lang.System', 'getenv', 'HOSTNAME')"
-SPARK_HOSTS = f"select concat_ws(',', collect_set({_RAN_ON})) from range(0, 64, 1, 8)"  # noqa: S608
+_HOSTS = f"select {_RAN_ON} as host from range(0, 64, 1, 8)"  # noqa: S608
+SPARK_HOSTS = f"select concat_ws(',', collect_set(host)) from ({_HOSTS})"  # noqa: S608
 """Where eight tasks ran: hosts, containers or pods, as each of them says itself."""
 
 

@@ -17,10 +17,11 @@ from buildlib.build.workspace import Workspace
 from buildlib.cli import plans
 from buildlib.cli.building import build, default_jobs
 from buildlib.cli.common import open_workspace, print_json, say, warn
-from buildlib.cli.verb import ALWAYS, DRY_RUN, JOBS, JSON, VERBOSITY, Call, Option, Verb
+from buildlib.cli.verb import ALWAYS, CONTEXT, DRY_RUN, JOBS, JSON, VERBOSITY, Call, Verb
 from buildlib.core.graph.graph import VERIFY
 from buildlib.core.model.label import Label, Reference
-from buildlib.core.rules.kernel_check import CLUSTER, CONTEXT, REPORT
+from buildlib.core.rules.kernel_check import CLUSTER, REPORT
+from buildlib.core.rules.kernel_check import CONTEXT as VARIABLE
 from buildlib.core.store.state import report_path
 from buildlib.errors import InputError
 
@@ -76,7 +77,7 @@ def run(call: Call) -> int:
 
 def _take_context(workspace: Workspace, checks: Iterable[Label], call: Call) -> None:
     """Hand on which cluster proofs may use: they make and remove namespaces, and never unasked."""
-    context = str(call.options.get("context") or os.environ.get(CONTEXT, ""))
+    context = str(call.options.get("context") or os.environ.get(VARIABLE, ""))
     on_cluster = [each for each in checks if CLUSTER in workspace.graph[each].attrs["arguments"]]
     if call.options.get("context") and not on_cluster:
         raise InputError(
@@ -89,7 +90,7 @@ def _take_context(workspace: Workspace, checks: Iterable[Label], call: Call) -> 
             fix=f"./{' '.join(call.typed)} --context NAME  # kubectl config get-contexts",
         )
     if on_cluster:
-        os.environ[CONTEXT] = context
+        os.environ[VARIABLE] = context
 
 
 def _checks(workspace: Workspace, labels: list[Label]) -> list[Label]:
@@ -198,7 +199,7 @@ VERB = Verb(
         VERBOSITY._replace(help="2 shows each case as it ends, and all of them before the table"),
         ALWAYS._replace(help="prove again what is proved"),
         DRY_RUN._replace(help="show what would be proved"),
-        Option("--context", "verify:kubernetes: the cluster that it may use", "NAME"),
+        CONTEXT._replace(help="verify:kubernetes: the cluster that it may use"),
         JSON._replace(help="print the reports"),
     ),
 )
