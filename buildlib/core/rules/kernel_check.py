@@ -102,14 +102,14 @@ class KernelCheck(Rule):
                 f"the proof of {image} could not be made (exit code {code})",
                 where=target.where,
                 detail=context.tail(),
-                fix=f"./doitw verify {image} -v 2",
+                fix=f"./doitw verify {target.label} -v 2",
             )
         if code:
             raise ActionError(
                 f"{image} does not run a kernel as the gateway needs it",
                 where=target.where,
                 detail=context.tail(),
-                fix=f"./doitw verify {image} -v 2",
+                fix=f"./doitw verify {target.label} -v 2",
             )
         whole = _with_identities(report, [image, *others.values()], context)
         return Output(files={REPORT: context.keep_bytes(whole)})
