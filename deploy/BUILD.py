@@ -67,6 +67,15 @@ rendered(
     doc="the gateway and its kernels on Kubernetes",
 )
 rendered(
+    name="kubernetes_release",
+    template="kubernetes/base/enterprise-gateway.yaml.in",
+    out="enterprise-gateway.yaml",
+    images=GATEWAY,
+    names={"KERNELS": KUBERNETES_KERNELS},
+    release=True,
+    doc="the same, as a file of releases",
+)
+rendered(
     name="kubernetes_kernelspecs-image",
     template="kubernetes/overlays/kernelspecs-image/gateway.yaml.in",
     out="kubernetes/overlays/kernelspecs-image/gateway.yaml",

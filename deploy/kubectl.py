@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Sequence
 from typing import Any
@@ -18,6 +19,7 @@ MANAGER = "doitw"
 _SECONDS = 30
 """For one question; what is waited for is asked again."""
 _DIFFERS = 1
+_FILE = re.compile(r"^--- \S*/LIVE-\d+/(\S+)\s.*$")
 _INSTALL = "https://kubernetes.io/docs/tasks/tools  # kubectl, on PATH"
 
 
@@ -77,7 +79,10 @@ class Kubectl:
             return ""
         owned = ("--server-side", "--force-conflicts", f"--field-manager={MANAGER}")
         words = ("diff", *owned, "--filename=-")
-        return self.call(*words, stdin=as_list(objects), allow=(0, _DIFFERS))[1]
+        text = self.call(*words, stdin=as_list(objects), allow=(0, _DIFFERS))[1]
+        # It compares files, whose names say where they lay for a moment.
+        lines = [line for line in text.splitlines() if not line.startswith(("diff ", "+++ "))]
+        return "\n".join(_FILE.sub(r"--- \1", line) for line in lines)
 
     def delete(self, found: Object, *words: str) -> None:
         """Begin to remove an object, if it is still there."""

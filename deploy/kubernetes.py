@@ -75,15 +75,21 @@ class Kubernetes:
     def changes(self, say: Say) -> bool:
         """Tell what `up` would change; returns whether that is anything."""
         objects = self._wanted()
-        there = set(self._namespaces())
-        new = [each for each in objects if _namespace(each) not in {*there, ""}]
+        there, outside = set(self._namespaces()), self._kubectl.find(_OUTSIDE)
+        known = set(map(manifests.key_of, outside))
+        new = [
+            each
+            for each in objects
+            if (space := _namespace(each)) not in there
+            and (space or manifests.key_of(each) not in known)
+        ]
         old = [each for each in objects if each not in new]
-        for namespace in dict.fromkeys(map(_namespace, new)):
-            titles = [manifests.title(e) for e in new if _namespace(e) == namespace]
-            say(f"new in {namespace}: {', '.join(titles)}")
+        for space in dict.fromkeys(map(_namespace, new)):
+            titles = [manifests.title(each) for each in new if _namespace(each) == space]
+            say(f"new in {space or 'the cluster'}: {', '.join(titles)}")
         stale = self._stale(objects)
         for each in stale:
-            say(f"goes: {manifests.title(each)}")
+            say(f"goes from {_namespace(each) or 'the cluster'}: {manifests.title(each)}")
         difference = self._kubectl.diff(old)
         for line in difference.splitlines():
             say(line)

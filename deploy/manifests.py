@@ -90,9 +90,9 @@ def set_env(objects: Sequence[Object], values: Mapping[str, str]) -> None:
         if each["kind"] != "Deployment":
             continue
         for container in each["spec"]["template"]["spec"]["containers"]:
-            rows = [row for row in container.get("env", []) if row["name"] not in values]
-            rows += [{"name": key, "value": value} for key, value in values.items()]
-            container["env"] = rows
+            rows = {row["name"]: row for row in container.get("env", [])}
+            rows |= {key: {"name": key, "value": value} for key, value in values.items()}
+            container["env"] = [*rows.values()]
 
 
 def set_revision(objects: Sequence[Object], revision: str) -> None:

@@ -246,7 +246,7 @@ class Workspace:
             words: The command line, as `noop_cache.repeat` takes it; none for what is not cached.
             said: The lines of its answer.
         """
-        if plan.steps or self.graph.errors:
+        if not plan.is_done or self.graph.errors:
             noop_cache.remove(self.root, words)
             return
         engine = self.__dict__.get("engine")

@@ -37,11 +37,19 @@ def run_and_tell(run: Callable[[], int], words: Sequence[str]) -> int:
             the traceback instead.
     """
     try:
-        code = run()
+        code = _told(run, words)
         sys.stdout.flush()
     except BrokenPipeError:  # `| head` has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    return code
+
+
+def _told(run: Callable[[], int], words: Sequence[str]) -> int:
+    try:
+        return run()
+    except BrokenPipeError:
+        raise
     except KeyboardInterrupt:
         sys.stderr.write("\n")  # the prompt comes next
         return 130
@@ -53,7 +61,6 @@ def run_and_tell(run: Callable[[], int], words: Sequence[str]) -> int:
         if "--json" in words:
             print_json({"error": told.plain()})
         return told.exit_code
-    return code
 
 
 def _unexpected(error: Exception) -> BuildError:

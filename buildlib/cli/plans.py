@@ -51,7 +51,7 @@ def show(workspace: Workspace, call: Call, shared: RegistryLookup | None = None)
             say(line)
         workspace.cache_noop(() if shared else call.typed, plan, output)
     workspace.save()
-    return bool(plan.steps)
+    return not plan.is_done
 
 
 def lines(workspace: Workspace, plan: Plan, call: Call | None = None) -> list[str]:
@@ -82,7 +82,7 @@ def lines(workspace: Workspace, plan: Plan, call: Call | None = None) -> list[st
             behind |= dict.fromkeys(own, name.strip())
         out.append(f"{row.rstrip()}{last_time}{note}")
     out += [clipped(cause, f": {whose}") for cause, whose in behind.items()]
-    if not plan.steps:
+    if plan.is_done:
         verbs = {workspace.graph[step.label].rule.verb for step in plan.fresh}
         verb = "verify" if verbs == {"verify"} else "build"
         out.append(f"nothing to {verb}: {targets(len(plan.fresh))} up to date")

@@ -189,6 +189,12 @@ def test_a_pipe_that_is_closed_is_no_error(doit: Doit) -> None:
         assert (done.code, done.err) == (0, ""), words
 
 
+def test_nor_is_one_that_is_closed_before_an_error_is_told_to_a_program(doit: Doit) -> None:
+    words = f"{sys.executable} -m buildlib build nosuch --json"
+    done = doit(shell=f"(sleep 0.5; {words}) | true; exit 0")
+    assert done.err == "error: there is no target nosuch\n  fix: ./doitw list\n"
+
+
 def test_what_doit_would_keep_is_not_kept_and_said_so(doit: Doit) -> None:
     for words in (("ignore", "build:a"), ("reset-dep",), ("dumpdb",), ("strace", "build:a")):
         done = doit(*words)

@@ -253,6 +253,14 @@ def test_a_new_target_without_pins_is_planned(edited: Workshop, verb: Verbs) -> 
     assert told.fixes == ["./doitw lock apt //images/new"]
 
 
+def test_pins_of_what_is_only_fetched_are_something_to_do(shop: Workshop, verb: Verbs) -> None:
+    shop.build("tools", 'download(name="f", urls=["https://example.org/f"])')
+    told = verb("plan", "//tools:f")
+    assert "nothing to build" not in told.out
+    assert told.fixes == ["./doitw lock download //tools:f"]
+    assert verb("build", "--check", "//tools:f").code == 1, "as a build would be refused"
+
+
 def test_all_other_questions_are_answered_too(edited: Workshop, verb: Verbs) -> None:
     told = verb("affected", "--since", "HEAD", "--why")
     assert told.code == 0, told.err

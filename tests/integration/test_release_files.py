@@ -32,6 +32,7 @@ LISTED = {
     "launchers-2.5.0.tar.gz",
     "provenance.intoto.json",
     "sbom/py.cdx.json",
+    "site.yaml",
     "test-results.intoto.jsonl",
 }
 
@@ -62,7 +63,7 @@ class Scanner:
 
 
 class Shop:
-    """A family of one image and one archive, about to be released."""
+    """A family of one image, one archive and one text, about to be released."""
 
     def __init__(self, workshop: Workshop, scanner: Scanner) -> None:
         self.workshop = workshop
@@ -74,10 +75,10 @@ class Shop:
         """The workspace in the channel of the release."""
         return self.workshop.open(version=VERSION)
 
-    def build(self) -> None:
+    def build(self, *words: str) -> None:
         """Build what carries the version, as the step `stamp` does."""
         session = Session(self.open(), say=self.said.append)
-        session.start(session.workspace.resolve(()))
+        session.start(session.workspace.resolve(words))
         build_in_order(session)
 
     def release(self, **changes: Any) -> Release:
@@ -112,6 +113,7 @@ class Shop:
 
 @pytest.fixture
 def built(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    shop.file("launchers/site.yaml.in", "image: @PY@\n")
     shop.file("launchers/a.jar").image("images/py", "", "FROM scratch\n")
     shop.file("CHANGELOG.md", "# Changelog\n\n## [Unreleased]\n\n- A thing.\n")
     shop.build(
@@ -120,6 +122,10 @@ def built(shop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Shop:
         tarball(
             name="files", archive="launchers", parts={"all": {"lib/a.jar": "a.jar"}},
             release_names={"lib/a.jar": "lib/a-{version}.jar"},
+        )
+        rendered(
+            name="site", template="site.yaml.in", out="site.yaml", images={"PY": "//images/py"},
+            release=True,
         )
         """,
     )
@@ -138,6 +144,7 @@ def test_all_files_are_there_and_the_checksums_are_theirs(built: Shop) -> None:
     assert {line.split("  ")[1] for line in sums} == LISTED - {"SHA256SUMS"}
     with tarfile.open(built.folder / "launchers-2.5.0.tar.gz") as tar:
         assert [entry.name for entry in tar if entry.isfile()] == ["lib/a-2.5.0.jar"]
+    assert built.files()["site.yaml"] == b"image: elyra/py:2.5.0\n"
     assert built.files()["RELEASE_NOTES.md"] == b"# 2.5.0\n\n- A thing.\n"
     (statement,) = built.files()["provenance.intoto.json"].splitlines()
     subjects = {each["name"] for each in json.loads(statement)["subject"]}
@@ -252,6 +259,7 @@ def test_an_image_that_is_gone_has_no_sbom(built: Shop) -> None:
     assert caught.value.fix == "./doitw build //images/py"
     published = release.images[0]._replace(digest="sha256:" + "d" * 64, repository="r.test/a/py")
     built.workshop.setting("registry", "r.test")
+    built.build("//launchers:site")
     with pytest.raises(ActionError) as caught:
         built.write(release._replace(images=(published,), registry="r.test", organization="a"))
     assert caught.value.fix == f"docker pull r.test/a/py@{published.digest}"

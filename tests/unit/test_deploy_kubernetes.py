@@ -6,6 +6,7 @@ the same on a real one.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -19,6 +20,7 @@ import pytest
 from buildlib.build.execution.session import Session, build_in_order
 from buildlib.build.workspace import Workspace
 from buildlib.cli.commands import deploy as verb
+from buildlib.cli.main import main
 from buildlib.core.model.label import parse_label
 from buildlib.core.model.target import image_name
 from buildlib.errors import ActionError, InputError
@@ -222,9 +224,21 @@ def test_no_file_names_an_image_that_the_graph_does_not_know(objects):
 
 def test_what_is_rendered_is_in_no_tree():
     ignored = (ROOT / ".gitignore").read_text("utf-8").splitlines()
+    workspace = Workspace(str(ROOT))
+    exports = [workspace.export(workspace.graph[parse_label(each)]) for each in rendered_targets()]
+    paths = [each.path.removeprefix(str(ROOT)) for each in exports if each]
+    assert [path for path in paths if path not in ignored] == ["/dist/enterprise-gateway.yaml"]
+    assert "/dist/" in ignored
+
+
+def test_the_file_of_a_release_is_the_default_under_upstreams_name():
     graph = Workspace(str(ROOT)).graph
-    for label in rendered_targets():
-        assert f"/deploy/{graph[parse_label(label)].attrs['out']}" in ignored
+    base, release = graph[parse_label(BASE)], graph[parse_label(f"{BASE}_release")]
+    assert (release.files, release.deps) == (base.files, base.deps)
+    assert release.rule.export(release, "2.5.0") == (
+        "enterprise-gateway.yaml",
+        "dist/enterprise-gateway.yaml",
+    )
 
 
 def images_json(tmp_path: Path, digest: str) -> str:
@@ -409,7 +423,7 @@ def test_what_is_no_longer_wanted_goes(cluster):
     cluster.add("Service", GATEWAY, "old", **{manifests.INSTANCE: GATEWAY})
     cluster.add("Service", GATEWAY, "somebody-elses")
     assert cluster.show()
-    assert "goes: Service old" in cluster.said
+    assert f"goes from {GATEWAY}: Service old" in cluster.said
     cluster.up(context="lab")
     assert sorted(cluster.there("Service")) == [GATEWAY, "somebody-elses"]
 
@@ -555,11 +569,21 @@ def test_an_option_of_another_platform_is_refused(words, said):
 # -- The verb -------------------------------------------------------------------------------------
 
 
+def test_without_a_terminal_and_without_a_context_nothing_is_done(cluster, monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    assert main(["deploy", "kubernetes", "--no-build", "--name", "team"]) == 3
+    told = capsys.readouterr().err
+    assert "deploy changes the cluster of context lab only if it is told to" in told
+    assert "fix: ./doitw deploy kubernetes --no-build --name team --context lab" in told
+    assert not State(str(ROOT / "deploy")).get("team", "kubernetes")
+    assert cluster.known["objects"] == []
+
+
 @pytest.mark.parametrize(
     ("typed", "agreed"),
     [("y\n", True), ("Yes\n", True), ("\n", False), ("", False), ("no\n", False)],
 )
 def test_only_yes_is_yes(typed, agreed, monkeypatch, capsys):
-    monkeypatch.setattr("sys.stdin", __import__("io").StringIO(typed))
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
     assert verb.agreed("apply this to lab?") is agreed
     assert "apply this to lab? [y/N]" in capsys.readouterr().err

@@ -153,6 +153,13 @@ def test_a_link_to_a_folder_and_a_link_to_a_link(tmp_path: Path) -> None:
     assert made.keys()
 
 
+def test_what_is_behind_a_link_is_no_file_of_the_package(tmp_path: Path) -> None:
+    made = image(tmp_path, "COPY link /d", '["a", "data/real"]').link("x/link", "data")
+    assert made.error().endswith('fix: srcs = [..., "link"]')
+    made.replace("x/BUILD.py", '"a"', '"link"')
+    assert made.keys()
+
+
 @pytest.mark.parametrize(
     "text", ["/usr/bin/python3", "libx.so.1", "../../../etc/passwd", "/data/real"]
 )

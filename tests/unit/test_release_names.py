@@ -154,6 +154,7 @@ STAMPED = {
     "//deploy:kubernetes_gpus",
     "//deploy:kubernetes_kernelspecs-image",
     "//deploy:kubernetes_puller",
+    "//deploy:kubernetes_release",
     "//deploy:stack",
     "//images/enterprise-gateway",
     "//images/enterprise-gateway:verify",

@@ -110,6 +110,11 @@ class Plan:
         self._stale = {step.label: step for step in self.steps}
         self._fresh = {step.label: step for step in self.fresh}
 
+    @property
+    def is_done(self) -> bool:
+        """Whether there is nothing to do, nor to lock first: a download has pins and no step."""
+        return not self.steps and not self.lock_first
+
     def look_up(self, label: Label) -> Step | None:
         """The step of a target, fresh or not; None if it was not looked at."""
         return self._stale.get(label) or self._fresh.get(label)

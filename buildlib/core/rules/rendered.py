@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from buildlib.core.dsl.declare import current, declare, label, leads_out, source
 from buildlib.core.model.label import Reference
-from buildlib.core.model.output import Export, Output
+from buildlib.core.model.output import DIST, Export, Output
 from buildlib.core.model.target import IMAGE, NAME, Dep, Rule, Target, Targets, image_name
 from buildlib.core.model.text_file import decode
 from buildlib.errors import InputError, Location
@@ -34,6 +34,7 @@ def rendered(
     images: Mapping[str, str] | None = None,
     names: Mapping[str, Sequence[str]] | None = None,
     values: Mapping[str, str] | None = None,
+    release: bool = False,
     doc: str = "",
 ) -> None:
     """Declare a file made from a template.
@@ -47,6 +48,8 @@ def rendered(
             organisation and tag.
         names: Placeholder -> labels: the names of these targets, with commas between them.
         values: Placeholder -> text.
+        release: Whether it is a file of releases: then it is written to `dist/` and not to the
+            package.
         doc: One line for `doit list`.
     """
     if leads_out(out) or out == template:
@@ -73,7 +76,13 @@ def rendered(
         RULE,
         name=name,
         doc=doc,
-        attrs={"names": lists, "out": out, "values": values or {}},
+        # Absent if it is not: what was declared before keeps its key.
+        attrs={
+            "names": lists,
+            "out": out,
+            "values": values or {},
+            **({"release": True} if release else {}),
+        },
         files=[file],
         deps=deps,
     )
@@ -115,7 +124,8 @@ class Rendered(Rule):
         return [str(target.attrs["out"])]
 
     def export(self, target: Target, version: str) -> Export | None:
-        return Export(target.attrs["out"], target.label.path(target.attrs["out"]))
+        out = str(target.attrs["out"])
+        return Export(out, f"{DIST}/{out}" if "release" in target.attrs else target.label.path(out))
 
     def build(self, target: Target, parts: tuple[str, ...], context: Context) -> Output:
         values = dict(target.attrs["values"])

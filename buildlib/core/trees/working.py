@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable
 
@@ -56,7 +55,8 @@ class WorkingTree:
 
     def files(self, folder: str) -> list[tuple[str, list[str]]]:
         folders: list[tuple[str, list[str]]] = []
-        pending = [folder]
+        # What is behind a link is elsewhere, as in a commit.
+        pending = [] if folder and os.path.islink(f"{self.root}/{folder}") else [folder]
         junk, endings = JUNK_NAMES, JUNK_ENDINGS
         while pending:
             current = pending.pop()
@@ -78,10 +78,6 @@ class WorkingTree:
                 continue
             except PermissionError:
                 raise unreadable(current or ".", self.root, folder=True) from None
-            except OSError as error:
-                if error.errno != errno.ELOOP:  # a link to itself is no folder
-                    raise
-                continue
             folders.append((current, names))
             self.looked_at.add(current)
         return folders

@@ -43,7 +43,7 @@ def write(
     """Write the files of a release; files that are right already stay as they are.
 
     Args:
-        workspace: In the channel of the release, its archives built.
+        workspace: In the channel of the release, its archives and other files built.
         folder: Absolute, in the workspace.
         seal: Turns a statement into a line with the signed statement; None to sign nothing.
 
@@ -55,7 +55,7 @@ def write(
     scratch = workspace.state.path(f"release.{os.getpid()}")
     try:
         files = _ReleaseFiles(folder, scratch)
-        files.take_archives(workspace)
+        files.take_built(workspace)
         files.add(IMAGES, attest.images_json(release))
         files.add(NOTES, notes.release_notes(_changelog(workspace), release.version).encode())
         reports = {proof.key: _report(workspace, proof.key) for proof in release.proofs}
@@ -106,9 +106,9 @@ def written_files(release: Release, folder: str, *, signed: bool) -> list[str]:
     return [IMAGES, *(name for name in names if name != IMAGES)]
 
 
-def archives(workspace: Workspace) -> dict[str, FileOutput]:
-    """The archives of a release: the name of each, and its tar."""
-    tars = {}
+def built_files(workspace: Workspace) -> dict[str, FileOutput]:
+    """What is built for a release: the name of each file, and its content or its tar."""
+    found = {}
     for label in workspace.graph.order:
         target = workspace.graph[label]
         export = target.rule.export(target, workspace.version)
@@ -124,8 +124,8 @@ def archives(workspace: Workspace) -> dict[str, FileOutput]:
                 f"{label} was not built for {workspace.version}",
                 fix=f"./doitw release stamp VERSION={workspace.version}",
             )
-        tars[name] = output
-    return tars
+        found[name] = output
+    return found
 
 
 def pins_of(workspace: Workspace, release: Release) -> set[attest.Pin]:
@@ -159,11 +159,15 @@ class _ReleaseFiles:
             out.write(data)
         self._add_checksum(name)
 
-    def take_archives(self, workspace: Workspace) -> None:
-        """Add the archives; one that is right in the folder already is not compressed again."""
+    def take_built(self, workspace: Workspace) -> None:
+        """Add what was built; an archive that is right in the folder is not compressed again."""
         from buildlib.core.pack.compress import compress, unpacked_sha256
 
-        for name, tar_file in archives(workspace).items():
+        for name, tar_file in built_files(workspace).items():
+            if not name.endswith(".gz"):
+                with open(workspace.store.path(tar_file.sha256), "rb") as file:
+                    self.add(name, file.read())
+                continue
             if unpacked_sha256(f"{self._folder}/{name}") == tar_file.sha256:
                 self.sha256[name] = _sha256(f"{self._folder}/{name}")
                 continue
