@@ -17,6 +17,12 @@ filegroup(
     ],
     doc="how a gateway is started on each platform, also for proofs",
 )
+# All that verify/cluster.py imports beside those.
+filegroup(
+    name="cluster",
+    srcs=["kubectl.py", "kubernetes.py", "manifests.py"],
+    doc="how a gateway is started on Kubernetes, also for proofs",
+)
 
 GATEWAY = {"GATEWAY": "//images/enterprise-gateway"}
 PULLER = {"PULLER": "//images/kernel-image-puller"}
