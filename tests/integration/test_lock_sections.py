@@ -117,7 +117,10 @@ def test_check_sees_a_changed_list_that_moves_no_package(shop: Workshop, verb: V
     os_image(shop, packages=f'["tini", "{MINIMAL[0]}"]')
     shop.offer({"tini": "1"})
     assert verb("build").code == 3
-    assert verb("lock", "--check").code == 1
+    told = verb("lock", "--check")
+    assert told.code == 1
+    assert told.out.endswith("\nthe lock is of other requests\n"), "a request is no pin"
+    assert verb("lock").out.endswith("\nno pin moved; new requests are noted\n")
 
 
 # -- whose apt is asked for a root file system -----------------------------------------------------
