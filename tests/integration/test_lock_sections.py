@@ -49,7 +49,7 @@ def test_check_tells_what_moved_in_debian_and_writes_nothing(shop: Workshop, ver
     told = verb("lock", "--check")
     assert told.code == 1
     assert "//images/os: tini 1 -> 2" in told.out
-    assert "1 pins have drifted" in told.out
+    assert "1 pin has drifted" in told.out
     assert shop.snapshot() == before
     told = verb("lock", "--check", "--json")
     assert told.code == 1
@@ -355,7 +355,7 @@ def test_check_of_what_moved_leaves_what_stands_on_it(stack: Workshop, verb: Ver
     before = stack.snapshot()
     told = verb("lock", "--check", "rootfs")
     assert told.code == 1
-    assert "1 pins have drifted" in told.out
+    assert "1 pin has drifted" in told.out
     assert stack.snapshot() == before
 
 
