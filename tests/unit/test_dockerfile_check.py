@@ -143,7 +143,11 @@ def test_a_parent_that_disagrees_with_the_default():
 @pytest.mark.parametrize(
     ("text", "what", "fix"),
     [
-        ("FROM debian:12\n", "builds on debian:12, which is not a declared base", "${BASE_CONT"),
+        (
+            "FROM debian:12\n",
+            "builds on debian:12, which is not a declared base",
+            'bases = {"debian": ',
+        ),
         (
             "ARG BASE_CONTAINR=a\nFROM $BASE_CONTAINR\n",
             "did you mean BASE_CONTAINER",
