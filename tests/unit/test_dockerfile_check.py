@@ -105,7 +105,7 @@ def test_a_source_that_the_ignore_file_leaves_out():
     sources("COPY a.py /", ["a.py"], ignored=ignored)
     error = refused(sources, "COPY b.log /", ["a.py"], {"b.log"}, ignored=ignored)
     assert "b.log, which the ignore file leaves out" in error.what
-    assert error.fix == "!b.log"
+    assert error.fix == "printf '\\n!b.log\\n' >> the ignore file"
 
 
 BASE = {"BASE_CONTAINER": "scipy-notebook"}
