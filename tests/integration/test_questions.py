@@ -313,7 +313,7 @@ def test_what_does_not_need_a_wrong_declaration_is_answered_and_built(
         ("list",),
         ("query", "deps(py)"),
         ("affected", "--since", "HEAD"),
-        ("verify", "--dry-run", "//checks:py"),
+        ("verify", "--dry-run"),
         ("lock",),
         ("clean",),
         ("prune",),
