@@ -404,6 +404,7 @@ def test_what_apt_says_to_an_unknown_name_is_told_at_the_declaration(
     assert (
         "images/a/BUILD.py:2: error: Debian has no package 'curl'; did you mean curly?" in told.err
     )
+    assert 'fix: write "curly"' in told.err
 
 
 def test_an_apt_that_fails_is_told_at_the_declaration(aptish: Workshop, verb: Verbs) -> None:
@@ -540,7 +541,8 @@ def test_an_address_that_serves_nothing_is_no_traceback(
     fetched(shop, f"{outside.url}/f")
     told = verb("lock")
     assert told.code == 1
-    assert f"{outside.url}/f cannot be read" in told.err
+    assert told.err.count(f"{outside.url}/f") == 1, "the address stands there once"
+    assert "fix: correct the address in urls (tools/BUILD.py:" in told.err
 
 
 def test_what_is_locked_is_what_a_fetch_gets_from_a_server_that_labels_archives_as_encoded(

@@ -167,6 +167,21 @@ def test_a_wrong_lock_is_told_before_anything_runs(broken: WorkspaceBuilder, doi
         assert "  fix: ./doitw lock //a:d\n" in done.err
 
 
+@pytest.mark.parametrize("wrong", ["docker_image(\n", 'tarball(name="a", parts={"x": 1})\n'])
+def test_what_does_not_need_a_broken_package_runs(
+    made: WorkspaceBuilder, doit: Doit, wrong: str
+) -> None:
+    made.file("c/f", "three\n").build("c", 'tarball(name="c", parts={"x": {"f": "f"}})')
+    made.file("a/BUILD.py", wrong)
+    for words in (("build:c",), ("-n", "2", "build:c"), ("info", "build:c")):
+        done = doit(*words)
+        assert done.code == 0, (words, done.err)
+    for words in (("build:b",), ("build",), (), ("list",), ("build:c", "build:b"), ("build:c*",)):
+        done = doit(*words)
+        assert done.code == 3, words
+        assert "a/BUILD.py:1: error: " in done.err
+
+
 # -- Questions -------------------------------------------------------------------------------------
 
 

@@ -313,7 +313,7 @@ def test_what_does_not_need_a_wrong_declaration_is_answered_and_built(
         ("list",),
         ("query", "deps(py)"),
         ("affected", "--since", "HEAD"),
-        ("verify", "--dry-run", "//checks:py"),
+        ("verify", "--dry-run"),
         ("lock",),
         ("clean",),
         ("prune",),
@@ -335,3 +335,17 @@ def test_what_is_wrong_on_the_command_line_is_mended_there(
     asked: Workshop, verb: Verbs, words: tuple[str, ...], fix: str
 ) -> None:
     assert verb(*words).fixes == [fix]
+
+
+def test_verify_of_a_target_stops_at_nothing_that_it_does_not_need(
+    asked: Workshop, verb: Verbs
+) -> None:
+    asked.file("images/r/BUILD.py", "docker_image(\n")
+    assert verb("verify", "--dry-run", "//images/py").code == 0
+    for words in (("//images/r",), ()):
+        told = verb("verify", "--dry-run", *words)
+        assert told.code == 3
+        assert "images/r/BUILD.py:1: error: not valid Python" in told.err
+    asked.file("images/r/BUILD.py", "").file("checks/BUILD.py", "docker_image(\n")
+    told = verb("verify", "--dry-run", "//images/py")
+    assert "checks/BUILD.py:1: error: not valid Python" in told.err, "where its proof may stand"
