@@ -262,7 +262,7 @@ def test_a_cluster_that_takes_a_privileged_pod_is_not_restricted(stub):
     assert caught.value.rule == "cluster-restricted"
 
 
-EVERY_WORD = "namespace account hostPath KERNEL_MEMORY KERNEL_IMAGE UID"
+EVERY_WORD = "namespace account KERNEL_VOLUMES KERNEL_MEMORY KERNEL_IMAGE UID"
 
 
 def test_requests_that_are_refused_with_a_reason_are_well(stub):
