@@ -35,6 +35,11 @@ class Kubectl:
         self.context = context
         self._program = program
 
+    @property
+    def typed(self) -> str:
+        """How a person begins a command to this cluster."""
+        return f"kubectl --context {self.context}" if self.context else "kubectl"
+
     def command(self, *words: str) -> list[str]:
         """The command line, for whoever runs it himself."""
         return [self._program, *(["--context", self.context] if self.context else []), *words]
@@ -54,8 +59,11 @@ class Kubectl:
             raise InputError(f"there is no {self._program} on PATH", fix=_INSTALL) from None
         if done.returncode not in allow:
             told = (done.stderr or done.stdout).strip()
+            ask = "auth can-i --list" if "forbidden" in told.lower() else "cluster-info"
             raise ActionError(
-                f"kubectl {words[0]} failed with exit code {done.returncode}", detail=told
+                f"kubectl {words[0]} failed with exit code {done.returncode}",
+                detail=told,
+                fix=f"{self.typed} {ask}",
             )
         return done.returncode, done.stdout
 

@@ -49,7 +49,7 @@ def test_check_tells_what_moved_in_debian_and_writes_nothing(shop: Workshop, ver
     told = verb("lock", "--check")
     assert told.code == 1
     assert "//images/os: tini 1 -> 2" in told.out
-    assert "1 pins have drifted" in told.out
+    assert "1 pin has drifted" in told.out
     assert shop.snapshot() == before
     told = verb("lock", "--check", "--json")
     assert told.code == 1
@@ -117,7 +117,10 @@ def test_check_sees_a_changed_list_that_moves_no_package(shop: Workshop, verb: V
     os_image(shop, packages=f'["tini", "{MINIMAL[0]}"]')
     shop.offer({"tini": "1"})
     assert verb("build").code == 3
-    assert verb("lock", "--check").code == 1
+    told = verb("lock", "--check")
+    assert told.code == 1
+    assert told.out.endswith("\nthe lock is of other requests\n"), "a request is no pin"
+    assert verb("lock").out.endswith("\nno pin moved; new requests are noted\n")
 
 
 # -- whose apt is asked for a root file system -----------------------------------------------------
@@ -352,7 +355,7 @@ def test_check_of_what_moved_leaves_what_stands_on_it(stack: Workshop, verb: Ver
     before = stack.snapshot()
     told = verb("lock", "--check", "rootfs")
     assert told.code == 1
-    assert "1 pins have drifted" in told.out
+    assert "1 pin has drifted" in told.out
     assert stack.snapshot() == before
 
 

@@ -189,6 +189,12 @@ def test_a_pipe_that_is_closed_is_no_error(doit: Doit) -> None:
         assert (done.code, done.err) == (0, ""), words
 
 
+@pytest.mark.parametrize("door", [DOIT, f"{sys.executable} -m buildlib build"])
+def test_a_build_that_nobody_reads_any_more_ends_with_1(doit: Doit, door: str) -> None:
+    script = f"({door}; echo code $? >&2) | true"
+    assert doit(shell=f"sleep 0.3; {script}").err == "code 1\n"
+
+
 def test_nor_is_one_that_is_closed_before_an_error_is_told_to_a_program(doit: Doit) -> None:
     words = f"{sys.executable} -m buildlib build nosuch --json"
     done = doit(shell=f"(sleep 0.5; {words}) | true; exit 0")
@@ -225,6 +231,7 @@ def test_tab_completion(doit: Doit) -> None:
         (("info",), "must select *one* task", "doit help info"),
         (("list", "buidl"), "did you mean build?", "doit list build"),
         (("clean", "buidl"), "did you mean build?", "doit clean build"),
+        (("-f", "nosuch.py", "list"), "nosuch.py", "doit list"),
         (("-z",), "option -z not recognized", "doit help run"),
         (("-P", "process", "build"), "process", "doit help run"),
         (("-n", "x", "build"), "num_process", "doit help run"),
@@ -238,4 +245,5 @@ def test_a_wrong_word_is_told(doit: Doit, words: tuple[str, ...], what: str, fix
     assert done.code == 3, done.out + done.err
     assert what in done.err
     assert len(done.err) < 400, "not all that doit takes"
-    assert f"  fix: {fix}" in done.err
+    typed = re.sub("^doit ", ".venv/bin/doit ", fix)  # it is not on PATH
+    assert f"  fix: {typed}" in done.err

@@ -125,7 +125,7 @@ def test_what_is_removed_existed_in_the_flavour(asked: Workshop, verb: Verbs) ->
         (("--since", "nowhere"), "git has no commit 'nowhere'", "git log --oneline"),
         (("--since", "HEAD", "--kind", "docker_imag"), "mean docker_image?", "--kind docker_image"),
         (("--since", "HEAD", "--format", "gihub"), "did you mean github?", "--format github"),
-        (("--since", "HEAD", "pyy"), "there is no target pyy", "./doitw affected py"),
+        (("--since", "HEAD", "pyy"), "no target pyy", "./doitw affected --since HEAD py"),
     ],
 )
 def test_what_is_asked_wrongly(
@@ -321,3 +321,17 @@ def test_what_does_not_need_a_wrong_declaration_is_answered_and_built(
         told = verb(*words)
         assert told.code == 3, words
         assert "images/r/BUILD.py:1: error: not valid Python" in told.err
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (("plan", "FLAVOUR=debain"), "./doitw plan FLAVOUR=debian  # or docker-stacks"),
+        (("list", "registry=Foo:99999"), "./doitw list REGISTRY=Foo:5000"),
+        (("query", "deps(pyy)", "FLAVOUR=debian"), "./doitw query 'deps(py)' FLAVOUR=debian"),
+    ],
+)
+def test_what_is_wrong_on_the_command_line_is_mended_there(
+    asked: Workshop, verb: Verbs, words: tuple[str, ...], fix: str
+) -> None:
+    assert verb(*words).fixes == [fix]
