@@ -57,7 +57,7 @@ def wrong_values(run: str) -> list[Wrong]:
     return [
         *(Wrong({"KERNEL_NAMESPACE": name}, "namespace") for name in namespaces),
         *(Wrong({"KERNEL_SERVICE_ACCOUNT_NAME": name}, "account") for name in accounts),
-        Wrong({"KERNEL_VOLUMES": node}, "hostPath"),
+        Wrong({"KERNEL_VOLUMES": node}, "KERNEL_VOLUMES"),
         Wrong({"KERNEL_MEMORY": "much"}, "KERNEL_MEMORY"),
         Wrong({"KERNEL_IMAGE": "no image\nhostNetwork: true"}, "KERNEL_IMAGE"),
         Wrong({"KERNEL_UID": "0"}, "uid"),

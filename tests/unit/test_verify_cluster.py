@@ -262,7 +262,7 @@ def test_a_cluster_that_takes_a_privileged_pod_is_not_restricted(stub):
     assert caught.value.rule == "cluster-restricted"
 
 
-EVERY_WORD = "namespace account hostPath KERNEL_MEMORY KERNEL_IMAGE UID"
+EVERY_WORD = "namespace account KERNEL_VOLUMES KERNEL_MEMORY KERNEL_IMAGE UID"
 
 
 def test_requests_that_are_refused_with_a_reason_are_well(stub):
@@ -324,6 +324,7 @@ def test_what_a_notebook_tries_is_run_by_python_and_told():
         cluster_cases._denied(found)
 
 
+LONG = f"verify-00c0ffee-{'fa41106c' * 8}-exec-3"
 K8S = "k8s://https://10.96.0.1:443"
 
 
@@ -336,6 +337,7 @@ K8S = "k8s://https://10.96.0.1:443"
         (f"{K8S} client driver driver", False),
         (f"{K8S} client other exec-1", False),
         (f"{K8S} client driver nobody", False),
+        (f"{K8S} client driver {LONG[-63:].lstrip('-')}", True),  # a host's name is that short
         ("an error", False),
     ],
 )
@@ -349,7 +351,7 @@ def test_spark_is_on_the_cluster_only_if_other_pods_did_its_work(stub, printed, 
                 "labels": {"kernel_id": "1", "component": "worker"},
             },
         }
-        for name in ("exec-1", "exec-2")
+        for name in ("exec-1", "exec-2", LONG)
     ]
     stub.set(objects=pods)
     life = Life(fake := server(), "spark_python_kubernetes")
