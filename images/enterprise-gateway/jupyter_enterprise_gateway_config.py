@@ -114,11 +114,16 @@ _plain_detect_launch_failure = ContainerProcessProxy.detect_launch_failure
 
 
 async def _launch_process(self: Any, kernel_cmd: Any, **kwargs: Any) -> Any:
+    self.reader = None
     try:
         return await _plain_launch_process(self, kernel_cmd, **kwargs)
-    except BaseException:
+    except BaseException as error:
         if hasattr(self, "kernel_namespace"):
             _remove(self)
+        if isinstance(error, Exception) and not isinstance(error, HTTPError) and self.reader:
+            # Such as in a namespace in which the gateway may not even look: the script says why.
+            await asyncio.to_thread(self.reader.join, 5)
+            _tell(self)
         raise
 
 
@@ -162,11 +167,15 @@ def _detect_launch_failure(self: Any) -> None:
     process = self.local_proc
     if process and (process.poll() or 0) > 0:
         self.reader.join(1)
-        if self.launch_error:
-            self.local_proc = None
-            reason = f"Kernel {self.kernel_id} was not started: {self.launch_error}"
-            self.log_and_raise(http_status_code=500, reason=reason)
+        _tell(self)
     _plain_detect_launch_failure(self)
+
+
+def _tell(self: Any) -> None:
+    if self.launch_error:
+        self.local_proc = None
+        reason = f"Kernel {self.kernel_id} was not started: {self.launch_error}"
+        self.log_and_raise(http_status_code=500, reason=reason)
 
 
 ContainerProcessProxy.launch_process = _launch_process

@@ -150,6 +150,9 @@ def test_launch_scripts_get_the_way_to_the_engine_and_what_the_administrator_cho
     assert names[0] == "MINE"
     assert {"PATH", "DOCKER_HOST", "EG_CLIENT_ENVS", "EG_DOCKER_ALLOWED_MOUNTS"} <= set(names)
     assert {"EG_KUBERNETES_ALLOWED_VOLUMES", "EG_POD_TEMPLATE_DIR"} <= set(names)
+    assert {"EG_NAMESPACE", "EG_SHARED_NAMESPACE", "EG_KERNEL_NAMESPACES"} <= set(names)
+    assert {"EG_DEFAULT_KERNEL_SERVICE_ACCOUNT_NAME", "EG_KERNEL_SERVICE_ACCOUNTS"} <= set(names)
+    assert {"EG_SPARK_SERVICE_ACCOUNTS", "EG_KUBERNETES_AUTOSCALING"} <= set(names)
     assert not {"evil", "EG_AUTH_TOKEN", ""} & set(names)
     found = call(START, EG_ENV_PROCESS_WHITELIST="OLD", EG_ENV_WHITELIST="A,B")
     assert found.env["EG_INHERITED_ENVS"].startswith("OLD,")
@@ -253,6 +256,79 @@ def test_the_installed_server_quotes_what_a_client_sends(run, shell):
     assert found["OF_KERNELSPEC"] == "/home/jovyan/x"  # by the host's shell, as ever
 
 
+# A kernel on Kubernetes that does not start, in the installed server with our configuration. The
+# cluster's client is one that writes down what it is asked for: the container has no network.
+FAILED_LAUNCH = """
+import asyncio, json, sys, threading
+from unittest.mock import MagicMock
+from jupyter_client import localinterfaces
+localinterfaces.public_ips = lambda: ["192.0.2.2"]
+exec(open("/usr/local/etc/jupyter/jupyter_enterprise_gateway_config.py").read())
+import logging
+from kubernetes import client
+from tornado.web import HTTPError
+asked = []
+class Api:
+    def __getattr__(self, name):
+        return lambda *words, **more: asked.append([name, *words])
+client.CoreV1Api = Api
+class Proxy(ContainerProcessProxy):
+    get_initial_states = get_error_states = terminate_container_resources = None
+    def get_container_status(self, iteration):
+        if given.get("blind"):
+            raise PermissionError("the gateway may not look there")
+        return ""
+Proxy.__abstractmethods__ = frozenset()
+proxy = object.__new__(Proxy)
+proxy.__dict__.update(
+    log=logging.getLogger(), kernel_id="k", proxy_config={"image_name": "x"}, response_socket=None,
+    authorized_users=set(), unauthorized_users=set(), kernel_launch_timeout=20, local_proc=None,
+    kernel_manager=MagicMock(impersonation_enabled=False, port_range="0..0"),
+    kernel_namespace="ns", delete_kernel_namespace=True, container_name="",
+)
+given = json.loads(sys.argv[1])
+proxy.kernel_manager.kernel_spec.language = "python"
+proxy.__dict__.update(given["proxy"])
+try:
+    asyncio.run(proxy.launch_process(given["command"], env={"PATH": "/bin", **given["env"]}))
+except HTTPError as error:
+    print(json.dumps([error.status_code, error.reason, asked]))
+"""
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize(
+    ("given", "code", "reason", "asked"),
+    [
+        # refused by the gateway itself, before anything is started
+        ({"env": {"KERNEL_UID": "0"}}, 403, "EG_PROHIBITED_UIDS", [["delete_namespace", "ns"]]),
+        (
+            {"command": ["sh", "-c", "echo a; echo 'launch_x: error: no y; fix: z' >&2; exit 70"]},
+            500, "Kernel k was not started: launch_x: error: no y; fix: z",
+            [["delete_namespace", "ns"]],
+        ),
+        (
+            {"command": ["sh", "-c", "exit 3"], "proxy": {"container_name": "p"}},
+            500, "Error occurred during launch", [["delete_namespaced_pod", "p", "ns"],
+            ["delete_namespace", "ns"]],
+        ),
+        ({"command": ["false"], "proxy": {"delete_kernel_namespace": False}}, 500, "Error", []),
+        (
+            {"command": ["sh", "-c", "sleep 2; echo 'x: error: not there' >&2"], "blind": True},
+            500, "Kernel k was not started: x: error: not there", [["delete_namespace", "ns"]],
+        ),
+    ],
+)  # fmt: skip
+def test_of_a_kernel_that_does_not_start_nothing_stays_and_the_reason_is_told(
+    run, given, code, reason, asked
+):
+    words = json.dumps({"env": {}, "proxy": {}, "command": ["true"], **given})
+    found = json.loads(run(NAME, "python", "-c", FAILED_LAUNCH, words).splitlines()[-1])
+    assert found[0] == code
+    assert reason in found[1]
+    assert found[2] == asked
+
+
 @pytest.mark.engine
 def test_what_was_mended_is_what_python_runs(python, config):
     script = """
@@ -301,7 +377,7 @@ def test_spark_submits_as_jovyan(engine, image):
     spec = "/usr/local/share/jupyter/kernels/spark_python_kubernetes"
     env = {
         "SPARK_OPTS": "--version ${KERNEL_EXTRA_SPARK_OPTS:-}", "KERNEL_LANGUAGE": "python",
-        "KERNEL_ID": "k-1", "KERNEL_POD_NAME": "alice-k-1", "KERNEL_NAMESPACE": "alice",
+        "KERNEL_ID": "k-1", "KERNEL_POD_NAME": "alice-k-1", "KERNEL_NAMESPACE": "alice-k-1",
         "KERNEL_IMAGE": "elyra/kernel-spark-py:dev", "KERNEL_UID": "1000",
     }  # fmt: skip
     options = {"kernel-id": "k-1", "response-address": "10.0.0.1:8877", "public-key": "K"}
