@@ -81,18 +81,22 @@ def restricted(server: Server) -> str:
 def refusals(server: Server, kernelspec: str) -> str:
     """What a request may not ask for is refused, with the reason, and leaves nothing."""
     wrongs = wrong_values(server.engine.run)
-    before, seconds = server.cluster.namespaces(server.engine.run), 0.0
+    before, seconds = _there(server), 0.0
     for wrong in wrongs:
         asked = ", ".join(f"{name}={value!r}" for name, value in wrong.env.items())
         took, told = _refused(server, kernelspec, "cluster-refusals", asked, wrong.env)
         seconds = max(seconds, took)
         if wrong.told.lower() not in told.lower():
             raise Broken("cluster-refusals", f"{asked}: nobody says why: {told[-300:]}")
-    made = server.cluster.namespaces(server.engine.run) - before
-    left = [*server.left_of_kernels(), *sorted(made)]
+    left = sorted(_there(server) - before)
     if left:
         raise Broken("cluster-refusals", f"of refused kernels are left: {', '.join(left)}")
     return f"{len(wrongs)} requests, at most {seconds:.1f} s"
+
+
+def _there(server: Server) -> set[str]:
+    """All there is of kernels; those of other cases may live."""
+    return {*server.left_of_kernels(), *server.cluster.namespaces(server.engine.run)}
 
 
 def unschedulable(server: Server, kernelspec: str) -> str:

@@ -228,12 +228,14 @@ class FakeServer:
         self.kernelspecs = {"k": {"spec": {"language": "python"}}}
         self.rest = self
         self.pods: list[str] = []
+        self.left: list[str] = []  # by each request
         self.launch_seconds = 60
 
     def call(self, method: str, path: str, body: Any = None) -> Reply:
         self.asked.append(body)
         status, message, log = self.replies.pop(0) if len(self.replies) > 1 else self.replies[0]
         self.said += log
+        self.pods = self.left
         return Reply(status, {"message": message, "id": "1"})
 
     def log(self) -> str:
@@ -284,7 +286,7 @@ def test_requests_that_are_refused_with_a_reason_are_well(stub):
 )
 def test_requests_that_are_not_refused_as_they_should_be_are_told(stub, reply, pods, told):
     found = server(reply)
-    found.pods = pods
+    found.left = pods
     with pytest.raises(Broken, match=told) as caught:
         cluster_cases.refusals(found, "k")
     assert caught.value.rule == "cluster-refusals"
