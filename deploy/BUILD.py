@@ -17,6 +17,12 @@ filegroup(
     ],
     doc="how a gateway is started on each platform, also for proofs",
 )
+# All that verify/cluster.py imports beside those.
+filegroup(
+    name="cluster",
+    srcs=["kubectl.py", "kubernetes.py", "manifests.py"],
+    doc="how a gateway is started on Kubernetes, also for proofs",
+)
 
 GATEWAY = {"GATEWAY": "//images/enterprise-gateway"}
 PULLER = {"PULLER": "//images/kernel-image-puller"}
@@ -50,14 +56,35 @@ rendered(
 
 # Kubernetes: a base and overlays (docs/deploy-kubernetes.md); those that name images are rendered.
 ON_KUBERNETES = ["python", "python_tf", "R", "scala", "spark_python", "spark_R", "spark_scala"]
-KUBERNETES_KERNELS = [f"//kernelspecs:{kernel}_kubernetes" for kernel in ON_KUBERNETES]
+KUBERNETES_KERNELS = {"KERNELS": [f"//kernelspecs:{kernel}_kubernetes" for kernel in ON_KUBERNETES]}
+NAMESPACES = {
+    "NAMESPACE": "enterprise-gateway",
+    "KERNELS_NAMESPACE": "enterprise-gateway-kernels",
+}
+TOKEN_SECRET = {"TOKEN_SECRET": "enterprise-gateway"}
+SETTINGS = {
+    "CULL_CONNECTED": "False",
+    "CULL_IDLE_TIMEOUT": "3600",
+    "DEFAULT_KERNEL": "python_kubernetes",
+    "KERNEL_LAUNCH_TIMEOUT": "120",
+    "LOG_LEVEL": "INFO",
+}
+# What a chart says at some lines, and what stands there otherwise.
+ACCOUNTS = {"PULL_SECRETS": "overlay private-registry: imagePullSecrets"}
+END = {"END": "---"}
+LINES = {
+    "IF_NAMESPACE": "The gateway's.",
+    "MORE_ENV": "More: docs/images/enterprise-gateway.md#variables",
+    "NODES": "An overlay may say nodeSelector and tolerations.",
+}
 
 rendered(
     name="kubernetes",
     template="kubernetes/base/enterprise-gateway.yaml.in",
     out="kubernetes/base/enterprise-gateway.yaml",
     images=GATEWAY,
-    names={"KERNELS": KUBERNETES_KERNELS},
+    names=KUBERNETES_KERNELS,
+    values={**NAMESPACES, **TOKEN_SECRET, **SETTINGS, **ACCOUNTS, **LINES, **END},
     doc="the gateway and its kernels on Kubernetes",
 )
 rendered(
@@ -65,7 +92,8 @@ rendered(
     template="kubernetes/base/enterprise-gateway.yaml.in",
     out="enterprise-gateway.yaml",
     images=GATEWAY,
-    names={"KERNELS": KUBERNETES_KERNELS},
+    names=KUBERNETES_KERNELS,
+    values={**NAMESPACES, **TOKEN_SECRET, **SETTINGS, **ACCOUNTS, **LINES, **END},
     release=True,
     doc="the same, as a file of releases",
 )
@@ -81,6 +109,13 @@ rendered(
     template="kubernetes/overlays/puller/puller.yaml.in",
     out="kubernetes/overlays/puller/puller.yaml",
     images=PULLER,
+    values={
+        "NAMESPACE": "enterprise-gateway",
+        "IF": "Rendered from puller.yaml.in.",
+        **TOKEN_SECRET,
+        **ACCOUNTS,
+        **END,
+    },
     doc="overlay: the image puller on each node",
 )
 rendered(
@@ -88,6 +123,64 @@ rendered(
     template="kubernetes/overlays/gpus/gateway.yaml.in",
     out="kubernetes/overlays/gpus/gateway.yaml",
     images={"IMAGE": "//images/kernel-tf-gpu-py"},  # which not every flavour has
-    names={"KERNELS": [*KUBERNETES_KERNELS, "//kernelspecs:python_tf_gpu_kubernetes"]},
+    names={"KERNELS": [*KUBERNETES_KERNELS["KERNELS"], "//kernelspecs:python_tf_gpu_kubernetes"]},
     doc="overlay: kernels with GPUs",
+)
+
+# The same templates as a Helm chart: its values stand where the base has names and settings.
+CHART_NAMES = {
+    "NAMESPACE": "{{ .Release.Namespace }}",
+    "TOKEN_SECRET": "{{ .Values.tokenSecret }}",
+    "PULL_SECRETS": """{{- with .Values.imagePullSecrets }}
+imagePullSecrets: {{ toJson . }}
+# {{- end }}""",
+    "END": "{{- end }}",
+}
+
+rendered(
+    name="chart",
+    template="kubernetes/base/enterprise-gateway.yaml.in",
+    out="kubernetes/chart/templates/gateway.yaml",
+    values={
+        **CHART_NAMES,
+        "KERNELS_NAMESPACE": "{{ .Release.Namespace }}-kernels",
+        "GATEWAY": "{{ .Values.image }}",
+        "KERNELS": '{{ join "," .Values.kernel.allowedKernels }}',
+        "CULL_CONNECTED": "{{ .Values.kernel.cullConnected | toString | title }}",
+        "CULL_IDLE_TIMEOUT": "{{ int .Values.kernel.cullIdleTimeout }}",
+        "DEFAULT_KERNEL": "{{ .Values.kernel.defaultKernelName }}",
+        "KERNEL_LAUNCH_TIMEOUT": "{{ int .Values.kernel.launchTimeout }}",
+        "LOG_LEVEL": "{{ .Values.logLevel }}",
+        "IF_NAMESPACE": "{{- if .Values.createNamespace }}",
+        "MORE_ENV": """{{- range $name, $value := .Values.extraEnv }}
+            - {name: {{ $name }}, value: {{ $value | toString | quote }}}
+            # {{- end }}""",
+        "NODES": """{{- with .Values.nodeSelector }}
+      nodeSelector: {{ toJson . }}
+      # {{- end }}
+      # {{- with .Values.tolerations }}
+      tolerations: {{ toJson . }}
+      # {{- end }}""",
+    },
+    doc="Helm chart: the gateway",
+)
+rendered(
+    name="chart_puller",
+    template="kubernetes/overlays/puller/puller.yaml.in",
+    out="kubernetes/chart/templates/puller.yaml",
+    values={
+        **CHART_NAMES,
+        "PULLER": "{{ .Values.kip.image }}",
+        "IF": "{{- if .Values.kip.enabled }}",
+    },
+    doc="Helm chart: the image puller",
+)
+rendered(
+    name="chart_values",
+    template="kubernetes/chart/values.yaml.in",
+    out="kubernetes/chart/values.yaml",
+    images={**GATEWAY, **PULLER},
+    names=KUBERNETES_KERNELS,
+    values=SETTINGS,
+    doc="Helm chart: what it has where nobody says",
 )

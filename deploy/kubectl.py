@@ -35,6 +35,15 @@ class Kubectl:
         self.context = context
         self._program = program
 
+    @property
+    def typed(self) -> str:
+        """How a person begins a command to this cluster."""
+        return f"kubectl --context {self.context}" if self.context else "kubectl"
+
+    def command(self, *words: str) -> list[str]:
+        """The command line, for whoever runs it himself."""
+        return [self._program, *(["--context", self.context] if self.context else []), *words]
+
     def call(self, *words: str, stdin: str = "", allow: Sequence[int] = (0,)) -> tuple[int, str]:
         """Run a command on the cluster; its exit code and what it printed.
 
@@ -42,15 +51,19 @@ class Kubectl:
             InputError: There is no kubectl.
             ActionError: It failed with a code that is not allowed.
         """
-        command = [self._program, *(["--context", self.context] if self.context else []), *words]
         try:
-            done = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False)
+            done = subprocess.run(
+                self.command(*words), input=stdin, capture_output=True, text=True, check=False
+            )
         except FileNotFoundError:
             raise InputError(f"there is no {self._program} on PATH", fix=_INSTALL) from None
         if done.returncode not in allow:
             told = (done.stderr or done.stdout).strip()
+            ask = "auth can-i --list" if "forbidden" in told.lower() else "cluster-info"
             raise ActionError(
-                f"kubectl {words[0]} failed with exit code {done.returncode}", detail=told
+                f"kubectl {words[0]} failed with exit code {done.returncode}",
+                detail=told,
+                fix=f"{self.typed} {ask}",
             )
         return done.returncode, done.stdout
 

@@ -225,7 +225,8 @@ class Kubernetes:
         late = until(waiting, DOWN_SECONDS, say)
         if late:
             left = self._own(names)[0]
-            raise ActionError(f"still {late}", fix=f"kubectl get namespace {left} --output=yaml")
+            fix = f"{self._kubectl.typed} get namespace {left} --output=yaml"
+            raise ActionError(f"still {late}", fix=fix)
 
     def _refuse_failure(self, status: Mapping[str, Any]) -> None:
         """Refuse what the cluster will not even make a pod of: Pod Security, a quota."""
@@ -234,7 +235,8 @@ class Kubernetes:
                 raise self._not_up(each.get("message", "the cluster makes no pod"))
 
     def _not_up(self, what: str) -> NotUp:
-        return NotUp(f"{self.name} does not start: {what}", detail=self.log(30) or None)
+        fix = f"{self._kubectl.typed} --namespace {self.name} describe pod"
+        return NotUp(f"{self.name} does not start: {what}", detail=self.log(30) or None, fix=fix)
 
 
 def _name(found: Object) -> str:

@@ -17,7 +17,7 @@ from deploy.kubectl import Kubectl, Object
 from deploy.kubernetes import PARTS, Kubernetes
 from deploy.manifests import USUAL
 from deploy.overlays import BASE, Overlays
-from deploy.platform import NotUp, Say
+from deploy.platform import Say
 from deploy.state import TOKEN, Deployment, State
 
 CONTEXT = "DEPLOY_CONTEXT"
@@ -142,11 +142,8 @@ class _KubernetesKind(Kind):
         return f" from the cluster of context {deployment.variables[CONTEXT]}"
 
     def fix(self, name: str, error: ActionError) -> str:
-        if isinstance(error, NotUp):
-            return (
-                f"kubectl --namespace {name} describe pod  # then ./doitw deploy kubernetes again"
-            )
-        return "kubectl auth can-i --list  # docs/deploy-kubernetes.md says what deploying needs"
+        del error  # the cluster's own errors have theirs
+        return f"./doitw undeploy kubernetes --name {name}  # and again"
 
     def _context(self, given: str) -> str:
         kubectl = Kubectl("")

@@ -120,7 +120,7 @@ def set_images(objects: Sequence[Object], known: Mapping[str, str]) -> None:
             if name not in known:
                 raise InputError(
                     f"the release has no image {name}",
-                    fix=f"--overlay …  # without that which needs {name}",
+                    fix=f'--overlay ""  # or without the one that needs {name}',
                 )
             container["image"] = known[name]
 

@@ -21,3 +21,34 @@ kernel_check(
     manual=True,
     doc="all languages under the real gateway, in a swarm; changes the engine's mode for a while",
 )
+kernel_check(
+    name="kubernetes",
+    image="//images/enterprise-gateway",
+    arguments=["--gateway"],
+    with_images={
+        f"//images/{image}": ""
+        for image in (
+            "kernel-py",
+            "kernel-r",
+            "kernel-scala",
+            "kernel-spark-py",
+            "kernel-spark-r",
+            "kernel-tf-py",
+        )
+    },
+    kernelspecs=[
+        f"//kernelspecs:{kernel}_kubernetes"
+        for kernel in (
+            "python",
+            "python_tf",
+            "R",
+            "scala",
+            "spark_python",
+            "spark_R",
+            "spark_scala",
+        )
+    ],
+    srcs=["//verify", "//deploy:platforms", "//deploy:cluster", "//deploy:kubernetes"],
+    cluster=True,
+    doc="all kernelspecs for Kubernetes under the real gateway, on the cluster of a --context",
+)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import difflib
+import os
 import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from verify.pace import Pace
     from verify.results import Board, Case, Result
 
+CONTEXT = "VERIFY_CONTEXT"
+"""The variable that has the context of `--context`; `./doitw verify` hands it on."""
 LAUNCH_TIMEOUT = 30.0  # the gateway's EG_KERNEL_LAUNCH_TIMEOUT
 
 
@@ -68,6 +71,10 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--kernels-only", action="store_true",
         help="with --gateway: only the life of a kernel of each kernelspec")  # fmt: skip
     add("--swarm", action="store_true", help="with --gateway: as a service of a swarm")
+    add("--kubernetes", action="store_true",
+        help="with --gateway: on a Kubernetes cluster, as ./doitw deploy does")  # fmt: skip
+    add("--context", metavar="NAME", default=os.environ.get(CONTEXT, ""),
+        help=f"with --kubernetes: the cluster, which has to be said (or {CONTEXT})")  # fmt: skip
     add("--language", metavar="NAME",
         help=f"{', '.join(LANGUAGES)} (default: the image's KERNEL_LANGUAGE)")  # fmt: skip
     add("--case", nargs="+", action="extend", metavar="NAME", default=[], help="run only these")
@@ -81,8 +88,18 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if len(options.images) != 1 and not options.gateway and not options.list:
         fix = "python -m verify elyra/kernel-py:dev"
         raise InputError("name one image, of a kernel or with --gateway", fix=fix)
-    if (options.kernelspec or options.swarm or options.kernels_only) and not options.gateway:
-        raise InputError("--kernelspec, --kernels-only and --swarm go with --gateway IMAGE")
+    of_gateway = (options.kernelspec, options.swarm, options.kubernetes, options.kernels_only)
+    if any(of_gateway) and not options.gateway:
+        raise InputError(
+            "--kernelspec, --kernels-only, --swarm and --kubernetes go with --gateway IMAGE"
+        )
+    if options.swarm and options.kubernetes:
+        raise InputError("--swarm and --kubernetes are two platforms", fix="name one of them")
+    if options.kubernetes and not options.context and not options.list:
+        raise InputError(
+            "--kubernetes makes and removes namespaces on a cluster: say on which",
+            fix="--context NAME  # one of: kubectl config get-contexts --output=name",
+        )
     if options.timeout <= 0:
         raise InputError(
             f"--timeout is {options.timeout:g}, which leaves no time", fix="--timeout 30"
@@ -121,9 +138,14 @@ def _gateway(options: argparse.Namespace) -> int:
     from verify.gateway_cases import cases
 
     default = "python_swarm" if options.swarm else "python_docker"
+    default = "python_kubernetes" if options.kubernetes else default
     # The gateway lists and knows them in lower case.
     kernelspecs = list(dict.fromkeys(name.lower() for name in options.kernelspec)) or [default]
-    which = {"kernels_only": options.kernels_only, "swarm": options.swarm}
+    which = {
+        "kernels_only": options.kernels_only,
+        "swarm": options.swarm,
+        "cluster": options.kubernetes,
+    }
     listed = cases(None, kernelspecs, **which)
     if options.list:
         return _list(listed)
@@ -132,8 +154,15 @@ def _gateway(options: argparse.Namespace) -> int:
     from verify.platforms import DOCKER, SWARM
     from verify.server import Server
 
+    place = SWARM if options.swarm else DOCKER
+    if options.kubernetes:
+        from verify.cluster import Cluster
+
+        place = Cluster(options.context).place()
     engine = Engine()
     engine.remove_dead()
+    if place.cluster:
+        place.cluster.remove_dead()
     found = engine.image(options.gateway)
     about = {
         "image": options.gateway,
@@ -143,9 +172,12 @@ def _gateway(options: argparse.Namespace) -> int:
         "kernel_images": options.images,
         "swarm": options.swarm,
     }
-    place = SWARM if options.swarm else DOCKER
+    if place.cluster:
+        about["kubernetes"] = place.cluster.version
     with _cleared(engine) as at_end, _paced(engine, found["Id"]) as pace:
-        server = Server(engine, place, found, options.timeout, pace, options.images)
+        server = Server(
+            engine, place, found, options.timeout, pace, options.images, options.gateway
+        )
         about["kernel_image_ids"] = dict(server.images.values())
         if options.kernels_only:
             server.cull_seconds = 0  # never

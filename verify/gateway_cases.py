@@ -17,16 +17,16 @@ from verify.tasks import task_of
 from verify.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from verify.pace import Mark
     from verify.rest import Channels
     from verify.server import Server
 
 OK, CREATED, NO_CONTENT, NOT_FOUND = 200, 201, 204, 404
-GONE_SECONDS = 2.0
 REFUSE_SECONDS = 15.0  # half of the launch timeout: the gateway has noticed, not waited
 INTERRUPT_SECONDS = 5.0
+JOB_SECONDS = 30.0  # for a job of Spark to be under way
 CONNECT_AGAIN = (0.02, 0.08, 0.14, 0.2)  # JupyterLab: after a few hundredths of a second
 ENOUGH = 1.3  # a launch time that is shorter by this only was long enough
 SLACK = 15.0  # for what the gateway does at intervals of its own
@@ -65,7 +65,7 @@ class Session:
         begun, given = self.server.pace.mark(), self.server.launch_seconds
         reply = self.server.rest.call("POST", f"/kernels/{self.id}/restart")
         if reply.status != OK or reply.body.get("id") != self.id:
-            message = f"the restart is answered by {_said(reply)}"
+            message = f"the restart is answered by {said(reply)}"
             raise _refused(self.server, "gateway-restart", message, begun, given)
         old, self.channels = self.channels, self.server.rest.connect(self.id)
         old.close()  # not before: a kernel that nobody is connected to may be culled
@@ -84,19 +84,17 @@ class Session:
         asked = time.monotonic()
         reply = self.server.rest.call("DELETE", f"/kernels/{self.id}")
         if reply.status != NO_CONTENT:
-            raise Broken("gateway-delete", f"the deletion is answered by {_said(reply)}")
+            raise Broken("gateway-delete", f"the deletion is answered by {said(reply)}")
         self.server.kernels.pop(self.id, None)
         begun = self.server.pace.mark()
         reply = self.server.rest.call("GET", f"/kernels/{self.id}")
         if reply.status != NOT_FOUND:
             raise Broken("gateway-delete", "the gateway still knows the kernel")
-        pace = self.server.pace
-        if not until(
-            lambda: not self.server.kernel_containers(self.id), GONE_SECONDS + SLACK, pace
-        ):
+        pace, limit = self.server.pace, self.server.place.gone_seconds
+        if not until(lambda: not self.server.kernel_containers(self.id), limit + SLACK, pace):
             raise Broken("gateway-delete", "the kernel's container is still there")
         seconds, took = begun.seconds(), time.monotonic() - asked
-        pace.judge("gateway-delete", "the container is gone", seconds, GONE_SECONDS, begun)
+        pace.judge("gateway-delete", "the container is gone", seconds, limit, begun)
         return took
 
     def expect(self, code: str, rule: str) -> float:
@@ -119,9 +117,9 @@ def start_kernel(server: Server, kernelspec: str, **env: str) -> str:
         Broken: `gateway-start-kernel`.
     """
     begun, given = server.pace.mark(), server.launch_seconds
-    reply = _post(server, kernelspec, **env)
+    reply = post(server, kernelspec, **env)
     if reply.status != CREATED:
-        message = f"the start of {kernelspec} is answered by {_said(reply)}; {server.last_line()}"
+        message = f"the start of {kernelspec} is answered by {said(reply)}; {server.last_line()}"
         raise _refused(server, "gateway-start-kernel", message, begun, given)
     kernel_id = str(reply.body["id"])
     server.kernels[kernel_id] = kernelspec
@@ -188,6 +186,31 @@ class Life:
             raise Broken("gateway-task", f"{task.about} has not come: {outcome}")
         return Told(task.about, {"task": seconds})
 
+    def spark_where(self) -> str:
+        """Spark runs where the kernelspec says: master, deploy mode, and where its tasks ran."""
+        session = self._shared()
+        outcome = session.channels.run(self._language.spark_where)
+        words = outcome.printed.split()
+        if len(words) != 4:  # noqa: PLR2004
+            raise Broken("gateway-spark-where", f"Spark does not say where it runs: {outcome}")
+        master, mode, driver, hosts = words
+        ran, seen = set(hosts.split(",")), f"master {master}, mode {mode}, driver {driver}"
+        message = f"{seen}, tasks ran on {', '.join(sorted(ran))}"
+        if not master.startswith(self._server.place.spark):
+            raise Broken("gateway-spark-where", message)
+        cluster = self._server.place.cluster
+        if cluster is None:
+            if ran != {driver}:
+                raise Broken("gateway-spark-where", message)
+            return message
+        # The driver is the kernel's pod (cluster mode), and executors are other pods of its.
+        executors = cluster.executors(self._server.engine.run, session.id)
+        drivers = self._server.kernel_containers(session.id)
+        if not (_is_one_of(driver, drivers) and all(_is_one_of(host, executors) for host in ran)):
+            pods = ", ".join(sorted(executors)) or "none"
+            raise Broken("gateway-spark-where", f"{message}; pods of executors: {pods}")
+        return f"{master}, mode {mode}, tasks ran in {len(ran)} pods of executors"
+
     def interrupt(self) -> Told:
         """A running cell ends; the state stays."""
         session, language = self._shared(), self._language
@@ -195,19 +218,52 @@ class Life:
         message_id = session.channels.begin(language.endless)
         session.channels.wait_for_text(message_id)
         with self._server.pace.alone():
-            started = time.monotonic()
-            reply = self._server.rest.call("POST", f"/kernels/{session.id}/interrupt")
-            if reply.status != NO_CONTENT:
-                raise Broken("gateway-interrupt", f"it is answered by {_said(reply)}")
-            try:
-                outcome = session.channels.finish(message_id, INTERRUPT_SECONDS)
-            except Broken as broken:
-                raise type(broken)("gateway-interrupt", broken.message) from broken
-            seconds = time.monotonic() - started
-        if outcome.status == "ok":
-            raise Broken("gateway-interrupt", f"the cell has ended well: {outcome}")
+            seconds = self._interrupts(session, message_id)
         session.expect(language.get_state, "gateway-interrupt")
         return Told(f"{seconds:.2f} s", {"interrupt": seconds})
+
+    def spark_interrupt(self) -> str:
+        """A running job of Spark is cancelled; the state stays, and the next job runs."""
+        session, language = self._shared(), self._language
+        session.channels.run(language.set_state)
+        with self._server.pace.alone():
+            message_id = session.channels.begin(language.spark_job)
+            session.channels.wait_for_text(message_id)
+            # Not before: what comes while Spark still plans the job finds nothing to cancel.
+            until(lambda: self._computes(session), JOB_SECONDS, self._server.pace, pause=0.2)
+            seconds = self._interrupts(session, message_id)
+
+            def gone() -> bool:
+                return session.channels.run(language.spark_jobs).printed.strip() == "0"
+
+            if not until(gone, INTERRUPT_SECONDS, self._server.pace, pause=0.2):
+                raise Broken("gateway-interrupt", "a job of Spark still runs")
+            session.expect(language.get_state, "gateway-interrupt")
+            outcome = session.channels.run(language.spark_sum)
+        if "55" not in outcome.printed:
+            raise Broken("gateway-interrupt", f"the next job fails: {outcome}")
+        return f"{seconds:.2f} s"
+
+    def _computes(self, session: Session) -> bool:
+        [driver] = self._server.kernel_containers(session.id)
+        return self._server.cluster.runs_a_job(self._server.engine.run, driver)
+
+    def _interrupts(self, session: Session, message_id: str) -> float:
+        """Interrupt a running cell; returns the seconds until it has ended."""
+        started = time.monotonic()
+        reply = self._server.rest.call("POST", f"/kernels/{session.id}/interrupt")
+        if reply.status != NO_CONTENT:
+            raise Broken("gateway-interrupt", f"it is answered by {said(reply)}")
+        try:
+            outcome = session.channels.finish(message_id, INTERRUPT_SECONDS)
+        except Broken as broken:
+            self._session = None  # a kernel that hangs is of no use to the cases that follow
+            self._server.rest.call("DELETE", f"/kernels/{session.id}")
+            self._server.kernels.pop(session.id, None)
+            raise type(broken)("gateway-interrupt", broken.message) from broken
+        if outcome.status == "ok":
+            raise Broken("gateway-interrupt", f"the cell has ended well: {outcome}")
+        return time.monotonic() - started
 
     def restart(self) -> Told:
         """It answers again under the same id; the state is gone."""
@@ -246,11 +302,19 @@ class Life:
             session.delete()
         return message
 
-    def steps(self) -> list[Callable[[], Told | str]]:
-        """All of the above that this kernelspec has, in the order of a kernel's life."""
+    def steps(self, *, cluster: bool) -> list[Callable[[], Told | str]]:
+        """All of the above that this kernelspec has, in the order of a kernel's life.
+
+        Args:
+            cluster: Interrupt a job of Spark, too; on one machine the image's own proof does.
+        """
         task = [self.task] if task_of(self._kernelspec) else []
+        spark = self._kernelspec.startswith("spark_")
         life: list[Callable[[], Told | str]] = [self.start, self.execute, *task]
-        return [*life, self.interrupt, self.restart, self.delete, self.user]
+        life += [self.spark_where] if spark else []
+        life.append(self.interrupt)
+        life += [self.spark_interrupt] if spark and cluster else []
+        return [*life, self.restart, self.delete, self.user]
 
     def _shared(self) -> Session:
         if self._hopeless:
@@ -267,7 +331,7 @@ class Life:
 
     @property
     def _language(self) -> Language:
-        return _language(self._server, self._kernelspec)
+        return language_of(self._server, self._kernelspec)
 
 
 def kernelspecs(server: Server, names: Sequence[str]) -> str:
@@ -278,7 +342,7 @@ def kernelspecs(server: Server, names: Sequence[str]) -> str:
             near = difflib.get_close_matches(name, listed, n=1)
             hint = f"; did you mean {near[0]}?" if near else f"; there are {', '.join(listed)}"
             raise Broken("gateway-kernelspecs", f"{name} is not listed{hint}")
-        _language(server, name)
+        language_of(server, name)
         image = _image_name(server, name)
         if server.images and not server.image_of(image):
             wanted = ", ".join(server.images)
@@ -292,7 +356,7 @@ def kernelspecs(server: Server, names: Sequence[str]) -> str:
 
 def two_kernels(server: Server, kernelspec: str) -> str:
     """Two kernels run beside each other, each with its own state."""
-    language = _language(server, kernelspec)
+    language = language_of(server, kernelspec)
     first = Session(server, kernelspec)
     with contextlib.closing(first.channels):
         server.pace.give_way()
@@ -311,7 +375,7 @@ def two_kernels(server: Server, kernelspec: str) -> str:
 
 def connected_twice(server: Server, kernelspec: str) -> str:
     """A client that connects anew while the kernel starts is not left waiting."""
-    hello = _language(server, kernelspec).hello
+    hello = language_of(server, kernelspec).hello
     told = []
     for again in CONNECT_AGAIN:
         kernel_id = start_kernel(server, kernelspec)
@@ -355,17 +419,17 @@ def culling(server: Server, kernelspec: str) -> str:
 def wrong_image(server: Server, kernelspec: str) -> str:
     """An image that does not exist is refused soon, and named."""
     begun = server.pace.mark()
-    reply = _post(server, kernelspec, KERNEL_IMAGE=NO_IMAGE)
+    reply = post(server, kernelspec, KERNEL_IMAGE=NO_IMAGE)
     seconds = begun.seconds()
     if reply.status == CREATED:
         server.kernels[str(reply.body["id"])] = kernelspec
         raise Broken("gateway-wrong-image", f"a kernel of {NO_IMAGE} has started")
     server.pace.judge("gateway-wrong-image", "the error has come", seconds, REFUSE_SECONDS, begun)
-    said = _said(reply) + server.log()
-    words = ("no such image", "not found", "not in the engine", "does not exist", "cannot")
-    lines = [line.lower() for line in said.splitlines() if NO_IMAGE in line]
+    told = said(reply) + server.log()
+    words = ("no such image", "not found", "not in the engine", "does not exist", "cannot", "pull")
+    lines = [line.lower() for line in told.splitlines() if NO_IMAGE in line]
     if not any(word in line for line in lines for word in words):
-        message = f"neither the answer nor the log says what is wrong: {_said(reply)}"
+        message = f"neither the answer nor the log says what is wrong: {said(reply)}"
         raise Broken("gateway-wrong-image", message)
     return f"{reply.status} after {seconds:.1f} s"
 
@@ -377,13 +441,19 @@ def leftovers(server: Server) -> None:
         del server.kernels[kernel_id]
     if server.rest.call("GET", "/kernels").body:
         raise Broken("gateway-leftovers", "the gateway still lists kernels")
-    if not until(lambda: not server.kernel_containers(), SLACK, server.pace):
-        names = ", ".join(server.kernel_containers())
-        raise Broken("gateway-leftovers", f"containers of kernels are still there: {names}")
+    limit = SLACK + server.place.gone_seconds
+    if not until(lambda: not server.left_of_kernels(), limit, server.pace):
+        names = ", ".join(server.left_of_kernels())
+        raise Broken("gateway-leftovers", f"of kernels are still there: {names}")
 
 
 def cases(
-    server: Server | None, names: Sequence[str], *, kernels_only: bool = False, swarm: bool = False
+    server: Server | None,
+    names: Sequence[str],
+    *,
+    kernels_only: bool = False,
+    swarm: bool = False,
+    cluster: bool = False,
 ) -> list[Case]:
     """The cases of these kernelspecs; without a server to be listed only.
 
@@ -392,6 +462,7 @@ def cases(
         names: The kernelspecs' names.
         kernels_only: Leave out what a gateway does alike for each kernelspec.
         swarm: Leave out what needs a container beside the gateway's.
+        cluster: Add those of a Kubernetes cluster, on which there is no such, either.
     """
 
     def bound(
@@ -410,7 +481,8 @@ def cases(
     found = [case("kernelspecs", kernelspecs, server, names)]
     for name in names:
         life = Life(server, name)  # type: ignore[arg-type]  # not called without a server
-        found += [case(f"{name}/{step.__name__}", step) for step in life.steps()]
+        steps = life.steps(cluster=cluster)
+        found += [case(f"{name}/{step.__name__.replace('_', '-')}", step) for step in steps]
     if not kernels_only:
         first = names[0]
         found += [
@@ -419,12 +491,17 @@ def cases(
             case("culling", culling, server, first),
             case("wrong-image", wrong_image, server, first),
         ]
-        if not swarm:
+        if cluster:
+            from verify import cluster_cases  # it is made of what is here
+
+            found += cluster_cases.cases(case, server, names)
+        elif not swarm:
             found.append(case("hostile-values", hostile_values, server))
     return [*found, case("leftovers", leftovers, server)]
 
 
-def _post(server: Server, kernelspec: str, **env: str) -> Any:
+def post(server: Server, kernelspec: str, **env: str) -> Any:
+    """Ask for a kernel; whatever the answer is."""
     # The user's name begins the container's: by it, all that is left is found.
     env = {"KERNEL_USERNAME": server.engine.run, **env}
     if server.pace.busy:
@@ -432,6 +509,7 @@ def _post(server: Server, kernelspec: str, **env: str) -> Any:
     wanted = server.image_of(_image_name(server, kernelspec))
     if wanted and not wanted.goes_by_its_name:
         env.setdefault("KERNEL_IMAGE", wanted.reference)
+        env.setdefault("KERNEL_EXECUTOR_IMAGE", wanted.reference)
     body = {"name": kernelspec, "env": env}
     return server.rest.call("POST", "/kernels", body)
 
@@ -441,7 +519,7 @@ def _kernelspecs(server: Server) -> dict[str, Any]:
     if not server.kernelspecs:
         reply = server.rest.call("GET", "/kernelspecs")
         if reply.status != OK:
-            raise Broken("gateway-kernelspecs", f"/api/kernelspecs is answered by {_said(reply)}")
+            raise Broken("gateway-kernelspecs", f"/api/kernelspecs is answered by {said(reply)}")
         server.kernelspecs.update(reply.body["kernelspecs"])
     return server.kernelspecs
 
@@ -453,14 +531,21 @@ def _image_name(server: Server, kernelspec: str) -> str:
     return str(proxy.get("config", {}).get("image_name", ""))
 
 
-def _language(server: Server, kernelspec: str) -> Language:
+def _is_one_of(host: str, pods: Iterable[str]) -> bool:
+    """Whether a host is one of these pods: its name has 63 characters at most, of either end."""
+    return any(host in (pod, pod[:63].rstrip("-."), pod[-63:].lstrip("-.")) for pod in pods)
+
+
+def language_of(server: Server, kernelspec: str) -> Language:
+    """The snippets of a kernelspec's language."""
     name = str(_kernelspecs(server)[kernelspec]["spec"]["language"]).lower()
     if name not in LANGUAGES:
         raise Broken("gateway-kernelspecs", f"verify knows no language {name!r} of {kernelspec}")
     return LANGUAGES[name]
 
 
-def _said(reply: Any) -> str:
+def said(reply: Any) -> str:
+    """An answer in words, for a message."""
     body = reply.body
     message = body.get("message") or body.get("reason") if isinstance(body, dict) else body
     return f"{reply.status or 'nothing'}: {str(message)[:300]}"

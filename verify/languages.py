@@ -10,6 +10,10 @@ from typing import NamedTuple
 
 SPARK_QUERY = "select sum(id % 7) from range(0, 1000000000000000, 1, 8)"
 """A job of hours in Spark's own code, so that it is the same in each language."""
+_RAN_ON = "reflect('java.lang.System', 'getenv', 'HOSTNAME')"
+_HOSTS = f"select {_RAN_ON} as host from range(0, 64, 1, 8)"  # noqa: S608
+SPARK_HOSTS = f"select concat_ws(',', collect_set(host)) from ({_HOSTS})"  # noqa: S608
+"""Where eight tasks ran: hosts, containers or pods, as each of them says itself."""
 
 
 class Language(NamedTuple):
@@ -35,6 +39,8 @@ class Language(NamedTuple):
         spark_sql: Prints 42, computed through `spark`.
         spark_job: Prints `go`, then runs a Spark job that takes hours.
         spark_jobs: Prints how many Spark jobs are active.
+        spark_where: Prints, with blanks between: Spark's master, the deploy mode, where the driver
+            runs, and where tasks did (with commas between).
         spark_runs: Prints `true` where a Spark context lives, else `false`, and makes none; empty
             where the container then has a JVM, and else has not.
     """
@@ -58,6 +64,7 @@ class Language(NamedTuple):
     spark_sql: str = ""
     spark_job: str = ""
     spark_jobs: str = ""
+    spark_where: str = ""
     spark_runs: str = ""
 
 
@@ -104,6 +111,11 @@ print(spark.sql("select sum(n) as total from verify").first()["total"])
 """,
         spark_job=f"print('go', flush=True)\nspark.sql('{SPARK_QUERY}').collect()",
         spark_jobs="print(len(sc.statusTracker().getActiveJobsIds()))",
+        spark_where=f"""
+import os
+mode = sc.getConf().get("spark.submit.deployMode", "client")
+print(sc.master, mode, os.environ["HOSTNAME"], spark.sql("{SPARK_HOSTS}").first()[0])
+""",
     ),
     "r": Language(
         hello="cat(6 * 7)",
@@ -131,6 +143,10 @@ cat(spark$sql("select sum(n) as total from verify")$first()[[0]])
 """,
         spark_job=f"cat('go\\n'); flush(stdout())\nspark$sql('{SPARK_QUERY}')$collect()",
         spark_jobs="cat(length(sc$statusTracker()$getActiveJobsIds()))",
+        spark_where=f"""
+mode <- sc$getConf()$get("spark.submit.deployMode", "client")
+cat(sc$master, mode, Sys.getenv("HOSTNAME"), spark$sql("{SPARK_HOSTS}")$first()[[0]])
+""",
     ),
     "scala": Language(
         hello="print(6 * 7)",
@@ -153,6 +169,11 @@ print(spark.sql("select sum(n) as total from verify").first.getLong(0))
 """,
         spark_job=f'println("go")\nspark.sql("{SPARK_QUERY}").collect()',
         spark_jobs="print(sc.statusTracker.getActiveJobIds.length)",
+        spark_where=f"""
+val tasksRanOn = spark.sql("{SPARK_HOSTS}").first.getString(0)
+val deployMode = sc.getConf.get("spark.submit.deployMode", "client")
+print(Seq(sc.master, deployMode, sys.env("HOSTNAME"), tasksRanOn).mkString(" "))
+""",
         spark_runs="""
 import scala.collection.JavaConverters._
 print(Thread.getAllStackTraces.keySet.asScala.exists(_.getName.startsWith("dag-scheduler")))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deploy.compose import Compose
 from deploy.composefile import Project, Service
@@ -16,6 +16,9 @@ from deploy.docker_api import Docker
 from deploy.platform import Platform, Say
 from deploy.swarm import STACK, Swarm
 from verify.engine import Engine
+
+if TYPE_CHECKING:
+    from verify.cluster import Cluster
 
 PORT = 8888
 SOCKET = "/var/run/docker.sock"
@@ -27,6 +30,7 @@ class Gateway(NamedTuple):
 
     Attributes:
         image: ID of its image.
+        reference: How its image was named: what a cluster pulls.
         env: The variables it is started with.
         user: `uid:gid`, or a name.
         socket: The engine's socket.
@@ -34,6 +38,7 @@ class Gateway(NamedTuple):
     """
 
     image: str
+    reference: str
     env: Mapping[str, str]
     user: str
     socket: str
@@ -46,10 +51,20 @@ class Place(NamedTuple):
     Attributes:
         start: Makes the platform of a gateway, which is not up yet.
         cull_seconds: The limit for idle kernels; one that starts slower would be culled as idle.
+        gone_seconds: Within which the container of a deleted kernel is gone.
+        launch_seconds: That a kernel has to report, at least.
+        spark: How the master of Spark's kernels begins.
+        on_engine: Whether the gateway needs the engine's socket.
+        cluster: What is tried on it beside what a gateway does everywhere; None where nothing is.
     """
 
     start: Callable[[Engine, Gateway], Platform]
     cull_seconds: int
+    gone_seconds: float = 2.0
+    launch_seconds: float = 0.0
+    spark: str = "local["
+    on_engine: bool = True
+    cluster: Cluster | None = None
 
 
 def _on_docker(engine: Engine, gateway: Gateway) -> Platform:

@@ -64,12 +64,17 @@ RULES = {
     "gateway-execute": Rule("code is executed through the websocket", True),
     "gateway-image": Rule("the kernel's container runs the image that is to be proved", True),
     "gateway-task": Rule("the kernelspec's kernel does what it is there for", True),
+    "gateway-spark-where": Rule(
+        "Spark's master, driver and executors are those that the kernelspec promises", True
+    ),
     "gateway-user": Rule("KERNEL_UID is the kernel's user, and group root is none of its groups"),
     "gateway-interrupt": Rule("an interrupt ends the running cell and keeps the state", True),
     "gateway-restart": Rule(
         "a restarted kernel answers, under the same id, without the state", True
     ),
-    "gateway-delete": Rule("a deleted kernel and its container are gone within 2 s", True),
+    "gateway-delete": Rule(
+        "a deleted kernel and its container are gone within 2 s (30 s on a cluster)", True
+    ),
     "gateway-two-kernels": Rule("kernels run beside each other and share nothing"),
     "gateway-connected-twice": Rule("a client that connects twice at once is served", True),
     "gateway-culling": Rule("an idle kernel nobody is connected to is culled"),
@@ -78,6 +83,17 @@ RULES = {
         "a client's variables reach a kernel on another host as they are, and none of them is run"
     ),
     "gateway-leftovers": Rule("no container of a kernel outlives it"),
+    # On a Kubernetes cluster.
+    "cluster-restricted": Rule(
+        "Pod Security `restricted` is enforced where gateway and kernels are"
+    ),
+    "cluster-refusals": Rule(
+        "what a request may not ask for is refused at once, with the reason, and leaves nothing"
+    ),
+    "cluster-told": Rule("a pod that cannot run is an error at once, with the pod's own reason"),
+    "cluster-notebook": Rule(
+        "a notebook's code can make no pod, read no secret, and do nothing to another's kernel"
+    ),
 }
 
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
     from deploy.platform import Platform
+    from verify.cluster import Cluster
     from verify.engine import Engine
     from verify.pace import Pace
     from verify.platforms import Place
@@ -41,7 +42,7 @@ class Wanted(NamedTuple):
 
     Attributes:
         reference: How it was named on the command line.
-        id: Its id.
+        id: What the platform calls it: its id; on a cluster its name, a content tag.
         goes_by_its_name: Whether the kernelspec's own name for it means the same image.
     """
 
@@ -61,6 +62,7 @@ class Server:
         timeout: float,
         pace: Pace,
         images: Sequence[str] = (),
+        reference: str = "",
     ) -> None:
         """Look where the engine's socket is.
 
@@ -71,23 +73,25 @@ class Server:
             timeout: Seconds a kernel has to report.
             pace: Judges what is late.
             images: The images that kernelspecs shall run; without any, those they name.
+            reference: How the gateway's image was named.
 
         Raises:
-            InputError: the engine has no socket here.
+            InputError: the engine has no socket here, and the gateway needs it.
         """
         self.engine = engine
         self.cull_seconds = place.cull_seconds
+        self.place = place
         self.image_id: str = image["Id"]
+        self._reference = reference
         self.images = {repository(name): (name, str(engine.image(name)["Id"])) for name in images}
         self.kernels: dict[str, str] = {}  # those started and not yet deleted: id, kernelspec
         self.kernelspecs: dict[str, Any] = {}  # as it has listed them
         user = str(image["Config"].get("User") or "")
         self.user = "1000:100" if user.partition(":")[0] in _ROOT else user
-        self.socket = _socket()
-        self.socket_group = os.stat(self.socket).st_gid
-        self._place = place
+        self.socket = _socket() if place.on_engine else ""
+        self.socket_group = os.stat(self.socket).st_gid if self.socket else 0
         self._platform: Platform | None = None
-        self.timeout = timeout
+        self.timeout = max(timeout, place.launch_seconds)
         self.pace = pace
         self._token = secrets.token_hex(16)
         self._rest: Rest | None = None
@@ -136,6 +140,8 @@ class Server:
         if repository(name) not in self.images:
             return None
         reference, image_id = self.images[repository(name)]
+        if self.place.cluster:  # its nodes may know another image by that name
+            return Wanted(reference, reference, goes_by_its_name=False)
         return Wanted(reference, image_id, self.engine.image_id(name) == image_id)
 
     def close(self) -> None:
@@ -184,12 +190,25 @@ class Server:
         return f"its log ends with: {line[:300]}" if line else "its log is empty"
 
     def kernel_images(self, kernel_id: str) -> set[str]:
-        """Ids of the images that the containers of a kernel were made of."""
+        """The images that the containers of a kernel were made of, as `Wanted.id` says it."""
+        if self.place.cluster:
+            return self.place.cluster.images(self.engine.run, kernel_id)
         return {kernel.image for kernel in self._running.kernels(kernel_id)}
 
     def kernel_containers(self, kernel_id: str = "") -> list[str]:
         """Names of the containers of one kernel, or of all of this gateway."""
         return [kernel.name for kernel in self._running.kernels(kernel_id)]
+
+    @property
+    def cluster(self) -> Cluster:
+        """Where it runs, for the cases of a cluster."""
+        assert self.place.cluster is not None  # noqa: S101 - its cases are not listed elsewhere
+        return self.place.cluster
+
+    def left_of_kernels(self) -> list[str]:
+        """What is there of kernels: containers, on a cluster also what Spark has made."""
+        cluster = self.place.cluster
+        return cluster.of_kernels(self.engine.run) if cluster else self.kernel_containers()
 
     @property
     def _running(self) -> Platform:
@@ -198,16 +217,23 @@ class Server:
 
     def _launch(self) -> str:
         """Start it; returns its URL."""
-        gateway = Gateway(self.image_id, self.env(), self.user, self.socket, self.socket_group)
-        platform = self._platform = self._place.start(self.engine, gateway)
+        gateway = Gateway(
+            self.image_id,
+            self._reference,
+            self.env(),
+            self.user,
+            self.socket,
+            self.socket_group,
+        )
+        platform = self._platform = self.place.start(self.engine, gateway)
         platform.check()
         try:
             platform.up(_unheard)
         except NotUp as error:
             raise Broken("gateway-start", f"{error.what}; {self.last_line()}") from error
         except ActionError as error:
-            what = f"the engine cannot start {self.image_id}: {error.detail or error.what}"
-            raise ActionError(what) from error
+            image, why = self._reference or self.image_id, error.detail or error.what
+            raise ActionError(f"{image} cannot be started: {why}", fix=error.fix) from error
         return platform.url()
 
     def _wait_up(self, rest: Rest) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from verify.languages import LANGUAGES
 
-PLATFORMS = ("_docker", "_swarm")
+PLATFORMS = ("_docker", "_swarm", "_kubernetes")
 
 
 class Task(NamedTuple):

@@ -7,11 +7,15 @@ doit itself would silently take `VERSON=2.5.0` for a variable.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from buildlib.cli.verb import SHARED, VARIABLES, Call, Option, Verb, find, names
 from buildlib.errors import InputError
 from buildlib.suggest import did_you_mean, nearest
+
+_OF_MAKE = {"-j": "-n"}
+"""Options that people know from other build tools, and ours."""
 
 _VARIABLE = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)\Z", re.DOTALL)
 
@@ -66,7 +70,7 @@ def parse(verb: Verb, words: Sequence[str], folder: str) -> Call:
             if variables.setdefault(variable_name, variable[2]) != variable[2]:
                 raise InputError(
                     f"{variable_name} is given twice: {variables[variable_name]} and {variable[2]}",
-                    fix=f"{variable_name}={variable[2]}",
+                    fix=retyped((verb.name, *words), f"{variable_name}={variable[2]}"),
                 )
         else:
             rest.append(word)
@@ -75,6 +79,33 @@ def parse(verb: Verb, words: Sequence[str], folder: str) -> Call:
             f"{verb.name} takes no targets, but {rest[0]} was given", fix=f"./doitw {verb.name}"
         )
     return Call(tuple(rest), options, variables, folder)
+
+
+def retyped(words: Sequence[str], fix: str) -> str:
+    """A fix `NAME=value` as the line that was typed, with that value; another one as it is.
+
+    Args:
+        words: The line, from the verb on.
+    """
+    mended = _VARIABLE.match(fix)
+    if mended is None or not any(_gives(word, mended[1]) for word in words):
+        return fix
+    value, space, comment = fix.partition("  #")
+    others = [word for word in words if not _gives(word, mended[1])]
+    return f"./doitw {shlex.join(others)} {value}{space}{comment}"
+
+
+def corrected(words: Sequence[str], wrong: str, meant: str) -> str:
+    """The words with another one for a wrong one, which may stand within an expression."""
+    if wrong in words:
+        return shlex.join([meant if word == wrong else word for word in words])
+    within = re.compile(rf"(?<![\w/:.-]){re.escape(wrong)}(?![\w/:.-])")
+    return shlex.join([within.sub(lambda _: meant, word) for word in words])
+
+
+def _gives(word: str, name: str) -> bool:
+    variable = None if word.startswith(("-", "//")) else _VARIABLE.match(word)
+    return variable is not None and variable[1].upper() == name
 
 
 def _split(word: str, by_form: Mapping[str, Option]) -> tuple[str, str | None]:
@@ -104,10 +135,11 @@ def _value(option: Option, name: str, value: str | None, pending: list[str]) -> 
 
 
 def _unknown_option(verb: Verb, name: str, by_form: Mapping[str, Option]) -> InputError:
-    meant = nearest(name, by_form)
+    known = _OF_MAKE.get(name[:2], "")
+    meant = known if known in by_form else nearest(name, by_form)
     is_whole = meant and not by_form[meant].takes  # else its value is missing
     return InputError(
-        f"{verb.name} has no option {name}{did_you_mean(name, by_form)}",
+        f"{verb.name} has no option {name}" + (f"; did you mean {meant}?" if meant else ""),
         fix=f"./doitw {verb.name} {meant}" if is_whole else f"./doitw {verb.name} --help",
     )
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from errno import EDQUOT, ENOSPC, EROFS
 
-from buildlib.cli.call import first_word, parse
+from buildlib.cli.call import corrected, first_word, parse, retyped
 from buildlib.cli.common import print_json, with_variables
 from buildlib.cli.verb import Call, find, names
 from buildlib.errors import BuildError, InputError, UnknownTarget
@@ -106,8 +106,8 @@ def _dispatch(words: list[str]) -> int:
         return verb.run(call)
     except BuildError as error:
         if isinstance(error, UnknownTarget) and error.meant:
-            error.fix = f"./doitw {verb.name} {error.meant}"
-        error.fix = error.fix and with_variables(error.fix, call.variables)
+            error.fix = f"./doitw {verb.name} {corrected(words, error.word, error.meant)}"
+        error.fix = error.fix and retyped(typed[1:], with_variables(error.fix, call.variables))
         raise
 
 

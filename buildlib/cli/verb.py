@@ -53,6 +53,7 @@ DEBUG = Option("--debug", "show a traceback where something goes wrong")
 EVERYWHERE = (HELP, DEBUG)
 """Options of every verb."""
 
+CONTEXT = Option("--context", "kubernetes: the cluster, by its name for kubectl", "NAME")
 JSON = Option("--json", "print the answer as JSON")
 JOBS = Option("--jobs", "build N targets at a time", "N", "-n")
 VERBOSITY = Option("--verbosity", "2 shows the docker command and what it prints", "N", "-v")
@@ -60,7 +61,7 @@ ALWAYS = Option("--always", "build what is up to date, too", short="-a")
 DRY_RUN = Option("--dry-run", "show the plan and do nothing")
 OFFLINE = Option("--offline", "ask no network")
 SINCE = Option("--since", "compare with this commit", "REF")
-SHARED = (*EVERYWHERE, JSON, JOBS, VERBOSITY, ALWAYS, DRY_RUN, OFFLINE, SINCE)
+SHARED = (*EVERYWHERE, CONTEXT, JSON, JOBS, VERBOSITY, ALWAYS, DRY_RUN, OFFLINE, SINCE)
 """Options of several verbs; an option of one verb is declared in its module."""
 
 SETTINGS = (

@@ -18,7 +18,7 @@ from buildlib.core.model.label import Label, Reference
 from buildlib.core.model.lock import FILE as LOCK_FILE
 from buildlib.core.model.lock import NO_PINS, Lock, from_plain, parse_lock, to_plain
 from buildlib.core.model.settings import FILE as SETTINGS_FILE
-from buildlib.core.model.settings import Settings, settings_from
+from buildlib.core.model.settings import Settings, WrongSetting, settings_from
 from buildlib.core.model.tree import Tree
 from buildlib.core.model.version import FILE as VERSION_FILE
 from buildlib.core.model.version import channel_of, check_file
@@ -74,8 +74,8 @@ class View:
         if self.overrides:
             try:
                 settings = settings_from({**table, **self.overrides})
-            except InputError as error:  # said on the command line, so no file is to blame
-                raise InputError(error.what, fix=error.fix) from None
+            except WrongSetting as error:  # said on the command line, so no file is to blame
+                raise InputError(error.what, fix=error.on_the_command_line()) from None
         return settings
 
     @cached_property

@@ -101,10 +101,15 @@ def value_of(secret: Secret, environ: Mapping[str, str]) -> str:
         with open(path_of(secret), encoding="utf-8", errors="replace") as file:
             return file.read()
     except OSError as error:
+        fix = f"write it to {secret.file}"
+        if isinstance(error, IsADirectoryError):
+            fix = f'secrets = {{"{secret.id}": "file:{secret.file.rstrip("/")}/NAME"}}'
+        elif isinstance(error, PermissionError):
+            fix = f"chmod u+r {secret.file}"
         raise InputError(
             f"the secret {secret.id} is the file {secret.file}, which cannot be read:"
             f" {error.strerror}",
-            fix=f"write it to {secret.file}",
+            fix=fix,
         ) from None
 
 

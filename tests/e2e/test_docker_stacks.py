@@ -154,7 +154,7 @@ def test_a_tag_that_moves_is_drift(
     try:
         done = locked.run("lock", "--check", "image")
         assert done.code == 1
-        assert "1 pins have drifted" in done.out
+        assert "1 pin has drifted" in done.out
         assert f"{STACKS}:r-notebook" in done.out
     finally:
         after = registry.push(client, CONTRACT, f"{name}:{version}")

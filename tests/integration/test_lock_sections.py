@@ -49,7 +49,7 @@ def test_check_tells_what_moved_in_debian_and_writes_nothing(shop: Workshop, ver
     told = verb("lock", "--check")
     assert told.code == 1
     assert "//images/os: tini 1 -> 2" in told.out
-    assert "1 pins have drifted" in told.out
+    assert "1 pin has drifted" in told.out
     assert shop.snapshot() == before
     told = verb("lock", "--check", "--json")
     assert told.code == 1
@@ -117,7 +117,10 @@ def test_check_sees_a_changed_list_that_moves_no_package(shop: Workshop, verb: V
     os_image(shop, packages=f'["tini", "{MINIMAL[0]}"]')
     shop.offer({"tini": "1"})
     assert verb("build").code == 3
-    assert verb("lock", "--check").code == 1
+    told = verb("lock", "--check")
+    assert told.code == 1
+    assert told.out.endswith("\nthe lock is of other requests\n"), "a request is no pin"
+    assert verb("lock").out.endswith("\nno pin moved; new requests are noted\n")
 
 
 # -- whose apt is asked for a root file system -----------------------------------------------------
@@ -352,7 +355,7 @@ def test_check_of_what_moved_leaves_what_stands_on_it(stack: Workshop, verb: Ver
     before = stack.snapshot()
     told = verb("lock", "--check", "rootfs")
     assert told.code == 1
-    assert "1 pins have drifted" in told.out
+    assert "1 pin has drifted" in told.out
     assert stack.snapshot() == before
 
 
@@ -401,6 +404,7 @@ def test_what_apt_says_to_an_unknown_name_is_told_at_the_declaration(
     assert (
         "images/a/BUILD.py:2: error: Debian has no package 'curl'; did you mean curly?" in told.err
     )
+    assert 'fix: write "curly"' in told.err
 
 
 def test_an_apt_that_fails_is_told_at_the_declaration(aptish: Workshop, verb: Verbs) -> None:
@@ -537,7 +541,8 @@ def test_an_address_that_serves_nothing_is_no_traceback(
     fetched(shop, f"{outside.url}/f")
     told = verb("lock")
     assert told.code == 1
-    assert f"{outside.url}/f cannot be read" in told.err
+    assert told.err.count(f"{outside.url}/f") == 1, "the address stands there once"
+    assert "fix: correct the address in urls (tools/BUILD.py:" in told.err
 
 
 def test_what_is_locked_is_what_a_fetch_gets_from_a_server_that_labels_archives_as_encoded(

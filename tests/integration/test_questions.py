@@ -125,7 +125,7 @@ def test_what_is_removed_existed_in_the_flavour(asked: Workshop, verb: Verbs) ->
         (("--since", "nowhere"), "git has no commit 'nowhere'", "git log --oneline"),
         (("--since", "HEAD", "--kind", "docker_imag"), "mean docker_image?", "--kind docker_image"),
         (("--since", "HEAD", "--format", "gihub"), "did you mean github?", "--format github"),
-        (("--since", "HEAD", "pyy"), "there is no target pyy", "./doitw affected py"),
+        (("--since", "HEAD", "pyy"), "no target pyy", "./doitw affected --since HEAD py"),
     ],
 )
 def test_what_is_asked_wrongly(
@@ -313,7 +313,7 @@ def test_what_does_not_need_a_wrong_declaration_is_answered_and_built(
         ("list",),
         ("query", "deps(py)"),
         ("affected", "--since", "HEAD"),
-        ("verify", "--dry-run", "//checks:py"),
+        ("verify", "--dry-run"),
         ("lock",),
         ("clean",),
         ("prune",),
@@ -321,3 +321,31 @@ def test_what_does_not_need_a_wrong_declaration_is_answered_and_built(
         told = verb(*words)
         assert told.code == 3, words
         assert "images/r/BUILD.py:1: error: not valid Python" in told.err
+
+
+@pytest.mark.parametrize(
+    ("words", "fix"),
+    [
+        (("plan", "FLAVOUR=debain"), "./doitw plan FLAVOUR=debian  # or docker-stacks"),
+        (("list", "registry=Foo:99999"), "./doitw list REGISTRY=Foo:5000"),
+        (("query", "deps(pyy)", "FLAVOUR=debian"), "./doitw query 'deps(py)' FLAVOUR=debian"),
+    ],
+)
+def test_what_is_wrong_on_the_command_line_is_mended_there(
+    asked: Workshop, verb: Verbs, words: tuple[str, ...], fix: str
+) -> None:
+    assert verb(*words).fixes == [fix]
+
+
+def test_verify_of_a_target_stops_at_nothing_that_it_does_not_need(
+    asked: Workshop, verb: Verbs
+) -> None:
+    asked.file("images/r/BUILD.py", "docker_image(\n")
+    assert verb("verify", "--dry-run", "//images/py").code == 0
+    for words in (("//images/r",), ()):
+        told = verb("verify", "--dry-run", *words)
+        assert told.code == 3
+        assert "images/r/BUILD.py:1: error: not valid Python" in told.err
+    asked.file("images/r/BUILD.py", "").file("checks/BUILD.py", "docker_image(\n")
+    told = verb("verify", "--dry-run", "//images/py")
+    assert "checks/BUILD.py:1: error: not valid Python" in told.err, "where its proof may stand"

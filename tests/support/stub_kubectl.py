@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ FILE = Path(os.environ["STUB_CLUSTER"])
 def main(words: list[str]) -> int:
     cluster = json.loads(FILE.read_text())
     cluster["calls"].append(words)
+    FILE.write_text(json.dumps(cluster))
     code = run(cluster, [*words])
     FILE.write_text(json.dumps(cluster))
     return code
@@ -35,7 +37,9 @@ def run(cluster: dict[str, Any], words: list[str]) -> int:
     namespace = rest[rest.index("--namespace") + 1] if "--namespace" in rest else ""
     label = rest[rest.index("--selector") + 1] if "--selector" in rest else ""
     objects = cluster["objects"]
-    if verb == "get" and not rest[0].startswith("--raw"):
+    if rest[0].startswith("--raw") or verb == "port-forward" or "--dry-run=server" in rest:
+        return answer(cluster, verb)
+    if verb == "get":
         print(json.dumps({"items": [o for o in objects if wanted(o, rest[0], namespace, label)]}))
     elif verb == "diff":
         changed = changes(objects)
@@ -49,6 +53,19 @@ def run(cluster: dict[str, Any], words: list[str]) -> int:
         objects[:] = [o for o in objects if o.get("made_by") != "Deployment"]
     elif verb == "logs":
         print(cluster["log"])
+    return 0
+
+
+def answer(cluster: dict[str, Any], verb: str) -> int:
+    """What is asked of a cluster and changes nothing."""
+    if verb == "get":
+        print(json.dumps({"gitVersion": "v1.34.1"}))
+    elif verb == "port-forward":
+        print("Forwarding from 127.0.0.1:40123 -> 8888", flush=True)
+        time.sleep(60)
+    elif "privileged" in sys.stdin.read() and cluster["restricted"]:
+        print('violates PodSecurity "restricted:latest"', file=sys.stderr)
+        return 1
     return 0
 
 
@@ -93,8 +110,8 @@ def wanted(found: dict[str, Any], kinds: str, namespace: str, label: str) -> boo
     names = [each.partition(".")[0] for each in kinds.split(",")]
     labels = found["metadata"].get("labels", {})
     for term in label.replace("component in (kernel,worker)", "component=kernel").split(","):
-        name, _, value = term.partition("=")
-        if term and labels.get(name) != value:
+        name, equals, value = term.partition("=")
+        if term and (labels.get(name) != value if equals else name not in labels):
             return False
     inside = found["metadata"].get("namespace", "")
     return found["kind"].lower() in names and (not namespace or inside == namespace)

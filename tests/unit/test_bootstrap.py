@@ -123,6 +123,7 @@ class Workspace:
             "buildlib/core/__init__.py",
             "buildlib/outside/__init__.py",
             "buildlib/errors.py",
+            "buildlib/text.py",
             "buildlib/outside/package_index.py",
         ):
             shutil.copy(ROOT / name, self.root / name)
@@ -291,6 +292,14 @@ def test_what_only_tells_installs_nothing_more(workspace, words):
     assert workspace.stamps() == {".requirements.lock"}
 
 
+@pytest.mark.parametrize("words", ["test --dry-run", "test -- --help", "-- test"])
+def test_what_goes_to_pytest_needs_pytest(workspace, words):
+    for _ in range(2):  # doitw decides, then the set-up; then doitw alone
+        assert workspace.run(*words.split()).returncode == 0
+    assert workspace.stamps() == {f".{name}" for name in bootstrap.LOCKS}
+    assert len(workspace.asked_of_uv("begin")) == 1
+
+
 def test_a_moved_workspace_takes_its_environment_along(workspace, tmp_path):
     workspace.run()
     workspace.root = workspace.root.rename(tmp_path / "moved")
@@ -349,6 +358,7 @@ def test_set_up_needs_no_package_and_little_of_buildlib():
         "outside.package_index",
         "outside.setup",
         "outside.web",
+        "text",
     }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from buildlib.cli.call import first_word, parse
+from buildlib.cli.call import corrected, first_word, parse, retyped
 from buildlib.cli.common import with_variables
 from buildlib.cli.verb import DRY_RUN, HELP, JOBS, JSON, VARIABLES, VERBOSITY, Call, Option, Verb
 from buildlib.errors import InputError
@@ -43,9 +43,34 @@ def test_options_may_stand_anywhere(words: tuple[str, ...]) -> None:
     assert not found.flag("dry-run")
 
 
+def test_a_misspelt_name_is_mended_where_it_stands() -> None:
+    assert corrected(["py3", "-n", "3"], "py3", "py") == "py -n 3"
+    assert corrected(["deps(py3) - py3:x"], "py3", "py") == "'deps(py) - py3:x'"
+
+
+@pytest.mark.parametrize(
+    ("words", "fix", "mended"),
+    [
+        (
+            ("push", "a b", "registry=http://x"),
+            "REGISTRY=r.example.com:5000  # or another",
+            "./doitw push 'a b' REGISTRY=r.example.com:5000  # or another",
+        ),
+        (("plan", "py"), "REGISTRY=r.example.com:5000", "REGISTRY=r.example.com:5000"),
+        (("build", "FLAVOUR=x"), 'flavour = "debian"', 'flavour = "debian"'),
+    ],
+)
+def test_a_fix_of_a_value_is_the_line_that_was_typed(
+    words: tuple[str, ...], fix: str, mended: str
+) -> None:
+    assert retyped(words, fix) == mended
+
+
 @pytest.mark.parametrize(
     ("word", "meant", "fix"),
     [
+        ("-j4", "-n", "./doitw build --help"),  # as in make
+        ("-j", "-n", "./doitw build --help"),
         ("--jsno", "--json", "./doitw build --json"),
         ("--dryrun", "--dry-run", "./doitw build --dry-run"),
         ("--job", "--jobs", "./doitw build --help"),  # whose value is missing

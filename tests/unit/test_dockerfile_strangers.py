@@ -153,6 +153,24 @@ def test_the_fix_for_a_second_base_declares_it(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("given", ['parent="//base"', 'bases={"BASE": "//base"}'])
+def test_a_from_of_a_stranger_is_declared_in_the_place_of_an_argument(
+    tmp_path: Path, given: str
+) -> None:
+    made = declared(tmp_path, "FROM node:20-slim as base\nCOPY a /a\n", f'srcs=["a"], {given}')
+    fix, _, place = made.error().rpartition("fix: ")[2].partition("  # in the place of ")
+    assert fix == 'bases = {"node": "//base"}'
+    assert place == ("BASE" if "BASE" in given else "parent")
+    made.replace("x/BUILD.py", given, fix)
+    assert made.keys()
+
+
+def test_the_fix_of_a_from_keeps_the_name_of_the_stage(tmp_path: Path) -> None:
+    text = "ARG BASE_CONTAINER=base\nFROM node:20 AS one\nCOPY a /a\n"
+    message = declared(tmp_path, text, 'srcs=["a"], parent="//base"').error()
+    assert message.endswith("fix: FROM ${BASE_CONTAINER} AS one")
+
+
 @pytest.mark.parametrize("base", ["python", "q.io/python"])
 def test_no_fix_takes_a_name_of_an_image_for_an_argument(tmp_path: Path, base: str) -> None:
     arguments = f'srcs=["a"], bases={{"{base}": "//base"}}'
@@ -315,3 +333,63 @@ def test_a_word_without_a_value_is_told_before_the_builder_does(tmp_path: Path) 
     message = declared(tmp_path, "FROM scratch\nENV A=1 B=hello world\n").error()
     assert "ENV has world, which is no NAME=VALUE" in message
     assert message.endswith('fix: ENV A=1 B="hello world"')
+
+
+# -- what builders refuse, and where they say so without a line ------------------------------------
+
+REFUSED = [
+    ("LABEL a", "LABEL a=VALUE"),
+    ("ENV a", "ENV a=VALUE"),
+    ("EXPOSE x", "EXPOSE 8080  # or 8080/udp, or 8080-8090"),
+    ("EXPOSE 80 90/tdp", "EXPOSE 8080  # or 8080/udp, or 8080-8090"),
+    ("STOPSIGNAL foo", "STOPSIGNAL SIGTERM"),
+    ("STOPSIGNAL SIGQUITT", "STOPSIGNAL SIGQUIT"),
+    ("HEALTHCHECK foo -a", "HEALTHCHECK CMD foo -a"),
+    ("HEALTHCHECK NONE foo", "HEALTHCHECK NONE"),
+    ("HEALTHCHECK CMD", "HEALTHCHECK CMD COMMAND"),
+    ("SHELL bash", 'SHELL ["bash", "-c"]'),
+    ("SHELL /bin/bash -e -c", 'SHELL ["/bin/bash", "-e", "-c"]'),
+    ("WORKDIR", "WORKDIR /FOLDER"),
+    ("CMD ['a', 'b']", 'CMD ["a", "b"]'),
+    ('CMD ["a", "b"', 'CMD ["a", "b"]'),
+    ('ENTRYPOINT ["a" "b"]', 'ENTRYPOINT ["a", "b"]'),
+    ("RUN [ 'a', 'b' ]", 'RUN [ "a", "b" ]'),
+    ("COPY ['a', '/a']", 'COPY ["a", "/a"]'),
+    ("HEALTHCHECK CMD ['a']", 'HEALTHCHECK CMD ["a"]'),
+]
+"""A line, and the fix of its error."""
+
+
+@pytest.mark.parametrize(("line", "fix"), REFUSED)
+def test_what_a_builder_would_refuse_is_told_with_its_line(
+    tmp_path: Path, line: str, fix: str
+) -> None:
+    made = declared(tmp_path, f"FROM scratch\n{line}\n")
+    message = made.error()
+    assert message.startswith("x/Dockerfile:2: error: ")
+    assert "\n  declared at x/BUILD.py:2\n" in message
+    assert message.endswith(f"fix: {fix}")
+    made.file("x/Dockerfile", f"FROM scratch\n{fix.partition('  #')[0]}\n")
+    assert made.keys()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "LABEL a b",
+        "EXPOSE 80 90/UDP 100-110/tcp $PORT ${A:-1}/tcp 127.0.0.1:80:80",
+        'EXPOSE "80"',
+        "STOPSIGNAL 9",
+        "STOPSIGNAL term",
+        "STOPSIGNAL SIGRTMIN+3",
+        "STOPSIGNAL ${SIGNAL}",
+        "HEALTHCHECK none",
+        "HEALTHCHECK --interval=1s CMD a b",
+        "RUN [ 'a' = 'b' ] || true",
+        "RUN [ -e /a ]",
+        'CMD ["a", "b"]',
+        "VOLUME /a /b",
+    ],
+)
+def test_what_builders_take_is_let_through(tmp_path: Path, line: str) -> None:
+    assert declared(tmp_path, f"FROM scratch\n{line}\n").keys()

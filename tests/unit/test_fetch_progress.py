@@ -90,6 +90,13 @@ def test_quiet_writes_a_line_every_few_seconds_and_the_last(clock):
     assert "\x1b" not in stream.getvalue()
 
 
+def test_what_need_not_move_has_no_size(clock):
+    stream = io.StringIO()
+    with Progress(stream, live=False, clock=clock, verb="pull", things="targets") as progress:
+        progress(0, 0, 1, 1)
+    assert stream.getvalue() == "pull  1/1 targets\n"
+
+
 def test_nothing_fetched_writes_nothing():
     for live in (True, False):
         stream = io.StringIO()

@@ -144,6 +144,7 @@ def test_words_that_mean_the_same_are_one(graph: Graph) -> None:
         ("build:bas", "build:base"),
         ("//elsewhere/base", "//images/base"),
         ("tools:jrr", "tools:jre"),
+        ("images/py:py", "//images/py"),
     ],
 )
 def test_a_misspelt_name_is_told_with_the_nearest(graph: Graph, word: str, meant: str) -> None:

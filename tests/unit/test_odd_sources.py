@@ -42,7 +42,7 @@ def test_an_ignore_file_may_leave_itself_out(tmp_path: Path, pattern: str) -> No
     made = image(tmp_path, "COPY a /x", 'glob(["**"])').file("x/.dockerignore", pattern + "\n")
     assert ".dockerignore" not in files(made)
     made.file("x/Dockerfile", "FROM scratch\nCOPY .dockerignore /x\n")
-    assert "reads .dockerignore, which the ignore file leaves out" in made.error()
+    assert "reads .dockerignore, which x/.dockerignore leaves out" in made.error()
 
 
 def test_what_is_ours_is_in_the_context_whatever_the_ignore_file_says(tmp_path: Path) -> None:
@@ -168,12 +168,6 @@ def test_a_link_into_the_image_is_let_through(tmp_path: Path, text: str) -> None
     assert made.keys()
 
 
-def test_a_link_to_itself_is_no_fault_of_ours(tmp_path: Path) -> None:
-    """What reads it says so: a builder, at the line that copies it."""
-    made = image(tmp_path, "COPY a /a", '["a", "link"]').link("x/link", "link")
-    assert made.keys()
-
-
 def test_copy_follows_its_source_in_the_context_alone(tmp_path: Path) -> None:
     made = image(tmp_path, "COPY link /d", '["link"]').link("x/link", "/usr/bin/python3")
     assert "COPY reads link, a link to usr/bin/python3, which does not exist" in made.error()
@@ -207,7 +201,7 @@ def test_a_link_to_what_the_ignore_file_leaves_out_is_as_for_docker(tmp_path: Pa
     assert made.keys()
     made.file("x/Dockerfile", "FROM scratch\nCOPY link /d\n")
     message = made.error()
-    assert "COPY reads link, a link to data/real, which the ignore file leaves out" in message
+    assert "COPY reads link, a link to data/real, which x/.dockerignore leaves out" in message
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", ".dockerignore"])
@@ -216,6 +210,47 @@ def test_a_link_out_of_the_workspace_is_told_as_that(tmp_path: Path, name: str) 
     made = image(tmp_path, "COPY a /d", '["a"]').link(f"x/{name}", "../../outside")
     message = made.error()
     assert message.startswith(f"x/BUILD.py:2: error: x/{name} is a link out of its package")
+
+
+def test_an_ignore_file_that_links_to_another_package_is_refused(tmp_path: Path) -> None:
+    made = image(tmp_path, "COPY a /d", '["a"]').file("bases/ign", "b\n")
+    made.link("x/.dockerignore", "../bases/ign")
+    message = made.error()
+    assert message.startswith("x/BUILD.py:2: error: x/.dockerignore is a link out of its package")
+    assert message.endswith("fix: rm x/.dockerignore && cp -R bases/ign x/.dockerignore")
+
+
+@pytest.mark.parametrize("links", [{"l": "l"}, {"l": "m", "m": "l"}])
+def test_a_loop_of_links_is_refused_at_the_declaration(
+    tmp_path: Path, links: dict[str, str]
+) -> None:
+    made = image(tmp_path, "COPY l /d", repr(list(links)))
+    for name, text in links.items():
+        made.link(f"x/{name}", text)
+    message = made.error()
+    assert message.startswith("x/BUILD.py:2: error: x/l is a link to ")
+    assert "which leads back to it" in message
+
+
+def test_a_link_to_a_file_of_the_machine_that_a_copy_reads(tmp_path: Path) -> None:
+    made = image(tmp_path, "COPY l /d", '["l"]').link("x/l", "/etc/passwd")
+    message = made.error()
+    assert message.startswith("x/Dockerfile:2: error: COPY reads l, a link to etc/passwd, which")
+    assert message.endswith("fix: write l as a file, or make the link in the Dockerfile")
+
+
+def test_a_pipe_is_no_source(tmp_path: Path) -> None:
+    made = image(tmp_path, "COPY p /d", '["p"]')
+    os.mkfifo(made.root / "x/p")
+    message = made.error()
+    assert message.startswith("x/BUILD.py:2: error: x/p is neither a file nor a link")
+    assert message.endswith("fix: leave x/p out of srcs")
+
+
+def test_the_fix_for_what_the_ignore_file_leaves_out_works(tmp_path: Path) -> None:
+    made = image(tmp_path, "COPY a /d", '["a"]').file("x/.dockerignore", "a")
+    subprocess.run(made.error().rpartition("fix: ")[2], shell=True, cwd=made.root, check=True)
+    assert made.keys()
 
 
 def test_where_files_are_packed_a_link_is_refused_before_the_action(tmp_path: Path) -> None:

@@ -133,7 +133,6 @@ def test_only_the_parent_knows_the_group_of_a_named_user():
         "EXPOSE 99999",
         "STOPSIGNAL 9",
         "ENV OLD form",
-        "LABEL x",
         "ARG TARGETARCH",
         "ARG PATH=x",
         "ARG A=1\nENV A=2",
@@ -142,7 +141,6 @@ def test_only_the_parent_knows_the_group_of_a_named_user():
         "CMD a \\\n b",
         "HEALTHCHECK --retries=9 CMD true",
         "HEALTHCHECK --interval=1.5s CMD true",
-        "HEALTHCHECK NONE x",
     ],
 )
 def test_what_is_not_understood_is_left_to_the_builder(lines):

@@ -101,6 +101,19 @@ def test_what_cannot_be_read_is_shown(expression: str, what: str, mark: int) -> 
     assert (shown, pointer.index("^")) == (expression, mark)
 
 
+@pytest.mark.parametrize(
+    ("expression", "meant"),
+    [
+        ("dep(top) - left", "deps(top) - left"),
+        ("kind(a, deps(top)", "kind(a, deps(top))"),
+    ],
+)
+def test_a_slip_is_mended_in_the_expression(expression: str, meant: str) -> None:
+    with pytest.raises(InputError) as caught:
+        ask(expression)
+    assert caught.value.fix == f"./doitw query '{meant}'"
+
+
 def test_a_word_that_names_nothing_is_told_as_everywhere() -> None:
     with pytest.raises(InputError, match="there is no target tpo; did you mean top"):
         ask("deps(tpo)")

@@ -25,7 +25,7 @@ from buildlib.outside.registry.client import connect
 from buildlib.outside.registry.protocol import RegistryUnavailable
 from buildlib.outside.registry.upload import CHUNK
 from buildlib.outside.web.credentials import docker_login
-from buildlib.outside.web.retry import Retry
+from buildlib.outside.web.retry import PATIENT, Retry
 from tests.support.pace import promptly
 from tests.support.registry import registry
 
@@ -274,7 +274,7 @@ def test_docker_hub_has_a_server_of_another_name(host):
 
 
 @pytest.mark.parametrize(
-    "host", ["https://quay.io", "quay.io/elyra", "", "a b", "user:pass@quay.io"]
+    "host", ["https://quay.io", "quay.io/elyra", "", "a b", "user:pass@quay.io", "q:99999"]
 )
 def test_what_is_no_registry_is_refused(host):
     with pytest.raises(InputError):
@@ -317,8 +317,10 @@ def unheard() -> Iterator[str]:
 
 
 def test_a_registry_that_refuses_is_told_within_three_seconds(nobody):
+    told: list[str] = []
     with promptly(3), pytest.raises(RegistryUnavailable, match="Connection refused"):
-        connect(nobody).ping()
+        connect(nobody, retry=PATIENT, tell=told.append).ping()
+    assert told == [], "no attempt is promised that is not made"
 
 
 def test_a_registry_whose_name_nobody_knows_is_told_within_three_seconds(monkeypatch):

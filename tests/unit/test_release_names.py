@@ -149,6 +149,7 @@ def test_spark_has_its_version_as_a_tag_beside_the_channels(family: Path) -> Non
 # -- what is stamped -------------------------------------------------------------------------------
 
 STAMPED = {
+    "//deploy:chart_values",
     "//deploy:compose",
     "//deploy:kubernetes",
     "//deploy:kubernetes_gpus",

@@ -196,3 +196,24 @@ def test_a_macro_may_name_every_builtin_that_is_safe() -> None:
 
 def test_output_is_empty_unless_said() -> None:
     assert Output() == Output("", {})
+
+
+@pytest.mark.parametrize(
+    ("argument", "fix"),
+    [
+        ('network="true"', "network = True"),
+        ("network=0", "network = False"),
+        ('build_args={"V": 3}', 'build_args = {"V": "3"}'),
+        ('secrets=["tok"]', 'secrets = {"tok": "…"}'),
+        ('dockerfile="Dockerfil"', "dockerfile: Dockerfile"),
+        ('srcs=["//b/Dockerfile"]', 'write "//b:dockerfile", and in b/BUILD.py filegroup('),
+        ('srcs=["//b:motd.txt"]', 'write "//b:motd", and in b/BUILD.py filegroup('),
+    ],
+)
+def test_the_fix_of_a_wrong_argument_is_what_was_meant(
+    tmp_path: Path, argument: str, fix: str
+) -> None:
+    made = WorkspaceBuilder(tmp_path).image("b").image("x", argument)
+    message = made.error()
+    assert message.startswith("x/BUILD.py:2: error: ")
+    assert f"fix: {fix}" in message

@@ -92,7 +92,7 @@ def test_a_value_is_read_from_a_variable_or_a_file(
         (Secret("a", variable="NO"), "is the variable NO, which is not set", "export NO=…"),
         (Secret("a", variable="EMPTY"), "is the variable EMPTY, which is not", "export EMPTY=…"),
         (Secret("a", file="/no/file"), "cannot be read: No such file", "write it to /no/file"),
-        (Secret("a", file="/"), "cannot be read: Is a directory", "write it to /"),
+        (Secret("a", file="/"), "cannot be read: Is a directory", 'secrets = {"a": "file:/NAME"}'),
     ],
 )
 def test_a_value_that_is_not_there(secret: Secret, what: str, fix: str) -> None:

@@ -88,6 +88,12 @@ def test_organizations_that_it_does_not(name: str) -> None:
     line_of(f'[tool.buildlib]\norganization = "{name}"\n')
 
 
+@pytest.mark.parametrize("port", ["0", "65536", "99999"])
+def test_ports_that_cannot_be(port: str) -> None:
+    line_of(f'[tool.buildlib]\nregistry = "example.org:{port}"\n')
+    parse_settings('[tool.buildlib]\nregistry = "example.org:65535"\n')
+
+
 @given(st.text(max_size=40))
 def test_no_text_is_a_traceback(text: str) -> None:
     try:

@@ -237,7 +237,10 @@ def test_json_is_what_it_is_documented_to_be(tmp_path):
 def test_every_rule_and_case_is_documented_and_every_rule_can_be_broken():
     headings = set(re.findall(r"^#+ (\S+)$", PAGE, re.MULTILINE))
     assert set(RULES) <= headings, set(RULES) - headings
-    listed = [*NAMES, *(case.name for case in gateway_cases(None, ["KERNELSPEC"]))]
+    names = ["spark_KERNELSPEC", "python_kubernetes", "spark_python_kubernetes"]
+    every = gateway_cases(None, ["KERNELSPEC"]) + gateway_cases(None, names, cluster=True)
+    own = (case.name for case in every if not case.name.startswith(tuple(names)))
+    listed = [*NAMES, *own]
     listed.append("KERNELSPEC/task")
     assert not [name for name in listed if f"`{name}`" not in PAGE]
     sources = "".join(path.read_text() for path in (ROOT / "verify").glob("*.py"))
@@ -338,6 +341,9 @@ def test_what_starts_a_gateway_is_in_the_keys_of_the_proofs_that_start_one():
     platforms = graph[parse_label("//deploy:platforms")]
     used = loaded("verify.__main__", "verify.gateway_cases", "verify.server")
     assert {f"deploy.{file.name.removesuffix('.py')}" for file in platforms.files} == used
+    cluster = graph[parse_label("//deploy:cluster")]
+    added = loaded("verify.cluster", "verify.cluster_cases") - used
+    assert {f"deploy.{file.name.removesuffix('.py')}" for file in cluster.files} == added
     for label in graph.of_verb("verify"):
         target = graph[label]
         starts_one = "--gateway" in [

@@ -42,7 +42,9 @@ _PROOF_GRACE = 60.0
 """Seconds that a stopped proof has to remove what it started, a swarm included."""
 _CHUNK = 1 << 20
 _TERMINAL = ("COLUMNS", "LANG", "LC_ALL", "LC_CTYPE", "NO_COLOR", "TERM")
-"""Variables that say how a child's output looks; no other variable of the user reaches a proof."""
+"""Variables that say how a child's output looks."""
+_CLUSTER = ("KUBECONFIG", "VERIFY_CONTEXT")
+"""Variables that say which cluster a proof is made on; no others of the user's reach a proof."""
 _DOES = ">> "
 """How a line of a child begins that only says what it does at present."""
 _TAIL = 40
@@ -304,7 +306,7 @@ class ActionContext:
             self._tail.append(line)
             self._log(line)
 
-        own = {name: os.environ[name] for name in _TERMINAL if name in os.environ}
+        own = {name: os.environ[name] for name in (*_TERMINAL, *_CLUSTER) if name in os.environ}
         own |= {**client_environ(os.environ), "PYTHONPATH": self._root}
         environ = find_engine().client_environ(own)
         code = stream(command, on_line, environ=environ, cwd=self._root, grace=_PROOF_GRACE)

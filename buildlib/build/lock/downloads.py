@@ -28,12 +28,10 @@ def download_entry(workspace: Workspace, target: Target, pin: Pin) -> Entry:
             (address,) = locator.find([url])  # the index resolves `pypi:` ones
             sha256, size = _download(client, workspace.store, address)
         except HttpError as error:
-            failures.append(
-                ActionError(
-                    f"{address} cannot be read: {error}",
-                    fix="check [tool.buildlib.network] of pyproject.toml",
-                )
-            )
+            fix = "check [tool.buildlib.network] of pyproject.toml"
+            if not url.startswith("pypi:"):
+                fix = f"correct the address in urls ({target.where})"
+            failures.append(ActionError(str(error) if error.url else f"{address} {error}", fix=fix))
             continue
         return Entry(pin.asked, {target.attrs["filename"]: Item("-", sha256, size, url)})
     raise failures[0]

@@ -24,6 +24,9 @@ from buildlib.core.model.settings import FLAVOURS
 from buildlib.core.model.target import Pin, Target
 from buildlib.errors import BuildError, InputError
 
+REQUEST, RESOLVED_ON = "request", "resolved on"
+"""Items of a change that are no pins: what is asked for, and the parents' pins."""
+
 Say = Callable[[str], None]
 
 _DIGEST = re.compile(r"\b([0-9a-f]{12})[0-9a-f]{52}\b")
@@ -37,6 +40,11 @@ class PinChange(NamedTuple):
     item: str
     old: str | None
     new: str | None
+
+    @property
+    def is_pin(self) -> bool:
+        """Whether it is what was resolved, and not what the declaration asks for."""
+        return self.item not in (REQUEST, RESOLVED_ON)
 
     def __str__(self) -> str:
         if self.old is None:
@@ -149,7 +157,7 @@ class Refresh:
             new = new._replace(on=others if on in others.values() else {**others, flavour: on})
             if old and on not in old.on.values():
                 was = old.on.get(flavour)
-                what = section, str(target.label), "resolved on"
+                what = section, str(target.label), RESOLVED_ON
                 changes.append(PinChange(*what, was and was[:12], on[:12]))
         if self.write and new != old:
             lock = {name: dict(entries) for name, entries in self.workspace.lock.items()}
@@ -217,7 +225,7 @@ def _differences(section: str, name: str, old: Entry | None, new: Entry) -> list
     before = dict(old.items) if old else {}
     changes = []
     if old is not None and old.asked != new.asked:
-        changes.append(PinChange(section, name, "request", _brief(old.asked), _brief(new.asked)))
+        changes.append(PinChange(section, name, REQUEST, _brief(old.asked), _brief(new.asked)))
     for item in sorted({*before, *new.items}):
         was, now = before.get(item), new.items.get(item)
         if was is None or now is None or (was.version, was.sha256) != (now.version, now.sha256):

@@ -14,7 +14,7 @@ from buildlib.build.execution import signals
 from buildlib.cli.building import build
 from buildlib.cli.common import open_workspace, print_json, say, warn
 from buildlib.cli.program import run_program
-from buildlib.cli.verb import JSON, VERBOSITY, Call, Option, Verb
+from buildlib.cli.verb import CONTEXT, JSON, VERBOSITY, Call, Option, Verb
 from buildlib.core.model.label import Label, Reference, parse_label
 from buildlib.core.model.target import image_name
 from buildlib.core.store import names
@@ -118,7 +118,7 @@ VERB = Verb(
         Option("--port", "port of the host that the gateway answers on", "N"),
         Option("--no-build", "take the images that are there"),
         Option("--init", "swarm: make one of this engine alone where it is in none"),
-        Option("--context", "kubernetes: deploy to this cluster, unasked", "NAME"),
+        CONTEXT._replace(help="kubernetes: deploy to this cluster, unasked"),
         Option("--overlay", "kubernetes: overlays of ours, or a folder of yours", "NAMES"),
         Option("--release", "kubernetes: the images of a release, by digest", "VERSION"),
         Option("--render", "kubernetes: write YAML there, and ask no cluster", "DIR"),

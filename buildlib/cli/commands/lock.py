@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from buildlib.build.execution import signals
-from buildlib.build.lock.refresh import Refresh, with_neighbours
+from buildlib.build.lock.refresh import PinChange, Refresh, with_neighbours
 from buildlib.build.workspace import Workspace
 from buildlib.cli.common import answer, say, warn, with_workspace
 from buildlib.cli.plans import lock_first
@@ -41,7 +41,7 @@ def run(workspace: Workspace, call: Call) -> int:
     stale = refresh.still_stale(labels)
     summary = "the lock is up to date" if check else "no pin moved"
     if moved:
-        summary = f"{len(moved)} pins {'have drifted' if check else 'moved'}"
+        summary = _summary(moved, check=check)
     elif stale:
         summary = "nothing moved in what was named"
     lines = [*(f"  {change}" for change in moved), summary]
@@ -49,6 +49,15 @@ def run(workspace: Workspace, call: Call) -> int:
         lines += lock_first(lock_commands(stale), call)
     answer(call, lambda: [change._asdict() for change in moved], lines)
     return int(check and bool(moved))
+
+
+def _summary(changes: list[PinChange], *, check: bool) -> str:
+    """How many pins moved; what a declaration asks for is no pin."""
+    count = sum(change.is_pin for change in changes)
+    if not count:
+        return "the lock is of other requests" if check else "no pin moved; new requests are noted"
+    pins, have = ("1 pin", "has") if count == 1 else (f"{count} pins", "have")
+    return f"{pins} {have} drifted" if check else f"{pins} moved"
 
 
 VERB = Verb(

@@ -9,6 +9,7 @@ fails is the last.
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from buildlib.build.execution import signals
 from buildlib.build.workspace import Workspace, in_ci
 from buildlib.cli.common import open_workspace, print_json, say, warn
 from buildlib.cli.verb import ALWAYS, JSON, Call, Option, Verb
-from buildlib.errors import EngineUnavailable
+from buildlib.errors import EngineUnavailable, InputError
 from buildlib.text import duration
 
 _CHECKS = (
@@ -42,6 +43,8 @@ class _Step(NamedTuple):
 
 
 def run(call: Call) -> int:
+    if importlib.util.find_spec("pytest") is None:  # plain doit installs nothing
+        raise InputError("the tools of the tests are not installed yet", fix="./doitw test")
     workspace = open_workspace(call)
     signals.install(workspace.save)
     fast, as_json = call.flag("fast"), call.flag("json")

@@ -17,10 +17,11 @@ from buildlib.build.workspace import Workspace
 from buildlib.cli import plans
 from buildlib.cli.building import build, default_jobs
 from buildlib.cli.common import open_workspace, print_json, say, warn
-from buildlib.cli.verb import ALWAYS, DRY_RUN, JOBS, JSON, VERBOSITY, Call, Verb
+from buildlib.cli.verb import ALWAYS, CONTEXT, DRY_RUN, JOBS, JSON, VERBOSITY, Call, Verb
 from buildlib.core.graph.graph import VERIFY
 from buildlib.core.model.label import Label, Reference
-from buildlib.core.rules.kernel_check import REPORT
+from buildlib.core.rules.kernel_check import CLUSTER, REPORT
+from buildlib.core.rules.kernel_check import CONTEXT as VARIABLE
 from buildlib.core.store.state import report_path
 from buildlib.errors import InputError
 
@@ -30,8 +31,8 @@ _JOBS = 2
 
 def run(call: Call) -> int:
     workspace = open_workspace(call)
-    workspace.view.refuse_broken()  # a proof of an image may stand in any package
     checks = _checks(workspace, workspace.resolve(call.words, folder=call.folder, verb=VERIFY))
+    _take_context(workspace, checks, call)
     if call.flag("dry-run"):
         plan = workspace.plan(checks, force=call.flag("always"), drafts=True)
         for line in plans.lines(workspace, plan, call):
@@ -73,6 +74,24 @@ def run(call: Call) -> int:
     return code
 
 
+def _take_context(workspace: Workspace, checks: Iterable[Label], call: Call) -> None:
+    """Hand on which cluster proofs may use: they make and remove namespaces, and never unasked."""
+    context = str(call.options.get("context") or os.environ.get(VARIABLE, ""))
+    on_cluster = [each for each in checks if CLUSTER in workspace.graph[each].attrs["arguments"]]
+    if call.options.get("context") and not on_cluster:
+        raise InputError(
+            "--context names a cluster, and none of these proofs is made on one",
+            fix=f"./doitw verify:kubernetes --context {context}",
+        )
+    if on_cluster and not context and not call.flag("dry-run"):
+        raise InputError(
+            f"{on_cluster[0]} makes and removes namespaces, and only on a cluster that it is told",
+            fix=f"./{' '.join(call.typed)} --context NAME  # kubectl config get-contexts",
+        )
+    if on_cluster:
+        os.environ[VARIABLE] = context
+
+
 def _checks(workspace: Workspace, labels: list[Label]) -> list[Label]:
     """The proofs among some targets, and the proofs of the other targets."""
     graph = workspace.graph
@@ -89,6 +108,7 @@ def _checks(workspace: Workspace, labels: list[Label]) -> list[Label]:
                 fix="./doitw verify",
             )
         if not own_checks:
+            workspace.view.refuse_broken()  # its proof may stand in any package
             raise InputError(
                 f"nothing proves {label}",
                 where=graph[label].where,
@@ -179,6 +199,7 @@ VERB = Verb(
         VERBOSITY._replace(help="2 shows each case as it ends, and all of them before the table"),
         ALWAYS._replace(help="prove again what is proved"),
         DRY_RUN._replace(help="show what would be proved"),
+        CONTEXT._replace(help="verify:kubernetes: the cluster that it may use"),
         JSON._replace(help="print the reports"),
     ),
 )

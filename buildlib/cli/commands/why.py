@@ -13,7 +13,7 @@ from buildlib.cli.common import answer, needs_target, say, with_workspace
 from buildlib.cli.key_changes import change_lines, plain_leaves
 from buildlib.cli.verb import JSON, SINCE, Call, Option, Verb
 from buildlib.core.model.label import Reference
-from buildlib.text import clipped
+from buildlib.text import wrapped
 
 if TYPE_CHECKING:
     from buildlib.build.workspace import Workspace
@@ -61,7 +61,8 @@ def _present(workspace: Workspace, plan: Plan, label: Label) -> tuple[str, dict[
     step, leaves = plan.look_up(label), workspace.explainer.changes(label)
     action = step.action if step else "fresh"
     reason = step.reason if step else ""
-    headline = clipped(f"{label} {_VERBS.get(action, 'may have to be built')}: {reason}")
+    headline = f"{label} {_VERBS.get(action, 'may have to be built')}: {reason}"
+    headline = "\n".join(wrapped(headline))
     if not workspace.graph[label].rule.is_built:
         headline = _nothing_built(workspace, label)
     elif action == "fresh":

@@ -18,7 +18,7 @@ from doit import cmd_clean, cmd_completion, cmd_help, cmd_info, cmd_list, cmd_ru
 from doit.cmd_base import Command, check_tasks_exist
 from doit.cmdparse import CmdParseError
 from doit.doit_cmd import DoitMain
-from doit.exceptions import InvalidCommand
+from doit.exceptions import InvalidCommand, InvalidDodoFile
 
 from buildlib.build.doit_adapter.reporter import Reporter, begin
 from buildlib.build.doit_adapter.run import exit_code
@@ -29,6 +29,9 @@ from buildlib.cli.help import about
 from buildlib.cli.verb import find, names
 from buildlib.errors import InputError
 from buildlib.suggest import did_you_mean, nearest
+
+DOIT = ".venv/bin/doit"
+"""doit as it is typed in the root of the workspace: it is not on PATH."""
 
 
 def verbs() -> list[str]:
@@ -56,25 +59,27 @@ class _Told:
             return super().parse_execute(in_args) or 0  # type: ignore[misc]
         except CmdParseError as error:  # doit adds all that it takes, as Python shows it
             what = str(error).partition(" (parsing options")[0].strip()
-            raise InputError(what, fix=f"doit help {self.name}") from None
+            raise InputError(what, fix=f"{DOIT} help {self.name}") from None
+        except InvalidDodoFile as error:  # of -f or -d: ours is there
+            raise InputError(str(error).strip(), fix=f"{DOIT} {self.name}") from None
         except InvalidCommand as error:
             word = error.not_found or str(error).removeprefix("'").removesuffix("' is not a task.")
             if " " in word:
-                raise InputError(word, fix=f"doit help {self.name}") from None
+                raise InputError(word, fix=f"{DOIT} help {self.name}") from None
             raise self._unknown(word) from None
 
     def _unknown(self, word: str) -> InputError:
         """The error that a word names no task, with the nearest one that does."""
-        tasks, first = [task.name for task in self.task_list], f"doit {self.name} "
+        tasks, first = [task.name for task in self.task_list], f"{DOIT} {self.name} "
         if self.name == Run.name:
             tasks += [*names(), *(command.get_name() for command in DoitMain.DOIT_CMDS)]
-            first = "doit "
+            first = f"{DOIT} "
         meant = nearest(word, tasks)
         if word in tasks:
-            return InputError(f"{word} must be the first word", fix=f"doit {word}")
+            return InputError(f"{word} must be the first word", fix=f"{DOIT} {word}")
         return InputError(
             f"there is no task or command {word}{did_you_mean(word, tasks)}",
-            fix=f"{first}{meant}" if meant else "doit list",
+            fix=f"{first}{meant}" if meant else f"{DOIT} list",
         )
 
 
@@ -187,7 +192,7 @@ def _refused(command: str, why: str, instead: str) -> type[Command]:
 
 
 _NO_DATABASE = "doit's database is empty, for records are ours"
-Ignore = _refused("ignore", _NO_DATABASE, "doit list  # then name what is to be built")
-ResetDep = _refused("reset-dep", _NO_DATABASE, "doit plan")
-DumpDB = _refused("dumpdb", _NO_DATABASE, "doit plan")
+Ignore = _refused("ignore", _NO_DATABASE, f"{DOIT} list  # then name what is to be built")
+ResetDep = _refused("reset-dep", _NO_DATABASE, f"{DOIT} plan")
+DumpDB = _refused("dumpdb", _NO_DATABASE, f"{DOIT} plan")
 Strace = _refused("strace", "tasks run no commands of a shell", "./doitw build -v 2")

@@ -9,19 +9,21 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from buildlib.build.doit_adapter.run import doit_config
 from buildlib.build.doit_adapter.tasks import leave, tasks
 from buildlib.build.execution import signals
 from buildlib.build.execution.session import Session
+from buildlib.build.workspace import Workspace
 from buildlib.cli.building import default_jobs, new_session
 from buildlib.cli.call import parse
 from buildlib.cli.common import open_workspace, say
 from buildlib.cli.doit_plugin.variables import doit_variables, options
 from buildlib.cli.plans import lines
 from buildlib.cli.verb import VARIABLES, Call, Verb
-from buildlib.errors import BuildError
+from buildlib.errors import BuildError, UnknownTarget
 
 
 def _open() -> Session:
@@ -31,11 +33,24 @@ def _open() -> Session:
         # As with `./doitw build -a`, targets are then built from their sources.
         session = new_session(open_workspace(call), say, force=bool(options.get("always")))
         session.keep_going = bool(options.get("continue"))
-        session.workspace.view.refuse_broken()
+        _refuse_broken(session.workspace, sys.argv[1:])
     except BuildError as error:
         leave(error)
     signals.install(session.workspace.save, session.running)
     return session
+
+
+def _refuse_broken(workspace: Workspace, words: Sequence[str]) -> None:
+    """Refuse what is wrong with the named tasks or what they need; with anything, if none is named.
+
+    Other words are commands, options and their values.
+    """
+    named = [word for word in words if word.startswith(("build:", "verify:"))]
+    if not named or any(word in ("build", "verify") or "*" in word for word in words):
+        workspace.view.refuse_broken()
+        return
+    with suppress(UnknownTarget):  # doit says so
+        workspace.resolve(named, left_out=True)
 
 
 def _leave_if_nothing_to_do(session: Session, words: Sequence[str]) -> None:

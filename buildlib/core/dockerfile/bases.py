@@ -159,7 +159,12 @@ def _fix(
         near = [nearest(variable, bases) for variable in variables]
         meant = next((key for key in (*same, *near, *sorted(unused)) if key), "")
     if meant and _is_argument(meant, dockerfile):
-        return f"FROM ${{{meant}}}"
+        if image and not variables and all(arg.name != meant for arg in dockerfile.args):
+            more = "..., " if len(bases) > 1 + (meant == PARENT_ARG) else ""
+            place = "parent" if meant == PARENT_ARG else meant
+            declared = f'bases = {{{more}"{without_tag(image)}": "{label_of(bases[meant])}"}}'
+            return f"{declared}  # in the place of {place}"
+        return f"FROM ${{{meant}}}" + (f" AS {stage.name}" if stage and stage.name else "")
     alone = _ALONE.match(stage.base) if stage else None
     key = (alone[1] or alone[2]) if alone else without_tag(image)
     if not key:

@@ -30,6 +30,7 @@ def check_sources(
     declared: Location,
     *,
     ignored: Callable[[str], bool] = lambda _: False,
+    ignore_file: str = "the ignore file",
     links: Mapping[str, str] | None = None,
 ) -> None:
     """Require every path that the Dockerfile reads to be in the build context.
@@ -38,13 +39,15 @@ def check_sources(
         context: Files in it, and whole folders; relative to it.
         declared: Where the target is declared.
         ignored: Whether the ignore file excludes a path.
+        ignore_file: Its path in the workspace.
         links: The symlinks in the context, with what they say.
     """
     for stage in dockerfile.reached:
         for source in stage.reads:
             read = source._replace(path=follow(source.path, links or {}))
             if not _matches(read, context, dockerfile):
-                what, fix = _not_there(source, read.path, dockerfile, context, why, ignored)
+                by = ignore_file if ignored(read.path) else ""
+                what, fix = _not_there(source, read.path, dockerfile, context, why, by)
                 where = Location(dockerfile.file, source.line)
                 raise InputError(
                     f"{source.by} reads {what}", where=where, declared=declared, fix=fix
@@ -95,7 +98,7 @@ def _not_there(
     dockerfile: Dockerfile,
     context: Collection[str],
     why: Why,
-    ignored: Callable[[str], bool],
+    left_out_by: str,
 ) -> tuple[str, str]:
     """What is wrong with a source that leads to a path, and the fix."""
     if path == ".":
@@ -103,12 +106,18 @@ def _not_there(
     if source.glob:
         return f"{path}, which matches nothing in srcs", f'srcs = [..., *glob(["{path}"])]'
     shown = path if path == source.path else f"{source.path}, a link to {path}"
-    if ignored(path):
-        return f"{shown}, which the ignore file leaves out", f"!{path}"
+    if left_out_by:
+        return (
+            f"{shown}, which {left_out_by} leaves out",
+            f"printf '\\n!{path}\\n' >> {left_out_by}",
+        )
     if reason := why(path):
         return f"{shown}, which {reason[0]}", reason[1]
     guess = nearest(path, context)
     line = f"{dockerfile.file}:{source.line}"
+    if path != source.path:
+        fix = f"write {source.path} as a file, or make the link in the Dockerfile"
+        return f"{shown}, which does not exist", fix
     return (
         f"{shown}, which does not exist{did_you_mean(path, context)}",
         f"{source.by} {guess}" if guess else f"create {path}, or remove it from {line}",

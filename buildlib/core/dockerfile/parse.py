@@ -20,7 +20,7 @@ from buildlib.core.dockerfile.lines import (
     read_lines,
     words,
 )
-from buildlib.core.dockerfile.misread import READ_AS_PAIRS, comment_in_from, misread
+from buildlib.core.dockerfile.misread import READ_IN_ALL_STAGES, comment_in_from, misread
 from buildlib.core.dockerfile.model import Arg, Dockerfile, Outside, Source, Stage, StageReference
 from buildlib.core.dockerfile.mounts import read_mount
 from buildlib.errors import InputError, Location
@@ -255,7 +255,7 @@ class _StageReader:
         """Read an instruction below the `FROM`."""
         self.instructions.append(instruction)
         if problem := misread(instruction, self.scope.escape):
-            if instruction.name in READ_AS_PAIRS:  # by builders in all stages
+            if instruction.name in READ_IN_ALL_STAGES:
                 raise problem
             self.problems.append((instruction.line, problem))
         match instruction.name:

@@ -82,7 +82,23 @@ class _Signature:
         if kind == "a list" and isinstance(value, str):
             fix = f'{parameter} = ["{value}"]'
             return InputError(f"{parameter} is a text, not a list", fix=fix)
-        return InputError(f"{parameter} is {value!r}, not {kind}", fix=self.help())
+        return InputError(
+            f"{parameter} is {value!r}, not {kind}",
+            fix=_meant(parameter, value, kind) or self.help(),
+        )
+
+
+def _meant(parameter: str, value: Any, kind: str) -> str:
+    """What a value of another kind stands for most likely; empty if that is not clear."""
+    if kind == "True or False" and str(value).lower() in ("true", "false", "1", "0"):
+        return f"{parameter} = {str(value).lower() in ('true', '1')}"
+    if kind == "a dict of texts" and isinstance(value, Mapping):
+        texts = ", ".join(f'"{key}": "{text}"' for key, text in value.items())
+        return f"{parameter} = {{{texts}}}"
+    if kind == "a dict of texts" and _is_list(value) and all(isinstance(it, str) for it in value):
+        texts = ", ".join(f'"{it}": "…"' for it in value)
+        return f"{parameter} = {{{texts}}}"
+    return ""
 
 
 def _kind(annotation: Any) -> tuple[str, Callable[[Any], bool]] | None:

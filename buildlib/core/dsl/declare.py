@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from posixpath import normpath
+from posixpath import normpath, splitext
 from typing import Any
 
 from buildlib.core.dsl import absent
@@ -163,8 +163,8 @@ def _refuse_missing(package: Package, name: str, attribute: str, *, makes: bool)
     elif reason := absent.why_absent(package.tree, package.path, normpath(name)):
         what, fix = reason
     else:
-        kind = name.rpartition(".")[1:] if makes else ()
-        known = [each for each in package.names if not kind or each.rpartition(".")[1:] == kind]
+        kind = splitext(name)[1]
+        known = [each for each in package.names if not makes or splitext(each)[1] == kind]
         home, meant = package.path or "the workspace root", nearest(name, known)
         what = f"does not exist in {home}{did_you_mean(name, known)}"
         fix = f"{attribute}: {meant or 'remove ' + name}"

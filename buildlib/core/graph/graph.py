@@ -213,10 +213,10 @@ class Graph:
             *self.task_names.values(),
             *(f"{self[label].rule.verb}:{name}" for label, name in self.task_names.items()),
         ]
-        meant = nearest(word, known)
-        return UnknownTarget(
-            f"there is no target {word}{did_you_mean(word, known)}", word=word, meant=meant
-        )
+        written = Label(*word.partition(":")[::2])  # a label without its slashes
+        meant = written.short if written in self.targets else nearest(word, known)
+        guess = f"; did you mean {meant}?" if meant else ""
+        return UnknownTarget(f"there is no target {word}{guess}", word=word, meant=meant)
 
     def _edge_errors(self) -> dict[Label, InputError]:
         """The targets with an edge to nothing, or to what cannot be used."""
@@ -230,6 +230,9 @@ class Graph:
             if other is None:
                 if error := self.errors.get(label) or self._unread.get(label.package):
                     return error
+                if fix := self._of_a_file(label):
+                    what = f"{label} is a file, and a label names a target"
+                    return InputError(what, where=target.where, fix=fix)
                 known = [label.short for label in self.targets]
                 meant = nearest(str(label), known)
                 return InputError(
@@ -247,6 +250,18 @@ class Graph:
                         fix=f"its parts: {has} ({other.where})",
                     )
         return None
+
+    def _of_a_file(self, label: Label) -> str:
+        """How to get a file of another package, where a label is surely meant as one."""
+        packages = {other.package for other in self.targets}
+        package = label.package
+        if package not in packages and main_label(package) == label:
+            package = posixpath.dirname(package)
+        if package not in packages or not ("." in label.name or label.name == "Dockerfile"):
+            return ""
+        group = label.name.partition(".")[0].lower() or "files"
+        own = f'filegroup(name="{group}", srcs=["{label.name}"])'
+        return f'write "//{package}:{group}", and in {package}/BUILD.py {own}'
 
     def _name_errors(self) -> dict[Label, InputError]:
         """The second of two targets that make one image: they would fight for its tag."""

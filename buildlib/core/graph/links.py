@@ -58,6 +58,12 @@ def check_links(
         inside = _inside(target, led)
         if name == dockerfile and inside is None:
             raise _leads_out(target, place, text, led)
+        if follow(name, links) in links:
+            raise InputError(
+                f"{place} is a link to {text}, which leads back to it",
+                where=target.where,
+                fix=f"rm {place}",
+            )
         if led.startswith("/") or not tree.exists(led):
             continue  # to what the image has
         if inside is None:
@@ -74,6 +80,15 @@ def check_links(
                 f"{place} is a link to {text}, which {reason[0]}", where=target.where, fix=reason[1]
             )
     return links
+
+
+def refuse_link_out(target: Target, place: str, tree: Tree) -> None:
+    """Refuse an ignore file that is a link out of its package."""
+    if place in tree.links:
+        text = tree.stamps([place])[0].removeprefix("link ")
+        led = normpath(join(dirname(place), text)).removeprefix(tree.root + "/")
+        if _inside(target, led) is None:
+            raise _leads_out(target, place, text, led)
 
 
 def _inside(target: Target, path: str) -> str | None:

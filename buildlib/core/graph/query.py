@@ -10,6 +10,7 @@ Edges are those of `core.graph.paths`.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple, NoReturn
 
@@ -131,7 +132,9 @@ class _Parser:
         if function is None:
             known = list(self._functions)
             what = f"there is no function {name.text}{did_you_mean(name.text, known)}"
-            self._fail(what, name, fix=nearest(name.text, known) or f"one of {', '.join(known)}")
+            meant, end = nearest(name.text, known), name.start + len(name.text)
+            mended = f"{self._text[: name.start]}{meant}{self._text[end:]}"
+            self._fail(what, name, fix=_typed(mended) if meant else f"one of {', '.join(known)}")
         self._expect("(")
         labels = function()
         self._expect(")")
@@ -219,7 +222,9 @@ class _Parser:
 
     def _expect(self, text: str) -> None:
         if self._now.text != text:
-            self._fail(f"{text!r} is expected, not {self._now.text}")
+            is_open = text == ")" and self._now.text == _END
+            fix = _typed(f"{self._text.rstrip()})") if is_open else ""
+            self._fail(f"{text!r} is expected, not {self._now.text}", fix=fix)
         self._at += 1
 
     def _fail(self, what: str, token: _Token | None = None, *, fix: str = "") -> NoReturn:
@@ -229,6 +234,10 @@ class _Parser:
             detail=f"{self._text}\n{' ' * start}^",
             fix=fix or EXAMPLE,
         )
+
+
+def _typed(expression: str) -> str:
+    return f"./doitw query {shlex.quote(expression)}"
 
 
 def attribute(target: Target, name: str) -> str | None:

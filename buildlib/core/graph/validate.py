@@ -137,7 +137,15 @@ def _validate(target: Target, request: Request, graph: Graph, tree: Tree, memo: 
         def why(path: str) -> tuple[str, str] | None:
             return why_absent(tree, target.label.package, path)
 
-        check_sources(dockerfile, context, why, target.where, ignored=ignored, links=links)
+        check_sources(
+            dockerfile,
+            context,
+            why,
+            target.where,
+            ignored=ignored,
+            ignore_file=ignore_file,
+            links=links,
+        )
     except InputError as error:
         _complete(error, target, file, decoded)
         raise
@@ -223,6 +231,10 @@ def _ignore_text(tree: Tree, target: Target, dockerfile: str) -> tuple[str, byte
     """Path and text of the ignore file that applies; it is parsed only for a check."""
     for path in map(target.label.path, ignore_files(dockerfile)):
         if tree.exists(path):
+            if tree.links:
+                from buildlib.core.graph.links import refuse_link_out
+
+                refuse_link_out(target, path, tree)
             return path, read_linked(tree, path, target.where)
     return "", b""
 

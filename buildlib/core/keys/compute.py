@@ -197,6 +197,9 @@ class Keys:
         stamps = self._stamps(files)
         if "-" in stamps:
             gone = files[stamps.index("-")].path
+            if self._tree.exists(gone):
+                what = f"{gone} is neither a file nor a link: a pipe, a socket or a folder"
+                raise InputError(what, where=target.where, fix=f"leave {gone} out of srcs")
             raise InputError(f"{gone} is gone", where=target.where, fix=f"git checkout -- {gone}")
         parts += [
             (f"file {part}: {name}" if part else f"file {name}", stamp)

@@ -21,6 +21,7 @@ OFF, _READ, WRITE = ROLES = ("off", "read", "write")
 """No registry; pull stale targets that the registry has; publish what is built here, too."""
 HUB = "docker.io"
 """Docker Hub, as images are named for it."""
+LAST_PORT = 65535
 _HUB_SERVERS = ("index.docker.io", "registry-1.docker.io")
 _REGISTRY = re.compile(r"[A-Za-z0-9.-]+(:[0-9]+)?(/[a-z0-9._-]+)*\Z")
 
@@ -81,7 +82,7 @@ class Settings(NamedTuple):
     family: Mapping[str, str] = {}
 
 
-class _WrongSetting(InputError):
+class WrongSetting(InputError):
     """A setting is wrong.
 
     Args:
@@ -94,7 +95,12 @@ class _WrongSetting(InputError):
         self.word = word
         self.within = within
 
-    def find(self, text: str) -> _WrongSetting:
+    def on_the_command_line(self) -> str:
+        """The fix where the value was given as `NAME=value`."""
+        as_a_word = rf"{self.word.upper()}=\1"
+        return re.sub(rf'{self.word} = "([^"]*)"', as_a_word, self.fix or "", count=1)
+
+    def find(self, text: str) -> WrongSetting:
         """Say in which line of the text of a pyproject.toml it is."""
         table = ""
         key = re.compile(rf"""\s*(?:[\w.-]+\.)?["']?{re.escape(self.word)}["']?\s*[=.]""")
@@ -119,7 +125,7 @@ def table_of(text: str) -> dict[str, Any]:
     table = tool.get("buildlib", {}) if isinstance(tool, dict) else {}
     if not isinstance(table, dict):
         name = "[tool.buildlib]"
-        raise _WrongSetting(f"{name} is not a table", name, "buildlib").find(text)
+        raise WrongSetting(f"{name} is not a table", name, "buildlib").find(text)
     return table
 
 
@@ -132,7 +138,7 @@ def settings_from(table: Mapping[str, Any], text: str = "") -> Settings:
     try:
         settings = _settings_from(dict(table))
         check_names(settings)
-    except _WrongSetting as error:
+    except WrongSetting as error:
         raise error.find(text) from None
     return settings
 
@@ -150,7 +156,7 @@ def _settings_from(values: dict[str, Any]) -> Settings:
     for name, value in network.items():
         if "://" not in value:
             what = f"{name} is {value!r}, not an address"
-            raise _WrongSetting(what, f'{name} = "https://{value}"', name)
+            raise WrongSetting(what, f'{name} = "https://{value}"', name)
     mirrors = {name: value.rstrip("/") for name, value in network.items()}
     settings = Settings(
         **values,
@@ -172,7 +178,7 @@ def _take_table(values: dict[str, Any], name: str, example: str) -> dict[str, An
     table = values.pop(name, {})
     if not isinstance(table, dict):
         full = f"[tool.buildlib.{name}]"
-        raise _WrongSetting(f"{full} is not a table", f"{full}  # then: {example}", name)
+        raise WrongSetting(f"{full} is not a table", f"{full}  # then: {example}", name)
     return dict(table)
 
 
@@ -198,7 +204,7 @@ def _check_values(
         if name not in known:
             full = f"[tool.buildlib.{table}]" if table else "[tool.buildlib]"
             what = f"unknown setting {name!r} in {full}{did_you_mean(name, known)}"
-            raise _WrongSetting(what, f"known settings: {', '.join(known)}", name, table)
+            raise WrongSetting(what, f"known settings: {', '.join(known)}", name, table)
         path = f"{table}.{name}" if table else name
         if choices and value not in choices:
             raise _wrong_choice(path, value, choices, default=getattr(defaults, name))
@@ -211,19 +217,19 @@ def _check_form(path: str, value: object, form: type) -> None:
         kind, example = _FORMS[form]
         table, _, name = path.rpartition(".")
         what = f"setting {path} is {value!r}, not {kind}"
-        raise _WrongSetting(what, f"{name} = {example.format(value)}", name, table)
+        raise WrongSetting(what, f"{name} = {example.format(value)}", name, table)
 
 
 def _images(network: dict[str, Any]) -> dict[str, str]:
     images = network.pop("images", {})
     example = '[tool.buildlib.network.images]  # then: "quay.io" = "registry.example.com/quay"'
     if not isinstance(images, dict):
-        raise _WrongSetting("network.images is not a table of registries", example, "images")
+        raise WrongSetting("network.images is not a table of registries", example, "images")
     for registry, mirror in images.items():
         for word in (registry, mirror):
             if not isinstance(word, str) or not _REGISTRY.match(word):
                 what = f"network.images: {word!r} is not a host name with an optional port and path"
-                raise _WrongSetting(what, example, registry)
+                raise WrongSetting(what, example, registry)
     return dict(images)
 
 
@@ -249,7 +255,7 @@ def refuse_unread(settings: Settings, read: Collection[str], text: str) -> None:
             table, _, word = name.rpartition(".")
             what = f"no declaration asks for the setting {name}{did_you_mean(name, sorted(read))}"
             fix = f"remove {word} from [tool.buildlib.{table}], or correct it"
-            raise _WrongSetting(what, fix, word, table).find(text)
+            raise WrongSetting(what, fix, word, table).find(text)
 
 
 def refuse_choice(name: str, value: str, choices: Collection[str], text: str) -> NoReturn:
@@ -259,7 +265,7 @@ def refuse_choice(name: str, value: str, choices: Collection[str], text: str) ->
 
 def _wrong_choice(
     path: str, value: object, choices: Collection[str], default: str = ""
-) -> _WrongSetting:
+) -> WrongSetting:
     """A value is none of the choices.
 
     Args:
@@ -272,7 +278,7 @@ def _wrong_choice(
     allowed = f"{', '.join(most)} or {last}" if most else last
     others = ", ".join(choice for choice in choices if choice != write)
     what = f"setting {path} is {value!r}, and can be {allowed}"
-    return _WrongSetting(
+    return WrongSetting(
         f"{what}; did you mean {meant}?" if meant else what,
         f'{name} = "{write}"' + (f"  # or {others}" if others else ""),
         name,
@@ -305,14 +311,18 @@ def check_names(settings: Settings) -> None:
     for name, (form, wrong, fix) in _NAMES.items():
         value = getattr(settings, name)
         if not re.match(form, value):
-            raise _WrongSetting(f"{name} {value!r} {wrong}", fix, name)
+            raise WrongSetting(f"{name} {value!r} {wrong}", fix, name)
     host = settings.registry.partition("/")[0]
     if host and host != "localhost" and not {".", ":"} & set(host):
-        raise _WrongSetting(
+        raise WrongSetting(
             f"registry {settings.registry!r} would be an owner at Docker Hub for Docker: a"
             " registry's host has a dot or a port",
             f'registry = "{host}:5000"  # or "{host}.example.com", or "docker.io/{host}"',
             "registry",
         )
+    port = settings.registry.partition("/")[0].partition(":")[2]
+    if port and not 0 < int(port) <= LAST_PORT:
+        what = f"registry {settings.registry!r} has no port that can be: they end at {LAST_PORT}"
+        raise WrongSetting(what, f'registry = "{host.partition(":")[0]}:5000"', "registry")
     if settings.flavour not in FLAVOURS:
         raise _wrong_choice("flavour", settings.flavour, FLAVOURS)

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from buildlib.core.model.label import Label
     from buildlib.core.rules.context import Context
 
+CLUSTER = "--kubernetes"
+"""The argument of a proof that is made on a cluster."""
+CONTEXT = "VERIFY_CONTEXT"
+"""The variable that names the cluster; a proof takes it as its `--context`."""
 REPORT = "report.json"
 MODULE = "verify"
 
@@ -34,6 +38,7 @@ def kernel_check(
     kernelspecs: Sequence[str] = (),
     srcs: Sequence[str] = ("//verify",),
     manual: bool = False,
+    cluster: bool = False,
     doc: str = "",
 ) -> None:
     """Declare a proof.
@@ -47,6 +52,7 @@ def kernel_check(
         kernelspecs: Labels of the kernelspecs that the run starts, each named by `--kernelspec`.
         srcs: Labels of the code of the proof.
         manual: Run only when asked for by name: the proof changes more than its own containers.
+        cluster: It is made on a Kubernetes cluster, which the user has to name; implies `manual`.
         doc: One line for `doit list`.
     """
     files, deps = sources(srcs)
@@ -59,10 +65,13 @@ def kernel_check(
         RULE,
         name=name,
         doc=doc,
-        attrs={"arguments": list(arguments), "with_images": needed},
+        attrs={
+            "arguments": [*([CLUSTER] if cluster else []), *arguments],
+            "with_images": needed,
+        },
         files=files,
         deps=deps,
-        manual=manual,
+        manual=manual or cluster,
     )
 
 
@@ -93,14 +102,14 @@ class KernelCheck(Rule):
                 f"the proof of {image} could not be made (exit code {code})",
                 where=target.where,
                 detail=context.tail(),
-                fix=f"./doitw verify {image} -v 2",
+                fix=f"./doitw verify {target.label} -v 2",
             )
         if code:
             raise ActionError(
                 f"{image} does not run a kernel as the gateway needs it",
                 where=target.where,
                 detail=context.tail(),
-                fix=f"./doitw verify {image} -v 2",
+                fix=f"./doitw verify {target.label} -v 2",
             )
         whole = _with_identities(report, [image, *others.values()], context)
         return Output(files={REPORT: context.keep_bytes(whole)})

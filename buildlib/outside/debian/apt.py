@@ -19,7 +19,7 @@ from urllib.parse import unquote
 
 from buildlib.core.model.lock import Item
 from buildlib.errors import ActionError, InputError
-from buildlib.suggest import did_you_mean
+from buildlib.suggest import did_you_mean, nearest
 
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 MINIMAL = ("apt", "usr-is-merged")
@@ -195,7 +195,11 @@ def parse_answer(output: str, mirror: str) -> Answer:
             packages[name] = item
     if reported["unknown"]:
         name = reported["unknown"][0]
-        raise InputError(f"Debian has no package {name!r}{did_you_mean(name, reported['known'])}")
+        meant = nearest(name, reported["known"])
+        raise InputError(
+            f"Debian has no package {name!r}{did_you_mean(name, reported['known'])}",
+            fix=f'write "{meant}"' if meant else f'remove "{name}"',
+        )
     return Answer(dict(sorted(packages.items())), sorted(reported["expired"]))
 
 

@@ -83,7 +83,9 @@ class Progress:
 
     def _text(self, done: int, total: int, files: int, all_files: int, rate: float) -> str:
         count = f"{files:>{len(str(all_files))}}/{all_files} {self._things}"
-        line = f"{self._verb}  {count}  {done / 1e6:.1f}/{total / 1e6:.1f} MB"
+        line = f"{self._verb}  {count}"
+        if total:  # else nothing has to move
+            line += f"  {done / 1e6:.1f}/{total / 1e6:.1f} MB"
         if rate and done < total:
             line += f"  {rate / 1e6:.1f} MB/s  {_duration((total - done) / rate)} left"
         return line

@@ -9,7 +9,7 @@ import ipaddress
 import re
 from typing import NamedTuple
 
-from buildlib.core.model.settings import HUB, canonical_registry
+from buildlib.core.model.settings import HUB, LAST_PORT, canonical_registry
 from buildlib.errors import InputError
 
 _HUB_SERVER = "registry-1.docker.io"
@@ -36,7 +36,8 @@ class Server(NamedTuple):
 
 def server_of(host: str) -> Server:
     """The server of a registry: `registry.example.com:5000`, `docker.io`, `[::1]:5000`."""
-    if not _HOST.match(host):
+    found = _HOST.match(host)
+    if found is None or not 0 < int((found[2] or ":1")[1:]) <= LAST_PORT:
         raise InputError(
             f"{host!r} is not a registry: it takes a host name with an optional port",
             fix='registry = "registry.example.com:5000"  # in [tool.buildlib] of pyproject.toml',

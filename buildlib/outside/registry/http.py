@@ -67,6 +67,7 @@ class RegistryHttp:
         self._told_until = 0.0
         self._first_asked = 0.0
         self._has_answered = False
+        self._is_nowhere = False
         trusted = registry_trust(server.host)
         self._connections = Connections(trusted, retry, keep=_CONNECTIONS)
         self._direct: Connections | None = None
@@ -168,7 +169,7 @@ class RegistryHttp:
             request = request._replace(headers=headers)
         with nullcontext() if self._has_answered else self._first_contact():
             response = (direct or self._connections).send(request)
-        self._has_answered = True
+        self._has_answered, self._is_nowhere = True, False
         return response
 
     @contextmanager
@@ -185,6 +186,7 @@ class RegistryHttp:
         try:
             yield
         except HttpError as error:
+            self._is_nowhere = error.nobody
             if error.nobody and time.monotonic() - self._first_asked >= _NOWHERE:
                 error.transient = False
             raise
@@ -192,7 +194,9 @@ class RegistryHttp:
             slow.cancel()
 
     def _keeps_waiting(self, what: str, seconds: float) -> None:
-        """Tell it once, however many threads wait."""
+        """Tell it once, however many threads wait; a wait that ends soon is not told."""
+        if self._is_nowhere:
+            return
         with self._telling:
             if time.monotonic() < self._told_until:
                 return

@@ -40,8 +40,10 @@ LOCKS = (uv.LOCK, RELEASE_LOCK, DEV_LOCK)
 LOCK_OF = {"test": DEV_LOCK, "release": RELEASE_LOCK}
 """Verbs that need more packages than a build, anywhere on the command line; also in doitw."""
 _TELLING_VERBS = (["help"], ["plan"])
-_TELLING = frozenset(("-h", "--help", "--dry-run"))
+_TELLING = frozenset(("-h", "--help"))
 """What only tells, and needs no more packages than a build; also in doitw."""
+_DRY_RUN = "--dry-run"
+"""The same of a release alone: `test` has none, and hands it to pytest; also in doitw."""
 STAMPS = {name: f".{name}" for name in LOCKS}
 """Lock file -> name of its copy in .venv; also in doitw (.lock is uv's)."""
 
@@ -76,9 +78,13 @@ def _stop(_number: int, _frame: FrameType | None) -> None:
 def lock_for(arguments: Iterable[str]) -> str:
     """The lock file that a command line needs: the largest that one of its words needs."""
     words = list(arguments)
-    if words[:1] in _TELLING_VERBS or not _TELLING.isdisjoint(words):
+    ours = words[: words.index("--")] if "--" in words else words
+    if words[:1] in _TELLING_VERBS or not _TELLING.isdisjoint(ours):
         return uv.LOCK
-    return max((LOCK_OF.get(word, uv.LOCK) for word in words), key=LOCKS.index, default=uv.LOCK)
+    needed = {LOCK_OF[word] for word in words if word in LOCK_OF}
+    if _DRY_RUN in ours:
+        needed.discard(RELEASE_LOCK)
+    return max(needed, key=LOCKS.index, default=uv.LOCK)
 
 
 def set_up(root: Path, lock: str = uv.LOCK) -> None:

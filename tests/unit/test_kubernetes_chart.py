@@ -1,0 +1,168 @@
+"""The Helm chart of `deploy/kubernetes`, through helm itself: the same objects as the YAML."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from buildlib.build.execution.session import Session, build_in_order
+from buildlib.build.workspace import Workspace
+from deploy import manifests
+from tests.support.go_program import go_program
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "deploy/kubernetes"
+CHART = FOLDER / "chart"
+VERSIONS = ("1.27", "1.31", "1.34")
+FOR = ("--kube-version", "1.34.0")
+"""Without a cluster, helm takes one of its own age."""
+SAME = {"createNamespace": True}
+"""What `./doitw deploy` does: helm's own users have the namespace of their release already."""
+
+Object = dict[str, Any]
+Template = Callable[..., list[Object]]
+
+
+@pytest.fixture(scope="module")
+def helm(tmp_path_factory) -> str:
+    own = Workspace(str(ROOT), store_root=str(tmp_path_factory.mktemp("store")))
+    session = Session(own, say=lambda line: None)
+    session.start([label for label in own.graph.order if label.package == "deploy"])
+    build_in_order(session)
+    return go_program("helm")
+
+
+@pytest.fixture
+def template(helm, tmp_path) -> Template:
+    """`template(namespace, values)`: the objects that helm makes of the chart."""
+
+    def objects(values: Any, namespace: str = "enterprise-gateway") -> list[Object]:
+        file = tmp_path / "values.json"
+        file.write_text(json.dumps(values))
+        command = [helm, "template", "x", str(CHART), *FOR, "-n", namespace, "-f", str(file)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return manifests.read(done.stdout, "the chart")
+
+    return objects
+
+
+def known(objects: list[Object]) -> dict[Any, Object]:
+    return {manifests.key_of(each): each for each in objects}
+
+
+def base() -> list[Object]:
+    return manifests.read((FOLDER / "base/enterprise-gateway.yaml").read_text("utf-8"), "base")
+
+
+def overlay(name: str) -> list[Object]:
+    return manifests.read((FOLDER / f"overlays/{name}").read_text("utf-8"), name)
+
+
+def test_the_default_is_the_base_object_by_object(template):
+    assert known(template(SAME)) == known(base())
+
+
+def test_in_another_namespace_it_is_the_deployment_of_that_name(template):
+    assert known(template(SAME, "team")) == known(manifests.renamed(base(), "team"))
+
+
+def test_the_namespace_of_a_release_is_helms_where_nobody_asks_for_it(template):
+    gone = known(base()).keys() - known(template({})).keys()
+    assert gone == {("Namespace.", "", "enterprise-gateway")}
+
+
+def test_puller_and_ingress_are_those_of_the_overlays(template):
+    ingress = {"enabled": True, "hostName": "gateway.example.com"}
+    made = known(template({**SAME, "kip": {"enabled": True}, "ingress": ingress}))
+    wanted = [*base(), *overlay("puller/puller.yaml"), *overlay("ingress/ingress.yaml")]
+    assert made == known(wanted)
+    assert all(each in template({"kip": {"enabled": True}}, "team") for each in [
+        o for o in manifests.renamed(wanted, "team")
+        if o["metadata"].get("namespace") == "team-puller"
+    ])  # fmt: skip
+
+
+def test_values_are_where_they_belong_and_are_data(template):
+    values = {
+        **SAME,
+        "image": "r.my.org/x@sha256:1",
+        "imagePullSecrets": [{"name": "registry"}],
+        "tokenSecret": "mine",
+        "logLevel": "DEBUG",
+        "kernel": {
+            "allowedKernels": ["a", "b"], "defaultKernelName": "b", "launchTimeout": 7,
+            "cullIdleTimeout": 10_000_000, "cullConnected": True,
+        },
+        "extraEnv": {"EG_CULL_INTERVAL": 30, "EG_X": 'a "b": {{ c }}'},
+        "nodeSelector": {"pool": "a"},
+        "tolerations": [{"key": "k", "operator": "Exists"}],
+    }  # fmt: skip
+    objects = template(values)
+    pod = known(objects)["Deployment.apps", "enterprise-gateway", "enterprise-gateway"]["spec"][
+        "template"
+    ]["spec"]
+    env = {row["name"]: row.get("value") for row in pod["containers"][0]["env"]}
+    assert pod["containers"][0]["image"] == "r.my.org/x@sha256:1"
+    assert (pod["nodeSelector"], pod["tolerations"]) == (
+        values["nodeSelector"],
+        values["tolerations"],
+    )
+    wanted = {
+        "EG_ALLOWED_KERNELS": "a,b", "EG_DEFAULT_KERNEL_NAME": "b", "EG_LOG_LEVEL": "DEBUG",
+        "EG_KERNEL_LAUNCH_TIMEOUT": "7", "EG_CULL_IDLE_TIMEOUT": "10000000",
+        "EG_CULL_CONNECTED": "True", "EG_CULL_INTERVAL": "30", "EG_X": 'a "b": {{ c }}',
+    }  # fmt: skip
+    assert wanted.items() <= env.items()
+    accounts = [each for each in objects if each["kind"] == "ServiceAccount"]
+    assert [each["imagePullSecrets"] for each in accounts] == [[{"name": "registry"}]] * 3
+    for version in VERSIONS:
+        for each in objects:
+            kubernetes_validate.validate(each, version, strict=True)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"imagee": "x"}, "imagee"),
+        ({"logLevel": "LOUD"}, "logLevel"),
+        ({"kernel": {"cullIdleTimeout": "soon"}}, "cullIdleTimeout"),
+        ({"kernel": {"allowedKernels": ["a b"]}}, "allowedKernels"),
+        ({"ingress": {"enabled": True}}, "hostName"),
+        ({"extraEnv": {"a b": "x"}}, "a b"),
+    ],
+)
+def test_what_the_schema_does_not_know_is_refused(helm, tmp_path, values, said):
+    file = tmp_path / "values.json"
+    file.write_text(json.dumps(values))
+    command = [helm, "template", "x", str(CHART), *FOR, "-f", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert said in done.stderr
+
+
+def test_helm_finds_nothing_to_say(helm):
+    command = [helm, "lint", "--strict", str(CHART)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_value_is_in_the_schema_and_on_the_page():
+    schema = json.loads((CHART / "values.schema.json").read_text("utf-8"))
+    values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+    page = (ROOT / "docs/deploy-kubernetes.md").read_text("utf-8")
+    for name, value in values.items():
+        part = schema["properties"][name]
+        inner = list(value) if isinstance(value, dict) else []
+        assert set(inner) <= set(part.get("properties", {}))
+        names = [f"{name}.{each}" for each in inner] or [name]
+        assert [each for each in names if f"`{each}`" not in page] == []
