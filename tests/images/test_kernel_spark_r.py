@@ -34,7 +34,7 @@ def test_the_session_is_that_of_spark_submit_with_its_master_settings_and_execut
     cat("", sc$parallelize(1:10)$sum())
     executors <- sc$`_jsc`$sc()$statusTracker()$getExecutorInfos() # and the driver
     programs <- vapply(Sys.glob("/proc/[0-9]*/comm"), readLines, "")
-    cat("", length(executors) - 1, "java:", sum(programs == "java"))
+    cat("", length(executors) - 1, "java:", sum(programs == "java"), fill = TRUE)
     spark$stop()
     """
     )
@@ -43,7 +43,7 @@ def test_the_session_is_that_of_spark_submit_with_its_master_settings_and_execut
         --conf spark.executor.memory=512m --conf spark.mine=yes /tmp/x.R"""
     found = run(NAME, "/opt/entrypoint.sh", "bash", "-c", start, script)
     # One of the two is the executor: no second driver was made.
-    assert found == "local-cluster[1,1,512] client yes 55 1 java: 2"
+    assert found == "local-cluster[1,1,512] client yes 55 1 java: 2\n"
 
 
 @pytest.mark.parametrize("start", ["Rscript", "spark-submit --master local[1]"])
@@ -56,13 +56,13 @@ def test_an_interrupt_ends_a_job_whoever_started_spark(run, start):
     endless <- "select sum(id % 7) from range(0, 1000000000000000, 1, 8)"
     tryCatch(spark$sql(endless)$collect(), interrupt = function(pressed) cat("interrupted "))
     modules$cancel_spark_jobs()
-    cat(sc$parallelize(1:10)$sum())
+    cat(sc$parallelize(1:10)$sum(), fill = TRUE)
     spark$stop()
     """
     )
     command = f'printf %s "$0" >/tmp/x.R; exec timeout 120 {start} /tmp/x.R'
     found = run(NAME, "/opt/entrypoint.sh", "bash", "-c", command, script)
-    assert found.endswith("interrupted 55")  # behind what py4j says of it
+    assert found.endswith("interrupted 55\n")  # behind what py4j says of it
 
 
 def test_spark_that_cannot_start_is_told_and_no_more(run):

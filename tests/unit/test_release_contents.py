@@ -170,7 +170,8 @@ def test_archives_are_called_as_upstream_calls_them(released: Workspace) -> None
     names = {Path(each.path).name for each in exports if each and "/dist/" in each.path}
     prefix = "jupyter_enterprise_gateway"
     sets = ("kernelspecs", *(f"kernelspecs_{each}" for each in UPSTREAM), "kernel_image_files")
-    assert names == {f"{prefix}_{name}-{VERSION}.tar.gz" for name in sets}
+    archives = {f"{prefix}_{name}-{VERSION}.tar.gz" for name in sets}
+    assert names == {*archives, "enterprise-gateway.yaml"}
 
 
 def test_upstreams_lists_are_as_long_as_its_own_count() -> None:

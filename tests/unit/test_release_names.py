@@ -160,6 +160,7 @@ STAMPED = {
     "//images/enterprise-gateway",
     "//images/enterprise-gateway:verify",
     "//images/kernelspecs",
+    "//verify:kubernetes",
     "//verify:swarm",
     *(
         f"//images/{name}:gateway"
