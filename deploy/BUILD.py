@@ -1,6 +1,7 @@
 """The gateway on Docker, Docker Swarm and Kubernetes, as files that their clients take."""
 
 from buildlib.rules import filegroup, rendered, select
+from kernelspecs.defs import CONTAINER_KERNELS
 
 # All that verify/platforms.py imports from here.
 filegroup(
@@ -27,13 +28,7 @@ filegroup(
 GATEWAY = {"GATEWAY": "//images/enterprise-gateway"}
 PULLER = {"PULLER": "//images/kernel-image-puller"}
 KERNELS = [
-    "python",
-    "python_tf",
-    "R",
-    "scala",
-    "spark_python",
-    "spark_R",
-    "spark_scala",
+    *CONTAINER_KERNELS,
     *select({"debian": [], "docker-stacks": ["python_tf_gpu"]}),
 ]
 
@@ -55,8 +50,9 @@ rendered(
 )
 
 # Kubernetes: a base and overlays (docs/deploy-kubernetes.md); those that name images are rendered.
-ON_KUBERNETES = ["python", "python_tf", "R", "scala", "spark_python", "spark_R", "spark_scala"]
-KUBERNETES_KERNELS = {"KERNELS": [f"//kernelspecs:{kernel}_kubernetes" for kernel in ON_KUBERNETES]}
+KUBERNETES_KERNELS = {
+    "KERNELS": [f"//kernelspecs:{kernel}_kubernetes" for kernel in CONTAINER_KERNELS]
+}
 NAMESPACES = {
     "NAMESPACE": "enterprise-gateway",
     "KERNELS_NAMESPACE": "enterprise-gateway-kernels",
@@ -77,6 +73,7 @@ LINES = {
     "MORE_ENV": "More: docs/images/enterprise-gateway.md#variables",
     "NODES": "An overlay may say nodeSelector and tolerations.",
 }
+BASE = {**NAMESPACES, **TOKEN_SECRET, **SETTINGS, **ACCOUNTS, **LINES, **END}
 
 rendered(
     name="kubernetes",
@@ -84,7 +81,7 @@ rendered(
     out="kubernetes/base/enterprise-gateway.yaml",
     images=GATEWAY,
     names=KUBERNETES_KERNELS,
-    values={**NAMESPACES, **TOKEN_SECRET, **SETTINGS, **ACCOUNTS, **LINES, **END},
+    values=BASE,
     doc="the gateway and its kernels on Kubernetes",
 )
 rendered(
@@ -93,7 +90,7 @@ rendered(
     out="enterprise-gateway.yaml",
     images=GATEWAY,
     names=KUBERNETES_KERNELS,
-    values={**NAMESPACES, **TOKEN_SECRET, **SETTINGS, **ACCOUNTS, **LINES, **END},
+    values=BASE,
     release=True,
     doc="the same, as a file of releases",
 )

@@ -13,14 +13,15 @@ from typing import Any
 from buildlib.errors import ActionError
 from deploy import manifests
 from deploy.kubectl import Kubectl, Object
-from deploy.manifests import INSTANCE, USUAL
+from deploy.manifests import INSTANCE, USUAL, name_of
 from deploy.platform import GRACE, KERNEL_ID, KERNELS, Kernel, NotUp, Say
 from deploy.waiting import until
 
 UP_SECONDS = 300.0
 """A node may have to pull the image."""
 DOWN_SECONDS = 180.0
-PARTS = ("", "-kernels", "-puller")
+_KERNELS_PART = "-kernels"
+PARTS = ("", _KERNELS_PART, "-puller")
 """What namespaces are called beside the name of the deployment."""
 _WITHIN = (
     "configmap,daemonset.apps,deployment.apps,ingress.networking.k8s.io,"
@@ -151,7 +152,7 @@ class Kubernetes:
 
     def kernel_namespaces(self) -> list[str]:
         """Where its kernels are: in one namespace for all, or each in its own."""
-        return [*self._own((f"{self.name}-kernels",)), *self._made_for_kernels()]
+        return [*self._own((kernels_of(self.name),)), *self._made_for_kernels()]
 
     def down(self, say: Say, grace: int = GRACE) -> list[str]:
         """Stop the gateway, then remove its kernels, then all that was made for it."""
@@ -165,8 +166,8 @@ class Kubernetes:
         own = self._kubectl.find(_OUTSIDE, label=self._label)
         for each in own:
             self._kubectl.delete(each)
-        self._wait_gone([_name(each) for each in own if each["kind"] == "Namespace"], say)
-        return gone + [f"{each['kind'].lower()} {_name(each)}" for each in own]
+        self._wait_gone([name_of(each) for each in own if each["kind"] == "Namespace"], say)
+        return gone + [f"{each['kind'].lower()} {name_of(each)}" for each in own]
 
     def _wanted(self) -> list[Object]:
         assert self._describe is not None  # noqa: S101 - whoever calls it says what to start
@@ -177,7 +178,7 @@ class Kubernetes:
     def _own(self, names: Sequence[str]) -> list[str]:
         """Those of some namespaces that are there."""
         found = self._kubectl.find("namespace")
-        return [name for name in names if name in map(_name, found)]
+        return [name for name in names if name in map(name_of, found)]
 
     def _namespaces(self) -> list[str]:
         return self._own([f"{self.name}{part}" for part in PARTS])
@@ -198,17 +199,17 @@ class Kubernetes:
     def _made_for_kernels(self) -> list[str]:
         """Namespaces that the gateway has made: its role is bound there."""
         role = f"{self.name}-spark"
-        if role not in map(_name, self._kubectl.find("clusterrole", label=self._label)):
+        if role not in map(name_of, self._kubectl.find("clusterrole", label=self._label)):
             return []
         found = self._kubectl.find("rolebinding.rbac.authorization.k8s.io", label=_KERNELS)
         return [_namespace(each) for each in found if each["roleRef"]["name"] == role]
 
     def _remove_kernels(self, say: Say) -> list[str]:
         gone = []
-        for namespace in self._own((f"{self.name}-kernels",)):
+        for namespace in self._own((kernels_of(self.name),)):
             for pod in self._kubectl.find("pod", namespace=namespace, label=_PODS_OF_KERNELS):
                 self._kubectl.delete(pod)
-                gone.append(f"pod {_name(pod)}")
+                gone.append(f"pod {name_of(pod)}")
         made = self._made_for_kernels()
         for namespace in made:
             self._kubectl.call(
@@ -239,14 +240,15 @@ class Kubernetes:
         return NotUp(f"{self.name} does not start: {what}", detail=self.log(30) or None, fix=fix)
 
 
-def _name(found: Object) -> str:
-    return str(found["metadata"]["name"])
+def kernels_of(name: str) -> str:
+    """The namespace of a deployment's kernels."""
+    return f"{name}{_KERNELS_PART}"
 
 
 def _namespace(found: Object) -> str:
     """The namespace that an object is in, or is."""
     if found["kind"] == "Namespace":
-        return _name(found)
+        return name_of(found)
     return str(found["metadata"].get("namespace", ""))
 
 

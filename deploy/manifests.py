@@ -213,9 +213,14 @@ def examples(objects: Sequence[Object]) -> list[str]:
     return [title(each) for each in objects if _EXAMPLE in json.dumps(each.get("spec", {}))]
 
 
+def name_of(found: Object) -> str:
+    """The name that an object has in its namespace."""
+    return str(found["metadata"]["name"])
+
+
 def title(found: Object) -> str:
     """An object in words."""
-    return f"{found['kind']} {found['metadata']['name']}"
+    return f"{found['kind']} {name_of(found)}"
 
 
 def key_of(found: Object) -> tuple[str, str, str]:

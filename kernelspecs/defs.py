@@ -15,6 +15,18 @@ PY4J = "0.10.9.7"  # what Spark 3.5 ships; its file name has the version
 PYSPARK_PATH = f"{SPARK_HOME}/python:{SPARK_HOME}/python/lib/py4j-{PY4J}-src.zip"
 
 
+# On each platform of containers: NAME_docker, NAME_swarm, NAME_kubernetes.
+CONTAINER_KERNELS = [
+    "python",
+    "python_tf",
+    "R",
+    "scala",
+    "spark_python",
+    "spark_R",
+    "spark_scala",
+]
+
+
 def command(program: list[str], options: list[str], **more: str) -> list[str]:
     """What the gateway runs.
 

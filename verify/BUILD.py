@@ -4,6 +4,7 @@ What starts a real gateway is `//deploy:platforms`, a part of the keys of those 
 """
 
 from buildlib.rules import filegroup, glob, kernel_check
+from kernelspecs.defs import CONTAINER_KERNELS
 
 filegroup(
     name="verify",
@@ -36,18 +37,7 @@ kernel_check(
             "kernel-tf-py",
         )
     },
-    kernelspecs=[
-        f"//kernelspecs:{kernel}_kubernetes"
-        for kernel in (
-            "python",
-            "python_tf",
-            "R",
-            "scala",
-            "spark_python",
-            "spark_R",
-            "spark_scala",
-        )
-    ],
+    kernelspecs=[f"//kernelspecs:{kernel}_kubernetes" for kernel in CONTAINER_KERNELS],
     srcs=["//verify", "//deploy:platforms", "//deploy:cluster", "//deploy:kubernetes"],
     cluster=True,
     doc="all kernelspecs for Kubernetes under the real gateway, on the cluster of a --context",

@@ -16,8 +16,8 @@ from typing import IO, TYPE_CHECKING
 from buildlib.errors import ActionError, InputError
 from deploy import manifests
 from deploy.kubectl import Kubectl, Object
-from deploy.kubernetes import Kubernetes
-from deploy.manifests import USUAL
+from deploy.kubernetes import Kubernetes, kernels_of
+from deploy.manifests import USUAL, name_of
 from deploy.platform import GRACE, KERNELS, NotUp, Say
 from verify import owner
 from verify.engine import LABEL
@@ -80,14 +80,14 @@ class Cluster:
 
     def namespaces(self, run: str) -> set[str]:
         """A run's: its own two, and such as its gateway has made for kernels."""
-        found = map(_name, self.kubectl.find("namespace"))
+        found = map(name_of, self.kubectl.find("namespace"))
         return {name for name in found if name.startswith(run)}
 
     def executors(self, run: str, kernel_id: str) -> set[str]:
         """Pods of Spark's executors that run for a kernel."""
         which = f"kernel_id={kernel_id},component=worker"
         found = self.kubectl.find("pod", namespace=kernels_of(run), label=which)
-        return {each["metadata"]["name"] for each in found}
+        return set(map(name_of, found))
 
     def runs_a_job(self, run: str, driver: str) -> bool:
         """Whether Spark has a job that runs, as its driver's own server says."""
@@ -112,7 +112,7 @@ class Cluster:
         """All there is of kernels: pods, and the services and config maps that Spark makes."""
         kinds = "pod,service,configmap"
         found = self.kubectl.find(kinds, namespace=kernels_of(run))
-        return [manifests.title(each) for each in found if _name(each) != _OF_CLUSTER]
+        return [manifests.title(each) for each in found if name_of(each) != _OF_CLUSTER]
 
     def try_to_make(self, found: Object) -> str:
         """Ask the cluster whether it would take an object; what it says where it would not."""
@@ -185,12 +185,3 @@ class Forwarded(Kubernetes):
 
 def _unheard(line: str) -> None:
     """Nobody waits for a line of progress."""
-
-
-def kernels_of(run: str) -> str:
-    """The namespace of a run's kernels."""
-    return f"{run}-kernels"
-
-
-def _name(found: Object) -> str:
-    return str(found["metadata"]["name"])

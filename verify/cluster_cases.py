@@ -9,7 +9,7 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from verify.cluster import kernels_of
+from deploy.kubernetes import kernels_of
 from verify.gateway_cases import CREATED, REFUSE_SECONDS, Session, language_of, post, said
 from verify.languages import LANGUAGES
 from verify.rules import Broken

@@ -12,9 +12,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from buildlib.build.execution.session import Session, build_in_order
-from buildlib.build.workspace import Workspace
 from deploy import manifests
+from tests.support.deploy_rendered import render_deploy
 from tests.support.go_program import go_program
 
 pytestmark = pytest.mark.slow
@@ -34,10 +33,7 @@ Template = Callable[..., list[Object]]
 
 @pytest.fixture(scope="module")
 def helm(tmp_path_factory) -> str:
-    own = Workspace(str(ROOT), store_root=str(tmp_path_factory.mktemp("store")))
-    session = Session(own, say=lambda line: None)
-    session.start([label for label in own.graph.order if label.package == "deploy"])
-    build_in_order(session)
+    render_deploy(tmp_path_factory.mktemp("store"))
     return go_program("helm")
 
 

@@ -11,7 +11,6 @@ from typing import Any
 import kubernetes_validate
 import pytest
 
-from buildlib.build.execution.session import Session, build_in_order
 from buildlib.build.workspace import Workspace
 from buildlib.core.model.label import parse_label
 from buildlib.core.model.target import image_name
@@ -19,6 +18,7 @@ from buildlib.errors import InputError
 from deploy import manifests
 from deploy.kubectl import Kubectl
 from deploy.overlays import BASE, Overlays
+from tests.support.deploy_rendered import render_deploy
 from tests.support.go_program import go_program
 
 pytestmark = pytest.mark.slow
@@ -38,11 +38,7 @@ Make = Callable[..., list[Object]]
 @pytest.fixture(scope="module")
 def make(tmp_path_factory) -> Make:
     """`make("puller", …)`: the objects of the base with these overlays, as `deploy` gets them."""
-    own = Workspace(str(ROOT), store_root=str(tmp_path_factory.mktemp("store")))
-    session = Session(own, say=lambda line: None)
-    labels = [label for label in own.graph.order if str(label).startswith(BASE)]
-    session.start(labels)
-    build_in_order(session)
+    render_deploy(tmp_path_factory.mktemp("store"), BASE)
     folder = tmp_path_factory.mktemp("kustomize")
     (folder / "kubernetes").symlink_to(FOLDER)
     stub = folder / "kubectl"
