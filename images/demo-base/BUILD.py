@@ -33,6 +33,7 @@ tarball(
             "opt/hadoop/libexec/container-executor": "container_executor.py",
             "opt/hadoop/libexec/start-history-server.sh": "start-history-server.sh",
             "opt/spark/conf/spark-defaults.conf": "spark-defaults.conf",
+            "usr/local/bin/check-hadoop.sh": "check-hadoop.sh",
             "usr/local/bin/bootstrap-yarn-spark.sh": "bootstrap-yarn-spark.sh",
             **{f"opt/hadoop/etc/templates/{name}": f"templates/{name}" for name in TEMPLATES},
         }
@@ -42,6 +43,7 @@ tarball(
         "opt/hadoop/libexec/container-executor",
         "opt/hadoop/libexec/start-history-server.sh",
         "usr/local/bin/bootstrap-yarn-spark.sh",
+        "usr/local/bin/check-hadoop.sh",
     ],
     doc="Hadoop's commands and settings, and what starts it",
 )
@@ -53,6 +55,7 @@ docker_image(
     srcs=[":hadoop", ":toree", ":setup", "sudoers"],
     apt=["procps", "sudo", "supervisor"],
     python="requirements.in",
+    build_args={"SPARK_VER": setting("spark.version")},
     flavours=["debian"],
     tags=[setting("spark.version")],
     description="HDFS, YARN and Spark in one container, with Python, R and Scala kernels",
