@@ -17,7 +17,7 @@ from typing import NamedTuple
 from buildlib.outside.web.errors import HttpError
 from buildlib.outside.web.http import HttpClient
 
-_NOT_FOUND, _BAD_GATEWAY = 404, 502
+_OK, _NOT_FOUND, _BAD_GATEWAY = 200, 404, 502
 
 
 class Relay(NamedTuple):
@@ -53,7 +53,7 @@ def relay(base: str, client: HttpClient) -> Iterator[Relay]:
                 return _NOT_FOUND, b""
             url = base + self.path.removeprefix(f"/{word}")
             try:
-                return 200, client.retrying(lambda: b"".join(client.chunks(client.get(url, {}))))
+                return _OK, client.page(url, "*/*")[1].data
             except HttpError as error:
                 if error.kind == "absent":
                     return _NOT_FOUND, b""
