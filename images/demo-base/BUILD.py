@@ -11,12 +11,10 @@ maven_jars(
     artifacts=[
         f"org.apache.hadoop:{artifact}:{HADOOP}"
         for artifact in (
-            "hadoop-common",
+            "hadoop-client",
             "hadoop-hdfs",
-            "hadoop-hdfs-client",
             "hadoop-mapreduce-client-hs",
             "hadoop-mapreduce-client-shuffle",
-            "hadoop-yarn-client",
             "hadoop-yarn-server-nodemanager",
             "hadoop-yarn-server-resourcemanager",
             "hadoop-yarn-server-timelineservice",
