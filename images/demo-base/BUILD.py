@@ -1,12 +1,35 @@
 """HDFS, YARN and Spark in one container: a cluster to try things with."""
 
-from buildlib.rules import docker_image, filegroup, setting, tarball
+from buildlib.rules import docker_image, maven_jars, setting, tarball
 from images.defs import INSTALLER
 
-filegroup(
+HADOOP = setting("hadoop.version")
+
+# What HDFS, YARN and MapReduce's shuffle and history server run of. hadoop-hdfs's tests have the
+# web pages of HDFS, without which no daemon of it starts.
+maven_jars(
     name="hadoop",
-    srcs=["hadoop.tar"],
-    doc="Hadoop's jars",
+    artifacts=[
+        f"org.apache.hadoop:{artifact}:{HADOOP}"
+        for artifact in (
+            "hadoop-client",
+            "hadoop-hdfs",
+            "hadoop-mapreduce-client-hs",
+            "hadoop-mapreduce-client-shuffle",
+            "hadoop-yarn-server-nodemanager",
+            "hadoop-yarn-server-resourcemanager",
+            "hadoop-yarn-server-timelineservice",
+        )
+    ]
+    + [f"org.apache.hadoop:hadoop-hdfs:{HADOOP}:tests"],
+    exclude=[
+        "log4j:log4j",  # reload4j has the same classes, mended
+        "org.slf4j:slf4j-log4j12",
+        "io.netty:netty-resolver-dns-native-macos",
+        "io.netty:netty-transport-native-kqueue",
+    ],
+    folder="opt/hadoop/lib",
+    doc="the jars of Hadoop at /opt/hadoop/lib",
 )
 
 tarball(
@@ -28,6 +51,7 @@ tarball(
     name="setup",
     parts={
         "all": {
+            "etc/sudoers.d/yarn": "sudoers",
             "opt/hadoop/bin/hadoop": "hadoop.sh",
             "opt/hadoop/etc/container-executor.cfg": "container-executor.cfg",
             "opt/hadoop/libexec/container-executor": "container_executor.py",
@@ -52,7 +76,7 @@ docker_image(
     name="demo-base",
     parent="//images/kernel-spark-r:environment",
     bases=INSTALLER,
-    srcs=[":hadoop", ":toree", ":setup", "sudoers"],
+    srcs=[":hadoop", ":toree", ":setup"],
     apt=["procps", "sudo", "supervisor"],
     python="requirements.in",
     build_args={"SPARK_VER": setting("spark.version")},

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Asks each daemon that runs here over HTTP, and names those that do not serve: dead ones, and ones
-# that hang. Without daemons, all is well.
+# that hang. Without daemons, all is well. Arguments: which ones, if not all.
 set -u
 
 HOST=$(uname -n)
@@ -25,8 +25,10 @@ serves() { # daemon
 }
 
 [ -f "$SUPERVISOR" ] || exit 0
+# shellcheck disable=SC2046 # names are words
+[ $# -gt 0 ] || set -- $(sed -n 's/^\[program:\(.*\)\]$/\1/p' "$SUPERVISOR")
 bad=
-for daemon in ${*:-$(sed -n 's/^\[program:\(.*\)\]$/\1/p' "$SUPERVISOR")}; do
+for daemon in "$@"; do
     serves "$daemon" || bad="$bad $daemon"
 done
 [ -z "$bad" ] || {
