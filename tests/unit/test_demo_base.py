@@ -39,7 +39,7 @@ def hadoop(tmp_path):
         ("hdfs dfsadmin -report", "org.apache.hadoop.hdfs.tools.DFSAdmin -report"),
         ("hdfs namenode -format", "org.apache.hadoop.hdfs.server.namenode.NameNode -format"),
         ("yarn app -list", "org.apache.hadoop.yarn.client.cli.ApplicationCLI application -list"),
-        ("yarn container -kill", "org.apache.hadoop.yarn.client.cli.ApplicationCLI container -kill"),
+        ("yarn container -x", "org.apache.hadoop.yarn.client.cli.ApplicationCLI container -x"),
         ("yarn node -list", "org.apache.hadoop.yarn.client.cli.NodeCLI -list"),
         ("yarn org.apache.hadoop.X -y", "org.apache.hadoop.X -y"),
     ],
