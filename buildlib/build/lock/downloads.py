@@ -50,4 +50,4 @@ def _download(client: HttpClient, content: ContentStore, url: str) -> Stored:
                 out.write(chunk)
             return out.commit()
 
-    return client.retrying(once)
+    return client.retrying(url, once)
