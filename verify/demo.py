@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 FILE = Path(__file__).parents[1] / "deploy/demo.yaml"
 USER = "bob"
 """Whose kernels the cases start, where they need no other."""
+ADMIN = "jovyan"
+"""Who may see all applications."""
 RESOURCEMANAGER, NAMENODE = 8088, 9870
 OVER = ("FINISHED", "FAILED", "KILLED")
 """States that an application does not leave."""
@@ -72,7 +74,8 @@ class Yarn:
 
     def applications(self, name: str = "") -> list[dict[str, Any]]:
         """Its applications, or those of a kernel, which are called by its ID; the oldest first."""
-        found = (self._ask("/ws/v1/cluster/apps").get("apps") or {}).get("app") or []
+        asked = f"/ws/v1/cluster/apps?{urlencode({'user.name': ADMIN})}"
+        found = (self._ask(asked).get("apps") or {}).get("app") or []
         return sorted((app for app in found if name in app["name"]), key=lambda app: str(app["id"]))
 
     def state(self, application: str) -> str:
@@ -84,10 +87,10 @@ class Yarn:
         found = self.applications(name)
         return [f"{app['id']} ({app['state']})" for app in found if app["state"] not in OVER]
 
-    def runs_a_job(self, application: str) -> bool:
-        """Whether Spark has a job that runs, as its driver's own server says."""
-        path = f"/proxy/{application}/api/v1/applications/{application}/jobs?status=running"
-        return bool(self._ask(path))
+    def runs_a_job(self, application: str, user: str) -> bool:
+        """Whether Spark has a job that runs, as its driver's own server tells a user."""
+        path = f"/proxy/{application}/api/v1/applications/{application}/jobs"
+        return bool(self._ask(f"{path}?{urlencode({'status': 'running', 'user.name': user})}"))
 
     def end(self, application: str, user: str) -> int:
         """End an application in the name of a user; returns the answer's status."""

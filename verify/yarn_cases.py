@@ -137,7 +137,7 @@ class YarnLife(Life):
 
     def _computes(self, session: Session) -> bool:
         yarn = self._server.yarn
-        return any(yarn.runs_a_job(app["id"]) for app in yarn.applications(session.id))
+        return any(yarn.runs_a_job(app["id"], USER) for app in yarn.applications(session.id))
 
 
 def misplaced(
@@ -202,7 +202,7 @@ class Neighbours:
         """A user's code can neither read what is another's, nor signal it, nor become somebody."""
         other, own = self._both()
         server = self._server
-        [application] = unfinished(server, other.id)
+        application = application_of(server, other.id, "yarn-neighbours")
         secret = f"/home/{OTHER}/verify-secret"
         outcome = other.channels.run(f'open("{secret}", "w").write("s3cret")')
         # With a mask that lets others read: the folder has to keep them out.
@@ -237,7 +237,7 @@ class Neighbours:
         """A kernel whose application YARN has killed is gone for the gateway, too."""
         other, _ = self._both()
         server = self._server
-        [application] = unfinished(server, other.id)
+        application = application_of(server, other.id, "yarn-killed")
         other.channels.close()  # with a client, the gateway would start it again
         status = server.yarn.end(application, OTHER)
         begun = server.pace.mark()
@@ -258,7 +258,7 @@ class Neighbours:
         """In client mode the kernel outlives its application; its next job is told, and it ends."""
         _, own = self._both()
         server, python = self._server, LANGUAGES["python"]
-        [application] = unfinished(server, own.id)
+        application = application_of(server, own.id, "yarn-killed")
         server.yarn.end(application, USER)
         over(server, own.id, "yarn-killed")
         outcome = own.channels.run(python.spark_sum)
@@ -368,6 +368,18 @@ def unfinished(server: Server, kernel: str) -> list[str]:
     """IDs of a kernel's applications that are not over."""
     found = server.yarn.applications(kernel)
     return [str(app["id"]) for app in found if app["state"] not in OVER]
+
+
+def application_of(server: Server, kernel: str, rule: str) -> str:
+    """The ID of the one application of a kernel that is not over.
+
+    Raises:
+        Broken: It has none, or several.
+    """
+    found = unfinished(server, kernel)
+    if len(found) != 1:
+        raise Broken(rule, f"the kernel has {len(found)} applications that run, and not one")
+    return found[0]
 
 
 def over(server: Server, kernel: str, rule: str) -> list[str]:

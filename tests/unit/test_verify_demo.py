@@ -131,9 +131,9 @@ def test_what_yarn_says_of_a_kernels_applications(cluster):
     assert [app["name"] for app in yarn.applications()] == ["k1", "k2"]
     assert yarn.unfinished() == ["application_1_0002 (RUNNING)"]
     assert yarn.unfinished("k1") == []
-    assert not yarn.runs_a_job("application_1_0002")
+    assert not yarn.runs_a_job("application_1_0002", "bob")
     cluster.jobs = [{"jobId": 1}]
-    assert yarn.runs_a_job("application_1_0002")
+    assert yarn.runs_a_job("application_1_0002", "bob")
     assert cluster.asked[-1].startswith("GET /proxy/application_1_0002/api/v1/applications/")
 
 
