@@ -47,7 +47,9 @@ esac
 # --- The gateway's settings --------------------------------------------------------------------------
 
 export YARN_HOST="${YARN_HOST:-$host}"
-export EG_YARN_ENDPOINT="${EG_YARN_ENDPOINT:-http://$YARN_HOST:8088/ws/v1/cluster}"
+# The gateway of today adds the path itself; in older settings it is there.
+EG_YARN_ENDPOINT=${EG_YARN_ENDPOINT:-http://$YARN_HOST:8088}
+export EG_YARN_ENDPOINT="${EG_YARN_ENDPOINT%/ws/v1/cluster}"
 # Drivers in client mode run in this container, where Spark and its settings are.
 export EG_REMOTE_HOSTS="${EG_REMOTE_HOSTS:-localhost}"
 export EG_DEFAULT_KERNEL_NAME="${EG_DEFAULT_KERNEL_NAME:-${KG_DEFAULT_KERNEL_NAME:-spark_python_yarn_client}}"
