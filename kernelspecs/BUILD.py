@@ -31,7 +31,6 @@ SCRIPTS = {
     "swarm": "launch_docker.py",
     "kubernetes": "launch_kubernetes.py",
     "operator": "launch_custom_resource.py",
-    "distributed": "launch_ipykernel.py",
 }
 STARTERS = {
     "docker": "//launchers/docker",
@@ -40,7 +39,7 @@ STARTERS = {
     "operator": "//launchers/kubernetes:custom_resource",
 }
 RUN_SH = {"kubernetes": "kubernetes", "yarn_client": "yarn", "yarn_cluster": "yarn",
-          "yarn_remote": "dask"}  # fmt: skip
+          "yarn_remote": "dask", "distributed": "distributed"}  # fmt: skip
 
 # --- The table ------------------------------------------------------------------------------------
 
@@ -105,10 +104,14 @@ TABLE = [
 
 for name, display_name, language, platform, image, spark in TABLE:
     on_spark = bool(image and spark)
-    submits = platform.startswith("yarn") or (platform == "kubernetes" and on_spark)
+    on_hosts = platform == "distributed" or platform.startswith("yarn")
+    submits = on_hosts or (platform == "kubernetes" and on_spark)
     script = SCRIPTS.get(platform, "")
     program = (
-        ["{resource_dir}/bin/run.sh"]
+        # A list of executables in the archive is in the keys of all its parts, so of all images.
+        ["sh", "{resource_dir}/bin/run.sh"]
+        if platform == "distributed"
+        else ["{resource_dir}/bin/run.sh"]
         if submits
         # The gateway runs its own interpreter for a bare `python`.
         else ["python", f"{{resource_dir}}/scripts/{script}"]
@@ -124,6 +127,8 @@ for name, display_name, language, platform, image, spark in TABLE:
     if submits:
         resources["bin/run.sh"] = f"bin/{RUN_SH[platform]}.sh"
         resources["bin/options.sh"] = "bin/options.sh"
+    if on_hosts:
+        resources["bin/hosts.sh"] = "bin/hosts.sh"
     if platform == "kubernetes" and on_spark:
         environment = kubernetes_environment(language)
     elif platform == "operator":
