@@ -18,7 +18,7 @@ PUBLISH = {
     "EG_PUBLISH": "127.0.0.1:8888",
     "RESOURCEMANAGER_PUBLISH": "127.0.0.1:8088",
     "NODEMANAGER_PUBLISH": "127.0.0.1:8042",
-    "HISTORY_PUBLISH": "127.0.0.1:19888",
+    "HISTORY_PUBLISH": "127.0.0.1:18080",
 }
 """Variables of the files: where the gateway and the pages of Hadoop are published."""
 DATA = "DEMO_DATA"

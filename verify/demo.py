@@ -161,6 +161,7 @@ def place() -> Place:
         on_engine=False,
         user=USER,
         yarn=True,
+        python="/opt/enterprise-gateway/bin/python",
     )
 
 

@@ -58,6 +58,7 @@ class Place(NamedTuple):
         cluster: What is tried on it beside what a gateway does everywhere; None where nothing is.
         user: Whose kernels they are; empty for the run's own name.
         yarn: Whether it is the demo, whose Spark runs on YARN.
+        python: The gateway's own Python in its image.
     """
 
     start: Callable[[Engine, Gateway], Platform]
@@ -69,6 +70,7 @@ class Place(NamedTuple):
     cluster: Cluster | None = None
     user: str = ""
     yarn: bool = False
+    python: str = "python"
 
 
 def _on_docker(engine: Engine, gateway: Gateway) -> Platform:

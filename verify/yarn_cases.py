@@ -43,7 +43,7 @@ NOTICE_SECONDS = 30.0  # the gateway asks after its kernels every 3 s
 QUEUE_SECONDS = 20  # that a kernel is given while the queue is full
 CONTAINER = "CONTAINER_ID"
 """The variable by which a process knows its container of YARN."""
-PAGES = {"ResourceManager": 8088, "NodeManager": 8042, "history": 19888}
+PAGES = {"ResourceManager": 8088, "NodeManager": 8042, "history": 18080}
 
 
 REPORT = """

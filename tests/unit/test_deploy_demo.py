@@ -58,7 +58,7 @@ def test_all_is_on_one_network_with_one_volume_and_reached_from_this_host_only(p
     ports: dict[str, Any] = {}
     for body in bodies:
         ports |= body["HostConfig"]["PortBindings"]
-    assert ports.keys() == {"8888/tcp", "8088/tcp", "8042/tcp", "19888/tcp"}
+    assert ports.keys() == {"8888/tcp", "8088/tcp", "8042/tcp", "18080/tcp"}
     assert {binding["HostIp"] for [binding] in ports.values()} == {"127.0.0.1"}
     mounts = [mount for body in bodies for mount in body["HostConfig"]["Mounts"]]
     assert mounts == [{"Type": "volume", "Source": usual, "Target": "/var/lib/hadoop"}]
