@@ -109,6 +109,13 @@ rendered(
     doc="overlay: kernelspecs from their own image",
 )
 rendered(
+    name="kubernetes_openshift",
+    template="kubernetes/overlays/openshift/gateway.yaml.in",
+    out="kubernetes/overlays/openshift/gateway.yaml",
+    images=GATEWAY,
+    doc="overlay: pods name no user",
+)
+rendered(
     name="kubernetes_puller",
     template="kubernetes/overlays/puller/puller.yaml.in",
     out="kubernetes/overlays/puller/puller.yaml",
@@ -146,8 +153,31 @@ COPY_KERNELSPECS = """{{- with .Values.kernelspecs }}
       # {{- fail "kernelspecs: say one of image, claim and nfs.server" }}
       # {{- end }}
       # {{- end }}
-      # {{- with .Values.kernelspecs.image }}
+      # {{- if or .Values.openshift .Values.kernelspecs.image }}
       initContainers:
+      # {{- end }}
+      # {{- if .Values.openshift }}
+        - name: name-user
+          image: "{{ .Values.image }}"
+          imagePullPolicy: IfNotPresent
+          command:
+            - sh
+            - -c
+            - |
+              cat /etc/passwd >/to/passwd
+              id -un || echo "gateway:x:$(id -u):$(id -g)::/tmp:/bin/sh" >>/to/passwd
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities:
+              drop: [ALL]
+          resources:
+            requests: {cpu: 50m, memory: 32Mi}
+            limits: {memory: 128Mi}
+          volumeMounts:
+            - {name: passwd, mountPath: /to}
+      # {{- end }}
+      # {{- with .Values.kernelspecs.image }}
         - name: kernelspecs
           image: "{{ . }}"
           imagePullPolicy: IfNotPresent
@@ -195,6 +225,9 @@ app: enterprise-gateway, component: kernel
             # {{- if or .image .claim .nfs.server }}
             - {name: kernelspecs, mountPath: /usr/local/share/jupyter/kernels, readOnly: true}
             # {{- end }}
+            # {{- end }}
+            # {{- if .Values.openshift }}
+            - {name: passwd, mountPath: /etc/passwd, subPath: passwd, readOnly: true}
             # {{- end }}""",
         "VOLUME_KERNELSPECS": """{{- with .Values.kernelspecs }}
         # {{- if .image }}
@@ -206,6 +239,10 @@ app: enterprise-gateway, component: kernel
             claimName: {{ .claim | default "kernelspecs" | quote }}
             readOnly: true
         # {{- end }}
+        # {{- end }}
+        # {{- if .Values.openshift }}
+        - name: passwd
+          emptyDir: {sizeLimit: 1Mi}
         # {{- end }}""",
         "MORE_ENV": """{{- if .Values.openshift }}
             - {name: EG_KUBERNETES_CLUSTER_UIDS, value: "True"}

@@ -8,6 +8,12 @@ say() {
     printf 'start-enterprise-gateway: %s\n' "$*" >&2
 }
 
+# A uid without a name: the server asks for it.
+if ! id -un >/dev/null 2>&1; then
+    export USER="${USER:-jovyan}"
+    export LOGNAME="${LOGNAME:-$USER}"
+fi
+
 # --- Where it listens: the old names win, as they always have --------------------------------------
 
 export EG_IP="${KG_IP:-${EG_IP:-0.0.0.0}}"

@@ -285,7 +285,7 @@ def test_the_example_of_the_page_is_an_overlay(make, tmp_path):
     assert env(objects)["EG_DEFAULT_KERNEL_NAME"] == "R_kubernetes"
     assert not manifests.examples(objects)
     assert overlays.targets([folder])["also"] == [
-        f"{BASE}_{name}" for name in ("gpus", "kernelspecs-image", "puller")
+        f"{BASE}_{name}" for name in ("gpus", "kernelspecs-image", "openshift", "puller")
     ]
 
 
