@@ -301,7 +301,8 @@ def launch(words: list[str], user: User, settings: Settings) -> int:
     places = [f"{local}/usercache/{user.name}/appcache/{application}" for local in local_dirs]
     if work not in [f"{place}/{container}" for place in places]:
         raise Refused(ROOT_DIRS, f"{work!r} is not the folder of this container")
-    below(pid_file, settings.local_dirs)
+    for path in (script_file, token_file, pid_file):
+        below(path, settings.local_dirs)
     script, tokens = (read_as_manager(path, settings) for path in (script_file, token_file))
     give_user_folders(user, local_dirs, settings)
     give_log_folders(application, user, logs, settings)
@@ -380,7 +381,7 @@ def remove(path: str) -> None:
         return
     failed: list[str] = []
     shutil.rmtree(path, onerror=lambda _call, place, _error: failed.append(place))
-    if [place for place in failed if place != path] or os.listdir(path):
+    if [place for place in failed if place != path] or (os.path.isdir(path) and os.listdir(path)):
         raise OSError(f"{path}: not all of it could be deleted")
 
 
