@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from buildlib.core.rules.filegroup import filegroup as filegroup
     from buildlib.core.rules.kernel_check import kernel_check as kernel_check
     from buildlib.core.rules.kernelspec import kernelspec as kernelspec
+    from buildlib.core.rules.maven_jars import maven_jars as maven_jars
     from buildlib.core.rules.rendered import rendered as rendered
     from buildlib.core.rules.rootfs import rootfs as rootfs
     from buildlib.core.rules.tarball import tarball as tarball

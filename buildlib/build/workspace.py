@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -457,8 +457,14 @@ class Workspace:
         log: Callable[[str], None] | None = None,
         *,
         observer: Observer | None = None,
+        tell: Callable[[str], object] | None = None,
     ) -> None:
         """Fetch files into the content store; by default, progress is shown on standard error.
+
+        Args:
+            log: Takes a line about how much is fetched.
+            observer: Takes the progress instead.
+            tell: Takes a line about each server that makes us wait instead.
 
         Raises:
             ActionError: A file cannot be had, or is not what the lock says.
@@ -472,8 +478,14 @@ class Workspace:
         if log is not None:
             log(f"fetching {len(missing)} files")
         network = self.settings.network
-        with nullcontext(observer) if observer else progress_for(sys.stderr) as progress:
-            Fetcher(self.store, network, observer=progress, offline=self.offline).fetch(missing)
+        with progress_for(sys.stderr) as progress:
+            Fetcher(
+                self.store,
+                network,
+                observer=observer or progress,
+                offline=self.offline,
+                tell=tell or progress.tell,
+            ).fetch(missing)
 
 
 def in_ci() -> bool:

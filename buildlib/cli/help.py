@@ -40,7 +40,7 @@ def overview() -> str:
         "",
         "Without a verb it is build. A target is a label (//images/kernel-py), a pattern",
         "(//images/...) or a task name (kernel-py, build:kernel-py).",
-        f"`{DOOR} help VERB` shows a verb's options.",
+        f"`{DOOR} help VERB` shows a verb's options, `{DOOR} --version` the family's version.",
     ]
     return "\n".join(lines) + "\n"
 

@@ -88,6 +88,11 @@ def _dispatch(words: list[str]) -> int:
         rest = [word for word in words if word != "help" and not word.startswith("-")]
         show(find(rest[0]) if rest else None, as_json="--json" in words)
         return 0
+    if first is None and "--version" in words:
+        from buildlib.cli.common import open_workspace
+
+        sys.stdout.write(f"{open_workspace(Call((), {}, {}, '')).version}\n")
+        return 0
     if first is not None and first in names():
         words.remove(first)
         verb = find(first)

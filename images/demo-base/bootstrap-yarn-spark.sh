@@ -9,6 +9,7 @@ export HADOOP_HOME HADOOP_CONF_DIR="${HADOOP_CONF_DIR:-$HADOOP_HOME/etc/hadoop}"
 TEMPLATES=$HADOOP_HOME/etc/templates
 DATA=/var/lib/hadoop
 LOGS=/var/log/hadoop
+CHECK=/usr/local/bin/check-hadoop.sh
 SUPERVISOR=$HADOOP_CONF_DIR/supervisord.conf
 HOST=$(uname -n)
 YARN_HOST=${YARN_HOST:-$HOST}
@@ -27,10 +28,10 @@ fail() { # message, fix, exit code
 pages() {
     cat <<END
 Web pages, once they are published (-p 8088:8088 and so on):
-  YARN, its applications and nodes     http://$YARN_HOST:8088
+  YARN, its applications and nodes      http://$YARN_HOST:8088
   this node of YARN, logs of containers http://$HOST:8042
-  HDFS and its files                   http://$YARN_HOST:9870
-  history of Spark's applications      http://$YARN_HOST:18080
+  HDFS and its files                    http://$YARN_HOST:9870
+  history of Spark's applications       http://$YARN_HOST:18080
 The pages link to each other by host name: on your computer, let /etc/hosts say "127.0.0.1 $YARN_HOST".
 END
 }
@@ -129,11 +130,13 @@ for template in "$TEMPLATES"/*; do
 done
 
 write_supervisor() {
+    log=/dev/stdout # whoever works in a terminal has it in a file
+    [ ! -t 0 ] || log=$LOGS/supervisord.log
     cat <<END
 [supervisord]
 nodaemon=true
 silent=true
-logfile=/dev/stdout
+logfile=$log
 logfile_maxbytes=0
 pidfile=$LOGS/supervisord.pid
 ; In one group: all get the signal to end at once.
@@ -187,26 +190,18 @@ serve() { # what for, command...: wait until the command succeeds
     done
 }
 
-# The functions below are named in arguments of `serve`.
+# Named in arguments of `serve`.
 # shellcheck disable=SC2329
-get() { # address: what it says
-    curl --silent --fail --max-time 5 "http://$1"
+joined() { # whether YARN has this node
+    id=$(curl --silent --fail --max-time 5 "http://$HOST:8042/ws/v1/node/info" |
+        grep -o '"id":"[^"]*"') || return
+    curl --silent --fail --max-time 5 "http://$YARN_HOST:8088/ws/v1/cluster/nodes?states=RUNNING" |
+        grep -qF "$id"
 }
 
-# shellcheck disable=SC2329
-hdfs_serves() {
-    get "$HOST:9870/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState" |
-        tr -d ' \n' | grep -q '"FSState":"Operational".*"NumLiveDataNodes":[1-9]'
-}
-
-# shellcheck disable=SC2329
-yarn_serves() { # whether this host is one of its nodes
-    id=$(get "$HOST:8042/ws/v1/node/info" | grep -o '"id":"[^"]*"') || return
-    get "$YARN_HOST:8088/ws/v1/cluster/nodes?states=RUNNING" | grep -qF "$id"
-}
-
-put() { # path, owner, group, mode in HDFS
+put() { # path, owner, group, mode in HDFS; what is there stays as it is
     place="$HOST:9870/webhdfs/v1$1?user.name=$(id -un)"
+    ! curl --silent --fail --max-time 60 --output /dev/null "http://$place&op=GETFILESTATUS" || return 0
     for call in "op=MKDIRS&permission=$4" "op=SETPERMISSION&permission=$4" \
         "op=SETOWNER&owner=$2&group=$3"; do
         curl --silent --fail --show-error --max-time 60 --output /dev/null -X PUT \
@@ -215,12 +210,12 @@ put() { # path, owner, group, mode in HDFS
 }
 
 make_folders() {
-    put /tmp hdfs users 1777
-    put /tmp/hive hdfs users 1777
-    put /tmp/logs hdfs users 1777
-    put /user hdfs users 755
-    put /spark hdfs users 755
-    put /spark/events hdfs users 1777
+    put /tmp jovyan users 1777
+    put /tmp/hive jovyan users 1777
+    put /tmp/logs jovyan users 1777
+    put /user jovyan users 755
+    put /spark jovyan users 755
+    put /spark/events jovyan users 1777
     for user in root jovyan elyra bob alice; do
         put "/user/$user" "$user" users 700
     done
@@ -241,10 +236,10 @@ if [ -n "$daemons" ]; then
     supervisord --configuration "$SUPERVISOR" &
     supervisor=$!
     if runs namenode; then
-        serve "HDFS serves" hdfs_serves
+        serve "HDFS serves" "$CHECK" namenode
         make_folders
     fi
-    serve "YARN knows the node $HOST" yarn_serves
+    serve "YARN has the node $HOST" joined
     say "$(echo "$daemons" | tr ' ' ,) are up after $(($(date +%s) - began)) s"
     pages >&2
 fi

@@ -2,13 +2,13 @@
 """Runs YARN's containers as the users who asked for them: what the NodeManager may do as root.
 
 Hadoop's own program of this name is native code that no registry has. This one takes the same
-arguments and gives the same exit codes (Hadoop 3.3's LinuxContainerExecutor is written against them),
-and reads the same settings from container-executor.cfg.
+arguments and gives the same exit codes (Hadoop 3.3's LinuxContainerExecutor is written against
+them), and reads settings of the same names from container-executor.cfg.
 
 It is reached by sudo and trusts none of its arguments. As root it does two things: it makes folders
-that belong to a user, below the configured ones, and it becomes that user. Whatever else there is to
-do is done as the user, or as the NodeManager's user where files are the NodeManager's. So a hostile
-argument gives nobody more than what these two users have.
+that belong to a user, below the configured ones, and it becomes that user. Whatever else there is
+to do is done as the user, or as the NodeManager's user where files are the NodeManager's. So a
+hostile argument gives nobody more than what these two users have.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ CONTAINER_ID, PERMISSIONS, CONFIG_FILE, DISABLED, WORK_DIR = 37, 22, 24, 32, 35
 APPLICATION = re.compile(r"application_[0-9]+_[0-9]+", re.ASCII)
 CONTAINER = re.compile(r"container_(e[0-9]+_)?[0-9]+_[0-9]+_[0-9]+_[0-9]+", re.ASCII)
 NAME = re.compile(r"[a-z_][a-z0-9_-]*", re.ASCII)
+NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
 SIGNALS = (0, signal.SIGQUIT, signal.SIGKILL, signal.SIGTERM)
 """What the NodeManager sends: it asks, wants a list of threads, ends, ends at once."""
 
@@ -77,7 +78,7 @@ class User:
     shell: str
 
 
-# --- Settings and arguments ------------------------------------------------------------------------
+# --- Settings and arguments -----------------------------------------------------------------------
 
 
 def read_settings(path: str, caller: int) -> Settings:
@@ -146,7 +147,7 @@ def below(path: str, roots: tuple[str, ...]) -> str:
     return plain
 
 
-# --- Users -----------------------------------------------------------------------------------------
+# --- Users ----------------------------------------------------------------------------------------
 
 
 def become(user: User) -> None:
@@ -171,7 +172,7 @@ def acting_as(uid: int, gid: int) -> Iterator[None]:
         os.setgroups(groups)
 
 
-# --- Folders and files -----------------------------------------------------------------------------
+# --- Folders and files ----------------------------------------------------------------------------
 
 
 def open_folder(path: str) -> int:
@@ -241,26 +242,31 @@ def write_as_user(path: str, data: bytes, mode: int) -> None:
 
 
 def give_user_folders(user: User, local_dirs: list[str], settings: Settings) -> None:
+    """The folders that all of a user's applications share."""
     for local in local_dirs:
         give_folder(f"{local}/usercache/{user.name}", user, settings)
 
 
 def give_log_folders(application: str, user: User, logs: list[str], settings: Settings) -> None:
+    """The folders of an application's logs."""
     for log in logs:
         give_folder(f"{log}/{application}", user, settings)
 
 
-# --- Commands --------------------------------------------------------------------------------------
+# --- Commands -------------------------------------------------------------------------------------
 
 
 def initialize(words: list[str], user: User, settings: Settings) -> int:
     """Fetch what a container needs: APPLICATION CONTAINER TOKENS LOCAL-DIRS LOG-DIRS COMMAND..."""
-    if len(words) < 6:
-        raise Refused(ARGUMENTS, f"{len(words)} arguments are too few")
-    application = checked(words[0], APPLICATION, "application")
-    container = checked(words[1], CONTAINER, "container")
-    local_dirs, logs = chosen(words[3], settings.local_dirs), chosen(words[4], settings.log_dirs)
-    tokens = read_as_manager(words[2], settings)
+    try:
+        application, container, token_file, local_text, log_text, program, *options = words
+    except ValueError as error:
+        raise Refused(ARGUMENTS, f"{len(words)} arguments are too few") from error
+    checked(application, APPLICATION, "application")
+    checked(container, CONTAINER, "container")
+    local_dirs = chosen(local_text, settings.local_dirs)
+    logs = chosen(log_text, settings.log_dirs)
+    tokens = read_as_manager(token_file, settings)
     give_user_folders(user, local_dirs, settings)
     give_log_folders(application, user, logs, settings)
     become(user)
@@ -271,9 +277,9 @@ def initialize(words: list[str], user: User, settings: Settings) -> int:
         for folder in ("appcache", "filecache", f"appcache/{application}"):
             os.makedirs(f"{own}/{folder}", 0o710, exist_ok=True)
     work = f"{local_dirs[0]}/usercache/{user.name}/appcache/{application}"
-    write_as_user(f"{work}/{os.path.basename(words[2])}", tokens, 0o600)
+    write_as_user(f"{work}/{os.path.basename(token_file)}", tokens, 0o600)
     os.chdir(work)
-    run(words[5:], user)
+    run([program, *options], user)
 
 
 def launch(words: list[str], user: User, settings: Settings) -> int:
@@ -281,21 +287,23 @@ def launch(words: list[str], user: User, settings: Settings) -> int:
 
     APPLICATION CONTAINER WORK-DIR SCRIPT TOKENS --http PID-FILE LOCAL-DIRS LOG-DIRS RESOURCES
     """
-    if len(words) != 10:
-        raise Refused(ARGUMENTS, f"{len(words)} arguments, and not 10")
-    application = checked(words[0], APPLICATION, "application")
-    container = checked(words[1], CONTAINER, "container")
-    if words[5] != "--http":
-        raise Refused(DISABLED, "containers serve no https here")
-    if words[9] != "cgroups=none":
-        raise Refused(DISABLED, "there are no control groups here")
-    local_dirs, logs = chosen(words[7], settings.local_dirs), chosen(words[8], settings.log_dirs)
+    try:
+        application, container, work, script_file, token_file, http, *rest = words
+        pid_file, local_text, log_text, resources = rest
+    except ValueError as error:
+        raise Refused(ARGUMENTS, f"{len(words)} arguments, and not 10") from error
+    checked(application, APPLICATION, "application")
+    checked(container, CONTAINER, "container")
+    if http != "--http" or resources != "cgroups=none":
+        raise Refused(DISABLED, f"there is no {http} and no {resources} here")
+    local_dirs = chosen(local_text, settings.local_dirs)
+    logs = chosen(log_text, settings.log_dirs)
     places = [f"{local}/usercache/{user.name}/appcache/{application}" for local in local_dirs]
-    work = words[2].rstrip("/")
     if work not in [f"{place}/{container}" for place in places]:
         raise Refused(ROOT_DIRS, f"{work!r} is not the folder of this container")
-    pid_file = below(words[6], settings.local_dirs)
-    script, tokens = (read_as_manager(path, settings) for path in words[3:5])
+    for path in (script_file, token_file, pid_file):
+        below(path, settings.local_dirs)
+    script, tokens = (read_as_manager(path, settings) for path in (script_file, token_file))
     give_user_folders(user, local_dirs, settings)
     give_log_folders(application, user, logs, settings)
 
@@ -308,7 +316,7 @@ def launch(words: list[str], user: User, settings: Settings) -> int:
             become(user)
             for folder in [f"{log}/{application}" for log in logs] + places:
                 os.makedirs(f"{folder}/{container}", 0o750, exist_ok=True)
-            os.makedirs(f"{work}/tmp", 0o750, exist_ok=True)
+            os.makedirs(f"{work}/tmp", 0o750, exist_ok=True)  # noqa: S108  # the container's own
             write_as_user(f"{work}/launch_container.sh", script, 0o700)
             write_as_user(f"{work}/container_tokens", tokens, 0o600)
             os.chdir(work)
@@ -327,10 +335,11 @@ def launch(words: list[str], user: User, settings: Settings) -> int:
 def send(words: list[str], user: User, settings: Settings) -> int:
     """Signal a container: PROCESS SIGNAL. Nothing that is not the user's is reached."""
     del settings
-    if len(words) != 2 or not all(re.fullmatch(r"[0-9]{1,9}", word, re.ASCII) for word in words):
-        raise Refused(ARGUMENTS, "a process and a signal are wanted, as numbers")
-    process, number = int(words[0]), int(words[1])
-    if process < 2 or number not in SIGNALS:
+    try:
+        process, number = (int(checked(word, NUMBER, "number")) for word in words)
+    except ValueError as error:
+        raise Refused(ARGUMENTS, "a process and a signal are wanted, as numbers") from error
+    if process <= 1 or number not in SIGNALS:  # 0 is this group, 1 is init
         raise Refused(ARGUMENTS, f"process {process} gets no signal {number}")
     become(user)
     try:
@@ -372,7 +381,7 @@ def remove(path: str) -> None:
         return
     failed: list[str] = []
     shutil.rmtree(path, onerror=lambda _call, place, _error: failed.append(place))
-    if [place for place in failed if place != path] or os.listdir(path):
+    if [place for place in failed if place != path] or (os.path.isdir(path) and os.listdir(path)):
         raise OSError(f"{path}: not all of it could be deleted")
 
 
@@ -393,7 +402,7 @@ def names(words: list[str], user: User, settings: Settings) -> int:
 COMMANDS = {"0": initialize, "1": launch, "2": send, "3": delete, "5": names}
 
 
-# --- Processes -------------------------------------------------------------------------------------
+# --- Processes ------------------------------------------------------------------------------------
 
 
 def run(command: list[str], user: User) -> NoReturn:
@@ -420,23 +429,30 @@ def failing_with(code: int) -> Iterator[None]:
     os._exit(code)
 
 
+def obey(words: list[str], caller: int) -> int:
+    """Do what the NodeManager asks for, as root."""
+    settings = read_settings(CONFIG, caller)
+    if words == ["--checksetup"]:
+        return 0
+    try:
+        name, again, command, *rest = words
+    except ValueError as error:
+        raise Refused(ARGUMENTS, "USER USER COMMAND [ARGUMENT...] are wanted") from error
+    user = find_user(name, settings)
+    if again != name:
+        raise Refused(USER_NAME, f"{again!r} is not {name}")
+    if command not in COMMANDS:
+        raise Refused(COMMAND, f"there is no command {command!r}")
+    return COMMANDS[command](rest, user, settings)
+
+
 def main(words: list[str]) -> int:
-    """Do what the NodeManager asks for."""
+    """Become root by sudo, and say in the NodeManager's words how it went."""
     if os.geteuid() != 0:
         os.execv("/usr/bin/sudo", ["sudo", "--non-interactive", SELF, *words])
     os.umask(0)
     try:
-        settings = read_settings(CONFIG, int(os.environ.get("SUDO_UID", "-1")))
-        if words == ["--checksetup"]:
-            return 0
-        if len(words) < 3:
-            raise Refused(ARGUMENTS, "USER USER COMMAND [ARGUMENT...] are wanted")
-        user = find_user(words[0], settings)
-        if words[1] != words[0]:
-            raise Refused(USER_NAME, f"{words[1]!r} is not {words[0]}")
-        if words[2] not in COMMANDS:
-            raise Refused(COMMAND, f"there is no command {words[2]!r}")
-        return COMMANDS[words[2]](words[3:], user, settings)
+        return obey(words, int(os.environ.get("SUDO_UID", "-1")))
     except Refused as error:
         print(f"container-executor: {error}", file=sys.stderr)
         return error.code

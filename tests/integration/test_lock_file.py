@@ -31,7 +31,7 @@ ENTRY = st.builds(
     st.dictionaries(st.sampled_from(["debian", "docker-stacks"]), st.just(digest("on")[:32])),
 )
 LOCK = st.dictionaries(
-    st.sampled_from(["apt", "download", "image", "python", "rootfs"]),
+    st.sampled_from(["apt", "download", "image", "maven", "python", "rootfs"]),
     st.dictionaries(WORD, ENTRY, min_size=1, max_size=3),
 )
 

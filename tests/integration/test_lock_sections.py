@@ -600,7 +600,12 @@ def test_a_file_that_the_index_lacks_is_told(shop: Workshop, verb: Verbs, outsid
 
 @pytest.mark.parametrize(
     ("words", "meant"),
-    [(("pyton",), "python"), (("rootf",), "rootfs"), (("downloads",), "download")],
+    [
+        (("pyton",), "python"),
+        (("rootf",), "rootfs"),
+        (("downloads",), "download"),
+        (("mavn",), "maven"),
+    ],
 )
 def test_a_misspelt_section_is_refused_with_the_line_to_paste(
     shop: Workshop, verb: Verbs, words: tuple[str, ...], meant: str

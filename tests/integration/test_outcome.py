@@ -83,6 +83,51 @@ def test_every_failure_is_told_at_the_end(family: Workshop, verb: Verbs) -> None
     assert {line.split(":")[1] for line in rows(told.out) if line[:7] == "failed:"} == {" a", " c"}
 
 
+@pytest.mark.parametrize(
+    ("roots", "chain", "fan"),
+    [
+        (["b"], ["base", "a"], ["b"]),
+        (["base", "c"], [], ["base", "c"]),
+        (["a", "a2"], ["base"], ["a", "a2"]),
+        (["b", "a2"], None, None),  # b needs a, and a2 could be built beside it
+        (["a", "c"], None, None),
+    ],
+    ids=str,
+)
+def test_what_leaves_doit_nothing_to_schedule(
+    family: Workshop, roots: list[str], chain: list[str] | None, fan: list[str] | None
+) -> None:
+    family.image("images/a2", 'parent="//images/base"', CHILD)
+    session = family.session()
+    session.start(session.workspace.resolve(roots))
+    found = session.chain_and_fan()
+    assert (found is None) == (chain is None)
+    if found:
+        assert [label.name for label in found[0]] == chain
+        assert sorted(label.name for label in found[1]) == fan
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        (["-n", "1"], "1 failed, 1 done, 2 not begun in "),
+        (["-k", "-n", "2"], "1 failed, 3 done in "),
+    ],
+    ids=str,
+)
+def test_a_failure_among_images_of_one_base(
+    shop: Workshop, verb: Verbs, options: list[str], count: str
+) -> None:
+    shop.image("images/base", "", "FROM scratch\nLABEL x=1\n")
+    for name in "abc":
+        shop.image(f"images/{name}", 'parent="//images/base"', CHILD)
+    fails(shop, "a")
+    told = verb("build", *options)
+    assert told.code == 1
+    assert rows(told.out)[0].startswith(count)
+    assert told.err.count("error: the build failed at RUN x") == 1
+
+
 def test_what_is_stopped_is_named(family: Workshop) -> None:
     begun, go_on = threading.Event(), threading.Event()
 

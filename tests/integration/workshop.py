@@ -207,10 +207,11 @@ class Workshop(WorkspaceBuilder):
     def _lock(self) -> dict[str, dict[str, Entry]]:
         return self.read_lock() if (self.root / "images.lock").exists() else {}
 
-    def network(self, *, apt: str = "", pypi: str = "") -> None:
+    def network(self, *, apt: str = "", pypi: str = "", maven: str = "") -> None:
         """Set the mirrors."""
         text = (self.root / "pyproject.toml").read_text().partition("[tool.buildlib.network]")[0]
-        rows = [f'{name} = "{url}"' for name, url in (("apt", apt), ("pypi", pypi)) if url]
+        given = {"apt": apt, "pypi": pypi, "maven": maven}
+        rows = [f'{name} = "{url}"' for name, url in given.items() if url]
         table = "\n".join(["[tool.buildlib.network]", *rows])
         self.file("pyproject.toml", f"{text}{table}\n")
 

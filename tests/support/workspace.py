@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 RULES = (
     "container_files, docker_image, download, external_image, extract, filegroup, glob,"
-    " kernelspec, rendered, rootfs, select, setting, tarball, zip_file"
+    " kernelspec, maven_jars, rendered, rootfs, select, setting, tarball, zip_file"
 )
 IMPORT = f"from buildlib.rules import {RULES}"
 SETTINGS = """\

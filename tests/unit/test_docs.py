@@ -91,6 +91,8 @@ def refuse_unknown(words: list[str], graph: Graph) -> None:
     of_proof = any(word.startswith("verify:") for word in words)
     usual = "verify" if of_proof else "build"
     verb = next((word for word in words if word in names() or word == "help"), usual)
+    if words == ["--version"]:
+        return
     if verb == "help":
         rest = [word for word in words if word != "help" and not word.isupper()]
         assert all(find(word) for word in rest if word != "--json")

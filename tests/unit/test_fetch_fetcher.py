@@ -224,6 +224,22 @@ def test_retry_after_is_waited_for(server, store):
     assert time.monotonic() - start >= 1.0
 
 
+def test_a_wait_is_told_once_however_many_files_wait(server, store):
+    downloads = [server.add(f"/{n}", b"%d" % n, status(503, Retry_After=1)) for n in range(4)]
+    told: list[tuple[str, str]] = []
+
+    def tell(line: str) -> None:
+        told.append((line, threading.current_thread().name))
+
+    Fetcher(store, Network(), retry=FAST._replace(longest_delay=1.0), tell=tell).fetch(downloads)
+    [(line, thread)] = told
+    assert line == (
+        "warning: localhost answers 503 Service Unavailable; trying again in 1.0 s"
+        f" (attempt 2 of {FAST.attempts})"
+    )
+    assert thread == threading.current_thread().name
+
+
 def test_retry_after_is_not_waited_for_longer_than_we_would(server, store):
     download = server.add("/f", b"x", status(429, Retry_After=3600))
     patience = FAST._replace(longest_delay=0.1)

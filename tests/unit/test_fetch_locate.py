@@ -45,6 +45,23 @@ def test_debian_names_are_quoted_as_object_stores_want_it(find):
     ]
 
 
+@pytest.mark.parametrize(
+    ("coordinates", "path"),
+    [
+        (
+            "org.apache.hadoop:hadoop-hdfs:3.3.6",
+            "org/apache/hadoop/hadoop-hdfs/3.3.6/hadoop-hdfs-3.3.6.jar",
+        ),
+        ("log4j:log4j:1.2.17:tests", "log4j/log4j/1.2.17/log4j-1.2.17-tests.jar"),
+        ("g:a:1+b", "g/a/1%2Bb/a-1%2Bb.jar"),
+    ],
+)
+def test_a_jar_is_below_the_repository(coordinates, path):
+    web = HttpClient(Retry(), Event())
+    found = Locator(Network(maven="https://maven.example/m2"), web).find([f"maven:{coordinates}"])
+    assert found == [f"https://maven.example/m2/{path}"]
+
+
 def test_addresses_of_its_own(find):
     assert find(("http://a/x", "http://b/x")) == ["http://a/x", "http://b/x"]
 

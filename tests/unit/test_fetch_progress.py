@@ -90,6 +90,21 @@ def test_quiet_writes_a_line_every_few_seconds_and_the_last(clock):
     assert "\x1b" not in stream.getvalue()
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_a_warning_has_a_line_of_its_own(clock, live):
+    stream = io.StringIO()
+    with Progress(stream, live=live, clock=clock) as observer:
+        observer(1_000_000, 12_000_000, 0, 1)
+        observer.tell("warning: a.example went silent")
+        observer(1_000_000, 12_000_000, 0, 1)
+    shown = [line.rpartition("\r")[2] for line in stream.getvalue().split("\n")]
+    assert [line.replace("\x1b[K", "") for line in shown][-3:] == [
+        "warning: a.example went silent",
+        "fetch  0/1 files  1.0/12.0 MB",
+        "",
+    ]
+
+
 def test_what_need_not_move_has_no_size(clock):
     stream = io.StringIO()
     with Progress(stream, live=False, clock=clock, verb="pull", things="targets") as progress:

@@ -33,7 +33,7 @@ ENTRIES = st.builds(
 )
 NAMES = st.sampled_from(["//a", "//images/bases/os:x", "//a.b:c+d", "//g++"])
 LOCKS = st.dictionaries(
-    st.sampled_from(["apt", "python", "rootfs", "download", "image"]),
+    st.sampled_from(["apt", "python", "rootfs", "download", "image", "maven"]),
     st.dictionaries(NAMES, ENTRIES, min_size=1, max_size=2),
 )
 

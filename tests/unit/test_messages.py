@@ -231,6 +231,14 @@ MESSAGES: dict[str, Make] = {
     "image-name-twice": lambda w: w.image("a/x").image("b/x"),
     "address-that-cannot-be-fetched": one('download(name="d", urls=["ftp://example.org/x"])'),
     "download-of-no-file-of-the-index": one('download(name="d", urls=["pypi:pyspark"])'),
+    "download-of-no-jar": one('download(name="d", urls=["maven:org.x:x"])'),
+    "jars-of-nothing": one('maven_jars(name="j", artifacts=[], folder="x")'),
+    "jars-without-a-version": one('maven_jars(name="j", artifacts=["org.x:x"], folder="x")'),
+    "jars-of-a-range": one('maven_jars(name="j", artifacts=["org.x:x:[1,2)"], folder="x")'),
+    "jars-exclude-a-version": one(
+        'maven_jars(name="j", artifacts=["org.x:x:1"], exclude=["org.y:y:1"], folder="x")'
+    ),
+    "jars-lead-out": one('maven_jars(name="j", artifacts=["org.x:x:1"], folder="/opt")'),
     "extract-of-a-file": one('extract(name="e", archive="a.tgz", files={"a": "a"})'),
     "extract-of-nothing": one('extract(name="e", archive=":d", files={})'),
     "extract-of-a-folder-to-a-file": one('extract(name="e", archive=":d", files={"a/": "a"})'),

@@ -106,6 +106,8 @@ def test_what_a_dockerfile_finds_is_what_its_inputs_make(tmp_path: Path) -> None
         ('download(name="t", urls=["https://example.org/a/b.tgz?c=d"])', ["b.tgz"]),
         ('download(name="t", urls=["https://example.org/a"], filename="c.jar")', ["c.jar"]),
         ('download(name="t", urls=["pypi:x/x-1.0.tar.gz"])', ["x-1.0.tar.gz"]),
+        ('download(name="t", urls=["maven:org.x:x:1.0:tests"])', ["x-1.0-tests.jar"]),
+        ('maven_jars(name="t", artifacts=["org.x:x:1"], folder="opt/x")', ["t.tar"]),
         (
             (
                 'filegroup(name="g", srcs=["x"])\n'

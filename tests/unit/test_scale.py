@@ -132,7 +132,7 @@ def each_step(workspace: Workspace) -> None:
     workspace.presence = there  # type: ignore[assignment,method-assign]
     session = Session(workspace, say=lambda _: None)
     session.make_plan(workspace.resolve(()))
-    assert not session.is_chain() or len(workspace.graph.order) > N
+    session.chain_and_fan()
     for label in session.labels():
         assert not session.is_fresh(label)
         workspace.step(label)

@@ -48,6 +48,11 @@ def test_the_overview_has_each_verb_with_its_line() -> None:
     check_golden("help/overview", overview().rstrip())
 
 
+def test_the_version_is_the_familys(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out == (ROOT / "VERSION").read_text()
+
+
 @pytest.mark.parametrize("verb", VERBS)
 def test_the_help_of_a_verb(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     check_golden(f"help/{verb}", about(find(verb)).rstrip())

@@ -13,7 +13,7 @@ from buildlib.build.execution import signals
 from buildlib.build.execution.session import Session
 from buildlib.core.model.label import Label
 from buildlib.errors import BuildError
-from buildlib.parallel import Slots
+from buildlib.parallel import Slots, map_threads
 
 _ERROR = 2
 _WAITING = 16
@@ -60,13 +60,14 @@ def run_session(
         sys.stdout.write("" if quiet else f"{left}\n")
         session.finish(session.say)
         return 0
-    if session.is_chain():
-        return _run_chain(session)
+    session.keep_going = keep_going
+    config = {**doit_config(session, jobs=jobs), "continue": keep_going}
+    unscheduled = session.chain_and_fan()
+    if unscheduled:
+        return _run_unscheduled(session, *unscheduled, threads=config["num_process"])
     from doit.cmd_base import ModuleTaskLoader
     from doit.doit_cmd import DoitMain
 
-    session.keep_going = keep_going
-    config = {**doit_config(session, jobs=jobs), "continue": keep_going}
     module: dict[str, Any] = {"DOIT_CONFIG": config}
     for verb in DOCS:
         module[f"task_{verb}"] = _task_creator(session, verb)
@@ -91,7 +92,7 @@ def _task_creator(session: Session, verb: str) -> Callable[[], Iterator[dict[str
     return create
 
 
-class _ChainTask(NamedTuple):
+class _Task(NamedTuple):
     """What the reporter reads of a doit task."""
 
     name: str
@@ -99,23 +100,38 @@ class _ChainTask(NamedTuple):
     has_subtask: bool = False
 
 
-def _run_chain(session: Session) -> int:
-    """Run targets one after the other, without doit, which would have nothing to schedule.
+def _run_unscheduled(
+    session: Session, chain: Iterable[Label], fan: Iterable[Label], *, threads: int
+) -> int:
+    """Run a chain of targets and what stands on it, without doit: it would schedule nothing.
 
     Importing doit takes half as long as building a small image.
     """
-    chain = [_ChainTask(task_name(session, label), {"label": label}) for label in session.labels()]
+    one_by_one, at_once = (
+        [_Task(task_name(session, label), {"label": label}) for label in labels]
+        for labels in (chain, fan)
+    )
+    tasks = [*one_by_one, *at_once]
     reporter = Reporter(sys.stdout, {})
-    reporter.initialize({task.name: task for task in chain}, [task.name for task in chain])
-    failed = False
-    for task in chain:
+    reporter.initialize({task.name: task for task in tasks}, [task.name for task in tasks])
+
+    def run(task: _Task) -> None:
         reporter.execute_task(task)
         try:
             session.run(task.meta["label"])
         except BuildError as error:
             reporter.add_failure(task, error)
-            failed = True
+        else:
+            reporter.add_success(task)
+        finally:
+            if session.slots:
+                session.slots.give_back()
+
+    for task in one_by_one:
+        run(task)
+        if session.failures:
             break  # all others need it
-        reporter.add_success(task)
+    else:
+        map_threads(run, at_once, threads=threads)
     reporter.complete_run()
-    return int(failed)
+    return int(bool(session.failures))

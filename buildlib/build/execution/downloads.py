@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from buildlib.core.keys.compute import pinned
 from buildlib.core.model.lock import Item, Lock
-from buildlib.core.model.section import ADDRESS, DEBIAN, SECTIONS, Section
+from buildlib.core.model.section import ADDRESS, DEBIAN, REPOSITORY, SECTIONS, Section
 from buildlib.core.model.target import Pin, Target
 from buildlib.outside.fetch import source
 from buildlib.outside.fetch.source import Download
@@ -30,6 +30,8 @@ def pinned_files(lock: Lock, target: Target) -> Iterator[tuple[Section, Download
 def _addresses(section: Section, pin: Pin, name: str, item: Item) -> tuple[str, ...]:
     if section.source == ADDRESS:
         return pin.asked
+    if section.source == REPOSITORY:
+        return (item.where,)
     if section.source == DEBIAN:
         return (f"{source.DEBIAN}{item.where}",)
     return (f"{source.PYPI}{item.where}/{name}",)

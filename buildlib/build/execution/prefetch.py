@@ -51,7 +51,7 @@ class Prefetcher:
         try:
             for group in self._groups:
                 try:
-                    self._workspace.fetch(group, observer=self._observe)
+                    self._workspace.fetch(group, observer=self._observe, tell=self._say)
                 except BuildError as error:
                     self._say(f"warning: {error.what}; the target that needs it will try again")
                 self._before += sum(entry.size or 0 for entry in group)

@@ -187,10 +187,22 @@ class Session:
         """Return the targets to run: dependencies first, then by urgency."""
         return list(self.plan.order)
 
-    def is_chain(self) -> bool:
-        """Whether each target to run needs the one before it, so that no two can run at once."""
-        build_deps = self.workspace.graph.build_deps
-        return all(first in build_deps(then) for first, then in pairwise(self.plan.order))
+    def chain_and_fan(self) -> tuple[list[Label], list[Label]] | None:
+        """Return the targets to run where there is nothing to schedule; None in all other plans.
+
+        Returns:
+            Targets each of which needs the one before it, and targets that all need the last of
+            these and none of each other, so that they can run at once; either may be empty.
+        """
+        build_deps, order = self.workspace.graph.build_deps, list(self.plan.order)
+        fan: list[Label] = []
+        needed: set[Label] = set()
+        while order and order[-1] not in needed:
+            fan.append(order.pop())
+            needed.update(build_deps(fan[-1]))
+        fan.reverse()
+        links = [*pairwise(order), *((order[-1], label) for label in fan if order)]
+        return (order, fan) if all(first in build_deps(then) for first, then in links) else None
 
     def is_fresh(self, label: Label) -> bool:
         """Whether a target needs no work, or no stale target needs it."""

@@ -25,11 +25,11 @@ def download_entry(workspace: Workspace, target: Target, pin: Pin) -> Entry:
     for url in pin.asked:
         address = url
         try:
-            (address,) = locator.find([url])  # the index resolves `pypi:` ones
-            sha256, size = _download(client, workspace.store, address)
+            (address,) = locator.find([url])  # resolves `pypi:` and `maven:` ones
+            sha256, size = locked_file(client, workspace.store, address)
         except HttpError as error:
             fix = "check [tool.buildlib.network] of pyproject.toml"
-            if not url.startswith("pypi:"):
+            if url.startswith(("https://", "http://")):
                 fix = f"correct the address in urls ({target.where})"
             failures.append(ActionError(str(error) if error.url else f"{address} {error}", fix=fix))
             continue
@@ -37,7 +37,7 @@ def download_entry(workspace: Workspace, target: Target, pin: Pin) -> Entry:
     raise failures[0]
 
 
-def _download(client: HttpClient, content: ContentStore, url: str) -> Stored:
+def locked_file(client: HttpClient, content: ContentStore, url: str) -> Stored:
     """Put the file at an address into the store, byte for byte as the fetcher will get it.
 
     A page may be decompressed on the way; a `.tgz` that is served as "encoded" must not be.
@@ -50,4 +50,4 @@ def _download(client: HttpClient, content: ContentStore, url: str) -> Stored:
                 out.write(chunk)
             return out.commit()
 
-    return client.retrying(once)
+    return client.retrying(url, once)

@@ -12,14 +12,14 @@ import re
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from buildlib.build.lock import downloads, images, python
+from buildlib.build.lock import downloads, images, maven, python
 from buildlib.build.lock.debian import Apt
 from buildlib.build.workspace import Workspace
 from buildlib.core.graph.graph import Graph
 from buildlib.core.keys.compute import StalePin, resolved_on, stale_pin
 from buildlib.core.model.label import Label
 from buildlib.core.model.lock import FILE, Entry, Item, Lock, dump_lock
-from buildlib.core.model.section import APT, DOWNLOAD, IMAGE, PYTHON, ROOTFS, SECTIONS
+from buildlib.core.model.section import APT, DOWNLOAD, IMAGE, MAVEN, PYTHON, ROOTFS, SECTIONS
 from buildlib.core.model.settings import FLAVOURS
 from buildlib.core.model.target import Pin, Target
 from buildlib.errors import BuildError, InputError
@@ -78,6 +78,7 @@ class Refresh:
             ),
             IMAGE.name: lambda _, pin: images.image_entry(workspace, pin),
             DOWNLOAD.name: lambda target, pin: downloads.download_entry(workspace, target, pin),
+            MAVEN.name: lambda target, pin: maven.maven_entry(workspace, target, pin),
         }
 
     def run(

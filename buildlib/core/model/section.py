@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 DEBIAN, INDEX, ADDRESS, REGISTRY = "debian", "index", "address", "registry"
 """The sources: an archive of Debian, a package index, addresses, a registry."""
+REPOSITORY = "repository"
+"""A further source: a repository of Maven."""
 
 
 class Section(NamedTuple):
@@ -13,7 +15,7 @@ class Section(NamedTuple):
 
     Attributes:
         name: Its name in the lock and on the command line.
-        source: `DEBIAN`, `INDEX`, `ADDRESS` or `REGISTRY`.
+        source: `DEBIAN`, `INDEX`, `ADDRESS`, `REPOSITORY` or `REGISTRY`.
         folder: Folder of its files in a build context; empty if they are not put there.
         resolved: Whether its entries depend on the target's parents, beside the request.
     """
@@ -43,5 +45,6 @@ APT = Section("apt", DEBIAN, folder="apt", resolved=True)
 PYTHON = Section("python", INDEX, folder="wheels", resolved=True)
 IMAGE = Section("image", REGISTRY)
 DOWNLOAD = Section("download", ADDRESS)
-SECTIONS = {section.name: section for section in (ROOTFS, APT, PYTHON, IMAGE, DOWNLOAD)}
+MAVEN = Section("maven", REPOSITORY)
+SECTIONS = {section.name: section for section in (ROOTFS, APT, PYTHON, IMAGE, DOWNLOAD, MAVEN)}
 """By name, in the order in which they are made: each after those that it depends on."""

@@ -32,11 +32,13 @@ class Network(NamedTuple):
     Attributes:
         apt: Root that holds `debian/` and `debian-security/`.
         pypi: A simple index (PEP 503/691).
+        maven: A repository of Maven.
         images: Registry -> its mirror: a registry, with an optional path.
     """
 
     apt: str = "http://deb.debian.org"
     pypi: str = "https://pypi.org/simple"
+    maven: str = "https://repo.maven.apache.org/maven2"
     images: Mapping[str, str] = {}
 
 

@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from buildlib.core.model.maven import MAVEN
 from buildlib.errors import ActionError
 from buildlib.outside.fetch.source import DEBIAN, PYPI, Download
 from buildlib.outside.web.errors import HttpError
@@ -93,9 +94,9 @@ def _fix(failures: Sequence[Failure]) -> str:
             return "export SSL_CERT_FILE=/path/to/ca-bundle.pem  # the authorities of your network"
         case "refused" | "plain":
             return _permission(first.worst)
-        case "absent":
-            if first.download.is_of(DEBIAN) or first.download.is_of(PYPI):
-                return "./doitw lock  # resolves anew what is no longer served"
+        case "absent" if first.download.is_of(DEBIAN) or first.download.is_of(PYPI):
+            return "./doitw lock  # resolves anew what is no longer served"
+        case "absent" if not first.download.is_of(MAVEN):  # another repository may have the jar
             return "name another address of it in urls, where it is declared, and lock that"
         case _:
             return _another_way(first.download)
@@ -117,6 +118,8 @@ def _another_way(download: Download) -> str:
         where = 'set apt = "http://MIRROR" in [tool.buildlib.network] of pyproject.toml'
     elif download.is_of(PYPI):
         where = 'set pypi = "https://INDEX/simple" in [tool.buildlib.network] of pyproject.toml'
+    elif download.is_of(MAVEN):
+        where = 'set maven = "https://REPOSITORY" in [tool.buildlib.network] of pyproject.toml'
     else:
         where = "export https_proxy=http://PROXY:PORT if your network has one"
     return f"try again (what has arrived is kept), or {where}"

@@ -8,7 +8,8 @@ files in `part/`. It loads urllib3: `source.missing` says whether there is anyth
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import NamedTuple
 
@@ -29,7 +30,8 @@ from buildlib.parallel import map_threads
 class Fetcher(NamedTuple):
     """Fetches downloads into a store, `jobs` at a time.
 
-    The observer is called ten times a second, in the thread that called `fetch`.
+    The observer is called ten times a second, in the thread that called `fetch`, and so is `tell`
+    with a line for people where a server makes us wait.
     """
 
     store: ContentStore
@@ -38,6 +40,7 @@ class Fetcher(NamedTuple):
     observer: Observer | None = None
     offline: bool = False
     retry: Retry = Retry()
+    tell: Callable[[str], object] = lambda _: None
 
     def fetch(self, downloads: Iterable[Download]) -> None:
         """Fetch what the store lacks; when one download fails, the others go on.
@@ -59,20 +62,23 @@ class Fetcher(NamedTuple):
     def _run(self, downloads: list[Download]) -> list[Failure]:
         """Fetch in threads; returns the failures in the order of `downloads`."""
         stop = threading.Event()
-        client = HttpClient(self.retry, stop, keep=self.jobs)
+        told: deque[str] = deque()
+        client = HttpClient(self.retry, stop, keep=self.jobs, tell=told.append)
         locator = Locator(self.network, client)
         items = [_Task(self.store, download, client, locator, stop) for download in downloads]
         largest_first = sorted(items, key=lambda item: item.download.size or 0, reverse=True)
         try:
             map_threads(
-                _Task.run, largest_first, threads=self.jobs, tick=lambda: self._observe(items)
+                _Task.run, largest_first, threads=self.jobs, tick=lambda: self._observe(items, told)
             )
-            self._observe(items)
+            self._observe(items, told)
         finally:
             stop.set()
         return [item.failure for item in items if item.failure is not None]
 
-    def _observe(self, items: list[_Task]) -> None:
+    def _observe(self, items: list[_Task], told: deque[str]) -> None:
+        while told:
+            self.tell(told.popleft())
         if self.observer is not None:
             done = sum(item.done for item in items)
             total = sum(item.total for item in items)
@@ -140,7 +146,7 @@ class _Task:
             for url in () if complete else self._locator.find(self.download.addresses):
                 fetch = partial(transfer, self._client, url, part, self.download)
                 try:
-                    self._client.retrying(fetch, lambda: part.size)
+                    self._client.retrying(url, fetch, lambda: part.size)
                 except HttpError as error:
                     errors.append(error)
                 else:

@@ -1,7 +1,8 @@
 """Finds the URLs of a download under the mirrors of this site.
 
 Debian files lie below the root of the apt mirror. The URL of a Python file cannot be computed; the
-project's page in the package index has it.
+project's page in the package index has it. A jar lies in the Maven repository where its coordinates
+say.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import quote
 
+from buildlib.core.model.maven import MAVEN, jar_path
 from buildlib.core.model.settings import Network
 from buildlib.outside.fetch import source
 from buildlib.outside.package_index import ACCEPT, files_of, index_url, project_page
@@ -21,6 +23,7 @@ class Locator:
 
     def __init__(self, network: Network, client: HttpClient) -> None:
         self._mirror = network.apt
+        self._repository = network.maven
         self._index = index_url(network.pypi)
         self._client = client
         self._pages: dict[str, dict[str, str]] = {}
@@ -52,6 +55,8 @@ class Locator:
                 return f"{self._mirror}/{quote(rest, safe='/~')}"
             case source.PYPI:
                 return self._in_index(*rest.split("/", 1))
+            case _ if address.startswith(MAVEN):
+                return f"{self._repository}/{quote(jar_path(rest), safe='/~')}"
             case _:
                 return address
 

@@ -81,6 +81,12 @@ class Progress:
         else:
             self._line = line
 
+    def tell(self, line: str) -> None:
+        """Write a line above the progress."""
+        self._stream.write(f"\r{_CLEAR}{line}\n" if self._drawn else f"{line}\n")
+        self._stream.flush()
+        self._drawn, self._line = False, ""
+
     def _text(self, done: int, total: int, files: int, all_files: int, rate: float) -> str:
         count = f"{files:>{len(str(all_files))}}/{all_files} {self._things}"
         line = f"{self._verb}  {count}"

@@ -23,7 +23,7 @@ class Download(NamedTuple):
         sha256: In lower-case hexadecimal.
         size: In bytes, or None where the lock does not say.
         filename: For messages.
-        addresses: `debian:`, `pypi:`, http or https, tried in this order.
+        addresses: `debian:`, `pypi:`, `maven:`, http or https, tried in this order.
     """
 
     sha256: str
@@ -32,7 +32,7 @@ class Download(NamedTuple):
     addresses: tuple[str, ...]
 
     def is_of(self, scheme: str) -> bool:
-        """Whether it is fetched by `DEBIAN` or `PYPI` first."""
+        """Whether it is fetched by an address of this scheme first."""
         return "".join(self.addresses[:1]).startswith(scheme)
 
 

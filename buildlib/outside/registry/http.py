@@ -28,7 +28,7 @@ from buildlib.outside.web.connections import (
     read_all,
 )
 from buildlib.outside.web.errors import HttpError
-from buildlib.outside.web.retry import Attempts, Retry, retrying
+from buildlib.outside.web.retry import Attempts, OnePerWait, Retry, retrying
 from buildlib.outside.web.trust import no_trust, registry_trust
 
 _UNAUTHORIZED = 401
@@ -62,9 +62,7 @@ class RegistryHttp:
         self.server = server
         self._retry = retry
         self._wait = wait
-        self._tell = tell
-        self._telling = threading.Lock()
-        self._told_until = 0.0
+        self._tell = OnePerWait(tell)
         self._first_asked = 0.0
         self._has_answered = False
         self._is_nowhere = False
@@ -194,14 +192,8 @@ class RegistryHttp:
             slow.cancel()
 
     def _keeps_waiting(self, what: str, seconds: float) -> None:
-        """Tell it once, however many threads wait; a wait that ends soon is not told."""
-        if self._is_nowhere:
-            return
-        with self._telling:
-            if time.monotonic() < self._told_until:
-                return
-            self._told_until = time.monotonic() + seconds
-        self._tell(f"warning: registry {self.server.host} {what}")
+        if not self._is_nowhere:
+            self._tell(f"warning: registry {self.server.host} {what}", seconds)
 
 
 def _address(url: str) -> Address:

@@ -24,7 +24,7 @@ from buildlib.outside.web.connections import (
 )
 from buildlib.outside.web.credentials import netrc_login
 from buildlib.outside.web.errors import HttpError, status_error
-from buildlib.outside.web.retry import Retry, Stopped, retrying
+from buildlib.outside.web.retry import OnePerWait, Retry, Stopped, retrying
 from buildlib.outside.web.trust import host_trust
 
 T = TypeVar("T")
@@ -48,10 +48,19 @@ class HttpClient:
         retry: How often requests are tried again, with which waits and timeouts.
         stop: Set it, and every thread in this client soon ends with `Stopped`.
         keep: How many connections to keep open to one host.
+        tell: Takes a line for people about each wait that takes its time; called in any thread.
     """
 
-    def __init__(self, retry: Retry, stop: threading.Event | None = None, *, keep: int = 8) -> None:
+    def __init__(
+        self,
+        retry: Retry,
+        stop: threading.Event | None = None,
+        *,
+        keep: int = 8,
+        tell: Callable[[str], object] = lambda _: None,
+    ) -> None:
         self._retry = retry
+        self._tell = OnePerWait(tell)
         self._stop = stop or threading.Event()
         self._connections = Connections(host_trust(), retry, keep=keep)
         self._logins: dict[Origin, str] = {}
@@ -86,7 +95,7 @@ class HttpClient:
             opened = self.get(url, {"Accept": accept, "Accept-Encoding": "gzip"})
             return opened.url, read_all(opened.response, url)
 
-        return self.retrying(once)
+        return self.retrying(url, once)
 
     def chunks(self, opened: OpenResponse) -> Iterator[bytes]:
         """Stream the body as it was sent.
@@ -100,10 +109,14 @@ class HttpClient:
             if self._stop.is_set():
                 raise Stopped
 
-    def retrying(self, call: Callable[[], T], progress: Callable[[], int] = int) -> T:
-        """`retry.retrying`, whose waits end with `Stopped` when `stop` is set."""
+    def retrying(self, url: str, call: Callable[[], T], progress: Callable[[], int] = int) -> T:
+        """`retry.retrying` of a call that asks for `url`; waits end with `Stopped` on `stop`."""
+
+        def tell(what: str, seconds: float) -> None:
+            self._tell(f"warning: {address_of(url).origin.host} {what}", seconds)
+
         try:
-            return retrying(call, self._retry, self._wait, progress)
+            return retrying(call, self._retry, self._wait, progress, tell)
         except HttpError as error:
             if error.kind == "silent" and error.transient:
                 # Further requests to a host that never answers fail at once.

@@ -7,6 +7,7 @@ new bytes have arrived, over any number of requests, and a wait can be interrupt
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -105,6 +106,26 @@ class Attempts:
             count = f"attempt {self._failures + 1} of {self._retry.attempts}"
             self._tell(f"{error.reason}; trying again in {duration(seconds)} ({count})", seconds)
         self._wait(seconds)
+
+
+class OnePerWait:
+    """Hands on what is told of waits: once, however many threads wait at the same time.
+
+    Args:
+        tell: Takes a line for people.
+    """
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        self._tell = tell
+        self._lock = threading.Lock()
+        self._until = 0.0
+
+    def __call__(self, line: str, seconds: float) -> None:
+        with self._lock:
+            if time.monotonic() < self._until:
+                return
+            self._until = time.monotonic() + seconds
+        self._tell(line)
 
 
 def retrying(

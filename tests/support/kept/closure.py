@@ -14,7 +14,8 @@ ALWAYS = ("pyproject.toml", "requirements-dev.lock", ".python-version")
 """How tests are run, and with what."""
 
 CODE = (
-    *("buildlib", "deploy", "verify", "tools", "benchmarks", "doitw", "dodo.py", "VERSION"),
+    *("buildlib", "check", "deploy", "verify", "tools", "benchmarks"),
+    *("doitw", "dodo.py", "VERSION"),
     *("requirements.lock", "requirements-release.lock", *ALWAYS),
 )
 """What a Python of ours may import or read that is started as a child."""
