@@ -419,16 +419,20 @@ def test_images_are_named_as_this_build_names_them(archives, tmp_path):
 # -- Resources -------------------------------------------------------------------------------------
 
 
+def programs(name: str) -> set[str]:
+    """What is to be in the folder `bin`."""
+    if name in ON_HOSTS:
+        return {"bin/run.sh", "bin/options.sh", "bin/hosts.sh"}
+    submits = name.startswith("spark") and name.endswith("_kubernetes")
+    return {"bin/run.sh", "bin/options.sh"} if submits else set()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_each_has_the_files_it_needs_and_no_more(files, name):
     scripts, libraries = inside(files, name, "scripts/"), inside(files, name, "lib/")
-    others = {"kernel.json", "logo-64x64.png"}
+    others = {"kernel.json", "logo-64x64.png", *programs(name)}
     if "_R_" in f"_{name}":
         others.add("kernel.js")
-    if any(path.startswith("bin/") for path in inside(files, name)):
-        others |= {"bin/run.sh", "bin/options.sh"}
-    if name in ON_HOSTS:
-        others.add("bin/hosts.sh")
     jars, wanted = set(), set()
     if name in ON_DOCKER:
         wanted = DOCKER_SCRIPTS
