@@ -92,8 +92,9 @@ TABLE = [
     ("spark_python_yarn_cluster", "Spark - Python (YARN Cluster Mode)", "python", "yarn_cluster",
      "", "lazy"),
     ("spark_R_yarn_cluster", "Spark - R (YARN Cluster Mode)", "R", "yarn_cluster", "", "eager"),
+    # YARN gives up an application that has made no context after ten minutes.
     ("spark_scala_yarn_cluster", "Spark - Scala (YARN Cluster Mode)", "scala", "yarn_cluster", "",
-     "lazy"),
+     "eager"),
     ("dask_python_yarn_remote", "Dask - Python (YARN Remote Mode)", "python", "yarn_remote", "",
      ""),
 
@@ -197,11 +198,13 @@ filegroup(
 )
 
 # What images take: GPUs are a part of their own, as not every flavour has their image.
+# Dask too: its submitter for YARN is in no image of ours.
 PARTS = {
     "docker": [name for name in ON_DOCKER if name not in ON_GPUS],
     "kubernetes": [name for name in ON_KUBERNETES if name not in ON_GPUS],
     "gpu": ON_GPUS,
 }
+WITH_SPARK = [name for name in ON_YARN if name.startswith("spark")]
 for part, names in PARTS.items():
     filegroup(
         name=f"{part}_part",
@@ -209,12 +212,19 @@ for part, names in PARTS.items():
         doc=f"kernelspecs in the part {part} of the archive",
     )
 
+filegroup(
+    name="yarn_part",
+    srcs=[f":{name}" for name in WITH_SPARK],
+    doc="kernelspecs in the part yarn of the archive",
+)
+
 FOR_IMAGES = {part: {"./": f":{part}_part"} for part in PARTS}
 tarball(
     name="kernelspecs",
     parts={
         **FOR_IMAGES,
-        "yarn": {"./": ":yarn"},
+        "yarn": {"./": ":yarn_part"},
+        "dask": {"./": ":dask_python_yarn_remote"},
         "distributed": {"./": ":python_distributed"},
     },
     executables=PROGRAMS,

@@ -15,7 +15,7 @@ docker_image(
     ],
     bases={"GATEWAY": "//images/enterprise-gateway"},
     flavours=["debian"],
-    description="Jupyter Enterprise Gateway with YARN, HDFS and Spark in one container, to try it out",
+    description="Jupyter Enterprise Gateway with YARN, HDFS and Spark in one container",
     licenses="BSD-3-Clause",
     doc="the gateway with YARN, HDFS and Spark in one container",
 )

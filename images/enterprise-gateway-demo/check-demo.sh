@@ -1,9 +1,9 @@
 #!/bin/sh
-# Does what this container was started for work? Exit code 0 if so; for HEALTHCHECK and probes.
+# Does all that this container was started for serve? Exit code 0 if so; for HEALTHCHECK and probes.
 set -eu
 
-# What the container was told to do stands behind tini.
-command=$(tr '\000' ' ' </proc/1/cmdline)
-case $command in
-    *--gateway* | *--elyra*) check-enterprise-gateway.sh ;;
+check-hadoop.sh
+# What the container was told to do stands in the command of its first process.
+case $(tr '\000' ' ' <"${CHECK_COMMAND:-/proc/1/cmdline}") in
+    *" --gateway"* | *" --elyra"*) check-enterprise-gateway.sh ;;
 esac

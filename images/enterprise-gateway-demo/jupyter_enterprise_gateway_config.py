@@ -1,13 +1,12 @@
 """Read by the demo's gateway beside the server's own configuration: why a kernel does not start.
 
-The gateway waits for a kernel until its time is up, and then says to look into logs. Here the client
-is told what run.sh, spark-submit or YARN says, and at once where nothing is left to wait for: for
-kernels of this host (client mode) and for kernels that YARN starts (cluster mode).
+The gateway waits for a kernel until its time is up, and then says to look into logs. Here the
+client is told what run.sh, spark-submit or YARN says, and at once where nothing is left to wait
+for: of kernels of this host (client mode) and of kernels that YARN starts (cluster mode).
 """
 
 from __future__ import annotations
 
-import contextlib
 import re
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from enterprise_gateway.services.processproxies.distributed import DistributedPr
 from enterprise_gateway.services.processproxies.yarn import YarnClusterProcessProxy
 
 # As our scripts and launchers say it, and Java and sudo.
-REASON = re.compile(r": error: |^Exception in thread|^sudo: ")
+REASON = re.compile(r": error: |^Error: |^Exception in thread|^sudo: ")
 LONGEST = 500
 
 
@@ -26,6 +25,14 @@ def _reason(lines: list[str]) -> str:
     """The last line that gives a reason, fit for a line of HTTP."""
     found = [line for line in lines if REASON.search(line)] or lines
     return _fit(found[-1]) if found else ""
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        with open(path, errors="replace") as log:
+            return [line.rstrip() for line in log if line.strip()]
+    except OSError:
+        return []
 
 
 def _fit(text: str) -> str:
@@ -41,12 +48,9 @@ async def _handle_timeout(self: Any) -> None:
     await _plain_handle_timeout(self)
     # Once the kernel has reported, this is not called any more.
     if self.local_proc and self.local_proc.poll() is not None:
-        lines: list[str] = []
-        with contextlib.suppress(OSError), open(self.kernel_log, errors="replace") as log:
-            lines = [line.rstrip() for line in log if line.strip()]
-        code = self.local_proc.returncode
+        code, said = self.local_proc.returncode, _reason(_lines(self.kernel_log))
         self.local_proc = None
-        reason = f"Kernel {self.kernel_id} was not started (exit code {code}): {_reason(lines)}"
+        reason = f"Kernel {self.kernel_id} was not started (exit code {code}): {said}"
         self.log_and_raise(http_status_code=500, reason=reason)
 
 

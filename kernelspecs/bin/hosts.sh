@@ -31,7 +31,7 @@ find_spark() {
         done
     fi
     [ -x "$SPARK_HOME/bin/spark-submit" ] ||
-        fail 66 "no spark-submit in SPARK_HOME=$SPARK_HOME, nor on PATH; fix: set SPARK_HOME in the env of $here/kernel.json"
+        fail 66 "no spark-submit in SPARK_HOME=$SPARK_HOME, nor on PATH; $(set_in_spec SPARK_HOME)"
     export SPARK_HOME
 }
 
@@ -39,7 +39,11 @@ find_spark() {
 find_python() { # VALUE NAME
     [ -z "$1" ] || { printf '%s\n' "$1" && return; }
     command -v python3 || command -v python ||
-        fail 66 "no python3 on PATH=$PATH; fix: set $2 in the env of $here/kernel.json"
+        fail 66 "no python3 on PATH=$PATH; $(set_in_spec "$2")"
+}
+
+set_in_spec() { # NAME
+    printf 'fix: set %s in the "env" of %s/kernel.json\n' "$1" "$here"
 }
 
 # Runs a program here, as $user where there is one, and ends with it.
@@ -69,10 +73,10 @@ run_here() { # PROGRAM ARGUMENTS...
 end_group() {
     trap '' TERM INT HUP
     # shellcheck disable=SC2086 # words
-    $as_user kill -TERM -- "-$group" 2>/dev/null || :
+    $as_user kill -s TERM -- "-$group" 2>/dev/null || :
     (
         sleep 3
         # shellcheck disable=SC2086
-        $as_user kill -KILL -- "-$group" 2>/dev/null || :
+        $as_user kill -s KILL -- "-$group" 2>/dev/null || :
     ) &
 }

@@ -108,5 +108,9 @@ while [ "$launcher_arguments" -gt 0 ]; do
     set -- "$@" "$word"
     launcher_arguments=$((launcher_arguments - 1))
 done
-[ -z "$cluster" ] || exec "$@"
-run_here "$@"
+# What only finds words, or submits, runs for seconds: the quick compiler alone is best.
+quick="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+export SPARK_LAUNCHER_OPTS="$quick ${SPARK_LAUNCHER_OPTS:-}"
+[ -n "$cluster" ] || run_here "$@"
+export SPARK_SUBMIT_OPTS="$quick ${SPARK_SUBMIT_OPTS:-}"
+exec "$@"
