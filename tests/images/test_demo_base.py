@@ -128,14 +128,14 @@ def test_what_yarn_keeps_of_bob_is_not_alice_s_to_read(cluster):
 
 
 def ask(container: Container, method: str, path: str, data: object = None) -> tuple[int, dict]:
-    """Status and answer of YARN's REST service."""
+    """Status and answer of YARN's REST service; a refusal is text."""
     said = do(
         container, "curl", "--silent", "--write-out", "\n%{http_code}", "--request", method,
         "--header", "Content-Type: application/json", "--data", json.dumps(data),
         f"http://demo:8088/ws/v1/cluster/apps/{path}",
     )  # fmt: skip
     answer, status = said.rsplit("\n", 1)
-    return int(status), json.loads(answer or "{}")
+    return int(status), json.loads(answer) if answer.startswith("{") else {}
 
 
 def test_what_runs_in_yarn_is_its_user_s_and_hers_to_end(cluster):
