@@ -154,6 +154,7 @@ STAMPED = {
     "//deploy:kubernetes",
     "//deploy:kubernetes_gpus",
     "//deploy:kubernetes_kernelspecs-image",
+    "//deploy:kubernetes_openshift",
     "//deploy:kubernetes_puller",
     "//deploy:kubernetes_release",
     "//deploy:stack",
