@@ -136,7 +136,7 @@ def start(demo: Any, kernelspec: str, **env: str) -> tuple[int, Any]:
 def test_it_has_the_kernels_that_work_in_it(demo):
     code, found = call(demo, "kernelspecs")
     assert code == 200
-    assert set(found["kernelspecs"]) == KERNELSPECS
+    assert {name.lower() for name in found["kernelspecs"]} == KERNELSPECS
 
 
 def test_it_is_healthy(demo):
@@ -173,8 +173,8 @@ def test_a_kernel_runs_as_its_user_and_ends_with_all_it_has_started(demo):
     assert code == 201
 
     def processes() -> list[list[str]]:
-        found = demo.top(ps_args="-eo uid,args")["Processes"]
-        return [line for line in found if kernel["id"] in line[1]]
+        found = demo.top(ps_args="-eo pid,uid,args")["Processes"]
+        return [line[1:] for line in found if kernel["id"] in line[2]]
 
     launchers = [line for line in processes() if "bin/python" in line[1].split()[0]]
     assert launchers
