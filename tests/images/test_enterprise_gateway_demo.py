@@ -181,7 +181,7 @@ def test_a_kernel_runs_as_its_user_and_ends_with_all_it_has_started(demo):
     assert launchers
     assert {line[0] for line in launchers} == {"1112"}  # bob
     secret = f"tr '\\0' '\\n' </proc/$(pgrep -o -u bob python)/environ | grep -e {TOKEN} -e ^EG_A"
-    assert demo.exec_run(["sh", "-c", secret], user="root").output == b""
+    assert demo.exec_run(["sh", "-c", secret], user="bob").output == b""
     # What it prints is nobody else's.
     log = f"/var/log/enterprise-gateway/kernel-{kernel['id']}.log"
     assert demo.exec_run(["cat", log]).exit_code == 0
