@@ -80,7 +80,8 @@ class Yarn:
 
     def state(self, application: str) -> str:
         """The state of an application."""
-        return str(self._ask(f"/ws/v1/cluster/apps/{application}/state").get("state", ""))
+        path = f"/ws/v1/cluster/apps/{application}/state?{urlencode({'user.name': ADMIN})}"
+        return str(self._ask(path).get("state", ""))
 
     def unfinished(self, name: str = "") -> list[str]:
         """Those that are not over, in words."""
