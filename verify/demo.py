@@ -33,7 +33,7 @@ ADMIN = "jovyan"
 RESOURCEMANAGER, NAMENODE = 8088, 9870
 OVER = ("FINISHED", "FAILED", "KILLED")
 """States that an application does not leave."""
-LAUNCH_SECONDS = 60.0  # two JVMs, one after the other, and containers between them
+LAUNCH_SECONDS = 120.0  # as deployed: two JVMs, one after the other, and containers between them
 GONE_SECONDS = 10.0  # a NodeManager looks for the end of a container at intervals
 _ANSWER_SECONDS = 20.0
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -80,7 +80,8 @@ class Yarn:
 
     def state(self, application: str) -> str:
         """The state of an application."""
-        return str(self._ask(f"/ws/v1/cluster/apps/{application}/state").get("state", ""))
+        path = f"/ws/v1/cluster/apps/{application}/state?{urlencode({'user.name': ADMIN})}"
+        return str(self._ask(path).get("state", ""))
 
     def unfinished(self, name: str = "") -> list[str]:
         """Those that are not over, in words."""

@@ -266,7 +266,7 @@ class Neighbours:
             raise Broken("yarn-killed", f"a job of a killed application has ended well: {outcome}")
         own.expect(python.hello, "yarn-killed")
         own.delete()
-        return f"{outcome.error}: {outcome.reason[:80]}"
+        return f"{outcome.error}: {' '.join(outcome.reason.split())[:80]}"
 
     def _both(self) -> tuple[Session, Session]:
         if self._hopeless:
