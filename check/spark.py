@@ -6,21 +6,17 @@ import re
 
 from buildlib.suggest import nearest
 from check.kernelspec import Kernelspec
-from check.known import RUN_SH
 
 _MASTER = re.compile(r"(?:--master|spark\.master)[ =]+(\S+)")
-_PODS = "k8s://"
 _MASTERS = {
-    _PODS: "k8s://https://${KUBERNETES_SERVICE_HOST:-}:${KUBERNETES_SERVICE_PORT:-}",
+    "k8s://": "k8s://https://${KUBERNETES_SERVICE_HOST:-}:${KUBERNETES_SERVICE_PORT:-}",
     "yarn": "yarn",
 }
 _SPARK_OPTS, _OF_TOREE = "SPARK_OPTS", "__TOREE_SPARK_OPTS__"
-_DASK_OPTS, _SPARK_HOME = "DASK_OPTS", "SPARK_HOME"
-_EXAMPLES = {
-    _DASK_OPTS: "--name …",
-    _SPARK_HOME: "/opt/spark",
-    _SPARK_OPTS: "--master … --deploy-mode cluster …",
-}
+_DASK = {"DASK_OPTS": "--name …"}
+_SPARK = {_SPARK_OPTS: "--master … --deploy-mode cluster …"}
+# On hosts and in YARN, run.sh finds Spark by itself.
+_KUBERNETES = {"SPARK_HOME": "/opt/spark", **_SPARK}
 
 
 def check(spec: Kernelspec, argv: list[str]) -> None:
@@ -28,7 +24,7 @@ def check(spec: Kernelspec, argv: list[str]) -> None:
     env = spec.document.values.get("env")
     env = env if isinstance(env, dict) else {}
     wanted = _wanted(spec, argv)
-    for name in wanted:
+    for name, value in wanted.items():
         if env.get(name) or (name == _SPARK_OPTS and env.get(_OF_TOREE)):
             continue
         meant = nearest(name, [each for each in env if each not in (*wanted, "LAUNCH_OPTS")])
@@ -36,23 +32,18 @@ def check(spec: Kernelspec, argv: list[str]) -> None:
             f"env has no {name}, which run.sh reads"
             + (f"; did you mean it by {meant}?" if meant else ""),
             spec.document.where("env", *([meant] if meant else [])),
-            f'"{name}": "{_EXAMPLES[name]}"',
+            f'"{name}": "{value}"',
         )
     _check_master(spec, env)
 
 
-def _wanted(spec: Kernelspec, argv: list[str]) -> list[str]:
-    """Variables that a kernelspec has to set; what else run.sh needs, it finds on the host."""
+def _wanted(spec: Kernelspec, argv: list[str]) -> dict[str, str]:
     if "dask" in argv:
-        return [_DASK_OPTS]
-    try:
-        with open(f"{spec.path}/bin/{RUN_SH}", encoding="utf-8", errors="replace") as file:
-            if _SPARK_OPTS not in file.read():
-                return []
-    except OSError:
-        return []  # which is told elsewhere
-    on_kubernetes = spec.proxy is not None and spec.proxy.master == _PODS
-    return [*[_SPARK_HOME] * on_kubernetes, _SPARK_OPTS]
+        return _DASK
+    if "none" in argv:  # the mode: a kernel of this host, without Spark
+        return {}
+    on_kubernetes = spec.proxy is not None and spec.proxy.master.startswith("k8s")
+    return _KUBERNETES if on_kubernetes else _SPARK
 
 
 def _check_master(spec: Kernelspec, env: dict[str, object]) -> None:
