@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BuildError as error:
         if not answer_to:
             print(error.render(), file=sys.stderr)
-        _write(answer_to, {"error": _plain(error)})
+        _write(answer_to, {"error": error.plain()})
         return error.exit_code
     _write(answer_to, answer)
     return 0
@@ -104,16 +104,6 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         return run.render(kind, request, state, say)
     act = run.show if options.act == "show" else run.up
     return act(kind, request, options.image, EngineReach(), state, say)
-
-
-def _plain(error: BuildError) -> dict[str, Any]:
-    return {
-        "what": error.what,
-        "where": error.where and list(error.where),
-        "fix": error.fix,
-        "detail": error.detail,
-        "exit_code": error.exit_code,
-    }
 
 
 def _write(path: str, answer: dict[str, Any]) -> None:
