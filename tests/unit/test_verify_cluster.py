@@ -387,7 +387,7 @@ def test_the_cases_of_a_cluster_are_added_to_those_of_every_gateway():
 
 @pytest.fixture
 def twice(monkeypatch):
-    """`twice("", CLOSED, …)`: runs the case with these ends of its connections, one after another."""
+    """`twice("", CLOSED, …)`: the case, whose connections end so, one after another."""
 
     def run(*ends: str) -> str:
         left = list(ends)
