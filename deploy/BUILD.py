@@ -24,6 +24,12 @@ filegroup(
     srcs=["kubectl.py", "kubernetes.py", "manifests.py"],
     doc="how a gateway is started on Kubernetes, also for proofs",
 )
+# All that verify/demo.py imports beside those.
+filegroup(
+    name="demo-platform",
+    srcs=["demo.py"],
+    doc="how the demo is started, also for proofs",
+)
 
 GATEWAY = {"GATEWAY": "//images/enterprise-gateway"}
 PULLER = {"PULLER": "//images/kernel-image-puller"}
@@ -47,6 +53,23 @@ rendered(
     images=GATEWAY,
     names={"KERNELS": [f"//kernelspecs:{kernel}_swarm" for kernel in KERNELS]},
     doc="the gateway and its kernels on Docker Swarm",
+)
+
+DEMO = {"GATEWAY": "//images/enterprise-gateway-demo"}  # which not every flavour has
+
+rendered(
+    name="demo",
+    template="demo.yaml.in",
+    out="demo.yaml",
+    images=DEMO,
+    doc="the demo: HDFS, YARN and the gateway in one container",
+)
+rendered(
+    name="demo-cluster",
+    template="demo-cluster.yaml.in",
+    out="demo-cluster.yaml",
+    images={**DEMO, "YARN": "//images/demo-base"},
+    doc="the demo in three containers: a master, a second node, the gateway",
 )
 
 # Kubernetes: a base and overlays (docs/deploy-kubernetes.md); those that name images are rendered.

@@ -63,7 +63,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("act", choices=_ACTS, metavar="|".join(_ACTS),
         help="whether it can be started, and of what; what would change; write it as files; start "
         "or update it; remove it")  # fmt: skip
-    add("words", nargs="*", metavar="PLATFORM", help="compose (plain Docker), swarm or kubernetes")
+    add("words", nargs="*", metavar="PLATFORM",
+        help="compose (plain Docker), swarm, kubernetes, demo or demo-cluster")  # fmt: skip
     add("--name", default="", help="name of the deployment, of its network or its namespaces")
     add("--port", default="", metavar="N", help="port of the host that the gateway answers on")
     add("--init", action="store_const", const="", help="make a swarm where the engine is in none")

@@ -18,7 +18,7 @@ from verify.tasks import task_of
 from verify.waiting import until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from verify.pace import Mark
     from verify.rest import Channels
@@ -246,6 +246,7 @@ class Life:
         return f"{seconds:.2f} s"
 
     def _computes(self, session: Session) -> bool:
+        """Whether a job of Spark runs in a kernel."""
         [driver] = self._server.kernel_containers(session.id)
         return self._server.cluster.runs_a_job(self._server.engine.run, driver)
 
@@ -345,6 +346,8 @@ def kernelspecs(server: Server, names: Sequence[str]) -> str:
             raise Broken("gateway-kernelspecs", f"{name} is not listed{hint}")
         language_of(server, name)
         image = _image_name(server, name)
+        if server.place.yarn:  # its kernels run where the gateway does
+            continue
         if server.images and not server.image_of(image):
             wanted = ", ".join(server.images)
             raise Broken("gateway-kernelspecs", f"{name} names {image!r}, to be proved is {wanted}")
@@ -469,6 +472,7 @@ def cases(
     kernels_only: bool = False,
     swarm: bool = False,
     cluster: bool = False,
+    yarn: bool = False,
 ) -> list[Case]:
     """The cases of these kernelspecs; without a server to be listed only.
 
@@ -478,6 +482,7 @@ def cases(
         kernels_only: Leave out what a gateway does alike for each kernelspec.
         swarm: Leave out what needs a container beside the gateway's.
         cluster: Add those of a Kubernetes cluster, on which there is no such, either.
+        yarn: Those of the demo: kernels are processes of its users, and Spark runs on YARN.
     """
 
     def bound(
@@ -494,6 +499,11 @@ def cases(
         return Case(name, (run.__doc__ or "").splitlines()[0], bound(run, *arguments))
 
     found = [case("kernelspecs", kernelspecs, server, names)]
+    if yarn:
+        from verify import yarn_cases  # it is made of what is here
+
+        found += yarn_cases.cases(case, server, names, kernels_only=kernels_only)
+        return [*found, case("leftovers", leftovers, server)]
     for name in names:
         life = Life(server, name)  # type: ignore[arg-type]  # not called without a server
         steps = life.steps(cluster=cluster)
@@ -518,7 +528,7 @@ def cases(
 def post(server: Server, kernelspec: str, **env: str) -> Any:
     """Ask for a kernel; whatever the answer is."""
     # The user's name begins the container's: by it, all that is left is found.
-    env = {"KERNEL_USERNAME": server.engine.run, **env}
+    env = {"KERNEL_USERNAME": server.place.user or server.engine.run, **env}
     if server.pace.busy:
         env.setdefault("KERNEL_LAUNCH_TIMEOUT", str(server.launch_seconds))
     wanted = server.image_of(_image_name(server, kernelspec))
@@ -527,6 +537,32 @@ def post(server: Server, kernelspec: str, **env: str) -> Any:
         env.setdefault("KERNEL_EXECUTOR_IMAGE", wanted.reference)
     body = {"name": kernelspec, "env": env}
     return server.rest.call("POST", "/kernels", body)
+
+
+def refused(
+    server: Server, kernelspec: str, rule: str, asked: str, env: Mapping[str, str]
+) -> tuple[Any, str]:
+    """Ask for a kernel that has to be refused soon.
+
+    Args:
+        server: The gateway.
+        kernelspec: The kernel's.
+        rule: What is broken where it starts, or the answer is late.
+        asked: What is asked for, in words.
+        env: The variables that do.
+
+    Returns:
+        The answer; and all that was told of it, there and in the log.
+    """
+    _ = server.rest
+    before, begun = len(server.log()), server.pace.mark()
+    reply = post(server, kernelspec, **env)
+    if reply.status == CREATED:
+        server.kernels[str(reply.body["id"])] = kernelspec
+        raise Broken(rule, f"{asked}: a kernel has started")
+    what = f"{asked}: the error has come"
+    server.pace.judge(rule, what, begun.seconds(), REFUSE_SECONDS, begun)
+    return reply, said(reply) + server.log()[before:]
 
 
 def _kernelspecs(server: Server) -> dict[str, Any]:
