@@ -57,7 +57,7 @@ def test_nobody_but_root_may_change_what_the_server_runs(run):
 
 
 def test_the_gateways_user_may_be_the_demos_users_and_never_root(run):
-    assert run(NAME, "visudo", "-cs", user="root")
+    assert run(NAME, "visudo", "-cf", "/etc/sudoers.d/enterprise-gateway", user="root")
     may = run(NAME, "sudo", "-n", "-l").partition("may run the following")[2]
     lines = [line.split() for line in re.sub(r"\\?\n\s{8,}", " ", may).splitlines() if "(" in line]
     of_kernels = [line for line in lines if line[0] != "(root)"]
@@ -69,7 +69,7 @@ def test_the_gateways_user_may_be_the_demos_users_and_never_root(run):
 
 # How the configuration tells reasons: in the server's own Python, without a server.
 REASONS = f"""
-import json, sys, types
+import json, sys
 sys.path.insert(0, "{SERVER}/etc/jupyter")
 import jupyter_enterprise_gateway_config as config
 print(json.dumps([
@@ -78,13 +78,6 @@ print(json.dumps([
     config._reason(["only", "last"]), config._reason([]), config._fit("a\\nb\\u2028" + "c" * 999),
 ]))
 """
-
-
-def test_a_reason_is_one_line(run):
-    found = json.loads(run(NAME, f"{SERVER}/bin/python", "-c", REASONS).splitlines()[-1])
-    assert found[:4] == ["run.sh: error: x", 'Exception in thread "main" y', "last", ""]
-    assert re.fullmatch(r"a b c+", found[4])
-    assert len(found[4]) <= 500
 
 
 # -- One that runs ---------------------------------------------------------------------------------
@@ -136,7 +129,15 @@ def start(demo: Any, kernelspec: str, **env: str) -> tuple[int, Any]:
 def test_it_has_the_kernels_that_work_in_it(demo):
     code, found = call(demo, "kernelspecs")
     assert code == 200
-    assert set(found["kernelspecs"]) == KERNELSPECS
+    assert {name.lower() for name in found["kernelspecs"]} == KERNELSPECS
+
+
+def test_a_reason_is_one_line(demo):
+    done = demo.exec_run([f"{SERVER}/bin/python", "-c", REASONS])
+    found = json.loads(done.output.splitlines()[-1])
+    assert found[:4] == ["run.sh: error: x", 'Exception in thread "main" y', "last", ""]
+    assert re.fullmatch(r"a b c+", found[4])
+    assert len(found[4]) <= 500
 
 
 def test_it_is_healthy(demo):
@@ -173,8 +174,8 @@ def test_a_kernel_runs_as_its_user_and_ends_with_all_it_has_started(demo):
     assert code == 201
 
     def processes() -> list[list[str]]:
-        found = demo.top(ps_args="-eo uid,args")["Processes"]
-        return [line for line in found if kernel["id"] in line[1]]
+        found = demo.top(ps_args="-eo pid,uid,args")["Processes"]
+        return [line[1:] for line in found if kernel["id"] in line[2]]
 
     launchers = [line for line in processes() if "bin/python" in line[1].split()[0]]
     assert launchers
