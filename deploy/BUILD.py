@@ -200,9 +200,9 @@ COPY_KERNELSPECS = """{{- with .Values.kernelspecs }}
           volumeMounts:
             - {name: passwd, mountPath: /to}
       # {{- end }}
-      # {{- with .Values.kernelspecs.image }}
+      # {{- if .Values.kernelspecs.image }}
         - name: kernelspecs
-          image: "{{ . }}"
+          image: "{{ .Values.kernelspecs.image }}"
           imagePullPolicy: IfNotPresent
           command: [cp, -R, /kernels/., /to]
           securityContext:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from verify.checks import groups_of, is_png
 from verify.hostile import hostile_values
 from verify.languages import LANGUAGES, Language
+from verify.rest import CLOSED
 from verify.results import Case, Told
 from verify.rules import Broken, Late, NotTried
 from verify.server import CULL_INTERVAL
@@ -378,26 +379,40 @@ def two_kernels(server: Server, kernelspec: str) -> str:
 
 def connected_twice(server: Server, kernelspec: str) -> str:
     """A client that connects anew while the kernel starts is not left waiting."""
-    hello = language_of(server, kernelspec).hello
     told = []
     for again in CONNECT_AGAIN:
-        kernel_id = start_kernel(server, kernelspec)
-        started = time.monotonic()
         try:
-            channels = server.rest.connect(kernel_id, again=again)
-            with contextlib.closing(channels):
-                channels.wait_ready()
-                outcome = channels.run(hello)
+            seconds = _connected_twice(server, kernelspec, again)
         except Broken as broken:
-            message = f"again after {again:.2f} s: {broken.message}"
-            raise Broken("gateway-connected-twice", message) from broken
-        if outcome.text.strip() != "42":
-            raise Broken("gateway-connected-twice", f"{hello!r} should print 42: {outcome}")
-        told.append(f"{time.monotonic() - started:.1f}")
-        server.rest.call("DELETE", f"/kernels/{kernel_id}")
-        server.kernels.pop(kernel_id, None)
+            if CLOSED not in broken.message:
+                raise
+            # What is between, such as kubectl's port, may let the first one through last. That
+            # one takes the place of the second then, as it should.
+            seconds = _connected_twice(server, kernelspec, again)
+        told.append(f"{seconds:.1f}")
         server.pace.give_way()
     return f"answers after {', '.join(told)} s"
+
+
+def _connected_twice(server: Server, kernelspec: str, again: float) -> float:
+    """Connect twice to a new kernel; returns the seconds until the second connection works."""
+    hello = language_of(server, kernelspec).hello
+    kernel_id = start_kernel(server, kernelspec)
+    started = time.monotonic()
+    try:
+        channels = server.rest.connect(kernel_id, again=again)
+        with contextlib.closing(channels):
+            channels.wait_ready()
+            outcome = channels.run(hello)
+    except Broken as broken:
+        message = f"again after {again:.2f} s: {broken.message}"
+        raise Broken("gateway-connected-twice", message) from broken
+    if outcome.text.strip() != "42":
+        raise Broken("gateway-connected-twice", f"{hello!r} should print 42: {outcome}")
+    seconds = time.monotonic() - started
+    server.rest.call("DELETE", f"/kernels/{kernel_id}")
+    server.kernels.pop(kernel_id, None)
+    return seconds
 
 
 def culling(server: Server, kernelspec: str) -> str:

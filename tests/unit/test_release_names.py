@@ -151,6 +151,8 @@ def test_spark_has_its_version_as_a_tag_beside_the_channels(family: Path) -> Non
 STAMPED = {
     "//deploy:chart_values",
     "//deploy:compose",
+    "//deploy:demo",
+    "//deploy:demo-cluster",
     "//deploy:kubernetes",
     "//deploy:kubernetes_gpus",
     "//deploy:kubernetes_kernelspecs-image",
@@ -160,6 +162,9 @@ STAMPED = {
     "//deploy:stack",
     "//images/enterprise-gateway",
     "//images/enterprise-gateway:verify",
+    "//images/enterprise-gateway-demo",
+    "//images/enterprise-gateway-demo:smoke",
+    "//images/enterprise-gateway-demo:verify",
     "//images/kernelspecs",
     "//verify:kubernetes",
     "//verify:swarm",
