@@ -1,6 +1,6 @@
 """The family from nothing: an empty engine, no record, no built file; the downloads are there.
 
-    .venv/bin/python benchmarks/cold.py [--at CHECKOUT] [--chart FILE] [--json]
+    .venv/bin/python benchmarks/cold.py [TARGET…] [--at CHECKOUT] [--chart FILE] [--json]
 
 A second engine runs beside the machine's own, in a network namespace of its own: without a bridge,
 since no step of the family has a network. It needs root, and takes the whole machine for minutes.
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,14 @@ _PATIENCE = 60.0
 """Seconds within which an engine has to answer, and to end."""
 
 
-def measure_cold(root: Path, *, at: Path = CHECKOUT, chart: Path | None = None) -> dict[str, Any]:
-    """Build the family once from nothing.
+def measure_cold(
+    root: Path, targets: Sequence[str] = (), *, at: Path = CHECKOUT, chart: Path | None = None
+) -> dict[str, Any]:
+    """Build the family, or some targets of it, once from nothing.
 
     Args:
         root: An empty folder on a disk with 25 GB of space; its owner removes it.
+        targets: What is built; the family if there are none.
         at: The checkout whose family it is.
         chart: Where to keep the picture of the build.
 
@@ -46,13 +49,13 @@ def measure_cold(root: Path, *, at: Path = CHECKOUT, chart: Path | None = None) 
         **{k: v for k, v in os.environ.items() if not k.startswith(("BUILDLIB_", "DOCKER_"))},
         "BUILDLIB_STORE": str(root / "store"),
     }
-    _fetch(workspace, environ, root / "store")
+    _fetch(workspace, environ, root / "store", targets)
     with _group() as group, _engine(root, group) as host:
         environ["DOCKER_HOST"] = host
         # Whatever is still to be written belongs to the copies above.
         os.sync()
         busy, started = group.seconds(), time.monotonic()
-        said = _run(["./doitw", "build"], workspace, environ, group)
+        said = _run(["./doitw", "build", *targets], workspace, environ, group)
         seconds, busy = time.monotonic() - started, group.seconds() - busy
     if chart is not None:
         shutil.copyfile(workspace / ".buildlib/last-build.svg", chart)
@@ -77,7 +80,7 @@ def _workspace(checkout: Path, folder: Path) -> Path:
     return folder
 
 
-def _fetch(workspace: Path, environ: dict[str, str], store: Path) -> None:
+def _fetch(workspace: Path, environ: dict[str, str], store: Path, targets: Sequence[str]) -> None:
     """Bring the downloads into a new store: from the user's own store where they are there.
 
     `fetch --to` copies; the second `fetch` notes in the new store which files are whole, as a store
@@ -86,9 +89,9 @@ def _fetch(workspace: Path, environ: dict[str, str], store: Path) -> None:
     own = {name: value for name, value in environ.items() if name != "BUILDLIB_STORE"}
     if "BUILDLIB_STORE" in os.environ:
         own["BUILDLIB_STORE"] = os.environ["BUILDLIB_STORE"]
-    _run(["./doitw", "fetch", "--to", str(store)], workspace, own)
+    _run(["./doitw", "fetch", "--to", str(store), *targets], workspace, own)
     shutil.rmtree(workspace / ".buildlib", ignore_errors=True)
-    _run(["./doitw", "fetch"], workspace, environ)
+    _run(["./doitw", "fetch", *targets], workspace, environ)
 
 
 class Group:
@@ -198,6 +201,7 @@ def _run(argv: list[str], folder: Path, environ: dict[str, str], group: Group | 
 def main() -> int:
     """Measure once and print it; a goal that is missed is a result, not a failure."""
     parser = argparse.ArgumentParser(description="Build the family from nothing, once.")
+    parser.add_argument("targets", nargs="*", help="what to build, if not all", metavar="TARGET")
     parser.add_argument("--at", type=Path, default=CHECKOUT, help="the checkout to measure")
     parser.add_argument("--chart", type=Path, help="keep the picture of the build here")
     parser.add_argument("--keep", type=Path, help="use this folder, and leave it")
@@ -205,7 +209,7 @@ def main() -> int:
     options = parser.parse_args()
     root = options.keep or Path(tempfile.mkdtemp(prefix="buildlib-cold-"))
     try:
-        found = measure_cold(root, at=options.at.resolve(), chart=options.chart)
+        found = measure_cold(root, options.targets, at=options.at.resolve(), chart=options.chart)
     finally:
         if not options.keep:
             shutil.rmtree(root, ignore_errors=True)

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BuildError as error:
         if not answer_to:
             print(error.render(), file=sys.stderr)
-        _write(answer_to, {"error": _plain(error)})
+        _write(answer_to, {"error": error.plain()})
         return error.exit_code
     _write(answer_to, answer)
     return InputError.exit_code if answer["errors"] else 0
@@ -73,16 +73,6 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         print(line, flush=True)
 
     return check_kernelspecs(folders, lists, Images(offline=options.offline), say)
-
-
-def _plain(error: BuildError) -> dict[str, Any]:
-    return {
-        "what": error.what,
-        "where": error.where and list(error.where),
-        "fix": error.fix,
-        "detail": error.detail,
-        "exit_code": error.exit_code,
-    }
 
 
 def _write(path: str, answer: dict[str, Any]) -> None:

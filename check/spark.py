@@ -13,15 +13,17 @@ _MASTERS = {
     "yarn": "yarn",
 }
 _SPARK_OPTS, _OF_TOREE = "SPARK_OPTS", "__TOREE_SPARK_OPTS__"
-_DASK = {"DASK_YARN_EXE": "/opt/conda/bin/dask-yarn", "DASK_OPTS": "--name …"}
-_SPARK = {"SPARK_HOME": "/opt/spark", _SPARK_OPTS: "--master … --deploy-mode cluster …"}
+_DASK = {"DASK_OPTS": "--name …"}
+_SPARK = {_SPARK_OPTS: "--master … --deploy-mode cluster …"}
+# On hosts and in YARN, run.sh finds Spark by itself.
+_KUBERNETES = {"SPARK_HOME": "/opt/spark", **_SPARK}
 
 
 def check(spec: Kernelspec, argv: list[str]) -> None:
     """Check the variables of a kernelspec that run.sh starts."""
     env = spec.document.values.get("env")
     env = env if isinstance(env, dict) else {}
-    wanted = _DASK if "dask" in argv else _SPARK
+    wanted = _wanted(spec, argv)
     for name, value in wanted.items():
         if env.get(name) or (name == _SPARK_OPTS and env.get(_OF_TOREE)):
             continue
@@ -33,6 +35,15 @@ def check(spec: Kernelspec, argv: list[str]) -> None:
             f'"{name}": "{value}"',
         )
     _check_master(spec, env)
+
+
+def _wanted(spec: Kernelspec, argv: list[str]) -> dict[str, str]:
+    if "dask" in argv:
+        return _DASK
+    if "none" in argv:  # the mode: a kernel of this host, without Spark
+        return {}
+    on_kubernetes = spec.proxy is not None and spec.proxy.master.startswith("k8s")
+    return _KUBERNETES if on_kubernetes else _SPARK
 
 
 def _check_master(spec: Kernelspec, env: dict[str, object]) -> None:

@@ -24,6 +24,12 @@ filegroup(
     srcs=["kubectl.py", "kubernetes.py", "manifests.py"],
     doc="how a gateway is started on Kubernetes, also for proofs",
 )
+# All that verify/demo.py imports beside those.
+filegroup(
+    name="demo-platform",
+    srcs=["demo.py"],
+    doc="how the demo is started, also for proofs",
+)
 
 GATEWAY = {"GATEWAY": "//images/enterprise-gateway"}
 PULLER = {"PULLER": "//images/kernel-image-puller"}
@@ -49,6 +55,23 @@ rendered(
     doc="the gateway and its kernels on Docker Swarm",
 )
 
+DEMO = {"GATEWAY": "//images/enterprise-gateway-demo"}  # which not every flavour has
+
+rendered(
+    name="demo",
+    template="demo.yaml.in",
+    out="demo.yaml",
+    images=DEMO,
+    doc="the demo: HDFS, YARN and the gateway in one container",
+)
+rendered(
+    name="demo-cluster",
+    template="demo-cluster.yaml.in",
+    out="demo-cluster.yaml",
+    images={**DEMO, "YARN": "//images/demo-base"},
+    doc="the demo in three containers: a master, a second node, the gateway",
+)
+
 # Kubernetes: a base and overlays (docs/deploy-kubernetes.md); those that name images are rendered.
 KUBERNETES_KERNELS = {
     "KERNELS": [f"//kernelspecs:{kernel}_kubernetes" for kernel in CONTAINER_KERNELS]
@@ -69,9 +92,16 @@ SETTINGS = {
 ACCOUNTS = {"PULL_SECRETS": "overlay private-registry: imagePullSecrets"}
 END = {"END": "---"}
 LINES = {
+    "COPY_KERNELSPECS": "Overlay kernelspecs-image: initContainers",
+    "ELSE_SHARED": "Overlay namespace-per-kernel: others.",
     "IF_NAMESPACE": "The gateway's.",
+    "IF_SHARED": "One namespace for all kernels.",
+    "IF_USER": "Overlay openshift: none.",
+    "KERNELS_LABELS": 'kubernetes.io/metadata.name: "enterprise-gateway-kernels"',
     "MORE_ENV": "More: docs/images/enterprise-gateway.md#variables",
+    "MOUNT_KERNELSPECS": "Overlays kernelspecs-*: over /usr/local/share/jupyter/kernels",
     "NODES": "An overlay may say nodeSelector and tolerations.",
+    "VOLUME_KERNELSPECS": "Overlays kernelspecs-*: kernelspecs",
 }
 BASE = {**NAMESPACES, **TOKEN_SECRET, **SETTINGS, **ACCOUNTS, **LINES, **END}
 
@@ -100,6 +130,13 @@ rendered(
     out="kubernetes/overlays/kernelspecs-image/gateway.yaml",
     images={"KERNELSPECS": "//images/kernelspecs"},
     doc="overlay: kernelspecs from their own image",
+)
+rendered(
+    name="kubernetes_openshift",
+    template="kubernetes/overlays/openshift/gateway.yaml.in",
+    out="kubernetes/overlays/openshift/gateway.yaml",
+    images=GATEWAY,
+    doc="overlay: pods name no user",
 )
 rendered(
     name="kubernetes_puller",
@@ -134,6 +171,52 @@ imagePullSecrets: {{ toJson . }}
     "END": "{{- end }}",
 }
 
+COPY_KERNELSPECS = """{{- with .Values.kernelspecs }}
+      # {{- if gt (len (compact (list .image .claim .nfs.server))) 1 }}
+      # {{- fail "kernelspecs: say one of image, claim and nfs.server" }}
+      # {{- end }}
+      # {{- end }}
+      # {{- if or .Values.openshift .Values.kernelspecs.image }}
+      initContainers:
+      # {{- end }}
+      # {{- if .Values.openshift }}
+        - name: name-user
+          image: "{{ .Values.image }}"
+          imagePullPolicy: IfNotPresent
+          command:
+            - sh
+            - -c
+            - |
+              cat /etc/passwd >/to/passwd
+              id -un || echo "gateway:x:$(id -u):$(id -g)::/tmp:/bin/sh" >>/to/passwd
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities:
+              drop: [ALL]
+          resources:
+            requests: {cpu: 50m, memory: 32Mi}
+            limits: {memory: 128Mi}
+          volumeMounts:
+            - {name: passwd, mountPath: /to}
+      # {{- end }}
+      # {{- if .Values.kernelspecs.image }}
+        - name: kernelspecs
+          image: "{{ .Values.kernelspecs.image }}"
+          imagePullPolicy: IfNotPresent
+          command: [cp, -R, /kernels/., /to]
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities:
+              drop: [ALL]
+          resources:
+            requests: {cpu: 50m, memory: 32Mi}
+            limits: {memory: 128Mi}
+          volumeMounts:
+            - {name: kernelspecs, mountPath: /to}
+      # {{- end }}"""
+
 rendered(
     name="chart",
     template="kubernetes/base/enterprise-gateway.yaml.in",
@@ -149,7 +232,45 @@ rendered(
         "KERNEL_LAUNCH_TIMEOUT": "{{ int .Values.kernel.launchTimeout }}",
         "LOG_LEVEL": "{{ .Values.logLevel }}",
         "IF_NAMESPACE": "{{- if .Values.createNamespace }}",
-        "MORE_ENV": """{{- range $name, $value := .Values.extraEnv }}
+        "IF_SHARED": "{{- if not .Values.kernel.namespacePerKernel }}",
+        "ELSE_SHARED": """{{- else }}
+            - {name: EG_SHARED_NAMESPACE, value: "False"}
+            - {name: EG_KERNEL_CLUSTER_ROLE, value: "{{ .Release.Namespace }}-spark"}
+            - {name: EG_DEFAULT_KERNEL_SERVICE_ACCOUNT_NAME, value: default}
+            # {{- end }}""",
+        "KERNELS_LABELS": """ {{- if .Values.kernel.namespacePerKernel }}
+app: enterprise-gateway, component: kernel
+              {{- else }}kubernetes.io/metadata.name: "{{ .Release.Namespace }}-kernels"
+              {{- end }}""",
+        "IF_USER": "{{- if not .Values.openshift }}",
+        "COPY_KERNELSPECS": COPY_KERNELSPECS,
+        "MOUNT_KERNELSPECS": """{{- with .Values.kernelspecs }}
+            # {{- if or .image .claim .nfs.server }}
+            - {name: kernelspecs, mountPath: /usr/local/share/jupyter/kernels, readOnly: true}
+            # {{- end }}
+            # {{- end }}
+            # {{- if .Values.openshift }}
+            - {name: passwd, mountPath: /etc/passwd, subPath: passwd, readOnly: true}
+            # {{- end }}""",
+        "VOLUME_KERNELSPECS": """{{- with .Values.kernelspecs }}
+        # {{- if .image }}
+        - name: kernelspecs
+          emptyDir: {sizeLimit: 256Mi}
+        # {{- else if or .claim .nfs.server }}
+        - name: kernelspecs
+          persistentVolumeClaim:
+            claimName: {{ .claim | default "kernelspecs" | quote }}
+            readOnly: true
+        # {{- end }}
+        # {{- end }}
+        # {{- if .Values.openshift }}
+        - name: passwd
+          emptyDir: {sizeLimit: 1Mi}
+        # {{- end }}""",
+        "MORE_ENV": """{{- if .Values.openshift }}
+            - {name: EG_KUBERNETES_CLUSTER_UIDS, value: "True"}
+            # {{- end }}
+            # {{- range $name, $value := .Values.extraEnv }}
             - {name: {{ $name }}, value: {{ $value | toString | quote }}}
             # {{- end }}""",
         "NODES": """{{- with .Values.nodeSelector }}

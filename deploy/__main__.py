@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BuildError as error:
         if not answer_to:
             print(error.render(), file=sys.stderr)
-        _write(answer_to, {"error": _plain(error)})
+        _write(answer_to, {"error": error.plain()})
         return error.exit_code
     _write(answer_to, answer)
     return 0
@@ -63,7 +63,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("act", choices=_ACTS, metavar="|".join(_ACTS),
         help="whether it can be started, and of what; what would change; write it as files; start "
         "or update it; remove it")  # fmt: skip
-    add("words", nargs="*", metavar="PLATFORM", help="compose (plain Docker), swarm or kubernetes")
+    add("words", nargs="*", metavar="PLATFORM",
+        help="compose (plain Docker), swarm, kubernetes, demo or demo-cluster")  # fmt: skip
     add("--name", default="", help="name of the deployment, of its network or its namespaces")
     add("--port", default="", metavar="N", help="port of the host that the gateway answers on")
     add("--init", action="store_const", const="", help="make a swarm where the engine is in none")
@@ -103,16 +104,6 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         return run.render(kind, request, state, say)
     act = run.show if options.act == "show" else run.up
     return act(kind, request, options.image, EngineReach(), state, say)
-
-
-def _plain(error: BuildError) -> dict[str, Any]:
-    return {
-        "what": error.what,
-        "where": error.where and list(error.where),
-        "fix": error.fix,
-        "detail": error.detail,
-        "exit_code": error.exit_code,
-    }
 
 
 def _write(path: str, answer: dict[str, Any]) -> None:

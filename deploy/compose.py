@@ -25,6 +25,8 @@ UP_SECONDS = 120.0
 _LABEL = "com.docker.compose."
 _PROJECT = f"{_LABEL}project"
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - addresses that engines tell, not ours to bind to
+PORT = 8888
+"""The gateway's port inside of its container."""
 
 
 class Compose:
@@ -76,6 +78,7 @@ class Compose:
             body = {**network, "Labels": labels}
             what = f"make the network {network['Name']}"
             self._docker.call("POST", "/networks/create", body, what=what)
+        self._make_volumes(project.volumes)
         present = self._docker.containers(f"{_PROJECT}={self.name}", f"{_LABEL}oneoff=False")
         wanted = {
             f"{self.name}-{service.name}-1": self._container(service, present)
@@ -88,12 +91,11 @@ class Compose:
         return next(filter(None, map(self._waiting_for, self._containers())), "")
 
     def url(self) -> str:
-        """The first port that is published."""
+        """The gateway's port, where it is published."""
         for each in self._containers():
-            for published in (each["NetworkSettings"]["Ports"] or {}).values():
-                if published:
-                    host, port = published[0]["HostIp"], published[0]["HostPort"]
-                    return f"http://{'127.0.0.1' if host in _EVERYWHERE else host}:{port}"
+            for published in (each["NetworkSettings"]["Ports"] or {}).get(f"{PORT}/tcp") or ():
+                host, port = published["HostIp"], published["HostPort"]
+                return f"http://{'127.0.0.1' if host in _EVERYWHERE else host}:{port}"
         return ""
 
     def log(self, lines: int = 0) -> str:
@@ -106,7 +108,7 @@ class Compose:
         return [Kernel(each["Name"].lstrip("/"), each["Image"]) for each in found]
 
     def down(self, say: Say, grace: int = GRACE) -> list[str]:
-        """Remove the project, the kernels on its network, and the network."""
+        """Remove the project, the kernels on its network, its volumes, and the network."""
         mine = self._containers()
         if mine:
             say("  stopping the gateway and its kernels")
@@ -114,11 +116,26 @@ class Compose:
             self._docker.act(each["Id"], f"stop?t={grace}")
         gone = self._docker.remove(mine)
         gone += self._docker.remove(self._kernels())
+        for volume in self._docker.volumes(f"{_PROJECT}={self.name}"):
+            self._docker.call("DELETE", f"/volumes/{volume}", what=f"remove the volume {volume}")
+            gone.append(f"volume {volume}")
         for each in self._docker.find("networks", label=f"{_PROJECT}={self.name}"):
             what = f"remove the network {each['Name']}"
             self._docker.call("DELETE", f"/networks/{each['Id']}", what=what)
             gone.append(f"network {each['Name']}")
         return gone
+
+    def _make_volumes(self, wanted: Mapping[str, str]) -> None:
+        """Make the volumes that are not there; one that is there may be anybody's, and stays so.
+
+        Args:
+            wanted: What the file calls each -> its name.
+        """
+        there = self._docker.volumes() if wanted else []
+        for key, name in wanted.items():
+            if name not in there:
+                body = {"Name": name, "Labels": {**self._labels, f"{_LABEL}volume": key}}
+                self._docker.call("POST", "/volumes/create", body, what=f"make the volume {name}")
 
     def _networks(self) -> list[dict[str, Any]]:
         return self._docker.find("networks", name=f"^{self.name}$")
@@ -201,14 +218,15 @@ class Compose:
         return f"{self.name}-{container['Config']['Labels'][f'{_LABEL}service']}-1"
 
 
-class _ComposeKind(Kind):
-    """Deployments of `deploy/compose.yaml`."""
+class ComposeKind(Kind):
+    """Deployments of a compose file; of `deploy/compose.yaml`, where a heir names no other."""
 
+    platform = Compose
     word = "compose"
     usual = BY_HAND
     file = "compose.yaml"
     target = "//deploy:compose"
-    asked = ("COMPOSE_PROFILES",)
+    asked: tuple[str, ...] = ("COMPOSE_PROFILES",)
     brings_back = True
 
     def check(
@@ -237,13 +255,13 @@ class _ComposeKind(Kind):
         }
         # Not sooner: what was deployed can be removed when its file has changed.
         describe = partial(read, file, deployment.variables)
-        return Compose(reach.docker, deployment.name, describe, labels)
+        return self.platform(reach.docker, deployment.name, describe, labels)
 
     def fix(self, name: str, error: ActionError) -> str:
-        again = f"./doitw deploy compose --name {name}"
+        again = f"./doitw deploy {self.word} --name {name}"
         if isinstance(error, NotUp):
             return f"EG_LOG_LEVEL=DEBUG {again}"
         return f"{again} --port 8889  # if the port is taken; else see above"
 
 
-KIND = _ComposeKind()
+KIND = ComposeKind()

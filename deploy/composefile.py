@@ -26,6 +26,7 @@ _SECOND = 1_000_000_000
 """The engine counts nanoseconds."""
 _NETWORK = {"name": "Name", "driver": "Driver"}
 _MOUNT = {"type": "Type", "source": "Source", "target": "Target", "read_only": "ReadOnly"}
+_BODY = {"command": "Cmd", "hostname": "Hostname"}
 _LOG = {"driver": "Type", "options": "Config"}
 _HEALTH = {"interval": "Interval"}
 
@@ -56,11 +57,13 @@ class Project(NamedTuple):
         network: Body of the network's creation.
         key: What the file calls the network.
         services: Those that are to run, in the file's order.
+        volumes: What the file calls each volume -> its name.
     """
 
     network: dict[str, Any]
     key: str
     services: list[Service]
+    volumes: Mapping[str, str] = {}
 
 
 def read(path: str, variables: Mapping[str, str]) -> Project:
@@ -77,13 +80,14 @@ def read(path: str, variables: Mapping[str, str]) -> Project:
         text = file.read()
     try:
         document = _filled(yaml.safe_load(text), variables)
-        if further := document.keys() - {"networks", "services"}:
+        if further := document.keys() - {"networks", "services", "volumes"}:
             raise ValueError(min(further))
         ((key, network),) = document["networks"].items()
         network = _named(network, _NETWORK)
+        volumes = {name: said["name"] for name, said in document.get("volumes", {}).items()}
         profiles = set(variables.get("COMPOSE_PROFILES", "").split(","))
         services = [
-            _service(name, said, key, network["Name"])
+            _service(name, said, (key, network["Name"]), volumes)
             for name, said in document["services"].items()
             if profiles & {*said.pop("profiles", profiles)}
         ]
@@ -93,7 +97,7 @@ def read(path: str, variables: Mapping[str, str]) -> Project:
             where=Location(path, 0),
             fix=f"docker compose -f {path} up --detach  # or change {path}.in",
         ) from None
-    return Project(network, key, services)
+    return Project(network, key, services, volumes)
 
 
 def _filled(value: Any, variables: Mapping[str, str]) -> Any:
@@ -114,8 +118,18 @@ def _filled(value: Any, variables: Mapping[str, str]) -> Any:
     return _VARIABLE.sub(fill, value) if isinstance(value, str) else value
 
 
-def _service(name: str, said: dict[str, Any], key: str, network: str) -> Service:
-    take = said.pop
+def _service(
+    name: str, said: dict[str, Any], networks: tuple[str, str], volumes: Mapping[str, str]
+) -> Service:
+    """A service.
+
+    Args:
+        name: Its name.
+        said: What the file says of it; what is understood is taken out.
+        networks: What the file calls the network, and its name.
+        volumes: See `Project`.
+    """
+    take, (key, network) = said.pop, networks
     ports = [split_port(each) for each in take("ports", [])]
     health = _named(take("healthcheck", {}), _HEALTH)
     host = {
@@ -123,7 +137,7 @@ def _service(name: str, said: dict[str, Any], key: str, network: str) -> Service
         "GroupAdd": take("group_add", []),
         "LogConfig": _named(take("logging", {}), _LOG),
         "Memory": parse_bytes(take("mem_limit", "0")),
-        "Mounts": [_named(each, _MOUNT) for each in take("volumes", [])],
+        "Mounts": [_mount(each, volumes) for each in take("volumes", [])],
         "NetworkMode": network,
         "PidsLimit": take("pids_limit", None),
         "PortBindings": {f"{int(inner)}/tcp": [_outer(each)] for (inner,), (each,) in ports},
@@ -140,12 +154,22 @@ def _service(name: str, said: dict[str, Any], key: str, network: str) -> Service
         "NetworkingConfig": {"EndpointsConfig": {network: {"Aliases": [name]}}},
         "StopTimeout": _seconds(take("stop_grace_period", "10s")),
     }
+    if "cap_add" in said:
+        host["CapAdd"] = take("cap_add")
+    body |= {_BODY[key]: take(key) for key in _BODY.keys() & said.keys()}
     image = take("image")
     if take("networks") != [key]:
         raise ValueError(f"networks of {name}")
     if said:
         raise ValueError(f"{next(iter(said))} of {name}")
     return Service(name, body, image)
+
+
+def _mount(said: Any, volumes: Mapping[str, str]) -> dict[str, Any]:
+    mount = _named(said, _MOUNT)
+    if mount["Type"] == "volume":
+        mount["Source"] = volumes[mount["Source"]]
+    return mount
 
 
 def _named(said: Any, names: Mapping[str, str]) -> dict[str, Any]:

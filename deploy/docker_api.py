@@ -113,6 +113,20 @@ class Docker:
         found = [self.container(each["Id"], allow=(NOT_FOUND,)) for each in listed]
         return [each for each in found if each]  # one may be gone meanwhile
 
+    def volumes(self, label: str = "") -> list[str]:
+        """Names of the volumes with this label, or of all."""
+        filters = json.dumps({"label": [label]} if label else {})
+        path = f"/volumes?{urlencode({'filters': filters})}"
+        found = self.call("GET", path, what="list volumes")["Volumes"]
+        return [str(each["Name"]) for each in found or ()]
+
+    def programs(self, container: str) -> list[str]:
+        """The command lines of all that runs in a container; none where it does not run."""
+        path = f"/containers/{container}/top?{urlencode({'ps_args': '-eo pid,args'})}"
+        what = f"list what runs in {container[:12]}"
+        found = self.call("GET", path, what=what, allow=(NOT_FOUND, CONFLICT))
+        return [str(row[-1]) for row in (found or {}).get("Processes") or ()]
+
     def container(self, name: str, *, allow: Sequence[int] = ()) -> Container:
         """A container; nothing for an error that is allowed.
 

@@ -79,6 +79,7 @@ class Kind(ABC):
         takes: Options that it knows, beside the name and the port.
         brings_back: Whether the former gateway runs again where the new one does not, so that its
             settings are the ones to remember until then.
+        client: Variables that a notebook server needs for it, as typed before its command.
     """
 
     word: str
@@ -89,6 +90,7 @@ class Kind(ABC):
     asked: tuple[str, ...] = ()
     takes: tuple[str, ...] = ()
     brings_back = False
+    client = ""
 
     @abstractmethod
     def check(

@@ -9,18 +9,19 @@ from typing import Any
 
 from buildlib.errors import ActionError, InputError
 from buildlib.suggest import did_you_mean, nearest
-from deploy import compose, kubernetes_kind, swarm
+from deploy import compose, demo, kubernetes_kind, swarm
 from deploy.kind import Kind, Request
 from deploy.platform import Platform, Say
 from deploy.reach import EngineReach
 from deploy.state import TOKEN, Deployment, State, check_name, variables_of
 
 KINDS: Mapping[str, Kind] = {
-    kind.word: kind for kind in (compose.KIND, swarm.KIND, kubernetes_kind.KIND)
+    kind.word: kind
+    for kind in (compose.KIND, swarm.KIND, kubernetes_kind.KIND, demo.KIND, demo.CLUSTER)
 }
 PORT = 8888
 _LARGEST = 65535
-_WORDS = "compose, for plain Docker, swarm or kubernetes"
+_WORDS = "compose, for plain Docker, swarm, kubernetes, demo or demo-cluster"
 _EXAMPLES = {
     "init": "",
     "context": " NAME",
@@ -162,7 +163,8 @@ def _tell(
     for line in first:
         say(line)
     say(f"  token:    {token}")
-    say(f"  notebook: JUPYTER_GATEWAY_AUTH_TOKEN=$(cat {token}) jupyter lab --gateway-url={url}")
+    given = f"{kind.client}JUPYTER_GATEWAY_AUTH_TOKEN=$(cat {token})"
+    say(f"  notebook: {given} jupyter lab --gateway-url={url}")
     say(f"  remove:   ./doitw undeploy {kind.word}{named}")
 
 

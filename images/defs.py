@@ -14,6 +14,8 @@ SPARK = {"JAVA": "//images/spark:java-files", "SPARK": "//images/spark:spark-fil
 GATEWAY = "//images/enterprise-gateway"
 GATEWAY_PROOF = ["//verify", "//deploy:platforms"]
 """The code of a proof that starts the real gateway."""
+DEMO_PROOF = [*GATEWAY_PROOF, "//deploy:demo", "//deploy:demo-platform"]
+"""The code of a proof that starts the demo, and the file that describes it."""
 
 
 def kernel_environment(

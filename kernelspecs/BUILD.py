@@ -31,7 +31,6 @@ SCRIPTS = {
     "swarm": "launch_docker.py",
     "kubernetes": "launch_kubernetes.py",
     "operator": "launch_custom_resource.py",
-    "distributed": "launch_ipykernel.py",
 }
 STARTERS = {
     "docker": "//launchers/docker",
@@ -40,7 +39,7 @@ STARTERS = {
     "operator": "//launchers/kubernetes:custom_resource",
 }
 RUN_SH = {"kubernetes": "kubernetes", "yarn_client": "yarn", "yarn_cluster": "yarn",
-          "yarn_remote": "dask"}  # fmt: skip
+          "yarn_remote": "dask", "distributed": "distributed"}  # fmt: skip
 
 # --- The table ------------------------------------------------------------------------------------
 
@@ -93,8 +92,9 @@ TABLE = [
     ("spark_python_yarn_cluster", "Spark - Python (YARN Cluster Mode)", "python", "yarn_cluster",
      "", "lazy"),
     ("spark_R_yarn_cluster", "Spark - R (YARN Cluster Mode)", "R", "yarn_cluster", "", "eager"),
+    # YARN gives up an application that has made no context after ten minutes.
     ("spark_scala_yarn_cluster", "Spark - Scala (YARN Cluster Mode)", "scala", "yarn_cluster", "",
-     "lazy"),
+     "eager"),
     ("dask_python_yarn_remote", "Dask - Python (YARN Remote Mode)", "python", "yarn_remote", "",
      ""),
 
@@ -105,10 +105,14 @@ TABLE = [
 
 for name, display_name, language, platform, image, spark in TABLE:
     on_spark = bool(image and spark)
-    submits = platform.startswith("yarn") or (platform == "kubernetes" and on_spark)
+    on_hosts = platform == "distributed" or platform.startswith("yarn")
+    submits = on_hosts or (platform == "kubernetes" and on_spark)
     script = SCRIPTS.get(platform, "")
     program = (
-        ["{resource_dir}/bin/run.sh"]
+        # A list of executables in the archive is in the keys of all its parts, so of all images.
+        ["sh", "{resource_dir}/bin/run.sh"]
+        if platform == "distributed"
+        else ["{resource_dir}/bin/run.sh"]
         if submits
         # The gateway runs its own interpreter for a bare `python`.
         else ["python", f"{{resource_dir}}/scripts/{script}"]
@@ -124,6 +128,8 @@ for name, display_name, language, platform, image, spark in TABLE:
     if submits:
         resources["bin/run.sh"] = f"bin/{RUN_SH[platform]}.sh"
         resources["bin/options.sh"] = "bin/options.sh"
+    if on_hosts:
+        resources["bin/hosts.sh"] = "bin/hosts.sh"
     if platform == "kubernetes" and on_spark:
         environment = kubernetes_environment(language)
     elif platform == "operator":
@@ -192,11 +198,13 @@ filegroup(
 )
 
 # What images take: GPUs are a part of their own, as not every flavour has their image.
+# Dask too: its submitter for YARN is in no image of ours.
 PARTS = {
     "docker": [name for name in ON_DOCKER if name not in ON_GPUS],
     "kubernetes": [name for name in ON_KUBERNETES if name not in ON_GPUS],
     "gpu": ON_GPUS,
 }
+WITH_SPARK = [name for name in ON_YARN if name.startswith("spark")]
 for part, names in PARTS.items():
     filegroup(
         name=f"{part}_part",
@@ -204,12 +212,19 @@ for part, names in PARTS.items():
         doc=f"kernelspecs in the part {part} of the archive",
     )
 
+filegroup(
+    name="yarn_part",
+    srcs=[f":{name}" for name in WITH_SPARK],
+    doc="kernelspecs in the part yarn of the archive",
+)
+
 FOR_IMAGES = {part: {"./": f":{part}_part"} for part in PARTS}
 tarball(
     name="kernelspecs",
     parts={
         **FOR_IMAGES,
-        "yarn": {"./": ":yarn"},
+        "yarn": {"./": ":yarn_part"},
+        "dask": {"./": ":dask_python_yarn_remote"},
         "distributed": {"./": ":python_distributed"},
     },
     executables=PROGRAMS,

@@ -7,12 +7,7 @@ OPTION = "--RemoteProcessProxy."
 TO_CONTAINERS = ["kernel-id", "port-range", "response-address", "public-key"]
 TO_HOSTS = ["kernel-id", "response-address", "public-key", "port-range"]
 
-# Where Spark and Python lie on the nodes of a YARN cluster: as in our images.
-SPARK_HOME = "/opt/spark"
-PYTHON = "/opt/conda/bin/python"
-RSCRIPT = "/usr/bin/Rscript"
-PY4J = "0.10.9.7"  # what Spark 3.5 ships; its file name has the version
-PYSPARK_PATH = f"{SPARK_HOME}/python:{SPARK_HOME}/python/lib/py4j-{PY4J}-src.zip"
+SPARK_HOME = "/opt/spark"  # in our images
 
 
 # On each platform of containers: NAME_docker, NAME_swarm, NAME_kubernetes.
@@ -76,9 +71,8 @@ def spark_environment(language: str, options: list[str]) -> dict[str, str]:
     """The `env` of a kernelspec that submits to Spark."""
     text = " ".join([*options, *([FOR_TOREE] if language == "scala" else []), EXTRA])
     if language != "scala":
-        return {"SPARK_HOME": SPARK_HOME, "SPARK_OPTS": text, "LAUNCH_OPTS": ""}
+        return {"SPARK_OPTS": text, "LAUNCH_OPTS": ""}
     return {
-        "SPARK_HOME": SPARK_HOME,
         # SPARK_OPTS and TOREE_OPTS in a request take their place.
         "__TOREE_SPARK_OPTS__": text,
         "__TOREE_OPTS__": "--alternate-sigint USR2",
@@ -112,44 +106,28 @@ def kubernetes_environment(language: str) -> dict[str, str]:
         kubernetes__submission__waitAppCompletion="false",
         kubernetes__driverEnv__HTTP2_DISABLE="true",
     )
-    return {**spark_environment(language, options), "HTTP2_DISABLE": "true", **SPARK_CPUS}
+    spark = {"SPARK_HOME": SPARK_HOME, **spark_environment(language, options)}
+    return {**spark, "HTTP2_DISABLE": "true", **SPARK_CPUS}
 
 
 def yarn_environment(language: str, mode: str) -> dict[str, str]:
-    """Spark on YARN: the kernel is Spark's driver, here (client) or in the cluster (cluster)."""
+    """Spark on YARN: the kernel is Spark's driver, here (client) or in the cluster (cluster).
+
+    Where Spark, Python and R are is found by run.sh and spark-submit.
+    """
     options = ["--master", "yarn", "--deploy-mode", mode, "--name", ON_YARN]
-    cluster = mode == "cluster"
-    if cluster:
-        options += conf(yarn__submit__waitAppCompletion="false")
-    if cluster and language != "python":
-        options += conf(yarn__am__waitTime="1d")
-    if cluster and language == "python":
-        options += conf(
-            yarn__appMasterEnv__PYTHONUSERBASE=f"/home/{given('KERNEL_USERNAME')}/.local",
-            yarn__appMasterEnv__PYTHONPATH=PYSPARK_PATH,
-        )
-    if cluster and language != "scala":
-        options += conf(yarn__appMasterEnv__PATH=f"/opt/conda/bin:{given('PATH')}")
-    if language == "R":
-        options += conf(sparkr__r__command=RSCRIPT)
-    if cluster:
-        options += conf(yarn__maxAppAttempts="1")
-    environment = spark_environment(language, options)
-    if language == "python":
-        environment |= {"PYSPARK_PYTHON": PYTHON, "PYTHONPATH": PYSPARK_PATH}
-    return environment
+    if mode == "cluster":
+        options += conf(yarn__submit__waitAppCompletion="false", yarn__maxAppAttempts="1")
+        if language != "python":
+            options += conf(yarn__am__waitTime="1d")
+    return spark_environment(language, options)
 
 
 def dask_environment() -> dict[str, str]:
     """Dask on YARN."""
-    words = ["--name", ON_YARN, "--environment", f"python://{PYTHON}"]
+    words = ["--name", ON_YARN, "--environment", "python://" + given("PYTHON")]
     words += ["--temporary-security-credentials", "--deploy-mode", "remote"]
-    return {
-        "SPARK_HOME": SPARK_HOME,
-        "DASK_YARN_EXE": "/opt/conda/bin/dask-yarn",
-        "DASK_OPTS": " ".join(words),
-        "LAUNCH_OPTS": "",
-    }
+    return {"DASK_OPTS": " ".join(words), "LAUNCH_OPTS": ""}
 
 
 # What upstream calls the jars in its release files. Ours do without, so that no version is in the

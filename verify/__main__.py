@@ -25,6 +25,12 @@ if TYPE_CHECKING:
 
 CONTEXT = "VERIFY_CONTEXT"
 """The variable that has the context of `--context`; `./doitw verify` hands it on."""
+PLATFORMS = {
+    "swarm": "python_swarm",
+    "kubernetes": "python_kubernetes",
+    "demo": "spark_python_yarn_client",
+}
+"""Options that choose one, and the kernelspec that is started where none is named."""
 LAUNCH_TIMEOUT = 30.0  # the gateway's EG_KERNEL_LAUNCH_TIMEOUT
 
 
@@ -73,6 +79,8 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--swarm", action="store_true", help="with --gateway: as a service of a swarm")
     add("--kubernetes", action="store_true",
         help="with --gateway: on a Kubernetes cluster, as ./doitw deploy does")  # fmt: skip
+    add("--demo", action="store_true",
+        help="with --gateway: the demo with its own YARN, as ./doitw deploy does")  # fmt: skip
     add("--context", metavar="NAME", default=os.environ.get(CONTEXT, ""),
         help=f"with --kubernetes: the cluster, which has to be said (or {CONTEXT})")  # fmt: skip
     add("--language", metavar="NAME",
@@ -88,13 +96,13 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     if len(options.images) != 1 and not options.gateway and not options.list:
         fix = "python -m verify elyra/kernel-py:dev"
         raise InputError("name one image, of a kernel or with --gateway", fix=fix)
-    of_gateway = (options.kernelspec, options.swarm, options.kubernetes, options.kernels_only)
-    if any(of_gateway) and not options.gateway:
-        raise InputError(
-            "--kernelspec, --kernels-only, --swarm and --kubernetes go with --gateway IMAGE"
-        )
-    if options.swarm and options.kubernetes:
-        raise InputError("--swarm and --kubernetes are two platforms", fix="name one of them")
+    platforms = [name for name in PLATFORMS if getattr(options, name)]
+    if (options.kernelspec or options.kernels_only or platforms) and not options.gateway:
+        words = ", ".join(["--kernelspec", "--kernels-only", *(f"--{each}" for each in PLATFORMS)])
+        raise InputError(f"{words} go with --gateway IMAGE")
+    if len(platforms) > 1:
+        words = " and ".join(f"--{name}" for name in platforms)
+        raise InputError(f"{words} are several platforms", fix="name one of them")
     if options.kubernetes and not options.context and not options.list:
         raise InputError(
             "--kubernetes makes and removes namespaces on a cluster: say on which",
@@ -137,14 +145,15 @@ def _image(options: argparse.Namespace) -> int:
 def _gateway(options: argparse.Namespace) -> int:
     from verify.gateway_cases import cases
 
-    default = "python_swarm" if options.swarm else "python_docker"
-    default = "python_kubernetes" if options.kubernetes else default
+    chosen_platforms = [name for name in PLATFORMS if getattr(options, name)]
+    default = PLATFORMS[chosen_platforms[0]] if chosen_platforms else "python_docker"
     # The gateway lists and knows them in lower case.
     kernelspecs = list(dict.fromkeys(name.lower() for name in options.kernelspec)) or [default]
     which = {
         "kernels_only": options.kernels_only,
         "swarm": options.swarm,
         "cluster": options.kubernetes,
+        "yarn": options.demo,
     }
     listed = cases(None, kernelspecs, **which)
     if options.list:
@@ -159,6 +168,10 @@ def _gateway(options: argparse.Namespace) -> int:
         from verify.cluster import Cluster
 
         place = Cluster(options.context).place()
+    if options.demo:
+        from verify import demo
+
+        place = demo.place()
     engine = Engine()
     engine.remove_dead()
     if place.cluster:

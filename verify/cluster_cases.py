@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from deploy.kubernetes import kernels_of
-from verify.gateway_cases import CREATED, REFUSE_SECONDS, Session, language_of, post, said
+from verify.gateway_cases import Session, language_of, refused
 from verify.languages import LANGUAGES
 from verify.rules import Broken
 
@@ -84,8 +84,9 @@ def refusals(server: Server, kernelspec: str) -> str:
     before, seconds = _there(server), 0.0
     for wrong in wrongs:
         asked = ", ".join(f"{name}={value!r}" for name, value in wrong.env.items())
-        took, told = _refused(server, kernelspec, "cluster-refusals", asked, wrong.env)
-        seconds = max(seconds, took)
+        begun = server.pace.mark()
+        told = refused(server, kernelspec, "cluster-refusals", asked, wrong.env)[1]
+        seconds = max(seconds, begun.seconds())
         if wrong.told.lower() not in told.lower():
             raise Broken("cluster-refusals", f"{asked}: nobody says why: {told[-300:]}")
     left = sorted(_there(server) - before)
@@ -245,22 +246,8 @@ def _denied(tried: Mapping[str, Any]) -> None:
 
 def _told(server: Server, kernelspec: str, words: str, **env: str) -> str:
     asked = ", ".join(f"{name}={value}" for name, value in env.items())
-    seconds, told = _refused(server, kernelspec, "cluster-told", asked, env)
+    begun = server.pace.mark()
+    told = refused(server, kernelspec, "cluster-told", asked, env)[1]
     if words not in told:
         raise Broken("cluster-told", f"{asked}: nobody says {words!r}: {told[-300:]}")
-    return f"after {seconds:.1f} s"
-
-
-def _refused(
-    server: Server, kernelspec: str, rule: str, asked: str, env: Mapping[str, str]
-) -> tuple[float, str]:
-    """Ask for a kernel that has to be refused; returns the seconds, and all that was told of it."""
-    _ = server.rest
-    before, begun = len(server.log()), server.pace.mark()
-    reply = post(server, kernelspec, **env)
-    seconds = begun.seconds()
-    if reply.status == CREATED:
-        server.kernels[str(reply.body["id"])] = kernelspec
-        raise Broken(rule, f"{asked}: a kernel has started")
-    server.pace.judge(rule, f"{asked}: the error has come", seconds, REFUSE_SECONDS, begun)
-    return seconds, said(reply) + server.log()[before:]
+    return f"after {begun.seconds():.1f} s"

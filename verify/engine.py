@@ -89,12 +89,15 @@ class Engine:
             self._network = self.make_network("bridge")
         return self._network
 
-    def make_network(self, driver: str, labels: Mapping[str, str] | None = None) -> Network:
+    def make_network(
+        self, driver: str, labels: Mapping[str, str] | None = None, *, internal: bool = False
+    ) -> Network:
         """Make the run's network.
 
         Args:
             driver: `bridge` or `overlay`.
             labels: Further labels.
+            internal: With no way out of it.
 
         Raises:
             ActionError: the engine refuses.
@@ -102,7 +105,10 @@ class Engine:
         try:
             with held():
                 self._network = self.client.networks.create(
-                    self.run, driver=driver, labels={**(labels or {}), **self.labels}
+                    self.run,
+                    driver=driver,
+                    labels={**(labels or {}), **self.labels},
+                    internal=internal,
                 )
         except docker.errors.APIError as error:
             raise ActionError(

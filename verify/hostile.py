@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 RULE = "gateway-hostile-values"
 KERNELSPEC = "verify_host"
 PROXY = "enterprise_gateway.services.processproxies.distributed.DistributedProcessProxy"
+LOGS = "/var/log/enterprise-gateway"
+"""Where the demo's gateway has the logs of kernels, and not in `FOLDER`."""
 FOLDER, MARK = "/tmp", "verify-was-run-"  # noqa: S108 - of containers
 LAUNCH_SECONDS = 1  # no kernel is going to report
 HOST_SECONDS = 20.0
@@ -110,6 +112,8 @@ def _sent(server: Server, host: Container, sent: Hostile) -> str:
     gateway = server.container
     wait = str(math.ceil(LAUNCH_SECONDS * server.pace.scale))
     env = {**sent.values, **dict.fromkeys(sent.names, "1"), "KERNEL_LAUNCH_TIMEOUT": wait}
+    if server.place.user:
+        env["KERNEL_USERNAME"] = server.place.user
     _printed(gateway, "python", "-c", WRITE, json.dumps(_files(server, host)))
     reply = server.rest.call("POST", "/kernels", {"name": KERNELSPEC, "env": env})
     said = f"the start is answered by {reply.status}: {str(reply.body)[:300]}"
@@ -129,7 +133,8 @@ def _host(server: Server) -> Container:
     program = Path(__file__).with_name("ssh_host.py").read_text(encoding="utf-8")
     engine = server.engine
     name = f"{engine.run}-host"
-    return engine.start(server.image_id, name, env={}, command=["python", "-c", program])
+    command = [server.place.python, "-c", program]
+    return engine.start(server.image_id, name, env={}, command=command)
 
 
 def _files(server: Server, host: Container) -> dict[str, str]:
@@ -159,7 +164,7 @@ def _files(server: Server, host: Container) -> dict[str, str]:
 
 def _environment(host: Container) -> dict[str, str]:
     """What the kernel has printed, once it has run."""
-    log = _printed(host, "sh", "-c", f"cat {FOLDER}/kernel-*.log")
+    log = _printed(host, "sh", "-c", f"cat {FOLDER}/kernel-*.log {LOGS}/kernel-*.log")
     return dict(entry.partition("=")[::2] for entry in log.split("\0") if "=" in entry)
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+WHERE = "HOSTNAME"
+"""The variable that tells containers apart; a caller may put another in its place."""
 SPARK_QUERY = "select sum(id % 7) from range(0, 1000000000000000, 1, 8)"
 """A job of hours in Spark's own code, so that it is the same in each language."""
-_RAN_ON = "reflect('java.lang.System', 'getenv', 'HOSTNAME')"
+_RAN_ON = f"reflect('java.lang.System', 'getenv', '{WHERE}')"
 _HOSTS = f"select {_RAN_ON} as host from range(0, 64, 1, 8)"  # noqa: S608
 SPARK_HOSTS = f"select concat_ws(',', collect_set(host)) from ({_HOSTS})"  # noqa: S608
 """Where eight tasks ran: hosts, containers or pods, as each of them says itself."""
@@ -40,7 +42,8 @@ class Language(NamedTuple):
         spark_job: Prints `go`, then runs a Spark job that takes hours.
         spark_jobs: Prints how many Spark jobs are active.
         spark_where: Prints, with blanks between: Spark's master, the deploy mode, where the driver
-            runs, and where tasks did (with commas between).
+            runs, and where tasks did (with commas between): the values of `WHERE`, or -.
+        spark_write: Writes to the file FILE, and by Spark to the folder FOLDER.
         spark_runs: Prints `true` where a Spark context lives, else `false`, and makes none; empty
             where the container then has a JVM, and else has not.
     """
@@ -65,6 +68,7 @@ class Language(NamedTuple):
     spark_job: str = ""
     spark_jobs: str = ""
     spark_where: str = ""
+    spark_write: str = ""
     spark_runs: str = ""
 
 
@@ -114,7 +118,11 @@ print(spark.sql("select sum(n) as total from verify").first()["total"])
         spark_where=f"""
 import os
 mode = sc.getConf().get("spark.submit.deployMode", "client")
-print(sc.master, mode, os.environ["HOSTNAME"], spark.sql("{SPARK_HOSTS}").first()[0])
+print(sc.master, mode, os.environ.get("{WHERE}", "-"), spark.sql("{SPARK_HOSTS}").first()[0])
+""",
+        spark_write="""
+open("FILE", "w").write("of the driver")
+spark.range(8).write.csv("FOLDER")
 """,
     ),
     "r": Language(
@@ -145,7 +153,11 @@ cat(spark$sql("select sum(n) as total from verify")$first()[[0]])
         spark_jobs="cat(length(sc$statusTracker()$getActiveJobsIds()))",
         spark_where=f"""
 mode <- sc$getConf()$get("spark.submit.deployMode", "client")
-cat(sc$master, mode, Sys.getenv("HOSTNAME"), spark$sql("{SPARK_HOSTS}")$first()[[0]])
+cat(sc$master, mode, Sys.getenv("{WHERE}", "-"), spark$sql("{SPARK_HOSTS}")$first()[[0]])
+""",
+        spark_write="""
+writeLines("of the driver", "FILE")
+invisible(spark$range(8L)$write$csv("FOLDER"))
 """,
     ),
     "scala": Language(
@@ -172,7 +184,11 @@ print(spark.sql("select sum(n) as total from verify").first.getLong(0))
         spark_where=f"""
 val tasksRanOn = spark.sql("{SPARK_HOSTS}").first.getString(0)
 val deployMode = sc.getConf.get("spark.submit.deployMode", "client")
-print(Seq(sc.master, deployMode, sys.env("HOSTNAME"), tasksRanOn).mkString(" "))
+print(Seq(sc.master, deployMode, sys.env.getOrElse("{WHERE}", "-"), tasksRanOn).mkString(" "))
+""",
+        spark_write="""
+java.nio.file.Files.writeString(java.nio.file.Paths.get("FILE"), "of the driver")
+spark.range(8).write.csv("FOLDER")
 """,
         spark_runs="""
 import scala.collection.JavaConverters._

@@ -56,6 +56,9 @@ class Place(NamedTuple):
         spark: How the master of Spark's kernels begins.
         on_engine: Whether the gateway needs the engine's socket.
         cluster: What is tried on it beside what a gateway does everywhere; None where nothing is.
+        user: Whose kernels they are; empty for the run's own name.
+        yarn: Whether it is the demo, whose Spark runs on YARN.
+        python: The gateway's own Python in its image.
     """
 
     start: Callable[[Engine, Gateway], Platform]
@@ -65,6 +68,9 @@ class Place(NamedTuple):
     spark: str = "local["
     on_engine: bool = True
     cluster: Cluster | None = None
+    user: str = ""
+    yarn: bool = False
+    python: str = "python"
 
 
 def _on_docker(engine: Engine, gateway: Gateway) -> Platform:

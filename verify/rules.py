@@ -94,6 +94,15 @@ RULES = {
     "cluster-notebook": Rule(
         "a notebook's code can make no pod, read no secret, and do nothing to another's kernel"
     ),
+    # Of the demo.
+    "yarn-ready": Rule("YARN, HDFS and their pages answer once the gateway does", True),
+    "yarn-user": Rule("a kernel runs and writes as the user who has asked for it", True),
+    "yarn-not-allowed": Rule("a user who is not allowed, or not there, gets 403 and no kernel"),
+    "yarn-neighbours": Rule(
+        "a user's code can neither read what is another's, nor signal it, nor become somebody else"
+    ),
+    "yarn-killed": Rule("a kernel whose application YARN has killed is not taken for alive"),
+    "yarn-told": Rule("a kernel that YARN has no room for is an error in time, which says so"),
 }
 
 

@@ -11,6 +11,7 @@ import os
 import secrets
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from buildlib.errors import ActionError, BuildError, InputError
 from deploy.platform import NotUp
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from deploy.platform import Platform
     from verify.cluster import Cluster
+    from verify.demo import Yarn
     from verify.engine import Engine
     from verify.pace import Pace
     from verify.platforms import Place
@@ -168,6 +170,7 @@ class Server:
             "EG_PORT": str(PORT),
             "EG_LIST_KERNELS": "True",
             "EG_KERNEL_LAUNCH_TIMEOUT": str(self.launch_seconds),
+            **({"EG_IMPERSONATION_ENABLED": "True"} if self.place.yarn else {}),
             **({"EG_KERNEL_INFO_TIMEOUT": str(math.ceil(_INFO * self.pace.scale))} if busy else {}),
             "EG_CULL_IDLE_TIMEOUT": str(self.cull_seconds),
             "EG_CULL_INTERVAL": str(CULL_INTERVAL),
@@ -205,10 +208,23 @@ class Server:
         assert self.place.cluster is not None  # noqa: S101 - its cases are not listed elsewhere
         return self.place.cluster
 
+    @property
+    def yarn(self) -> Yarn:
+        """YARN of the demo.
+
+        Raises:
+            Broken: `gateway-start`.
+        """
+        from verify.demo import Yarn
+
+        _ = self.rest
+        return Yarn(str(urlsplit(self._running.url()).hostname))
+
     def left_of_kernels(self) -> list[str]:
         """What is there of kernels: containers, on a cluster also what Spark has made."""
-        cluster = self.place.cluster
-        return cluster.of_kernels(self.engine.run) if cluster else self.kernel_containers()
+        if self.place.cluster:
+            return self.place.cluster.of_kernels(self.engine.run)
+        return self.kernel_containers() + (self.yarn.unfinished() if self.place.yarn else [])
 
     @property
     def _running(self) -> Platform:

@@ -9,7 +9,14 @@ from typing import NamedTuple
 
 from verify.languages import LANGUAGES
 
-PLATFORMS = ("_docker", "_swarm", "_kubernetes")
+PLATFORMS = (
+    "_docker",
+    "_swarm",
+    "_kubernetes",
+    "_yarn_client",
+    "_yarn_cluster",
+    "_distributed",
+)
 
 
 class Task(NamedTuple):

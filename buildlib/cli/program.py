@@ -10,7 +10,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from buildlib.errors import ActionError, InputError, Location
@@ -47,16 +47,12 @@ def run_program(
         except FileNotFoundError:
             raise RuntimeError(f"python -m {name} has ended with code {code}") from None
     if isinstance(answer, dict) and "error" in answer:
-        raise _error(**answer["error"])
+        raise _error(answer["error"])
     return answer
 
 
-def _error(
-    what: str,
-    where: Sequence[Any] | None,
-    fix: str | None,
-    detail: str | None,
-    exit_code: int,
-) -> InputError | ActionError:
-    kind = InputError if exit_code == InputError.exit_code else ActionError
-    return kind(what, where=Location(*where) if where else None, fix=fix, detail=detail)
+def _error(plain: Mapping[str, Any]) -> InputError | ActionError:
+    """The error that a program ended with (`BuildError.plain`)."""
+    kind = InputError if plain["exit_code"] == InputError.exit_code else ActionError
+    where = Location(plain["file"], plain["line"] or 0) if plain["file"] else None
+    return kind(plain["what"], where=where, fix=plain["fix"], detail=plain["detail"])

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_HUB = "docker.io"
+from buildlib.core.model.settings import HUB
 
 
 def mirrored(reference: str, mirrors: Mapping[str, str]) -> str:
@@ -18,9 +18,9 @@ def mirrored(reference: str, mirrors: Mapping[str, str]) -> str:
     """
     first, slash, rest = reference.partition("/")
     if not slash or not (first == "localhost" or "." in first or ":" in first):
-        first, rest = _HUB, reference
+        first, rest = HUB, reference
     if first not in mirrors:
         return reference
-    if first == _HUB and "/" not in rest:
+    if first == HUB and "/" not in rest:
         rest = f"library/{rest}"
     return f"{mirrors[first]}/{rest}"

@@ -6,10 +6,16 @@ set -eu
 here=$(cd "$(dirname "$0")/.." && pwd)
 # shellcheck source=kernelspecs/bin/options.sh
 . "$here/bin/options.sh"
+# shellcheck source=kernelspecs/bin/hosts.sh
+. "$here/bin/hosts.sh"
 
 launcher_arguments=$#
-[ -x "${DASK_YARN_EXE:-}" ] ||
-    fail 66 "no program at DASK_YARN_EXE=${DASK_YARN_EXE:-}; fix: correct it in kernel.json"
+DASK_YARN_EXE=${DASK_YARN_EXE:-$(command -v dask-yarn || :)}
+[ -x "$DASK_YARN_EXE" ] ||
+    fail 66 "no dask-yarn on PATH, nor at DASK_YARN_EXE=$DASK_YARN_EXE; $(set_in_spec DASK_YARN_EXE)"
+PYTHON=$(find_python "${PYTHON:-}" PYTHON)
+export PYTHON
+hide_gateway
 set -- "$@" "$DASK_YARN_EXE" submit
 dask_words=$(words "${DASK_OPTS:-}")
 while IFS= read -r word; do
@@ -17,10 +23,7 @@ while IFS= read -r word; do
 done <<END
 $dask_words
 END
-if [ "${EG_IMPERSONATION_ENABLED:-}" = True ]; then
-    user=$(user_name)
-    set -- "$@" --user "$user"
-fi
+[ -z "$user" ] || set -- "$@" --user "$user"
 set -- "$@" "$here/scripts/kernel_launcher.zip"
 launch_words=$(words "${LAUNCH_OPTS:-}")
 while IFS= read -r word; do

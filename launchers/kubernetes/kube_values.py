@@ -43,6 +43,9 @@ MEMORY_UNITS = {"m": "Mi", "g": "Gi", "K": "k"}
 # Set by the node for its own cluster, or the way to ours; no kernel gets them.
 OF_THE_CLUSTER = re.compile("KUBERNETES_.*|KUBECONFIG.*|KUBE_.*")
 ENVIRONMENT_NAME = re.compile("[-._a-zA-Z][-._a-zA-Z0-9]*")
+# An administrator's: pods name no user. OpenShift gives each project one, and refuses others.
+GIVES_UIDS = "EG_KUBERNETES_CLUSTER_UIDS"
+USUAL_USER = {"KERNEL_UID": "1000", "KERNEL_GID": "100"}
 # Of spark-submit: how much Spark gets. All other options say what runs, where, and as whom.
 SPARK_OPTIONS = re.compile("--((driver|executor)-(memory|cores)|num-executors)")
 SPARK_SETTING = re.compile(
@@ -269,6 +272,21 @@ def check_place(
     values["kernel_service_account_name"] = account
 
 
+def without_users(env: Mapping[str, str]) -> dict[str, str]:
+    """What is asked for, without user and group: the cluster gives each namespace its own.
+
+    The gateway sends its default where a request says nothing.
+
+    Raises:
+        LaunchError: A request asks for another one.
+    """
+    for name, usual in USUAL_USER.items():
+        if env.get(name, usual) != usual:
+            fix = f"leave {name} out of the request"
+            raise LaunchError(f"{name} may not be said: the cluster chooses it", DATA, fix)
+    return {name: value for name, value in env.items() if name not in USUAL_USER}
+
+
 def _listed(env: Mapping[str, str], name: str) -> list[str]:
     return [part.strip() for part in env.get(name, "").split(",") if part.strip()]
 
@@ -310,10 +328,14 @@ def read_request(
         LaunchError: Something is missing, malformed or not allowed.
     """
     kernel_id = id_of(given)
+    gives_uids = env.get(GIVES_UIDS, "").lower() == "true"
+    if gives_uids:
+        env = without_users(env)
     values = template_values(env, folder.name)
     check_place(values, env, kernel_id, for_spark=for_spark)
     values |= {
         "for_spark": for_spark,
+        "cluster_gives_uids": gives_uids,
         "kernel_id": kernel_id,
         "eg_response_address": given["response-address"],
         "eg_public_key": given["public-key"],

@@ -13,6 +13,7 @@ import shutil
 import socket
 import subprocess
 import time
+import urllib.request
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -325,6 +326,47 @@ def test_swarm(engine):
     while engine.info()["Swarm"]["LocalNodeState"] != wanted and time.monotonic() < end:
         time.sleep(0.5)
     assert engine.info()["Swarm"]["LocalNodeState"] == wanted
+
+
+def ports_in_a_row(count: int) -> int:
+    """The first of some ports that are free."""
+    for first in range(20000 + os.getpid() % 1000 * 10, 60000, count):
+        with contextlib.ExitStack() as held, contextlib.suppress(OSError):
+            for port in range(first, first + count):
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+            return first
+    raise AssertionError("no ports are free")
+
+
+def test_demo(engine, compose):
+    for file in ("demo.yaml", "demo-cluster.yaml"):  # to compose itself they mean something, too
+        command = [*compose, "-f", f"deploy/{file}", "config"]
+        env = {**os.environ, "EG_AUTH_TOKEN": "x"}
+        done = subprocess.run(
+            command, cwd=ROOT, env=env, capture_output=True, text=True, check=True
+        )
+        assert len(yaml.safe_load(done.stdout)["services"]) == {"demo.yaml": 1}.get(file, 3)
+    with deployment("demo", engine) as made:
+        made.port = ports_in_a_row(4)
+        answer = made.deploy("--port", str(made.port))
+        assert answer["url"] == f"http://127.0.0.1:{made.port}"
+        assert Rest(answer["url"], "", Pace()).call("GET", "/kernelspecs").status in (401, 403)
+        assert {"python_distributed", "spark_python_yarn_client"} <= kernelspecs(made)
+        pages = (made.port + 1, made.port + 2, made.port + 3)
+        for port in pages:  # healthy, so YARN is up, too
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=60) as page:
+                assert page.status == 200
+        env = {"KERNEL_USERNAME": "bob"}
+        reply = made.rest.call("POST", "/kernels", {"name": "python_distributed", "env": env})
+        assert reply.status == 201, reply
+        with contextlib.closing(made.rest.connect(str(reply.body["id"]))) as channels:
+            channels.wait_ready()
+            assert channels.run("import getpass; print(getpass.getuser())").printed == "bob\n"
+        assert [each.name for each in engine.volumes.list() if each.name == made.name]
+        gone = made.doitw("undeploy")["removed"]
+        assert {f"volume {made.name}", f"network {made.name}"} < {*gone}
+        assert made.left() == []
+        assert not [each.name for each in engine.volumes.list() if each.name == made.name]
 
 
 def test_a_port_that_is_taken_is_told_with_the_way_out(engine):

@@ -102,6 +102,14 @@ def test_without_variables_everything_has_a_default(call):
     assert {name: found.env[name] for name in wanted} == wanted
 
 
+def test_a_user_without_a_name_gets_one_since_the_server_asks(call, tmp_path):
+    assert "LOGNAME" not in call(START).env
+    (tmp_path / "id").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / "id").chmod(0o755)
+    assert call(START).env["LOGNAME"] == "jovyan"
+    assert call(START, USER="alice").env["LOGNAME"] == "alice"
+
+
 def test_given_values_win_and_old_names_of_addresses_win_over_new_ones(call):
     given = {
         "EG_LOG_LEVEL": "WARN", "EG_CULL_IDLE_TIMEOUT": "1", "EG_CULL_INTERVAL": "2",

@@ -52,6 +52,7 @@ def test_an_interrupt_ends_a_job_whoever_started_spark(run, start):
         SPARK.partition("stopifnot(bind")[0]
         + """
     invisible(spark$sql("select 1")$collect())
+    Sys.sleep(0.1) # puts R's own handling of signals back
     system(sprintf("(sleep 8; kill -INT %d) &", Sys.getpid()))
     endless <- "select sum(id % 7) from range(0, 1000000000000000, 1, 8)"
     tryCatch(spark$sql(endless)$collect(), interrupt = function(pressed) cat("interrupted "))

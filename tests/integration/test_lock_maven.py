@@ -225,8 +225,18 @@ def test_an_artifact_that_does_not_exist_is_told_in_mavens_words(
     told = verb("lock")
     assert told.code == 1
     assert "tools/BUILD.py:" in told.err
-    assert "[ERROR] Could not resolve dependencies: 404" in told.err
+    assert "\n  Could not resolve dependencies: 404\n  fix: correct artifacts there" in told.err
     assert "images.lock" not in os.listdir(shop.root)
+
+
+def test_a_jar_that_was_asked_for_and_has_no_file_is_no_case_for_an_exclusion(
+    shop: Workshop, verb: Verbs, maven: Repository
+) -> None:
+    app(shop, maven)
+    del maven.server.files["/maven/org/app/app/1.0/app-1.0.jar"]
+    told = verb("lock")
+    assert told.code == 1
+    assert told.fixes[0].startswith("correct org.app:app:1.0 in artifacts there")
 
 
 def test_a_repository_that_refuses_is_told_in_ours(

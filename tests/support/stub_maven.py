@@ -40,7 +40,8 @@ def main(words: list[str]) -> int:
             node = f"{group}:{artifact}:{middle}:{version}:compile"
             walk(mirror, node, exclusions, tree, "")
     except urllib.error.HTTPError as error:
-        print(f"[ERROR] Could not resolve dependencies: {error.code}")
+        print(f"\x1b[0m\x1b[0m[ERROR] Could not resolve dependencies: {error.code}")
+        print("[ERROR] \n[ERROR] Re-run Maven using the -X switch to enable full debug logging.")
         return 1
     Path(given["outputFile"]).write_text("\n".join(tree) + "\n")
     return 0

@@ -30,6 +30,7 @@ from deploy.swarm import Swarm
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE, SWARM = "compose", "swarm"
+DEMOS = ("demo", "demo-cluster")
 PROXIES = {
     COMPOSE: "docker_swarm.DockerProcessProxy",
     SWARM: "docker_swarm.DockerSwarmProcessProxy",
@@ -398,6 +399,9 @@ class FakeEngine:
         return found
 
     def find(self, kind: str, **filters: str) -> list[Any]:
+        return []
+
+    def volumes(self, label: str = "") -> list[str]:
         return []
 
     def image(self, name: str) -> str:

@@ -221,11 +221,13 @@ def test_no_file_names_an_image_that_the_graph_does_not_know(objects):
     for path in sorted([*FOLDER.rglob("*.yaml"), *FOLDER.rglob("*.yaml.in")]):
         for image in re.findall(r"^[\s-]*image: *(.*)$", path.read_text("utf-8"), re.MULTILINE):
             name = image.strip("\"'")
+            if not name:
+                continue  # a value of the chart that is empty
             if path.suffix == ".in":
                 assert re.fullmatch(r"@[A-Z]+@", name), (path, name)
                 continue
             assert str(path.relative_to(ROOT / "deploy")) in rendered, (path, name)
-            if name in ("{{ .Values.image }}", "{{ .Values.kip.image }}"):
+            if re.fullmatch(r"{{ \.Values\.[a-z.]*image }}", name):
                 continue  # the chart's, whose values are looked at as any other file
             assert manifests.short(name) in known, (path, name)
             found.add(manifests.short(name))

@@ -78,7 +78,9 @@ def test_an_error_is_told_once_by_whoever_runs_it(tmp_path, capsys) -> None:
     assert capsys.readouterr().err == ""
     assert json.loads(answer.read_text())["error"] == {
         "what": "there is no deployment swarn; did you mean swarm?",
-        "where": None,
+        "file": None,
+        "line": None,
+        "declared": None,
         "fix": "./doitw undeploy swarm",
         "detail": None,
         "exit_code": 3,
@@ -118,7 +120,8 @@ def test_it_stands_in_the_workspace_and_no_variable_of_python_reaches_it(
 
 @pytest.mark.parametrize(("code", "kind"), [(3, InputError), (1, ActionError)])
 def test_its_error_is_ours(program, code, kind) -> None:
-    error = {"what": "w", "where": ["f", 0], "fix": "x", "detail": "a\nb", "exit_code": code}
+    error = {"what": "w", "file": "f", "line": None, "fix": "x", "detail": "a\nb"}
+    error |= {"exit_code": code, "declared": None}
     with pytest.raises(kind) as raised:
         program(f"answer({{'error': {error}}}); sys.exit({code})")
     assert raised.value.exit_code == code

@@ -8,6 +8,7 @@ import pytest
 
 from buildlib.build.workspace import Workspace
 from buildlib.core.keys.compute import pinned
+from buildlib.core.model.section import SECTIONS
 from buildlib.core.model.settings import FLAVOURS
 from buildlib.core.model.target import Target
 
@@ -51,7 +52,8 @@ def test_all_that_can_be_locked_without_a_registry_is_locked(flavour: str) -> No
     assert len(wanted) > 5
     for pin, target in wanted:
         entry = pinned(workspace.lock, pin, target, workspace.graph)
-        assert entry.on or pin.section == "download", f"{pin.name} does not say what it stands on"
+        resolved = SECTIONS[pin.section].resolved
+        assert bool(entry.on) == resolved, f"{pin.name} does not say what it stands on"
 
 
 def test_the_default_flavour_takes_nothing_of_others() -> None:

@@ -15,6 +15,7 @@ import yaml
 from deploy import manifests
 from tests.support.deploy_rendered import render_deploy
 from tests.support.go_program import go_program
+from tests.support.kustomized import kustomize
 
 pytestmark = pytest.mark.slow
 
@@ -52,8 +53,25 @@ def template(helm, tmp_path) -> Template:
     return objects
 
 
+@pytest.fixture(scope="module")
+def kustomized(helm, tmp_path_factory) -> Callable[[str], list[Object]]:
+    """`kustomized(overlay)`: the objects of the base with an overlay."""
+    return kustomize(tmp_path_factory.mktemp("kustomize"))
+
+
 def known(objects: list[Object]) -> dict[Any, Object]:
     return {manifests.key_of(each): each for each in objects}
+
+
+def ordered(objects: list[Object]) -> dict[Any, Object]:
+    """`known`, with variables, mounts and volumes by name: their order means nothing."""
+    for each in objects:
+        if each["kind"] == "Deployment":
+            pod = each["spec"]["template"]["spec"]
+            [container] = pod["containers"]
+            for rows in (container["env"], container["volumeMounts"], pod["volumes"]):
+                rows.sort(key=lambda row: row["name"])
+    return known(objects)
 
 
 def base() -> list[Object]:
@@ -86,6 +104,42 @@ def test_puller_and_ingress_are_those_of_the_overlays(template):
         o for o in manifests.renamed(wanted, "team")
         if o["metadata"].get("namespace") == "team-puller"
     ])  # fmt: skip
+
+
+# What takes an overlay with kustomize, and what the same is for helm.
+OVERLAYS = [
+    ("namespace-per-kernel", {"kernel": {"namespacePerKernel": True}}),
+    ("kernelspecs-pvc", {"kernelspecs": {"claim": "kernelspecs"}}),
+    (
+        "kernelspecs-nfs",
+        {"kernelspecs": {"nfs": {"server": "nfs.example.com", "path": "/srv/kernelspecs"}}},
+    ),
+    ("openshift", {"openshift": True}),
+]
+
+
+@pytest.mark.parametrize(("name", "values"), OVERLAYS, ids=[name for name, _ in OVERLAYS])
+def test_what_an_overlay_does_a_value_does_object_by_object(template, kustomized, name, values):
+    wanted = kustomized(name)
+    made = template({**SAME, **values})
+    assert ordered(made) == ordered(wanted)
+    again = manifests.renamed(wanted, "team")
+    assert ordered(template({**SAME, **values}, "team")) == ordered(again)
+    for version in VERSIONS:
+        for each in made:
+            kubernetes_validate.validate(each, version, strict=True)
+
+
+def test_kernelspecs_come_from_an_image_as_by_the_overlay(template, kustomized):
+    wanted = kustomized("kernelspecs-image")
+    [image] = [name for name in manifests.images(wanted) if "/kernelspecs:" in name]
+    made = template({**SAME, "kernelspecs": {"image": image}})
+    assert ordered(made) == ordered(wanted)
+
+
+def test_gpus_are_limited_as_by_the_overlay(template):
+    made = known(template({**SAME, "kernel": {"gpus": 4}}))
+    assert made == known([*base(), *overlay("gpus/quota.yaml")])
 
 
 def test_values_are_where_they_belong_and_are_data(template):
@@ -135,6 +189,9 @@ def test_values_are_where_they_belong_and_are_data(template):
         ({"kernel": {"allowedKernels": ["a b"]}}, "allowedKernels"),
         ({"ingress": {"enabled": True}}, "hostName"),
         ({"extraEnv": {"a b": "x"}}, "a b"),
+        ({"kernelspecs": {"image": "x", "claim": "y"}}, "say one of image, claim and nfs.server"),
+        ({"kernelspecs": {"nfs": {"server": "x"}}}, "path"),
+        ({"kernel": {"namespacePerKernel": True, "gpus": 1}}, "gpus"),
     ],
 )
 def test_what_the_schema_does_not_know_is_refused(helm, tmp_path, values, said):

@@ -16,10 +16,9 @@ from buildlib.core.model.label import parse_label
 from buildlib.core.model.target import image_name
 from buildlib.errors import InputError
 from deploy import manifests
-from deploy.kubectl import Kubectl
 from deploy.overlays import BASE, Overlays
 from tests.support.deploy_rendered import render_deploy
-from tests.support.go_program import go_program
+from tests.support.kustomized import kustomize
 
 pytestmark = pytest.mark.slow
 
@@ -39,20 +38,7 @@ Make = Callable[..., list[Object]]
 def make(tmp_path_factory) -> Make:
     """`make("puller", …)`: the objects of the base with these overlays, as `deploy` gets them."""
     render_deploy(tmp_path_factory.mktemp("store"), BASE)
-    folder = tmp_path_factory.mktemp("kustomize")
-    (folder / "kubernetes").symlink_to(FOLDER)
-    stub = folder / "kubectl"
-    stub.write_text(f'#!/bin/sh\nexec {go_program("kustomize")} build "$2"\n')
-    stub.chmod(0o755)
-    kubectl = Kubectl("", str(stub))
-    made: dict[tuple[str, ...], list[Object]] = {}
-
-    def objects(*names: str) -> list[Object]:
-        if names not in made:
-            made[names] = Overlays(str(ROOT / "deploy")).objects(names, kubectl)
-        return json.loads(json.dumps(made[names]))
-
-    return objects
+    return kustomize(tmp_path_factory.mktemp("kustomize"))
 
 
 def of_kind(objects: list[Object], kind: str) -> dict[str, Object]:
@@ -266,6 +252,15 @@ def test_gpus_are_allowed_up_to_a_number(make):
     )
 
 
+def test_on_openshift_no_pod_names_a_user(make):
+    objects = make("openshift")
+    assert changed(make(), objects) == (set(), set(), {f"Deployment {GATEWAY}"})
+    context = pods(objects)[GATEWAY]["spec"]["securityContext"]
+    assert not context.keys() & {"runAsUser", "runAsGroup", "fsGroup"}
+    more = set(env(objects).items()) - set(env(make()).items())
+    assert more == {("EG_KUBERNETES_CLUSTER_UIDS", "True")}
+
+
 # -- Of one's own ---------------------------------------------------------------------------------
 
 
@@ -290,7 +285,7 @@ def test_the_example_of_the_page_is_an_overlay(make, tmp_path):
     assert env(objects)["EG_DEFAULT_KERNEL_NAME"] == "R_kubernetes"
     assert not manifests.examples(objects)
     assert overlays.targets([folder])["also"] == [
-        f"{BASE}_{name}" for name in ("gpus", "kernelspecs-image", "puller")
+        f"{BASE}_{name}" for name in ("gpus", "kernelspecs-image", "openshift", "puller")
     ]
 
 

@@ -328,6 +328,25 @@ def test_spark_has_an_account_of_its_own_and_others_the_gateways_default():
     assert account(**other) == "a"
 
 
+def test_where_the_cluster_gives_uids_pods_name_no_user():
+    setting = {"EG_KUBERNETES_CLUSTER_UIDS": "True"}
+    for made in (pod(**setting), pod(for_spark=True, **setting)):
+        context = made["spec"]["securityContext"]
+        assert context == {"runAsNonRoot": True, "seccompProfile": {"type": "RuntimeDefault"}}
+        told = {row["name"] for row in made["spec"]["containers"][0]["env"]}
+        assert not told & {"KERNEL_UID", "KERNEL_GID"}  # they are the cluster's to say
+    for role in ("driver", "executor"):
+        context = application(**setting)["spec"][role]["podSecurityContext"]
+        assert not context.keys() & {"runAsUser", "runAsGroup", "fsGroup"}
+
+
+@pytest.mark.parametrize("name", ["KERNEL_UID", "KERNEL_GID"])
+def test_where_the_cluster_gives_uids_a_request_may_not_name_one(name):
+    said = refusal(EG_KUBERNETES_CLUSTER_UIDS="True", **{name: "2000"})
+    assert name in said
+    assert pod(EG_KUBERNETES_CLUSTER_UIDS="False", **{name: "2000"})
+
+
 def test_only_spark_gets_a_token():
     assert pod()["spec"]["automountServiceAccountToken"] is False
     assert "automountServiceAccountToken" not in pod(for_spark=True)["spec"]

@@ -81,7 +81,7 @@ STARTERS = {
     "kube_values.py", "kube_volumes.py", "kube_watch.py", "spark_options.py",
 }  # fmt: skip
 """So are our scripts that start containers and pods, and run.sh."""
-OPTIONS = {"bin/options.sh"}
+OPTIONS = {"bin/options.sh", "bin/hosts.sh"}
 MORE = {
     "docker": {
         *(f"{name}_swarm" for name in (
@@ -154,7 +154,7 @@ def test_the_set_of_all_has_all(released: Workspace) -> None:
     assert set(found) == {*wanted, "python_distributed"}
     assert {name: found[name] for name in wanted} == wanted
     ours = {path for path in found["python_distributed"] if not is_ours(path)}
-    assert ours == LOGO | scripts(*PYTHON)
+    assert ours == LOGO | {"bin/run.sh"} | scripts(*PYTHON)
     assert not any("conductor" in name for name in found), "left out: nobody has one to test with"
 
 

@@ -25,11 +25,11 @@ from deploy import manifests
 from verify import __main__ as command
 from verify import cluster_cases, owner
 from verify.cluster import Cluster
-from verify.gateway_cases import Life, cases
+from verify.gateway_cases import Life, cases, connected_twice
 from verify.outcome import Outcome
 from verify.pace import Pace
 from verify.platforms import Gateway
-from verify.rest import Reply
+from verify.rest import CLOSED, Reply
 from verify.rules import Broken
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -380,3 +380,37 @@ def test_the_cases_of_a_cluster_are_added_to_those_of_every_gateway():
     assert found - plain == own | {"spark_python_kubernetes/spark-interrupt"}
     assert plain - found == {"hostile-values"}
     assert "spark_python_kubernetes/spark-where" in plain
+
+
+# -- Overtaken on the way -------------------------------------------------------------------------
+
+
+@pytest.fixture
+def twice(monkeypatch):
+    """`twice("", CLOSED, …)`: the case, whose connections end so, one after another."""
+
+    def run(*ends: str) -> str:
+        left = list(ends)
+
+        def connect(server: Any, kernelspec: str, again: float) -> float:
+            end = left.pop(0) if left else ""
+            if end:
+                raise Broken("gateway-connected-twice", f"again after {again:.2f} s: {end}")
+            return again
+
+        monkeypatch.setattr("verify.gateway_cases._connected_twice", connect)
+        server: Any = SimpleNamespace(pace=SimpleNamespace(give_way=lambda: None))
+        return connected_twice(server, "python_kubernetes")
+
+    return run
+
+
+def test_a_connection_that_was_overtaken_is_tried_once_more(twice):
+    assert twice("", CLOSED).startswith("answers after")
+    with pytest.raises(Broken, match=CLOSED):
+        twice(CLOSED, CLOSED)
+
+
+def test_a_connection_that_does_not_work_is_not_tried_again(twice):
+    with pytest.raises(Broken, match="no kernel_info_reply"):
+        twice("no kernel_info_reply within 60 s")

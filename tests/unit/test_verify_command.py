@@ -239,7 +239,13 @@ def test_every_rule_and_case_is_documented_and_every_rule_can_be_broken():
     assert set(RULES) <= headings, set(RULES) - headings
     names = ["spark_KERNELSPEC", "python_kubernetes", "spark_python_kubernetes"]
     every = gateway_cases(None, ["KERNELSPEC"]) + gateway_cases(None, names, cluster=True)
-    own = (case.name for case in every if not case.name.startswith(tuple(names)))
+    on_yarn = ["spark_python_yarn_client", "spark_python_yarn_cluster"]
+    every += gateway_cases(None, on_yarn, yarn=True)
+    own = (
+        case.name.replace(on_yarn[0], "KERNELSPEC")
+        for case in every
+        if not case.name.startswith((*names, on_yarn[1]))
+    )
     listed = [*NAMES, *own]
     listed.append("KERNELSPEC/task")
     assert not [name for name in listed if f"`{name}`" not in PAGE]

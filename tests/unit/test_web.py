@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ssl
 import threading
+import urllib.error
+import urllib.request
 from email.utils import formatdate
 from time import time
 
@@ -12,6 +14,7 @@ from fetch_server import Server, page, status
 
 from buildlib.outside.web.errors import HttpError, status_error
 from buildlib.outside.web.http import HttpClient
+from buildlib.outside.web.relay import relay
 from buildlib.outside.web.retry import PATIENT, QUICK, Attempts, Retry, Stopped, retrying
 from buildlib.outside.web.trust import has_authorities, host_trust
 
@@ -170,3 +173,52 @@ def test_a_python_that_finds_no_authorities_is_given_those_of_the_host(monkeypat
     assert not has_authorities(host_trust())
     monkeypatch.delenv("SSL_CERT_FILE")
     assert has_authorities(host_trust())
+
+
+# what is asked for a program that knows none of our certificates, proxies and logins
+
+
+def test_a_relay_answers_with_what_lies_below_its_address(server):
+    server.add("/m2/a/b.pom", b"\x00pom")
+    with relay(f"{server.url}/m2", HttpClient(TWICE)) as running:
+        with urllib.request.urlopen(f"{running.url}/a/b.pom") as answer:
+            assert answer.read() == b"\x00pom"
+        assert asked(f"{running.url}/a/none.pom") == 404
+        assert running.failures == []
+    with pytest.raises(urllib.error.URLError):  # it ends with the block
+        asked(f"{running.url}/a/b.pom")
+
+
+def test_a_relay_tells_why_it_could_not_ask(server):
+    server.script["/m2/a"] = [status(403)]
+    with relay(f"{server.url}/m2", HttpClient(TWICE)) as running:
+        assert asked(f"{running.url}/a") == 502
+        assert [str(failure) for failure in running.failures] == [
+            f"{server.url}/m2/a answers 403 Forbidden"
+        ]
+
+
+def test_a_relay_serves_nobody_who_does_not_know_its_address(server):
+    server.add("/m2/a", b"secret")
+    with relay(f"{server.url}/m2", HttpClient(TWICE)) as running:
+        port = running.url.split("/")[2]
+        for path in ("/a", "/m2/a", "//m2/a", "/x/a"):
+            assert asked(f"http://{port}{path}") == 404
+    assert server.requests == []
+
+
+def test_a_relay_asks_for_nothing_above_its_address(server):
+    """A program on this machine is not lent our logins for all of a server."""
+    server.add("/private", b"secret")
+    with relay(f"{server.url}/m2", HttpClient(TWICE)) as running:
+        assert asked(f"{running.url}/../private") == 404
+        assert asked(f"{running.url}/%2e%2e/private") == 404
+    assert server.seen("/private") == []
+
+
+def asked(url: str) -> int:
+    try:
+        with urllib.request.urlopen(url) as answer:
+            return answer.status
+    except urllib.error.HTTPError as error:
+        return error.code

@@ -57,8 +57,8 @@ def package_of_r(root: Path) -> None:
     assert len(left) < len(entry.items)
     lock["apt"][name] = Entry(tuple(word for word in entry.asked if word != "unixodbc"), left)
     # Locked after it, on what it has now: with the same pins, since none of them needs unixodbc.
-    above = "//images/kernel-spark-r:environment"
-    lock["apt"][above] = lock["apt"][above]._replace(on={})
+    for above in ("//images/kernel-spark-r:environment", "//images/demo-base"):
+        lock["apt"][above] = lock["apt"][above]._replace(on={})
     path.write_text(dump_lock(lock))
 
 

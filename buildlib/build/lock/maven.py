@@ -7,11 +7,13 @@ through us: with the certificates, proxies and logins of all else that is fetche
 
 from __future__ import annotations
 
+import operator
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Sequence
+from functools import partial
+from itertools import dropwhile, takewhile
 from xml.sax.saxutils import escape
 
 from buildlib.build.lock.downloads import locked_file
@@ -20,6 +22,7 @@ from buildlib.core.model.lock import Entry, Item
 from buildlib.core.model.maven import MAVEN, jar_name
 from buildlib.core.model.target import Pin, Target
 from buildlib.core.rules.maven_jars import EXCLUDE
+from buildlib.engine.process import on_stop, stream
 from buildlib.errors import ActionError, Location
 from buildlib.outside.fetch.locate import Locator
 from buildlib.outside.web.errors import HttpError
@@ -59,6 +62,8 @@ def maven_entry(workspace: Workspace, target: Target, pin: Pin) -> Entry:
             sha256, size = locked_file(client, workspace.store, *locator.find([address]))
         except HttpError as error:
             fix = f'exclude = ["{":".join(coordinates.split(":")[:2])}"]  # or {_FIX}'
+            if coordinates in pin.asked:  # to Maven, an artifact without a POM needs nothing
+                fix = f"correct {coordinates} in artifacts there, or {_FIX}"
             raise ActionError(str(error), where=target.where, fix=fix) from None
         return Item(coordinates.split(":")[2], sha256, size, address)
 
@@ -93,38 +98,39 @@ def _resolve(
     environ = {name: value for name, value in os.environ.items() if not name.startswith("MAVEN_")}
     with (
         tempfile.TemporaryDirectory(prefix="buildlib-maven-") as folder,
+        on_stop(partial(shutil.rmtree, folder, ignore_errors=True)),
         relay(repository, client) as server,
     ):
         os.mkdir(f"{folder}/.mvn")  # else Maven looks for options in the folders above
-        for name, text in {
-            "pom.xml": _pom(asked),
-            "settings.xml": _SETTINGS.format(escape(server.url)),
-        }.items():
+        settings = _SETTINGS.format(escape(server.url))
+        for name, text in {"pom.xml": _pom(asked), "settings.xml": settings}.items():
             with open(f"{folder}/{name}", "w", encoding="utf-8") as file:
                 file.write(text)
         command = [
-            program, "--batch-mode", "--quiet", "-Dstyle.color=never",
+            program, "--batch-mode", "--quiet",
             "--settings", "settings.xml", "--global-settings", "settings.xml",
             f"-Dmaven.repo.local={folder}/repository",
             _TREE, "-Dscope=runtime", f"-DoutputFile={folder}/tree.txt",
         ]  # fmt: skip
-        done = subprocess.run(
-            command,
-            cwd=folder,
-            env={**environ, "MAVEN_SKIP_RC": "1"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
-        if done.returncode and server.failures:
-            raise ActionError(str(server.failures[0]), where=where, detail=done.stdout, fix=_FIX)
-        if done.returncode:
-            fix = "correct artifacts or exclude there"
-            raise ActionError("Maven finds no solution", where=where, detail=done.stdout, fix=fix)
+        said: list[str] = []
+        failed = stream(command, said.append, environ={**environ, "MAVEN_SKIP_RC": "1"}, cwd=folder)
+        if failed and server.failures:
+            raise ActionError(str(server.failures[0]), where=where, fix=_FIX)
+        if failed:
+            raise ActionError(
+                "Maven finds no solution",
+                where=where,
+                detail=_complaint(said),
+                fix=f"correct artifacts there, or {_FIX}",
+            )
         with open(f"{folder}/tree.txt", encoding="utf-8") as tree:
             return jars_of(tree.read())
+
+
+def _complaint(said: Sequence[str]) -> str:
+    """What went wrong, of all that Maven says: its first errors; what follows is advice."""
+    errors = [line.partition("[ERROR] ")[2].strip() for line in said]
+    return "\n".join([*takewhile(bool, dropwhile(operator.not_, errors))] or said)
 
 
 def jars_of(tree: str) -> list[str]:

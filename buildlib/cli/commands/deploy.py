@@ -110,9 +110,9 @@ def in_engine(workspace: Workspace, images: list[Label]) -> str:
 
 VERB = Verb(
     "deploy",
-    "start the gateway with its kernels on Docker (compose), Docker Swarm or Kubernetes",
+    "start the gateway with its kernels on Docker (compose), Swarm, Kubernetes or YARN (demo)",
     run,
-    words="compose|swarm|kubernetes",
+    words="compose|swarm|kubernetes|demo|demo-cluster",
     options=(
         Option("--name", "name of the deployment, of its network or its namespaces", "NAME"),
         Option("--port", "port of the host that the gateway answers on", "N"),

@@ -26,6 +26,6 @@ VERB = Verb(
     "undeploy",
     "remove what deploy started, with its kernels",
     run,
-    words="[compose|swarm|kubernetes]",
+    words="[compose|swarm|kubernetes|demo|demo-cluster]",
     options=(Option("--name", "name of the deployment", "NAME"), JSON),
 )

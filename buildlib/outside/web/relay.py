@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
+from urllib.parse import unquote
 
 from buildlib.outside.web.errors import HttpError
 from buildlib.outside.web.http import HttpClient
@@ -40,6 +41,7 @@ def relay(base: str, client: HttpClient) -> Iterator[Relay]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True  # else each short answer waits 40 ms for an acknowledgement
 
         def do_GET(self) -> None:
             status, data = self._answer()
@@ -49,7 +51,7 @@ def relay(base: str, client: HttpClient) -> Iterator[Relay]:
             self.wfile.write(data)
 
         def _answer(self) -> tuple[int, bytes]:
-            if not self.path.startswith(f"/{word}/"):
+            if not self.path.startswith(f"/{word}/") or ".." in unquote(self.path):
                 return _NOT_FOUND, b""
             url = base + self.path.removeprefix(f"/{word}")
             try:

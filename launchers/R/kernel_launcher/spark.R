@@ -9,20 +9,23 @@ SPARK_NAMES <- c("spark", "sc", "sqlContext")
 # then hear no interrupt any more.
 CREATE_IN_A_THREAD <- "
 def create(driver):
-    import os, signal, threading
+    import os, threading
     os.environ.update(driver)
     made = {}
     def work():
         try:
             from pyspark.sql import SparkSession
-            made['session'] = SparkSession.builder.getOrCreate()
+            made['session'] = session = SparkSession.builder.getOrCreate()
+            # Waiting for an answer has to end at a signal, and R's handlers have a plain read go on:
+            # any Sys.sleep() puts them back. A read that has a limit is a poll, which always ends.
+            waiting = getattr(session.sparkContext._gateway, 'java_parameters', None)
+            if waiting is not None:
+                waiting.read_timeout = 2000000  # seconds, as many as poll can: 23 days
         except BaseException as problem:
             made['problem'] = f'{type(problem).__name__}: {problem}'
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    # R's handler has the waiting for an answer go on by itself; Python is to see the interrupt.
-    signal.siginterrupt(signal.SIGINT, True)
     return made
 "
 
