@@ -25,7 +25,7 @@ from tests.support.workspace import WorkspaceBuilder
 IMAGE, PACK, GROUP = Label("images/a", "a"), Label("pack", "pack"), Label("images/a", "files")
 NOTHING = "nothing to build: 2 targets are up to date\n"
 TICK_NS = 15_000_000
-"""Long enough for the clock of files here; ours has to be for all, and would be waited for often."""
+"""Enough for the clock of files here; ours is for all systems, and would be waited for often."""
 OLD = 2 * TICK_NS / 1e9
 """Seconds after which a change is old enough to be cached."""
 
