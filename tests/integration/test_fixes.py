@@ -91,7 +91,7 @@ SITUATIONS: dict[str, Situation] = {
     "a pattern of nothing": (nothing, "plan //zzz/..."),
     "a misspelt verb": (nothing, "biuld"),
     "a misspelt option": (nothing, "build --dryrun"),
-    "a misspelt option with a value": (nothing, "--version"),
+    "a misspelt option with a value": (nothing, "build --verbosty 2"),
     "an option like none": (nothing, "build --zzz"),
     "an option of another verb": (nothing, "list --upgrade"),
     "a verb that takes no targets": (nothing, "prune kernel-py"),

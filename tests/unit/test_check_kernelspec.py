@@ -613,22 +613,22 @@ def test_what_stops_the_check_is_an_error_of_the_verb(copy, verb, capsys):
 # -- What is known ---------------------------------------------------------------------------------
 
 
-def test_options_are_those_that_the_scripts_take(kernels, tmp_path):
-    """Each known option is understood by the program itself, and an unknown one is not."""
-    scripts = {
-        "launch_docker.py": kernels / "python_docker/scripts/launch_docker.py",
-        "launch_kubernetes.py": kernels / "python_kubernetes/scripts/launch_kubernetes.py",
-        "launch_custom_resource.py": kernels
-        / "spark_python_operator/scripts/launch_custom_resource.py",
-    }
-    for name, script in scripts.items():
-        for option in (*OPTIONS[name], "of-nobody"):
-            run = subprocess.run(
-                [sys.executable, script, f"--{option}", "x"],
-                capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"]},
-            )  # fmt: skip
-            unknown = "unrecognized arguments" in run.stderr
-            assert unknown is (option == "of-nobody"), (name, option, run.stderr)
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [
+        ("launch_docker.py", "python_docker"),
+        ("launch_kubernetes.py", "python_kubernetes"),
+        ("launch_custom_resource.py", "spark_python_operator"),
+    ],
+)
+def test_options_are_those_that_the_script_takes(name, of, kernels):
+    """The program itself is asked: it complains of one that it does not know, and of no other."""
+    words = [word for option in (*OPTIONS[name], "of-nobody") for word in (f"--{option}", "x")]
+    run = subprocess.run(
+        [sys.executable, kernels / of / "scripts" / name, *words],
+        capture_output=True, text=True, check=False, env={"PATH": os.environ["PATH"]},
+    )  # fmt: skip
+    assert "unrecognized arguments: --of-nobody x" in run.stderr
 
 
 def test_all_classes_of_the_family_are_known(kernels):
