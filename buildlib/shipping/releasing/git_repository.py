@@ -1,7 +1,7 @@
 """The git repository of a workspace: what a release reads from it and writes to it.
 
 It is local: nothing is fetched or pushed. The hooks, signatures and identity that a person set up
-apply. What commits hold is asked once, until one is added. This module knows nothing of versions.
+apply. This module knows nothing of versions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ class GitRepository:
 
     def __init__(self, root: str) -> None:
         self.root = root
-        self._answers: dict[tuple[str, ...], Answer] = {}
         prefix = self._run("rev-parse", "--show-prefix")
         if prefix.code:
             raise InputError(
@@ -44,8 +43,7 @@ class GitRepository:
 
     def commit(self, revision: str) -> str:
         """The commit of a revision, as a whole hash; empty for none."""
-        answer = self._ask_once("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
-        return "" if answer.code else answer.out.strip()
+        return self._one_line("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}")
 
     def epoch(self, commit: str) -> int:
         """Committer time, in seconds since 1970."""
@@ -57,7 +55,7 @@ class GitRepository:
 
     def file_at(self, revision: str, name: str) -> str | None:
         """A file of a commit; None if the commit lacks it."""
-        answer = self._ask_once("show", f"{revision}:./{name}")
+        answer = self._run("show", f"{revision}:./{name}")
         return None if answer.code else answer.out
 
     def file_now(self, name: str) -> str:
@@ -70,7 +68,7 @@ class GitRepository:
 
     def changed_files(self, revision: str) -> set[str]:
         """The files that a commit changed against its first parent; none for a root commit."""
-        listed = self._ask_once("diff", "--name-only", "-z", f"{revision}^", revision).out
+        listed = self._run("diff", "--name-only", "-z", f"{revision}^", revision).out
         return {path.removeprefix(self._prefix) for path in listed.split("\0") if path}
 
     def edited_files(self) -> list[str]:
@@ -119,23 +117,13 @@ class GitRepository:
 
     def add_commit(self, message: str, names: list[str]) -> str:
         """Commit only these files; returns the commit."""
-        try:
-            self._output("commit", "--quiet", "--only", "--message", message, "--", *names)
-        finally:
-            self._answers.clear()
+        self._output("commit", "--quiet", "--only", "--message", message, "--", *names)
         return self.commit("HEAD")
 
     def add_tag(self, tag: str, commit: str, message: str) -> None:
         self._output("tag", "--annotate", "--message", message, tag, commit)
-        self._answers.clear()
 
     # -- git ---------------------------------------------------------------------------------------
-
-    def _ask_once(self, *words: str) -> Answer:
-        """The answer to a question about commits, which several steps of a release ask."""
-        if words not in self._answers:
-            self._answers[words] = self._run(*words)
-        return self._answers[words]
 
     def _run(self, *words: str) -> Answer:
         try:
