@@ -347,6 +347,27 @@ class Sources:
     def _some_roles(self) -> list[str]:
         return [role for role in ROLES if self.chance.random() < 0.4]
 
+    def _accepted(self, wanted: list[str], staged: list[str]) -> list[str]:
+        """Without links to what is there and not taken along: a build refuses these."""
+        left = wanted
+        while refused := [name for name in left if not self._leads(name, [*left, *staged])]:
+            left = [name for name in left if name not in refused]
+        return left
+
+    def _leads(self, name: str, taken: list[str]) -> bool:
+        """Whether a path is no link, or leads to what is taken, or to what is not there."""
+        passed: list[str] = []
+        while self._path(name).is_symlink():
+            if name in passed or name not in taken:
+                return False
+            passed.append(name)
+            target = os.readlink(self._path(name))
+            if target.startswith("/"):
+                return True
+            name = os.path.normpath(PurePath(name).parent / target)
+        below = any(each.startswith(f"{name}/") for each in taken)
+        return name in taken or below or not self._path(name).exists()
+
     def _declare(self) -> None:
         """Write what says who takes which file."""
         family, choice = self.family, self._choice
@@ -355,11 +376,13 @@ class Sources:
             role: [name for name in files if role in self._roles[name]]
             for role in ("pack", "zip", "spec")
         }
-        for role in ("base", "tree"):
-            lists[role] = [name for name in self._there() if role in self._roles[name]]
+        for role, always in (("base", "shared.txt"), ("tree", "tool")):
+            wanted = [name for name in self._there() if role in self._roles[name]]
+            lists[role] = self._accepted(wanted, [always])
         lists["label"] = [name for name in files if self._how[name] == "label"]
         by_path = [name for name in self._there() if self._how[name]]
-        lists["path"] = [name for name in by_path if name not in lists["label"]]
+        by_path = [name for name in by_path if name not in lists["label"]]
+        lists["path"] = self._accepted(by_path, ["shared.txt", *lists["label"]])
         lists["executables"] = lists["pack"] if choice["executable"] else []
         url = f"{self._server.url}/{choice['outside']}/outside.txt"
         declared = DECLARED.format(**lists, **choice, url=url)
