@@ -6,47 +6,30 @@ With `--json FILE` the answer is written there, or the error, for the caller to 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
-from collections.abc import Sequence
-from typing import Any, NoReturn
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from buildlib.errors import BuildError, InputError
+from buildlib.child import Parser, run_child
+from buildlib.errors import InputError
 from buildlib.suggest import did_you_mean
 
 KERNELSPEC = "kernelspec"
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(message, fix="python -m check --help")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line; returns an exit code, as `./doitw` does (docs/commands.md)."""
-    answer_to = ""
-    try:
-        options = _parse(argv)
-        answer_to = os.path.abspath(options.json) if options.json else ""
-        answer = _run(options)
-    except BuildError as error:
-        if not answer_to:
-            print(error.render(), file=sys.stderr)
-        _write(answer_to, {"error": error.plain()})
-        return error.exit_code
-    _write(answer_to, answer)
-    return InputError.exit_code if answer["errors"] else 0
+    """Run a command line; returns an exit code."""
+    return run_child(_parse, _run, argv, code=_code)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(prog="python -m check", description="Checks what users write for themselves.")
+    parser = Parser(prog="python -m check", description="Checks what users write for themselves.")
     add = parser.add_argument
     add("words", nargs="*", metavar="kernelspec DIR", help="folders of kernelspecs")
     add("--allowed", metavar="NAMES|FILE", help="the gateway's allow list, or a file that sets it")
     add("--offline", action="store_true", help="ask no registry for images")
     add("--folder", default=".", metavar="DIR", help="what paths are relative to")
-    add("--json", default="", metavar="FILE", help="write the answer there, or the error")
     return parser.parse_args(argv)
 
 
@@ -75,10 +58,8 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     return check_kernelspecs(folders, lists, Images(offline=options.offline), say)
 
 
-def _write(path: str, answer: dict[str, Any]) -> None:
-    if path:
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(answer, file)
+def _code(answer: Mapping[str, Any]) -> int:
+    return InputError.exit_code if answer["errors"] else 0
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ or the error, for the caller to print.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import signal
 import sys
@@ -15,7 +14,8 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
-from buildlib.errors import BuildError, InputError
+from buildlib.child import Parser, run_child
+from buildlib.errors import InputError
 
 FOLDER = os.path.dirname(os.path.abspath(__file__))
 _ACTS = ("check", "show", "render", "up", "down")
@@ -36,29 +36,13 @@ def _stop(number: int, _frame: FrameType | None) -> NoReturn:
     raise Stopped(number)
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise InputError(message, fix="python -m deploy --help")
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line; returns an exit code, as `./doitw` does (docs/commands.md)."""
-    answer_to = ""
-    try:
-        options = _parse(argv)
-        answer_to = options.json
-        answer = _run(options)
-    except BuildError as error:
-        if not answer_to:
-            print(error.render(), file=sys.stderr)
-        _write(answer_to, {"error": error.plain()})
-        return error.exit_code
-    _write(answer_to, answer)
-    return 0
+    """Run a command line; returns an exit code."""
+    return run_child(_parse, _run, argv)
 
 
 def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = _Parser(prog="python -m deploy", description="Starts and removes a gateway.")
+    parser = Parser(prog="python -m deploy", description="Starts and removes a gateway.")
     add = parser.add_argument
     add("act", choices=_ACTS, metavar="|".join(_ACTS),
         help="whether it can be started, and of what; what would change; write it as files; start "
@@ -73,7 +57,6 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     add("--release", metavar="VERSION", help="kubernetes: images of a release, by digest")
     add("--render", metavar="DIR", help="kubernetes: the folder to write to")
     add("--image", default="", help="up: the gateway's image, as the engine has it")
-    add("--json", default="", metavar="FILE", help="write the answer there, or the error")
     options = parser.parse_args(argv)
     if options.act == "up" and not options.image and options.release is None:
         raise InputError("up needs an image", fix="--image elyra/enterprise-gateway:dev")
@@ -104,12 +87,6 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         return run.render(kind, request, state, say)
     act = run.show if options.act == "show" else run.up
     return act(kind, request, options.image, EngineReach(), state, say)
-
-
-def _write(path: str, answer: dict[str, Any]) -> None:
-    if path:
-        with open(path, "w", encoding="utf-8") as file:
-            json.dump(answer, file)
 
 
 if __name__ == "__main__":
