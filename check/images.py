@@ -202,8 +202,7 @@ def _parts(reference: str) -> tuple[str, str, str]:
     found = _REFERENCE.match(reference)
     assert found is not None  # noqa: S101  whoever looks has checked it
     host = found["host"] or HUB
-    path = found["path"] if "/" in found["path"] or host != HUB else f"library/{found['path']}"
-    return host, path, found["digest"] or found["tag"] or "latest"
+    return host, found["path"], found["digest"] or found["tag"] or "latest"
 
 
 def _variables(config: Any) -> dict[str, str] | None:
