@@ -171,7 +171,19 @@ imagePullSecrets: {{ toJson . }}
     "END": "{{- end }}",
 }
 
-COPY_KERNELSPECS = """{{- with .Values.kernelspecs }}
+# What each init container of the chart may do.
+CONFINED = """\
+          securityContext:
+            allowPrivilegeEscalation: false
+            readOnlyRootFilesystem: true
+            capabilities:
+              drop: [ALL]
+          resources:
+            requests: {cpu: 50m, memory: 32Mi}
+            limits: {memory: 128Mi}
+"""
+COPY_KERNELSPECS = (
+    """{{- with .Values.kernelspecs }}
       # {{- if gt (len (compact (list .image .claim .nfs.server))) 1 }}
       # {{- fail "kernelspecs: say one of image, claim and nfs.server" }}
       # {{- end }}
@@ -189,15 +201,9 @@ COPY_KERNELSPECS = """{{- with .Values.kernelspecs }}
             - |
               cat /etc/passwd >/to/passwd
               id -un || echo "gateway:x:$(id -u):$(id -g)::/tmp:/bin/sh" >>/to/passwd
-          securityContext:
-            allowPrivilegeEscalation: false
-            readOnlyRootFilesystem: true
-            capabilities:
-              drop: [ALL]
-          resources:
-            requests: {cpu: 50m, memory: 32Mi}
-            limits: {memory: 128Mi}
-          volumeMounts:
+"""
+    + CONFINED
+    + """          volumeMounts:
             - {name: passwd, mountPath: /to}
       # {{- end }}
       # {{- if .Values.kernelspecs.image }}
@@ -205,17 +211,12 @@ COPY_KERNELSPECS = """{{- with .Values.kernelspecs }}
           image: "{{ .Values.kernelspecs.image }}"
           imagePullPolicy: IfNotPresent
           command: [cp, -R, /kernels/., /to]
-          securityContext:
-            allowPrivilegeEscalation: false
-            readOnlyRootFilesystem: true
-            capabilities:
-              drop: [ALL]
-          resources:
-            requests: {cpu: 50m, memory: 32Mi}
-            limits: {memory: 128Mi}
-          volumeMounts:
+"""
+    + CONFINED
+    + """          volumeMounts:
             - {name: kernelspecs, mountPath: /to}
       # {{- end }}"""
+)
 
 rendered(
     name="chart",

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-DEBIAN, INDEX, ADDRESS, REGISTRY = "debian", "index", "address", "registry"
-"""The sources: an archive of Debian, a package index, addresses, a registry."""
-REPOSITORY = "repository"
-"""A further source: a repository of Maven."""
+DEBIAN, INDEX, ADDRESS = "debian", "index", "address"
+REPOSITORY, REGISTRY = "repository", "registry"
+"""The sources: Debian's archive, a package index, addresses, a repository of Maven, a registry."""
 
 
 class Section(NamedTuple):
