@@ -105,7 +105,7 @@ class Reporter:
         """Wait until it is a task's turn, and say that it starts; called on a worker's thread."""
         if not task.meta:
             return
-        if self.session.slots:  # `tasks` gives it back
+        if self.session.slots:  # `Session.run` gives it back
             self.session.slots.take()
         if self.session.is_over:
             return

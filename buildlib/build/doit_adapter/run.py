@@ -123,9 +123,6 @@ def _run_unscheduled(
             reporter.add_failure(task, error)
         else:
             reporter.add_success(task)
-        finally:
-            if session.slots:
-                session.slots.give_back()
 
     for task in one_by_one:
         run(task)

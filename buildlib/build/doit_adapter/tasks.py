@@ -101,9 +101,6 @@ def _run(session: Session, label: Label) -> TaskFailed | None:
         session.run(label)
     except BuildError as error:
         return TaskFailed(error.render())
-    finally:
-        if session.slots:
-            session.slots.give_back()
     return None
 
 

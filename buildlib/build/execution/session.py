@@ -238,9 +238,17 @@ class Session:
         return [self.workspace.graph.task_names[label] for label in tuple(self._running)]
 
     def run(self, label: Label) -> bool:
-        """Bring one target up to date, unless all is over; return whether anything was built."""
-        if self.is_over:
-            return False
+        """Bring one target up to date, unless all is over; return whether anything was built.
+
+        The thread's slot, if it has one, is given back.
+        """
+        try:
+            return not self.is_over and self._run(label)
+        finally:
+            if self.slots:
+                self.slots.give_back()
+
+    def _run(self, label: Label) -> bool:
         self._begun[label] = self._running[label] = None
         try:
             return self._executor.execute(label, force=self.force and label in self._roots)
